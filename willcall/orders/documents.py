@@ -1,0 +1,51 @@
+"""The JSON that leaves the house, and the way back: RFC 3339 times, the contract's field names."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from willcall.orders.model import Order, Ticket, TicketKind
+
+
+def rfc3339(moment: float | None) -> str | None:
+    """Epoch seconds as UTC, e.g. `2026-11-22T10:00:00Z`; milliseconds only where there are any."""
+    if moment is None:
+        return None
+    time = datetime.fromtimestamp(moment, UTC)
+    precision = "milliseconds" if time.microsecond >= 1_000 else "seconds"  # noqa: PLR2004 - 1 ms
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def ticket_document(ticket: Ticket) -> dict[str, Any]:
+    """A ticket as JSON."""
+    return asdict(ticket)
+
+
+def ticket_from(document: Mapping[str, Any]) -> Ticket:
+    """A ticket from its JSON, as we stored it."""
+    return Ticket(**{**document, "kind": TicketKind(document["kind"])})
+
+
+def order_document(order: Order) -> dict[str, Any]:
+    """An order as the contract's JSON."""
+    return {
+        "id": order.id,
+        "provider": order.provider,
+        "account": order.account,
+        "reference": order.reference,
+        "status": order.status.value,
+        "attention": order.attention.value if order.attention else None,
+        "reason": order.reason,
+        "provider_status": order.provider_status,
+        "quantity": order.quantity,
+        "attempts": order.attempts,
+        "submitted_at": rfc3339(order.submitted_at),
+        "not_before": rfc3339(order.not_before),
+        "next_poll_at": rfc3339(order.next_poll_at),
+        "deadline_at": rfc3339(order.deadline_at),
+        "finished_at": rfc3339(order.finished_at),
+        "tickets": [ticket_document(ticket) for ticket in order.tickets],
+        "callback_url": order.callback_url,
+        "metadata": dict(order.metadata),
+    }

@@ -1,0 +1,119 @@
+"""An order, its tickets and its attempts, as the rest of the house passes them around.
+
+All times are seconds since the epoch (floats, UTC); only the JSON that leaves the house has RFC 3339
+strings (see `documents.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where an order stands."""
+
+    PENDING = "pending"
+    PARTIAL = "partial"
+    FULFILLED = "fulfilled"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Attention(StrEnum):
+    """Why a person should look at an order."""
+
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    MALFORMED = "malformed"
+    PERSONALIZATION = "personalization"
+    UNDELIVERABLE = "undeliverable"
+
+
+class TicketKind(StrEnum):
+    """What a ticket is: a file, a code to scan, an address, a wallet pass, a page, a parcel."""
+
+    PDF = "pdf"
+    BARCODE = "barcode"
+    LINK = "link"
+    WALLET = "wallet"
+    PAGE = "page"
+    SHIPMENT = "shipment"
+
+
+class Delivery(StrEnum):
+    """How fast the provider is known to issue: `delayed` polls at the interval from the start."""
+
+    INSTANT = "instant"
+    DELAYED = "delayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the customer needs to get in. `extra` keeps what the provider said beyond our words."""
+
+    kind: TicketKind
+    document: str | None = None
+    url: str | None = None
+    code: str | None = None
+    code_format: str | None = None
+    section: str | None = None
+    row: str | None = None
+    seat: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One purchase at a provider whose tickets we await.
+
+    `seq` is the fence: the number of the only poll message that may act. `answered` counts the polls that
+    the provider answered (the back-off's exponent), `failures` the unanswered ones since the last answer.
+    `last_poll_at` is when the provider was last asked, `hint_at` the moment before which it may not be asked.
+    """
+
+    id: str
+    provider: str
+    account: str
+    reference: str
+    status: Status
+    submitted_at: float
+    deadline_at: float
+    seq: int = 1
+    attention: Attention | None = None
+    reason: str | None = None
+    provider_status: str | None = None
+    quantity: int | None = None
+    delivery: Delivery = Delivery.INSTANT
+    language: str | None = None
+    attempts: int = 0
+    answered: int = 0
+    failures: int = 0
+    missing_since: float | None = None
+    last_poll_at: float | None = None
+    hint_at: float | None = None
+    not_before: float | None = None
+    next_poll_at: float | None = None
+    finished_at: float | None = None
+    tickets: tuple[Ticket, ...] = ()
+    callback_url: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def account_key(self) -> str:
+        """`<provider>/<account>`, the way people write an account."""
+        return f"{self.provider}/{self.account}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of an order's timeline. `countdown` is None where no further attempt follows."""
+
+    at: float
+    outcome: str
+    http_status: int | None
+    countdown: float | None
+    why: str

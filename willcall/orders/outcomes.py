@@ -1,0 +1,128 @@
+"""The closed set of what one status request can come back with.
+
+Adapters turn every answer, however odd, into exactly one of these before anything decides what to do.
+`detail` is for people (the timeline) and never holds a secret or a ticket; `provider_status` is the
+provider's own word.
+"""
+
+from dataclasses import dataclass
+
+from willcall.orders.model import Attention, Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    provider_status: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued(_Base):
+    """All tickets are here."""
+
+    tickets: tuple[Ticket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyIssued(_Base):
+    """Some of `expected` tickets are here (`expected` is None where the provider does not say).
+
+    The hints mean what they mean in `NotReady`.
+    """
+
+    tickets: tuple[Ticket, ...]
+    expected: int | None = None
+    retry_after: float | None = None
+    not_before: float | None = None
+    attention: Attention | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady(_Base):
+    """Nothing yet. The provider's hint, if any: wait `retry_after` seconds, or until `not_before` (epoch).
+
+    `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
+    """
+
+    retry_after: float | None = None
+    not_before: float | None = None
+    attention: Attention | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(_Base):
+    """The provider will not fulfil the order: refund the customer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(_Base):
+    """The order was cancelled at the provider."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(_Base):
+    """429: the whole account must wait `retry_after` seconds (None: the provider does not say)."""
+
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable(_Base):
+    """No usable answer: 5xx, a reset, a time-out. `reached` is False where no request left the house."""
+
+    retry_after: float | None = None
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Missing(_Base):
+    """404: the provider does not know the order, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized(_Base):
+    """Our credentials were refused: 401 for the `account`, 403 for this one order."""
+
+    whole_account: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed(_Base):
+    """An answer that cannot be read: not JSON, wrong types, an unexpected HTTP status."""
+
+
+Outcome = (
+    Issued
+    | PartlyIssued
+    | NotReady
+    | Declined
+    | Cancelled
+    | Throttled
+    | Unavailable
+    | Missing
+    | Unauthorized
+    | Malformed
+)
+
+#: The word for each outcome in timelines and metrics.
+NAMES: dict[type[Outcome], str] = {
+    Issued: "issued",
+    PartlyIssued: "partly_issued",
+    NotReady: "not_ready",
+    Declined: "declined",
+    Cancelled: "cancelled",
+    Throttled: "throttled",
+    Unavailable: "unavailable",
+    Missing: "missing",
+    Unauthorized: "unauthorized",
+    Malformed: "malformed",
+}
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """The word for an outcome in timelines and metrics."""
+    return NAMES[type(outcome)]

@@ -1,0 +1,263 @@
+"""When to ask again, and what an outcome does to an order.
+
+`decide` is the whole poll policy as one pure function: it takes the order, what came back, the account's
+settings, the time and a source of randomness, and returns a value that says what to write and when to ask
+next. The thin shell around it (`willcall.usecases.poll_once`) does what the value says.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+from typing import Literal
+
+from willcall.orders.model import Attention, Delivery, Order, Status
+from willcall.orders.outcomes import (
+    Cancelled,
+    Declined,
+    Issued,
+    Malformed,
+    Missing,
+    NotReady,
+    Outcome,
+    PartlyIssued,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+from willcall.orders.states import FINAL, may_become
+
+#: Share of a wait that is added at random, so that orders submitted together drift apart.
+JITTER = 0.1
+#: No wait grows by more than this through jitter, seconds.
+LONGEST_JITTER = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PollPolicy:
+    """An account's polling settings, in seconds (`[providers.<provider>.<account>.polling]`)."""
+
+    strategy: Literal["exponential", "interval"] = "exponential"
+    initial: float = 5.0
+    factor: float = 2.0
+    cap: float = 600.0
+    interval: tuple[float, float] = (300.0, 600.0)
+    minimum: float = 1.0
+    ceiling: float = 86_400.0
+    missing_grace: float = 300.0
+    throttle_pause: float = 60.0
+
+
+class Signal(StrEnum):
+    """What an outcome says of the whole account."""
+
+    ANSWERED = "answered"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write and when to look at the order again.
+
+    `order` is the order as it shall be; its `next_poll_at` is the next attempt, None where there is none.
+    `wake_at` is when the chain looks at it again: the next attempt, or the deadline at which it expires
+    unasked; None where the order is final. `held` says that the account is parked and the order waits for
+    that to end. `why` explains the countdown to a person. `account_until` bounds a throttle (epoch seconds).
+    """
+
+    order: Order
+    wake_at: float | None
+    why: str
+    signal: Signal
+    held: bool = False
+    account_until: float | None = None
+
+
+def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
+    """What `outcome`, read at `now`, does to `order`; `order` is as it was when the request was made."""
+    order = replace(
+        order,
+        provider_status=outcome.provider_status or order.provider_status,
+        last_poll_at=now,
+        attempts=order.attempts + _reached(outcome),
+        answered=order.answered + _counts(outcome),
+        failures=order.failures + 1 if isinstance(outcome, Unavailable) else 0,
+        missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
+    )
+    match outcome:
+        case Issued(tickets):
+            return _finish(replace(order, tickets=tickets), Status.FULFILLED, None, now)
+        case Declined(reason):
+            return _finish(order, Status.FAILED, reason, now)
+        case Cancelled(reason):
+            return _finish(order, Status.CANCELLED, reason, now)
+        case PartlyIssued(tickets):
+            order = replace(order, tickets=tickets)
+            if order.status is Status.PENDING:
+                order = replace(order, status=Status.PARTIAL)
+    return _again(order, outcome, policy, now, rng)
+
+
+def expire(order: Order, now: float) -> Order:
+    """The order at its ceiling."""
+    return replace(
+        order,
+        status=Status.EXPIRED,
+        reason="no final answer from the provider before the deadline",
+        next_poll_at=None,
+        hint_at=None,
+        finished_at=now,
+    )
+
+
+def cancel(order: Order, now: float) -> Order:
+    """The order as its caller wants it: not asked for any more."""
+    return replace(
+        order,
+        status=Status.CANCELLED,
+        reason="by the caller",
+        attention=None,
+        next_poll_at=None,
+        hint_at=None,
+        finished_at=now,
+    )
+
+
+def earliest(order: Order, policy: PollPolicy) -> float:
+    """The first moment at which the provider may be asked about the order again: hints and minimum."""
+    after_last = -math.inf if order.last_poll_at is None else order.last_poll_at + policy.minimum
+    return max(after_last, order.hint_at or -math.inf, order.not_before or -math.inf)
+
+
+def back_off(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> float:
+    """Seconds to the next attempt after `count` answered ones, before the minimum and the deadline."""
+    if slow:
+        low, high = policy.interval
+        return rng.uniform(low, high)
+    return _with_jitter(_exponential(policy, count), rng)
+
+
+def _finish(order: Order, status: Status, reason: str | None, now: float) -> Decision:
+    """A final word of the provider, where the table allows it; else the order stays as it is."""
+    if status is order.status:
+        why = "still " + status
+    elif may_become(order.status, status):
+        order = replace(order, status=status, reason=reason, attention=None, finished_at=now)
+        why = reason or status.value
+    else:
+        why = f"the provider says {status}, yet {order.status} stays"
+    return Decision(replace(order, next_poll_at=None, hint_at=None), None, why, Signal.ANSWERED)
+
+
+def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
+    """Not final: keep asking while the order is open, else leave it final."""
+    signal = _signal(outcome)
+    attention = _attention(order, outcome, policy, now)
+    hint = _hint(outcome, policy, now)
+    account_until = hint if signal is Signal.THROTTLED else None
+    order = replace(order, attention=attention, hint_at=hint)
+    if order.status in FINAL:
+        order = replace(order, next_poll_at=None)
+        return Decision(order, None, f"stays {order.status}", signal, account_until=account_until)
+    if now >= order.deadline_at:
+        why = f"{_reading(outcome)}; the deadline has passed"
+        return Decision(expire(order, now), None, why, signal, account_until=account_until)
+    floor = max(hint or 0.0, now + policy.minimum)
+    if hint is not None:
+        target, why = hint + _jitter(hint - now, rng), "as the provider asked"
+    else:
+        slow = policy.strategy == "interval" or order.delivery is Delivery.DELAYED or _slow(attention)
+        count = order.failures - 1 if isinstance(outcome, Unavailable) else order.answered - 1
+        wait = back_off(policy, count, slow=slow, rng=rng)
+        target, why = now + wait, "interval" if slow else "back-off"
+    if floor > order.deadline_at:
+        order = replace(order, next_poll_at=None)
+        why = f"{_reading(outcome)}; no further attempt is allowed before the deadline"
+        return Decision(order, order.deadline_at, why, signal, account_until=account_until)
+    due = min(max(floor, target), order.deadline_at)
+    if due == order.deadline_at:
+        why = "last attempt, at the deadline"
+    held = signal is Signal.UNAUTHORIZED
+    order = replace(order, next_poll_at=None if held else due)
+    return Decision(order, due, f"{_reading(outcome)}; {why}", signal, held, account_until)
+
+
+def _hint(outcome: Outcome, policy: PollPolicy, now: float) -> float | None:
+    """The moment before which the provider does not want to be asked, None where it did not say."""
+    match outcome:
+        case NotReady() | PartlyIssued():
+            waits = [
+                *([now + outcome.retry_after] if outcome.retry_after is not None else []),
+                *([outcome.not_before] if outcome.not_before is not None else []),
+            ]
+            # A moment that has passed says nothing about when to ask next: back off instead.
+            return max((moment for moment in waits if moment > now), default=None)
+        case Throttled(retry_after=wait):
+            return now + (wait or policy.throttle_pause)
+        case Unavailable(retry_after=wait) if wait:
+            return now + wait
+    return None
+
+
+def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:
+    """Whether a person should look now. An unanswered poll changes nothing of what was known."""
+    match outcome:
+        case NotReady(attention=attention) | PartlyIssued(attention=attention):
+            return attention
+        case Missing():
+            since = now if order.missing_since is None else order.missing_since
+            return Attention.NOT_FOUND if now - since >= policy.missing_grace else None
+        case Unauthorized():
+            return Attention.UNAUTHORIZED
+        case Malformed():
+            return Attention.MALFORMED
+    return order.attention
+
+
+def _slow(attention: Attention | None) -> bool:
+    """What a person must mend is asked for slowly; an odd answer may right itself at any poll."""
+    return attention in {Attention.NOT_FOUND, Attention.UNAUTHORIZED, Attention.PERSONALIZATION}
+
+
+def _signal(outcome: Outcome) -> Signal:
+    match outcome:
+        case Throttled():
+            return Signal.THROTTLED
+        case Unavailable():
+            return Signal.UNAVAILABLE
+        case Unauthorized(whole_account=whole):
+            return Signal.UNAUTHORIZED if whole else Signal.FORBIDDEN
+    return Signal.ANSWERED
+
+
+def _reached(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Unavailable) or outcome.reached
+
+
+def _counts(outcome: Outcome) -> bool:
+    """Only answered polls lengthen the back-off: throttling and outages say nothing about the order."""
+    return not isinstance(outcome, Throttled | Unavailable | Unauthorized)
+
+
+def _reading(outcome: Outcome) -> str:
+    return outcome.detail or outcome.provider_status or type(outcome).__name__
+
+
+def _exponential(policy: PollPolicy, count: int) -> float:
+    """`initial * factor**count`, capped before it is computed where it would overflow."""
+    if policy.initial >= policy.cap:
+        return policy.cap
+    if policy.factor > 1 and count * math.log(policy.factor) >= math.log(policy.cap / policy.initial):
+        return policy.cap
+    return min(policy.cap, policy.initial * policy.factor ** max(count, 0))
+
+
+def _jitter(wait: float, rng: Random) -> float:
+    return rng.uniform(0.0, min(max(wait, 0.0) * JITTER, LONGEST_JITTER))
+
+
+def _with_jitter(wait: float, rng: Random) -> float:
+    return wait + _jitter(wait, rng)

@@ -1,0 +1,30 @@
+"""The state machine, in one table."""
+
+from willcall.orders.model import Status
+
+_P, _F, _X = Status.PARTIAL, Status.FULFILLED, Status.EXPIRED
+_REFUND = {Status.FAILED, Status.CANCELLED}
+
+#: From each status, the statuses it may become. The two late truths are the entries of final ones.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({_P, _F, _X} | _REFUND),
+    Status.PARTIAL: frozenset({_F, _X} | _REFUND),
+    Status.FULFILLED: frozenset({Status.CANCELLED}),
+    Status.EXPIRED: frozenset({_F} | _REFUND),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+#: Statuses in which an order is polled by itself.
+OPEN = frozenset({Status.PENDING, Status.PARTIAL})
+
+#: Statuses that end an order.
+FINAL = frozenset(Status) - OPEN
+
+#: Final statuses that a late truth may still change, so that a person or a provider may have us ask once more.
+AMENDABLE = frozenset({Status.FULFILLED, Status.EXPIRED})
+
+
+def may_become(old: Status, new: Status) -> bool:
+    """Whether `old -> new` is a change that the table allows; staying the same is not a change."""
+    return new in TRANSITIONS[old]

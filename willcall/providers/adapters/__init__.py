@@ -1,0 +1,1 @@
+"""One folder per provider; adapters never see each other, only the registry names them."""

@@ -1,0 +1,178 @@
+"""What an adapter is: it builds a request and reads an answer. No I/O happens here or in any adapter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Annotated, Any, ClassVar, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from willcall.orders.outcomes import Outcome
+from willcall.orders.policy import PollPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `params` are percent-encoded by the transport; `headers` may hold credentials."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, whole. Header names are in lower case; `received_at` is epoch seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an adapter may know of the order that it asks about."""
+
+    reference: str = field(repr=False)
+    quantity: int | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An OAuth access token and how long it is good for, seconds from now."""
+
+    value: str = field(repr=False)
+    expires_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a provider's list of orders: which order, and what the list says of it."""
+
+    reference: str = field(repr=False)
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens of an account: `limit` per `period` seconds, at most `burst` at once."""
+
+    limit: float
+    period: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a parked or failing account is probed: first and longest interval between probes, seconds."""
+
+    probe: tuple[float, float] = (30.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What one exchange with a provider may take: seconds, and bytes of the decoded body."""
+
+    connect_timeout: float = 3.0
+    read_timeout: float = 10.0
+    total_timeout: float = 20.0
+    max_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What an account gets where its table in the config says nothing."""
+
+    rate: Rate
+    polling: PollPolicy
+
+
+def _safe_url(value: str) -> str:
+    """https, or plain http to this machine (a simulator); no trailing slash, no credentials inside."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("must be an http(s) URL without credentials")
+    if parts.query or parts.fragment:
+        raise ValueError("must have no query and no fragment")
+    if parts.scheme == "http" and not _loopback(parts.hostname):
+        raise ValueError("must be https (http is for a simulator on this machine)")
+    return value.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+#: A provider's address in an account's table.
+ProviderUrl = Annotated[str, AfterValidator(_safe_url)]
+
+
+class Credentials(BaseModel):
+    """The part of an account's table that is the provider's own: its address and our keys.
+
+    Secrets are `pydantic.SecretStr`, so that no log, error or repr shows them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    base_url: ProviderUrl
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One set of credentials at a provider, with everything that governs how it is asked."""
+
+    provider: str
+    name: str
+    adapter: "Adapter"
+    credentials: Credentials = field(repr=False)
+    rate: Rate
+    polling: PollPolicy
+    health: Health = Health()
+    http: HttpLimits = HttpLimits()
+
+    @property
+    def key(self) -> str:
+        """`<provider>/<account>`, the way people write an account."""
+        return f"{self.provider}/{self.name}"
+
+
+class Adapter(Protocol):
+    """One provider, sans I/O.
+
+    `token_request`/`read_token` serve providers with OAuth (None elsewhere); `list_request`/`read_list`
+    serve those that can list orders for reconciliation (None elsewhere).
+    """
+
+    name: ClassVar[str]
+    credentials: ClassVar[type[Credentials]]
+    defaults: ClassVar[Defaults]
+
+    def check_reference(self, reference: str, credentials: Any) -> None:
+        """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""
+
+    def status_request(self, question: Question, credentials: Any, access_token: str | None) -> Request:
+        """The request that asks about one order."""
+
+    def read_status(self, question: Question, answer: Answer) -> Outcome:
+        """The one outcome that an answer means; never raises, whatever the bytes."""
+
+    def token_request(self, credentials: Any) -> Request | None:
+        """The request for an access token, None where the account needs none."""
+
+    def read_token(self, answer: Answer) -> AccessToken | Outcome:
+        """The token, or the outcome of not getting one."""
+
+    def list_request(self, credentials: Any, access_token: str | None, since: float) -> Request | None:
+        """The request that lists orders changed since `since` (epoch), None where there is no such list."""
+
+    def read_list(self, answer: Answer) -> list[Listed]:
+        """What the list says; entries that cannot be read are left out. Never raises."""

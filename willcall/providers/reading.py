@@ -1,0 +1,99 @@
+"""What all adapters share in reading an answer: the HTTP status first, then JSON, then tolerant access.
+
+Nothing here raises on bytes from outside. `detail` texts never quote the body.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.retry_after import parse_retry_after
+from willcall.providers.base import Answer
+
+_OK = 200
+
+
+def retry_after(answer: Answer) -> float | None:
+    """The answer's `Retry-After` in seconds, None where there is none that means anything."""
+    return parse_retry_after(answer.headers.get("retry-after"), answer.received_at)
+
+
+def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
+    """The outcome that the HTTP status alone decides, None where the body must be read.
+
+    `ok` are the statuses whose body the adapter reads (200 where it names none). Redirects are not
+    followed: to us they are an answer that cannot be read.
+    """
+    match answer.status:
+        case status if status in (ok or (_OK,)):
+            return None
+        case 401:
+            return Unauthorized(whole_account=True, detail="HTTP 401")
+        case 403:
+            return Unauthorized(whole_account=False, detail="HTTP 403")
+        case 404:
+            return Missing(detail="HTTP 404")
+        case 429:
+            return Throttled(retry_after=retry_after(answer), detail="HTTP 429")
+        case status if status in {408, 425} or status >= 500:  # noqa: PLR2004 - the server's own troubles
+            return Unavailable(retry_after=retry_after(answer), detail=f"HTTP {status}")
+        case status:
+            return Malformed(detail=f"HTTP {status}")
+
+
+def read_json(answer: Answer) -> Any | Malformed:
+    """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`."""
+    if not answer.body.strip():
+        return Malformed(detail="empty body")
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return Malformed(detail="body is not JSON")
+    return value
+
+
+def read_object(answer: Answer) -> dict[str, Any] | Malformed:
+    """The body as a JSON object, or `Malformed`."""
+    value = read_json(answer)
+    if isinstance(value, dict | Malformed):
+        return value
+    return Malformed(detail="body is not a JSON object")
+
+
+def text(value: Any) -> str | None:
+    """A non-empty string as it is, a number as its digits, anything else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, also one written as a string of digits; anything else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 19:  # noqa: PLR2004 - 64 bits
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def table(value: Any) -> Mapping[str, Any]:
+    """An object as it is, anything else as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it is, None as an empty one, a single value as a list of it."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def web_link(value: Any) -> str | None:
+    """A string that is an http(s) URL, anything else None."""
+    link = text(value)
+    return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice

@@ -110,10 +110,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One line of an order's timeline. `countdown` is None where no further attempt follows."""
+    """One line of an order's timeline.
+
+    `countdown` (seconds) is None where no further attempt follows; `late` is how many seconds after its due
+    time the attempt began.
+    """
 
     at: float
     outcome: str
     http_status: int | None
     countdown: float | None
     why: str
+    late: float = 0.0

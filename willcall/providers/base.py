@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from willcall.orders.outcomes import Outcome
 from willcall.orders.policy import PollPolicy
+from willcall.orders.rate import Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,6 @@ class Listed:
 
     reference: str = field(repr=False)
     outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Tokens of an account: `limit` per `period` seconds, at most `burst` at once."""
-
-    limit: float
-    period: float
-    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +147,8 @@ class Adapter(Protocol):
     name: ClassVar[str]
     credentials: ClassVar[type[Credentials]]
     defaults: ClassVar[Defaults]
+    shortest_interval: ClassVar[float]
+    """Seconds between two requests for one order that the provider itself asks for; no config undercuts it."""
 
     def check_reference(self, reference: str, credentials: Any) -> None:
         """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""

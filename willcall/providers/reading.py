@@ -4,6 +4,7 @@ Nothing here raises on bytes from outside. `detail` texts never quote the body.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,10 +29,8 @@ def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
     match answer.status:
         case status if status in (ok or (_OK,)):
             return None
-        case 401:
-            return Unauthorized(whole_account=True, detail="HTTP 401")
-        case 403:
-            return Unauthorized(whole_account=False, detail="HTTP 403")
+        case 401 | 403 as status:
+            return Unauthorized(whole_account=status == 401, detail=f"HTTP {status}")  # noqa: PLR2004
         case 404:
             return Missing(detail="HTTP 404")
         case 429:
@@ -42,15 +41,29 @@ def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
             return Malformed(detail=f"HTTP {status}")
 
 
-def read_json(answer: Answer) -> Any | Malformed:
-    """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`."""
+def read_json(answer: Answer) -> object:
+    """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`.
+
+    Stricter than Python's own reading where that lets pass what cannot be written again: NaN, infinities and
+    halves of a surrogate pair.
+    """
     if not answer.body.strip():
         return Malformed(detail="empty body")
     try:
-        value = json.loads(answer.body)
+        body = answer.body.decode(json.detect_encoding(answer.body))
+        value = _DECODER.decode(body)
+        if "\\ud" in body.lower():
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return Malformed(detail="body is not JSON")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def read_object(answer: Answer) -> dict[str, Any] | Malformed:
@@ -61,16 +74,18 @@ def read_object(answer: Answer) -> dict[str, Any] | Malformed:
     return Malformed(detail="body is not a JSON object")
 
 
-def text(value: Any) -> str | None:
+def text(value: object) -> str | None:
     """A non-empty string as it is, a number as its digits, anything else None."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, float):
+        return str(value) if math.isfinite(value) else None
+    if isinstance(value, int):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
 
 
-def whole(value: Any) -> int | None:
+def whole(value: object) -> int | None:
     """A whole number, also one written as a string of digits; anything else None."""
     if isinstance(value, bool):
         return None
@@ -81,19 +96,19 @@ def whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def table(value: Any) -> Mapping[str, Any]:
+def table(value: object) -> Mapping[str, Any]:
     """An object as it is, anything else as an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[Any]:
     """A list as it is, None as an empty one, a single value as a list of it."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def web_link(value: Any) -> str | None:
+def web_link(value: object) -> str | None:
     """A string that is an http(s) URL, anything else None."""
     link = text(value)
     return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice

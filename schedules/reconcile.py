@@ -1,0 +1,83 @@
+"""What the providers say of orders that we no longer ask about, or have not heard of lately."""
+
+import structlog
+
+from willcall.orders.model import Order, Status
+from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome
+from willcall.orders.states import may_become
+from willcall.providers.base import Account, Answer
+from willcall.stores.orders import Hurried
+from willcall.usecases.authorize import Authorization, authorize
+from willcall.usecases.context import Context
+from willcall.usecases.control import BATCH
+from willcall.usecases.settle import late_check_at
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that a list looks back.
+LOOK_BACK = 86_400.0
+
+_MEANS: dict[type[Outcome], Status] = {
+    Issued: Status.FULFILLED,
+    Declined: Status.FAILED,
+    Cancelled: Status.CANCELLED,
+}
+
+
+def reconcile(context: Context) -> dict[str, int]:
+    """Ask again about expired orders whose late check is due, and about orders whose provider's list differs.
+
+    A list is never believed by itself: what differs is asked for like any other attempt.
+    """
+    checked = _check_expired(context)
+    differing = sum(_compare_list(context, account) for account in context.accounts.values())
+    return {"late_checks": checked, "differing": differing}
+
+
+def _check_expired(context: Context) -> int:
+    orders = context.stores.orders
+    now = context.stores.accounts.now()
+    due = orders.late_checks(now, BATCH)
+    checked = 0
+    for order_id, order in zip(due, orders.get_many(due), strict=True):
+        orders.plan_late_check(order_id, late_check_at(context, order, now) if order else None)
+        if order:
+            checked += _ask_soon(context, order)
+    return checked
+
+
+def _compare_list(context: Context, account: Account) -> int:
+    """Ask about the orders of which the provider's list, where it has one, says other than we."""
+    stores = context.stores
+    since = stores.accounts.now() - LOOK_BACK
+    if account.adapter.list_request(account.credentials, None, since) is None:
+        return 0
+    if not stores.accounts.take(account.key, account.rate):
+        return 0
+    authorization = authorize(context, account)
+    if not isinstance(authorization, Authorization):
+        return 0
+    request = account.adapter.list_request(account.credentials, authorization.token, since)
+    answer = context.http.exchange(account, request) if request else None
+    if not isinstance(answer, Answer):
+        log.warning("no list", account=account.key)
+        return 0
+    differing = 0
+    for entry in account.adapter.read_list(answer):
+        order_id = stores.orders.find(account.key, entry.reference)
+        order = stores.orders.get(order_id) if order_id else None
+        means = _MEANS.get(type(entry.outcome))
+        if order and means and may_become(order.status, means):
+            differing += _ask_soon(context, order)
+    return differing
+
+
+def _ask_soon(context: Context, order: Order) -> bool:
+    account = context.accounts.get(order.account_key)
+    if account is None:
+        return False
+    minimum = account.polling.minimum
+    hurried, message = context.stores.orders.hurry(order.id, account.key, minimum, express=False)
+    if message:
+        context.sender.send_polls(account.key, [message], context.stores.accounts.now())
+    return hurried is Hurried.SENT

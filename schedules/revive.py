@@ -1,0 +1,30 @@
+"""Orders whose alarm clock is lost, and orders whose account is well again, go on."""
+
+from willcall.usecases.context import Context
+from willcall.usecases.control import BATCH, release_held
+
+#: Overdue orders looked at per account and run; beyond that the workers are behind, and the next run goes on.
+MOST = 100_000
+
+
+def revive(context: Context) -> dict[str, int]:
+    """Re-send overdue orders, release held ones. Returns how many of each."""
+    resent = released = 0
+    for account in context.stores.orders.accounts():
+        resent += _resend(context, account)
+        allowed = context.stores.accounts.wants_release(account)
+        if allowed:
+            released += release_held(context, account, None if allowed < 0 else allowed)
+    return {"resent": resent, "released": released}
+
+
+def _resend(context: Context, account: str) -> int:
+    resent = 0
+    for offset in range(0, MOST, BATCH):
+        seen, messages = context.stores.orders.revive(account, context.settings.sweeps.grace, offset, BATCH)
+        if messages:
+            context.sender.send_polls(account, messages, context.stores.accounts.now())
+            resent += len(messages)
+        if seen < BATCH:
+            break
+    return resent

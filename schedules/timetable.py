@@ -1,0 +1,45 @@
+"""Which sweeps there are and how often beat starts them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from schedules.expire import expire
+from schedules.prune import prune
+from schedules.reconcile import reconcile
+from schedules.revive import revive
+from willcall.config import Sweeps
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: Seconds after which a run that died no longer keeps the next one from working.
+LEASE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A reconciliation run: what it does, returning counts, and how often, seconds."""
+
+    run: Callable[[Context], dict[str, int]]
+    every: Callable[[Sweeps], float]
+
+
+SWEEPS: dict[str, Sweep] = {
+    "revive": Sweep(revive, lambda sweeps: sweeps.revive),
+    "expire": Sweep(expire, lambda sweeps: sweeps.expire),
+    "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
+    "prune": Sweep(prune, lambda sweeps: sweeps.prune),
+}
+
+
+def run_sweep(context: Context, name: str) -> dict[str, int] | None:
+    """Run a sweep now; its counts, or None where a run of it is at work elsewhere."""
+    with context.stores.leases.held(f"sweep:{name}", LEASE) as ours:
+        if not ours:
+            return None
+        counts = SWEEPS[name].run(context)
+    if any(counts.values()):
+        log.info("sweep", sweep=name, **counts)
+    return counts

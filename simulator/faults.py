@@ -1,0 +1,85 @@
+"""Answers that go wrong on purpose."""
+
+import gzip
+import json
+from functools import cache
+from typing import Any
+
+from simulator.providers.base import Provider
+from simulator.script import Fault, HugeFault, RedirectFault, SlowFault, StatusFault
+from simulator.wire import Answer, Manner, ask_to_wait
+
+#: What the `unknown_word` fault says where the provider has its status.
+UNKNOWN_WORD = "levitating"
+
+HTML = b"<!doctype html><html><title>Oops</title><body>Something went sideways.</body></html>"
+BOMB_BYTES = 64 * 1024 * 1024
+
+
+def spoil(fault: Fault, usual: Answer, provider: Provider, now: float) -> Answer:
+    """What is sent in place of the `usual` answer. `hang` and `unknown_word` happen before this."""
+    match fault:
+        case StatusFault():
+            answer = ask_to_wait(provider.error(fault.status), fault.retry_after, fault.form, now)
+        case SlowFault():
+            answer = usual
+            answer.manner, answer.amount = Manner.DRIP, fault.seconds
+        case RedirectFault():
+            answer = Answer(302, headers={"Location": fault.location})
+        case HugeFault():
+            answer = _json(b"")
+            answer.manner, answer.amount = Manner.HUGE, fault.bytes
+        case _:
+            answer = _spoilt(fault.do, usual, provider)
+    answer.fault = fault.do
+    return answer
+
+
+def _spoilt(do: str, usual: Answer, provider: Provider) -> Answer:
+    """The faults that have nothing to set."""
+    match do:
+        case "malformed":
+            return Answer(200, HTML, {"Content-Type": "text/html"})
+        case "truncated_json":
+            return _json(usual.body[: len(usual.body) // 2])
+        case "wrong_types":
+            return _json(json.dumps(wrong_types(json.loads(usual.body))).encode())
+        case "gzip_bomb":
+            bomb = _json(gzip_bomb())
+            bomb.headers["Content-Encoding"] = "gzip"
+            return bomb
+        case "token_expired":
+            return provider.error(401)
+        case "reset":
+            return Answer(0, manner=Manner.RESET)
+        case "cut":
+            usual.manner = Manner.CUT
+            usual.phase = usual.retry_after = usual.not_before = None
+            return usual
+    return _json(b"")
+
+
+def wrong_types(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The same keys with values of a type that nobody expects there."""
+    match value:
+        case dict():
+            return {key: _wrong(inner) for key, inner in value.items()}
+        case list():
+            return [wrong_types(inner) for inner in value]
+    return value
+
+
+def _wrong(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Objects and lists become words; everything else becomes an object."""
+    return "unexpected" if isinstance(value, dict | list) else {"unexpected": True}
+
+
+@cache
+def gzip_bomb() -> bytes:
+    """Some 64 kB that unpack to 64 MiB of a JSON string."""
+    return gzip.compress(b'"' + b" " * BOMB_BYTES + b'"')
+
+
+def _json(body: bytes) -> Answer:
+    """A 200 that claims to be JSON."""
+    return Answer(200, body, {"Content-Type": "application/json"})

@@ -1,0 +1,97 @@
+"""What a provider is: it reads a call and renders an answer. No I/O, no clock and no state here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import ClassVar, Protocol
+
+from simulator.ledger import Kind
+from simulator.phases import Phase, tickets_at
+from simulator.script import OrderScript, ProviderName
+from simulator.wire import Answer, Call
+
+#: Which sort of credentials a path wants, e.g. a server's or a user's own.
+Scope = str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call is about. `key` is the credential it came with, as in `Provider.keys`."""
+
+    kind: Kind
+    reference: str | None = None
+    key: str | None = None
+    #: The scope that the path wants; None takes any.
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An order as it stands at `now` (epoch seconds)."""
+
+    order: OrderScript
+    phase: Phase
+    known_at: float
+    now: float
+    origin: str
+    #: One unguessable name per ticket.
+    secrets: Sequence[str]
+    #: A status word to say instead of the provider's own.
+    word: str | None = None
+
+    @property
+    def issued(self) -> int:
+        """How many tickets exist."""
+        return tickets_at(self.order, self.phase)
+
+    def document(self, index: int = 0, ending: str = "pdf") -> str:
+        """The address of the ticket's document."""
+        return f"{self.origin}/documents/{self.order.provider}/{self.secrets[index]}.{ending}"
+
+    def barcode(self, index: int) -> str:
+        """The ticket's barcode: thirteen digits."""
+        return f"{int(self.secrets[index], 16) % 10**13:013d}"
+
+
+class Provider(Protocol):
+    """One provider's manner of speaking. What is implemented here is what most providers share."""
+
+    name: ClassVar[ProviderName]
+    #: The HTTP status for credentials that nobody has.
+    unknown_status: ClassVar[int] = 401
+
+    def default_credentials(self, account: str) -> dict[str, str]:
+        """The made-up credentials of an account, by the names of the account table."""
+
+    def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
+        """Every form in which these credentials are accepted, and for what."""
+
+    def route(self, call: Call) -> Target:
+        """What the call is about."""
+
+    def show(self, target: Target, views: Sequence[View]) -> Answer:
+        """The answer to a status request; several views only where a reference names a group."""
+
+    def error(self, status: int) -> Answer:
+        """An error in the provider's own form."""
+
+    def members(self, reference: str) -> str | None:  # noqa: ARG002 - the same for every reference
+        """The `external_user_id` whose orders a reference stands for; None for a single order."""
+        return None
+
+    def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """References of an order's single tickets, in their sequence; empty where they have none."""
+        return []
+
+    def listing(self, call: Call, views: Sequence[View]) -> Answer:
+        """The answer to a request for all orders of the account, where `route` knows of such."""
+        raise NotImplementedError
+
+    def granted(self, token: str, lifetime: int) -> Answer:
+        """The answer that hands out an OAuth token, where `route` knows of such."""
+        raise NotImplementedError
+
+
+def reason(status: int) -> str:
+    """The standard phrase of an HTTP status."""
+    return HTTPStatus(status).phrase

@@ -1,0 +1,138 @@
+"""Funtrips: the HTTP status says whether tickets are ready, 202 with `Retry-After` until then.
+
+https://docs.funtrips.io - the body of the 200 is documented nowhere in full. Each path answers in a form of
+its own, so that a client has to read all of them: a list of records for `checkout_id`, an object with
+`items` for a user's or all records, the bare record for a headless checkout.
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from simulator.phases import Phase, overall
+from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.script import ProviderName
+from simulator.wire import Answer, Call, as_json, ask_to_wait, timestamp
+
+#: After the internal events on https://docs.funtrips.io/reference/confirmfulfillment
+WORDS = {
+    Phase.PENDING: "PENDING",
+    Phase.PARTIAL: "CONFIRMED",
+    Phase.ISSUED: "COMPLETED",
+    Phase.FAILED: "FAILED",
+    Phase.CANCELLED: "CANCELLED",
+}
+
+DAY = 86_400
+
+
+class Funtrips(Provider):
+    """The admin, headless and OAuth paths."""
+
+    name: ClassVar[ProviderName] = "funtrips"
+
+    def default_credentials(self, account: str) -> dict[str, str]:
+        """An OAuth client for servers and a public bearer for headless checkouts."""
+        return {
+            "client_id": f"funtrips-{account}",
+            "client_secret": f"funtrips-{account}-secret",
+            "public_bearer": f"funtrips-{account}-public",
+        }
+
+    def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
+        """The client may only ask for tokens; the public bearer may only see its own session."""
+        client = f"client {credentials['client_id']}:{credentials['client_secret']}"
+        return {client: "client", f"Bearer {credentials['public_bearer']}": "public"}
+
+    def route(self, call: Call) -> Target:
+        """Paths of https://docs.funtrips.io and the token endpoint."""
+        key = call.headers.get("Authorization")
+        match call.method, call.path.split("/"):
+            case "POST", ["", "oauth", "token"]:
+                return Target("token", None, _client(call), "client")
+            case "GET", ["", "v1", "admin", "fulfillments"] if call.query.get("checkout_id"):
+                return Target("status", call.query["checkout_id"], key, "admin")
+            case "GET", ["", "v1", "admin", "fulfillments"] if call.query.get("external_user_id"):
+                return Target("status", f"user:{call.query['external_user_id']}", key, "admin")
+            case "GET", ["", "v1", "admin", "fulfillments"]:
+                return Target("list", None, key, "admin")
+            case "GET", ["", "v1", "checkouts", checkout_id, "fulfillment"]:
+                return Target("status", checkout_id, key, "public")
+            case "GET", ["", "v1", "me", "fulfillments"]:
+                return Target("status", "me", key, "public")
+        return Target("other", None, key)
+
+    def members(self, reference: str) -> str | None:
+        """`me` is whoever's session it is."""
+        return "me" if reference == "me" else reference.removeprefix("user:") if ":" in reference else None
+
+    def show(self, target: Target, views: Sequence[View]) -> Answer:
+        """202 until the first record can be shown."""
+        grouped = self.members(target.reference or "") is not None
+        phase = overall([view.phase for view in views])
+        word = views[0].word
+        if not word and (phase is Phase.PENDING or (phase is Phase.PARTIAL and not grouped)):
+            hint = views[0].order.pending_hint
+            waiting = as_json({"status": "PENDING"}, status=202)
+            waiting.headers["Cache-Control"] = "no-store"
+            return ask_to_wait(waiting, hint.retry_after, hint.form, views[0].now)
+        if grouped:
+            return self._records(views)
+        record = _record(views[0])
+        return as_json(record if target.scope == "public" else [record])
+
+    def listing(self, call: Call, views: Sequence[View]) -> Answer:  # noqa: ARG002 - no filters here
+        """Every record of the account, also those without tickets yet."""
+        return self._records(views)
+
+    def error(self, status: int) -> Answer:
+        """RFC 9457."""
+        body = {"type": "about:blank", "title": reason(status), "status": status}
+        return as_json(body, status=status, content_type="application/problem+json")
+
+    def granted(self, token: str, lifetime: int) -> Answer:
+        """RFC 6749, section 5.1."""
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+        answer = as_json(body)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def _records(self, views: Sequence[View]) -> Answer:
+        """Records under `items`."""
+        return as_json({"items": [_record(view) for view in views], "next_cursor": None})
+
+
+def _client(call: Call) -> str | None:
+    """The client's credentials, from HTTP Basic or from the form."""
+    if call.form.get("grant_type") != "client_credentials":
+        return None
+    scheme, _, encoded = call.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return f"client {call.form.get('client_id')}:{call.form.get('client_secret')}"
+    try:
+        return f"client {b64decode(encoded, validate=True).decode()}"
+    except (Base64Error, UnicodeDecodeError):
+        return None
+
+
+def _record(view: View) -> dict[str, Any]:
+    """A fulfilment record; its tickets are an empty list until they are issued."""
+    validity = {"valid_from": timestamp(view.known_at), "valid_until": timestamp(view.known_at + 30 * DAY)}
+    return {
+        "fulfillment_order_id": view.secrets[0],
+        "checkout_id": view.order.reference,
+        "external_user_id": view.order.external_user_id,
+        "status": view.word or WORDS[view.phase],
+        "last_mutation_date": timestamp(view.now),
+        "tickets": [
+            {
+                "ticket_id": view.secrets[index],
+                "barcode": view.barcode(index),
+                "barcode_format": "QR",
+                "pdf_url": view.document(index),
+                **validity,
+            }
+            for index in range(view.issued)
+        ],
+    }

@@ -1,0 +1,250 @@
+"""Paylogic, Shopping Service API: HAL; a ticket is ready when it has the link `shop:eticket`.
+
+https://shopping-api-docs.paylogic.com/documentation/tickets.html
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from math import ceil
+from typing import Any, ClassVar
+
+from simulator.phases import Phase
+from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.script import OrderScript, ProviderName
+from simulator.wire import Answer, Call, as_json, timestamp
+
+#: Of the orders' statuses only `cancelled` is documented.
+WORDS = {
+    Phase.PENDING: "pending",
+    Phase.PARTIAL: "pending",
+    Phase.ISSUED: "completed",
+    Phase.FAILED: "cancelled",
+    Phase.CANCELLED: "cancelled",
+}
+
+HAL = "application/hal+json"
+DOCS = "https://shopping-api-docs.paylogic.com/documentation"
+CURIES = [{"href": f"{DOCS}/{{rel}}.html", "type": "text/html", "name": "shop", "templated": True}]
+EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
+SINGLE = ("ticket:", "code:")
+
+
+class Paylogic(Provider):
+    """Orders, tickets, tickets by barcode and a Cognito user's own."""
+
+    name: ClassVar[ProviderName] = "paylogic"
+
+    def default_credentials(self, account: str) -> dict[str, str]:
+        """An application's login and a user's token."""
+        return {
+            "username": f"paylogic-{account}",
+            "password": f"paylogic-{account}-password",
+            "cognito_token": f"paylogic-{account}-cognito",
+        }
+
+    def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
+        """Basic for applications, `Cognito-Token` for users."""
+        return {
+            f"Basic {credentials['username']}:{credentials['password']}": "application",
+            f"Cognito {credentials['cognito_token']}": "user",
+        }
+
+    def route(self, call: Call) -> Target:
+        """The paths below the base URL."""
+        key, query = _key(call), call.query
+        if call.method != "GET":
+            return Target("other", None, key)
+        match call.path.split("/"):
+            case ["", "orders", uid]:
+                return Target("status", uid, key, "application")
+            case ["", "orders"]:
+                return Target("list", None, key, "application")
+            case ["", "tickets", uid]:
+                return Target("status", f"ticket:{uid}", key)
+            case ["", "tickets"] if "code" in query:
+                event = query.get("event", "").rstrip("/").rpartition("/")[2]
+                return Target("status", f"code:{query['code']}@{event}", key, "application")
+            case ["", "tickets"]:
+                return Target("status", "mine", key, "user")
+        return Target("other", None, key)
+
+    def members(self, reference: str) -> str | None:
+        """`mine` is whoever's token it is."""
+        return "mine" if reference == "mine" else None
+
+    def show(self, target: Target, views: Sequence[View]) -> Answer:
+        """An order, a ticket, or a list of tickets."""
+        reference, view = target.reference or "", views[0]
+        if reference == "mine":
+            return _tickets(view, [ticket for each in views for ticket in _owned(each)])
+        if reference.startswith("ticket:"):
+            answer = as_json(_ticket(view, 0), content_type=HAL)
+        elif reference.startswith("code:"):
+            answer = _tickets(view, [_ticket(view, 0)])
+        else:
+            answer = as_json(_order(view), content_type=HAL)
+        starts_at = _fulfillment_starts_at(view)
+        if starts_at is not None and view.issued == 0 and starts_at > view.now:
+            answer.not_before = starts_at
+        return answer
+
+    def listing(self, call: Call, views: Sequence[View]) -> Answer:
+        """Orders, from `created__gte` on."""
+        since = call.query.get("created__gte")
+        try:
+            earliest = datetime.fromisoformat(since).timestamp() if since else 0.0
+        except ValueError:
+            return self.error(400)
+        shown = [
+            _order(view)
+            for view in views
+            if ceil(view.known_at) >= earliest and not view.order.reference.startswith(SINGLE)
+        ]
+        body = {
+            "_links": {"self": {"href": f"{call.origin}/paylogic/orders"}, "curies": CURIES},
+            "item_count": len(shown),
+            "_embedded": {"shop:order": shown},
+        }
+        return as_json(body, content_type=HAL)
+
+    def error(self, status: int) -> Answer:
+        """A code and a message; the real body is not documented."""
+        body = {"code": reason(status).upper().replace(" ", "_"), "message": reason(status)}
+        return as_json(body, status=status)
+
+    def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
+        """Each ticket of an order or of a user can be asked for by its own id."""
+        if order.reference.startswith(SINGLE):
+            return []
+        return [f"ticket:{ticket_uid(secret)}" for secret in secrets]
+
+
+def ticket_uid(secret: str) -> str:
+    """The id of an order's ticket; its document's name cannot be guessed from it."""
+    return sha256(secret.encode()).hexdigest()[:32]
+
+
+def _key(call: Call) -> str | None:
+    """The credential: Basic of an application, or a user's token."""
+    cognito = call.headers.get("Cognito-Token")
+    if cognito:
+        return f"Cognito {cognito}"
+    scheme, _, encoded = call.headers.get("Authorization", "").partition(" ")
+    try:
+        return f"Basic {b64decode(encoded, validate=True).decode()}" if scheme == "Basic" else None
+    except (Base64Error, UnicodeDecodeError):
+        return None
+
+
+def _fulfillment_starts_at(view: View) -> float | None:
+    """Epoch seconds, whole, rounded up as rendered."""
+    after = view.order.fulfillment_starts_after
+    return None if after is None else float(ceil(view.known_at + after))
+
+
+def _link(view: View, path: str) -> dict[str, str]:
+    """A link to another resource of the API."""
+    return {"href": f"{view.origin}/paylogic/{path}"}
+
+
+def _common_links(view: View, path: str) -> dict[str, Any]:
+    """The links that every resource has."""
+    return {
+        "self": _link(view, path),
+        "profile": {"href": f"{DOCS}/tickets.html", "type": "text/html"},
+        "curies": CURIES,
+    }
+
+
+def _uid(view: View, index: int) -> str:
+    """The ticket's id: of the reference itself where that names a ticket."""
+    prefix, _, uid = view.order.reference.partition(":")
+    return uid if prefix == "ticket" else ticket_uid(view.secrets[index])
+
+
+def _order_uid(view: View) -> str:
+    """The order's id, made up where the reference names something else."""
+    return view.secrets[0] if ":" in view.order.reference else view.order.reference
+
+
+def _code(view: View, index: int) -> str:
+    """The ticket's barcode: of the reference itself where that names one."""
+    prefix, _, code = view.order.reference.partition(":")
+    return code.partition("@")[0] if prefix == "code" else view.barcode(index)
+
+
+def _event(view: View) -> str:
+    """The event's id: of the reference itself where that names one."""
+    return view.order.reference.partition("@")[2] or EVENT
+
+
+def _ticket(view: View, index: int) -> dict[str, Any]:
+    """A ticket in full."""
+    issued = index < view.issued
+    starts_at = _fulfillment_starts_at(view)
+    personal = view.order.needs_personalization_until
+    links = _common_links(view, f"tickets/{_uid(view, index)}") | {
+        "shop:event": _link(view, f"events/{_event(view)}"),
+        "shop:order": _link(view, f"orders/{_order_uid(view)}"),
+        "shop:personalization_request": [],
+    }
+    if issued:
+        links |= {
+            "shop:eticket": {"href": view.document(index)},
+            "apple_wallet_pass": {"href": view.document(index, "pkpass")},
+            "google_wallet_token": {"href": view.document(index, "jwt")},
+        }
+    return {
+        "_links": links,
+        "uid": _uid(view, index),
+        "code": _code(view, index),
+        "seating": {"seat": str(index + 1), "row": "C", "section": "Balcony"},
+        "has_valid_subscription": False,
+        "is_scanned": False,
+        "status": view.word or ("cancelled" if view.phase is Phase.CANCELLED else "valid"),
+        "needs_personalization": personal is not None and view.now < view.known_at + personal,
+        "personalization_start": None if personal is None else timestamp(view.known_at),
+        "personalization_end": None if personal is None else timestamp(view.known_at + personal),
+        "service_fee_paid": {"currency": "EUR", "amount": "0.45"} if issued else None,
+        "fulfillment_starts_at": None if starts_at is None else timestamp(starts_at),
+    }
+
+
+def _owned(view: View) -> list[dict[str, Any]]:
+    """A user's tickets: the subset that the list shows, and only of those that exist."""
+    return [
+        {
+            "_links": _common_links(view, f"tickets/{ticket_uid(secret)}"),
+            "uid": ticket_uid(secret),
+            "status": "valid",
+            "has_valid_subscription": False,
+        }
+        for secret in view.secrets[: view.issued]
+    ]
+
+
+def _order(view: View) -> dict[str, Any]:
+    """An order with its tickets."""
+    uid = _order_uid(view)
+    links = _common_links(view, f"orders/{uid}")
+    if view.phase is Phase.ISSUED:
+        links["shop:etickets"] = {"href": view.document(), "type": "text/html"}
+    product = f"{view.origin}/paylogic/products/4a8f0a6caa874d80acff3834da9bc124"
+    return {
+        "_links": links,
+        "uid": uid,
+        "reference": "525743",
+        "created_date": timestamp(view.known_at),
+        "status": view.word or WORDS[view.phase],
+        "product_selection": [{"product": product, "quantity": view.order.quantity}],
+        "_embedded": {"shop:ticket": [_ticket(view, index) for index in range(view.order.quantity)]},
+    }
+
+
+def _tickets(view: View, tickets: Sequence[dict[str, Any]]) -> Answer:
+    """The list form of tickets."""
+    body = {"_links": _common_links(view, "tickets"), "_embedded": {"shop:ticket": tickets}}
+    return as_json(body, content_type=HAL)

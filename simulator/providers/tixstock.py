@@ -1,0 +1,87 @@
+"""Tixstock, Partner Feed: the order with its items; an item's `file` is filled when it is fulfilled.
+
+https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
+What a filled `file` holds is documented nowhere; here it is a list with the address of the seat's PDF.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from simulator.phases import Phase
+from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.script import ProviderName
+from simulator.wire import Answer, Call, as_json, timestamp
+
+WORDS = {
+    Phase.PENDING: "Pending Review",
+    Phase.PARTIAL: "Approved",
+    Phase.ISSUED: "Approved",
+    Phase.FAILED: "Rejected",
+    Phase.CANCELLED: "Cancelled",
+}
+
+#: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
+THROTTLED = "Too many request made, subsequent requests will be blocked for the next minute."
+
+
+class Tixstock(Provider):
+    """`GET /v1/orders/get/<external order id>`."""
+
+    name: ClassVar[ProviderName] = "tixstock"
+
+    def default_credentials(self, account: str) -> dict[str, str]:
+        """A bearer token that does not expire."""
+        return {"bearer_token": f"tixstock-{account}-token"}
+
+    def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
+        """`Authorization: Bearer <token>`."""
+        return {f"Bearer {credentials['bearer_token']}": "partner"}
+
+    def route(self, call: Call) -> Target:
+        """Only one order."""
+        key = call.headers.get("Authorization")
+        match call.path.split("/"):
+            case ["", "v1", "orders", "get", reference] if call.method == "GET":
+                return Target("status", reference, key)
+        return Target("other", None, key)
+
+    def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
+        """One item per seat."""
+        view = views[0]
+        price = f"{90 * view.order.quantity}.00"
+        data = {
+            "id": view.order.reference,
+            "date": timestamp(view.known_at).replace("Z", "+0000"),
+            "customer": {"id": "123", "first_name": "Walter", "last_name": "Smith"},
+            "items": [_item(view, index) for index in range(view.order.quantity)],
+            "quantity": view.order.quantity,
+            "currency": "GBP",
+            "sub_total": price,
+            "grand_total": price,
+            "status": view.word or WORDS[view.phase],
+            "shipping_tracking_id": None,
+            "shipping_label": "",
+            "shipping_label_raw": "",
+        }
+        meta = {"mode": "Sandbox", "type": "partner.order.get", "request_id": view.secrets[0][:26]}
+        return as_json({"data": data, "meta": meta})
+
+    def error(self, status: int) -> Answer:
+        """`errors` is an object for coded errors."""
+        title = THROTTLED if status == 429 else reason(status)  # noqa: PLR2004 - the status itself
+        body = {"data": [], "meta": {}, "errors": {"title": title, "code": str(status)}}
+        return as_json(body, status=status)
+
+
+def _item(view: View, index: int) -> dict[str, Any]:
+    """One seat."""
+    return {
+        "listing_id": "9211231",
+        "general_admission": "false",
+        "type": "ETicket",
+        "section": "104",
+        "row": "V",
+        "seat": str(100 + index),
+        "file": [view.document(index)] if index < view.issued else [],
+        "customer": {"first_name": "Walter", "last_name": "Smith", "dob": "1993-06-24"},
+    }

@@ -1,0 +1,218 @@
+"""What the providers are told to do: accounts, orders and the faults on an order's way.
+
+A script is a JSON or TOML file of this shape; every field but `provider` and `reference` has a default.
+All durations are seconds. An order's clock starts when the simulator gets to know it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import model_validator
+
+ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
+HintForm = Literal["seconds", "date"]
+End = Literal["fulfilled", "failed", "cancelled", "never"]
+Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
+Down = Literal["503", "reset", "hang"]
+
+PROVIDERS: tuple[ProviderName, ...] = ("funtrips", "tiqets", "tixstock", "voordemensen", "paylogic")
+
+#: Providers with a word for an order that they could not fulfil; the others can only cancel it.
+CAN_FAIL = frozenset({"funtrips", "tiqets", "tixstock"})
+
+#: "do not poll more than once every 10 seconds": https://vdm-docs.pages.dev/api/public/order
+VOORDEMENSEN_MINIMUM = 10.0
+
+
+class _Model(BaseModel):
+    """Immutable; an unknown field is a mistake in the script."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Fault(_Model):
+    """`times`: how many requests get it, one after the other; None is all from then on."""
+
+    times: PositiveInt | None = 1
+
+
+class StatusFault(_Fault):
+    """An error status in the provider's own form. A 429 stops the whole account for `retry_after`."""
+
+    do: Literal["status"]
+    status: Literal[400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
+    retry_after: NonNegativeInt | None = None
+    form: HintForm = "seconds"
+
+
+class SpoilFault(_Fault):
+    """A 200 that is of no use, a broken connection, or (`token_expired`) a bearer that is void from now."""
+
+    do: Literal[
+        "malformed",
+        "truncated_json",
+        "empty",
+        "wrong_types",
+        "unknown_word",
+        "reset",
+        "cut",
+        "gzip_bomb",
+        "token_expired",
+    ]
+
+
+class SlowFault(_Fault):
+    """`hang` is silent for `seconds` and then answers as usual; `slow_drip` spreads the body over them."""
+
+    do: Literal["hang", "slow_drip"]
+    seconds: PositiveFloat
+
+
+class RedirectFault(_Fault):
+    """302 to `location`, which may be relative."""
+
+    do: Literal["redirect"]
+    location: str
+
+
+class HugeFault(_Fault):
+    """A 200 with a JSON body of `bytes` bytes."""
+
+    do: Literal["huge"]
+    bytes: PositiveInt
+
+
+Fault = Annotated[
+    StatusFault | SpoilFault | SlowFault | RedirectFault | HugeFault, Field(discriminator="do")
+]
+
+
+class PendingHint(_Model):
+    """The `Retry-After` of a funtrips 202; None leaves the header out."""
+
+    retry_after: NonNegativeInt | None = 5
+    form: HintForm = "seconds"
+
+
+class OrderScript(_Model):
+    """What one reference answers, over time.
+
+    `expect` is the status at which a well-behaved client ends; where left out it follows from the rest.
+    """
+
+    provider: ProviderName
+    reference: str = Field(min_length=1)
+    account: str = "default"
+    #: funtrips and paylogic: also shown under `user:<external_user_id>`, or `me` / `mine` for these names.
+    external_user_id: str | None = None
+    quantity: PositiveInt = 1
+    ready_after: NonNegativeFloat = 0.0
+    ends: End = "fulfilled"
+    #: Half of the tickets (at least one) exist from then on; voordemensen says `partial`.
+    partial_after: NonNegativeFloat | None = None
+    #: From the moment the tickets are issued until the fulfilled order turns cancelled.
+    cancel_after: NonNegativeFloat | None = None
+    pending_hint: PendingHint = PendingHint()
+    #: paylogic: `fulfillment_starts_at`, and no e-ticket before.
+    fulfillment_starts_after: NonNegativeFloat | None = None
+    #: paylogic: `needs_personalization` is true until then, and there is no e-ticket.
+    needs_personalization_until: NonNegativeFloat | None = None
+    #: Used up one per request, before the answer that time gives.
+    answers: tuple[Fault, ...] = ()
+    expect: Expected | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ends == "failed" and self.provider not in CAN_FAIL:
+            raise ValueError(f"{self.provider} has no word for a failed order; use 'cancelled'")
+        if self.cancel_after is not None and self.ends != "fulfilled":
+            raise ValueError("only an order that ends fulfilled has a cancel_after")
+        return self
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no request ever learns an end."""
+        return self.ends == "never" or any(fault.times is None for fault in self.answers)
+
+    @property
+    def expected(self) -> Expected:
+        """The status at which a well-behaved client ends."""
+        if self.expect is not None:
+            return self.expect
+        if self.hopeless:
+            return "expired"
+        return self.ends if self.cancel_after is None else "cancelled"
+
+
+class Rate(_Model):
+    """At most `burst` requests at once and `limit` per `period` seconds on top."""
+
+    limit: PositiveFloat
+    period: PositiveFloat = 1.0
+    burst: PositiveInt = 1
+
+
+class AccountScript(_Model):
+    """One set of credentials and what its owner may do.
+
+    `credentials` has the provider's own fields (README of the account table: `api_key`, `client_id`, ...);
+    those left out have the defaults of `simulator.providers`.
+    """
+
+    provider: ProviderName
+    name: str = "default"
+    credentials: dict[str, str] = {}
+    #: What the ledger holds the client to; None is unlimited. The simulator does not enforce it.
+    rate: Rate | None = None
+    #: Least time between two requests for one order; None is the provider's own.
+    minimum: NonNegativeFloat | None = None
+    #: Life of an OAuth token.
+    token_lifetime: PositiveInt = 3600
+    revoked: bool = False
+    forbidden: bool = False
+    down: Down | None = None
+
+    @property
+    def least_interval(self) -> float:
+        """Seconds between two requests for one order."""
+        if self.minimum is not None:
+            return self.minimum
+        return VOORDEMENSEN_MINIMUM if self.provider == "voordemensen" else 0.0
+
+
+class AccountChange(_Model):
+    """A change of an account at run time. Only the fields given are changed."""
+
+    revoked: bool = False
+    forbidden: bool = False
+    down: Down | None = None
+    rate: Rate | None = None
+    minimum: NonNegativeFloat | None = None
+    #: Voids every OAuth token handed out so far.
+    expire_tokens: bool = False
+
+
+class Script(_Model):
+    """A whole run. Each provider has an account `default` unless the script describes it otherwise."""
+
+    accounts: tuple[AccountScript, ...] = ()
+    orders: tuple[OrderScript, ...] = ()
+    #: Requests that arrive this soon after a 429 was sent were evidently under way before it.
+    grace: NonNegativeFloat = 0.25
+    #: How much longer the network may hold up one request than another; widens the rate's burst by as much.
+    jitter: NonNegativeFloat = 0.0
+
+
+def load(path: Path) -> Script:
+    """Read a script from a `.toml` file or, with any other name, from JSON.
+
+    Raises:
+        OSError: where the file cannot be read.
+        pydantic.ValidationError: with every mistake in it.
+        tomllib.TOMLDecodeError: where it is no TOML.
+    """
+    if path.suffix == ".toml":
+        return Script.model_validate(tomllib.loads(path.read_text("utf-8")))
+    return Script.model_validate_json(path.read_bytes())

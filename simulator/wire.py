@@ -1,0 +1,74 @@
+"""Requests and answers without any HTTP library, and the forms that several providers share."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import formatdate
+from enum import StrEnum
+from typing import Any
+
+from simulator.phases import Phase
+from simulator.script import HintForm
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a provider. `path` is below the provider's prefix, `origin` is `http://host:port`."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    origin: str
+    form: Mapping[str, str] = field(default_factory=dict)
+
+
+class Manner(StrEnum):
+    """How an answer goes onto the wire."""
+
+    WHOLE = "whole"
+    DRIP = "drip"
+    CUT = "cut"
+    RESET = "reset"
+    HUGE = "huge"
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer, and what it allows: `retry_after` seconds from being sent, or `not_before` (epoch)."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    retry_after: int | None = None
+    not_before: float | None = None
+    phase: Phase | None = None
+    fault: str | None = None
+    manner: Manner = Manner.WHOLE
+    #: Seconds of a drip, bytes of a huge body.
+    amount: float = 0.0
+
+
+def as_json(body: Any, *, status: int = 200, content_type: str = "application/json") -> Answer:  # noqa: ANN401
+    """An answer with a JSON body."""
+    return Answer(status, json.dumps(body).encode(), {"Content-Type": content_type})
+
+
+def ask_to_wait(answer: Answer, seconds: int | None, form: HintForm, now: float) -> Answer:
+    """Put a `Retry-After` on an answer. A date has whole seconds and is rounded up, never down."""
+    if seconds is None:
+        return answer
+    if form == "date":
+        answer.not_before = float(math.ceil(now + seconds))
+        answer.headers["Retry-After"] = formatdate(answer.not_before, usegmt=True)
+    else:
+        answer.retry_after = seconds
+        answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def timestamp(at: float) -> str:
+    """RFC 3339 in UTC with whole seconds, rounded up."""
+    return datetime.fromtimestamp(math.ceil(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""Thin Celery shells: read ids, call one use case, reschedule."""

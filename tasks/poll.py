@@ -1,0 +1,24 @@
+"""`tasks.poll`: one attempt, which reschedules itself."""
+
+from random import uniform
+
+from celery import Task, shared_task
+
+from tasks.queues import poll_queue
+from willcall.usecases.poll_once import poll_once
+
+#: Seconds after which a message comes back when its provider has no thread left: from, to.
+CROWDED = (0.25, 0.75)
+
+
+@shared_task(name="tasks.poll", bind=True)
+def poll(self: Task, order_id: str, seq: int, account: str) -> None:
+    """Ask once about an order. `seq` is the fence: any other message of the order is stale and asks nothing."""
+    with self.app.bulkhead.place(account.partition("/")[0]) as room:
+        again = poll_once(self.app.willcall, order_id, seq, account) if room else None
+    if not room:
+        self.apply_async((order_id, seq, account), countdown=uniform(*CROWDED), queue=poll_queue(account))  # noqa: S311
+    elif again:
+        message, now = again
+        countdown = max(0.0, message.due - now)
+        self.apply_async((message.order_id, message.seq, account), countdown=countdown, queue=poll_queue(account))

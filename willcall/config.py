@@ -1,0 +1,296 @@
+"""The configuration: one TOML file, environment variables over it, every mistake reported at once."""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
+from willcall.orders.policy import PollPolicy
+from willcall.orders.rate import Rate
+from willcall.orders.submission import problems_of
+from willcall.providers.base import Account, Adapter, Health, HttpLimits
+from willcall.providers.registry import ADAPTERS
+
+PREFIX = "WILLCALL_"
+#: Names the file; not part of it.
+FILE_VARIABLE = "WILLCALL_CONFIG"
+DEFAULT_FILE = "willcall.toml"
+
+Part = TypeVar("Part", bound=BaseModel)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ConfigError(WillcallError):
+    """A configuration that cannot be used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        """`problems`: every mistake, at once."""
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("the first number must not be above the second")
+    return value
+
+
+Span = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Api(_Table):
+    """The HTTP API. Without keys it refuses to listen beyond loopback."""
+
+    keys: tuple[SecretStr, ...] = ()
+    max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
+
+
+class Notify(_Table):
+    """How the backend is told."""
+
+    secret: SecretStr | None = None
+    ops_url: str | None = None
+
+
+class Outbound(_Table):
+    """Private networks and hosts that callback and document URLs may reach."""
+
+    allow: tuple[str, ...] = ()
+
+
+class Retention(_Table):
+    """How long final orders and events are kept, seconds."""
+
+    orders: Positive = 90 * 86_400.0
+    events: Positive = 30 * 86_400.0
+
+
+class Sweeps(_Table):
+    """How often beat's sweeps run and how they judge, seconds.
+
+    `grace`: an order is overdue this long after its due time. `late_every`, `late_for`: expired orders are
+    asked for again this often, and for this long.
+    """
+
+    revive: Positive = 10.0
+    expire: Positive = 30.0
+    reconcile: Positive = 300.0
+    prune: Positive = 3_600.0
+    grace: Positive = 15.0
+    late_every: Positive = 6 * 3_600.0
+    late_for: Positive = 7 * 86_400.0
+
+
+class _RateTable(_Table):
+    limit: Positive
+    period: Positive
+    burst: Annotated[int, Field(ge=1)]
+
+
+class _PollingTable(_Table):
+    strategy: Literal["exponential", "interval"]
+    initial: Positive
+    factor: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    cap: Positive
+    interval: Span
+    minimum: NotNegative
+    ceiling: Positive
+    missing_grace: NotNegative
+
+    @model_validator(mode="after")
+    def _cap_above_initial(self) -> "_PollingTable":
+        if self.cap < self.initial:
+            raise ValueError("cap must not be below initial")
+        return self
+
+
+class _HealthTable(_Table):
+    probe: Span = (30.0, 600.0)
+    throttle_pause: Positive = 60.0
+
+
+class _HttpTable(_Table):
+    connect_timeout: Positive = 3.0
+    read_timeout: Positive = 10.0
+    total_timeout: Positive = 20.0
+    max_bytes: Annotated[int, Field(gt=0)] = 10_000_000
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _broker_url(value: str) -> str:
+    schemes = ("redis://", "rediss://", "sentinel://", "redis+socket://", "amqp://", "amqps://")
+    if value and not value.startswith(schemes):
+        raise ValueError("must start with " + ", ".join(schemes))
+    return value
+
+
+class Settings(_Table):
+    """The file's tables but the accounts, which are read by their providers' own rules."""
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = "redis://localhost:6379/0"
+    broker_url: Annotated[str, AfterValidator(_broker_url)] = ""
+    documents_url: str = "file://./var/documents"
+    api: Api = Api()
+    notify: Notify = Notify()
+    outbound: Outbound = Outbound()
+    retention: Retention = Retention()
+    sweeps: Sweeps = Sweeps()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. `accounts` by their key, `<provider>/<account>`."""
+
+    settings: Settings
+    accounts: Mapping[str, Account]
+
+    def account(self, provider: str, name: str) -> Account:
+        """One account. Raises UnknownAccountError."""
+        return find_account(self.accounts, provider, name)
+
+    @property
+    def broker_url(self) -> str:
+        """Where task messages go: the state's Redis unless the file says otherwise."""
+        url = self.settings.broker_url or self.settings.redis_url
+        return url.replace("unix://", "redis+socket://", 1)
+
+
+def find_account(accounts: Mapping[str, Account], provider: str, name: str) -> Account:
+    """One account. Raises UnknownAccountError, which names those that there are."""
+    try:
+        return accounts[f"{provider}/{name}"]
+    except KeyError:
+        raise UnknownAccountError(f"{provider}/{name}", sorted(accounts)) from None
+
+
+def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
+    """Read the file and the environment. Raises ConfigError with every mistake in them."""
+    environment = os.environ if environment is None else environment
+    document, problems = _read_file(environment, folder or Path())
+    problems += _overlay(document, environment)
+    accounts, account_problems = _accounts(document.pop("providers", {}))
+    settings = Settings()
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        problems += problems_of(error)
+    problems += account_problems
+    if problems:
+        raise ConfigError(problems)
+    return Config(settings, accounts)
+
+
+def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    named = environment.get(FILE_VARIABLE)
+    path = Path(named) if named else folder / DEFAULT_FILE
+    if not named and not path.exists():
+        return {}, []
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        return {}, [Problem(str(path), f"cannot be read: {reason}")]
+    except tomllib.TOMLDecodeError as error:
+        return {}, [Problem(str(path), f"is not TOML: {error}")]
+
+
+def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> list[Problem]:
+    """Set what the environment sets; variables that name nothing are mistakes like unknown keys."""
+    problems = []
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+            continue
+        *path, last = variable.removeprefix(PREFIX).lower().split("__")
+        if (path or [last])[0] not in {*Settings.model_fields, "providers"}:
+            problems.append(Problem(variable, "names nothing in the configuration"))
+            continue
+        table = document
+        for name in path:
+            inner = table.setdefault(name, {})
+            if not isinstance(inner, dict):
+                inner = table[name] = {}
+            table = inner
+        try:
+            table[last] = json.loads(text) if text.startswith(("[", "{")) else text
+        except ValueError:
+            problems.append(Problem(variable, "is not JSON, though it looks like a list or a table"))
+    return problems
+
+
+def _accounts(providers: object) -> tuple[dict[str, Account], list[Problem]]:
+    accounts: dict[str, Account] = {}
+    problems: list[Problem] = []
+    if not isinstance(providers, dict):
+        return {}, [Problem("providers", "must be a table")]
+    for provider, tables in providers.items():
+        adapter = ADAPTERS.get(provider)
+        if adapter is None:
+            known = ", ".join(sorted(ADAPTERS))
+            problems.append(Problem(f"providers.{provider}", f"is no provider; there is {known}"))
+        elif not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            hint = f"must hold a table per account, such as [providers.{provider}.default]"
+            problems.append(Problem(f"providers.{provider}", hint))
+        else:
+            for name, table in tables.items():
+                account = _account(adapter, name, dict(table), problems)
+                if account:
+                    accounts[account.key] = account
+    return accounts, problems
+
+
+def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[Problem]) -> Account | None:
+    path = f"providers.{adapter.name}.{name}"
+    before = len(problems)
+    defaults = adapter.defaults
+    polling_defaults = {
+        key: value for key, value in asdict(defaults.polling).items() if key != "throttle_pause"
+    }
+    rate = _part(_RateTable, asdict(defaults.rate), table.pop("rate", {}), f"{path}.rate", problems)
+    polling = _part(_PollingTable, polling_defaults, table.pop("polling", {}), f"{path}.polling", problems)
+    health = _part(_HealthTable, {}, table.pop("health", {}), f"{path}.health", problems)
+    http = _part(_HttpTable, {}, table.pop("http", {}), f"{path}.http", problems)
+    credentials = _part(adapter.credentials, {}, table, path, problems)
+    if len(problems) > before or not (rate and polling and health and http and credentials):
+        return None
+    policy = PollPolicy(**polling.model_dump(), throttle_pause=health.throttle_pause)
+    return Account(
+        provider=adapter.name,
+        name=name,
+        adapter=adapter,
+        credentials=credentials,
+        rate=Rate(**rate.model_dump()),
+        polling=replace(policy, minimum=max(policy.minimum, adapter.shortest_interval)),
+        health=Health(probe=health.probe),
+        http=HttpLimits(**http.model_dump()),
+    )
+
+
+def _part(
+    model: type[Part], defaults: Mapping[str, Any], given: object, path: str, problems: list[Problem]
+) -> Part | None:
+    """One table of an account, over the provider's defaults."""
+    if not isinstance(given, dict):
+        problems.append(Problem(path, "must be a table"))
+        return None
+    try:
+        return model.model_validate({**defaults, **given})
+    except ValidationError as error:
+        for problem in problems_of(error):
+            problems.append(Problem(".".join(filter(None, [path, problem.field])), problem.message))
+        return None

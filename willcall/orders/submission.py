@@ -1,0 +1,116 @@
+"""The payload of `submit`, checked."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from willcall.orders.errors import Problem, RejectedOrderError
+from willcall.orders.model import Delivery, Order, Status
+
+#: Everything in `metadata` together, characters.
+LONGEST_METADATA = 16_384
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL")
+    return _printable(value)
+
+
+def _small(value: dict[str, str]) -> dict[str, str]:
+    if sum(len(name) + len(text) for name, text in value.items()) > LONGEST_METADATA:
+        raise ValueError(f"must not be longer than {LONGEST_METADATA} characters in all")
+    return value
+
+
+def _made_id() -> str:
+    return f"ord_{uuid4().hex}"
+
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class SubmitOrder(BaseModel):
+    """One purchase whose tickets are wanted. `provider` and `reference` are required.
+
+    `reference` is what the provider knows the order by; `id` is the caller's own key and makes submitting
+    idempotent; `not_before` is the first moment at which asking makes sense; `delivery` is `delayed` for
+    products known to take long.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    provider: Name
+    reference: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=256, strip_whitespace=True),
+        AfterValidator(_printable),
+    ]
+    id: OrderId = Field(default_factory=_made_id)
+    account: Name = "default"
+    quantity: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    not_before: AwareDatetime | None = None
+    delivery: Delivery = Delivery.INSTANT
+    callback_url: Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    metadata: Annotated[dict[str, str], AfterValidator(_small)] = Field(default_factory=dict)
+
+    def order(self) -> Order:
+        """The order to file; the store sets its times by the server's clock."""
+        return Order(
+            id=self.id,
+            provider=self.provider,
+            account=self.account,
+            reference=self.reference,
+            status=Status.PENDING,
+            submitted_at=0.0,
+            deadline_at=0.0,
+            quantity=self.quantity,
+            delivery=self.delivery,
+            language=self.language,
+            not_before=None if self.not_before is None else self.not_before.timestamp(),
+            callback_url=self.callback_url,
+            metadata=self.metadata,
+        )
+
+
+def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
+    """The checked payload. Raises RejectedOrderError with everything that is wrong with it."""
+    try:
+        return SubmitOrder.model_validate(dict(payload))
+    except ValidationError as error:
+        raise RejectedOrderError(problems_of(error)) from None
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Pydantic's complaints as ours, without the values complained of."""
+    return [
+        Problem(".".join(map(str, item["loc"])), _readable(item["msg"]))
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _readable(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,111 @@
+"""The Paylogic adapter.
+
+https://shopping-api-docs.paylogic.com/documentation/tickets.html
+"""
+
+from typing import ClassVar
+
+from willcall.orders.documents import rfc3339
+from willcall.orders.outcomes import Malformed, Outcome
+from willcall.orders.policy import PollPolicy
+from willcall.orders.rate import Rate
+from willcall.providers.adapters.paylogic.answers import read_lookup, read_mine, read_order, read_ticket
+from willcall.providers.adapters.paylogic.credentials import PaylogicCredentials
+from willcall.providers.adapters.paylogic.hal import embedded
+from willcall.providers.adapters.paylogic.references import (
+    Barcode,
+    Mine,
+    OrderUid,
+    TicketUid,
+    parse_reference,
+)
+from willcall.providers.base import Answer, Credentials, Defaults, Listed, Question, Request
+from willcall.providers.lenient_json import read_lenient_object
+from willcall.providers.plain import NoOAuth
+from willcall.providers.reading import status_outcome, text
+from willcall.providers.safe import segment
+
+
+class PaylogicAdapter(NoOAuth):
+    """Reads an order, one ticket, a barcode's ticket or a user's own tickets."""
+
+    name: ClassVar[str] = "paylogic"
+    credentials: ClassVar[type[Credentials]] = PaylogicCredentials
+    shortest_interval: ClassVar[float] = 0.0
+    #: No limit is stated; five a second is ours.
+    defaults: ClassVar[Defaults] = Defaults(
+        rate=Rate(limit=5, period=1, burst=5),
+        polling=PollPolicy(initial=10, cap=600),
+    )
+
+    def check_reference(self, reference: str, credentials: PaylogicCredentials) -> None:
+        """One of the four kinds, and one that the account's credentials may ask for."""
+        match parse_reference(reference):
+            case Mine() if not credentials.is_user:
+                raise ValueError("mine needs an account with cognito_token")
+            case OrderUid() | Barcode() if credentials.is_user:
+                raise ValueError("orders and barcodes need an account with username and password")
+
+    def status_request(
+        self,
+        question: Question,
+        credentials: PaylogicCredentials,
+        access_token: str | None,  # noqa: ARG002 - the protocol's signature
+    ) -> Request:
+        """The request for the kind of reference that the order has."""
+        match parse_reference(question.reference):
+            case OrderUid(uid):
+                return _get(credentials, f"/orders/{segment(uid)}")
+            case TicketUid(uid):
+                return _get(credentials, f"/tickets/{segment(uid)}")
+            case Barcode(code, event):
+                # The event is named by its address.
+                event_url = f"{credentials.base_url}/events/{segment(event)}"
+                return _get(credentials, "/tickets", {"code": code, "event": event_url})
+            case Mine():
+                return _get(credentials, "/tickets")
+
+    def read_status(self, question: Question, answer: Answer) -> Outcome:
+        """The outcome that the order's or ticket's links, dates and words mean."""
+        outcome = status_outcome(answer)
+        if outcome is not None:
+            return outcome
+        body = read_lenient_object(answer)
+        if isinstance(body, Malformed):
+            return body
+        match parse_reference(question.reference):
+            case OrderUid():
+                return read_order(body, question.quantity, answer.received_at)
+            case TicketUid():
+                return read_ticket(body, answer.received_at)
+            case Barcode():
+                return read_lookup(body, answer.received_at)
+            case Mine():
+                return read_mine(body, question.quantity, answer.received_at)
+
+    def list_request(
+        self,
+        credentials: PaylogicCredentials,
+        access_token: str | None,  # noqa: ARG002 - the protocol's signature
+        since: float,
+    ) -> Request | None:
+        """`GET {base_url}/orders?created__gte=`: orders created since, of an application only.
+
+        https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
+        """
+        if credentials.is_user:
+            return None
+        return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
+
+    def read_list(self, answer: Answer) -> list[Listed]:
+        """The first page's orders; those that a list cannot tell everything of are read as not ready."""
+        body = read_lenient_object(answer)
+        if status_outcome(answer) is not None or isinstance(body, Malformed):
+            return []
+        orders = ((text(order.get("uid")), order) for order in embedded(body, "shop:order") or [])
+        return [Listed(uid, read_order(order, None, answer.received_at)) for uid, order in orders if uid]
+
+
+def _get(credentials: PaylogicCredentials, path: str, params: dict[str, str] | None = None) -> Request:
+    headers = {"Accept": "application/hal+json", **credentials.headers()}
+    return Request("GET", f"{credentials.base_url}{path}", params or {}, headers)

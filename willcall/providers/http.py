@@ -1,0 +1,230 @@
+"""The one place that talks HTTP to providers: one request in, one answer or the outcome of having none out.
+
+What stands between requests' defaults and a provider here:
+
+- no environment: no proxies, no netrc, no certificate bundles from variables; no cookies kept;
+- no redirect is followed, so credentials go to the configured host alone;
+- time is bounded as a whole (see `connections.py`), and so are the bytes, before and after unpacking;
+- nothing is sent twice: a request that may have reached the provider counts as one, whatever became of it.
+  That a server hangs up on an idle connection just as we use it is made rare: one that was hung up on is
+  noticed before it is used, one idle for long is not used at all.
+"""
+
+import logging
+import ssl
+import time
+import zlib
+from collections.abc import Callable
+from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from urllib.parse import quote, urlencode
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ReadTimeout, RequestException
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+
+from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.orders.retry_after import parse_retry_after
+from willcall.providers.base import Account, Answer, HttpLimits, Request
+from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, TooManyBytesError
+
+_OK = 200
+#: Bytes read from a connection at a time.
+_CHUNK = 65_536
+#: Wire bytes that an answer may have beyond twice its `max_bytes`: headers and the frames of its chunks.
+_OVERHEAD = 1_048_576
+#: Connections kept per account and host: as many as a worker has threads.
+_CONNECTIONS = 64
+#: Accounts whose connections are kept; beyond, those opened first are closed.
+_ACCOUNTS = 256
+#: Names of the gzip coding. https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
+_GZIP = {"gzip", "x-gzip"}
+
+#: Whatever requests and urllib3 raise for the network and the other side; `OSError` and `HTTPException`
+#: are what slips through them unwrapped.
+_FAILURES = (RequestException, HTTPError, HTTPException, OSError)
+
+#: Loggers of urllib3 that write URLs, in which order keys stand.
+_CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.response", "urllib3.util.retry")
+
+
+class Transport:
+    """Sends requests and brings back answers, for any number of threads.
+
+    `clock` gives epoch seconds for `Answer.received_at`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._pools: dict[str, _Pools] = {}
+        self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+        self._headers = {
+            "User-Agent": f"Willcall/{_version()} (ticket fulfilment)",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+        for name in _CHATTY:
+            logging.getLogger(name).addFilter(_drop)
+
+    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+        """The provider's answer, or the outcome of not getting a whole one.
+
+        Raises ValueError only for a request that cannot be sent at all: our own mistake.
+        """
+        limits = account.http
+        allowance = Allowance(
+            deadline=time.monotonic() + limits.total_timeout,
+            read_timeout=limits.read_timeout,
+            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
+        )
+        ALLOWANCE.set(allowance)
+        prepared = self._prepare(request)
+        try:
+            response = self._pools_of(account.key).send(
+                prepared, stream=True, timeout=(limits.connect_timeout, limits.read_timeout)
+            )
+        except _FAILURES as error:
+            if allowance.refusal:
+                return Unavailable(reached=False, detail=f"could not connect: {allowance.refusal}")
+            return Unavailable(detail=_reason(error))
+        try:
+            return self._read(response.raw, limits)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Closes all idle connections; one in use is closed when its exchange ends."""
+        with self._lock:
+            for pools in self._pools.values():
+                pools.close()
+            self._pools.clear()
+
+    def _prepare(self, request: Request) -> PreparedRequest:
+        """The request as requests sends it, without what a session would look up for it."""
+        prepared = PreparedRequest()
+        prepared.method = request.method
+        prepared.url = request.url
+        if request.params:
+            prepared.url += "?" + urlencode(request.params, quote_via=quote, safe="")
+        prepared.headers = CaseInsensitiveDict(self._headers)
+        prepared.headers.update(request.headers)
+        if request.form is not None:
+            prepared.body = urlencode(request.form).encode()
+            prepared.headers["Content-Type"] = "application/x-www-form-urlencoded"
+            prepared.headers["Content-Length"] = str(len(prepared.body))
+        for name, value in prepared.headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise ValueError(f"the value of the header {name} cannot be sent")
+        return prepared
+
+    def _pools_of(self, account: str) -> "_Pools":
+        with self._lock:
+            pools = self._pools.get(account)
+            if pools is None:
+                if len(self._pools) >= _ACCOUNTS:
+                    self._pools.pop(next(iter(self._pools))).close()
+                pools = self._pools[account] = _Pools(self._tls)
+            return pools
+
+    def _read(self, raw: BaseHTTPResponse, limits: HttpLimits) -> Answer | Unavailable | Malformed:
+        """The whole answer; any but a 200 speaks by its status and hints, even if its body is unreadable."""
+        headers: dict[str, str] = {}
+        for name, value in raw.headers.items():
+            headers.setdefault(name.lower(), value)
+        body = _read_body(raw, limits.max_bytes)
+        now = self._clock()
+        if isinstance(body, bytes):
+            return Answer(raw.status, headers, body, received_at=now)
+        if raw.status != _OK:
+            return Answer(raw.status, headers, b"", received_at=now)
+        if isinstance(body, Unavailable):
+            wait = parse_retry_after(headers.get("retry-after"), now)
+            return Unavailable(retry_after=wait, detail=body.detail)
+        return body
+
+
+class _Pools(HTTPAdapter):
+    """The connections of one account, one pool per host."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        super().__init__(pool_maxsize=_CONNECTIONS)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: object) -> None:  # noqa: FBT001, FBT002 - the base's
+        """Pools whose connections are bounded, all with the one TLS context."""
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **more)
+        self.poolmanager.pool_classes_by_scheme = POOL_CLASSES
+
+    def cert_verify(self, *_: object, **__: object) -> None:
+        """Nothing: the context verifies, and has its certificates loaded once instead of per connection."""
+
+    def build_response(self, req: PreparedRequest, resp: BaseHTTPResponse) -> Response:  # noqa: ARG002 - the base's
+        """A response that is no more than its bytes: no cookies, no encoding."""
+        response = Response()
+        response.raw = resp
+        return response
+
+
+def _read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes | Unavailable | Malformed:
+    """The decoded body, never more than `max_bytes` and one chunk of it in memory."""
+    coding = raw.headers.get("content-encoding", "").strip().lower()
+    if coding not in _GZIP | {"", "identity"}:
+        return Malformed(detail="unexpected content encoding")
+    try:
+        return _unpacked(raw, max_bytes) if coding in _GZIP else _plain(raw, max_bytes)
+    except zlib.error:
+        return Malformed(detail="broken gzip")
+    except TooManyBytesError:
+        return Malformed(detail=f"answer larger than {max_bytes} bytes")
+    except (*_FAILURES, ValueError) as error:  # ValueError: nonsense where a chunk's size should stand
+        return Unavailable(detail=_reason(error))
+
+
+def _plain(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
+    body = bytearray()
+    while chunk := raw.read(_CHUNK, decode_content=False):
+        body += chunk
+        if len(body) > max_bytes:
+            raise TooManyBytesError
+    return bytes(body)
+
+
+def _unpacked(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Unpacked here rather than by urllib3, to stop within a chunk and to notice a missing end."""
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    body = bytearray()
+    while chunk := raw.read(_CHUNK, decode_content=False):
+        if unpack.eof:
+            raise zlib.error("bytes beyond the end")
+        body += unpack.decompress(chunk, max_bytes + 1 - len(body))
+        if len(body) > max_bytes:
+            raise TooManyBytesError
+    if raw.tell() and not unpack.eof:
+        raise zlib.error("no end")
+    return bytes(body)
+
+
+def _reason(error: BaseException) -> str:
+    """Why there is no whole answer: the class of the innermost error, as messages quote URLs and bytes."""
+    if isinstance(error, ReadTimeout | ReadTimeoutError):
+        return "no whole answer in time"
+    while error.args and isinstance(error.args[-1], BaseException):
+        error = error.args[-1]
+    return f"connection broken: {type(error).__name__}"
+
+
+def _drop(_: logging.LogRecord) -> bool:
+    return False
+
+
+def _version() -> str:
+    try:
+        return version("willcall")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

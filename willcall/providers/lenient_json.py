@@ -1,0 +1,56 @@
+"""JSON as some providers print it: with trailing commas and `//` comments.
+
+Strict JSON is tried first, so an answer that is valid never passes through the mending. The mending takes
+time linear in the body and touches nothing inside strings.
+"""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from willcall.orders.outcomes import Malformed
+from willcall.providers.base import Answer
+from willcall.providers.reading import read_json
+
+#: A string, also one that never ends; possessive, so that no input makes it go back.
+_STRING = r'"(?:[^"\\]|\\.)*+"?'
+_COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
+
+
+def read_lenient(answer: Answer) -> object:
+    """The body as JSON, mended where it has to be; else `Malformed`."""
+    value = read_json(answer)
+    if not isinstance(value, Malformed):
+        return value
+    try:
+        body = answer.body.decode(json.detect_encoding(answer.body))
+    except UnicodeDecodeError:
+        return value
+    return read_json(replace(answer, body=mend(body).encode()))
+
+
+def read_lenient_object(answer: Answer) -> dict[str, Any] | Malformed:
+    """The body as a JSON object, mended where it has to be; else `Malformed`."""
+    value = read_lenient(answer)
+    if isinstance(value, dict | Malformed):
+        return value
+    return Malformed(detail="body is not a JSON object")
+
+
+def mend(text: str) -> str:
+    """`text` without comments and without commas before a closing bracket.
+
+    A comment ends with its line. One that the text ends in stops before the closing brackets there, as
+    samples are found with all their lines run together.
+    """
+    text = text.rstrip()
+    closing = len(text.rstrip(" \t\r\n]}"))
+
+    def uncommented(found: re.Match[str]) -> str:
+        if found[1] is not None:
+            return found[1]
+        return text[max(closing, found.start() + 2) :] if found.end() == len(text) else ""
+
+    return _TRAILING_COMMA.sub(lambda found: found[1] or "", _COMMENT.sub(uncommented, text))

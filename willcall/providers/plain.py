@@ -1,0 +1,26 @@
+"""What an adapter says of the parts of the protocol that its provider does not have."""
+
+from willcall.orders.outcomes import Malformed
+from willcall.providers.base import Answer, Listed
+
+
+class NoOAuth:
+    """A provider whose credentials go into each request as they are: no access token to fetch."""
+
+    def token_request(self, credentials: object) -> None:
+        """There is none."""
+
+    def read_token(self, answer: Answer) -> Malformed:  # noqa: ARG002 - the protocol's signature
+        """Nobody asked, so whatever came back is not a token."""
+        return Malformed(detail="this provider has no access tokens")
+
+
+class NoList:
+    """A provider that cannot list orders for reconciliation."""
+
+    def list_request(self, credentials: object, access_token: str | None, since: float) -> None:
+        """There is none."""
+
+    def read_list(self, answer: Answer) -> list[Listed]:  # noqa: ARG002 - the protocol's signature
+        """Nobody asked, so nothing is listed."""
+        return []

@@ -1,0 +1,155 @@
+"""An account's health, pause and tokens, shared by all workers."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from willcall.orders.policy import Signal
+from willcall.orders.rate import Rate
+from willcall.stores import keys
+from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds
+from willcall.stores.rates import rate_arguments
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Outages in a row that open an account's circuit.
+OUTAGES = 5
+#: Orders refused (403) in a row that park the account.
+REFUSALS = 3
+#: A pause without an end, as milliseconds since the epoch (the year 9999).
+_FOREVER = 253_402_300_799_000
+
+
+class Health(StrEnum):
+    """How an account is doing. `THROTTLED` and `PAUSED` pass by time or by a person's word."""
+
+    OK = "ok"
+    THROTTLED = "throttled"
+    PAUSED = "paused"
+    UNAUTHORIZED = "unauthorized"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What is known of an account. Moments are epoch seconds; `until` ends a pause or a throttle (None: no end)."""
+
+    health: Health
+    since: float | None
+    until: float | None
+    probe_at: float | None
+    throttles: int
+    tokens: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an attempt said of the account."""
+
+    signal: Signal
+    order_id: str
+    probe: bool
+    until: float | None = None
+
+
+class AccountStore:
+    """Accounts in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+        self._report = load(redis, "report")
+        self._take = load(redis, "take")
+
+    def report(
+        self, account: str, report: Report, probe: tuple[float, float], rate: Rate
+    ) -> tuple[Health, Health]:
+        """Take note of what an answer says of the account: its health before and after."""
+        before, after = self._report(
+            keys=[keys.account(account), keys.tokens(account)],
+            args=[
+                report.signal.value,
+                report.order_id,
+                int(report.probe),
+                blank_or_milliseconds(report.until),
+                milliseconds(probe[0]),
+                milliseconds(probe[1]),
+                OUTAGES,
+                REFUSALS,
+                *rate_arguments(rate),
+            ],
+        )
+        return Health(before), Health(after)
+
+    def take(self, account: str, rate: Rate) -> bool:
+        """A token for a request that is about no single order, now or not at all."""
+        keys_ = [keys.account(account), keys.tokens(account)]
+        return bool(self._take(keys=keys_, args=list(rate_arguments(rate))))
+
+    def pause(self, account: str, until: float | None) -> None:
+        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed)."""
+        moment = _FOREVER if until is None else milliseconds(until)
+        now = milliseconds(self.now())
+        self._redis.hset(
+            keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0}
+        )
+
+    def resume(self, account: str) -> None:
+        """End a pause, a throttle and a parking: the next attempt decides what is true now."""
+        pipe = self._redis.pipeline()
+        pipe.delete(keys.account(account))
+        pipe.hdel(keys.tokens(account), "blocked", "next", "express", "shift")
+        pipe.execute()
+
+    def state(self, account: str, rate: Rate) -> AccountState:
+        """How the account is doing now."""
+        now = self.now()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hgetall(keys.account(account))
+        pipe.hmget(keys.tokens(account), "tat", "blocked")
+        fields, (tat, blocked) = pipe.execute()
+        health, since, until = Health(fields.get("state", "ok")), seconds(fields.get("since")), None
+        paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
+        if paused_until and paused_until > now:
+            health, since = Health.PAUSED, seconds(fields.get("paused_since"))
+            until = None if fields["paused_until"] == str(_FOREVER) else paused_until
+        elif health is Health.OK and blocked_until and blocked_until > now:
+            health, until = Health.THROTTLED, blocked_until
+        return AccountState(
+            health=health,
+            since=since,
+            until=until,
+            probe_at=seconds(fields.get("probe_at")),
+            throttles=int(fields.get("throttles", 0)),
+            tokens=_tokens_left(rate, float(tat or 0), now * 1_000),
+            burst=rate.burst,
+        )
+
+    def wants_release(self, account: str) -> int:
+        """How many held orders may go on: all (-1) when the account is well, one when a probe is due, or none."""
+        now = self.now()
+        state, probe_at, paused_until = cast(
+            "list[str | None]",
+            self._redis.hmget(keys.account(account), ["state", "probe_at", "paused_until"]),
+        )
+        if (seconds(paused_until) or 0) > now:
+            return 0
+        if state in {None, Health.OK.value}:
+            return -1
+        return int((seconds(probe_at) or 0) <= now)
+
+    def now(self) -> float:
+        """The server's clock, epoch seconds."""
+        moment, micros = self._redis.time()
+        return moment + micros / 1_000_000
+
+
+def _tokens_left(rate: Rate, tat: float, now: float) -> int:
+    """Requests that could be sent at once."""
+    interval, _, _, sent, _ = rate_arguments(rate)
+    room = sent - (tat - now)
+    return 0 if room < 0 else min(rate.burst, math.floor(room / interval) + 1)

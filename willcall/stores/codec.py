@@ -1,0 +1,124 @@
+"""An order to and from what Redis holds: a hash of short strings, and JSON for what never or rarely changes."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from willcall.orders.documents import ticket_document, ticket_from
+from willcall.orders.model import Attempt, Attention, Delivery, Order, Status
+
+#: A provider's own word is kept up to this length.
+_LONGEST_WORD = 60
+
+
+def milliseconds(moment: float) -> int:
+    """Seconds as whole milliseconds, rounded up: what is due is never due sooner."""
+    return math.ceil(moment * 1_000)
+
+
+def blank_or_milliseconds(moment: float | None) -> int | str:
+    """The same, and '' where there is no such moment: the scripts' word for none."""
+    return "" if moment is None else milliseconds(moment)
+
+
+def seconds(value: Any) -> float | None:
+    """Milliseconds as Redis gives them, as epoch seconds."""
+    return None if value is None else float(value) / 1_000
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces, keys in order: the same value is always the same text."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def spec_of(order: Order) -> dict[str, Any]:
+    """What was submitted and never changes; empty values are left out."""
+    spec = {
+        "reference": order.reference,
+        "quantity": order.quantity,
+        "delivery": order.delivery.value if order.delivery is not Delivery.INSTANT else None,
+        "language": order.language,
+        "callback_url": order.callback_url,
+        "metadata": dict(order.metadata) or None,
+    }
+    return {name: value for name, value in spec.items() if value is not None}
+
+
+def mutable_fields(order: Order) -> dict[str, str]:
+    """The hash fields that a commit writes; '' removes a field."""
+    values = {
+        "status": order.status.value,
+        "attention": order.attention and order.attention.value,
+        "reason": order.reason,
+        "provider_status": order.provider_status and order.provider_status[:_LONGEST_WORD],
+        "attempts": order.attempts or None,
+        "answered": order.answered or None,
+        "failures": order.failures or None,
+        "missing_since": blank_or_milliseconds(order.missing_since),
+        "last_poll": blank_or_milliseconds(order.last_poll_at),
+        "hint": blank_or_milliseconds(order.hint_at),
+        "finished": blank_or_milliseconds(order.finished_at),
+        "ask": int(order.next_poll_at is not None),
+    }
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def tickets_text(order: Order) -> str:
+    """The order's tickets as JSON text."""
+    return compact([ticket_document(ticket) for ticket in order.tickets])
+
+
+def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
+    """The order that Redis holds."""
+    spec = json.loads(spec_text)
+    asked = fields.get("ask") == "1"
+    return Order(
+        id=order_id,
+        provider=fields["provider"],
+        account=fields["account"],
+        reference=spec["reference"],
+        status=Status(fields["status"]),
+        submitted_at=int(fields["submitted"]) / 1_000,
+        deadline_at=int(fields["deadline"]) / 1_000,
+        seq=int(fields["seq"]),
+        attention=Attention(fields["attention"]) if "attention" in fields else None,
+        reason=fields.get("reason"),
+        provider_status=fields.get("provider_status"),
+        quantity=spec.get("quantity"),
+        delivery=Delivery(spec.get("delivery", Delivery.INSTANT)),
+        language=spec.get("language"),
+        attempts=int(fields.get("attempts", 0)),
+        answered=int(fields.get("answered", 0)),
+        failures=int(fields.get("failures", 0)),
+        missing_since=seconds(fields.get("missing_since")),
+        last_poll_at=seconds(fields.get("last_poll")),
+        hint_at=seconds(fields.get("hint")),
+        not_before=seconds(fields.get("not_before")),
+        next_poll_at=seconds(fields.get("due")) if asked else None,
+        finished_at=seconds(fields.get("finished")),
+        tickets=tuple(ticket_from(item) for item in json.loads(tickets)) if tickets else (),
+        callback_url=spec.get("callback_url"),
+        metadata=spec.get("metadata", {}),
+    )
+
+
+def attempt_text(attempt: Attempt) -> str:
+    """A line of the timeline as a compact JSON list."""
+    countdown = None if attempt.countdown is None else round(attempt.countdown, 3)
+    return compact(
+        [
+            milliseconds(attempt.at),
+            attempt.outcome,
+            attempt.http_status,
+            countdown,
+            attempt.why,
+            round(attempt.late, 3),
+        ]
+    )
+
+
+def attempt_from(text: str) -> Attempt:
+    """A line of the timeline from its JSON."""
+    at, outcome, http_status, countdown, why, late = json.loads(text)
+    return Attempt(at / 1_000, outcome, http_status, countdown, why, late)

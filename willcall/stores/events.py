@@ -1,0 +1,50 @@
+"""The event stream: outbox and feed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from willcall.stores import keys
+from willcall.stores.codec import milliseconds
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event of the stream. `cursor` is its place in the feed; `occurred_at` epoch seconds."""
+
+    cursor: str
+    id: str
+    type: str
+    order_id: str
+    occurred_at: float
+    data: dict[str, Any]
+
+
+class EventStore:
+    """Events in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+
+    def after(self, cursor: str | None, limit: int) -> Iterator[StoredEvent]:
+        """Up to `limit` events behind `cursor` (None: from the oldest kept)."""
+        start = f"({cursor}" if cursor else "-"
+        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.EVENTS, start, "+", limit))
+        for entry, fields in entries:
+            yield StoredEvent(
+                cursor=entry,
+                id=fields["id"],
+                type=fields["type"],
+                order_id=fields["order_id"],
+                occurred_at=int(fields["at"]) / 1_000,
+                data=json.loads(fields["data"]),
+            )
+
+    def prune(self, before: float) -> int:
+        """Forget events older than `before` (epoch seconds); how many it were."""
+        return self._redis.xtrim(keys.EVENTS, minid=str(milliseconds(before)), approximate=False)

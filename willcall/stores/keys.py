@@ -1,0 +1,85 @@
+"""Every Redis key, and what lives under it. Times in Redis are whole milliseconds since the epoch.
+
+Nothing here expires by itself while it is needed: orders go with the `prune` sweep after their retention,
+the rest is bounded by the number of orders and accounts, or has its bound beside it.
+"""
+
+PREFIX = "willcall:"
+
+#: Stream of events: the outbox and the event feed. Trimmed by `prune`.
+EVENTS = PREFIX + "events"
+#: Set of account keys that have ever had an order.
+ACCOUNTS = PREFIX + "accounts"
+#: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
+SUBMISSIONS = PREFIX + "submissions"
+#: Sorted set of the orders that need attention, by submission number.
+ATTENTION = PREFIX + "attention"
+#: Sorted set of final orders by the time they ended, for `prune`.
+FINAL = PREFIX + "final"
+#: Sorted set of expired orders by the time of their next late check, for `reconcile`.
+LATE = PREFIX + "late"
+
+
+def order(order_id: str) -> str:
+    """Hash: the mutable state of an order. Every value is short, which keeps it a compact listpack."""
+    return f"{PREFIX}order:{order_id}"
+
+
+def spec(order_id: str) -> str:
+    """String: what was submitted, as JSON; never changes."""
+    return f"{PREFIX}order:{order_id}:spec"
+
+
+def tickets(order_id: str) -> str:
+    """String: the order's tickets, as JSON; absent while there are none."""
+    return f"{PREFIX}order:{order_id}:tickets"
+
+
+def attempts(order_id: str) -> str:
+    """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
+    return f"{PREFIX}order:{order_id}:attempts"
+
+
+def due(account_key: str) -> str:
+    """Sorted set: an account's orders by the time at which they are to be looked at. The truth of the chain."""
+    return f"{PREFIX}due:{account_key}"
+
+
+def held(account_key: str) -> str:
+    """Sorted set: the orders that wait for a parked account, by their deadline."""
+    return f"{PREFIX}held:{account_key}"
+
+
+def index(account_key: str, status: str) -> str:
+    """Sorted set: an account's orders of one status, by submission number."""
+    return f"{PREFIX}index:{account_key}:{status}"
+
+
+def references(account_key: str) -> str:
+    """Hash: the provider's reference -> the id of the order last submitted with it."""
+    return f"{PREFIX}references:{account_key}"
+
+
+def account(account_key: str) -> str:
+    """Hash: an account's health and pause."""
+    return f"{PREFIX}account:{account_key}"
+
+
+def tokens(account_key: str) -> str:
+    """Hash: an account's token bucket. Expires a day after the last slot that it has booked."""
+    return f"{PREFIX}tokens:{account_key}"
+
+
+def oauth(account_key: str) -> str:
+    """Hash: the account's OAuth access token, shared by all workers. Expires with the token."""
+    return f"{PREFIX}oauth:{account_key}"
+
+
+def oauth_lock(account_key: str) -> str:
+    """String: who is fetching a new access token. Expires after the longest such fetch."""
+    return f"{PREFIX}oauth:{account_key}:lock"
+
+
+def lease(name: str) -> str:
+    """String: which run of a sweep is at work. Expires after the longest run of it."""
+    return f"{PREFIX}lease:{name}"

@@ -1,0 +1,69 @@
+-- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
+-- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention index
+-- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-9 rate (see bucket.lua)
+-- Returns {verdict, now, ...}:
+--   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
+--   'busy'                        another worker is asking right now
+--   'held'                        the account is parked or paused; the order waits in the held index
+--   'wait', now, until            come back then
+--   'expire', now, order, spec, tickets          the deadline is here and no attempt is allowed any more
+--   'go', now, order, spec, tickets, account     ask; lease and claim id are set, the token is taken
+
+-- include: now
+-- include: bucket
+
+local function value(flat, name)
+  for i = 1, #flat, 2 do if flat[i] == name then return flat[i + 1] end end
+end
+
+local now = milliseconds()
+local order = redis.call('HGETALL', KEYS[1])
+if #order == 0 then return {'gone', now} end
+if value(order, 'seq') ~= ARGV[2] then return {'stale', now} end
+local status = value(order, 'status')
+local late = status == 'fulfilled' or status == 'expired'
+local ask = value(order, 'ask') == '1'
+if status == 'failed' or status == 'cancelled' or (late and not ask) then return {'closed', now} end
+if tonumber(value(order, 'lease') or 0) > now then return {'busy', now} end
+local due = tonumber(value(order, 'due') or 0)
+if due > now then return {'wait', now, due} end
+
+local function answer(verdict, ...)
+  return {verdict, now, order, redis.call('GET', KEYS[2]) or '', redis.call('GET', KEYS[3]) or '', ...}
+end
+
+local deadline = tonumber(value(order, 'deadline'))
+if not ask then return answer('expire') end
+
+local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden')
+local state = account[1] or 'ok'
+local probe = false
+if tonumber(account[3] or 0) > now then
+  state = 'paused'
+elseif state ~= 'ok' then
+  probe = tonumber(account[2] or 0) <= now
+end
+if state ~= 'ok' and not probe then
+  if not late and deadline <= now then return answer('expire') end
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  redis.call('ZADD', KEYS[5], deadline, ARGV[1])
+  redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift')
+  if state == 'unauthorized' then
+    redis.call('HSET', KEYS[1], 'attention', 'unauthorized')
+    redis.call('ZADD', KEYS[8], value(order, 'number'), ARGV[1])
+  end
+  return {'held', now}
+end
+
+local slot, shift = bucket_take(bucket_load(KEYS[6]), bucket_rate(ARGV, 5), now,
+  tonumber(value(order, 'slot')), tonumber(value(order, 'shift') or 0), value(order, 'express') == '1')
+if slot then
+  redis.call('HSET', KEYS[1], 'slot', slot, 'shift', shift, 'due', slot)
+  redis.call('ZADD', KEYS[4], slot, ARGV[1])
+  return {'wait', now, slot}
+end
+if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
+redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
+redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express')
+local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0
+return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'))

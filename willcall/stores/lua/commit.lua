@@ -1,0 +1,72 @@
+-- Commits what became of an order, all at once, if the fence still holds.
+-- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
+--       8 attention index  9 final index  10 late index  11 events
+-- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none'
+--       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
+--       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
+--       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
+--       14.. field, value pairs of the order ('' removes the field)
+-- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written
+
+-- include: now
+
+local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline')
+if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
+
+local now = milliseconds()
+local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'lease', 'claim', 'again', 'slot', 'shift', 'resent', 'resend_at'}
+local fields = {}
+for i = 14, #ARGV, 2 do
+  fields[ARGV[i]] = ARGV[i + 1]
+  if ARGV[i + 1] == '' then
+    drop[#drop + 1] = ARGV[i]
+  else
+    set[#set + 1] = ARGV[i]
+    set[#set + 1] = ARGV[i + 1]
+  end
+end
+
+local due = 0
+redis.call('ZREM', KEYS[5], ARGV[1])
+if ARGV[4] == 'due' then
+  due = tonumber(ARGV[5])
+  if fence[3] then
+    due = math.min(due, math.max(now, tonumber(ARGV[6])))
+    set[#set + 1] = 'express'
+    set[#set + 1] = 1
+  end
+  redis.call('ZADD', KEYS[4], due, ARGV[1])
+  set[#set + 1] = 'due'
+  set[#set + 1] = due
+else
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  drop[#drop + 1] = 'due'
+  if ARGV[4] == 'held' then redis.call('ZADD', KEYS[5], fence[5], ARGV[1]) end
+end
+redis.call('HDEL', KEYS[1], unpack(drop))
+redis.call('HSET', KEYS[1], unpack(set))
+
+if KEYS[6] ~= KEYS[7] then
+  redis.call('ZREM', KEYS[6], ARGV[1])
+  redis.call('ZADD', KEYS[7], fence[4], ARGV[1])
+end
+if (fields['attention'] or '') ~= '' then
+  redis.call('ZADD', KEYS[8], fence[4], ARGV[1])
+else
+  redis.call('ZREM', KEYS[8], ARGV[1])
+end
+if (fields['finished'] or '') ~= '' then redis.call('ZADD', KEYS[9], fields['finished'], ARGV[1]) end
+if ARGV[10] ~= '' then
+  redis.call('ZADD', KEYS[10], ARGV[10], ARGV[1])
+else
+  redis.call('ZREM', KEYS[10], ARGV[1])
+end
+if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
+if ARGV[7] ~= '' then
+  redis.call('LPUSH', KEYS[3], ARGV[7])
+  redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)
+end
+if ARGV[11] ~= '' then
+  redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now, 'data', ARGV[13])
+end
+return due

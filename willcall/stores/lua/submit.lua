@@ -1,0 +1,24 @@
+-- Accepts one order, once.
+-- KEYS  1 order  2 spec  3 due index  4 index of pending orders  5 references  6 accounts  7 submission counter
+-- ARGV  1 id  2 account key  3 digest of what was submitted  4 spec (JSON)  5 reference
+--       6 not before (ms, '' = at once)  7 ceiling (ms)  8 provider  9 account
+-- Returns {'new' | 'same' | 'conflict', due ms}
+
+-- include: now
+
+local known = redis.call('HGET', KEYS[1], 'digest')
+if known then
+  return {known == ARGV[3] and 'same' or 'conflict', 0}
+end
+local now = milliseconds()
+local due = math.max(now, tonumber(ARGV[6]) or now)
+local number = redis.call('INCR', KEYS[7])
+redis.call('SET', KEYS[2], ARGV[4])
+redis.call('HSET', KEYS[1], 'provider', ARGV[8], 'account', ARGV[9], 'status', 'pending', 'seq', 1, 'ask', 1,
+  'due', due, 'deadline', due + tonumber(ARGV[7]), 'submitted', now, 'number', number, 'digest', ARGV[3])
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'not_before', ARGV[6]) end
+redis.call('ZADD', KEYS[3], due, ARGV[1])
+redis.call('ZADD', KEYS[4], number, ARGV[1])
+redis.call('HSET', KEYS[5], ARGV[5], ARGV[1])
+redis.call('SADD', KEYS[6], ARGV[2])
+return {'new', due}

@@ -1,0 +1,316 @@
+"""The state of orders and the due index. Every method that changes state is one atomic Lua script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast
+
+from willcall.orders.model import Attempt, Order, Status
+from willcall.orders.rate import Rate
+from willcall.stores import keys
+from willcall.stores.codec import (
+    attempt_from,
+    attempt_text,
+    blank_or_milliseconds,
+    compact,
+    milliseconds,
+    mutable_fields,
+    order_from,
+    spec_of,
+    tickets_text,
+)
+from willcall.stores.rates import rate_arguments
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Longest timeline kept per order; older attempts are forgotten first.
+TIMELINE = 100
+
+
+class Verdict(StrEnum):
+    """What a claim comes to; see `lua/claim.lua`."""
+
+    GONE = "gone"
+    STALE = "stale"
+    CLOSED = "closed"
+    BUSY = "busy"
+    HELD = "held"
+    WAIT = "wait"
+    EXPIRE = "expire"
+    GO = "go"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim. `now` is the server's clock, epoch seconds.
+
+    `until` is when to come back (`WAIT`); `order` is there for `EXPIRE` and `GO`. `probe`: this attempt tries
+    a parked account. `clean`: the account has nothing against it, so that a good answer need not be reported.
+    """
+
+    verdict: Verdict
+    now: float
+    until: float = 0.0
+    order: Order | None = None
+    probe: bool = False
+    clean: bool = False
+
+
+class Submitted(StrEnum):
+    """What became of a submission."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+class Hurried(StrEnum):
+    """What became of the wish to ask now; see `lua/hurry.lua`."""
+
+    SENT = "sent"
+    GONE = "gone"
+    CLOSED = "closed"
+    HELD = "held"
+    BUSY = "busy"
+    SOON = "soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A poll message to send: which order, its sequence number, and when it is due (epoch seconds)."""
+
+    order_id: str
+    seq: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of an order's status, as it goes into the outbox. `data` is the order's JSON."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one commit writes.
+
+    `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
+    that wait for their account. `tickets` says whether they changed. `late_check_at` files an expired order
+    for `reconcile`.
+    """
+
+    before: Order
+    after: Order
+    wake_at: float | None = None
+    held: bool = False
+    earliest: float = 0.0
+    attempt: Attempt | None = None
+    tickets: bool = False
+    event: Event | None = None
+    late_check_at: float | None = None
+
+
+class OrderStore:
+    """Orders in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses (see `connection.connect`)."""
+        self._redis = redis
+        names = ("submit", "claim", "commit", "hurry", "release", "revive", "prune")
+        self._scripts = {name: load(redis, name) for name in names}
+
+    def submit(self, order: Order, digest: str, ceiling: float) -> tuple[Submitted, Message | None]:
+        """File an order, once. `digest` tells same from other content; times are set by the server's clock.
+
+        The message is the first of its poll chain, None where the order was there already.
+        """
+        account = order.account_key
+        verdict, due = self._scripts["submit"](
+            keys=[
+                keys.order(order.id),
+                keys.spec(order.id),
+                keys.due(account),
+                keys.index(account, Status.PENDING),
+                keys.references(account),
+                keys.ACCOUNTS,
+                keys.SUBMISSIONS,
+            ],
+            args=[
+                order.id,
+                account,
+                digest,
+                compact(spec_of(order)),
+                order.reference,
+                blank_or_milliseconds(order.not_before),
+                milliseconds(ceiling),
+                order.provider,
+                order.account,
+            ],
+        )
+        submitted = Submitted(verdict)
+        return submitted, Message(order.id, 1, due / 1_000) if submitted is Submitted.NEW else None
+
+    def claim(self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate) -> Claim:
+        """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again."""
+        order_id, seq = message
+        verdict, now, *rest = self._scripts["claim"](
+            keys=[
+                keys.order(order_id),
+                keys.spec(order_id),
+                keys.tickets(order_id),
+                keys.due(account),
+                keys.held(account),
+                keys.tokens(account),
+                keys.account(account),
+                keys.ATTENTION,
+            ],
+            args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate)],
+        )
+        match Verdict(verdict):
+            case Verdict.WAIT:
+                return Claim(Verdict.WAIT, now / 1_000, until=rest[0] / 1_000)
+            case Verdict.EXPIRE | Verdict.GO as found:
+                flat, spec, tickets, *account_mark = rest
+                order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
+                mark = account_mark[0] if account_mark else ""
+                return Claim(found, now / 1_000, order=order, probe=mark == "probe", clean=mark == "clean")
+            case other:
+                return Claim(other, now / 1_000)
+
+    def commit(self, commit: Commit, claim_id: str = "") -> float | None:
+        """Write what became of an order if nobody else did meanwhile.
+
+        Returns when the order is due next (epoch seconds, 0.0 where it is not), or None where the fence did not
+        hold and nothing was written. `claim_id` is the attempt's, '' for changes that are no attempt.
+        """
+        before, after = commit.before, commit.after
+        account, event = before.account_key, commit.event
+        place = "held" if commit.held else "none" if commit.wake_at is None else "due"
+        due = self._scripts["commit"](
+            keys=[
+                keys.order(before.id),
+                keys.tickets(before.id),
+                keys.attempts(before.id),
+                keys.due(account),
+                keys.held(account),
+                keys.index(account, before.status),
+                keys.index(account, after.status),
+                keys.ATTENTION,
+                keys.FINAL,
+                keys.LATE,
+                keys.EVENTS,
+            ],
+            args=[
+                before.id,
+                before.seq,
+                claim_id,
+                place,
+                blank_or_milliseconds(commit.wake_at),
+                milliseconds(commit.earliest),
+                attempt_text(commit.attempt) if commit.attempt else "",
+                TIMELINE,
+                tickets_text(after) if commit.tickets else "",
+                blank_or_milliseconds(commit.late_check_at),
+                *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
+                *(part for pair in mutable_fields(after).items() for part in pair),
+            ],
+        )
+        return None if due < 0 else due / 1_000
+
+    def hurry(
+        self, order_id: str, account: str, minimum: float, *, express: bool
+    ) -> tuple[Hurried, Message | None]:
+        """Have an order asked for as soon as hints and `minimum` (seconds) allow."""
+        verdict, *rest = self._scripts["hurry"](
+            keys=[keys.order(order_id), keys.due(account), keys.held(account)],
+            args=[order_id, milliseconds(minimum), int(express)],
+        )
+        return Hurried(verdict), Message(order_id, rest[0], rest[1] / 1_000) if rest else None
+
+    def release(self, account: str, count: int) -> list[Message]:
+        """Let up to `count` orders that wait for their account go on, those with the nearest deadline first."""
+        sent = self._scripts["release"](
+            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order("")], args=[count]
+        )
+        return [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
+
+    def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
+        """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
+        seen, *sent = self._scripts["revive"](
+            keys=[keys.due(account), keys.order("")], args=[milliseconds(grace), offset, count]
+        )
+        return seen, [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
+
+    def prune(self, before: float, count: int) -> int:
+        """Remove up to `count` final orders that ended before `before` (epoch seconds); how many it were."""
+        removed = self._scripts["prune"](
+            keys=[keys.FINAL, keys.ATTENTION, keys.LATE], args=[milliseconds(before), count, keys.PREFIX]
+        )
+        return int(removed)
+
+    def get(self, order_id: str) -> Order | None:
+        """One order, None where there is none of that id."""
+        return self.get_many([order_id])[0]
+
+    def get_many(self, order_ids: Sequence[str]) -> list[Order | None]:
+        """Orders by id, in the same order, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for order_id in order_ids:
+            pipe.hgetall(keys.order(order_id))
+            pipe.mget(keys.spec(order_id), keys.tickets(order_id))
+        replies = pipe.execute()
+        return [
+            order_from(order_id, fields, spec, tickets) if fields and spec else None
+            for order_id, fields, (spec, tickets) in zip(order_ids, replies[::2], replies[1::2], strict=True)
+        ]
+
+    def timeline(self, order_id: str) -> list[Attempt]:
+        """The order's attempts, oldest first."""
+        lines = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
+        return [attempt_from(line) for line in reversed(lines)]
+
+    def find(self, account: str, reference: str) -> str | None:
+        """The id of the order last submitted with a provider's reference."""
+        return cast("str | None", self._redis.hget(keys.references(account), reference))
+
+    def held_past_deadline(self, account: str, now: float, count: int) -> list[str]:
+        """Orders that wait for their account although their deadline has come."""
+        held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), 0, count)
+        return cast("list[str]", held)
+
+    def drop_held(self, account: str, order_id: str) -> None:
+        """Forget that an order waits for its account; it is final."""
+        self._redis.zrem(keys.held(account), order_id)
+
+    def held_count(self, account: str) -> int:
+        """How many orders wait for the account."""
+        return self._redis.zcard(keys.held(account))
+
+    def late_checks(self, now: float, count: int) -> list[str]:
+        """Expired orders whose next late check is due."""
+        return cast("list[str]", self._redis.zrangebyscore(keys.LATE, "-inf", milliseconds(now), 0, count))
+
+    def plan_late_check(self, order_id: str, at: float | None) -> None:
+        """File an expired order's next late check, or None for no more."""
+        if at is None:
+            self._redis.zrem(keys.LATE, order_id)
+        else:
+            self._redis.zadd(keys.LATE, {order_id: milliseconds(at)}, xx=True)
+
+    def accounts(self) -> list[str]:
+        """Keys of the accounts that have ever had an order."""
+        return sorted(cast("set[str]", self._redis.smembers(keys.ACCOUNTS)))
+
+
+def digest_source(order: Order) -> str:
+    """The text that tells a repeated submission from a conflicting one."""
+    return compact([order.provider, order.account, blank_or_milliseconds(order.not_before), spec_of(order)])
+
+
+def _pairs(flat: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))

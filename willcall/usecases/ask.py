@@ -1,0 +1,49 @@
+"""One question to a provider: build, send, read."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from willcall.orders.model import Order
+from willcall.orders.outcomes import Malformed, NotReady, Outcome, Unauthorized, Unavailable
+from willcall.providers.base import Account, Answer, Question
+from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back, and the HTTP status of the status request (None where there was no answer to it)."""
+
+    outcome: Outcome
+    http_status: int | None = None
+
+
+def ask(context: Context, account: Account, order: Order, now: float) -> Asked | Busy:
+    """Ask about one order; `now` is the server's clock, against which dates in the answer are read."""
+    authorization = authorize(context, account)
+    if isinstance(authorization, Busy):
+        return authorization
+    if not isinstance(authorization, Authorization):
+        return Asked(authorization)
+    question = Question(order.reference, order.quantity, order.language)
+    request = account.adapter.status_request(question, account.credentials, authorization.token)
+    answer = context.http.exchange(account, request)
+    if not isinstance(answer, Answer):
+        return Asked(answer)
+    outcome = account.adapter.read_status(question, replace(answer, received_at=now))
+    return Asked(_after_authorization(context, account, authorization, outcome), answer.status)
+
+
+def _after_authorization(
+    context: Context, account: Account, authorization: Authorization, outcome: Outcome
+) -> Outcome:
+    """A token that was good before and is refused now has merely aged: the next attempt brings a fresh one."""
+    if isinstance(outcome, Unauthorized) and outcome.whole_account:
+        if refused(context, account, authorization):
+            return NotReady(retry_after=1.0, detail="access token refused; asking again with a fresh one")
+    elif not isinstance(outcome, Unavailable | Malformed):
+        accepted(context, account, authorization)
+    return outcome

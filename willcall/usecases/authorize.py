@@ -1,0 +1,56 @@
+"""The access token of an account with OAuth: fetched by one worker, early, and shared by all."""
+
+from dataclasses import dataclass, field
+
+from willcall.orders.outcomes import Outcome
+from willcall.providers.base import AccessToken, Account, Answer
+from willcall.usecases.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The token to send, None where the account needs none. `proven`: the provider has accepted it before."""
+
+    token: str | None = field(default=None, repr=False)
+    proven: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another worker is fetching the token right now; come back in a moment."""
+
+
+def authorize(context: Context, account: Account) -> Authorization | Busy | Outcome:
+    """A token for one request, or the outcome of not getting one."""
+    request = account.adapter.token_request(account.credentials)
+    if request is None:
+        return Authorization()
+    oauth = context.stores.oauth
+    stored = oauth.get(account.key)
+    if stored and not stored.fading:
+        return Authorization(stored.value, stored.proven)
+    if not oauth.lock(account.key, account.http.total_timeout + 5):
+        return Authorization(stored.value, stored.proven) if stored else Busy()
+    try:
+        answer = context.http.exchange(account, request)
+        token = account.adapter.read_token(answer) if isinstance(answer, Answer) else answer
+        if isinstance(token, AccessToken):
+            oauth.put(account.key, token.value, token.expires_in)
+            return Authorization(token.value, proven=False)
+    finally:
+        oauth.unlock(account.key)
+    return Authorization(stored.value, stored.proven) if stored else token
+
+
+def refused(context: Context, account: Account, authorization: Authorization) -> bool:
+    """The provider answered 401: forget the token. Whether a fresh one is worth trying."""
+    if authorization.token is None:
+        return False
+    context.stores.oauth.reject(account.key, authorization.token)
+    return authorization.proven
+
+
+def accepted(context: Context, account: Account, authorization: Authorization) -> None:
+    """The provider took the token: remember that, once."""
+    if authorization.token is not None and not authorization.proven:
+        context.stores.oauth.prove(account.key)

@@ -1,0 +1,72 @@
+"""Everything a use case works with, put together once per process by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from willcall.config import Settings
+from willcall.providers.base import Account, Answer, Request
+from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.stores.accounts import AccountStore
+from willcall.stores.events import EventStore
+from willcall.stores.leases import LeaseStore
+from willcall.stores.listing import Listing
+from willcall.stores.oauth import OAuthStore
+from willcall.stores.orders import Message, OrderStore
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class Exchange(Protocol):
+    """The one I/O between a request and its answer."""
+
+    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+        """Send a request; what the network or the other side does wrong is an outcome, not an exception."""
+
+
+class Sender(Protocol):
+    """The port through which poll messages leave."""
+
+    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+        """Send messages of one account, each to run when it is due. Never raises for a broker that is away:
+        the due index names the orders, and the sweep sends again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """All doors to Redis."""
+
+    orders: OrderStore
+    listing: Listing
+    accounts: AccountStore
+    oauth: OAuthStore
+    events: EventStore
+    leases: LeaseStore
+
+    @classmethod
+    def on(cls, redis: "Redis") -> "Stores":
+        """The stores over one client."""
+        orders = OrderStore(redis)
+        return cls(
+            orders=orders,
+            listing=Listing(redis, orders),
+            accounts=AccountStore(redis),
+            oauth=OAuthStore(redis),
+            events=EventStore(redis),
+            leases=LeaseStore(redis),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What use cases are given. `rng` is the source of jitter."""
+
+    settings: Settings
+    accounts: Mapping[str, Account]
+    stores: Stores
+    http: Exchange
+    sender: Sender
+    rng: Random

@@ -1,0 +1,79 @@
+"""What a person, a backend or a provider's callback can ask for: poll now, cancel, pause, resume."""
+
+from willcall.config import find_account
+from willcall.orders.errors import ClosedOrderError, UnknownOrderError
+from willcall.orders.model import Order, Status
+from willcall.orders.states import OPEN
+from willcall.providers.base import Account
+from willcall.stores.orders import Hurried, Message
+from willcall.usecases.context import Context
+from willcall.usecases.settle import settle_cancelled
+
+#: How many orders one call to the store lets go.
+BATCH = 500
+
+
+def get_order(context: Context, order_id: str) -> Order:
+    """One order. Raises UnknownOrderError."""
+    order = context.stores.orders.get(order_id)
+    if order is None:
+        raise UnknownOrderError(order_id)
+    return order
+
+
+def poll_now(context: Context, order_id: str) -> Hurried:
+    """Ask about an order as soon as the provider's hints and the minimum allow.
+
+    Raises UnknownOrderError; ClosedOrderError where no answer could change the order any more.
+    """
+    order = get_order(context, order_id)
+    account = find_account(context.accounts, order.provider, order.account)
+    hurried, message = context.stores.orders.hurry(order_id, account.key, account.polling.minimum, express=True)
+    if hurried is Hurried.CLOSED:
+        raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
+    _send(context, account.key, [message] if message else [])
+    return hurried
+
+
+def cancel_order(context: Context, order_id: str) -> bool:
+    """Stop asking; the order becomes `cancelled`. False where it was cancelled already.
+
+    Raises UnknownOrderError; ClosedOrderError where the order is final otherwise.
+    """
+    while True:
+        order = get_order(context, order_id)
+        if order.status is Status.CANCELLED:
+            return False
+        if order.status not in OPEN:
+            raise ClosedOrderError(f"order {order_id} is {order.status} and can no longer be cancelled")
+        if settle_cancelled(context, order, context.stores.accounts.now()):
+            return True
+
+
+def pause(context: Context, account: Account, seconds: float | None) -> None:
+    """Send nothing to an account, for `seconds` or until it is resumed."""
+    until = None if seconds is None else context.stores.accounts.now() + seconds
+    context.stores.accounts.pause(account.key, until)
+
+
+def resume(context: Context, account: Account) -> int:
+    """Let an account's orders go on, whatever stopped them; how many had been waiting for it."""
+    context.stores.accounts.resume(account.key)
+    return release_held(context, account.key)
+
+
+def release_held(context: Context, account_key: str, limit: int | None = None) -> int:
+    """Let held orders go on, all or up to `limit`; how many it were."""
+    released = 0
+    while limit is None or released < limit:
+        messages = context.stores.orders.release(account_key, BATCH if limit is None else min(BATCH, limit - released))
+        if not messages:
+            break
+        _send(context, account_key, messages)
+        released += len(messages)
+    return released
+
+
+def _send(context: Context, account_key: str, messages: list[Message]) -> None:
+    if messages:
+        context.sender.send_polls(account_key, messages, context.stores.accounts.now())

@@ -1,0 +1,69 @@
+"""One attempt: claim, ask, decide, settle."""
+
+import time
+from secrets import token_hex
+
+import structlog
+
+from willcall.orders.outcomes import Malformed, NotReady, PartlyIssued
+from willcall.providers.base import Account
+from willcall.stores.orders import Message, Verdict
+from willcall.usecases.ask import Asked, ask
+from willcall.usecases.authorize import Busy
+from willcall.usecases.context import Context
+from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
+
+log = structlog.get_logger(__name__)
+
+#: Seconds beyond the longest exchange after which an attempt is taken for dead.
+LEASE_MARGIN = 5.0
+#: Seconds to wait while another worker fetches an access token.
+TOKEN_WAIT = 1.0
+
+
+def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tuple[Message, float] | None:
+    """Run one attempt of an order's chain.
+
+    Returns the next message and the server's clock (epoch seconds), from which its countdown counts; None
+    where the chain has ended or goes on by another message.
+    """
+    account = context.accounts.get(account_key)
+    if account is None:
+        log.error("no such account in the config", order=order_id, account=account_key)
+        return None
+    claim_id, started = token_hex(6), time.monotonic()
+    claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease_seconds(account), account.rate)
+    match claim.verdict:
+        case Verdict.WAIT:
+            return Message(order_id, seq, claim.until), claim.now
+        case Verdict.EXPIRE:
+            settle_expired(context, claimed_order(claim), claim.now)
+            return None
+        case Verdict.GO:
+            pass
+        case _:
+            return None
+    order = claimed_order(claim)
+    asked = ask(context, account, order, claim.now)
+    now = claim.now + time.monotonic() - started
+    if isinstance(asked, Busy):
+        message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
+    else:
+        _warn(asked, order_id, account_key)
+        late = claim.now - (order.next_poll_at or claim.now)
+        message = settle_attempt(context, account, claim, claim_id, asked, now, late)
+    return (message, now) if message else None
+
+
+def lease_seconds(account: Account) -> float:
+    """How long an attempt may take before another worker may repeat it: a token fetch and a status request."""
+    exchanges = 1 if account.adapter.token_request(account.credentials) is None else 2
+    return exchanges * account.http.total_timeout + LEASE_MARGIN
+
+
+def _warn(asked: Asked, order_id: str, account_key: str) -> None:
+    """What a person may have to teach us: answers we cannot read, words we do not know."""
+    outcome = asked.outcome
+    unknown = isinstance(outcome, NotReady | PartlyIssued) and "unknown" in (outcome.detail or "")
+    if unknown or isinstance(outcome, Malformed):
+        log.warning("odd answer", order=order_id, account=account_key, http=asked.http_status, detail=outcome.detail)

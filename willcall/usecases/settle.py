@@ -1,0 +1,116 @@
+"""Write what became of an order, and tell of it."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import structlog
+
+from willcall.orders.documents import order_document
+from willcall.orders.model import Attempt, Order, Status
+from willcall.orders.outcomes import outcome_name
+from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
+from willcall.providers.base import Account
+from willcall.stores.accounts import Report
+from willcall.stores.orders import Claim, Commit, Event, Message
+from willcall.usecases.ask import Asked
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+
+def settle_attempt(
+    context: Context, account: Account, claim: Claim, claim_id: str, asked: Asked, now: float, late: float
+) -> Message | None:
+    """Decide what an attempt means and commit it; the next message of the chain, None where there is none."""
+    before = claimed_order(claim)
+    decision = decide(before, asked.outcome, account.polling, now, context.rng)
+    _report(context, account, claim, decision)
+    after, wake_at = decision.order, decision.wake_at
+    countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
+    attempt = Attempt(claim.now, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late)
+    return _commit(
+        context,
+        Commit(
+            before=before,
+            after=after,
+            wake_at=None if decision.held else wake_at,
+            held=decision.held,
+            earliest=earliest(after, account.polling),
+            attempt=attempt,
+            tickets=after.tickets != before.tickets,
+            event=_event(before, after),
+            late_check_at=late_check_at(context, after, now),
+        ),
+        claim_id,
+    )
+
+
+def put_off(context: Context, claim: Claim, claim_id: str, until: float) -> Message | None:
+    """End an attempt that never began: the order is due again at `until`."""
+    order = claimed_order(claim)
+    commit = Commit(
+        before=order,
+        after=replace(order, next_poll_at=until),
+        wake_at=until,
+        earliest=until,
+        late_check_at=late_check_at(context, order, claim.now),
+    )
+    return _commit(context, commit, claim_id)
+
+
+def settle_expired(context: Context, order: Order, now: float) -> bool:
+    """The order's deadline has come; False where somebody else changed it meanwhile."""
+    after = expire(order, now)
+    commit = Commit(
+        before=order, after=after, event=_event(order, after), late_check_at=late_check_at(context, after, now)
+    )
+    return context.stores.orders.commit(commit) is not None
+
+
+def settle_cancelled(context: Context, order: Order, now: float) -> bool:
+    """The caller does not want the order any more; False where somebody else changed it meanwhile."""
+    after = cancel(order, now)
+    return context.stores.orders.commit(Commit(before=order, after=after, event=_event(order, after))) is not None
+
+
+def late_check_at(context: Context, order: Order, now: float) -> float | None:
+    """When an expired order is to be asked for once more, None where it is not (any more)."""
+    sweeps = context.settings.sweeps
+    if order.status is not Status.EXPIRED or order.finished_at is None:
+        return None
+    at = now + sweeps.late_every
+    return at if at <= order.finished_at + sweeps.late_for else None
+
+
+def claimed_order(claim: Claim) -> Order:
+    """The order of a claim that was granted."""
+    if claim.order is None:
+        raise ValueError(f"a claim that came to {claim.verdict} has no order")
+    return claim.order
+
+
+def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
+    due = context.stores.orders.commit(commit, claim_id)
+    if due is None:
+        log.info("superseded", order=commit.before.id, seq=commit.before.seq)
+        return None
+    if commit.event:
+        log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
+    return Message(commit.before.id, commit.before.seq + 1, due) if due else None
+
+
+def _event(before: Order, after: Order) -> Event | None:
+    """One event per change of status."""
+    if before.status is after.status:
+        return None
+    return Event(f"evt_{uuid4().hex}", f"order.{after.status}", order_document(after))
+
+
+def _report(context: Context, account: Account, claim: Claim, decision: Decision) -> None:
+    """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new."""
+    if decision.signal is Signal.ANSWERED and claim.clean:
+        return
+    report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until)
+    before, after = context.stores.accounts.report(account.key, report, account.health.probe, account.rate)
+    if before is not after:
+        log.warning("account", account=account.key, was=before.value, health=after.value)

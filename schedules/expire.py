@@ -1,6 +1,5 @@
 """Orders that reach their deadline while their account is parked or paused expire too."""
 
-from willcall.orders.states import OPEN
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH
 from willcall.usecases.settle import settle_expired
@@ -14,7 +13,7 @@ def expire(context: Context) -> dict[str, int]:
         now = context.stores.accounts.now()
         while late := orders.held_past_deadline(account, now, BATCH):
             for order_id, order in zip(late, orders.get_many(late), strict=True):
-                if order is None or order.status not in OPEN:
+                if order is None:
                     orders.drop_held(account, order_id)
                 else:
                     expired += settle_expired(context, order, now)

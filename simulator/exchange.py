@@ -1,100 +1,170 @@
 """One request from its arrival to its answer: who asks, what for, was it allowed, what is said."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from http import HTTPStatus
 
-from simulator import faults
 from simulator.accounts import Account, Order
+from simulator.faults import UNKNOWN_WORD, spoil
 from simulator.ledger import Auth, Entry
-from simulator.phases import FINAL, overall
-from simulator.providers.base import Provider, Target
+from simulator.phases import FINAL, Phase, overall
+from simulator.providers.base import Provider, Target, View
 from simulator.script import SlowFault
 from simulator.wire import Answer, Call, Manner
-from simulator.world import Grant, World
+from simulator.world import World
 
-#: A client's clock and ours may differ by rounding: earlier by less than this (seconds) is not early.
+#: Clocks and floats round: earlier by no more than this (seconds) is not early.
 SLACK = 0.005
 
-#: How long an account that is down in the form of "hang" keeps silent: beyond any client's patience.
+#: How long an account that is down by silence keeps silent: beyond any client's patience.
 FOR_EVER = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Say nothing for so many seconds, then ask the exchange again."""
-
-    seconds: float
-
-
 class Exchange:
-    """Made when a request arrives; `answer` once or more, `sent` when it went out, `close` in any case."""
+    """Made when a request arrives; keep the `silence`, send the `answer`, say `sent`; `close` in any case."""
 
     def __init__(self, world: World, provider: Provider, call: Call) -> None:
         self._world = world
         self._provider = provider
         self._call = call
-        self._target = target = provider.route(call)
-        self._silent = False
+        self._target = provider.route(call)
         self._answer: Answer | None = None
-        self._sent_at: float | None = None
+        self._shown: list[tuple[Order, Phase]] = []
+        self._hint = 0.0
         arrived = world.clock()
-        self._grant = world.grant(provider.name, target.key)
-        self._account: Account | None = self._grant.account if self._grant else None
-        auth = self._authenticate(self._grant, target, arrived)
+        grant = world.grant(provider.name, self._target.key)
+        self._account = grant.account if grant else None
+        auth: Auth = "wrong"
+        if grant:
+            lapsed = grant.expires_at is not None and grant.expires_at <= arrived
+            auth = _authorise(grant.account, self._target, grant.scope, lapsed=lapsed)
         self._order = self._find() if auth == "ok" else None
+        self._down = self._account.script.down if self._account else None
+        self._fault = self._order.next_fault() if self._order and not self._down else None
         self.entry = Entry(
             number=world.ledger.next_number(),
             arrived=arrived,
             provider=provider.name,
-            kind=target.kind,
-            reference=target.reference,
+            kind=self._target.kind,
+            reference=self._target.reference,
             account=self._account.script.name if self._account else None,
             auth=auth,
         )
-        self._note_allowance()
+        self._note_what_was_allowed()
         world.ledger.add(self.entry)
 
-    def answer(self) -> Answer | Silence:
-        """What to do next; after a silence, what to do then."""
-        entry, account = self.entry, self._account
-        if account is None:
-            return self._say(self._error(self._provider.unknown_status))
-        if account.script.down and not self._silent:
-            return self._down(account)
-        if entry.auth in ("unauthorized", "wrong"):
-            return self._say(self._error(HTTPStatus.UNAUTHORIZED))
-        if entry.auth == "forbidden":
-            return self._say(self._error(HTTPStatus.FORBIDDEN))
-        if entry.kind == "token":
-            token = self._world.issue_token(account)
-            return self._say(self._provider.granted(token, account.script.token_lifetime))
-        if entry.kind == "list":
-            return self._list(account)
-        if self._order is None:
-            return self._say(self._error(HTTPStatus.NOT_FOUND))
-        return self._status(account, self._order)
+    @property
+    def silence(self) -> float:
+        """Seconds to let pass before the answer."""
+        if self._down == "hang":
+            return FOR_EVER
+        return self._fault.seconds if isinstance(self._fault, SlowFault) and self._fault.do == "hang" else 0.0
+
+    def answer(self) -> Answer:
+        """What to say now."""
+        answer = self._answer = self._decide()
+        entry = self.entry
+        entry.status, entry.phase = answer.status or None, answer.phase
+        entry.fault = "down" if self._down else self._fault.do if self._fault else None
+        return answer
 
     def sent(self) -> None:
-        """Note that the whole answer went out: what it says counts as told."""
+        """Note that the whole answer went out: what it says has been told, what it asks for holds."""
         answer = self._answer
         if answer is None:
             return
-        self._sent_at = now = self._world.clock()
-        until = answer.not_before if answer.retry_after is None else now + answer.retry_after
+        now = self._world.clock()
+        until = now + answer.retry_after if answer.retry_after is not None else answer.not_before
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS and self._account and until is not None:
             self._account.throttle(now, until)
-        if answer.phase and self._order:
-            for order in self._members(self._order):
-                order.told.add(order.view(now, "").phase)
-            self._order.told.add(answer.phase)
+        else:
+            self._hint = until or 0.0
+        if answer.phase:
+            for order, phase in self._shown:
+                order.told.add(phase)
+            if self._order:
+                self._order.told.add(answer.phase)
 
     def close(self) -> None:
-        """Finish the entry and note when the order may be asked for again."""
-        now = self._world.clock()
-        order, answer = self._order, self._answer
-        if order and self._account:
+        """Finish the entry and set when the order may be asked for again."""
+        order, account = self._order, self._account
+        if order and account:
             order.in_flight -= 1
             if self.entry.status != HTTPStatus.UNAUTHORIZED:
-                least = self.entry.arrived + self._account.script.least_interval
-                order.allowed_at = max(least, self._hint(answer) if answer else 0.0)
-        self._world.ledger.finish(self.entry, now)
+                order.allowed_at = max(self.entry.arrived + account.script.least_interval, self._hint)
+        self._world.ledger.finish(self.entry, self._world.clock())
+
+    def _find(self) -> Order | None:
+        reference = self._target.reference
+        return self._account.find(reference) if self._account and reference else None
+
+    def _note_what_was_allowed(self) -> None:
+        """Fill in the entry's half that is known on arrival."""
+        entry, order, account = self.entry, self._order, self._account
+        if account is None or entry.kind == "token":
+            return
+        held = account.held_until(entry.arrived, self._world.grace)
+        allowed = [at for at in (held, order.allowed_at if order else None) if at is not None]
+        entry.allowed_at = max(allowed, default=None)
+        early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
+        entry.too_early_by = early if early > SLACK else 0.0
+        if account.bucket and entry.kind == "status":
+            entry.overshoot = account.bucket.take(entry.arrived)
+        if order:
+            entry.in_flight = order.in_flight
+            entry.after_final = not FINAL.isdisjoint(order.told)
+            order.in_flight += 1
+            order.asked += 1
+
+    def _decide(self) -> Answer:
+        account, provider, entry = self._account, self._provider, self.entry
+        if account is None:
+            return provider.error(provider.unknown_status)
+        if self._down:
+            reset = self._down == "reset"
+            return Answer(0, manner=Manner.RESET) if reset else provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
+        if entry.auth != "ok":
+            forbidden = entry.auth == "forbidden"
+            return provider.error(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
+        if entry.kind == "token":
+            return provider.granted(self._world.issue_token(account), account.script.token_lifetime)
+        if entry.kind == "list":
+            answer = provider.listing(self._call, self._views(account.orders.values()))
+            answer.phase = overall([phase for _, phase in self._shown]) if self._shown else None
+            return answer
+        if self._order is None:
+            return provider.error(HTTPStatus.NOT_FOUND)
+        return self._status(account, self._order)
+
+    def _status(self, account: Account, order: Order) -> Answer:
+        """What time has made of the order, or what the script's fault makes of that."""
+        fault = self._fault
+        unknown = fault is not None and fault.do == "unknown_word"
+        members = account.members(order.script.reference) or [order]
+        views = self._views(members, UNKNOWN_WORD if unknown else None)
+        answer = self._provider.show(self._target, views)
+        if unknown:
+            return answer
+        answer.phase = overall([view.phase for view in views])
+        if fault is None or fault.do == "hang":
+            return answer
+        if fault.do == "token_expired":
+            self._world.expire_tokens(account)
+        return spoil(fault, answer, self._provider, self._world.clock())
+
+    def _views(self, orders: Iterable[Order], word: str | None = None) -> list[View]:
+        """The orders as they stand now; remembered as what this exchange shows."""
+        now, origin = self._world.clock(), self._call.origin
+        views = []
+        for order in orders:
+            view = order.view(now, origin, word)
+            views.append(view)
+            self._shown.append((order, view.phase))
+        return views
+
+
+def _authorise(account: Account, target: Target, scope: str, *, lapsed: bool) -> Auth:
+    """Whether credentials that belong to an account may do this."""
+    if lapsed or account.script.revoked:
+        return "unauthorized"
+    wrong_scope = target.scope is not None and target.scope != scope
+    return "forbidden" if account.script.forbidden or wrong_scope else "ok"

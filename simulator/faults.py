@@ -31,7 +31,6 @@ def spoil(fault: Fault, usual: Answer, provider: Provider, now: float) -> Answer
             answer.manner, answer.amount = Manner.HUGE, fault.bytes
         case _:
             answer = _spoilt(fault.do, usual, provider)
-    answer.fault = fault.do
     return answer
 
 

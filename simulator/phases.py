@@ -22,9 +22,7 @@ FINAL = frozenset({Phase.FAILED, Phase.CANCELLED})
 
 def phase_at(order: OrderScript, age: float) -> Phase:
     """The phase of an order known for `age` seconds."""
-    issued_at = max(
-        order.ready_after, order.fulfillment_starts_after or 0.0, order.needs_personalization_until or 0.0
-    )
+    issued_at = max(order.ready_after, order.fulfillment_starts_after or 0.0, order.needs_personalization_until or 0.0)
     if order.ends == "never" or age < issued_at:
         early = order.partial_after is not None and age >= order.partial_after
         return Phase.PARTIAL if early else Phase.PENDING

@@ -84,9 +84,7 @@ class HugeFault(_Fault):
     bytes: PositiveInt
 
 
-Fault = Annotated[
-    StatusFault | SpoilFault | SlowFault | RedirectFault | HugeFault, Field(discriminator="do")
-]
+Fault = Annotated[StatusFault | SpoilFault | SlowFault | RedirectFault | HugeFault, Field(discriminator="do")]
 
 
 class PendingHint(_Model):
@@ -133,15 +131,15 @@ class OrderScript(_Model):
 
     @property
     def hopeless(self) -> bool:
-        """Whether no request ever learns an end."""
-        return self.ends == "never" or any(fault.times is None for fault in self.answers)
+        """Whether a fault for all requests keeps the end from being learnt."""
+        return any(fault.times is None for fault in self.answers)
 
     @property
     def expected(self) -> Expected:
         """The status at which a well-behaved client ends."""
         if self.expect is not None:
             return self.expect
-        if self.hopeless:
+        if self.ends == "never" or self.hopeless:
             return "expired"
         return self.ends if self.cancel_after is None else "cancelled"
 

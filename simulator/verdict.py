@@ -80,7 +80,8 @@ def judge(entries: Iterable[Entry], orders: Iterable[tuple[OrderScript, set[str]
     for order, told in orders:
         tally = tallies[order.provider]
         tally.orders += 1
-        if not order.hopeless and last_phase(order) not in told:
+        last = last_phase(order)
+        if last and last not in told and not order.hopeless:
             tally.untold.append(order.reference)
     faults = [fault for provider, tally in tallies.items() for fault in tally.faults(provider)]
     return {"ok": not faults, "faults": faults, "providers": {p: asdict(t) for p, t in tallies.items()}}

@@ -45,7 +45,6 @@ class Answer:
     retry_after: int | None = None
     not_before: float | None = None
     phase: Phase | None = None
-    fault: str | None = None
     manner: Manner = Manner.WHOLE
     #: Seconds of a drip, bytes of a huge body.
     amount: float = 0.0

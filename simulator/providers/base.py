@@ -1,9 +1,10 @@
 """What a provider is: it reads a call and renders an answer. No I/O, no clock and no state here."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from simulator.ledger import Kind
 from simulator.phases import Phase, tickets_at
@@ -53,25 +54,30 @@ class View:
         return f"{int(self.secrets[index], 16) % 10**13:013d}"
 
 
-class Provider(Protocol):
+class Provider(ABC):
     """One provider's manner of speaking. What is implemented here is what most providers share."""
 
     name: ClassVar[ProviderName]
     #: The HTTP status for credentials that nobody has.
     unknown_status: ClassVar[int] = 401
 
+    @abstractmethod
     def default_credentials(self, account: str) -> dict[str, str]:
         """The made-up credentials of an account, by the names of the account table."""
 
+    @abstractmethod
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """Every form in which these credentials are accepted, and for what."""
 
+    @abstractmethod
     def route(self, call: Call) -> Target:
         """What the call is about."""
 
+    @abstractmethod
     def show(self, target: Target, views: Sequence[View]) -> Answer:
         """The answer to a status request; several views only where a reference names a group."""
 
+    @abstractmethod
     def error(self, status: int) -> Answer:
         """An error in the provider's own form."""
 

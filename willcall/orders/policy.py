@@ -32,6 +32,9 @@ JITTER = 0.1
 #: No wait grows by more than this through jitter, seconds.
 LONGEST_JITTER = 30.0
 
+#: Unanswered tries after which a late check of a final order is given up.
+LATE_TRIES = 12
+
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
@@ -108,7 +111,6 @@ def expire(order: Order, now: float) -> Order:
         status=Status.EXPIRED,
         reason="no final answer from the provider before the deadline",
         next_poll_at=None,
-        hint_at=None,
         finished_at=now,
     )
 
@@ -121,7 +123,6 @@ def cancel(order: Order, now: float) -> Order:
         reason="by the caller",
         attention=None,
         next_poll_at=None,
-        hint_at=None,
         finished_at=now,
     )
 
@@ -153,16 +154,17 @@ def _finish(order: Order, status: Status, reason: str | None, now: float) -> Dec
 
 
 def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
-    """Not final: keep asking while the order is open, else leave it final."""
+    """No final word: keep asking an open order until its deadline; a late check is repeated until answered."""
     signal = _signal(outcome)
     attention = _attention(order, outcome, policy, now)
     hint = _hint(outcome, policy, now)
     account_until = hint if signal is Signal.THROTTLED else None
     order = replace(order, attention=attention, hint_at=hint)
-    if order.status in FINAL:
+    late = order.status in FINAL
+    if late and (signal in {Signal.ANSWERED, Signal.FORBIDDEN} or order.failures >= LATE_TRIES):
         order = replace(order, next_poll_at=None)
-        return Decision(order, None, f"stays {order.status}", signal, account_until=account_until)
-    if now >= order.deadline_at:
+        return Decision(order, None, f"{_reading(outcome)}; stays {order.status}", signal)
+    if not late and now >= order.deadline_at:
         why = f"{_reading(outcome)}; the deadline has passed"
         return Decision(expire(order, now), None, why, signal, account_until=account_until)
     floor = max(hint or 0.0, now + policy.minimum)
@@ -173,12 +175,13 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         count = order.failures - 1 if isinstance(outcome, Unavailable) else order.answered - 1
         wait = back_off(policy, count, slow=slow, rng=rng)
         target, why = now + wait, "interval" if slow else "back-off"
-    if floor > order.deadline_at:
+    limit = math.inf if late else order.deadline_at
+    if floor > limit:
         order = replace(order, next_poll_at=None)
         why = f"{_reading(outcome)}; no further attempt is allowed before the deadline"
         return Decision(order, order.deadline_at, why, signal, account_until=account_until)
-    due = min(max(floor, target), order.deadline_at)
-    if due == order.deadline_at:
+    due = min(max(floor, target), limit)
+    if due == limit:
         why = "last attempt, at the deadline"
     held = signal is Signal.UNAUTHORIZED
     order = replace(order, next_poll_at=None if held else due)

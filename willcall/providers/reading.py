@@ -6,6 +6,7 @@ Nothing here raises on bytes from outside. `detail` texts never quote the body.
 import json
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable
@@ -112,3 +113,23 @@ def web_link(value: object) -> str | None:
     """A string that is an http(s) URL, anything else None."""
     link = text(value)
     return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice
+
+
+#: What `kept` keeps of one object: so many fields, of so many characters of JSON with so many brackets each.
+_MOST_FIELDS = 50
+_LONGEST_FIELD = 4_096
+_MOST_BRACKETS = 100
+
+
+def kept(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a provider's own fields goes along as a ticket's `extra`: those that say something, if small."""
+    saying = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
+    return dict(islice(saying, _MOST_FIELDS))
+
+
+def _small(value: object) -> bool:
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return len(written) <= _LONGEST_FIELD and written.count("[") + written.count("{") <= _MOST_BRACKETS

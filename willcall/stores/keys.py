@@ -46,7 +46,7 @@ def due(account_key: str) -> str:
 
 
 def held(account_key: str) -> str:
-    """Sorted set: the orders that wait for a parked account, by their deadline."""
+    """Sorted set: the orders that wait for a parked account, by their deadline (late checks last)."""
     return f"{PREFIX}held:{account_key}"
 
 

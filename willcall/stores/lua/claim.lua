@@ -46,7 +46,7 @@ end
 if state ~= 'ok' and not probe then
   if not late and deadline <= now then return answer('expire') end
   redis.call('ZREM', KEYS[4], ARGV[1])
-  redis.call('ZADD', KEYS[5], deadline, ARGV[1])
+  redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift')
   if state == 'unauthorized' then
     redis.call('HSET', KEYS[1], 'attention', 'unauthorized')

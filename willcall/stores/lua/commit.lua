@@ -41,7 +41,7 @@ if ARGV[4] == 'due' then
 else
   redis.call('ZREM', KEYS[4], ARGV[1])
   drop[#drop + 1] = 'due'
-  if ARGV[4] == 'held' then redis.call('ZADD', KEYS[5], fence[5], ARGV[1]) end
+  if ARGV[4] == 'held' then redis.call('ZADD', KEYS[5], fields['finished'] == '' and fence[5] or '+inf', ARGV[1]) end
 end
 redis.call('HDEL', KEYS[1], unpack(drop))
 redis.call('HSET', KEYS[1], unpack(set))

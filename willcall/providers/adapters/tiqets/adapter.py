@@ -12,8 +12,8 @@ from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
 from willcall.providers.plain import NoList, NoOAuth
-from willcall.providers.reading import read_object, retry_after, status_outcome, text, web_link
-from willcall.providers.safe import HeaderSecret, check_segment, kept, segment, status_word
+from willcall.providers.reading import kept, read_object, retry_after, status_outcome, text, web_link
+from willcall.providers.safe import HeaderSecret, check_segment, segment, status_word
 
 #: Words that wait, with what they mean. `processing` is an older one.
 #: https://developers.tiqets.dev/basics/openapi/booking-api/get-order-information

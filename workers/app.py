@@ -1,0 +1,82 @@
+"""The Celery application: the composition root and Celery's settings."""
+
+from random import SystemRandom
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from schedules.tasks import beat_schedule
+from tasks.bulkhead import Bulkhead
+from tasks.queues import SUBMIT, SWEEPS, poll_queue
+from willcall.config import Config
+from willcall.providers.http import Transport
+from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.usecases.context import Context, Stores
+from workers.sender import CelerySender
+
+#: Threads of a worker unless told otherwise. Attempts mostly wait for a provider.
+CONCURRENCY = 32
+#: Seconds after which a message that a dead worker had fetched is given to another one.
+VISIBILITY_TIMEOUT = 3_600
+
+TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
+
+
+def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
+    """The application over a configuration, ready to send tasks and to work on them.
+
+    What the tasks need hangs on it: `app.willcall`, the use cases' context, and `app.bulkhead`.
+    """
+    app = Celery("willcall", set_as_current=True)
+    app.conf.update(_settings(config))
+    app.willcall = Context(
+        settings=config.settings,
+        accounts=config.accounts,
+        stores=Stores.on(connect(config.settings.redis_url)),
+        http=Transport(),
+        sender=CelerySender(app),
+        rng=SystemRandom(),
+    )
+    app.bulkhead = Bulkhead(concurrency, len({account.provider for account in config.accounts.values()}))
+    app.loader.import_default_modules()
+    for module in TASK_MODULES:
+        app.loader.import_task_module(module)
+    return app
+
+
+def queue_names(config: Config) -> list[str]:
+    """All queues that the configuration needs a worker for."""
+    return [SUBMIT, SWEEPS, *sorted({poll_queue(key) for key in config.accounts})]
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return {
+        "broker_url": config.broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": SOCKET_TIMEOUT,
+            "socket_keepalive": True,
+        },
+        "task_queues": [Queue(name) for name in queue_names(config)],
+        "task_default_queue": SUBMIT,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_send_sent_event": False,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
+        "worker_prefetch_multiplier": 2,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_schedule": beat_schedule(config.settings.sweeps),
+        "timezone": "UTC",
+        "enable_utc": True,
+    }

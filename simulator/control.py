@@ -47,7 +47,7 @@ class Control:
         """`ok`, `faults` and a tally per provider; see `simulator.verdict`."""
         return self._call("GET", "verdict")
 
-    def change_account(self, provider: str, account: str = "default", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    def change_account(self, provider: str, account: str = "default", **changes: Any) -> dict[str, Any]:
         """Change fields of an account, as in `simulator.script.AccountChange`; gives it as it is now."""
         return self._call("POST", f"accounts/{provider}/{account}", changes)
 

@@ -1,9 +1,7 @@
 """The simulator's own paths under `/_sim/`, JSON both ways; a mistake is a 422 with `error`."""
 
-import json
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError

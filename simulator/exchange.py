@@ -48,6 +48,7 @@ class Exchange:
             reference=self._target.reference,
             account=self._account.script.name if self._account else None,
             auth=auth,
+            fault="down" if self._down else self._fault.do if self._fault else None,
         )
         self._note_what_was_allowed()
         world.ledger.add(self.entry)
@@ -62,9 +63,7 @@ class Exchange:
     def answer(self) -> Answer:
         """What to say now."""
         answer = self._answer = self._decide()
-        entry = self.entry
-        entry.status, entry.phase = answer.status or None, answer.phase
-        entry.fault = "down" if self._down else self._fault.do if self._fault else None
+        self.entry.status, self.entry.phase = answer.status or None, answer.phase
         return answer
 
     def sent(self) -> None:
@@ -116,24 +115,27 @@ class Exchange:
             order.asked += 1
 
     def _decide(self) -> Answer:
-        account, provider, entry = self._account, self._provider, self.entry
-        if account is None:
-            return provider.error(provider.unknown_status)
-        if self._down:
-            reset = self._down == "reset"
-            return Answer(0, manner=Manner.RESET) if reset else provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
-        if entry.auth != "ok":
-            forbidden = entry.auth == "forbidden"
-            return provider.error(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
-        if entry.kind == "token":
+        account, provider, kind = self._account, self._provider, self.entry.kind
+        if account is None or self._down or self.entry.auth != "ok":
+            return self._refusal()
+        if kind == "token":
             return provider.granted(self._world.issue_token(account), account.script.token_lifetime)
-        if entry.kind == "list":
+        if kind == "list":
             answer = provider.listing(self._call, self._views(account.orders.values()))
             answer.phase = overall([phase for _, phase in self._shown]) if self._shown else None
             return answer
-        if self._order is None:
-            return provider.error(HTTPStatus.NOT_FOUND)
-        return self._status(account, self._order)
+        return self._status(account, self._order) if self._order else provider.error(HTTPStatus.NOT_FOUND)
+
+    def _refusal(self) -> Answer:
+        """Nobody's credentials, an account that does not work, or one that may not do this."""
+        if self._account is None:
+            return self._provider.error(self._provider.unknown_status)
+        if self._down == "reset":
+            return Answer(0, manner=Manner.RESET)
+        if self._down:
+            return self._provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
+        forbidden = self.entry.auth == "forbidden"
+        return self._provider.error(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
 
     def _status(self, account: Account, order: Order) -> Answer:
         """What time has made of the order, or what the script's fault makes of that."""

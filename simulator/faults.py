@@ -36,29 +36,27 @@ def spoil(fault: Fault, usual: Answer, provider: Provider, now: float) -> Answer
 
 def _spoilt(do: str, usual: Answer, provider: Provider) -> Answer:
     """The faults that have nothing to set."""
+    answer = _json(b"")
     match do:
         case "malformed":
-            return Answer(200, HTML, {"Content-Type": "text/html"})
+            answer = Answer(200, HTML, {"Content-Type": "text/html"})
         case "truncated_json":
-            return _json(usual.body[: len(usual.body) // 2])
+            answer.body = usual.body[: len(usual.body) // 2]
         case "wrong_types":
-            return _json(json.dumps(wrong_types(json.loads(usual.body))).encode())
+            answer.body = json.dumps(wrong_types(json.loads(usual.body))).encode()
         case "gzip_bomb":
-            bomb = _json(gzip_bomb())
-            bomb.headers["Content-Encoding"] = "gzip"
-            return bomb
+            answer.body = gzip_bomb()
+            answer.headers["Content-Encoding"] = "gzip"
         case "token_expired":
-            return provider.error(401)
+            answer = provider.error(401)
         case "reset":
-            return Answer(0, manner=Manner.RESET)
+            answer = Answer(0, manner=Manner.RESET)
         case "cut":
-            usual.manner = Manner.CUT
-            usual.phase = usual.retry_after = usual.not_before = None
-            return usual
-    return _json(b"")
+            answer = Answer(usual.status, usual.body, usual.headers, manner=Manner.CUT)
+    return answer
 
 
-def wrong_types(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def wrong_types(value: Any) -> Any:
     """The same keys with values of a type that nobody expects there."""
     match value:
         case dict():
@@ -68,7 +66,7 @@ def wrong_types(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _wrong(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _wrong(value: Any) -> Any:
     """Objects and lists become words; everything else becomes an object."""
     return "unexpected" if isinstance(value, dict | list) else {"unexpected": True}
 

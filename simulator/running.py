@@ -10,7 +10,6 @@ import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Self
 
 from simulator.control import Control

@@ -50,7 +50,7 @@ class Answer:
     amount: float = 0.0
 
 
-def as_json(body: Any, *, status: int = 200, content_type: str = "application/json") -> Answer:  # noqa: ANN401
+def as_json(body: Any, *, status: int = 200, content_type: str = "application/json") -> Answer:
     """An answer with a JSON body."""
     return Answer(status, json.dumps(body).encode(), {"Content-Type": content_type})
 

@@ -258,9 +258,7 @@ def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[
     path = f"providers.{adapter.name}.{name}"
     before = len(problems)
     defaults = adapter.defaults
-    polling_defaults = {
-        key: value for key, value in asdict(defaults.polling).items() if key != "throttle_pause"
-    }
+    polling_defaults = {key: value for key, value in asdict(defaults.polling).items() if key != "throttle_pause"}
     rate = _part(_RateTable, asdict(defaults.rate), table.pop("rate", {}), f"{path}.rate", problems)
     polling = _part(_PollingTable, polling_defaults, table.pop("polling", {}), f"{path}.polling", problems)
     health = _part(_HealthTable, {}, table.pop("health", {}), f"{path}.health", problems)
@@ -291,6 +289,5 @@ def _part(
     try:
         return model.model_validate({**defaults, **given})
     except ValidationError as error:
-        for problem in problems_of(error):
-            problems.append(Problem(".".join(filter(None, [path, problem.field])), problem.message))
+        problems += [Problem(".".join(filter(None, [path, item.field])), item.message) for item in problems_of(error)]
         return None

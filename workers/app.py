@@ -4,7 +4,7 @@ from random import SystemRandom
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead

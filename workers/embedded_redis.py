@@ -59,7 +59,7 @@ class EmbeddedRedis:
         """Start the server and wait until it answers. Raises RedisStartError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own server, settings over its standard input
                 [executable(), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder
             )
         settings = self._settings()

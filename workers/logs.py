@@ -11,14 +11,15 @@ _CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu",
 
 def configure_logging(level: int = logging.INFO) -> None:
     """Send all logs of this process to stderr in one form."""
-    shared = [
+    shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    person = sys.stderr.isatty()
-    final = structlog.dev.ConsoleRenderer() if person else structlog.processors.JSONRenderer()
+    final: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        final = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

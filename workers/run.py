@@ -4,10 +4,9 @@ import os
 import socket
 from pathlib import Path
 
+from willcall.config import Config
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
-from willcall.config import Config
-
 
 
 def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:

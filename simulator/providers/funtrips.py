@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from simulator.phases import Phase, overall
-from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.providers.base import Provider, Scope, Target, View, reason
 from simulator.script import ProviderName
 from simulator.wire import Answer, Call, as_json, ask_to_wait, timestamp
 
@@ -51,12 +51,10 @@ class Funtrips(Provider):
         match call.method, call.path.split("/"):
             case "POST", ["", "oauth", "token"]:
                 return Target("token", None, _client(call), "client")
-            case "GET", ["", "v1", "admin", "fulfillments"] if call.query.get("checkout_id"):
-                return Target("status", call.query["checkout_id"], key, "admin")
-            case "GET", ["", "v1", "admin", "fulfillments"] if call.query.get("external_user_id"):
-                return Target("status", f"user:{call.query['external_user_id']}", key, "admin")
             case "GET", ["", "v1", "admin", "fulfillments"]:
-                return Target("list", None, key, "admin")
+                user = call.query.get("external_user_id")
+                reference = call.query.get("checkout_id") or (f"user:{user}" if user else None)
+                return Target("status" if reference else "list", reference, key, "admin")
             case "GET", ["", "v1", "checkouts", checkout_id, "fulfillment"]:
                 return Target("status", checkout_id, key, "public")
             case "GET", ["", "v1", "me", "fulfillments"]:

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any, ClassVar
 
 from simulator.phases import Phase
-from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.providers.base import Provider, Scope, Target, View, reason
 from simulator.script import OrderScript, ProviderName
 from simulator.wire import Answer, Call, as_json, timestamp
 
@@ -58,10 +58,8 @@ class Paylogic(Provider):
         if call.method != "GET":
             return Target("other", None, key)
         match call.path.split("/"):
-            case ["", "orders", uid]:
-                return Target("status", uid, key, "application")
-            case ["", "orders"]:
-                return Target("list", None, key, "application")
+            case ["", "orders", *uid]:
+                return Target("status" if uid else "list", "/".join(uid) or None, key, "application")
             case ["", "tickets", uid]:
                 return Target("status", f"ticket:{uid}", key)
             case ["", "tickets"] if "code" in query:

@@ -6,9 +6,8 @@ https://developers.tiqets.dev/basics/openapi/booking-api/retrieve-tickets
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from simulator.ledger import Kind
 from simulator.phases import Phase
-from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.providers.base import Provider, Scope, Target, View, reason
 from simulator.script import ProviderName
 from simulator.wire import Answer, Call, as_json
 
@@ -43,8 +42,7 @@ class Tiqets(Provider):
         match call.path.split("/"):
             case ["", "v2", "orders", reference, "tickets"] if call.method == "GET":
                 return Target("status", reference, key)
-        other: Kind = "other"
-        return Target(other, None, key)
+        return Target("other", None, key)
 
     def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
         """The PDF's address is null unless the order is done."""

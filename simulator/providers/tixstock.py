@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from simulator.phases import Phase
-from simulator.providers.base import Scope, Provider, Target, View, reason
+from simulator.providers.base import Provider, Scope, Target, View, reason
 from simulator.script import ProviderName
 from simulator.wire import Answer, Call, as_json, timestamp
 

@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 #: A hint beyond a year is a mistake, yet never an invitation to ask sooner; this keeps arithmetic finite.
 LONGEST = 366 * 86_400.0
 
+#: A header longer than this is no date and no number that anybody means.
+_LONGEST_TEXT = 1_000
 _SECONDS = re.compile(r"\d{1,400}(\.\d{0,400})?")
 
 
@@ -19,7 +21,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
     """
     text = (value or "").strip()
-    if not text.isascii() or len(text) > 1_000:
+    if not text.isascii() or len(text) > _LONGEST_TEXT:
         return None
     if _SECONDS.fullmatch(text):
         return min(float(text), LONGEST)

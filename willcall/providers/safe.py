@@ -22,9 +22,7 @@ def check_segment(value: str) -> str:
         raise ValueError("must not be empty")
     if len(value) > _LONGEST_SEGMENT:
         raise ValueError(f"must not be longer than {_LONGEST_SEGMENT} characters")
-    if value in {".", ".."} or any(
-        sign in "/\\" or sign.isspace() or not sign.isprintable() for sign in value
-    ):
+    if value in {".", ".."} or any(sign in "/\\" or sign.isspace() or not sign.isprintable() for sign in value):
         raise ValueError("must be one path segment: no slash, blank or control character")
     return value
 

@@ -65,9 +65,7 @@ class AccountStore:
         self._report = load(redis, "report")
         self._take = load(redis, "take")
 
-    def report(
-        self, account: str, report: Report, probe: tuple[float, float], rate: Rate
-    ) -> tuple[Health, Health]:
+    def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate) -> tuple[Health, Health]:
         """Take note of what an answer says of the account: its health before and after."""
         before, after = self._report(
             keys=[keys.account(account), keys.tokens(account)],
@@ -94,9 +92,7 @@ class AccountStore:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed)."""
         moment = _FOREVER if until is None else milliseconds(until)
         now = milliseconds(self.now())
-        self._redis.hset(
-            keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0}
-        )
+        self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
 
     def resume(self, account: str) -> None:
         """End a pause, a throttle and a parking: the next attempt decides what is true now."""

@@ -75,9 +75,7 @@ class Listing:
 
     def _indexes(self, query: Query) -> list[str]:
         accounts = [
-            account
-            for account in self._orders.accounts()
-            if query.provider in {None, account.partition("/")[0]}
+            account for account in self._orders.accounts() if query.provider in {None, account.partition("/")[0]}
         ]
         statuses = list(Status) if query.status is None else [query.status]
         return [keys.index(account, status) for account in accounts for status in statuses]
@@ -99,9 +97,7 @@ class Listing:
             entries = self._newest([keys.ATTENTION], newest, 500)
             if not entries:
                 break
-            for entry, order in zip(
-                entries, self._orders.get_many([name for name, _ in entries]), strict=True
-            ):
+            for entry, order in zip(entries, self._orders.get_many([name for name, _ in entries]), strict=True):
                 if order and _matches(order, query):
                     found.append(entry)
                     orders.append(order)

@@ -222,9 +222,7 @@ class OrderStore:
         )
         return None if due < 0 else due / 1_000
 
-    def hurry(
-        self, order_id: str, account: str, minimum: float, *, express: bool
-    ) -> tuple[Hurried, Message | None]:
+    def hurry(self, order_id: str, account: str, minimum: float, *, express: bool) -> tuple[Hurried, Message | None]:
         """Have an order asked for as soon as hints and `minimum` (seconds) allow."""
         verdict, *rest = self._scripts["hurry"](
             keys=[keys.order(order_id), keys.due(account), keys.held(account)],

@@ -37,9 +37,7 @@ def ask(context: Context, account: Account, order: Order, now: float) -> Asked |
     return Asked(_after_authorization(context, account, authorization, outcome), answer.status)
 
 
-def _after_authorization(
-    context: Context, account: Account, authorization: Authorization, outcome: Outcome
-) -> Outcome:
+def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:
     """A token that was good before and is refused now has merely aged: the next attempt brings a fresh one."""
     if isinstance(outcome, Unauthorized) and outcome.whole_account:
         if refused(context, account, authorization):

@@ -6,8 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from willcall.config import Settings
-from willcall.providers.base import Account, Answer, Request
 from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.events import EventStore
 from willcall.stores.leases import LeaseStore
@@ -30,8 +30,9 @@ class Sender(Protocol):
     """The port through which poll messages leave."""
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:
-        """Send messages of one account, each to run when it is due. Never raises for a broker that is away:
-        the due index names the orders, and the sweep sends again.
+        """Send messages of one account, each to run when it is due.
+
+        Does not raise for a broker that is away: the due index names the orders, and the sweep sends again.
         """
 
 

@@ -50,8 +50,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
         _warn(asked, order_id, account_key)
-        late = claim.now - (order.next_poll_at or claim.now)
-        message = settle_attempt(context, account, claim, claim_id, asked, now, late)
+        message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now)
     return (message, now) if message else None
 
 

@@ -19,10 +19,11 @@ log = structlog.get_logger(__name__)
 
 
 def settle_attempt(
-    context: Context, account: Account, claim: Claim, claim_id: str, asked: Asked, now: float, late: float
+    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
 ) -> Message | None:
     """Decide what an attempt means and commit it; the next message of the chain, None where there is none."""
     before = claimed_order(claim)
+    late = claim.now - (before.next_poll_at or claim.now)
     decision = decide(before, asked.outcome, account.polling, now, context.rng)
     _report(context, account, claim, decision)
     after, wake_at = decision.order, decision.wake_at

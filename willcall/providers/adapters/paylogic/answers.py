@@ -12,7 +12,7 @@ from willcall.providers.adapters.paylogic.entrances import (
     read_listed_entrance,
 )
 from willcall.providers.adapters.paylogic.hal import embedded, link
-from willcall.providers.reading import listed, table, text, whole
+from willcall.providers.reading import kept, listed, table, text, whole
 from willcall.providers.safe import status_word
 
 _MOST_REASONS = 3
@@ -84,7 +84,7 @@ def _without_tickets(order: Mapping[str, Any], word: str | None, expected: int |
     """An order that does not hold its tickets may still link to the download of all of them."""
     download = link(order, "shop:etickets")
     if download:
-        ticket = Ticket(TicketKind.PDF, url=download, extra={"covers": expected})
+        ticket = Ticket(TicketKind.PDF, url=download, extra=kept({"covers": expected}))
         return Issued((ticket,), provider_status=word)
     linked = link(order, "shop:ticket", "shop:tickets")
     detail = "the order only links to its tickets" if linked else "no tickets yet"

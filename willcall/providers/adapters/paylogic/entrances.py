@@ -10,7 +10,7 @@ from typing import Any
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attention, Ticket, TicketKind
 from willcall.providers.adapters.paylogic.hal import link, moment
-from willcall.providers.reading import table, text
+from willcall.providers.reading import kept, table, text
 from willcall.providers.safe import status_word
 
 #: The one status word of a ticket that is documented; `cancelled` is seen at orders.
@@ -109,7 +109,7 @@ def _placed(ticket: Mapping[str, Any], kind: TicketKind, url: str, extra: Mappin
         row=text(seating.get("row")),
         seat=text(seating.get("seat")),
         valid_until=rfc3339(moment(ticket.get("scannable_until"))),
-        extra={"ticket": text(ticket.get("uid")), **extra},
+        extra=kept({"ticket": text(ticket.get("uid")), **extra}),
     )
 
 

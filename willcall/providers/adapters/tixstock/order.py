@@ -37,9 +37,7 @@ def read_order(data: object, question: Question) -> Outcome:
     return _read_tickets(order, question, word, None if status in _OPEN else "unknown status word")
 
 
-def _read_tickets(
-    order: Mapping[str, Any], question: Question, word: str | None, remark: str | None
-) -> Outcome:
+def _read_tickets(order: Mapping[str, Any], question: Question, word: str | None, remark: str | None) -> Outcome:
     """All, some or none of the tickets, whatever the status word."""
     shipment = shipment_of(order)
     if shipment is not None:

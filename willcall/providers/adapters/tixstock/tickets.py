@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
-from willcall.providers.reading import listed, table, text, web_link
+from willcall.providers.reading import kept, listed, table, text, web_link
 
 #: How `%PDF-` begins in base64.
 _PDF_IN_BASE64 = "JVBERi0"
@@ -45,7 +45,7 @@ def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
     if tracking is None:
         return None
     partner = text(order.get("delivery_partner_name")) or text(details.get("delivery_partner_name"))
-    return Ticket(TicketKind.SHIPMENT, code=tracking, extra={"delivery_partner_name": partner})
+    return Ticket(TicketKind.SHIPMENT, code=tracking, extra=kept({"delivery_partner_name": partner}))
 
 
 def _file_ticket(item: Mapping[str, Any], entry: object) -> Ticket | None:
@@ -87,7 +87,7 @@ def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any]) 
         "type": text(item.get("type")),
         "general_admission": _truth(item.get("general_admission")),
     }
-    return Ticket(kind, section=section, row=row, seat=seat, extra=extra)
+    return Ticket(kind, section=section, row=row, seat=seat, extra=kept(extra))
 
 
 def _truth(value: object) -> bool | None:

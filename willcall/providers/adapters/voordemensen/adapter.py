@@ -16,7 +16,7 @@ from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
 from willcall.providers.plain import NoList, NoOAuth
-from willcall.providers.reading import listed, read_json, status_outcome, table, text, web_link, whole
+from willcall.providers.reading import kept, listed, read_json, status_outcome, table, text, web_link, whole
 from willcall.providers.safe import check_segment, segment, status_word
 
 #: Payment statuses that wait, with what they mean. `paid` and `cancelled` are read below.
@@ -112,7 +112,7 @@ def _read_paid(order: Mapping[str, Any], word: str) -> Outcome:
         "tickets_nr": number,
         "seats": [_seat(seat) for seat in listed(order.get("seats"))],
     }
-    return Issued((Ticket(TicketKind.PAGE, url=page, extra=extra),), provider_status=word)
+    return Issued((Ticket(TicketKind.PAGE, url=page, extra=kept(extra)),), provider_status=word)
 
 
 def _seat(seat: object) -> dict[str, str | None]:

@@ -1,0 +1,31 @@
+"""What all tests share: one Redis server of their own, empty for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from redis import Redis
+
+from willcall.stores.connection import connect
+from workers.embedded_redis import EmbeddedRedis
+
+settings.register_profile("willcall", deadline=None)
+settings.load_profile("willcall")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """A Redis server that this run started."""
+    server = EmbeddedRedis(Path(tmp_path_factory.mktemp("redis")))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(redis_server: EmbeddedRedis) -> Iterator["Redis"]:
+    """A client of our own server, which is empty."""
+    with connect(redis_server.url) as client:
+        client.flushdb()
+        yield client

@@ -1,0 +1,63 @@
+"""Each recorded answer of a provider is read as its case says.
+
+A case is a folder `tests/fixtures/<provider>/<case>/` with `body`, the bytes as they came, and `status.json`:
+`status`, `headers`, `reference`, `quantity`, optionally `received_at` (epoch seconds) and `headless` (the
+provider's second kind of credentials), and `expect`: the outcome's word, and of its fields those that matter.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.credentials import TABLES
+from willcall.orders.outcomes import Outcome, outcome_name
+from willcall.providers.base import Answer, Question
+from willcall.providers.registry import ADAPTERS
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+CASES = [case for name in ADAPTERS for case in sorted((FIXTURES / name).glob("*/"))]
+KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at", "expect", "note"}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_every_provider_has_recorded_answers(name: str) -> None:
+    assert [case for case in CASES if case.parent.name == name]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
+    recorded = json.loads((case / "status.json").read_text())
+    assert set(recorded) <= KEYS
+    name = case.parent.name
+    one = ADAPTERS[name]
+    credentials = one.credentials.model_validate(TABLES[name][1 if recorded.get("headless") else 0])
+    one.check_reference(recorded["reference"], credentials)
+    answer = Answer(
+        recorded["status"],
+        recorded["headers"],
+        (case / "body").read_bytes(),
+        received_at=recorded.get("received_at", 1_795_345_200.0),
+    )
+    outcome = one.read_status(Question(recorded["reference"], recorded["quantity"]), answer)
+    _compare(outcome, dict(recorded["expect"]))
+
+
+def _compare(outcome: Outcome, expected: dict[str, Any]) -> None:
+    assert outcome_name(outcome) == expected.pop("outcome"), outcome
+    tickets = expected.pop("tickets", None)
+    for field, value in expected.items():
+        assert getattr(outcome, field) == value, field
+    if tickets is not None:
+        found = [asdict(ticket) for ticket in outcome.tickets]  # type: ignore[union-attr]
+        assert len(found) == len(tickets)
+        for ticket, partial in zip(found, tickets, strict=True):
+            assert _part(ticket, partial) == partial
+
+
+def _part(whole: Mapping[str, Any], partial: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `whole` that `partial` names; of `extra` the same."""
+    return {name: _part(whole[name], value) if name == "extra" else whole.get(name) for name, value in partial.items()}

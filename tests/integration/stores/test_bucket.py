@@ -1,0 +1,124 @@
+"""The token bucket, on virtual time: the Lua functions run in a real Redis, the clock is an argument."""
+
+import heapq
+from random import Random
+
+import pytest
+from redis import Redis
+
+from willcall.orders.rate import Rate
+from willcall.stores.rates import rate_arguments
+from willcall.stores.scripts import source
+
+TAKE = (
+    source("bucket")
+    + """
+local slot, shift = bucket_take(bucket_load(KEYS[1]), bucket_rate(ARGV, 5), tonumber(ARGV[1]),
+  tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1')
+return {slot or -1, shift or 0}
+"""
+)
+BLOCK = (
+    source("bucket")
+    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
+)
+START = 1_800_000_000_000
+
+
+class Callers:
+    """Many callers at one bucket: who is let through when, and how often each had to come."""
+
+    def __init__(self, redis: "Redis", rate: Rate) -> None:
+        self.take_script = redis.register_script(TAKE)
+        self.block_script = redis.register_script(BLOCK)
+        self.rate = rate_arguments(rate)
+        self.sent: list[float] = []
+        self.wakes: dict[int, int] = {}
+
+    def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
+        """Bring all callers to their end; each comes up to `latest` ms after it was told to."""
+        queue = [(at, caller, "", 0) for caller, at in enumerate(arrivals)]
+        heapq.heapify(queue)
+        while queue:
+            now, caller, slot, shift = heapq.heappop(queue)
+            self.wakes[caller] = self.wakes.get(caller, 0) + 1
+            told, moved = self.take_script(keys=["bucket"], args=[now, slot, shift, 0, *self.rate])
+            if told < 0:
+                self.sent.append(now)
+            else:
+                late = lateness.uniform(0, latest) if lateness else 0.0
+                heapq.heappush(queue, (told + late, caller, told, moved))
+
+
+def most_over(sent: list[float], rate: Rate) -> float:
+    """By how many requests a bucket of the provider's would have been overdrawn."""
+    interval = rate.period / rate.limit * 1_000
+    level, last, worst = float(rate.burst), sent[0], 0.0
+    for at in sorted(sent):
+        level = min(rate.burst, level + (at - last) / interval) - 1
+        last, worst = at, min(worst, level)
+    return -worst
+
+
+RATES = [Rate(50, 1, 10), Rate(10, 1, 10), Rate(1, 10, 1), Rate(300, 60, 10), Rate(5, 1, 2)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "Redis", rate: Rate):
+    callers = Callers(redis, rate)
+    callers.run([START] * 300)
+    assert len(callers.sent) == 300
+    assert most_over(callers.sent, rate) <= 1e-6
+    assert max(callers.wakes.values()) <= 2
+
+
+def test_the_last_of_500_goes_within_five_percent_of_the_ideal_time(redis: "Redis"):
+    rate = Rate(50, 1, 10)
+    callers = Callers(redis, rate)
+    callers.run([START] * 500, Random(1), latest=80)
+    ideal = (500 - rate.burst) / rate.limit * 1_000
+    assert max(callers.sent) - START <= ideal * 1.05
+    assert max(callers.wakes.values()) <= 2
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("latest", [50, 500, 20_000])
+def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: Rate, latest: float):
+    random = Random(7)
+    callers = Callers(redis, rate)
+    callers.run([START + random.uniform(0, 5_000) for _ in range(200)], random, latest)
+    assert len(callers.sent) == 200
+    assert most_over(callers.sent, rate) <= 1e-6
+
+
+def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis"):
+    rate = Rate(10, 1, 1)
+    callers = Callers(redis, rate)
+    booked = [callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate]) for _ in range(20)]
+    till = START + 60_000
+    callers.block_script(keys=["bucket"], args=[START, till, *callers.rate])
+    moved = [
+        callers.take_script(keys=["bucket"], args=[START + 1, slot, shift, 0, *callers.rate])[0]
+        for slot, shift in booked
+        if slot > 0
+    ]
+    assert all(slot >= till for slot in moved)
+    assert moved == sorted(moved)
+    assert len(set(moved)) == len(moved)
+
+
+def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis"):
+    rate = Rate(10, 1, 10)
+    callers = Callers(redis, rate)
+    for _ in range(1_000):
+        callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate])
+    crowd, _ = callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate])
+    pushed, _ = callers.take_script(keys=["bucket"], args=[START, "", 0, 1, *callers.rate])
+    assert crowd - START > 90_000
+    assert pushed - START < 1_000
+
+
+def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis"):
+    callers = Callers(redis, Rate(10, 1, 10))
+    callers.run([START])
+    assert 86_000_000 < redis.pttl("bucket") <= 86_500_000

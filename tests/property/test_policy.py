@@ -1,0 +1,137 @@
+"""The poll policy, for every order, answer and setting that hypothesis can think of."""
+
+import math
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.strategies import (
+    NOW,
+    answers_to_wait_for,
+    final_words,
+    orders,
+    outcomes,
+    policies,
+)
+from willcall.orders.model import Order, Status
+from willcall.orders.outcomes import NotReady, Outcome, PartlyIssued, Throttled, Unavailable
+from willcall.orders.policy import PollPolicy, back_off, decide
+from willcall.orders.states import FINAL, OPEN, TRANSITIONS, may_become
+
+randoms = st.integers(0, 2**32).map(Random)
+
+
+def hint_of(outcome: Outcome, policy: PollPolicy) -> float:
+    """The moment before which the provider must not be asked, worked out from the words of the contract."""
+    match outcome:
+        case NotReady(retry_after=wait, not_before=moment) | PartlyIssued(retry_after=wait, not_before=moment):
+            return max(NOW + (wait or 0), moment or 0)
+        case Throttled(retry_after=wait):
+            return NOW + (wait or policy.throttle_pause)
+        case Unavailable(retry_after=wait):
+            return NOW + (wait or 0)
+    return 0.0
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_no_attempt_before_a_hint_or_the_minimum(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    decision = decide(order, outcome, policy, NOW, rng)
+    if decision.order.next_poll_at is not None:
+        assert decision.order.next_poll_at >= hint_of(outcome, policy)
+        assert decision.order.next_poll_at >= NOW + policy.minimum
+
+
+@given(orders(), outcomes, policies(), randoms)
+def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    decision = decide(order, outcome, policy, NOW, rng)
+    assert decision.wake_at is None or NOW < decision.wake_at <= order.deadline_at
+
+
+@given(orders(), outcomes, policies(), randoms)
+def test_an_open_order_is_always_looked_at_again(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    decision = decide(order, outcome, policy, NOW, rng)
+    assert (decision.order.status in OPEN) == (decision.wake_at is not None)
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(order, outcome, policy, rng):
+    decision = decide(order, outcome, policy, NOW, rng)
+    if decision.order.status in OPEN and not decision.held:
+        floor = max(hint_of(outcome, policy), NOW + policy.minimum)
+        if floor > order.deadline_at:
+            assert decision.order.next_poll_at is None
+            assert decision.wake_at == order.deadline_at
+        else:
+            assert decision.order.next_poll_at is not None
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_an_order_past_its_deadline_expires(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    order = replace(order, deadline_at=NOW)
+    assert decide(order, outcome, policy, NOW, rng).order.status is Status.EXPIRED
+
+
+@given(orders(status=st.sampled_from(sorted(FINAL))), outcomes, policies(), randoms)
+def test_final_stays_final_but_for_the_late_truths(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    after = decide(order, outcome, policy, NOW, rng).order.status
+    late = {
+        (Status.FULFILLED, Status.CANCELLED),
+        (Status.EXPIRED, Status.FULFILLED),
+        (Status.EXPIRED, Status.FAILED),
+        (Status.EXPIRED, Status.CANCELLED),
+    }
+    assert after is order.status or (order.status, after) in late
+
+
+@given(orders(), final_words, policies(), randoms)
+def test_a_final_word_ends_an_open_order(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    decision = decide(order, outcome, policy, NOW, rng)
+    assert decision.order.status in FINAL
+    assert decision.order.finished_at == NOW
+    assert decision.order.attention is None
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_only_a_provider_word_or_the_deadline_makes_an_order_final(order, outcome, policy, rng):
+    after = decide(order, outcome, policy, NOW, rng).order.status
+    assert after in OPEN or (after is Status.EXPIRED and order.deadline_at <= NOW)
+
+
+@given(orders(), outcomes, policies(), randoms)
+def test_only_answered_polls_lengthen_the_back_off(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+    after = decide(order, outcome, policy, NOW, rng).order
+    if isinstance(outcome, Throttled | Unavailable):
+        assert after.answered == order.answered
+    assert after.answered - order.answered in {0, 1}
+
+
+@given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
+def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: int):
+    """At most 10 % and 30 s over the formula, which is worked out here without overflow."""
+    wait = back_off(policy, count, slow=False, rng=Random(seed))
+    plain = policy.cap
+    if count * math.log(policy.factor) < 700:
+        plain = min(policy.cap, policy.initial * policy.factor**count)
+    assert plain * (1 - 1e-9) <= wait <= plain + min(plain * 0.1, 30.0) + 1e-9
+
+
+@given(policies(), st.integers(0, 2**32))
+def test_the_back_off_does_not_overflow_at_attempt_a_million(policy: PollPolicy, seed: int):
+    wait = back_off(policy, 10**6, slow=False, rng=Random(seed))
+    assert math.isfinite(wait)
+    assert wait <= policy.cap * 1.1 + 1e-9
+
+
+@given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
+def test_the_slow_cadence_is_uniform_within_the_interval(policy: PollPolicy, count: int, seed: int):
+    low, high = policy.interval
+    assert low <= back_off(policy, count, slow=True, rng=Random(seed)) <= high
+
+
+def test_the_table_names_every_status_and_only_them():
+    assert set(TRANSITIONS) == set(Status)
+    for old in Status:
+        assert not may_become(old, old)
+        assert not may_become(old, Status.PENDING)

@@ -10,24 +10,43 @@ from typing import Any
 from simulator.providers.paylogic import EVENT
 from simulator.script import AccountScript, OrderScript, ProviderName, Rate, Script
 
-RATES: dict[ProviderName, tuple[int, int]] = {
-    "funtrips": (20, 20),
-    "tiqets": (10, 10),
-    "tixstock": (5, 5),
-    "voordemensen": (10, 10),
-    "paylogic": (10, 10),
+#: Requests per second, and at once. `headless` and `user` are for what a user's own credentials show.
+RATES: dict[tuple[ProviderName, str], int] = {
+    ("funtrips", "default"): 20,
+    ("funtrips", "headless"): 10,
+    ("tiqets", "default"): 10,
+    ("tixstock", "default"): 5,
+    ("voordemensen", "default"): 10,
+    ("paylogic", "default"): 10,
+    ("paylogic", "user"): 5,
 }
+
+#: A user's own credentials, which `simulator.client_config` hands to those accounts, are not the default's.
+CREDENTIALS: dict[tuple[ProviderName, str], dict[str, str]] = {
+    ("funtrips", "default"): {"public_bearer": "funtrips-not-in-use"},
+    ("funtrips", "headless"): {"public_bearer": "funtrips-default-public"},
+    ("paylogic", "default"): {"cognito_token": "paylogic-not-in-use"},
+    ("paylogic", "user"): {"cognito_token": "paylogic-default-cognito"},
+}
+
+#: Seconds by which requests of a busy machine bunch up on their way to the simulator.
+JITTER = 0.1
 
 
 def demo_script(*, seed: int = 1) -> Script:
     """The accounts and orders. The same seed gives the same script."""
     random = Random(seed)
     accounts = [
-        AccountScript(provider=provider, rate=Rate(limit=limit, burst=burst))
-        for provider, (limit, burst) in RATES.items()
+        AccountScript(
+            provider=provider,
+            name=name,
+            rate=Rate(limit=limit, burst=limit),
+            credentials=CREDENTIALS.get((provider, name), {}),
+        )
+        for (provider, name), limit in RATES.items()
     ]
     orders = [*_funtrips(random), *_tiqets(random), *_tixstock(random), *_voordemensen(), *_paylogic(random)]
-    return Script(accounts=tuple(accounts), orders=tuple(orders))
+    return Script(accounts=tuple(accounts), orders=tuple(orders), jitter=JITTER)
 
 
 def _order(provider: ProviderName, reference: str, **fields: Any) -> OrderScript:
@@ -66,7 +85,8 @@ def _funtrips(random: Random) -> list[OrderScript]:
         order("never", ends="never", pending_hint={"retry_after": 2}),
         _order("funtrips", "user:fan-1", ready_after=5, quantity=2, pending_hint=brief),
         _order("funtrips", "user:fan-2", ready_after=1, pending_hint=brief),
-        _order("funtrips", "me", ready_after=3, pending_hint=brief),
+        _order("funtrips", "me", account="headless", ready_after=3, pending_hint=brief),
+        order("headless", account="headless", ready_after=2, pending_hint=brief),
     ]
 
 
@@ -90,6 +110,7 @@ def _tiqets(random: Random) -> list[OrderScript]:
         order(17, answers=[{"do": "malformed", "times": None}]),
         order(18, ends="never"),
         order(19, ready_after=2, answers=[{"do": "unknown_word"}]),
+        order(20, answers=[{"do": "wrong_types"}]),
     ]
 
 
@@ -143,5 +164,5 @@ def _paylogic(random: Random) -> list[OrderScript]:
         _order("paylogic", "ticket:9084203464", ready_after=2),
         _order("paylogic", "ticket:9084203465", fulfillment_starts_after=4),
         _order("paylogic", f"code:8663092874786@{EVENT}", ready_after=3),
-        _order("paylogic", "mine", ready_after=4, quantity=2),
+        _order("paylogic", "mine", account="user", ready_after=4, quantity=2),
     ]

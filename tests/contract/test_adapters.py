@@ -74,7 +74,8 @@ UNKNOWN_WORD: dict[str, bytes] = {
     "tixstock": b'{"data": {"id": "1", "status": "Exploded", "quantity": 1, "items": []}, "meta": {}}',
     "voordemensen": b'{"order_payment_status": "exploded", "order_tickets_nr": 1, '
     b'"order_tickets_url": "https://tickets.example/1"}',
-    "paylogic": b'{"uid": "1", "status": "exploded", "_links": {}}',
+    "paylogic": b'{"uid": "1", "status": "exploded", "_links": {}, '
+    b'"_embedded": {"shop:ticket": [{"uid": "2", "status": "exploded", "_links": {}}]}}',
 }
 
 HOSTILE = (

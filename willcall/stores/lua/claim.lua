@@ -13,7 +13,10 @@
 -- include: bucket
 
 local function value(flat, name)
-  for i = 1, #flat, 2 do if flat[i] == name then return flat[i + 1] end end
+  for i = 1, #flat, 2 do
+    if flat[i] == name then return flat[i + 1] end
+  end
+  return nil
 end
 
 local now = milliseconds()

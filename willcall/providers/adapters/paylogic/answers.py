@@ -71,7 +71,8 @@ def read_mine(answer: Mapping[str, Any], quantity: int | None, now: float) -> Ou
     if tickets is None:
         return Malformed(detail="no list of tickets in the answer")
     entrances = [read_listed_entrance(ticket, now) for ticket in tickets]
-    return _combined(entrances, quantity or 1, None)
+    words = dict.fromkeys(entrance.word for entrance in entrances if entrance.word)
+    return _combined(entrances, quantity or 1, status_word(", ".join(words)))
 
 
 def _bought(order: Mapping[str, Any]) -> int:

@@ -18,11 +18,10 @@ def link(resource: Mapping[str, Any], *names: str) -> str | None:
 
 
 def embedded(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]] | None:
-    """The embedded resources of a name, None where the resource has no such entry at all."""
-    resources = table(resource.get("_embedded"))
-    if name not in resources:
-        return None
-    return [entry for entry in listed(resources[name]) if isinstance(entry, dict)]
+    """The embedded resources of a name, None where there is no such entry or one with anything else in it."""
+    value = table(resource.get("_embedded")).get(name)
+    entries = listed(value)
+    return None if value is None or not all(isinstance(entry, dict) for entry in entries) else entries
 
 
 def moment(value: object) -> float | None:

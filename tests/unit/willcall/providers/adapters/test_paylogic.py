@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from tests.unit.willcall.providers.adapters.odd_json import JSON
 from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, PartlyIssued
 from willcall.providers.adapters.paylogic import ADAPTER
 from willcall.providers.adapters.paylogic.credentials import PaylogicCredentials
@@ -22,11 +23,6 @@ BASIC = PaylogicCredentials(username="app", password=SecretStr("sé:cret"))
 USER = PaylogicCredentials(cognito_token=SecretStr("cognito-1"))
 REFERENCES = [UID, f"ticket:{UID}", CODE, "mine"]
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
-)
 HREF = st.fixed_dictionaries({"href": st.just("https://download.paylogic.nl/1") | JSON})
 LINK = HREF | st.lists(HREF, max_size=2) | JSON
 DATES = st.sampled_from(["2020-11-03T08:00:00Z", "2099-01-01T00:00:00", "0001-01-01T00:00:00+14:00"]) | JSON

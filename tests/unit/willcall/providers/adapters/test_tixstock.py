@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from tests.unit.willcall.providers.adapters.odd_json import JSON
 from willcall.orders.outcomes import Cancelled, Declined, Issued, PartlyIssued, Throttled
 from willcall.providers.adapters.tixstock import ADAPTER
 from willcall.providers.adapters.tixstock.credentials import TixstockCredentials
@@ -15,11 +16,6 @@ from willcall.providers.base import Answer, Question
 
 TOKEN = "tix-bearer-1"
 ACCOUNT = TixstockCredentials(bearer_token=SecretStr(TOKEN), webhook_token=SecretStr("hook-2"))
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
-)
 URLS = st.sampled_from(["https://files.example.com/1.pdf", "https://files.example.com/2.pdf", "JVBERi0xLjQK", ""])
 LINKS = st.fixed_dictionaries({"seat": JSON, "link": URLS | JSON})
 FILES = URLS | st.fixed_dictionaries({"url": URLS}) | JSON

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.unit.willcall.providers.adapters.odd_json import JSON
 from willcall.orders.outcomes import Cancelled, Issued, NotReady
 from willcall.providers.adapters.voordemensen import ADAPTER
 from willcall.providers.adapters.voordemensen.adapter import VoordemensenCredentials
@@ -15,11 +16,6 @@ from willcall.providers.base import Answer, Question
 
 KEY = "XgFca-QmBxG-9WhAj-Osszb"
 PAGE = "https://tickets.voordemensen.nl/demo/order/1/ticket"
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
-)
 ORDERS = st.fixed_dictionaries(
     {},
     optional={

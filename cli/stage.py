@@ -1,0 +1,120 @@
+"""Everything that Willcall needs, in child processes on this machine: for the demo, the tests and the bench.
+
+Redis, the five providers, any number of workers and beats. Each child can be killed and started again.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from celery import Celery
+
+from simulator.client_config import account_tables, toml
+from simulator.control import Control
+from simulator.running import SimulatorProcess
+from simulator.script import Script
+from willcall.config import FILE_VARIABLE, PREFIX, load
+from willcall.usecases.context import Context
+from workers.app import create_app
+from workers.embedded_redis import EmbeddedRedis
+
+#: Seconds that a child gets to finish what it is doing.
+STOP_TIMEOUT = 30.0
+
+
+class Stage:
+    """Use as a context manager: Redis and the providers run for the block, workers and beats when started."""
+
+    def __init__(
+        self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Mapping[str, Any]
+    ) -> None:
+        """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
+
+        Only the accounts named are configured. `settings` are further tables of the config.
+        """
+        self.folder = folder
+        self.redis = EmbeddedRedis(folder / "redis")
+        self._simulator = SimulatorProcess(script)
+        self._accounts = accounts
+        self._settings = settings
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._app: Celery | None = None
+
+    def __enter__(self) -> Self:
+        self.redis.start()
+        self._simulator.__enter__()
+        (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.send_signal(signal.SIGTERM)
+        for child in self._children:
+            self._end(child)
+        self._simulator.stop()
+        if self._app:
+            self._app.close()
+        self.redis.stop()
+
+    @property
+    def providers(self) -> Control:
+        """The simulator's control."""
+        return self._simulator.control
+
+    @property
+    def app(self) -> Celery:
+        """The application of this process, over the stage's configuration."""
+        if self._app is None:
+            self._app = create_app(load(self.environment))
+        return self._app
+
+    @property
+    def context(self) -> Context:
+        """What use cases are given."""
+        context: Context = self.app.willcall
+        return context
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that belongs to the stage."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
+
+    def start(self, *command: str) -> "subprocess.Popen[bytes]":
+        """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
+        with (self.folder / f"{command[0]}.log").open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "cli", *command],
+                env=self.environment,
+                cwd=Path(__file__).parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._children.append(child)
+        return child
+
+    def kill(self, child: "subprocess.Popen[bytes]") -> None:
+        """End a child as a crash would."""
+        child.kill()
+        child.wait()
+        self._children.remove(child)
+
+    def _end(self, child: "subprocess.Popen[bytes]") -> None:
+        try:
+            child.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _config(self) -> str:
+        known = account_tables(self._simulator.url)
+        providers: dict[str, dict[str, Any]] = {}
+        for key, tables in self._accounts.items():
+            provider, _, name = key.partition("/")
+            providers.setdefault(provider, {})[name] = known[provider][name] | tables
+        return toml({"redis_url": self.redis.url, **self._settings, "providers": providers})

@@ -1,0 +1,243 @@
+"""The Funtrips adapter."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from willcall.orders.outcomes import (
+    Cancelled,
+    Issued,
+    Malformed,
+    NotReady,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    outcome_name,
+)
+from willcall.providers.adapters.funtrips import ADAPTER
+from willcall.providers.adapters.funtrips.credentials import FuntripsCredentials
+from willcall.providers.base import AccessToken, Answer, Question
+
+BASE = "https://api.funtrips.example/live"
+TOKENS = "https://auth.funtrips.example/oauth/token"
+OAUTH = FuntripsCredentials(
+    base_url=BASE, token_url=TOKENS, client_id="box office", client_secret=SecretStr("a+b/c="), scope="funtrips/x.read"
+)
+HEADLESS = FuntripsCredentials(base_url=BASE, public_bearer=SecretStr("public-1"))
+
+
+def answer(document: Any = None, status: int = 200, **headers: str) -> Answer:
+    body = b"" if document is None else json.dumps(document).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, received_at=0.0)
+
+
+def record(checkout: str = "c1", **fields: Any) -> dict[str, Any]:
+    return {"checkout_id": checkout, "status": "COMPLETED", "tickets": [{"barcode": "1"}], **fields}
+
+
+# Credentials
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "needs token_url, client_id, client_secret, or public_bearer instead"),
+        ({"client_id": "a"}, "needs token_url, client_secret beside client_id"),
+        ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret beside token_url, client_id"),
+        ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot stand beside client_id"),
+        ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot stand beside scope"),
+        ({"scope": "a"}, "needs token_url, client_id, client_secret, or public_bearer instead"),
+    ],
+)
+def test_credentials_are_of_exactly_one_kind(fields: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FuntripsCredentials.model_validate({"base_url": BASE, **fields})
+
+
+def test_the_address_has_no_default() -> None:
+    with pytest.raises(ValidationError, match="base_url"):
+        FuntripsCredentials.model_validate({"public_bearer": "b"})
+
+
+# Requests
+
+
+@pytest.mark.parametrize(
+    ("reference", "params"),
+    [
+        ("chk_1", {"checkout_id": "chk_1"}),
+        ("user:a/b c@d.example", {"external_user_id": "a/b c@d.example"}),
+        ("user:user:1", {"external_user_id": "user:1"}),
+    ],
+)
+def test_a_backend_filters_the_admin_list(reference: str, params: dict[str, str]) -> None:
+    ADAPTER.check_reference(reference, OAUTH)
+    request = ADAPTER.status_request(Question(reference), OAUTH, "backend-1")
+    assert (request.method, request.url) == ("GET", f"{BASE}/v1/admin/fulfillments")
+    assert request.params == params
+    assert request.headers == {"Authorization": "Bearer backend-1"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "path"), [("chk:1", "/v1/checkouts/chk%3A1/fulfillment"), ("me", "/v1/me/fulfillments")]
+)
+def test_a_public_bearer_reads_its_own(reference: str, path: str) -> None:
+    ADAPTER.check_reference(reference, HEADLESS)
+    request = ADAPTER.status_request(Question(reference), HEADLESS, None)
+    assert (request.method, request.url, request.params) == ("GET", BASE + path, {})
+    assert request.headers == {"Authorization": "Bearer public-1"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "credentials", "message"),
+    [
+        ("user:7", HEADLESS, "needs OAuth credentials"),
+        ("me", OAUTH, "needs a public_bearer"),
+        ("", OAUTH, "checkout_id must not be empty"),
+        ("user:", OAUTH, "external_user_id must be 1 to 255 printable characters"),
+        ("user: ", OAUTH, "external_user_id must be"),
+        ("user:a\nb", OAUTH, "external_user_id must be"),
+        ("user:" + "x" * 256, OAUTH, "external_user_id must be"),
+        ("a/b", HEADLESS, "checkout_id must be one path segment"),
+    ],
+)
+def test_a_reference_that_cannot_be_asked_is_refused(
+    reference: str, credentials: FuntripsCredentials, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ADAPTER.check_reference(reference, credentials)
+
+
+# Tokens
+
+
+def test_a_token_is_asked_for_with_client_credentials() -> None:
+    request = ADAPTER.token_request(OAUTH)
+    assert request is not None
+    assert (request.method, request.url) == ("POST", TOKENS)
+    assert request.form == {"grant_type": "client_credentials", "scope": "funtrips/x.read"}
+    scheme, _, pair = request.headers["Authorization"].partition(" ")
+    assert (scheme, b64decode(pair)) == ("Basic", b"box+office:a%2Bb%2Fc%3D")
+
+
+def test_a_public_bearer_needs_no_token() -> None:
+    assert ADAPTER.token_request(HEADLESS) is None
+
+
+def test_no_scope_is_sent_where_there_is_none() -> None:
+    request = ADAPTER.token_request(OAUTH.model_copy(update={"scope": ""}))
+    assert request is not None
+    assert request.form == {"grant_type": "client_credentials"}
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"),
+    [(3600, 3600), ("3600", 3600), (None, 300), (0, 300), (-5, 300), ("soon", 300), ([1], 300), (10**12, 86_400)],
+)
+def test_a_token_is_used_for_as_long_as_it_says(life: Any, seconds: float) -> None:
+    token = ADAPTER.read_token(answer({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
+    assert token == AccessToken("t", expires_in=seconds)
+
+
+@pytest.mark.parametrize("value", [None, "", "two words", "line\n\nbreak", "caf\u00e9", {"a": 1}])
+def test_a_token_that_cannot_be_sent_is_malformed(value: Any) -> None:
+    assert isinstance(ADAPTER.read_token(answer({"access_token": value})), Malformed)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
+    outcome = ADAPTER.read_token(answer({"error": "invalid_client"}, status))
+    assert isinstance(outcome, Unauthorized)
+    assert outcome.whole_account
+
+
+def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
+    assert ADAPTER.read_token(answer(None, 429, retry_after="9")) == Throttled(retry_after=9.0, detail="HTTP 429")
+    assert ADAPTER.read_token(answer(None, 503)) == Unavailable(detail="HTTP 503")
+    assert isinstance(ADAPTER.read_token(answer(None, 404)), Malformed)
+    assert isinstance(ADAPTER.read_token(answer([])), Malformed)
+
+
+# Records
+
+
+@pytest.mark.parametrize("word", ["PENDING", "CONFIRMED", "COMPLETED", "TELEPORTED", None])
+def test_a_200_with_tickets_has_them_whatever_the_word(word: str | None) -> None:
+    outcome = ADAPTER.read_status(Question("c1"), answer([record(status=word)]))
+    assert isinstance(outcome, Issued)
+    assert outcome.provider_status == word
+
+
+def test_a_failed_record_never_makes_an_order_issued() -> None:
+    for reference in ("c1", "user:7"):
+        outcome = ADAPTER.read_status(Question(reference), answer([record(status="FAILED")]))
+        assert not isinstance(outcome, Issued)
+
+
+def test_what_else_is_there_is_kept_in_extra() -> None:
+    ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
+    outcome = ADAPTER.read_status(Question("c1"), answer(record(tickets=[ticket], venue="Hall")))
+    assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].extra == {
+        "seat": {"label": "A1"},
+        "type": "Adult",
+        "fulfillment": {"checkout_id": "c1", "status": "COMPLETED", "venue": "Hall"},
+    }
+
+
+@pytest.mark.parametrize(("quantity", "name"), [(None, "issued"), (0, "issued"), (1, "issued"), (2, "partly_issued")])
+def test_a_users_list_is_counted(quantity: int | None, name: str) -> None:
+    outcome = ADAPTER.read_status(Question("user:7", quantity), answer({"items": [record()]}))
+    assert outcome_name(outcome) == name
+
+
+def test_a_checkout_is_not_counted() -> None:
+    assert isinstance(ADAPTER.read_status(Question("c1", quantity=5), answer(record())), Issued)
+
+
+# The list
+
+
+def test_a_backend_lists_without_a_filter() -> None:
+    request = ADAPTER.list_request(OAUTH, "backend-1", 0.0)
+    assert request is not None
+    assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", {})
+    assert request.headers == {"Authorization": "Bearer backend-1"}
+    assert ADAPTER.list_request(HEADLESS, None, 0.0) is None
+
+
+def test_the_list_says_what_each_checkout_comes_to() -> None:
+    records = [
+        record("c1"),
+        record("c2", status="CANCELLED"),
+        record("c3", status="PENDING", tickets=[]),
+        record("c2", status="COMPLETED", tickets=[{"barcode": "2"}]),
+        record("c4", status="CANCELLED"),
+        {"status": "COMPLETED", "tickets": []},
+    ]
+    listed = ADAPTER.read_list(answer({"items": records}))
+    assert {one.reference: type(one.outcome) for one in listed} == {
+        "c1": Issued,
+        "c2": Issued,
+        "c3": NotReady,
+        "c4": Cancelled,
+    }
+
+
+def test_the_list_is_bounded() -> None:
+    records = [record(f"c{number}") for number in range(1_200)]
+    assert len(ADAPTER.read_list(answer(records))) == 1_000
+
+
+@pytest.mark.parametrize(("document", "status"), [([record()], 500), ([record()], 202), ("x", 200), ([1], 200)])
+def test_a_list_that_cannot_be_read_lists_nothing(document: Any, status: int) -> None:
+    assert ADAPTER.read_list(answer(document, status)) == []
+
+
+def test_polling_follows_the_guide() -> None:
+    polling = ADAPTER.defaults.polling
+    waits = [min(polling.cap, polling.initial * polling.factor**number) for number in range(6)]
+    assert [round(wait) for wait in waits] == [3, 5, 8, 12, 20, 30]

@@ -1,0 +1,218 @@
+"""Reading answers: the HTTP status first, then JSON, then values of any type."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from willcall.orders.outcomes import Malformed, Missing, Throttled, Unauthorized, Unavailable
+from willcall.providers.base import Answer
+from willcall.providers.reading import (
+    kept,
+    listed,
+    read_json,
+    read_object,
+    retry_after,
+    status_outcome,
+    table,
+    text,
+    web_link,
+    whole,
+)
+
+NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
+
+
+def answer(body: bytes = b"", status: int = 200, hint: str | None = None) -> Answer:
+    return Answer(status, {} if hint is None else {"retry-after": hint}, body, received_at=NOW)
+
+
+@pytest.mark.parametrize(("status", "ok"), [(200, ()), (202, (200, 202)), (409, (409,))])
+def test_a_status_whose_body_is_read_decides_nothing(status: int, ok: tuple[int, ...]) -> None:
+    assert status_outcome(answer(status=status), *ok) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (201, Malformed),
+        (204, Malformed),
+        (302, Malformed),
+        (400, Malformed),
+        (401, Unauthorized),
+        (403, Unauthorized),
+        (404, Missing),
+        (405, Malformed),
+        (408, Unavailable),
+        (410, Malformed),
+        (425, Unavailable),
+        (429, Throttled),
+        (500, Unavailable),
+        (503, Unavailable),
+        (599, Unavailable),
+    ],
+)
+def test_every_other_status_has_its_outcome(status: int, kind: type) -> None:
+    outcome = status_outcome(answer(status=status))
+    assert type(outcome) is kind
+    assert outcome.detail == f"HTTP {status}"
+
+
+def test_401_speaks_of_the_account_and_403_of_the_order() -> None:
+    whole_account = [
+        outcome.whole_account
+        for status in (401, 403)
+        if isinstance(outcome := status_outcome(answer(status=status)), Unauthorized)
+    ]
+    assert whole_account == [True, False]
+
+
+def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() -> None:
+    assert isinstance(status_outcome(answer(status=200), 202), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("hint", "seconds"),
+    [
+        (None, None),
+        ("5", 5.0),
+        ("0", 0.0),
+        ("-5", None),
+        ("soon", None),
+        ("Sun, 22 Nov 2026 11:02:00 GMT", 120.0),
+        ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0),
+    ],
+)
+def test_the_hint_counts_from_when_the_answer_came(hint: str | None, seconds: float | None) -> None:
+    assert retry_after(answer(hint=hint)) == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        b"<html>",
+        b'{"a": ',
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": "\xff"}',
+        b'"\xed\xa0\x80"',
+        b'"\\ud800"',
+        b'{"\\uDFFF": 1}',
+        b"9" * 5_000,
+        b"[" * 100_000,
+        b"\x00",
+    ],
+)
+def test_what_is_no_json_is_malformed(body: bytes) -> None:
+    assert isinstance(read_json(answer(body)), Malformed)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_is_read_in_its_encodings(encoding: str) -> None:
+    assert read_json(answer('{"naam": "caf\u00e9 \U0001f3ab"}'.encode(encoding))) == {"naam": "caf\u00e9 \U0001f3ab"}
+
+
+def test_a_whole_surrogate_pair_is_read() -> None:
+    assert read_json(answer(b'"\\ud83c\\udfab \\\\ud800"')) == "\U0001f3ab \\ud800"
+
+
+@given(st.binary())
+def test_whatever_is_read_can_be_written_again(body: bytes) -> None:
+    value = read_json(answer(body))
+    if not isinstance(value, Malformed):
+        json.dumps(value, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"x"', b"true", b""])
+def test_only_an_object_is_an_object(body: bytes) -> None:
+    assert isinstance(read_object(answer(body)), Malformed)
+    assert read_object(answer(b'{"a": 1}')) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", "a"),
+        (" a ", "a"),
+        ("", None),
+        (" ", None),
+        (12, "12"),
+        (1.5, "1.5"),
+        (10**400, "1" + "0" * 400),
+        (math.nan, None),
+        (math.inf, None),
+        (True, None),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_text_is_a_string_or_a_number(value: Any, expected: str | None) -> None:
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, 3),
+        (3.0, 3),
+        (3.5, None),
+        (math.nan, None),
+        (math.inf, None),
+        ("3", 3),
+        (" 3 ", 3),
+        ("-3", None),
+        ("\u0663", None),
+        ("9" * 19, None),
+        ("", None),
+        (True, None),
+        (None, None),
+        ([3], None),
+    ],
+)
+def test_a_whole_number_is_one_in_any_form(value: Any, expected: int | None) -> None:
+    assert whole(value) == expected
+
+
+def test_a_table_and_a_list_are_always_one() -> None:
+    assert [table(value) for value in ({"a": 1}, [], None, "a")] == [{"a": 1}, {}, {}, {}]
+    assert [listed(value) for value in ([1], None, 1, {"a": 1})] == [[1], [], [1], [{"a": 1}]]
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("https://a.example/1.pdf", True),
+        ("HTTP://a.example", True),
+        ("ftp://a.example", False),
+        ("javascript:alert(1)", False),
+        ("/relative", False),
+        ("https://a.example/" + "x" * 3_000, False),
+        (None, False),
+        ({"href": "https://a.example"}, False),
+    ],
+)
+def test_a_web_link_is_an_http_address(value: Any, taken: bool) -> None:  # noqa: FBT001 - a parameter
+    assert web_link(value) == (value if taken else None)
+
+
+def test_what_is_small_is_kept() -> None:
+    fields = {"name": "Adult", "none": None, "zero": 0, "nested": {"a": [1, 2]}}
+    assert kept(fields) == {"name": "Adult", "zero": 0, "nested": {"a": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 5_000, json.loads("[" * 200 + "]" * 200), math.inf], ids=["long", "deep", "inf"]
+)
+def test_what_is_large_or_deep_is_not_kept(value: Any) -> None:
+    assert kept({"a": value, "b": 1}) == {"b": 1}
+
+
+def test_no_more_fields_are_kept_than_a_person_reads() -> None:
+    assert len(kept({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
+    assert all(len(name) <= 100 for name in kept({"x" * 500: 1}))

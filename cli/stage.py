@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,8 @@ from workers.embedded_redis import EmbeddedRedis
 
 #: Seconds that a child gets to finish what it is doing.
 STOP_TIMEOUT = 30.0
+#: Seconds that workers get to start.
+START_TIMEOUT = 30.0
 
 
 class Stage:
@@ -97,6 +100,14 @@ class Stage:
             )
         self._children.append(child)
         return child
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until `count` workers answer. Raises TimeoutError, with what the workers logged."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if len(self.app.control.ping(timeout=0.5)) >= count:
+                return
+        raise TimeoutError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
 
     def kill(self, child: "subprocess.Popen[bytes]") -> None:
         """End a child as a crash would."""

@@ -28,7 +28,7 @@ class Control:
 
     def add_orders(self, orders: Iterable[OrderScript | Mapping[str, Any]]) -> int:
         """Script orders whose clocks start now; gives how many."""
-        scripts = [OrderScript.model_validate(order).model_dump() for order in orders]
+        scripts = [OrderScript.model_validate(order).model_dump(exclude_defaults=True) for order in orders]
         return int(self._call("POST", "orders", scripts)["added"])
 
     def orders(self) -> list[dict[str, Any]]:

@@ -21,14 +21,6 @@ RATES: dict[tuple[ProviderName, str], int] = {
     ("paylogic", "user"): 5,
 }
 
-#: A user's own credentials, which `simulator.client_config` hands to those accounts, are not the default's.
-CREDENTIALS: dict[tuple[ProviderName, str], dict[str, str]] = {
-    ("funtrips", "default"): {"public_bearer": "funtrips-not-in-use"},
-    ("funtrips", "headless"): {"public_bearer": "funtrips-default-public"},
-    ("paylogic", "default"): {"cognito_token": "paylogic-not-in-use"},
-    ("paylogic", "user"): {"cognito_token": "paylogic-default-cognito"},
-}
-
 #: Seconds by which requests of a busy machine bunch up on their way to the simulator.
 JITTER = 0.1
 
@@ -37,12 +29,7 @@ def demo_script(*, seed: int = 1) -> Script:
     """The accounts and orders. The same seed gives the same script."""
     random = Random(seed)
     accounts = [
-        AccountScript(
-            provider=provider,
-            name=name,
-            rate=Rate(limit=limit, burst=limit),
-            credentials=CREDENTIALS.get((provider, name), {}),
-        )
+        AccountScript(provider=provider, name=name, rate=Rate(limit=limit, burst=limit))
         for (provider, name), limit in RATES.items()
     ]
     orders = [*_funtrips(random), *_tiqets(random), *_tixstock(random), *_voordemensen(), *_paylogic(random)]

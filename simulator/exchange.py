@@ -121,9 +121,7 @@ class Exchange:
         if kind == "token":
             return provider.granted(self._world.issue_token(account), account.script.token_lifetime)
         if kind == "list":
-            answer = provider.listing(self._call, self._views(account.orders.values()))
-            answer.phase = overall([phase for _, phase in self._shown]) if self._shown else None
-            return answer
+            return self._list(account)
         return self._status(account, self._order) if self._order else provider.error(HTTPStatus.NOT_FOUND)
 
     def _refusal(self) -> Answer:
@@ -136,6 +134,14 @@ class Exchange:
             return self._provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
         forbidden = self.entry.auth == "forbidden"
         return self._provider.error(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
+
+    def _list(self, account: Account) -> Answer:
+        """The account's orders, or those of them that the call wants."""
+        answer, listed = self._provider.listing(self._call, self._views(account.orders.values()))
+        references = {view.order.reference for view in listed}
+        self._shown = [(order, phase) for order, phase in self._shown if order.script.reference in references]
+        answer.phase = overall([view.phase for view in listed]) if listed else None
+        return answer
 
     def _status(self, account: Account, order: Order) -> Answer:
         """What time has made of the order, or what the script's fault makes of that."""

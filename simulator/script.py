@@ -163,8 +163,8 @@ class Rate(_Model):
 class AccountScript(_Model):
     """One set of credentials and what its owner may do.
 
-    `credentials` has the provider's own fields (README of the account table: `api_key`, `client_id`, ...);
-    those left out have the defaults of `simulator.providers`.
+    `credentials` are named as in a client's account table (`api_key`, `client_id`, ...); those left out are
+    the `default_credentials` of the provider, which differ from account to account.
     """
 
     provider: ProviderName

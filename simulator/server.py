@@ -22,6 +22,9 @@ from simulator.script import ProviderName
 from simulator.wire import Call
 from simulator.world import World
 
+#: Of a request's body: enough for the orders of a large load run in one go.
+MAX_BYTES = 256 * 1024 * 1024
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -43,7 +46,7 @@ async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
 
 def application(world: World) -> web.Application:
     """The routes."""
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_BYTES)
     for name, provider in REGISTRY.items():
         app.router.add_route("*", f"/{name}{{path:/.*}}", _provider_handler(world, name, provider))
     app.router.add_get("/documents/{provider}/{name}.{ending}", partial(_document, world))
@@ -62,6 +65,8 @@ def _provider_handler(world: World, name: ProviderName, provider: Provider) -> H
                 await asyncio.sleep(exchange.silence)
             response = await deliver(request, exchange.answer())
             exchange.sent()
+        except ConnectionResetError:  # the client has turned away: nobody is there to be told
+            response = web.Response()
         finally:
             exchange.close()
         return response

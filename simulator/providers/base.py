@@ -89,8 +89,8 @@ class Provider(ABC):
         """References of an order's single tickets, in their sequence; empty where they have none."""
         return []
 
-    def listing(self, call: Call, views: Sequence[View]) -> Answer:
-        """The answer to a request for all orders of the account, where `route` knows of such."""
+    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:
+        """The answer to a request for the account's orders, where `route` knows of such, and whom it shows."""
         raise NotImplementedError
 
     def granted(self, token: str, lifetime: int) -> Answer:

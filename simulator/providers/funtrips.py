@@ -62,12 +62,12 @@ class Funtrips(Provider):
         return Target("other", None, key)
 
     def members(self, reference: str) -> str | None:
-        """`me` is whoever's session it is."""
-        return "me" if reference == "me" else reference.removeprefix("user:") if ":" in reference else None
+        """A user's checkouts."""
+        return _user(reference)
 
     def show(self, target: Target, views: Sequence[View]) -> Answer:
         """202 until the first record can be shown."""
-        grouped = self.members(target.reference or "") is not None
+        grouped = _user(target.reference or "") is not None
         phase = overall([view.phase for view in views])
         word = views[0].word
         if not word and (phase is Phase.PENDING or (phase is Phase.PARTIAL and not grouped)):
@@ -76,13 +76,13 @@ class Funtrips(Provider):
             waiting.headers["Cache-Control"] = "no-store"
             return ask_to_wait(waiting, hint.retry_after, hint.form, views[0].now)
         if grouped:
-            return self._records(views)
+            return _records(views)
         record = _record(views[0])
         return as_json(record if target.scope == "public" else [record])
 
-    def listing(self, call: Call, views: Sequence[View]) -> Answer:  # noqa: ARG002 - no filters here
+    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:  # noqa: ARG002
         """Every record of the account, also those without tickets yet."""
-        return self._records(views)
+        return _records(views), views
 
     def error(self, status: int) -> Answer:
         """RFC 9457."""
@@ -96,9 +96,12 @@ class Funtrips(Provider):
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    def _records(self, views: Sequence[View]) -> Answer:
-        """Records under `items`."""
-        return as_json({"items": [_record(view) for view in views], "next_cursor": None})
+
+def _user(reference: str) -> str | None:
+    """The user whom a reference names, if it does; `me` is whoever's session it is."""
+    if reference == "me":
+        return reference
+    return reference.removeprefix("user:") if reference.startswith("user:") else None
 
 
 def _client(call: Call) -> str | None:
@@ -117,10 +120,11 @@ def _client(call: Call) -> str | None:
 def _record(view: View) -> dict[str, Any]:
     """A fulfilment record; its tickets are an empty list until they are issued."""
     validity = {"valid_from": timestamp(view.known_at), "valid_until": timestamp(view.known_at + 30 * DAY)}
+    user = _user(view.order.reference)
     return {
         "fulfillment_order_id": view.secrets[0],
-        "checkout_id": view.order.reference,
-        "external_user_id": view.order.external_user_id,
+        "checkout_id": f"chk-{view.secrets[0]}" if user else view.order.reference,
+        "external_user_id": user or view.order.external_user_id,
         "status": view.word or WORDS[view.phase],
         "last_mutation_date": timestamp(view.now),
         "tickets": [
@@ -134,3 +138,8 @@ def _record(view: View) -> dict[str, Any]:
             for index in range(view.issued)
         ],
     }
+
+
+def _records(views: Sequence[View]) -> Answer:
+    """Records under `items`."""
+    return as_json({"items": [_record(view) for view in views], "next_cursor": None})

@@ -89,24 +89,20 @@ class Paylogic(Provider):
             answer.not_before = starts_at
         return answer
 
-    def listing(self, call: Call, views: Sequence[View]) -> Answer:
+    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:
         """Orders, from `created__gte` on."""
         since = call.query.get("created__gte")
         try:
             earliest = datetime.fromisoformat(since).timestamp() if since else 0.0
         except ValueError:
-            return self.error(400)
-        shown = [
-            _order(view)
-            for view in views
-            if ceil(view.known_at) >= earliest and not view.order.reference.startswith(SINGLE)
-        ]
+            return self.error(400), ()
+        shown = [view for view in views if ceil(view.known_at) >= earliest and _is_order(view.order)]
         body = {
             "_links": {"self": {"href": f"{call.origin}/paylogic/orders"}, "curies": CURIES},
             "item_count": len(shown),
-            "_embedded": {"shop:order": shown},
+            "_embedded": {"shop:order": [_order(view) for view in shown]},
         }
-        return as_json(body, content_type=HAL)
+        return as_json(body, content_type=HAL), shown
 
     def error(self, status: int) -> Answer:
         """A code and a message; the real body is not documented."""
@@ -123,6 +119,11 @@ class Paylogic(Provider):
 def ticket_uid(secret: str) -> str:
     """The id of an order's ticket; its document's name cannot be guessed from it."""
     return sha256(secret.encode()).hexdigest()[:32]
+
+
+def _is_order(order: OrderScript) -> bool:
+    """Whether the reference names an order, not a ticket or a user."""
+    return order.reference != "mine" and not order.reference.startswith(SINGLE)
 
 
 def _key(call: Call) -> str | None:

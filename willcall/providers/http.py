@@ -180,9 +180,9 @@ def _read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes | Unavailable | M
         return _unpacked(raw, max_bytes) if coding in _GZIP else _plain(raw, max_bytes)
     except zlib.error:
         return Malformed(detail="broken gzip")
-    except TooManyBytesError:
-        return Malformed(detail=f"answer larger than {max_bytes} bytes")
     except (*_FAILURES, ValueError) as error:  # ValueError: nonsense where a chunk's size should stand
+        if isinstance(_innermost(error), TooManyBytesError):
+            return Malformed(detail=f"answer larger than {max_bytes} bytes")
         return Unavailable(detail=_reason(error))
 
 
@@ -214,9 +214,13 @@ def _reason(error: BaseException) -> str:
     """Why there is no whole answer: the class of the innermost error, as messages quote URLs and bytes."""
     if isinstance(error, ReadTimeout | ReadTimeoutError):
         return "no whole answer in time"
+    return f"connection broken: {type(_innermost(error)).__name__}"
+
+
+def _innermost(error: BaseException) -> BaseException:
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
-    return f"connection broken: {type(error).__name__}"
+    return error
 
 
 def _drop(_: logging.LogRecord) -> bool:

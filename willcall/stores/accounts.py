@@ -94,11 +94,16 @@ class AccountStore:
         now = milliseconds(self.now())
         self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
 
-    def resume(self, account: str) -> None:
-        """End a pause, a throttle and a parking: the next attempt decides what is true now."""
+    def resume(self, account: str, rate: Rate) -> None:
+        """End a pause, a throttle and a parking: the next attempt decides what is true now.
+
+        The bucket starts empty, for what was sent lately is forgotten with the throttle.
+        """
+        sent = rate_arguments(rate)[3]
         pipe = self._redis.pipeline()
-        pipe.delete(keys.account(account))
-        pipe.hdel(keys.tokens(account), "blocked", "next", "express", "shift")
+        pipe.delete(keys.account(account), keys.tokens(account))
+        pipe.hset(keys.tokens(account), "tat", self.now() * 1_000 + sent)
+        pipe.pexpire(keys.tokens(account), 86_400_000)
         pipe.execute()
 
     def state(self, account: str, rate: Rate) -> AccountState:

@@ -58,7 +58,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> None:
 
 def resume(context: Context, account: Account) -> int:
     """Let an account's orders go on, whatever stopped them; how many had been waiting for it."""
-    context.stores.accounts.resume(account.key)
+    context.stores.accounts.resume(account.key, account.rate)
     return release_held(context, account.key)
 
 

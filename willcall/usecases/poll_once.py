@@ -5,6 +5,7 @@ from secrets import token_hex
 
 import structlog
 
+from willcall.orders.model import Attention, Order
 from willcall.orders.outcomes import Malformed, NotReady, PartlyIssued
 from willcall.providers.base import Account
 from willcall.stores.orders import Message, Verdict
@@ -49,7 +50,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
     if isinstance(asked, Busy):
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
-        _warn(asked, order_id, account_key)
+        _warn(asked, order)
         message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now)
     return (message, now) if message else None
 
@@ -60,9 +61,13 @@ def lease_seconds(account: Account) -> float:
     return exchanges * account.http.total_timeout + LEASE_MARGIN
 
 
-def _warn(asked: Asked, order_id: str, account_key: str) -> None:
-    """What a person may have to teach us: answers we cannot read, words we do not know."""
+def _warn(asked: Asked, order: Order) -> None:
+    """What a person may have to teach us, once: words we do not know, answers we cannot read."""
     outcome = asked.outcome
-    unknown = isinstance(outcome, NotReady | PartlyIssued) and "unknown" in (outcome.detail or "")
-    if unknown or isinstance(outcome, Malformed):
-        log.warning("odd answer", order=order_id, account=account_key, http=asked.http_status, detail=outcome.detail)
+    new_word = isinstance(outcome, NotReady | PartlyIssued) and "unknown" in (outcome.detail or "")
+    if (new_word and outcome.provider_status != order.provider_status) or (
+        isinstance(outcome, Malformed) and order.attention is not Attention.MALFORMED
+    ):
+        log.warning(
+            "odd answer", order=order.id, account=order.account_key, http=asked.http_status, detail=outcome.detail
+        )

@@ -1,6 +1,7 @@
 """One test per way of going wrong; after each the order answers as usual."""
 
 import gzip
+from functools import partial
 from http.client import HTTPConnection, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,14 +56,14 @@ def test_wrong_types_keep_the_keys(start: Start) -> None:
 @pytest.mark.parametrize("provider", ["tiqets", "tixstock", "voordemensen", "paylogic", "funtrips"])
 def test_every_provider_can_say_a_word_that_nobody_knows(start: Start, provider: str) -> None:
     sim = start({"provider": provider, "answers": [{"do": "unknown_word"}], "ready_after": 5})
-    ask = {
+    ask: dict[str, Any] = {
         "tiqets": sim.tiqets,
         "tixstock": sim.tixstock,
         "voordemensen": sim.voordemensen,
-        "paylogic": lambda: sim.paylogic("orders/1"),
-        "funtrips": lambda: sim.get("/funtrips/v1/admin/fulfillments?checkout_id=1", headers=sim.bearer()),
-    }[provider]
-    answer = ask()
+        "paylogic": partial(sim.paylogic, "orders/1"),
+        "funtrips": partial(sim.get, "/funtrips/v1/admin/fulfillments?checkout_id=1", headers=sim.bearer()),
+    }
+    answer = ask[provider]()
     assert answer.status_code == 200
     assert "levitating" in answer.text
 
@@ -118,6 +119,14 @@ def test_a_huge_body_is_as_long_as_scripted(start: Start) -> None:
     sim = faulty(start, do="huge", bytes=3_000_000)
     assert len(sim.tiqets().content) == 3_000_000
     usual(sim)
+
+
+def test_a_client_may_turn_away_from_a_huge_body(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    sim = faulty(start, do="huge", bytes=100_000_000)
+    with sim.tiqets(stream=True) as answer:
+        assert answer.raw.read(1000)
+    usual(sim)
+    assert caplog.messages == []
 
 
 def test_a_gzip_bomb_is_small_on_the_wire(start: Start) -> None:

@@ -1,0 +1,92 @@
+"""Commands about accounts: look, pause, resume."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.durations import duration
+from cli.output import results, write_line
+from cli.session import note_missing_accounts, open_config, open_context, open_stores
+from cli.wording import absolute, counted, span
+
+if TYPE_CHECKING:
+    from willcall.providers.base import Account
+
+AccountArgument = Annotated[
+    str, typer.Argument(metavar="PROVIDER[/ACCOUNT]", help="One account, or all accounts of a provider.")
+]
+
+
+def list_accounts(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per account.")] = False
+) -> None:
+    """Show each account: health, tokens left, orders that wait."""
+    from cli.accounts_table import AccountView, account_document, accounts_table
+
+    config = open_config()
+    note_missing_accounts(config.accounts)
+    stores = open_stores(config)
+    now = stores.accounts.now()
+    views = [
+        AccountView(
+            account,
+            stores.accounts.state(key, account.rate),
+            stores.listing.backlog(key, now),
+            stores.listing.counts(key),
+        )
+        for key, account in sorted(config.accounts.items())
+    ]
+    if as_json:
+        for view in views:
+            write_line(account_document(view))
+    elif views:
+        results().print(accounts_table(views, now))
+
+
+def pause(
+    name: AccountArgument,
+    *,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", parser=duration, metavar="DURATION", help="90, 90s, 15m, 2h or 1d; else until resumed."),
+    ] = None,
+) -> None:
+    """Send nothing to an account; its orders wait."""
+    from willcall.usecases.control import pause as pause_account
+
+    context = open_context()
+    accounts = _named(context.accounts, name)
+    for account in accounts:
+        pause_account(context, account, seconds)
+        if seconds is None:
+            typer.echo(f"{account.key} is paused until `willcall resume {account.key}`.")
+        else:
+            until = context.stores.accounts.now() + seconds
+            typer.echo(f"{account.key} is paused for {span(seconds)}, until {absolute(until)}.")
+
+
+def resume(name: AccountArgument) -> None:
+    """Let an account's orders go on, whatever stopped them."""
+    from willcall.usecases.control import resume as resume_account
+
+    context = open_context()
+    for account in _named(context.accounts, name):
+        released = resume_account(context, account)
+        waiting = f"{counted(released, 'order')} that waited for it" if released else "no order had to wait for it"
+        typer.echo(f"{account.key} goes on: {waiting}.")
+
+
+def _named(accounts: "Mapping[str, Account]", name: str) -> "list[Account]":
+    """The accounts that `PROVIDER[/ACCOUNT]` means. Raises UnknownAccountError."""
+    from willcall.config import find_account
+    from willcall.orders.errors import UnknownAccountError
+
+    provider, slash, account = name.partition("/")
+    if slash:
+        return [find_account(accounts, provider, account)]
+    found = [one for key, one in sorted(accounts.items()) if one.provider == provider]
+    if not found:
+        raise UnknownAccountError(name, sorted(accounts))
+    return found

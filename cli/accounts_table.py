@@ -1,0 +1,76 @@
+"""Accounts for a person, and as JSON."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.views import HEALTH_STYLES, bare_table, health_words
+from willcall.orders.documents import rfc3339
+from willcall.orders.model import Status
+from willcall.orders.rate import Rate
+from willcall.providers.base import Account
+from willcall.stores.accounts import AccountState
+from willcall.stores.listing import Backlog
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What is known of an account; `counts` are its orders by status."""
+
+    account: Account
+    state: AccountState
+    backlog: Backlog
+    counts: Mapping[Status, int]
+
+
+def rate_words(rate: Rate) -> str:
+    """`10 per 1 s, burst 10`."""
+    return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}"
+
+
+def account_document(view: AccountView) -> dict[str, Any]:
+    """An account as JSON."""
+    account, state = view.account, view.state
+    return {
+        "account": account.key,
+        "health": state.health.value,
+        "since": rfc3339(state.since),
+        "until": rfc3339(state.until),
+        "probe_at": rfc3339(state.probe_at),
+        "tokens": state.tokens,
+        "rate": asdict(account.rate),
+        "throttles": state.throttles,
+        "backlog": asdict(view.backlog),
+        "orders": {status.value: count for status, count in view.counts.items()},
+    }
+
+
+def accounts_table(views: Iterable[AccountView], now: float) -> Table:
+    """One row an account."""
+    table = bare_table()
+    table.add_column("account", overflow="fold", min_width=12)
+    table.add_column("health", min_width=9)
+    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("rate")
+    table.add_column("open orders")
+    table.add_column("orders by status")
+    table.add_column("429s", justify="right", no_wrap=True)
+    for view in views:
+        state = view.state
+        table.add_row(
+            Text(view.account.key),
+            Text(health_words(state, now), HEALTH_STYLES[state.health]),
+            f"{state.tokens} of {state.burst}",
+            rate_words(view.account.rate),
+            _listed(asdict(view.backlog)),
+            _listed(view.counts),
+            str(state.throttles),
+        )
+    return table
+
+
+def _listed(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"

@@ -1,0 +1,149 @@
+"""`willcall import`: many orders from a file of JSON Lines."""
+# ruff: noqa: PLC0415 - see cli.session
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from cli.errors import FAILED
+from cli.output import notes, plain, write_document
+from cli.session import note_missing_accounts, open_context
+from cli.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from willcall.usecases.context import Context
+
+#: Longest line, bytes, its end included.
+LONGEST_LINE = 65_536
+
+
+class BadLineError(ValueError):
+    """A line that holds no order."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the lines so far."""
+
+    new: int = 0
+    already_there: int = 0
+    conflicting: int = 0
+    bad: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.new:,} new, {self.already_there:,} already there, {self.conflicting:,} conflicting, {self.bad:,} bad"
+
+
+def import_orders(
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(metavar="FILE.jsonl", help="One JSON object a line; - for standard input.")
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Submit many orders. Bad lines are reported and do not stop the rest; importing again changes nothing."""
+    from willcall.stores.connection import StoreError
+
+    context = open_context()
+    note_missing_accounts(context.accounts)
+    tally, number = Tally(), 0
+    with _progress(file) as (report, advance):
+        try:
+            for number, line in numbered_lines(file):
+                if line.strip():
+                    problem = _submit_line(context, line, tally)
+                    if problem:
+                        report(f"line {number}: {problem}")
+                advance(tally)
+        except StoreError:
+            report(f"stopped at line {number} ({tally}); lines that have an id can be imported again")
+            raise
+    if as_json:
+        write_document(
+            {"new": tally.new, "already_there": tally.already_there, "conflicting": tally.conflicting, "bad": tally.bad}
+        )
+    else:
+        typer.echo(f"{counted(number, 'line')}: {tally}.")
+    if tally.bad or tally.conflicting:
+        raise typer.Exit(FAILED)
+
+
+def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines, numbered from 1; of one that is too long, as much as shows that."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        ended = line.endswith(b"\n")
+        while not ended and (rest := stream.readline(LONGEST_LINE)):
+            ended = rest.endswith(b"\n")
+        yield number, line
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """The object that a line holds. Raises BadLineError."""
+    if len(line) > LONGEST_LINE:
+        raise BadLineError("is longer than 64 kB")
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BadLineError("is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise BadLineError(f"is not JSON: {error.msg} (column {error.colno})") from None
+    except RecursionError:
+        raise BadLineError("is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise BadLineError("is no JSON object")
+    return value
+
+
+def _submit_line(context: "Context", line: bytes, tally: Tally) -> str | None:
+    """Submit what a line holds, count what became of it, and say what is wrong with it."""
+    from willcall.orders.errors import ConflictingOrderError, RejectedOrderError
+    from willcall.usecases.submit import submit
+
+    try:
+        accepted = submit(context, read_line(line))
+    except ConflictingOrderError as error:
+        tally.conflicting += 1
+        return str(error)
+    except (BadLineError, RejectedOrderError) as error:
+        tally.bad += 1
+        return str(error)
+    tally.new += accepted.new
+    tally.already_there += not accepted.new
+    return None
+
+
+@contextmanager
+def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callable[[Tally], None]"]]:
+    """A bar on stderr while a person looks: how to report a line above it, and how to move it on."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = notes()
+    size = _size(file)
+    known = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if size else ()
+    columns = (*known, TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=size)
+
+        def report(sentence: str) -> None:
+            progress.console.print(plain(sentence), soft_wrap=True)
+
+        def advance(tally: Tally) -> None:
+            progress.update(task, completed=file.tell() if size else None, description=str(tally))
+
+        yield report, advance
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes in the file, None for what has no end to be known."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,179 @@
+"""One order for a person: where it stands, its tickets, its timeline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import plain
+from cli.views import STATUS_STYLES, bare_table, health_words
+from cli.wording import absolute, counted, relative, span
+from willcall.orders.model import Attempt, Attention, Order, Status, Ticket
+
+if TYPE_CHECKING:
+    from willcall.stores.accounts import AccountState
+
+_OPEN = {Status.PENDING, Status.PARTIAL}
+_INDENT = (0, 0, 0, 2)
+
+#: What each reason for attention means, and what to do.
+_ADVICE = {
+    Attention.UNAUTHORIZED: (
+        "The provider refuses our credentials. Correct the account's keys in the configuration, "
+        "restart the workers, then `willcall resume {account}`."
+    ),
+    Attention.NOT_FOUND: (
+        "The provider does not know this reference. Compare it with the purchase; "
+        "if it is wrong, `willcall cancel {id}` and submit the right one."
+    ),
+    Attention.MALFORMED: (
+        "The provider's answer could not be read. It may right itself at the next poll; "
+        "if it does not, show the timeline below to the provider."
+    ),
+    Attention.PERSONALIZATION: (
+        "The provider issues the tickets only once the customer has entered the names on them: remind the customer."
+    ),
+    Attention.UNDELIVERABLE: (
+        "The callback URL has not taken the order's events. Mend the endpoint; the event feed has them meanwhile."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is known of an order at `now`. `account` is None where the configuration no longer has it."""
+
+    order: Order
+    attempts: Sequence[Attempt]
+    account: "AccountState | None"
+    now: float
+
+
+def order_view(snapshot: Snapshot, most_attempts: int | None = None) -> RenderableType:
+    """Everything about one order; of its timeline the `most_attempts` latest."""
+    order = snapshot.order
+    parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), _INDENT)]
+    if order.attention:
+        advice = _ADVICE[order.attention].format(account=order.account_key, id=order.id)
+        words = Text.assemble((f"Attention: {_words(order.attention)}. ", "bold yellow"), advice)
+        parts += ["", Padding(words, _INDENT)]
+    if order.tickets:
+        parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), _INDENT)]
+    parts += ["", *_timeline(snapshot, most_attempts)]
+    return Group(*parts)
+
+
+def _title(order: Order) -> Text:
+    style = STATUS_STYLES[order.status]
+    return Text.assemble((f"● {order.status}", f"bold {style}"), "  ", (plain(order.id), "bold"))
+
+
+def _facts(snapshot: Snapshot) -> Table:
+    order, now = snapshot.order, snapshot.now
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def moment(label: str, at: float | None) -> None:
+        if at is not None:
+            table.add_row(label, Text.assemble(relative(at, now), "  ", (absolute(at), "dim")))
+
+    def fact(label: str, value: object) -> None:
+        if value:
+            table.add_row(label, plain(value))
+
+    quantity = f", {counted(order.quantity, 'ticket')}" if order.quantity else ""
+    fact("account", order.account_key)
+    fact("reference", f"{order.reference}{quantity}")
+    fact("reason", order.reason)
+    fact("provider says", order.provider_status)
+    moment("submitted", order.submitted_at)
+    if order.not_before and order.not_before > order.submitted_at:
+        moment("not before", order.not_before)
+    if order.status in _OPEN:
+        table.add_row("next poll", _next_poll(snapshot))
+        moment("deadline", order.deadline_at)
+    moment("ended", order.finished_at)
+    fact("callback", order.callback_url)
+    for name, value in order.metadata.items():
+        fact("metadata", f"{name} = {value}")
+    return table
+
+
+def _next_poll(snapshot: Snapshot) -> Text:
+    order, account, now = snapshot.order, snapshot.account, snapshot.now
+    words = Text()
+    if order.next_poll_at is not None:
+        late = order.next_poll_at < now - 1
+        words.append(f"due for {span(now - order.next_poll_at)}" if late else relative(order.next_poll_at, now))
+        words.append(f"  {absolute(order.next_poll_at)}", "dim")
+    elif account and account.health.value in {"paused", "unauthorized", "down"}:
+        words.append("when its account goes on")
+    else:
+        words.append("none; no further attempt is allowed before the deadline")
+    if account is None:
+        words.append("\nthe configuration no longer has this account, so nothing polls it", "yellow")
+    elif account.health.value != "ok":
+        words.append(f"\nthe account is {health_words(account, now)}", "yellow")
+    return words
+
+
+def _tickets(tickets: Sequence[Ticket]) -> Table:
+    table = bare_table()
+    for title in ("kind", "code", "place", "valid"):
+        if title == "kind" or any(_ticket_cell(ticket, title) for ticket in tickets):
+            table.add_column(title, overflow="fold")
+    titles = [str(column.header) for column in table.columns]
+    table.add_column("where", overflow="fold", ratio=1)
+    for ticket in tickets:
+        where = ticket.url or (f"document {ticket.document}" if ticket.document else "")
+        table.add_row(*(_ticket_cell(ticket, title) for title in titles), plain(where))
+    return table
+
+
+def _ticket_cell(ticket: Ticket, title: str) -> str:
+    match title:
+        case "kind":
+            return ticket.kind.value
+        case "code":
+            code_format = f" ({ticket.code_format})" if ticket.code_format else ""
+            return plain(f"{ticket.code}{code_format}") if ticket.code else ""
+        case "place":
+            parts = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
+            return plain(", ".join(f"{name} {value}" for name, value in parts.items() if value))
+    ends = [f"from {ticket.valid_from}" if ticket.valid_from else "", f"to {ticket.valid_until}"]
+    return plain(" ".join(ends if ticket.valid_until else ends[:1]))
+
+
+def _timeline(snapshot: Snapshot, most: int | None) -> list[RenderableType]:
+    attempts = snapshot.attempts
+    if not attempts:
+        return [Text("No attempt yet", "bold")]
+    shown = attempts if most is None else attempts[-most:]
+    made = snapshot.order.attempts
+    title = f"Attempts ({made})" + (f", the last {len(shown)}" if len(shown) < made else "")
+    table = bare_table()
+    table.add_column("when", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("HTTP", no_wrap=True)
+    table.add_column("next in", no_wrap=True, justify="right")
+    table.add_column("late", no_wrap=True, justify="right")
+    table.add_column("why", overflow="fold", ratio=1)
+    for attempt in shown:
+        table.add_row(
+            Text(relative(attempt.at, snapshot.now)),
+            _words(attempt.outcome),
+            str(attempt.http_status or ""),
+            "" if attempt.countdown is None else span(attempt.countdown),
+            f"{max(attempt.late, 0):.1f} s",
+            plain(attempt.why),
+        )
+    return [Text(title, "bold"), Padding(table, _INDENT)]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,233 @@
+"""Commands about orders: submit, look, ask now, cancel."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs; `--help` needs none of it
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.output import note, results, write_document, write_line
+from cli.session import note_missing_accounts, open_config, open_context, open_stores
+from cli.wording import absolute, relative
+from willcall.orders.documents import order_document
+from willcall.orders.errors import UnknownOrderError
+from willcall.orders.model import Delivery, Order, Status
+
+if TYPE_CHECKING:
+    from cli.order_view import Snapshot
+    from willcall.config import Config
+    from willcall.stores.listing import Page, Query
+    from willcall.stores.orders import Hurried
+    from willcall.usecases.context import Stores
+
+OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+
+#: Orders read at once when all pages are walked.
+LARGEST_PAGE = 500
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("must be a time in ISO 8601, such as 2026-11-22T10:00:00Z") from None
+    if moment.tzinfo is None:
+        raise typer.BadParameter("needs a time zone: end it with Z for UTC, or with an offset such as +01:00")
+    return moment
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    metadata = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not name or not separator:
+            raise typer.BadParameter("must be name=value", param_hint="--meta")
+        metadata[name] = value
+    return metadata
+
+
+def submit(
+    *,
+    provider: Annotated[str, typer.Option(help="Where the order was bought.")],
+    reference: Annotated[str, typer.Option(help="What the provider knows the order by.")],
+    order_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Your own key; made if absent.")] = None,
+    account: Annotated[str | None, typer.Option(help="The account at the provider.  [default: default]")] = None,
+    quantity: Annotated[int | None, typer.Option(help="How many tickets were bought.")] = None,
+    not_before: Annotated[
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="Do not ask sooner (ISO 8601 with a time zone)."),
+    ] = None,
+    delivery: Annotated[Delivery | None, typer.Option(help="delayed: known to take long.")] = None,
+    callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where to tell of changes.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the tickets, such as en.")] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the order; repeatable.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit one order. Submitting the same again changes nothing."""
+    from willcall.usecases.control import get_order
+    from willcall.usecases.submit import submit as submit_order
+
+    wish: dict[str, Any] = {
+        "provider": provider,
+        "reference": reference,
+        "id": order_id,
+        "account": account,
+        "quantity": quantity,
+        "not_before": not_before,
+        "delivery": delivery,
+        "callback_url": callback_url,
+        "language": language,
+        "metadata": _metadata(meta) if meta else None,
+    }
+    context = open_context()
+    note_missing_accounts(context.accounts)
+    accepted = submit_order(context, {name: value for name, value in wish.items() if value is not None})
+    order = get_order(context, accepted.order_id)
+    if as_json:
+        write_document(order_document(order))
+    elif accepted.new:
+        typer.echo(f"Order {order.id} is taken; {order.account_key} {_first_poll(order)}.")
+        note(f"Follow it with: willcall order {order.id} --watch")
+    else:
+        typer.echo(f"Order {order.id} was submitted before with the same content; it is {order.status}.")
+
+
+def _first_poll(order: Order) -> str:
+    at = order.not_before
+    if at is None or at <= order.submitted_at:
+        return "is asked at once"
+    return f"is asked first {relative(at, order.submitted_at)}, {absolute(at)}"
+
+
+def order(
+    order_id: OrderIdArgument,
+    *,
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep looking until the order is final.")] = False,
+) -> None:
+    """Show one order, its tickets and its timeline."""
+    config = open_config()
+    stores = open_stores(config)
+
+    def look() -> "Snapshot":
+        return _snapshot(config, stores, order_id)
+
+    if watch:
+        from cli.watch import watch_lines, watch_view
+
+        (watch_lines if as_json else watch_view)(look)
+    elif as_json:
+        write_document(order_document(_order(stores, order_id)))
+    else:
+        from cli.order_view import order_view
+
+        results().print(order_view(look()))
+
+
+def _order(stores: "Stores", order_id: str) -> Order:
+    found = stores.orders.get(order_id)
+    if found is None:
+        raise UnknownOrderError(order_id)
+    return found
+
+
+def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "Snapshot":
+    from cli.order_view import Snapshot
+
+    found = _order(stores, order_id)
+    account = config.accounts.get(found.account_key)
+    state = stores.accounts.state(account.key, account.rate) if account else None
+    return Snapshot(found, stores.orders.timeline(order_id), state, stores.accounts.now())
+
+
+def list_orders(
+    *,
+    status: Annotated[Status | None, typer.Option(help="Only orders of this status.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only orders at this provider.")] = None,
+    attention: Annotated[bool, typer.Option("--attention", help="Only orders that a person should look at.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders a page.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All pages, one after the other.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
+) -> None:
+    """List orders, newest first."""
+    from cli.orders_table import orders_table
+    from willcall.stores.listing import Query
+
+    _check_provider(provider)
+    stores = open_stores(open_config())
+    query = Query(status, provider, frozenset() if attention else None)
+    page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
+    if not page.orders:
+        note("There are no such orders." if status or provider or attention else "There are no orders yet.")
+    console, more = results(), True
+    while more:
+        if as_json:
+            for one in page.orders:
+                write_line(order_document(one))
+        elif page.orders:
+            console.print(orders_table(page.orders, stores.accounts.now(), console.width))
+        more = everything and page.next_cursor is not None
+        if more:
+            page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
+    if page.next_cursor:
+        note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
+
+
+def _check_provider(provider: str | None) -> None:
+    from willcall.providers.registry import ADAPTERS
+
+    if provider is not None and provider not in ADAPTERS:
+        raise typer.BadParameter(f"there is {', '.join(sorted(ADAPTERS))}", param_hint="--provider")
+
+
+def _page(stores: "Stores", query: "Query", limit: int, cursor: str | None) -> "Page":
+    try:
+        return stores.listing.page(query, limit, cursor)
+    except ValueError:
+        raise typer.BadParameter("is not a cursor of this list", param_hint="--cursor") from None
+
+
+def _options(query: "Query", limit: int) -> str:
+    given = {
+        "--status": query.status,
+        "--provider": query.provider,
+        "--limit": None if limit == 50 else limit,  # noqa: PLR2004 - the default
+    }
+    words = [f"{option} {value} " for option, value in given.items() if value is not None]
+    return "".join([*words, "--attention " if query.attention is not None else ""])
+
+
+def poll(order_id: OrderIdArgument) -> None:
+    """Ask about an order as soon as the provider allows."""
+    from willcall.usecases.control import get_order, poll_now
+
+    context = open_context()
+    hurried = poll_now(context, order_id)
+    now = context.stores.accounts.now()
+    typer.echo(f"Order {order_id} {_what_happens(hurried, get_order(context, order_id), now)}.")
+
+
+def _what_happens(hurried: "Hurried", asked: Order, now: float) -> str:
+    """What became of the wish to ask now."""
+    at = asked.next_poll_at
+    match hurried.value:
+        case "busy":
+            return "is being asked about right now, and will be once more after that"
+        case "held":
+            return f"waits for its account {asked.account_key} and is asked about as soon as that goes on"
+        case "soon" if at is None:
+            return "may not be asked about any more before its deadline"
+    when = "now" if at is None or at <= now else relative(at, now)
+    return f"is asked about {when}" + ("; the provider allows no sooner" if when != "now" else "")
+
+
+def cancel(order_id: OrderIdArgument) -> None:
+    """Stop asking about an order; it becomes cancelled."""
+    from willcall.usecases.control import cancel_order
+
+    cancelled = cancel_order(open_context(), order_id)
+    typer.echo(f"Order {order_id} is cancelled." if cancelled else f"Order {order_id} was cancelled already.")

@@ -1,0 +1,55 @@
+"""A page of orders for a person."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import plain
+from cli.views import STATUS_STYLES, bare_table
+from cli.wording import relative
+from willcall.orders.model import Order
+
+#: From this width on there is room for more than what must be known.
+WIDE = 110
+
+
+def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
+    """One row an order; a terminal of 80 columns shows ids, accounts and states in full."""
+    wide = width >= WIDE
+    table = bare_table()
+    table.add_column("order", overflow="fold", min_width=20)
+    table.add_column("account", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("when")
+    if wide:
+        table.add_column("polls", justify="right")
+        table.add_column("submitted", no_wrap=True)
+        table.add_column("reference", no_wrap=True, overflow="ellipsis")
+    for order in orders:
+        row = [
+            Text(plain(order.id)),
+            Text(order.provider if order.account == "default" else order.account_key),
+            Text(order.status, STATUS_STYLES[order.status]),
+            _when(order, now),
+        ]
+        if wide:
+            row += [Text(str(order.attempts)), Text(relative(order.submitted_at, now, 1)), Text(plain(order.reference))]
+        table.add_row(*row)
+    return table
+
+
+def _when(order: Order, now: float) -> Text:
+    """The next poll, or the end, and below it why a person should look."""
+    if order.finished_at is not None:
+        when = f"ended {relative(order.finished_at, now, 1)}"
+    elif order.next_poll_at is None:
+        when = "waits"
+    elif order.next_poll_at <= now:
+        when = "due"
+    else:
+        when = f"next {relative(order.next_poll_at, now, 1)}"
+    text = Text(when)
+    if order.attention:
+        text.append(f"\n! {order.attention.replace('_', ' ')}", "bold yellow")
+    return text

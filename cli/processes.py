@@ -1,0 +1,77 @@
+"""One process of each kind, in the foreground."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import USAGE, CommandError
+from cli.session import note_missing_accounts, open_config
+
+LOOPBACK = "127.0.0.1"
+
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen on.")]
+
+
+def worker(
+    *,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Threads; most of them wait for a provider.")] = None,
+    queues: Annotated[str | None, typer.Option(metavar="Q,..", help="Only these queues; all if left out.")] = None,
+) -> None:
+    """Run a worker, which polls the providers."""
+    from workers.app import CONCURRENCY, queue_names
+    from workers.run import run_worker
+
+    config = open_config()
+    note_missing_accounts(config.accounts)
+    wanted = queues.split(",") if queues else None
+    known = queue_names(config)
+    if wanted and not set(wanted) <= set(known):
+        unknown = ", ".join(sorted(set(wanted) - set(known)))
+        raise typer.BadParameter(f"no such queue: {unknown}; there is {', '.join(known)}", param_hint="--queues")
+    run_worker(config, concurrency or CONCURRENCY, wanted)
+
+
+def beat() -> None:
+    """Run beat, the clock of the sweeps."""
+    from workers.run import run_beat
+
+    run_beat(open_config())
+
+
+def flower(
+    *,
+    address: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    port: PortOption = 5555,
+) -> None:
+    """Run Flower, the dashboard of tasks and workers."""
+    from workers.run import run_flower
+
+    run_flower(open_config(), address, port)
+
+
+def simulator(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    port: PortOption = 8400,
+    script: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON or TOML file of accounts and orders.")
+    ] = None,
+) -> None:
+    """Run the five providers over HTTP, for trying things out."""
+    from pydantic import ValidationError
+
+    from simulator.running import run
+    from simulator.script import Script, load
+    from willcall.orders.submission import problems_of
+
+    try:
+        run(host, port, load(script) if script else Script())
+    except ValidationError as error:
+        lines = "\n  ".join(map(str, problems_of(error)))
+        raise CommandError(f"the script has mistakes\n  {lines}", USAGE) from None
+    except ValueError as error:
+        raise CommandError(f"the script cannot be used: {error}", USAGE) from None
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None

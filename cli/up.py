@@ -1,0 +1,123 @@
+"""`willcall up`: everything on this machine, for development."""
+# ruff: noqa: PLC0415 - see cli.session
+
+import os
+import shlex
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import development
+from cli.errors import FAILED, CommandError
+from cli.output import note, shown_url
+from cli.processes import LOOPBACK
+from cli.session import note_missing_accounts
+
+if TYPE_CHECKING:
+    from willcall.config import Config
+
+#: Exit codes by which honcho's manager says that a signal ended it.
+_STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+
+
+def up(
+    *,
+    flower_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where Flower listens.")] = 5555,
+) -> None:
+    """Run everything on this machine: Redis unless one is named, worker, beat, Flower. Ctrl-C stops it all."""
+    from willcall.config import load
+
+    config = load()
+    _check_port(flower_port)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    with _redis(config) as url:
+        _greet(config, url, flower_port)
+        code = _run_processes(url, flower_port)
+    note("Everything is stopped.")
+    raise typer.Exit(0 if code in _STOPPED else FAILED)
+
+
+def _leave(*_: object) -> None:
+    """A signal while things are still being set up: undo what there is, and go."""
+    raise typer.Exit(0)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            raise CommandError(f"port {port} is taken; choose another one for Flower with --flower-port") from None
+
+
+@contextmanager
+def _redis(config: "Config") -> Iterator[str]:
+    """The Redis that the configuration names, else one of our own that other commands in this folder find."""
+    from willcall.stores.connection import connect
+    from workers.embedded_redis import embedded_redis
+
+    if "redis_url" in config.settings.model_fields_set:
+        url = config.settings.redis_url
+        connect(url).ping()
+        yield url
+        return
+    left = development.find()
+    if left and left.alive:
+        raise CommandError(f"`willcall up` is running in this folder already (process {left.pid})")
+    if left:
+        development.stop_abandoned(left)
+    with embedded_redis(development.REDIS_FOLDER) as server, development.announced(server.url):
+        yield server.url
+
+
+def _greet(config: "Config", url: str, flower_port: int) -> None:
+    typer.echo(f"Willcall starts in {Path.cwd()}; Ctrl-C stops everything.\n")
+    typer.echo(f"  Redis     {shown_url(url)}")
+    typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
+    typer.echo(f"  Accounts  {', '.join(sorted(config.accounts)) or 'none'}")
+    typer.echo("  Submit    in another terminal, in this folder:")
+    provider = min((account.provider for account in config.accounts.values()), default="PROVIDER")
+    typer.echo(f"            willcall submit --provider {provider} --reference REFERENCE\n")
+    note_missing_accounts(config.accounts)
+
+
+def _run_processes(url: str, flower_port: int) -> int:
+    """Worker, beat and Flower until a signal or until one of them ends; what honcho's manager returns."""
+    from honcho.manager import Manager
+    from honcho.printer import Printer
+
+    class Processes(Manager):
+        """May be told to stop before all have started: honcho knows their numbers only then."""
+
+        def terminate(self) -> None:
+            if self._all_started():
+                super().terminate()
+            else:
+                again = threading.Timer(0.1, self.terminate)
+                again.daemon = True
+                again.start()
+
+    environment = {**os.environ, "WILLCALL_REDIS_URL": url}
+    processes = Processes(Printer(sys.stderr))
+    processes.add_process("worker", _command("worker"), env=environment)
+    processes.add_process("beat", _command("beat"), env=environment)
+    # Flower's page reads its API, which it opens without a password only when told so; it listens on loopback.
+    flower_environment = {**environment, "FLOWER_UNAUTHENTICATED_API": "true"}
+    flower = _command("flower", "--address", LOOPBACK, "--port", str(flower_port))
+    processes.add_process("flower", flower, env=flower_environment)
+    processes.loop()
+    return int(processes.returncode)
+
+
+def _command(*arguments: str) -> str:
+    """A shell line that becomes one of our own commands; `-P`: whatever the folder is called that we stand in."""
+    return "exec " + shlex.join([sys.executable, "-P", "-m", "cli", *arguments])

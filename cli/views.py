@@ -1,0 +1,40 @@
+"""Pieces that several views share: colours, account health in words, tables without frames."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from cli.wording import relative, span
+from willcall.orders.model import Status
+
+if TYPE_CHECKING:
+    from willcall.stores.accounts import AccountState
+
+STATUS_STYLES = {
+    Status.PENDING: "cyan",
+    Status.PARTIAL: "blue",
+    Status.FULFILLED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "magenta",
+    Status.EXPIRED: "yellow",
+}
+
+HEALTH_STYLES = {"ok": "green", "throttled": "yellow", "paused": "blue", "unauthorized": "red", "down": "red"}
+
+
+def bare_table() -> Table:
+    """A table of columns two spaces apart, with nothing around it."""
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+
+
+def health_words(state: "AccountState", now: float) -> str:
+    """How an account is doing, and until when that lasts."""
+    word = state.health.value
+    match word:
+        case "ok":
+            return word
+        case "throttled" | "paused":
+            return f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
+    since = f" for {span(now - state.since)}" if state.since else ""
+    probe = f", next try {relative(max(state.probe_at, now), now)}" if state.probe_at else ""
+    return f"{word}{since}{probe}"

@@ -1,0 +1,37 @@
+"""Times and counts in words. All moments are epoch seconds; `now` is the server's clock."""
+
+from datetime import UTC, datetime
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def span(seconds: float, parts: int = 2) -> str:
+    """A duration by its largest units, e.g. `23 h 59 min`; `parts` is how many of them."""
+    rest = max(0, round(seconds))
+    words = []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            words.append(f"{count} {unit}")
+        if words and (len(words) == parts or not count):
+            break
+    return " ".join(words) or "0 s"
+
+
+def relative(moment: float, now: float, parts: int = 2) -> str:
+    """`in 4 s`, `3 min ago`, or `now`."""
+    distance = moment - now
+    if round(distance) == 0:
+        return "now"
+    words = span(abs(distance), parts)
+    return f"in {words}" if distance > 0 else f"{words} ago"
+
+
+def absolute(moment: float) -> str:
+    """The moment in UTC, e.g. `2026-11-22 10:00:00 UTC`."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 order`, `2 orders`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,70 @@
+"""The stores over the tests' own Redis, and short ways to bring an order into a state."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from willcall.orders.model import Order, Status
+from willcall.orders.rate import Rate
+from willcall.stores.orders import Claim, Commit, Event, Message, Submitted, Verdict
+from willcall.usecases.context import Stores
+
+ACCOUNT = "tiqets/default"
+RATE = Rate(1_000, 1, 1_000)
+
+
+@dataclass
+class Desk:
+    """The stores, with the arguments filled in that a test does not care about."""
+
+    stores: Stores
+    redis: "Redis"
+
+    def submit(self, order_id: str = "ord-1", ceiling: float = 86_400, **fields: Any) -> tuple[Submitted, Message | None]:
+        order = Order(
+            id=order_id,
+            provider="tiqets",
+            account="default",
+            reference=fields.pop("reference", f"ref-{order_id}"),
+            status=Status.PENDING,
+            submitted_at=0,
+            deadline_at=0,
+            **fields,
+        )
+        return self.stores.orders.submit(order, f"digest of {order.reference}", ceiling)
+
+    def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 30) -> Claim:
+        return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE)
+
+    def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:
+        """Claim, which must be granted: the order."""
+        claim = self.claim(seq, order_id)
+        assert claim.verdict is Verdict.GO
+        assert claim.order is not None
+        return claim.order
+
+    def commit(self, before: Order, claim_id: str = "a", *, event: bool = False, **changes: Any) -> float | None:
+        """Commit with changes to the order; due at once unless it is final or says otherwise."""
+        commit = {name: changes.pop(name) for name in ("wake_at", "held", "earliest", "late_check_at", "attempt") if name in changes}
+        after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
+        told = Event(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
+        return self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
+
+    def order(self, order_id: str = "ord-1") -> Order:
+        order = self.stores.orders.get(order_id)
+        assert order is not None
+        return order
+
+    def now(self) -> float:
+        return self.stores.accounts.now()
+
+    def park(self) -> None:
+        """Hold the account's orders until somebody resumes it."""
+        self.stores.accounts.pause(ACCOUNT, None)
+
+
+@pytest.fixture
+def desk(redis: "Redis") -> Desk:
+    return Desk(Stores.on(redis), redis)

@@ -1,0 +1,157 @@
+"""An account's health: what parks it, what probes it, what brings it back."""
+
+import pytest
+from redis import Redis
+
+from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from willcall.orders.policy import Signal
+from willcall.orders.rate import Rate
+from willcall.stores import keys
+from willcall.stores.accounts import OUTAGES, REFUSALS, Health, Report
+from willcall.stores.leases import LeaseStore
+from willcall.stores.orders import Verdict
+
+PROBE = (30.0, 100.0)
+
+
+def report(desk: Desk, signal: Signal, order_id: str = "ord-1", *, probe: bool = False, until: float | None = None):
+    return desk.stores.accounts.report(ACCOUNT, Report(signal, order_id, probe, until), PROBE, RATE)[1]
+
+
+def health(desk: Desk) -> Health:
+    return desk.stores.accounts.state(ACCOUNT, RATE).health
+
+
+def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk):
+    assert report(desk, Signal.UNAUTHORIZED) is Health.UNAUTHORIZED
+    assert report(desk, Signal.ANSWERED) is Health.OK
+
+
+def test_outages_in_a_row_open_the_circuit(desk: Desk):
+    for _ in range(OUTAGES - 1):
+        assert report(desk, Signal.UNAVAILABLE) is Health.OK
+    report(desk, Signal.ANSWERED)
+    for _ in range(OUTAGES - 1):
+        assert report(desk, Signal.UNAVAILABLE) is Health.OK
+    assert report(desk, Signal.UNAVAILABLE) is Health.DOWN
+
+
+def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: Desk):
+    for _ in range(5):
+        assert report(desk, Signal.FORBIDDEN, "the-same") is Health.OK
+    report(desk, Signal.ANSWERED)
+    states = [report(desk, Signal.FORBIDDEN, f"ord-{n}") for n in range(REFUSALS)]
+    assert states == [Health.OK] * (REFUSALS - 1) + [Health.UNAUTHORIZED]
+
+
+def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk):
+    report(desk, Signal.UNAUTHORIZED)
+    waits = []
+    for _ in range(4):
+        waits.append(desk.stores.accounts.state(ACCOUNT, RATE).probe_at - desk.now())
+        report(desk, Signal.UNAUTHORIZED, probe=True)
+    assert waits == pytest.approx([30, 60, 100, 100], abs=1)
+
+
+def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk):
+    for _ in range(OUTAGES + 20):
+        report(desk, Signal.UNAVAILABLE)
+    state = desk.stores.accounts.state(ACCOUNT, RATE)
+    assert state.probe_at - desk.now() == pytest.approx(30, abs=1)
+
+
+def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk):
+    for n in range(3):
+        desk.submit(f"ord-{n}")
+    report(desk, Signal.UNAUTHORIZED)
+    assert desk.claim(order_id="ord-0").verdict is Verdict.HELD
+    desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    assert desk.stores.accounts.wants_release(ACCOUNT) == 1
+    probe = desk.claim(order_id="ord-1")
+    assert (probe.verdict, probe.probe) == (Verdict.GO, True)
+    assert desk.claim(order_id="ord-2").verdict is Verdict.HELD
+
+
+def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Desk):
+    desk.submit()
+    report(desk, Signal.UNAUTHORIZED)
+    desk.claim()
+    assert desk.order().attention == "unauthorized"
+    assert desk.redis.zcard(keys.ATTENTION) == 1
+    report(desk, Signal.ANSWERED)
+    assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+    desk.stores.orders.release(ACCOUNT, 10)
+    assert desk.order().attention is None
+    assert desk.redis.zcard(keys.ATTENTION) == 0
+
+
+def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk):
+    desk.submit()
+    until = desk.now() + 60
+    report(desk, Signal.THROTTLED, until=until)
+    assert health(desk) is Health.THROTTLED
+    claim = desk.claim()
+    assert claim.verdict is Verdict.WAIT
+    assert claim.until >= until
+    assert not desk.stores.accounts.take(ACCOUNT, RATE)
+
+
+def test_a_pause_ends_by_itself_or_by_resume(desk: Desk):
+    desk.stores.accounts.pause(ACCOUNT, desk.now() + 60)
+    assert health(desk) is Health.PAUSED
+    assert desk.stores.accounts.wants_release(ACCOUNT) == 0
+    desk.stores.accounts.resume(ACCOUNT, RATE)
+    assert health(desk) is Health.OK
+    desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
+    assert health(desk) is Health.OK
+    assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+
+
+def test_resume_ends_a_throttle_too(desk: Desk):
+    report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
+    desk.stores.accounts.resume(ACCOUNT, RATE)
+    desk.submit()
+    assert desk.claim().until - desk.now() < 1
+
+
+def test_tokens_left_are_counted_down_and_refilled(desk: Desk):
+    rate = Rate(limit=1, period=3_600, burst=20)
+    accounts = desk.stores.accounts
+    full = accounts.state(ACCOUNT, rate).tokens
+    assert accounts.take(ACCOUNT, rate)
+    assert accounts.state(ACCOUNT, rate).tokens == full - 1
+
+
+def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis"):
+    leases = LeaseStore(redis)
+    with leases.held("sweep:x", 60) as first, leases.held("sweep:x", 60) as second:
+        assert (first, second) == (True, False)
+    with leases.held("sweep:x", 60) as again:
+        assert again
+
+
+def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk):
+    oauth = desk.stores.oauth
+    assert oauth.get(ACCOUNT) is None
+    assert oauth.lock(ACCOUNT, 30)
+    assert not oauth.lock(ACCOUNT, 30)
+    oauth.put(ACCOUNT, "first", 100)
+    oauth.unlock(ACCOUNT)
+    token = oauth.get(ACCOUNT)
+    assert token is not None
+    assert (token.value, token.proven, token.fading) == ("first", False, False)
+    oauth.prove(ACCOUNT)
+    oauth.reject(ACCOUNT, "another")
+    token = oauth.get(ACCOUNT)
+    assert token is not None
+    assert token.proven
+    oauth.reject(ACCOUNT, "first")
+    assert oauth.get(ACCOUNT) is None
+
+
+def test_an_access_token_fades_before_it_ends(desk: Desk):
+    desk.stores.oauth.put(ACCOUNT, "t", 100)
+    desk.redis.pexpire(keys.oauth(ACCOUNT), 19_000)
+    token = desk.stores.oauth.get(ACCOUNT)
+    assert token is not None
+    assert token.fading

@@ -1,0 +1,235 @@
+"""The fence and the due index: what one atomic step may and may not do."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from willcall.orders.model import Attempt, Attention, Status
+from willcall.stores import keys
+from willcall.stores.orders import TIMELINE, Hurried, Submitted, Verdict
+
+
+def snapshot(desk: Desk) -> dict[str, bytes | None]:
+    """Everything in Redis, to show that nothing was written."""
+    return {key: desk.redis.dump(key) for key in desk.redis.scan_iter()}
+
+
+def test_submitting_again_changes_nothing_whatever_the_content(desk: Desk):
+    assert desk.submit()[0] is Submitted.NEW
+    before = snapshot(desk)
+    assert desk.submit() == (Submitted.SAME, None)
+    assert desk.submit(reference="another") == (Submitted.CONFLICT, None)
+    assert snapshot(desk) == before
+
+
+def test_a_new_order_is_due_at_once_and_expires_after_the_ceiling(desk: Desk):
+    _, message = desk.submit(ceiling=100)
+    order = desk.order()
+    assert message is not None
+    assert message.due == order.submitted_at == order.next_poll_at
+    assert order.deadline_at == order.submitted_at + 100
+
+
+def test_the_ceiling_counts_from_not_before_where_that_is_later(desk: Desk):
+    later = round(desk.now()) + 500.0
+    _, message = desk.submit(not_before=later, ceiling=100)
+    assert message is not None
+    assert (message.due, desk.order().deadline_at) == (later, later + 100)
+    assert desk.claim().verdict is Verdict.WAIT
+
+
+def test_a_claim_is_granted_once(desk: Desk):
+    desk.submit()
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(pool.map(lambda n: desk.claim(claim_id=str(n)).verdict, range(8)))
+    assert sorted(verdicts) == ["busy"] * 7 + ["go"]
+
+
+def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk):
+    desk.submit()
+    first = desk.claim(claim_id="dead", lease=0)
+    second = desk.claim(claim_id="alive")
+    assert (first.verdict, second.verdict) == (Verdict.GO, Verdict.GO)
+    assert second.order is not None
+    assert desk.commit(second.order, "dead", status=Status.FAILED, finished_at=desk.now()) is None
+    assert desk.order().status is Status.PENDING
+    assert desk.commit(second.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
+
+
+def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk):
+    assert desk.claim().verdict is Verdict.GONE
+    desk.submit()
+    assert desk.claim(seq=2).verdict is Verdict.STALE
+    desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
+    assert desk.claim(seq=1).verdict is Verdict.STALE
+    assert desk.claim(seq=2).verdict is Verdict.CLOSED
+
+
+def test_nothing_is_asked_before_it_is_due(desk: Desk):
+    desk.submit()
+    later = desk.now() + 60
+    desk.commit(desk.go(), wake_at=later)
+    claim = desk.claim(seq=2)
+    assert claim.verdict is Verdict.WAIT
+    assert claim.until == pytest.approx(later, abs=0.001)
+
+
+def test_a_commit_behind_the_fence_writes_nothing(desk: Desk):
+    desk.submit()
+    order = desk.go()
+    desk.commit(order, wake_at=desk.now())
+    before = snapshot(desk)
+    assert desk.commit(order, event=True, status=Status.FAILED, finished_at=1.0) is None
+    assert snapshot(desk) == before
+
+
+def test_a_change_of_status_and_its_event_come_together(desk: Desk):
+    desk.submit()
+    desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    events = list(desk.stores.events.after(None, 10))
+    assert [(event.type, event.order_id) for event in events] == [("order.fulfilled", "ord-1")]
+    assert list(desk.stores.events.after(events[0].cursor, 10)) == []
+
+
+def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(desk: Desk):
+    desk.submit(ceiling=0)
+    desk.redis.hset(keys.order("ord-1"), "ask", 0)
+    claim = desk.claim()
+    assert claim.verdict is Verdict.EXPIRE
+    assert claim.order is not None
+
+
+def test_the_timeline_keeps_the_latest_attempts(desk: Desk):
+    desk.submit()
+    for seq in range(1, TIMELINE + 6):
+        attempt = Attempt(float(seq), "not_ready", 202, None, "why")
+        desk.commit(desk.go(seq), wake_at=desk.now() - 1, attempt=attempt)
+    timeline = desk.stores.orders.timeline("ord-1")
+    assert [attempt.at for attempt in timeline] == [float(seq) for seq in range(6, TIMELINE + 6)]
+
+
+def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk):
+    for n in range(5):
+        desk.submit(f"ord-{n}")
+    desk.park()
+    assert {desk.claim(order_id=f"ord-{n}").verdict for n in range(5)} == {Verdict.HELD}
+    assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
+    assert desk.order("ord-0").next_poll_at is None
+    desk.stores.accounts.resume(ACCOUNT, RATE)
+    released = desk.stores.orders.release(ACCOUNT, 10)
+    assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
+    assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} == {Verdict.GO}
+
+
+def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk):
+    desk.submit(ceiling=0)
+    desk.park()
+    assert desk.claim().verdict is Verdict.EXPIRE
+
+
+def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk):
+    desk.submit()
+    now = desk.now()
+    desk.commit(desk.go(), wake_at=now + 500, hint_at=now + 90, last_poll_at=now)
+    hurried, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True)
+    assert hurried is Hurried.SENT
+    assert message is not None
+    assert message.seq == 3
+    assert message.due == pytest.approx(now + 90, abs=0.002)
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True) == (Hurried.SOON, None)
+
+
+def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk):
+    desk.submit()
+    now = desk.now()
+    desk.commit(desk.go(), wake_at=now + 500, last_poll_at=now)
+    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True)
+    assert message is not None
+    assert message.due == pytest.approx(now + 10, abs=0.002)
+
+
+def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk):
+    desk.submit()
+    order = desk.go()
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
+    now = desk.now()
+    assert desk.commit(order, wake_at=now + 500, earliest=now + 1) == pytest.approx(now + 1, abs=0.002)
+
+
+def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk):
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.GONE
+    desk.submit()
+    desk.park()
+    desk.claim()
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.HELD
+    desk.commit(desk.order(), "", status=Status.CANCELLED, finished_at=desk.now())
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.CLOSED
+
+
+def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk):
+    desk.submit()
+    desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
+    assert desk.claim(seq=2).verdict is Verdict.CLOSED
+    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 0, express=True)
+    assert message is not None
+    late = desk.go(message.seq)
+    assert late.status is Status.FULFILLED
+    desk.commit(late)
+    assert desk.claim(seq=message.seq + 1).verdict is Verdict.CLOSED
+
+
+def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk):
+    desk.submit()
+    revive = desk.stores.orders.revive
+    assert [message.seq for message in revive(ACCOUNT, 0.0, 0, 10)[1]] == [2]
+    assert [message.seq for message in revive(ACCOUNT, 0.0, 0, 10)[1]] == [3]
+    desk.redis.hset(keys.order("ord-1"), "due", 1)
+    desk.redis.zadd(keys.due(ACCOUNT), {"ord-1": 1})
+    assert [message.seq for message in revive(ACCOUNT, 100.0, 0, 10)[1]] == [4]
+    resend_at = float(desk.redis.hget(keys.order("ord-1"), "resend_at") or 0)
+    assert resend_at == pytest.approx((desk.now() + 800) * 1_000, abs=1_000)
+    assert revive(ACCOUNT, 100.0, 0, 10) == (1, [])
+    assert desk.claim(seq=1).verdict is Verdict.STALE
+
+
+def test_an_order_being_asked_for_is_not_sent_again(desk: Desk):
+    desk.submit()
+    desk.go()
+    assert desk.stores.orders.revive(ACCOUNT, 0.0, 0, 10) == (1, [])
+
+
+def test_attention_comes_and_goes_with_the_order(desk: Desk):
+    desk.submit()
+    desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now())
+    assert desk.redis.zrange(keys.ATTENTION, 0, -1) == ["ord-1"]
+    desk.commit(desk.go(2), attention=None, wake_at=desk.now())
+    assert desk.redis.zcard(keys.ATTENTION) == 0
+
+
+def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk):
+    desk.submit("old", metadata={"k": "v"})
+    desk.submit("new")
+    attempt = Attempt(1.0, "issued", 200, None, "")
+    desk.commit(
+        desk.go(order_id="old"), event=True, status=Status.FULFILLED, finished_at=desk.now() - 100, attempt=attempt
+    )
+    assert desk.stores.orders.prune(desk.now() - 200, 10) == 0
+    assert desk.stores.orders.prune(desk.now() - 50, 10) == 1
+    desk.stores.events.prune(desk.now() + 10)
+    assert desk.stores.orders.get("old") is None
+    assert desk.stores.orders.find(ACCOUNT, "ref-old") is None
+    left = {key for key in desk.redis.scan_iter() if "old" in key or desk.redis.type(key) == "stream"}
+    assert left == {keys.EVENTS}
+    assert desk.redis.xlen(keys.EVENTS) == 0
+    assert desk.order("new").status is Status.PENDING
+
+
+def test_state_survives_a_crash_of_redis(desk: Desk, redis_server):
+    desk.submit()
+    desk.commit(desk.go(), wake_at=desk.now() + 60)
+    before = desk.order()
+    redis_server.kill()
+    redis_server.start()
+    assert desk.order() == before
+    assert desk.claim(seq=2).verdict is Verdict.WAIT

@@ -1,7 +1,6 @@
 """Commands about accounts: look, pause, resume."""
 # ruff: noqa: PLC0415 - see cli.session
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,8 @@ from cli.session import note_missing_accounts, open_config, open_context, open_s
 from cli.wording import absolute, counted, span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from willcall.providers.base import Account
 
 AccountArgument = Annotated[
@@ -42,7 +43,8 @@ def list_accounts(
         for view in views:
             write_line(account_document(view))
     elif views:
-        results().print(accounts_table(views, now))
+        console = results()
+        console.print(accounts_table(views, now, console.width))
 
 
 def pause(

@@ -12,7 +12,7 @@ from rich.text import Text
 from willcall.orders.model import Attempt, Order, Status
 
 if TYPE_CHECKING:
-    from cli.demo import Run
+    from cli.demo_run import Run
 
 COLOURS = {
     Status.PENDING: "yellow",

@@ -8,12 +8,15 @@ a crash the file stays behind; it counts only while the server answers.
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FOLDER = Path("var")
 REDIS_FOLDER = FOLDER / "redis"
+#: Seconds that abandoned processes get to finish what they are doing.
+STOP_TIMEOUT = 10.0
+
 _FILE = FOLDER / "up.json"
 
 
@@ -67,9 +70,23 @@ def announced(url: str) -> Iterator[None]:
 
 
 def stop_abandoned(running: Running) -> None:
-    """Stop the Redis of an `up` that was killed: two servers must not write the same files."""
+    """End what an `up` that was killed left running: its processes, then its Redis.
+
+    The processes are those that were given its Redis, whose password is like no other. Two servers must not
+    write the same files.
+    """
+    import psutil
     from redis import Redis
 
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("WILLCALL_REDIS_URL") == running.redis_url:
+                process.terminate()
+                left.append(process)
+    _, still_there = psutil.wait_procs(left, timeout=STOP_TIMEOUT)
+    for process in still_there:
+        process.kill()
     if _answers(running.redis_url):
         with Redis.from_url(running.redis_url) as client:
             client.shutdown()

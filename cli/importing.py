@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -39,7 +39,7 @@ class Tally:
     bad: int = 0
 
     def __str__(self) -> str:
-        return f"{self.new:,} new, {self.already_there:,} already there, {self.conflicting:,} conflicting, {self.bad:,} bad"
+        return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in asdict(self).items())
 
 
 def import_orders(
@@ -49,7 +49,7 @@ def import_orders(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Submit many orders. Bad lines are reported and do not stop the rest; importing again changes nothing."""
+    """Submit many orders. Bad lines are reported and do not stop the rest; orders with an id can be imported again."""
     from willcall.stores.connection import StoreError
 
     context = open_context()
@@ -67,9 +67,7 @@ def import_orders(
             report(f"stopped at line {number} ({tally}); lines that have an id can be imported again")
             raise
     if as_json:
-        write_document(
-            {"new": tally.new, "already_there": tally.already_there, "conflicting": tally.conflicting, "bad": tally.bad}
-        )
+        write_document(asdict(tally))
     else:
         typer.echo(f"{counted(number, 'line')}: {tally}.")
     if tally.bad or tally.conflicting:

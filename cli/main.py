@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, importing, orders, processes, up, upkeep
+from cli import accounts, demo, importing, orders, processes, up, upkeep
 from cli.errors import explain
 from cli.output import note
 
@@ -32,6 +32,7 @@ app.command(rich_help_panel=PROCESSES)(processes.worker)
 app.command(rich_help_panel=PROCESSES)(processes.beat)
 app.command(rich_help_panel=PROCESSES)(processes.flower)
 app.command(rich_help_panel=PROCESSES)(processes.simulator)
+app.command(rich_help_panel=UPKEEP)(demo.demo)
 app.command(rich_help_panel=UPKEEP)(upkeep.sweep)
 app.command(rich_help_panel=UPKEEP)(upkeep.check_config)
 
@@ -57,7 +58,7 @@ def willcall(
 def main() -> None:
     """Run the command line; a failure is one clear message on stderr and an exit code."""
     try:
-        app()
+        app(prog_name="willcall")
     except Exception as error:
         explanation = explain(error)
         if explanation is None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import plain
-from cli.views import STATUS_STYLES, bare_table, health_words
+from cli.views import STATUS_STYLES, WIDE, bare_table, health_words
 from cli.wording import absolute, counted, relative, span
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket
 
@@ -53,7 +53,7 @@ class Snapshot:
     now: float
 
 
-def order_view(snapshot: Snapshot, most_attempts: int | None = None) -> RenderableType:
+def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
     """Everything about one order; of its timeline the `most_attempts` latest."""
     order = snapshot.order
     parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), _INDENT)]
@@ -63,7 +63,7 @@ def order_view(snapshot: Snapshot, most_attempts: int | None = None) -> Renderab
         parts += ["", Padding(words, _INDENT)]
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), _INDENT)]
-    parts += ["", *_timeline(snapshot, most_attempts)]
+    parts += ["", *_timeline(snapshot, width, most_attempts)]
     return Group(*parts)
 
 
@@ -80,7 +80,7 @@ def _facts(snapshot: Snapshot) -> Table:
 
     def moment(label: str, at: float | None) -> None:
         if at is not None:
-            table.add_row(label, Text.assemble(relative(at, now), "  ", (absolute(at), "dim")))
+            table.add_row(label, _when(at, now))
 
     def fact(label: str, value: object) -> None:
         if value:
@@ -104,13 +104,19 @@ def _facts(snapshot: Snapshot) -> Table:
     return table
 
 
+def _when(moment: float, now: float) -> Text:
+    return Text.assemble(f"{relative(moment, now):<16}", (absolute(moment), "dim"))
+
+
 def _next_poll(snapshot: Snapshot) -> Text:
     order, account, now = snapshot.order, snapshot.account, snapshot.now
     words = Text()
     if order.next_poll_at is not None:
         late = order.next_poll_at < now - 1
-        words.append(f"due for {span(now - order.next_poll_at)}" if late else relative(order.next_poll_at, now))
-        words.append(f"  {absolute(order.next_poll_at)}", "dim")
+        if late:
+            words.append(f"due for {span(now - order.next_poll_at)}")
+        else:
+            words.append(_when(order.next_poll_at, now))
     elif account and account.health.value in {"paused", "unauthorized", "down"}:
         words.append("when its account goes on")
     else:
@@ -149,7 +155,7 @@ def _ticket_cell(ticket: Ticket, title: str) -> str:
     return plain(" ".join(ends if ticket.valid_until else ends[:1]))
 
 
-def _timeline(snapshot: Snapshot, most: int | None) -> list[RenderableType]:
+def _timeline(snapshot: Snapshot, width: int, most: int | None) -> list[RenderableType]:
     attempts = snapshot.attempts
     if not attempts:
         return [Text("No attempt yet", "bold")]
@@ -158,6 +164,8 @@ def _timeline(snapshot: Snapshot, most: int | None) -> list[RenderableType]:
     title = f"Attempts ({made})" + (f", the last {len(shown)}" if len(shown) < made else "")
     table = bare_table()
     table.add_column("when", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("at", no_wrap=True, style="dim")
     table.add_column("outcome", no_wrap=True)
     table.add_column("HTTP", no_wrap=True)
     table.add_column("next in", no_wrap=True, justify="right")
@@ -165,7 +173,8 @@ def _timeline(snapshot: Snapshot, most: int | None) -> list[RenderableType]:
     table.add_column("why", overflow="fold", ratio=1)
     for attempt in shown:
         table.add_row(
-            Text(relative(attempt.at, snapshot.now)),
+            relative(attempt.at, snapshot.now),
+            *([absolute(attempt.at)] if width >= WIDE else []),
             _words(attempt.outcome),
             str(attempt.http_status or ""),
             "" if attempt.countdown is None else span(attempt.countdown),

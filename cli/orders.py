@@ -124,7 +124,8 @@ def order(
     else:
         from cli.order_view import order_view
 
-        results().print(order_view(look()))
+        console = results()
+        console.print(order_view(look(), console.width))
 
 
 def _order(stores: "Stores", order_id: str) -> Order:

@@ -6,12 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import plain
-from cli.views import STATUS_STYLES, bare_table
+from cli.views import STATUS_STYLES, WIDE, bare_table
 from cli.wording import relative
 from willcall.orders.model import Order
-
-#: From this width on there is room for more than what must be known.
-WIDE = 110
 
 
 def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:

@@ -47,5 +47,5 @@ def shown_url(url: str) -> str:
     """A Redis or broker URL without its password and without its query, which may hold one too."""
     parts = urlsplit(url)
     secret = bool(parts.password or parts.query)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     return f"{bare} (password hidden)" if secret else bare

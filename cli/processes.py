@@ -58,16 +58,30 @@ def simulator(
     script: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="JSON or TOML file of accounts and orders.")
     ] = None,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Only print the accounts to put into willcall.toml, and exit.")
+    ] = False,
 ) -> None:
     """Run the five providers over HTTP, for trying things out."""
     from pydantic import ValidationError
 
+    from simulator.client_config import account_tables, toml
     from simulator.running import run
     from simulator.script import Script, load
     from willcall.orders.submission import problems_of
 
     try:
-        run(host, port, load(script) if script else Script())
+        told = load(script) if script else Script()
+        if accounts:
+            names = {"default", *(account.name for account in told.accounts)}
+            tables = account_tables(f"http://{host}:{port}")
+            known = {
+                provider: {name: table for name, table in by_name.items() if name in names}
+                for provider, by_name in tables.items()
+            }
+            typer.echo(toml({"providers": known}), nl=False)
+        else:
+            run(host, port, told)
     except ValidationError as error:
         lines = "\n  ".join(map(str, problems_of(error)))
         raise CommandError(f"the script has mistakes\n  {lines}", USAGE) from None

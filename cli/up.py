@@ -35,9 +35,10 @@ def up(
     from willcall.config import load
 
     config = load()
-    _check_port(flower_port)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    _take_over()
+    _check_port(flower_port)
     with _redis(config) as url:
         _greet(config, url, flower_port)
         code = _run_processes(url, flower_port)
@@ -48,6 +49,15 @@ def up(
 def _leave(*_: object) -> None:
     """A signal while things are still being set up: undo what there is, and go."""
     raise typer.Exit(0)
+
+
+def _take_over() -> None:
+    """Make sure that nothing of an earlier `up` is at work in this folder."""
+    earlier = development.find()
+    if earlier and earlier.alive:
+        raise CommandError(f"`willcall up` is running in this folder already (process {earlier.pid})")
+    if earlier:
+        development.stop_abandoned(earlier)
 
 
 def _check_port(port: int) -> None:
@@ -70,11 +80,6 @@ def _redis(config: "Config") -> Iterator[str]:
         connect(url).ping()
         yield url
         return
-    left = development.find()
-    if left and left.alive:
-        raise CommandError(f"`willcall up` is running in this folder already (process {left.pid})")
-    if left:
-        development.stop_abandoned(left)
     with embedded_redis(development.REDIS_FOLDER) as server, development.announced(server.url):
         yield server.url
 
@@ -83,7 +88,7 @@ def _greet(config: "Config", url: str, flower_port: int) -> None:
     typer.echo(f"Willcall starts in {Path.cwd()}; Ctrl-C stops everything.\n")
     typer.echo(f"  Redis     {shown_url(url)}")
     typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
-    typer.echo(f"  Accounts  {', '.join(sorted(config.accounts)) or 'none'}")
+    typer.echo(f"  Accounts  {len(config.accounts)}, see `willcall accounts`")
     typer.echo("  Submit    in another terminal, in this folder:")
     provider = min((account.provider for account in config.accounts.values()), default="PROVIDER")
     typer.echo(f"            willcall submit --provider {provider} --reference REFERENCE\n")
@@ -95,7 +100,7 @@ def _run_processes(url: str, flower_port: int) -> int:
     from honcho.manager import Manager
     from honcho.printer import Printer
 
-    class Processes(Manager):
+    class Processes(Manager):  # type: ignore[misc]  # honcho publishes no types
         """May be told to stop before all have started: honcho knows their numbers only then."""
 
         def terminate(self) -> None:

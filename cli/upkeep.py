@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which; all of them if left out.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which; all of them if left out.")] = None,
 ) -> None:
     """Run a sweep now, in this process: revive, expire, reconcile or prune."""
     from schedules.timetable import SWEEPS, run_sweep
@@ -57,4 +57,4 @@ def _polling_words(polling: "PollPolicy") -> str:
     if polling.strategy == "interval":
         low, high = polling.interval
         return f"every {span(low)} to {span(high)}"
-    return f"after {span(polling.initial)}, then {polling.factor:g} times longer each time up to {span(polling.cap)}"
+    return f"{span(polling.initial)}, then times {polling.factor:g} up to {span(polling.cap)}"

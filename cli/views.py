@@ -19,6 +19,9 @@ STATUS_STYLES = {
     Status.EXPIRED: "yellow",
 }
 
+#: From this width on there is room for more than what must be known.
+WIDE = 110
+
 HEALTH_STYLES = {"ok": "green", "throttled": "yellow", "paused": "blue", "unauthorized": "red", "down": "red"}
 
 

@@ -20,9 +20,10 @@ Look = Callable[[], Snapshot]
 
 def watch_view(look: Look) -> None:
     """The view of one order, kept up to date."""
-    with Live(console=results(), auto_refresh=False, vertical_overflow="visible") as live:
+    console = results()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         for snapshot in _until_final(look):
-            live.update(order_view(snapshot, MOST_ATTEMPTS), refresh=True)
+            live.update(order_view(snapshot, console.width, MOST_ATTEMPTS), refresh=True)
 
 
 def watch_lines(look: Look) -> None:

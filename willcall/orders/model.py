@@ -55,15 +55,15 @@ class Ticket:
 
     kind: TicketKind
     document: str | None = None
-    url: str | None = None
-    code: str | None = None
+    url: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
     code_format: str | None = None
     section: str | None = None
     row: str | None = None
     seat: str | None = None
     valid_from: str | None = None
     valid_until: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Order:
     id: str
     provider: str
     account: str
-    reference: str
+    reference: str = field(repr=False)
     status: Status
     submitted_at: float
     deadline_at: float

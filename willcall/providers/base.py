@@ -15,11 +15,11 @@ from willcall.orders.rate import Rate
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `params` are percent-encoded by the transport; `headers` may hold credentials."""
+    """One HTTP request. `params` are percent-encoded by the transport. Its repr shows no secret."""
 
     method: str
-    url: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    url: str = field(repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
 

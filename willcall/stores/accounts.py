@@ -150,7 +150,6 @@ class AccountStore:
 
 
 def _tokens_left(rate: Rate, tat: float, now: float) -> int:
-    """Requests that could be sent at once."""
-    interval, _, _, sent, _ = rate_arguments(rate)
-    room = sent - (tat - now)
-    return 0 if room < 0 else min(rate.burst, math.floor(room / interval) + 1)
+    """The burst less what was sent and has not been refilled; times in milliseconds."""
+    interval = rate_arguments(rate)[0]
+    return max(0, rate.burst - math.ceil(max(0.0, tat - now) / interval))

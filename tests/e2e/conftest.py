@@ -1,0 +1,93 @@
+"""A stage per test: real Redis, real providers over HTTP, real workers."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.stage import Stage
+from simulator.script import AccountScript, OrderScript, Rate, Script
+from willcall.orders.model import Order
+from willcall.orders.states import FINAL
+from willcall.usecases.submit import submit
+
+#: Polling that suits a test; the provider's own minimum and hints hold all the same.
+POLLING = {"initial": 0.3, "cap": 1.0, "minimum": 0.2, "interval": [1, 2], "ceiling": 60, "missing_grace": 2}
+HEALTH = {"probe": [1, 2], "throttle_pause": 1}
+HTTP = {"read_timeout": 2, "total_timeout": 3}
+SWEEPS = {"revive": 0.5, "expire": 1, "reconcile": 2, "grace": 2}
+WIDE = {"limit": 200, "period": 1, "burst": 200}
+
+Setup = Callable[..., Stage]
+
+
+@pytest.fixture
+def stage(tmp_path: Path):
+    """Makes a running stage: accounts by key with their tables; the simulator holds us to the same rates."""
+    with ExitStack() as stack:
+
+        def setup(accounts: dict[str, dict[str, Any]]) -> Stage:
+            tables = {
+                key: {"rate": WIDE, "polling": POLLING, "health": HEALTH, "http": HTTP} | given
+                for key, given in accounts.items()
+            }
+            scripts = [
+                AccountScript(provider=key.partition("/")[0], name=key.partition("/")[2], rate=Rate(**table["rate"]))
+                for key, table in tables.items()
+            ]
+            return stack.enter_context(Stage(tmp_path, Script(accounts=tuple(scripts)), tables, sweeps=SWEEPS))
+
+        yield setup
+
+
+def submit_all(stage: Stage, orders: Iterable[OrderScript]) -> dict[str, str]:
+    """Script the orders, then submit them: order id -> how it should end."""
+    scripts = list(orders)
+    stage.providers.add_orders(scripts)
+    expected = {}
+    for number, order in enumerate(scripts):
+        payload = {
+            "id": f"ord-{number}",
+            "provider": order.provider,
+            "account": order.account,
+            "reference": order.reference,
+            "quantity": order.quantity,
+        }
+        expected[submit(stage.context, payload).order_id] = order.expected
+    return expected
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Come back as soon as it is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def orders_of(stage: Stage, expected: dict[str, str]) -> list[Order]:
+    return [order for order in stage.context.stores.orders.get_many(list(expected)) if order]
+
+
+def unlike(stage: Stage, expected: dict[str, str]) -> dict[str, str]:
+    """The orders that have not ended as scripted, yet."""
+    return {order.id: order.status for order in orders_of(stage, expected) if order.status != expected[order.id]}
+
+
+def wait_for_the_end(stage: Stage, expected: dict[str, str], seconds: float = 60) -> None:
+    """Wait until every order has ended as scripted; a look at all of them only when few are left."""
+    stores = stage.context.stores
+
+    def ended() -> bool:
+        counts = sum((Counter(stores.listing.counts(account)) for account in stores.orders.accounts()), Counter())
+        return sum(counts[status] for status in FINAL) >= len(expected) and not unlike(stage, expected)
+
+    try:
+        wait_until(ended, seconds)
+    except AssertionError:
+        assert unlike(stage, expected) == {}
+        raise

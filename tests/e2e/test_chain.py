@@ -1,0 +1,170 @@
+"""The whole house at work: real workers, killed, throttled, locked out."""
+
+from collections import Counter
+
+import pytest
+from celery import Celery
+
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end, wait_until
+from willcall.orders.model import Status
+from willcall.orders.rate import Rate
+from willcall.stores.accounts import Health
+from willcall.usecases.control import cancel_order, poll_now
+
+pytestmark = [pytest.mark.redis, pytest.mark.worker]
+
+
+def tiqets(number: int, **fields) -> OrderScript:
+    return OrderScript(provider="tiqets", reference=str(1_000_000 + number), **fields)
+
+
+def events_per_change(stage) -> Counter:
+    events = list(stage.context.stores.events.after(None, 10_000))
+    assert len({event.id for event in events}) == len(events)
+    return Counter((event.order_id, event.type) for event in events)
+
+
+def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup):
+    limit = {"limit": 50, "period": 1, "burst": 10}
+    system = stage({"tiqets/default": {"rate": limit}})
+    expected = submit_all(system, [tiqets(n) for n in range(500)])
+    system.start("worker")
+    wait_for_the_end(system, expected)
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]
+    asked = sorted(entry["arrived"] for entry in system.providers.ledger(provider="tiqets"))
+    assert len(asked) == 500
+    ideal = (500 - limit["burst"]) / limit["limit"]
+    assert asked[-1] - asked[0] <= ideal * 1.05
+    tasks = system.app.control.inspect(timeout=5).stats()
+    (totals,) = [stats["total"] for stats in tasks.values()]
+    assert totals["tasks.poll"] <= 2 * 500
+
+
+def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(stage: Setup):
+    slow = [{"do": "hang", "seconds": 1.5}]
+    script = [
+        *(tiqets(n) for n in range(40)),
+        *(tiqets(100 + n, ready_after=4 + n / 20) for n in range(60)),
+        *(tiqets(200 + n, answers=slow) for n in range(40)),
+        *(tiqets(300 + n, ready_after=3, ends="failed") for n in range(30)),
+        *(OrderScript(provider="tixstock", reference=f"t{n}", partial_after=1, ready_after=6, quantity=2) for n in range(30)),
+    ]
+    system = stage({"tiqets/default": {"rate": {"limit": 40, "period": 1, "burst": 20}}, "tixstock/default": {}})
+    system.start("beat")
+    worker = system.start("worker")
+    expected = submit_all(system, script)
+    statuses = lambda: Counter(order.status for order in orders_of(system, expected))  # noqa: E731
+    wait_until(lambda: statuses()[Status.FULFILLED] > 10 and statuses()[Status.PENDING] > 100)
+    system.kill(worker)
+    cut = sum(entry["finished"] is None for entry in system.providers.ledger())
+    system.start("worker")
+    wait_for_the_end(system, expected, 90)
+
+    changes = events_per_change(system)
+    assert set(changes.values()) == {1}
+    finals = Counter(order_id for order_id, kind in changes if kind != "order.partial")
+    assert set(finals) == set(expected)
+    assert set(finals.values()) == {1}
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]
+    asked = sum(tally["status_requests"] for tally in verdict["providers"].values())
+    settled = sum(order.attempts for order in orders_of(system, expected))
+    assert settled <= asked <= settled + max(cut, 32)
+
+
+def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(stage: Setup):
+    system = stage({"tiqets/default": {}, "tixstock/default": {}})
+    system.start("beat")
+    system.start("worker")
+    system.providers.change_account("tiqets", revoked=True)
+    expected = submit_all(
+        system,
+        [*(tiqets(n) for n in range(30)), *(OrderScript(provider="tixstock", reference=f"t{n}") for n in range(5))],
+    )
+    health = lambda: system.context.stores.accounts.state("tiqets/default", Rate(1, 1, 1)).health  # noqa: E731
+    attention = lambda: [order.attention for order in orders_of(system, expected)]  # noqa: E731
+    wait_until(lambda: health() is Health.UNAUTHORIZED and attention().count("unauthorized") == 30)
+    wait_until(lambda: sum(order.status is Status.FULFILLED for order in orders_of(system, expected)) == 5)
+    system.providers.change_account("tiqets", revoked=False)
+    wait_for_the_end(system, expected)
+    assert set(attention()) == {None}
+    assert health() is Health.OK
+    unauthorized = system.providers.verdict()["providers"]["tiqets"]["unauthorized"]
+    assert unauthorized < 60
+
+
+def test_a_provider_that_hangs_starves_no_other(stage: Setup):
+    system = stage({"tiqets/default": {}, "tixstock/default": {}})
+    system.providers.change_account("tiqets", down="hang")
+    expected = submit_all(
+        system,
+        [
+            *(tiqets(n) for n in range(100)),
+            *(OrderScript(provider="tixstock", reference=f"t{n}", ready_after=1) for n in range(40)),
+        ],
+    )
+    system.start("beat")
+    system.start("worker", "--concurrency", "8")
+    healthy = {order_id: end for number, (order_id, end) in enumerate(expected.items()) if number >= 100}
+    wait_until(lambda: not unlike(system, healthy), 30)
+    assert len(unlike(system, expected)) == 100
+    state = lambda: system.context.stores.accounts.state("tiqets/default", Rate(1, 1, 1)).health  # noqa: E731
+    wait_until(lambda: state() is Health.DOWN)
+    system.providers.change_account("tiqets", down=None)
+    wait_for_the_end(system, expected)
+
+
+def test_any_celery_app_on_the_broker_can_submit(stage: Setup):
+    system = stage({"tiqets/default": {}})
+    system.start("worker")
+    system.providers.add_orders([tiqets(1)])
+    with Celery("a-backend", broker=system.redis.url, set_as_current=False) as backend:
+        for payload in (
+            {"id": "mine", "provider": "tiqets", "reference": "1000001"},
+            {"id": "bad", "provider": "tiqets", "reference": "secret-reference", "quantity": "many"},
+        ):
+            backend.send_task("tasks.submit", kwargs=payload)
+    wait_for_the_end(system, {"mine": "fulfilled"})
+    assert system.context.stores.orders.get("bad") is None
+    log = system.folder / "worker.log"
+    wait_until(lambda: "quantity: Input should be a valid integer" in log.read_text())
+    assert "secret-reference" not in log.read_text()
+
+
+def test_a_person_can_ask_now_and_cancel(stage: Setup):
+    system = stage({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}})
+    system.start("worker")
+    expected = submit_all(system, [tiqets(1, ready_after=1), tiqets(2, ends="never")])
+    wait_until(lambda: all(order.attempts == 1 for order in orders_of(system, expected)))
+    known_at = system.providers.orders()[0]["known_at"]
+    wait_until(lambda: system.context.stores.accounts.now() > known_at + 1)
+    poll_now(system.context, "ord-0")
+    wait_until(lambda: orders_of(system, expected)[0].status is Status.FULFILLED)
+    assert cancel_order(system.context, "ord-1")
+    assert not cancel_order(system.context, "ord-1")
+    assert events_per_change(system)["ord-1", "order.cancelled"] == 1
+
+
+def test_nothing_secret_is_logged(stage: Setup):
+    """Credentials, references and ticket contents, over all kinds of answers and accounts."""
+    from simulator.demo_script import RATES, demo_script
+    from willcall.config import load
+
+    system = stage({f"{provider}/{account}": {} for provider, account in RATES})
+    system.start("beat")
+    system.start("worker")
+    script = demo_script(seed=3)
+    expected = submit_all(system, script.orders)
+    wait_until(lambda: len(unlike(system, expected)) < 12)
+    log = "".join(path.read_text() for path in system.folder.glob("*.log"))
+    assert '"event": "order"' in log
+    secrets = {order.reference for order in script.orders if len(order.reference) > 6}
+    for account in load(system.environment).accounts.values():
+        dumped = account.credentials.model_dump()
+        secrets |= {value.get_secret_value() for value in dumped.values() if hasattr(value, "get_secret_value")}
+    for order in orders_of(system, expected):
+        secrets |= {ticket.code for ticket in order.tickets if ticket.code} | {t.url for t in order.tickets if t.url}
+    assert len(secrets) > 80
+    assert {secret for secret in secrets if secret in log} == set()

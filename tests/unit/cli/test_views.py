@@ -1,0 +1,109 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import RenderableType
+
+from cli.accounts_table import AccountView, accounts_table
+from cli.order_view import Snapshot, order_view
+from cli.orders_table import orders_table
+from cli.output import results
+from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
+from willcall.orders.rate import Rate
+from willcall.providers.base import Account, Credentials
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import AccountState, Health
+from willcall.stores.listing import Backlog
+
+NOW = 1_795_341_600.0
+ORDER = Order(
+    id="ord_0123456789abcdef0123456789abcdef",
+    provider="voordemensen",
+    account="default",
+    reference="1111111",
+    status=Status.PENDING,
+    submitted_at=NOW - 200,
+    deadline_at=NOW + 86_200,
+    next_poll_at=NOW + 4,
+    attempts=1,
+)
+WELL = AccountState(Health.OK, None, None, None, 0, 5, 5)
+
+
+@pytest.fixture
+def printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[RenderableType, int], str]:
+    """What a view looks like on a terminal of so many columns."""
+
+    def render(view: RenderableType, width: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(width))
+        results().print(view)
+        return capsys.readouterr().out
+
+    return render
+
+
+@pytest.fixture
+def shown(printed: Callable[[RenderableType, int], str]) -> Callable[..., str]:
+    """What the view of an order looks like."""
+
+    def render(order: Order, account: AccountState | None = WELL) -> str:
+        attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
+        return printed(order_view(Snapshot(order, [attempt], account, NOW), 80), 80)
+
+    return render
+
+
+def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -> None:
+    text = shown(ORDER)
+    assert "in 4 s" in text
+    assert "not ready" in text
+    assert "6 s ago" in text
+
+
+def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
+    stopped = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
+    text = shown(replace(ORDER, next_poll_at=None), stopped)
+    assert "when its account goes on" in text
+    assert "unauthorized for 1 min, next try in 30 s" in text
+
+
+def test_an_order_without_an_account_in_the_config_says_that_nothing_polls_it(shown: Callable[..., str]) -> None:
+    assert "no longer has this account" in shown(ORDER, None)
+
+
+@pytest.mark.parametrize("attention", Attention)
+def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str], attention: Attention) -> None:
+    assert f"Attention: {attention.replace('_', ' ')}. T" in shown(replace(ORDER, attention=attention))
+
+
+def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str]) -> None:
+    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2Jcode", url="https://example.com/[red]x\x9b1m")
+    odd = replace(
+        ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
+    )
+    text = shown(odd)
+    assert not {"\x1b", "\x9b", "\x07"} & set(text)
+    assert "[bold]why" in text
+    assert "[red]x" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_list_shows_ids_in_full(printed: Callable[[RenderableType, int], str], width: int) -> None:
+    text = printed(orders_table([replace(ORDER, attention=Attention.PERSONALIZATION)], NOW, width), width)
+    assert ORDER.id in text
+    assert "next in 4 s" in text
+    assert "! personalization" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_accounts_are_shown_in_full(printed: Callable[[RenderableType, int], str], width: int) -> None:
+    adapter = ADAPTERS["voordemensen"]
+    credentials = Credentials(base_url="https://example.com")
+    account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
+    state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
+    view = AccountView(account, state, Backlog(1_000, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 12_345})
+    text = printed(accounts_table([view], NOW, width), width)
+    for words in ("voordemensen/default", "1,000 waiting", "3 held", "12,345 fulfilled", "290 per 60 s", "3 429s"):
+        assert words in text

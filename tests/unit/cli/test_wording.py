@@ -1,0 +1,38 @@
+import pytest
+
+from cli.wording import absolute, counted, relative, span
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (3_600, "1 h"),
+        (3_605, "1 h"),
+        (86_399, "23 h 59 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_a_span_is_told_by_its_two_largest_units(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_one_unit_is_enough_where_there_is_little_room() -> None:
+    assert span(86_399, parts=1) == "23 h"
+
+
+@pytest.mark.parametrize(("moment", "words"), [(104, "in 4 s"), (100.3, "now"), (40, "1 min ago")])
+def test_a_moment_is_told_from_now(moment: float, words: str) -> None:
+    assert relative(moment, 100) == words
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    assert absolute(1_795_341_600) == "2026-11-22 10:00:00 UTC"
+
+
+def test_counts_have_the_right_number() -> None:
+    assert counted(1, "order") == "1 order"
+    assert counted(1_200, "order") == "1,200 orders"

@@ -43,8 +43,7 @@ def list_accounts(
         for view in views:
             write_line(account_document(view))
     elif views:
-        console = results()
-        console.print(accounts_table(views, now, console.width))
+        results().print(accounts_table(views, now))
 
 
 def pause(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cli.views import HEALTH_STYLES, WIDE, bare_table, health_words
+from cli.views import HEALTH_STYLES, bare_table, health_words
 from cli.wording import counted
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Status
@@ -49,31 +49,30 @@ def account_document(view: AccountView) -> dict[str, Any]:
     }
 
 
-def accounts_table(views: Iterable[AccountView], now: float, width: int) -> Table:
-    """One row an account; in a terminal of 80 columns the numbers of a row stand below each other."""
-    between = ", " if width >= WIDE else "\n"
+def accounts_table(views: Iterable[AccountView], now: float) -> Table:
+    """One row an account, its numbers below each other."""
     table = bare_table()
     table.add_column("account", no_wrap=True)
-    table.add_column("health")
+    table.add_column("health", min_width=14)
     table.add_column("tokens", no_wrap=True)
     table.add_column("open orders")
     table.add_column("all orders", min_width=17)
     for view in views:
         state, rate = view.state, view.account.rate
-        tokens = Text(f"{state.tokens} of {state.burst} now{between}")
+        tokens = Text(f"{state.tokens} of {state.burst} now\n")
         tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
         health = Text(health_words(state, now), HEALTH_STYLES[state.health])
         if state.throttles:
-            health.append(f"{between}{counted(state.throttles, '429')}", "dim")
+            health.append(f"\n{counted(state.throttles, '429')}", "dim")
         table.add_row(
             Text(view.account.key),
             health,
             tokens,
-            _listed(asdict(view.backlog), between),
-            _listed(view.counts, between),
+            _listed(asdict(view.backlog)),
+            _listed(view.counts),
         )
     return table
 
 
-def _listed(counts: Mapping[Any, int], between: str) -> str:
-    return between.join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
+def _listed(counts: Mapping[Any, int]) -> str:
+    return "\n".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"

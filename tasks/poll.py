@@ -4,7 +4,8 @@ from random import uniform
 
 from celery import Task, shared_task
 
-from tasks.queues import poll_queue
+from tasks.queues import poll_priority, poll_queue
+from willcall.stores.orders import Message
 from willcall.usecases.poll_once import poll_once
 
 #: Seconds after which a message comes back when its provider has no thread left: from, to.
@@ -17,8 +18,12 @@ def poll(self: Task, order_id: str, seq: int, account: str) -> None:
     with self.app.bulkhead.place(account.partition("/")[0]) as room:
         again = poll_once(self.app.willcall, order_id, seq, account) if room else None
     if not room:
-        self.apply_async((order_id, seq, account), countdown=uniform(*CROWDED), queue=poll_queue(account))  # noqa: S311
-    elif again:
+        again = Message(order_id, seq, uniform(*CROWDED)), 0.0  # noqa: S311 - spreads load, keeps no secret
+    if again:
         message, now = again
-        countdown = max(0.0, message.due - now)
-        self.apply_async((message.order_id, message.seq, account), countdown=countdown, queue=poll_queue(account))
+        self.apply_async(
+            (message.order_id, message.seq, account),
+            countdown=max(0.0, message.due - now),
+            queue=poll_queue(account),
+            priority=poll_priority(message),
+        )

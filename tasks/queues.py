@@ -1,4 +1,6 @@
-"""Which queue a message goes to."""
+"""Which queue a message goes to, and how urgent it is there."""
+
+from willcall.stores.orders import Message
 
 #: Submissions arrive where any Celery app sends by default, so that a backend needs no routing.
 SUBMIT = "celery"
@@ -9,3 +11,13 @@ SWEEPS = "sweeps"
 def poll_queue(account_key: str) -> str:
     """Polls queue per provider, so that a slow one cannot starve the others."""
     return "poll." + account_key.partition("/")[0]
+
+
+#: Message priorities on Redis, where 0 is served first. A poll that comes back at its booked slot overtakes the
+#: others: behind a crowd it would miss the slot and have to book another.
+AT_ITS_SLOT, ORDINARY = 0, 3
+
+
+def poll_priority(message: Message) -> int:
+    """How urgent a poll message is."""
+    return AT_ITS_SLOT if message.token else ORDINARY

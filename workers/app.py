@@ -8,7 +8,7 @@ from kombu.entity import Queue
 
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead
-from tasks.queues import SUBMIT, SWEEPS, poll_queue
+from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
 from willcall.providers.http import Transport
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
@@ -57,6 +57,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
+            "priority_steps": [AT_ITS_SLOT, ORDINARY],
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": SOCKET_TIMEOUT,
             "socket_keepalive": True,

@@ -4,7 +4,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from tasks.queues import poll_queue
+from tasks.queues import poll_priority, poll_queue
 from willcall.stores.orders import Message
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ class CelerySender:
                         args=(message.order_id, message.seq, account),
                         countdown=max(0.0, message.due - now),
                         queue=queue,
+                        priority=poll_priority(message),
                         producer=producer,
                     )
         except OperationalError as error:

@@ -99,7 +99,7 @@ class AccountStore:
 
         The bucket starts empty, for what was sent lately is forgotten with the throttle.
         """
-        sent = rate_arguments(rate)[3]
+        sent = rate_arguments(rate)[2]
         pipe = self._redis.pipeline()
         pipe.delete(keys.account(account), keys.tokens(account))
         pipe.hset(keys.tokens(account), "tat", self.now() * 1_000 + sent)

@@ -79,11 +79,15 @@ class Hurried(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A poll message to send: which order, its sequence number, and when it is due (epoch seconds)."""
+    """A poll message to send: which order, its sequence number, and when it is due (epoch seconds).
+
+    `token`: it comes back at a slot that is booked for it, and should not queue behind those without one.
+    """
 
     order_id: str
     seq: int
     due: float
+    token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

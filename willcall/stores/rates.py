@@ -2,8 +2,8 @@
 
 from willcall.orders.rate import Rate
 
-#: One slot in so many is kept for orders that a person or a provider's callback pushed.
-EXPRESS_SHARE = 1 / 40
+#: This share of the rate is for orders that a person or a provider's callback pushed, ahead of all others.
+EXPRESS_SHARE = 1 / 10
 #: Requests that left evenly arrive unevenly: up to half of the burst, but no more than this many seconds
 #: of it, is left unused, so that what the provider sees stays within its burst too.
 LONGEST_SLACK = 0.25
@@ -11,11 +11,12 @@ LONGEST_SLACK = 0.25
 SPACING = 0.05
 
 
-def rate_arguments(rate: Rate) -> tuple[float, float, float, float, float]:
-    """(interval, ordinary, express, sent, booked) in milliseconds; see `lua/bucket.lua`."""
+def rate_arguments(rate: Rate) -> tuple[float, float, float, float]:
+    """(interval, express, sent, booked) in milliseconds; see `lua/bucket.lua`."""
     interval = rate.period / rate.limit * 1_000
+    if rate.burst == 1:
+        interval += SPACING * 1_000
     depth = (rate.burst - 1) * interval
-    slack = min(depth / 2, LONGEST_SLACK * 1_000) if rate.burst > 1 else SPACING * 1_000
-    sent = depth - slack
+    sent = depth - min(depth / 2, LONGEST_SLACK * 1_000)
     booked = max(0.0, sent - LONGEST_SLACK * 1_000)
-    return interval, interval / (1 - EXPRESS_SHARE), interval / EXPRESS_SHARE, sent, booked
+    return interval, interval / EXPRESS_SHARE, sent, booked

@@ -36,7 +36,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
     claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease_seconds(account), account.rate)
     match claim.verdict:
         case Verdict.WAIT:
-            return Message(order_id, seq, claim.until), claim.now
+            return Message(order_id, seq, claim.until, token=True), claim.now
         case Verdict.EXPIRE:
             settle_expired(context, claimed_order(claim), claim.now)
             return None

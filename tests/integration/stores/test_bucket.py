@@ -1,6 +1,7 @@
 """The token bucket, on virtual time: the Lua functions run in a real Redis, the clock is an argument."""
 
 import heapq
+from collections.abc import Container
 from random import Random
 
 import pytest
@@ -28,10 +29,11 @@ START = 1_800_000_000_000
 class Callers:
     """Many callers at one bucket: who is let through when, and how often each had to come."""
 
-    def __init__(self, redis: "Redis", rate: Rate) -> None:
+    def __init__(self, redis: "Redis", rate: Rate, pushed: Container[int] = ()) -> None:
         self.take_script = redis.register_script(TAKE)
         self.block_script = redis.register_script(BLOCK)
         self.rate = rate_arguments(rate)
+        self.pushed = pushed
         self.sent: list[float] = []
         self.wakes: dict[int, int] = {}
 
@@ -42,7 +44,7 @@ class Callers:
         while queue:
             now, caller, slot, shift = heapq.heappop(queue)
             self.wakes[caller] = self.wakes.get(caller, 0) + 1
-            told, moved = self.take_script(keys=["bucket"], args=[now, slot, shift, 0, *self.rate])
+            told, moved = self.take_script(keys=["bucket"], args=[now, slot, shift, int(caller in self.pushed), *self.rate])
             if told < 0:
                 self.sent.append(now)
             else:
@@ -116,6 +118,15 @@ def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis"):
     pushed, _ = callers.take_script(keys=["bucket"], args=[START, "", 0, 1, *callers.rate])
     assert crowd - START > 90_000
     assert pushed - START < 1_000
+
+
+def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis"):
+    rate = Rate(50, 1, 10)
+    callers = Callers(redis, rate, pushed=range(0, 400, 8))
+    callers.run([START] * 400, Random(3), latest=20)
+    assert len(callers.sent) == 400
+    assert most_over(callers.sent, rate) <= 1e-6
+    assert max(callers.sent) - START <= 400 / rate.limit * 1_000 * 1.05
 
 
 def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis"):

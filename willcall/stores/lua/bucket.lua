@@ -2,16 +2,17 @@
 --
 -- The hash of a bucket:
 --   tat      when the bucket would be full again minus its depth: GCRA's theoretical arrival time of what was SENT
---   next     the next free slot of the ordinary lane; express the same of the lane kept for pushed orders
+--   next     the next free slot; express the same of the lane for pushed orders, which overtake the others
 --   blocked  nothing is sent before this (429)
 --   shift    by how much all booked slots have been moved in total (429)
 --
 -- A caller without a slot is either let through at once or given the next free slot of its lane; when it comes
--- back at its slot it goes, without competing again. What has been sent is counted strictly, so slots that
--- bunch because their workers were late can never add up to more than the burst.
+-- back at its slot it goes, without competing again. What has been sent is counted strictly, so neither slots that
+-- bunch because their workers were late nor pushed orders can ever add up to more than the rate: who finds its slot
+-- taken books another.
 --
--- rate = {interval = ms per token, ordinary = ms per slot of the ordinary lane, express = ms per slot of the
---         express lane, sent = tolerance of what is sent, booked = tolerance of what is let through or booked}
+-- rate = {interval = ms per token, express = ms per slot of the express lane,
+--         sent = tolerance of what is sent, booked = tolerance of what is let through or booked}
 
 local function bucket_load(key)
   local values = redis.call('HMGET', key, 'tat', 'next', 'express', 'blocked', 'shift')
@@ -45,7 +46,7 @@ local function bucket_take(bucket, rate, now, slot, shift, express)
     end
   end
   local soonest = math.max(now, bucket.blocked, bucket.tat - rate.sent)
-  local lane, step = 'next', rate.ordinary
+  local lane, step = 'next', rate.interval
   local free = math.max(soonest, bucket.next - rate.booked)
   if express and math.max(soonest, bucket.express) < free then
     lane, step, free = 'express', rate.express, math.max(soonest, bucket.express)
@@ -73,8 +74,7 @@ end
 
 local function bucket_rate(arguments, first)
   return {
-    interval = tonumber(arguments[first]), ordinary = tonumber(arguments[first + 1]),
-    express = tonumber(arguments[first + 2]), sent = tonumber(arguments[first + 3]),
-    booked = tonumber(arguments[first + 4]),
+    interval = tonumber(arguments[first]), express = tonumber(arguments[first + 1]),
+    sent = tonumber(arguments[first + 2]), booked = tonumber(arguments[first + 3]),
   }
 end

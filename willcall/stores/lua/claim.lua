@@ -1,6 +1,6 @@
 -- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
 -- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention index
--- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-9 rate (see bucket.lua)
+-- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 -- Returns {verdict, now, ...}:
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
 --   'busy'                        another worker is asking right now

@@ -3,7 +3,7 @@
 -- ARGV  1 signal: 'answered' | 'throttled' | 'unavailable' | 'unauthorized' | 'forbidden'  2 order id
 --       3 '1' where the attempt was the account's probe  4 throttled until (ms, '' = no)
 --       5 first and 6 longest interval between probes (ms)  7 outages in a row that take the account down
---       8 orders refused in a row that park it  9-13 rate (see bucket.lua)
+--       8 orders refused in a row that park it  9-12 rate (see bucket.lua)
 -- Returns {state before, state after}: 'ok' | 'unauthorized' | 'down'
 
 -- include: now

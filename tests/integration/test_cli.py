@@ -1,0 +1,335 @@
+"""The `willcall` command as a user runs it: real processes, a real Redis."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from willcall.orders.documents import order_document
+from willcall.orders.rate import Rate
+from willcall.orders.submission import SubmitOrder
+from willcall.stores.accounts import AccountStore, Health
+from willcall.stores.orders import OrderStore
+from workers.embedded_redis import EmbeddedRedis, free_port
+
+ROOT = Path(__file__).parents[2]
+SECRETS = ("top-secret-key", "hunter2")
+
+CONFIG = """
+redis_url = "{redis_url}"
+
+[providers.tiqets.default]
+base_url = "https://127.0.0.1:9/v2"
+api_key = "top-secret-key"
+
+[providers.tixstock.default]
+base_url = "https://127.0.0.1:9/v1"
+bearer_token = "top-secret-key"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        assert "\x1b" not in self.out
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        assert "\x1b" not in self.out
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(slots=True)
+class Willcall:
+    """Runs commands in one folder; kills what a failing test leaves behind."""
+
+    folder: Path
+    children: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    def configure(self, text: str) -> None:
+        (self.folder / "willcall.toml").write_text(text)
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-P", "-m", "cli", *arguments],
+            cwd=self.folder,
+            env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            **options,
+        )
+        self.children.append(child)
+        return child
+
+    def finish(self, child: "subprocess.Popen[str]") -> Ended:
+        out, err = child.communicate(timeout=60)
+        assert "Traceback" not in err
+        assert not any(secret in out + err for secret in SECRETS)
+        return Ended(child.returncode, out, err)
+
+    def __call__(self, *arguments: str) -> Ended:
+        return self.finish(self.start(*arguments))
+
+    def all(self, *commands: tuple[str, ...]) -> list[Ended]:
+        """The commands side by side."""
+        with ThreadPoolExecutor(len(commands)) as pool:
+            return list(pool.map(lambda arguments: self(*arguments), commands))
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Willcall]:
+    """A folder without a configuration."""
+    willcall = Willcall(tmp_path)
+    yield willcall
+    for child in willcall.children:
+        if child.poll() is None:
+            child.kill()
+    for child in willcall.children:
+        if child.stdout and not child.stdout.closed:
+            child.communicate()
+
+
+@pytest.fixture
+def willcall(bare: Willcall, redis_server: EmbeddedRedis, redis: "Redis") -> Willcall:  # noqa: ARG001 - empties it
+    """A folder whose configuration names two accounts and our Redis, which is empty."""
+    bare.configure(CONFIG.format(redis_url=redis_server.url))
+    return bare
+
+
+def submit(order_id: str = "ord-1", reference: str = "1111111", *more: str) -> tuple[str, ...]:
+    return ("submit", "--provider", "tiqets", "--reference", reference, "--id", order_id, *more)
+
+
+def file_orders(redis: "Redis", *order_ids: str) -> None:
+    """What submitting them leaves in Redis."""
+    for order_id in order_ids:
+        order = SubmitOrder(provider="tiqets", reference="1", id=order_id).order()
+        OrderStore(redis).submit(order, "digest", 86_400)
+
+
+def contents(redis: "Redis") -> dict[str, bytes]:
+    """Everything in Redis."""
+    return {str(key): redis.dump(key) or b"" for key in redis.scan_iter()}
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_five_mistakes_in_the_configuration_are_told_at_once(bare: Willcall) -> None:
+    bare.configure("""
+redis_url = "http://user:hunter2@localhost"
+colour = "blue"
+[providers.nobody.default]
+[providers.tiqets.default]
+base_url = "http://user:hunter2@example.com"
+api_key = "top-secret-key"
+rate.limit = -1
+[providers.tixstock.default]
+base_url = "https://pf.tixstock.com/v1"
+""")
+    ended = bare("check-config")
+    assert ended.code == 2
+    assert not ended.out
+    for mistake in (
+        "redis_url",
+        "colour",
+        "providers.nobody",
+        "providers.tiqets.default.base_url",
+        "providers.tiqets.default.rate.limit",
+        "providers.tixstock.default.bearer_token",
+    ):
+        assert f"\n  {mistake}: " in ended.err
+
+
+def test_a_good_configuration_is_shown_without_its_secrets(willcall: Willcall, redis_server: EmbeddedRedis) -> None:
+    ended = willcall("check-config")
+    assert ended.code == 0
+    assert "2 accounts" in ended.out
+    assert "(password hidden)" in ended.out
+    assert redis_server.url.split(":")[2].split("@")[0] not in ended.out + ended.err
+
+
+def test_without_accounts_a_command_says_how_to_make_one(bare: Willcall, redis_server: EmbeddedRedis) -> None:
+    bare.configure(f'redis_url = "{redis_server.url}"')
+    ended = bare("accounts")
+    assert ended.code == 0
+    assert "[providers.tiqets.default]" in ended.err
+
+
+def test_a_redis_that_is_away_is_told_in_one_sentence(bare: Willcall) -> None:
+    port = free_port()
+    bare.configure(f'redis_url = "redis://:hunter2@127.0.0.1:{port}/0"')
+    ended = bare("order", "ord-1")
+    assert ended.code == 1
+    assert ended.err.startswith(f"willcall: Redis cannot be reached at redis://127.0.0.1:{port}/0 (password hidden)")
+
+
+def test_refused_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis") -> None:
+    refused = {
+        ("submit", "--provider", "nobody", "--reference", "1"): "there is no provider nobody",
+        ("submit", "--provider", "paylogic", "--reference", "1"): "there is no account paylogic/default",
+        submit("ord-1", "1", "--account", "other"): "there is no account tiqets/other",
+        submit("ord-1", " ", "--callback-url", "ftp://a.nl"): "; callback_url: must be an http(s) URL",
+    }
+    for ended, message in zip(willcall.all(*refused), refused.values(), strict=True):
+        assert ended.code == 2
+        assert message in ended.err
+        assert not ended.out
+    assert contents(redis) == {}
+
+
+def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcall, redis: "Redis") -> None:
+    new = willcall(*submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T01:00:00+01:00"))
+    assert new.code == 0
+    assert "2099-01-01 00:00:00 UTC" in new.out
+    before = contents(redis)
+    again, conflict = willcall.all(
+        submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T00:00:00Z", "--json"),
+        submit("ord-1", "2222222"),
+    )
+    order = OrderStore(redis).get("ord-1")
+    assert order is not None
+    assert again.code == 0
+    assert again.document == order_document(order)
+    assert conflict.code == 1
+    assert "ord-1 was submitted before with other content" in conflict.err
+    assert contents(redis) == before
+
+
+def test_an_import_takes_the_good_lines_and_reports_the_bad_ones(willcall: Willcall, redis: "Redis") -> None:
+    good = [json.dumps({"id": f"ord-{n}", "provider": "tiqets", "reference": f"{n}"}) for n in range(100)]
+    bad = [
+        "{",
+        '{"provider": "tiqets"}',
+        "",
+        '{"id": "ord-1", "provider": "tiqets", "reference": "other"}',
+        "x" * 70_000,
+    ]
+    (willcall.folder / "orders.jsonl").write_text("\n".join([*good, *bad, good[7]]))
+    ended = willcall("import", "orders.jsonl", "--json")
+    assert ended.code == 1
+    assert ended.document == {"new": 100, "already_there": 1, "conflicting": 1, "bad": 3}
+    assert [line.split(":")[0] for line in ended.err.splitlines()] == ["line 101", "line 102", "line 104", "line 105"]
+    assert "reference: Field required" in ended.err
+    assert redis.get("willcall:submissions") == "100"
+
+
+def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-0", "ord-1", "ord-2")
+    first, table, everything, odd = willcall.all(
+        ("orders", "--json", "--limit", "2"),
+        ("orders", "--limit", "2"),
+        ("orders", "--all", "--json"),
+        ("orders", "--cursor", "yesterday"),
+    )
+    assert [order["id"] for order in first.lines] == ["ord-2", "ord-1"]
+    assert [order["id"] for order in everything.lines] == ["ord-2", "ord-1", "ord-0"]
+    assert odd.code == 2
+    assert "ord-2" in table.out
+    command = table.err.strip().removeprefix("Next page: willcall ").split()
+    assert "ord-0" in willcall(*command).out
+
+
+def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-1")
+    watching = willcall.start("order", "ord-1", "--watch", "--json")
+    assert watching.stdout is not None
+    seen = json.loads(watching.stdout.readline())
+    assert seen["status"] == "pending"
+    assert willcall("poll", "ord-1").code == 0
+    assert willcall("cancel", "ord-1").out == "Order ord-1 is cancelled.\n"
+    assert [order["status"] for order in willcall.finish(watching).lines][-1] == "cancelled"
+    again, poll, unknown, view = willcall.all(
+        ("cancel", "ord-1"), ("poll", "ord-1"), ("order", "nobody"), ("order", "ord-1")
+    )
+    assert (again.code, again.out) == (0, "Order ord-1 was cancelled already.\n")
+    assert (poll.code, poll.err) == (1, "willcall: order ord-1 is cancelled; no answer could change that\n")
+    assert (unknown.code, unknown.err) == (1, "willcall: there is no order nobody\n")
+    assert "by the caller" in view.out
+
+
+def test_accounts_are_paused_and_resumed(willcall: Willcall, redis: "Redis") -> None:
+    paused, unknown = willcall.all(("pause", "tiqets", "--for", "15m"), ("pause", "funtrips"))
+    assert (paused.code, unknown.code) == (0, 2)
+    assert "tiqets/default is paused for 15 min" in paused.out
+    listed = willcall("accounts", "--json")
+    assert {line["account"]: line["health"] for line in listed.lines} == {
+        "tiqets/default": "paused",
+        "tixstock/default": "ok",
+    }
+    assert willcall("resume", "tiqets/default").out == "tiqets/default goes on: no order had to wait for it.\n"
+    assert AccountStore(redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
+
+
+def test_a_sweep_runs_in_this_process(willcall: Willcall) -> None:
+    assert willcall("sweep", "prune").out == "prune: 0 orders, 0 events\n"
+
+
+@pytest.mark.worker
+def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", "--flower-port", str(free_port()), start_new_session=True)
+    announced = bare.folder / "var" / "up.json"
+    wait_until(announced.exists)
+    assert announced.stat().st_mode & 0o777 == 0o600
+    other, orders = bare.all(("up",), ("import", "/dev/null"))
+    assert (other.code, orders.code) == (1, 0)
+    assert "running in this folder already" in other.err
+    os.killpg(up.pid, signal.SIGINT)
+    assert bare.finish(up).code == 0
+    assert not announced.exists()
+    assert bare("orders").code == 1
+
+
+@pytest.mark.worker
+def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", "--flower-port", str(free_port()))
+    assert up.stderr is not None
+    beat = next(line for line in up.stderr if "beat started" in line)
+    os.kill(int(beat.partition("pid=")[2].rstrip(")\n")), signal.SIGKILL)
+    assert bare.finish(up).code == 1
+
+
+def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    killed = bare.start("up", "--flower-port", str(free_port()), start_new_session=True)
+    announced = bare.folder / "var" / "up.json"
+    wait_until(announced.exists)
+    url = json.loads(announced.read_text())["redis_url"]
+    killed.kill()
+    killed.wait()
+    with Redis.from_url(url) as client:
+        assert client.ping()
+        again = bare.start("up", "--flower-port", str(free_port()))
+        wait_until(lambda: announced.exists() and url not in announced.read_text())
+        with pytest.raises(RedisConnectionError):
+            client.ping()
+    again.send_signal(signal.SIGTERM)
+    assert bare.finish(again).code == 0

@@ -1,6 +1,7 @@
 """One process of each kind, in the foreground."""
 # ruff: noqa: PLC0415 - see cli.session
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,8 @@ def simulator(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: PortOption = 8400,
     script: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON or TOML file of accounts and orders.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="JSON or TOML file of accounts and orders."),
     ] = None,
     accounts: Annotated[
         bool, typer.Option("--accounts", help="Only print the accounts to put into willcall.toml, and exit.")
@@ -88,4 +90,4 @@ def simulator(
     except ValueError as error:
         raise CommandError(f"the script cannot be used: {error}", USAGE) from None
     except OSError as error:
-        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise CommandError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None

@@ -127,5 +127,5 @@ class Stage:
         providers: dict[str, dict[str, Any]] = {}
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
-            providers.setdefault(provider, {})[name] = known[provider][name] | tables
+            providers.setdefault(provider, {})[name] = {**known[provider][name], **tables}
         return toml({"redis_url": self.redis.url, **self._settings, "providers": providers})

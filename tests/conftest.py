@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from redis import Redis
 
 from willcall.stores.connection import connect
 from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 settings.register_profile("willcall", deadline=None)
 settings.load_profile("willcall")

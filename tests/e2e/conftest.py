@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ Setup = Callable[..., Stage]
 
 
 @pytest.fixture
-def stage(tmp_path: Path):
+def stage(tmp_path: Path) -> Iterator[Setup]:
     """Makes a running stage: accounts by key with their tables; the simulator holds us to the same rates."""
     with ExitStack() as stack:
 

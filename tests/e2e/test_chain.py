@@ -1,12 +1,16 @@
 """The whole house at work: real workers, killed, throttled, locked out."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from celery import Celery
 
+from cli.stage import Stage
+from simulator.demo_script import RATES, demo_script
 from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end, wait_until
+from willcall.config import load
 from willcall.orders.model import Status
 from willcall.orders.rate import Rate
 from willcall.stores.accounts import Health
@@ -15,17 +19,17 @@ from willcall.usecases.control import cancel_order, poll_now
 pytestmark = [pytest.mark.redis, pytest.mark.worker]
 
 
-def tiqets(number: int, **fields) -> OrderScript:
+def tiqets(number: int, **fields: Any) -> OrderScript:
     return OrderScript(provider="tiqets", reference=str(1_000_000 + number), **fields)
 
 
-def events_per_change(stage) -> Counter:
+def events_per_change(stage: Stage) -> Counter[tuple[str, str]]:
     events = list(stage.context.stores.events.after(None, 10_000))
     assert len({event.id for event in events}) == len(events)
     return Counter((event.order_id, event.type) for event in events)
 
 
-def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup):
+def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     system = stage({"tiqets/default": {"rate": limit}})
     expected = submit_all(system, [tiqets(n) for n in range(500)])
@@ -42,14 +46,17 @@ def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup):
     assert totals["tasks.poll"] <= 2 * 500
 
 
-def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(stage: Setup):
+def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(stage: Setup) -> None:
     slow = [{"do": "hang", "seconds": 1.5}]
     script = [
         *(tiqets(n) for n in range(40)),
         *(tiqets(100 + n, ready_after=4 + n / 20) for n in range(60)),
         *(tiqets(200 + n, answers=slow) for n in range(40)),
         *(tiqets(300 + n, ready_after=3, ends="failed") for n in range(30)),
-        *(OrderScript(provider="tixstock", reference=f"t{n}", partial_after=1, ready_after=6, quantity=2) for n in range(30)),
+        *(
+            OrderScript(provider="tixstock", reference=f"t{n}", partial_after=1, ready_after=6, quantity=2)
+            for n in range(30)
+        ),
     ]
     system = stage({"tiqets/default": {"rate": {"limit": 40, "period": 1, "burst": 20}}, "tixstock/default": {}})
     system.start("beat")
@@ -74,7 +81,7 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(s
     assert settled <= asked <= settled + max(cut, 32)
 
 
-def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(stage: Setup):
+def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(stage: Setup) -> None:
     system = stage({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
     system.start("worker")
@@ -95,7 +102,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     assert unauthorized < 60
 
 
-def test_a_provider_that_hangs_starves_no_other(stage: Setup):
+def test_a_provider_that_hangs_starves_no_other(stage: Setup) -> None:
     system = stage({"tiqets/default": {}, "tixstock/default": {}})
     system.providers.change_account("tiqets", down="hang")
     expected = submit_all(
@@ -116,7 +123,7 @@ def test_a_provider_that_hangs_starves_no_other(stage: Setup):
     wait_for_the_end(system, expected)
 
 
-def test_any_celery_app_on_the_broker_can_submit(stage: Setup):
+def test_any_celery_app_on_the_broker_can_submit(stage: Setup) -> None:
     system = stage({"tiqets/default": {}})
     system.start("worker")
     system.providers.add_orders([tiqets(1)])
@@ -133,7 +140,7 @@ def test_any_celery_app_on_the_broker_can_submit(stage: Setup):
     assert "secret-reference" not in log.read_text()
 
 
-def test_a_person_can_ask_now_and_cancel(stage: Setup):
+def test_a_person_can_ask_now_and_cancel(stage: Setup) -> None:
     system = stage({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}})
     system.start("worker")
     expected = submit_all(system, [tiqets(1, ready_after=1), tiqets(2, ends="never")])
@@ -147,11 +154,8 @@ def test_a_person_can_ask_now_and_cancel(stage: Setup):
     assert events_per_change(system)["ord-1", "order.cancelled"] == 1
 
 
-def test_nothing_secret_is_logged(stage: Setup):
+def test_nothing_secret_is_logged(stage: Setup) -> None:
     """Credentials, references and ticket contents, over all kinds of answers and accounts."""
-    from simulator.demo_script import RATES, demo_script
-    from willcall.config import load
-
     system = stage({f"{provider}/{account}": {} for provider, account in RATES})
     system.start("beat")
     system.start("worker")

@@ -36,7 +36,9 @@ def hint_of(outcome: Outcome, policy: PollPolicy) -> float:
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
-def test_no_attempt_before_a_hint_or_the_minimum(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_no_attempt_before_a_hint_or_the_minimum(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     if decision.order.next_poll_at is not None:
         assert decision.order.next_poll_at >= hint_of(outcome, policy)
@@ -44,19 +46,23 @@ def test_no_attempt_before_a_hint_or_the_minimum(order: Order, outcome: Outcome,
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     assert decision.wake_at is None or NOW < decision.wake_at <= order.deadline_at
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_an_open_order_is_always_looked_at_again(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_an_open_order_is_always_looked_at_again(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     assert (decision.order.status in OPEN) == (decision.wake_at is not None)
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
-def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(order, outcome, policy, rng):
+def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     if decision.order.status in OPEN and not decision.held:
         floor = max(hint_of(outcome, policy), NOW + policy.minimum)
@@ -68,13 +74,15 @@ def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(order, outc
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
-def test_an_order_past_its_deadline_expires(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_an_order_past_its_deadline_expires(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     order = replace(order, deadline_at=NOW)
     assert decide(order, outcome, policy, NOW, rng).order.status is Status.EXPIRED
 
 
 @given(orders(status=st.sampled_from(sorted(FINAL))), outcomes, policies(), randoms)
-def test_final_stays_final_but_for_the_late_truths(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_final_stays_final_but_for_the_late_truths(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     after = decide(order, outcome, policy, NOW, rng).order.status
     late = {
         (Status.FULFILLED, Status.CANCELLED),
@@ -86,7 +94,7 @@ def test_final_stays_final_but_for_the_late_truths(order: Order, outcome: Outcom
 
 
 @given(orders(), final_words, policies(), randoms)
-def test_a_final_word_ends_an_open_order(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_a_final_word_ends_an_open_order(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     assert decision.order.status in FINAL
     assert decision.order.finished_at == NOW
@@ -94,13 +102,17 @@ def test_a_final_word_ends_an_open_order(order: Order, outcome: Outcome, policy:
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
-def test_only_a_provider_word_or_the_deadline_makes_an_order_final(order, outcome, policy, rng):
+def test_only_a_provider_word_or_the_deadline_makes_an_order_final(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     after = decide(order, outcome, policy, NOW, rng).order.status
     assert after in OPEN or (after is Status.EXPIRED and order.deadline_at <= NOW)
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_only_answered_polls_lengthen_the_back_off(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random):
+def test_only_answered_polls_lengthen_the_back_off(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     after = decide(order, outcome, policy, NOW, rng).order
     if isinstance(outcome, Throttled | Unavailable):
         assert after.answered == order.answered
@@ -108,7 +120,7 @@ def test_only_answered_polls_lengthen_the_back_off(order: Order, outcome: Outcom
 
 
 @given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
-def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: int):
+def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: int) -> None:
     """At most 10 % and 30 s over the formula, which is worked out here without overflow."""
     wait = back_off(policy, count, slow=False, rng=Random(seed))
     plain = policy.cap
@@ -118,19 +130,19 @@ def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: 
 
 
 @given(policies(), st.integers(0, 2**32))
-def test_the_back_off_does_not_overflow_at_attempt_a_million(policy: PollPolicy, seed: int):
+def test_the_back_off_does_not_overflow_at_attempt_a_million(policy: PollPolicy, seed: int) -> None:
     wait = back_off(policy, 10**6, slow=False, rng=Random(seed))
     assert math.isfinite(wait)
     assert wait <= policy.cap * 1.1 + 1e-9
 
 
 @given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
-def test_the_slow_cadence_is_uniform_within_the_interval(policy: PollPolicy, count: int, seed: int):
+def test_the_slow_cadence_is_uniform_within_the_interval(policy: PollPolicy, count: int, seed: int) -> None:
     low, high = policy.interval
     assert low <= back_off(policy, count, slow=True, rng=Random(seed)) <= high
 
 
-def test_the_table_names_every_status_and_only_them():
+def test_the_table_names_every_status_and_only_them() -> None:
     assert set(TRANSITIONS) == set(Status)
     for old in Status:
         assert not may_become(old, old)

@@ -14,18 +14,18 @@ NOW = 1_800_000_000.0
 
 
 @given(st.integers(0, 10**30))
-def test_seconds_are_taken_as_they_are_up_to_a_year(seconds: int):
+def test_seconds_are_taken_as_they_are_up_to_a_year(seconds: int) -> None:
     assert parse_retry_after(str(seconds), NOW) == min(seconds, LONGEST)
 
 
 @given(st.integers(-(10**7), 10**7))
-def test_a_date_is_the_time_until_then_and_never_negative(offset: int):
+def test_a_date_is_the_time_until_then_and_never_negative(offset: int) -> None:
     date = format_datetime(datetime.fromtimestamp(NOW + offset, UTC), usegmt=True)
     assert parse_retry_after(date, NOW) == min(max(offset, 0), LONGEST)
 
 
 @given(st.text())
-def test_anything_at_all_is_none_or_a_finite_wait(text: str):
+def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
     wait = parse_retry_after(text, NOW)
     assert wait is None or (math.isfinite(wait) and 0 <= wait <= LONGEST)
 
@@ -56,5 +56,5 @@ def test_anything_at_all_is_none_or_a_finite_wait(text: str):
         ("Fri, 15 Jan 99999 08:00:10 GMT", None),
     ],
 )
-def test_known_forms(value: str | None, wait: float | None):
+def test_known_forms(value: str | None, wait: float | None) -> None:
     assert parse_retry_after(value, NOW) == wait

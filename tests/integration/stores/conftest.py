@@ -1,15 +1,17 @@
 """The stores over the tests' own Redis, and short ways to bring an order into a state."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis import Redis
 
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
 from willcall.stores.orders import Claim, Commit, Event, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 ACCOUNT = "tiqets/default"
 RATE = Rate(1_000, 1, 1_000)
@@ -22,7 +24,9 @@ class Desk:
     stores: Stores
     redis: "Redis"
 
-    def submit(self, order_id: str = "ord-1", ceiling: float = 86_400, **fields: Any) -> tuple[Submitted, Message | None]:
+    def submit(
+        self, order_id: str = "ord-1", ceiling: float = 86_400, **fields: Any
+    ) -> tuple[Submitted, Message | None]:
         order = Order(
             id=order_id,
             provider="tiqets",
@@ -47,7 +51,11 @@ class Desk:
 
     def commit(self, before: Order, claim_id: str = "a", *, event: bool = False, **changes: Any) -> float | None:
         """Commit with changes to the order; due at once unless it is final or says otherwise."""
-        commit = {name: changes.pop(name) for name in ("wake_at", "held", "earliest", "late_check_at", "attempt") if name in changes}
+        commit = {
+            name: changes.pop(name)
+            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt")
+            if name in changes
+        }
         after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
         told = Event(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
         return self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)

@@ -1,7 +1,8 @@
 """An account's health: what parks it, what probes it, what brings it back."""
 
+from typing import TYPE_CHECKING
+
 import pytest
-from redis import Redis
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from willcall.orders.policy import Signal
@@ -11,10 +12,15 @@ from willcall.stores.accounts import OUTAGES, REFUSALS, Health, Report
 from willcall.stores.leases import LeaseStore
 from willcall.stores.orders import Verdict
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 PROBE = (30.0, 100.0)
 
 
-def report(desk: Desk, signal: Signal, order_id: str = "ord-1", *, probe: bool = False, until: float | None = None):
+def report(
+    desk: Desk, signal: Signal, order_id: str = "ord-1", *, probe: bool = False, until: float | None = None
+) -> Health:
     return desk.stores.accounts.report(ACCOUNT, Report(signal, order_id, probe, until), PROBE, RATE)[1]
 
 
@@ -22,12 +28,12 @@ def health(desk: Desk) -> Health:
     return desk.stores.accounts.state(ACCOUNT, RATE).health
 
 
-def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk):
+def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk) -> None:
     assert report(desk, Signal.UNAUTHORIZED) is Health.UNAUTHORIZED
     assert report(desk, Signal.ANSWERED) is Health.OK
 
 
-def test_outages_in_a_row_open_the_circuit(desk: Desk):
+def test_outages_in_a_row_open_the_circuit(desk: Desk) -> None:
     for _ in range(OUTAGES - 1):
         assert report(desk, Signal.UNAVAILABLE) is Health.OK
     report(desk, Signal.ANSWERED)
@@ -36,7 +42,7 @@ def test_outages_in_a_row_open_the_circuit(desk: Desk):
     assert report(desk, Signal.UNAVAILABLE) is Health.DOWN
 
 
-def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: Desk):
+def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: Desk) -> None:
     for _ in range(5):
         assert report(desk, Signal.FORBIDDEN, "the-same") is Health.OK
     report(desk, Signal.ANSWERED)
@@ -44,7 +50,7 @@ def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: De
     assert states == [Health.OK] * (REFUSALS - 1) + [Health.UNAUTHORIZED]
 
 
-def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk):
+def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk) -> None:
     report(desk, Signal.UNAUTHORIZED)
     waits = []
     for _ in range(4):
@@ -53,14 +59,14 @@ def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk):
     assert waits == pytest.approx([30, 60, 100, 100], abs=1)
 
 
-def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk):
+def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk) -> None:
     for _ in range(OUTAGES + 20):
         report(desk, Signal.UNAVAILABLE)
     state = desk.stores.accounts.state(ACCOUNT, RATE)
     assert state.probe_at - desk.now() == pytest.approx(30, abs=1)
 
 
-def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk):
+def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
     report(desk, Signal.UNAUTHORIZED)
@@ -72,7 +78,7 @@ def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk):
     assert desk.claim(order_id="ord-2").verdict is Verdict.HELD
 
 
-def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Desk):
+def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Desk) -> None:
     desk.submit()
     report(desk, Signal.UNAUTHORIZED)
     desk.claim()
@@ -85,7 +91,7 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.redis.zcard(keys.ATTENTION) == 0
 
 
-def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk):
+def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     desk.submit()
     until = desk.now() + 60
     report(desk, Signal.THROTTLED, until=until)
@@ -96,7 +102,7 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk):
     assert not desk.stores.accounts.take(ACCOUNT, RATE)
 
 
-def test_a_pause_ends_by_itself_or_by_resume(desk: Desk):
+def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 60)
     assert health(desk) is Health.PAUSED
     assert desk.stores.accounts.wants_release(ACCOUNT) == 0
@@ -107,14 +113,14 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk):
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
 
 
-def test_resume_ends_a_throttle_too(desk: Desk):
+def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
     desk.stores.accounts.resume(ACCOUNT, RATE)
     desk.submit()
     assert desk.claim().until - desk.now() < 1
 
 
-def test_tokens_left_are_counted_down_and_refilled(desk: Desk):
+def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     rate = Rate(limit=1, period=3_600, burst=20)
     accounts = desk.stores.accounts
     full = accounts.state(ACCOUNT, rate).tokens
@@ -122,7 +128,7 @@ def test_tokens_left_are_counted_down_and_refilled(desk: Desk):
     assert accounts.state(ACCOUNT, rate).tokens == full - 1
 
 
-def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis"):
+def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis") -> None:
     leases = LeaseStore(redis)
     with leases.held("sweep:x", 60) as first, leases.held("sweep:x", 60) as second:
         assert (first, second) == (True, False)
@@ -130,7 +136,7 @@ def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis"):
         assert again
 
 
-def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk):
+def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk) -> None:
     oauth = desk.stores.oauth
     assert oauth.get(ACCOUNT) is None
     assert oauth.lock(ACCOUNT, 30)
@@ -149,7 +155,7 @@ def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk
     assert oauth.get(ACCOUNT) is None
 
 
-def test_an_access_token_fades_before_it_ends(desk: Desk):
+def test_an_access_token_fades_before_it_ends(desk: Desk) -> None:
     desk.stores.oauth.put(ACCOUNT, "t", 100)
     desk.redis.pexpire(keys.oauth(ACCOUNT), 19_000)
     token = desk.stores.oauth.get(ACCOUNT)

@@ -3,13 +3,16 @@
 import heapq
 from collections.abc import Container
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
-from redis import Redis
 
 from willcall.orders.rate import Rate
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import source
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 TAKE = (
     source("bucket")
@@ -20,8 +23,7 @@ return {slot or -1, shift or 0}
 """
 )
 BLOCK = (
-    source("bucket")
-    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
+    source("bucket") + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
 )
 START = 1_800_000_000_000
 
@@ -44,7 +46,9 @@ class Callers:
         while queue:
             now, caller, slot, shift = heapq.heappop(queue)
             self.wakes[caller] = self.wakes.get(caller, 0) + 1
-            told, moved = self.take_script(keys=["bucket"], args=[now, slot, shift, int(caller in self.pushed), *self.rate])
+            told, moved = self.take_script(
+                keys=["bucket"], args=[now, slot, shift, int(caller in self.pushed), *self.rate]
+            )
             if told < 0:
                 self.sent.append(now)
             else:
@@ -66,7 +70,7 @@ RATES = [Rate(50, 1, 10), Rate(10, 1, 10), Rate(1, 10, 1), Rate(300, 60, 10), Ra
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "Redis", rate: Rate):
+def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "Redis", rate: Rate) -> None:
     callers = Callers(redis, rate)
     callers.run([START] * 300)
     assert len(callers.sent) == 300
@@ -74,7 +78,7 @@ def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "
     assert max(callers.wakes.values()) <= 2
 
 
-def test_the_last_of_500_goes_within_five_percent_of_the_ideal_time(redis: "Redis"):
+def test_the_last_of_500_goes_within_five_percent_of_the_ideal_time(redis: "Redis") -> None:
     rate = Rate(50, 1, 10)
     callers = Callers(redis, rate)
     callers.run([START] * 500, Random(1), latest=80)
@@ -85,7 +89,7 @@ def test_the_last_of_500_goes_within_five_percent_of_the_ideal_time(redis: "Redi
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("latest", [50, 500, 20_000])
-def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: Rate, latest: float):
+def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: Rate, latest: float) -> None:
     random = Random(7)
     callers = Callers(redis, rate)
     callers.run([START + random.uniform(0, 5_000) for _ in range(200)], random, latest)
@@ -93,7 +97,7 @@ def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: 
     assert most_over(callers.sent, rate) <= 1e-6
 
 
-def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis"):
+def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis") -> None:
     rate = Rate(10, 1, 1)
     callers = Callers(redis, rate)
     booked = [callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate]) for _ in range(20)]
@@ -109,7 +113,7 @@ def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis"
     assert len(set(moved)) == len(moved)
 
 
-def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis"):
+def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis") -> None:
     rate = Rate(10, 1, 10)
     callers = Callers(redis, rate)
     for _ in range(1_000):
@@ -120,7 +124,7 @@ def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis"):
     assert pushed - START < 1_000
 
 
-def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis"):
+def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis") -> None:
     rate = Rate(50, 1, 10)
     callers = Callers(redis, rate, pushed=range(0, 400, 8))
     callers.run([START] * 400, Random(3), latest=20)
@@ -129,7 +133,7 @@ def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis")
     assert max(callers.sent) - START <= 400 / rate.limit * 1_000 * 1.05
 
 
-def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis"):
+def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis") -> None:
     callers = Callers(redis, Rate(10, 1, 10))
     callers.run([START])
     assert 86_000_000 < redis.pttl("bucket") <= 86_500_000

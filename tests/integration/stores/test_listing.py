@@ -33,7 +33,7 @@ def crowd(desk: Desk) -> Desk:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 50])
-def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int):
+def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> None:
     assert walk(crowd, Query(), limit) == [f"ord-{n}" for n in reversed(range(10))]
 
 
@@ -50,17 +50,17 @@ def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int):
         (Query(attention=frozenset({Attention.NOT_FOUND})), []),
     ],
 )
-def test_filters(crowd: Desk, query: Query, numbers: list[int], limit: int):
+def test_filters(crowd: Desk, query: Query, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])
-def test_a_cursor_of_no_list_is_refused(desk: Desk, cursor: str):
+def test_a_cursor_of_no_list_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
         desk.stores.listing.page(Query(), 5, cursor)
 
 
-def test_counts_follow_the_status(crowd: Desk):
+def test_counts_follow_the_status(crowd: Desk) -> None:
     counts = crowd.stores.listing.counts(ACCOUNT)
     assert (counts[Status.FULFILLED], counts[Status.PENDING], counts[Status.EXPIRED]) == (5, 5, 0)
     backlog = crowd.stores.listing.backlog(ACCOUNT, crowd.now())

@@ -8,6 +8,7 @@ from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
 from willcall.stores.orders import TIMELINE, Hurried, Submitted, Verdict
+from workers.embedded_redis import EmbeddedRedis
 
 
 def snapshot(desk: Desk) -> dict[str, bytes | None]:
@@ -15,7 +16,7 @@ def snapshot(desk: Desk) -> dict[str, bytes | None]:
     return {key: desk.redis.dump(key) for key in desk.redis.scan_iter()}
 
 
-def test_submitting_again_changes_nothing_whatever_the_content(desk: Desk):
+def test_submitting_again_changes_nothing_whatever_the_content(desk: Desk) -> None:
     assert desk.submit()[0] is Submitted.NEW
     before = snapshot(desk)
     assert desk.submit() == (Submitted.SAME, None)
@@ -23,7 +24,7 @@ def test_submitting_again_changes_nothing_whatever_the_content(desk: Desk):
     assert snapshot(desk) == before
 
 
-def test_a_new_order_is_due_at_once_and_expires_after_the_ceiling(desk: Desk):
+def test_a_new_order_is_due_at_once_and_expires_after_the_ceiling(desk: Desk) -> None:
     _, message = desk.submit(ceiling=100)
     order = desk.order()
     assert message is not None
@@ -31,7 +32,7 @@ def test_a_new_order_is_due_at_once_and_expires_after_the_ceiling(desk: Desk):
     assert order.deadline_at == order.submitted_at + 100
 
 
-def test_the_ceiling_counts_from_not_before_where_that_is_later(desk: Desk):
+def test_the_ceiling_counts_from_not_before_where_that_is_later(desk: Desk) -> None:
     later = round(desk.now()) + 500.0
     _, message = desk.submit(not_before=later, ceiling=100)
     assert message is not None
@@ -39,14 +40,14 @@ def test_the_ceiling_counts_from_not_before_where_that_is_later(desk: Desk):
     assert desk.claim().verdict is Verdict.WAIT
 
 
-def test_a_claim_is_granted_once(desk: Desk):
+def test_a_claim_is_granted_once(desk: Desk) -> None:
     desk.submit()
     with ThreadPoolExecutor(8) as pool:
         verdicts = list(pool.map(lambda n: desk.claim(claim_id=str(n)).verdict, range(8)))
     assert sorted(verdicts) == ["busy"] * 7 + ["go"]
 
 
-def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk):
+def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk) -> None:
     desk.submit()
     first = desk.claim(claim_id="dead", lease=0)
     second = desk.claim(claim_id="alive")
@@ -57,7 +58,7 @@ def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk):
     assert desk.commit(second.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
 
 
-def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk):
+def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> None:
     assert desk.claim().verdict is Verdict.GONE
     desk.submit()
     assert desk.claim(seq=2).verdict is Verdict.STALE
@@ -66,7 +67,7 @@ def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk):
     assert desk.claim(seq=2).verdict is Verdict.CLOSED
 
 
-def test_nothing_is_asked_before_it_is_due(desk: Desk):
+def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
     desk.submit()
     later = desk.now() + 60
     desk.commit(desk.go(), wake_at=later)
@@ -75,7 +76,7 @@ def test_nothing_is_asked_before_it_is_due(desk: Desk):
     assert claim.until == pytest.approx(later, abs=0.001)
 
 
-def test_a_commit_behind_the_fence_writes_nothing(desk: Desk):
+def test_a_commit_behind_the_fence_writes_nothing(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
     desk.commit(order, wake_at=desk.now())
@@ -84,7 +85,7 @@ def test_a_commit_behind_the_fence_writes_nothing(desk: Desk):
     assert snapshot(desk) == before
 
 
-def test_a_change_of_status_and_its_event_come_together(desk: Desk):
+def test_a_change_of_status_and_its_event_come_together(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
     events = list(desk.stores.events.after(None, 10))
@@ -92,7 +93,7 @@ def test_a_change_of_status_and_its_event_come_together(desk: Desk):
     assert list(desk.stores.events.after(events[0].cursor, 10)) == []
 
 
-def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(desk: Desk):
+def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(desk: Desk) -> None:
     desk.submit(ceiling=0)
     desk.redis.hset(keys.order("ord-1"), "ask", 0)
     claim = desk.claim()
@@ -100,7 +101,7 @@ def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(des
     assert claim.order is not None
 
 
-def test_the_timeline_keeps_the_latest_attempts(desk: Desk):
+def test_the_timeline_keeps_the_latest_attempts(desk: Desk) -> None:
     desk.submit()
     for seq in range(1, TIMELINE + 6):
         attempt = Attempt(float(seq), "not_ready", 202, None, "why")
@@ -109,7 +110,7 @@ def test_the_timeline_keeps_the_latest_attempts(desk: Desk):
     assert [attempt.at for attempt in timeline] == [float(seq) for seq in range(6, TIMELINE + 6)]
 
 
-def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk):
+def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) -> None:
     for n in range(5):
         desk.submit(f"ord-{n}")
     desk.park()
@@ -122,13 +123,13 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk):
     assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {Verdict.GO, Verdict.WAIT}
 
 
-def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk):
+def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk) -> None:
     desk.submit(ceiling=0)
     desk.park()
     assert desk.claim().verdict is Verdict.EXPIRE
 
 
-def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk):
+def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 500, hint_at=now + 90, last_poll_at=now)
@@ -140,7 +141,7 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk):
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True) == (Hurried.SOON, None)
 
 
-def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk):
+def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 500, last_poll_at=now)
@@ -149,7 +150,7 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk):
     assert message.due == pytest.approx(now + 10, abs=0.002)
 
 
-def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk):
+def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
@@ -157,7 +158,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
     assert desk.commit(order, wake_at=now + 500, earliest=now + 1) == pytest.approx(now + 1, abs=0.002)
 
 
-def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk):
+def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.GONE
     desk.submit()
     desk.park()
@@ -167,7 +168,7 @@ def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk):
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.CLOSED
 
 
-def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk):
+def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
     assert desk.claim(seq=2).verdict is Verdict.CLOSED
@@ -179,7 +180,7 @@ def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk):
     assert desk.claim(seq=message.seq + 1).verdict is Verdict.CLOSED
 
 
-def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk):
+def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
     revive = desk.stores.orders.revive
     assert [message.seq for message in revive(ACCOUNT, 0.0, 0, 10)[1]] == [2]
@@ -193,13 +194,13 @@ def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk):
     assert desk.claim(seq=1).verdict is Verdict.STALE
 
 
-def test_an_order_being_asked_for_is_not_sent_again(desk: Desk):
+def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     desk.submit()
     desk.go()
     assert desk.stores.orders.revive(ACCOUNT, 0.0, 0, 10) == (1, [])
 
 
-def test_attention_comes_and_goes_with_the_order(desk: Desk):
+def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
     assert desk.redis.zrange(keys.ATTENTION, 0, -1) == ["ord-1"]
@@ -207,7 +208,7 @@ def test_attention_comes_and_goes_with_the_order(desk: Desk):
     assert desk.redis.zcard(keys.ATTENTION) == 0
 
 
-def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk):
+def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk) -> None:
     desk.submit("old", metadata={"k": "v"})
     desk.submit("new")
     attempt = Attempt(1.0, "issued", 200, None, "")
@@ -225,7 +226,7 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
     assert desk.order("new").status is Status.PENDING
 
 
-def test_state_survives_a_crash_of_redis(desk: Desk, redis_server):
+def test_state_survives_a_crash_of_redis(desk: Desk, redis_server: EmbeddedRedis) -> None:
     desk.submit()
     desk.commit(desk.go(), wake_at=desk.now() + 60)
     before = desk.order()

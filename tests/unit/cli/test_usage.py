@@ -1,6 +1,7 @@
 """What is refused before anything is looked up."""
 
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -24,13 +25,17 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         (("orders", "--status", "done"), "--status"),
         (("orders", "--provider", "nobody"), "there is funtrips"),
         (("orders", "--limit", "0"), "--limit"),
+        (("orders", "--cursor", "yesterday"), "is not a cursor"),
         (("pause", "tiqets", "--for", "soon"), "such as 15m"),
         (("sweep", "dust"), "revive, expire, reconcile, prune"),
         (("order",), "ID"),
         (("nonsense",), "nonsense"),
     ],
 )
-def test_wrong_usage_is_said_and_ends_with_2(arguments: tuple[str, ...], complaint: str) -> None:
+def test_wrong_usage_is_said_and_ends_with_2(
+    arguments: tuple[str, ...], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, arguments, env={"NO_COLOR": "1", "COLUMNS": "200"})
     assert result.exit_code == 2
     assert complaint in re.sub(r"\x1b\[[0-9;]*m", "", result.stderr)

@@ -1,0 +1,19 @@
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY willcall willcall
+COPY tasks tasks
+COPY schedules schedules
+COPY workers workers
+COPY cli cli
+COPY simulator simulator
+RUN python -m venv /opt/willcall && /opt/willcall/bin/pip install --no-cache-dir -c constraints.txt .
+
+FROM python:3.13-slim
+RUN useradd --system --create-home --home-dir /var/lib/willcall willcall
+COPY --from=build /opt/willcall /opt/willcall
+ENV PATH=/opt/willcall/bin:$PATH PYTHONUNBUFFERED=1
+USER willcall
+WORKDIR /var/lib/willcall
+ENTRYPOINT ["willcall"]
+CMD ["worker"]

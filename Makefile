@@ -1,0 +1,46 @@
+# Everything a person needs types `make <target>`; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo test check format bench chaos up constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+
+install: $(STAMP) ## set up .venv with the willcall command in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Willcall needs Python >= 3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]'
+	@touch $@
+
+demo: install ## fulfil orders from five simulated providers, end to end
+	$(BIN)/willcall demo
+
+test: install ## run all tests
+	$(BIN)/python -m pytest
+
+check: install ## lint, types, layers: what CI checks besides the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/check.py
+
+format: install ## format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+up: install ## everything on this machine, for development
+	$(BIN)/willcall up
+
+constraints: ## pin what is installed now, for reproducible installs
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+
+clean: ## remove what the targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,8 @@ from cli.processes import LOOPBACK
 from cli.session import note_missing_accounts
 
 if TYPE_CHECKING:
+    from honcho.printer import Message
+
     from willcall.config import Config
 
 #: Exit codes by which honcho's manager says that a signal ended it.
@@ -37,6 +39,8 @@ def up(
     config = load()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    # A terminal that is closed stops everything too.
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     _take_over()
     _check_port(flower_port)
     with _redis(config) as url:
@@ -111,8 +115,15 @@ def _run_processes(url: str, flower_port: int) -> int:
                 again.daemon = True
                 again.start()
 
+    class Output(Printer):  # type: ignore[misc]  # honcho publishes no types
+        """Where nobody reads any more, the processes must be stopped all the same."""
+
+        def write(self, message: "Message") -> None:
+            with suppress(OSError):
+                super().write(message)
+
     environment = {**os.environ, "WILLCALL_REDIS_URL": url}
-    processes = Processes(Printer(sys.stderr))
+    processes = Processes(Output(sys.stderr))
     processes.add_process("worker", _command("worker"), env=environment)
     processes.add_process("beat", _command("beat"), env=environment)
     # Flower's page reads its API, which it opens without a password only when told so; it listens on loopback.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -128,23 +129,29 @@ class _HttpTable(_Table):
 
 
 def _redis_url(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return value
+    return _url(value, "redis", "rediss", "unix")
 
 
 def _broker_url(value: str) -> str:
-    schemes = ("redis://", "rediss://", "sentinel://", "redis+socket://", "amqp://", "amqps://")
-    if value and not value.startswith(schemes):
-        raise ValueError("must start with " + ", ".join(schemes))
+    return value and _url(value, "redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+
+
+def _url(value: str, *schemes: str) -> str:
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - a port that is no number is noticed when it is read
+    except ValueError as error:
+        raise ValueError(f"is no URL: {str(error).partition(':')[0]}") from None
+    if parts.scheme not in schemes:
+        raise ValueError("must start with " + ", ".join(f"{scheme}://" for scheme in schemes))
     return value
 
 
 class Settings(_Table):
     """The file's tables but the accounts, which are read by their providers' own rules."""
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = "redis://localhost:6379/0"
-    broker_url: Annotated[str, AfterValidator(_broker_url)] = ""
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(default="redis://localhost:6379/0", repr=False)
+    broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(default="", repr=False)
     documents_url: str = "file://./var/documents"
     api: Api = Api()
     notify: Notify = Notify()

@@ -60,7 +60,12 @@ class EmbeddedRedis:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own server, settings over its standard input
-                [executable(), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder
+                [executable(), "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,  # a Ctrl-C is for us: the server ends after those who need it
             )
         settings = self._settings()
         if self._process.stdin is not None:
@@ -116,8 +121,8 @@ def embedded_redis(folder: Path | None = None) -> Iterator[EmbeddedRedis]:
     """A running server for the block; without a folder its data goes with it."""
     with TemporaryDirectory(prefix="willcall-redis-") as temporary:
         server = EmbeddedRedis(folder or Path(temporary))
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()

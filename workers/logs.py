@@ -1,6 +1,7 @@
 """Logs: structured, on stderr, JSON unless a person is looking."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -18,7 +19,7 @@ def configure_logging(level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     final: structlog.types.Processor = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() or "FORCE_COLOR" in os.environ:
         final = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

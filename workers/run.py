@@ -15,6 +15,7 @@ def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str]
     app = create_app(config, concurrency)
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=threads",
             f"--concurrency={concurrency}",
@@ -31,7 +32,7 @@ def run_beat(config: Config) -> None:
     """The clock of the sweeps, until it is told to stop. Any number of them may run."""
     configure_logging()
     app = create_app(config)
-    app.start(["beat", "--loglevel=INFO", "--pidfile="])
+    app.start(["--quiet", "beat", "--loglevel=INFO", "--pidfile="])
 
 
 def run_flower(config: Config, address: str, port: int) -> None:

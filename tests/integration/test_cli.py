@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,11 +136,17 @@ def contents(redis: "Redis") -> dict[str, bytes]:
     return {str(key): redis.dump(key) or b"" for key in redis.scan_iter()}
 
 
-def started(up: "subprocess.Popen[str]", name: str) -> int:
-    """The number of a process, once `up` says that it started."""
+def started(up: "subprocess.Popen[str]") -> dict[str, int]:
+    """The numbers of the processes that `up` runs, once all have started."""
     assert up.stderr is not None
-    line = next(line for line in up.stderr if f"{name} started" in line)
-    return int(line.partition("pid=")[2].rstrip(")\n"))
+    numbers: dict[str, int] = {}
+    for line in up.stderr:
+        found = re.search(r"(\w+) started \(pid=(\d+)\)", line)
+        if found:
+            numbers[found[1]] = int(found[2])
+        if numbers.keys() == {"worker", "beat", "flower"}:
+            break
+    return numbers
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -316,7 +323,7 @@ def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall)
 def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     up = bare.start("up", "--flower-port", str(free_port()))
-    os.kill(started(up, "beat"), signal.SIGKILL)
+    os.kill(started(up)["beat"], signal.SIGKILL)
     assert bare.finish(up).code == 1
 
 
@@ -325,7 +332,7 @@ def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> No
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     killed = bare.start("up", "--flower-port", str(free_port()), start_new_session=True)
     announced = bare.folder / "var" / "up.json"
-    children = [started(killed, name) for name in ("worker", "beat", "flower")]
+    children = started(killed).values()
     url = json.loads(announced.read_text())["redis_url"]
     killed.kill()
     killed.wait()

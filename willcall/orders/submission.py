@@ -39,6 +39,10 @@ def _web_url(value: str) -> str:
 
 
 def _small(value: dict[str, str]) -> dict[str, str]:
+    try:
+        "".join([*value, *value.values()]).encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text that UTF-8 can hold") from None
     if sum(len(name) + len(text) for name, text in value.items()) > LONGEST_METADATA:
         raise ValueError(f"must not be longer than {LONGEST_METADATA} characters in all")
     return value

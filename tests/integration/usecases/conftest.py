@@ -1,0 +1,103 @@
+"""Use cases over a real Redis and real HTTP to the simulator; only the broker is a list of messages."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from simulator.client_config import account_tables, toml
+from simulator.control import Control
+from simulator.running import SimulatorThread
+from simulator.script import AccountScript, OrderScript, Script
+from willcall.config import load
+from willcall.orders.model import Order
+from willcall.providers.http import Transport
+from willcall.stores import keys
+from willcall.stores.orders import Message
+from willcall.usecases.context import Context, Stores
+from willcall.usecases.poll_once import poll_once
+from willcall.usecases.submit import submit
+
+POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [5, 6], "ceiling": 600, "missing_grace": 0.001}
+
+
+@dataclass
+class Outbox:
+    """A broker that keeps what it is given."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def send_polls(self, account: str, messages: list[Message], now: float) -> None:  # noqa: ARG002 - the port's shape
+        self.messages += messages
+
+
+@dataclass
+class House:
+    """The use cases' context, the providers' control, and the chain's messages by hand."""
+
+    context: Context
+    outbox: Outbox
+    providers: Control
+    redis: "Redis"
+
+    def submit(self, script: OrderScript, **fields: Any) -> str:
+        """Script an order and submit it: its id."""
+        self.providers.add_orders([script])
+        payload = {"provider": script.provider, "account": script.account, "reference": script.reference, **fields}
+        return submit(self.context, {"id": "ord-1", "quantity": script.quantity, **payload}).order_id
+
+    def poll(self, order_id: str = "ord-1") -> Order:
+        """Run the attempt that the order's chain has next, as if its time had come."""
+        order = self.order(order_id)
+        self.redis.hset(keys.order(order_id), "due", 1)
+        again = poll_once(self.context, order_id, order.seq, order.account_key)
+        if again:
+            self.outbox.messages.append(again[0])
+        return self.order(order_id)
+
+    def order(self, order_id: str = "ord-1") -> Order:
+        order = self.context.stores.orders.get(order_id)
+        assert order is not None
+        return order
+
+    def outcomes(self, order_id: str = "ord-1") -> list[str]:
+        return [attempt.outcome for attempt in self.context.stores.orders.timeline(order_id)]
+
+    def events(self) -> list[str]:
+        return [event.type for event in self.context.stores.events.after(None, 100)]
+
+
+Setup = Callable[..., House]
+
+
+@pytest.fixture
+def house(redis: "Redis", tmp_path: Path) -> Iterator[Setup]:
+    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
+    accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
+    http = Transport()
+    with SimulatorThread(Script(accounts=accounts)) as simulator:
+
+        def setup(**tables: Any) -> House:
+            providers = {
+                provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
+                for provider, named in account_tables(simulator.url).items()
+            }
+            (tmp_path / "willcall.toml").write_text(toml({"providers": providers}))
+            config = load({}, tmp_path)
+            outbox = Outbox()
+            context = Context(
+                settings=config.settings,
+                accounts=config.accounts,
+                stores=Stores.on(redis),
+                http=http,
+                sender=outbox,
+                rng=Random(1),
+            )
+            return House(context, outbox, simulator.control, redis)
+
+        yield setup
+    http.close()

@@ -1,0 +1,197 @@
+"""One attempt at a time, over real HTTP."""
+
+import pytest
+
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import Setup
+from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
+from willcall.orders.model import Attention, Status
+from willcall.stores import keys
+from willcall.stores.accounts import Health
+from willcall.stores.orders import Hurried
+from willcall.usecases.authorize import Busy, authorize
+from willcall.usecases.control import cancel_order, pause, poll_now, resume
+from willcall.usecases.poll_once import poll_once
+from willcall.usecases.submit import submit
+
+
+def funtrips(reference: str = "chk_1", **fields: object) -> OrderScript:
+    return OrderScript.model_validate({"provider": "funtrips", "reference": reference, **fields})
+
+
+def tiqets(**fields: object) -> OrderScript:
+    return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
+
+
+def test_an_order_is_polled_to_its_tickets(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=0, quantity=2))
+    order = h.poll()
+    assert order.status is Status.FULFILLED
+    assert order.attempts == 1
+    assert sum(ticket.kind == "barcode" for ticket in order.tickets) == 2
+    assert h.events() == ["order.fulfilled"]
+    assert [message.seq for message in h.outbox.messages] == [1]
+
+
+def test_a_202_is_waited_for_as_long_as_it_says(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=600, pending_hint={"retry_after": 7}))
+    before = h.context.stores.accounts.now()
+    order = h.poll()
+    assert order.status is Status.PENDING
+    assert order.next_poll_at is not None
+    assert order.next_poll_at >= before + 7
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert (attempt.outcome, attempt.http_status) == ("not_ready", 202)
+    assert 7 <= (attempt.countdown or 0) <= 8
+    assert h.events() == []
+
+
+def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=600))
+    h.poll()
+    assert poll_once(h.context, "ord-1", 1, "funtrips/default") is None
+    assert len(h.outcomes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "attention"),
+    [
+        ({"do": "status", "status": 404, "times": 2}, "missing", "not_found"),
+        ({"do": "status", "status": 503, "retry_after": 2, "times": 2}, "unavailable", None),
+        ({"do": "status", "status": 429, "retry_after": 1, "times": 2}, "throttled", None),
+        ({"do": "malformed", "times": 2}, "malformed", "malformed"),
+        ({"do": "reset", "times": 2}, "unavailable", None),
+        ({"do": "unknown_word", "times": 2}, "not_ready", None),
+        ({"do": "status", "status": 403, "times": 2}, "unauthorized", "unauthorized"),
+    ],
+)
+def test_trouble_is_waited_out_and_never_final(house: Setup, fault: dict, outcome: str, attention: str | None) -> None:
+    h = house()
+    h.submit(tiqets(answers=[fault]))
+    h.poll()
+    h.redis.delete(keys.tokens("tiqets/default"))
+    order = h.poll()
+    assert h.outcomes() == [outcome, outcome]
+    assert (order.status, order.attention) == (Status.PENDING, attention)
+    h.redis.delete(keys.tokens("tiqets/default"))
+    order = h.poll()
+    assert (order.status, order.attention) == (Status.FULFILLED, None)
+
+
+def test_an_aged_access_token_is_renewed_without_parking_the_account(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=600))
+    h.poll()
+    h.providers.change_account("funtrips", expire_tokens=True)
+    h.poll()
+    assert h.context.stores.oauth.get("funtrips/default") is None
+    assert h.order().attention is None
+    h.poll()
+    assert h.outcomes() == ["not_ready"] * 3
+    tokens = [entry for entry in h.providers.ledger(provider="funtrips") if entry["kind"] == "token"]
+    assert len(tokens) == 2
+
+
+def test_a_fresh_access_token_that_is_refused_parks_the_account(house: Setup) -> None:
+    h = house()
+    h.providers.change_account("funtrips", revoked=True)
+    h.submit(funtrips())
+    order = h.poll()
+    assert order.attention is Attention.UNAUTHORIZED
+    assert order.next_poll_at is None
+    account = h.context.accounts["funtrips/default"]
+    assert h.context.stores.accounts.state(account.key, account.rate).health is Health.UNAUTHORIZED
+
+
+def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips())
+    h.context.stores.oauth.lock("funtrips/default", 30)
+    account = h.context.accounts["funtrips/default"]
+    assert authorize(h.context, account) == Busy()
+    order = h.poll()
+    assert (order.attempts, order.status) == (0, Status.PENDING)
+    assert h.outcomes() == []
+    h.context.stores.oauth.unlock(account.key)
+    assert h.poll().status is Status.FULFILLED
+
+
+def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    h.submit(tiqets())
+    exchange = h.context.http.exchange
+
+    def cancel_first(*arguments: object) -> object:
+        cancel_order(h.context, "ord-1")
+        return exchange(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(h.context.http, "exchange", cancel_first)
+    assert h.poll().status is Status.CANCELLED
+    assert h.events() == ["order.cancelled"]
+
+
+def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
+    h = house()
+    h.submit(tiqets(cancel_after=0))
+    h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
+    assert poll_now(h.context, "ord-1") is Hurried.SENT
+    assert h.poll().status is Status.CANCELLED
+    with pytest.raises(ClosedOrderError):
+        poll_now(h.context, "ord-1")
+
+
+def test_pausing_and_resuming_an_account(house: Setup) -> None:
+    h = house()
+    h.submit(tiqets())
+    account = h.context.accounts["tiqets/default"]
+    pause(h.context, account, None)
+    assert h.poll().next_poll_at is None
+    assert h.outcomes() == []
+    assert resume(h.context, account) == 1
+    assert h.outbox.messages[-1].seq == h.order().seq
+    assert h.poll().status is Status.FULFILLED
+
+
+def test_an_account_that_left_the_config_is_not_asked(house: Setup) -> None:
+    h = house()
+    h.submit(tiqets())
+    assert poll_once(h.context, "ord-1", 1, "tiqets/gone") is None
+    assert h.outcomes() == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"provider": "nobody", "reference": "r"}, ["nobody", "funtrips"]),
+        ({"provider": "tiqets", "reference": "1", "account": "other"}, ["tiqets/other", "tiqets/default"]),
+        ({"provider": "tiqets"}, ["reference", "required"]),
+        ({"provider": "tiqets", "reference": "1", "quantity": 0, "colour": "red"}, ["quantity", "colour"]),
+        ({"provider": "funtrips", "reference": "../x"}, ["reference"]),
+        ({"provider": "tiqets", "reference": "1", "callback_url": "ftp://x"}, ["callback_url"]),
+        ({"provider": "tiqets", "reference": "1", "metadata": {"k": "\ud800"}}, ["metadata", "UTF-8"]),
+        ({"provider": "tiqets", "reference": "1", "not_before": "2026-11-22T10:00:00"}, ["not_before", "timezone"]),
+    ],
+)
+def test_a_bad_payload_is_refused_with_everything_that_is_wrong(house: Setup, payload: dict, words: list[str]) -> None:
+    h = house()
+    with pytest.raises(RejectedOrderError) as caught:
+        submit(h.context, payload)
+    assert all(word in str(caught.value) for word in words)
+    assert list(h.redis.scan_iter()) == []
+
+
+def test_the_same_id_with_other_content_is_a_conflict(house: Setup) -> None:
+    h = house()
+    payload = {"id": "x", "provider": "tiqets", "reference": "1"}
+    assert submit(h.context, payload).new
+    assert not submit(h.context, dict(payload)).new
+    with pytest.raises(ConflictingOrderError):
+        submit(h.context, payload | {"quantity": 2})
+    with pytest.raises(UnknownOrderError):
+        poll_now(h.context, "y")
+    assert len(h.outbox.messages) == 1

@@ -1,0 +1,104 @@
+"""The sweeps, run by hand."""
+
+import pytest
+
+from schedules.timetable import SWEEPS, run_sweep
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from willcall.orders.model import Status
+from willcall.stores import keys
+from willcall.usecases.control import pause
+
+
+def overdue(h: House, order_id: str = "ord-1") -> None:
+    h.redis.hset(keys.order(order_id), "due", 1)
+    h.redis.zadd(keys.due(h.order(order_id).account_key), {order_id: 1})
+
+
+def test_revive_sends_an_overdue_order_again(house: Setup) -> None:
+    h = house()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.outbox.messages.clear()
+    assert run_sweep(h.context, "revive") == {"resent": 0, "released": 0}
+    overdue(h)
+    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+    assert [message.seq for message in h.outbox.messages] == [2]
+    assert run_sweep(h.context, "revive") == {"resent": 0, "released": 0}
+
+
+def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
+    h = house()
+    for n in range(1_200):
+        h.redis.hset(keys.order(f"o{n}"), mapping={"seq": 1, "resend_at": 9e15})
+        h.redis.zadd(keys.due("tiqets/default"), {f"o{n}": 1})
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    overdue(h)
+    h.redis.zadd(keys.due("tiqets/default"), {"ord-1": 2})
+    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+
+
+def test_expire_ends_orders_whose_account_stays_parked(house: Setup) -> None:
+    h = house()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    pause(h.context, h.context.accounts["tiqets/default"], None)
+    h.poll()
+    assert run_sweep(h.context, "expire") == {"expired": 0}
+    h.redis.hset(keys.order("ord-1"), "deadline", 1)
+    h.redis.zadd(keys.held("tiqets/default"), {"ord-1": 1})
+    assert run_sweep(h.context, "expire") == {"expired": 1}
+    assert h.order().status is Status.EXPIRED
+    assert h.events() == ["order.expired"]
+
+
+def test_an_expired_order_is_asked_for_again_later_and_may_be_fulfilled_yet(house: Setup) -> None:
+    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
+    h.submit(OrderScript(provider="tiqets", reference="1", answers=({"do": "status", "status": 404},)))  # type: ignore[arg-type]
+    assert h.poll().status is Status.EXPIRED
+    assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 0}
+    h.redis.zadd(keys.LATE, {"ord-1": 1})
+    assert run_sweep(h.context, "reconcile") == {"late_checks": 1, "differing": 0}
+    assert h.poll().status is Status.FULFILLED
+    assert h.events() == ["order.expired", "order.fulfilled"]
+    assert h.redis.zcard(keys.LATE) == 0
+
+
+def test_late_checks_end_a_week_after_the_order_expired(house: Setup) -> None:
+    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
+    h.submit(OrderScript(provider="tiqets", reference="1", ends="never"))
+    h.poll()
+    week = 7 * 86_400_000
+    finished = int(h.redis.hget(keys.order("ord-1"), "finished") or 0)
+    h.redis.hset(keys.order("ord-1"), "finished", finished - week)
+    h.redis.zadd(keys.LATE, {"ord-1": 1})
+    run_sweep(h.context, "reconcile")
+    h.poll()
+    assert h.redis.zcard(keys.LATE) == 0
+
+
+@pytest.mark.parametrize(("provider", "reference"), [("funtrips", "chk_9"), ("paylogic", "a7c60009")])
+def test_a_list_that_differs_has_the_order_asked_for(house: Setup, provider: str, reference: str) -> None:
+    h = house()
+    script = OrderScript.model_validate({"provider": provider, "reference": reference, "cancel_after": 0})
+    h.submit(script)
+    h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
+    assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 1}
+    assert h.order().status is Status.FULFILLED
+    assert h.poll().status is Status.CANCELLED
+
+
+def test_prune_forgets_after_the_retention(house: Setup) -> None:
+    h = house()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.poll()
+    assert run_sweep(h.context, "prune") == {"orders": 0, "events": 0}
+    h.redis.zadd(keys.FINAL, {"ord-1": 1})
+    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0}
+    assert h.context.stores.orders.get("ord-1") is None
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_runs_once_at_a_time(house: Setup, name: str) -> None:
+    h = house()
+    with h.context.stores.leases.held(f"sweep:{name}", 60):
+        assert run_sweep(h.context, name) is None
+    assert run_sweep(h.context, name) is not None

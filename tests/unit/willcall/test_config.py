@@ -1,0 +1,153 @@
+"""The configuration: what it takes, and that every mistake is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from willcall.config import Config, ConfigError, load
+from willcall.orders.errors import UnknownAccountError
+
+GOOD = """
+redis_url = "redis://redis:6379/3"
+
+[providers.tiqets.default]
+api_key = "s3cret"
+
+[providers.tiqets.default.rate]
+limit = 5
+
+[providers.tiqets.default.polling]
+strategy = "interval"
+interval = [200, 400]
+
+[providers.voordemensen.theatre]
+client_name = "theatre"
+
+[providers.voordemensen.theatre.polling]
+minimum = 1
+"""
+
+
+def read(text: str, folder: Path, **environment: str) -> Config:
+    (folder / "willcall.toml").write_text(text)
+    return load(environment, folder)
+
+
+def mistakes(text: str, folder: Path, **environment: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text, folder, **environment)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_an_account_needs_only_its_credentials(tmp_path: Path) -> None:
+    account = read('[providers.tiqets.default]\napi_key = "k"', tmp_path).account("tiqets", "default")
+    assert account.rate == account.adapter.defaults.rate
+    assert account.polling == account.adapter.defaults.polling
+    assert account.http.total_timeout == 20
+
+
+def test_what_the_file_says_is_laid_over_the_defaults(tmp_path: Path) -> None:
+    config = read(GOOD, tmp_path)
+    account = config.account("tiqets", "default")
+    assert (account.rate.limit, account.rate.burst) == (5, account.adapter.defaults.rate.burst)
+    assert (account.polling.strategy, account.polling.interval) == ("interval", (200, 400))
+    assert config.settings.redis_url == config.broker_url == "redis://redis:6379/3"
+
+
+def test_no_config_undercuts_the_providers_own_minimum(tmp_path: Path) -> None:
+    assert read(GOOD, tmp_path).account("voordemensen", "theatre").polling.minimum == 10
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    config = load({}, tmp_path)
+    assert config.settings.redis_url == "redis://localhost:6379/0"
+    assert config.accounts == {}
+
+
+def test_the_environment_wins(tmp_path: Path) -> None:
+    config = read(
+        GOOD,
+        tmp_path,
+        WILLCALL_REDIS_URL="redis://elsewhere/0",
+        WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY="other",
+        WILLCALL_PROVIDERS__TIQETS__DEFAULT__RATE__LIMIT="7",
+        WILLCALL_PROVIDERS__TIQETS__DEFAULT__POLLING__INTERVAL="[100, 101]",
+        WILLCALL_PROVIDERS__TIXSTOCK__DEFAULT__BEARER_TOKEN="t",
+        PATH="/bin",
+    )
+    account = config.account("tiqets", "default")
+    assert config.settings.redis_url == "redis://elsewhere/0"
+    assert (account.rate.limit, account.polling.interval) == (7, (100, 101))
+    assert account.credentials.model_dump()["api_key"].get_secret_value() == "other"
+    assert config.account("tixstock", "default").name == "default"
+
+
+def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> None:
+    text = """
+    redis_url = "http://localhost"
+    colour = "red"
+    [api]
+    max_webhook_bytes = 0
+    [providers.nobody.default]
+    api_key = "s3cret"
+    [providers.tiqets.default]
+    api_key = "s3cret"
+    api_kee = "s3cret"
+    [providers.tiqets.default.rate]
+    limit = 0
+    [providers.tiqets.default.polling]
+    interval = [600, 300]
+    initial = 700
+    [providers.paylogic.default]
+    username = "only"
+    """
+    told = mistakes(text, tmp_path, WILLCALL_REDISURL="x", WILLCALL_API__KEYS="[oops")
+    for field in (
+        "redis_url",
+        "colour",
+        "api.max_webhook_bytes",
+        "providers.nobody",
+        "providers.tiqets.default.api_kee",
+        "providers.tiqets.default.rate.limit",
+        "providers.tiqets.default.polling.interval",
+        "providers.paylogic.default",
+        "WILLCALL_REDISURL",
+        "WILLCALL_API__KEYS",
+    ):
+        assert any(line.startswith(field) for line in told), (field, told)
+    assert "s3cret" not in "".join(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("redis_url = ", "is not TOML"),
+        ("redis_url = 'redis://h:port/'", "redis_url: is no URL"),
+        ("broker_url = 'redis://[::1'", "broker_url: is no URL"),
+        ("broker_url = 'kafka://x'", "broker_url: must start with redis://"),
+        ('providers = "x"', "must be a table"),
+        ("[providers]\ntiqets = 3", "table per account"),
+        ("[providers.tiqets.default]\napi_key = 'k'\nrate = 3", "must be a table"),
+        ("[providers.tiqets.default]\napi_key = 'k'\npolling = {cap = 1}", "cap must not be below initial"),
+        ("[providers.tiqets.default]\napi_key = 'k'\nbase_url = 'http://api.tiqets.com'", "must be https"),
+        ("[providers.tiqets.default.rate]\nlimit = nan", "finite"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:
+    assert any(words in line for line in mistakes(text, tmp_path)), mistakes(text, tmp_path)
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load({"WILLCALL_CONFIG": str(tmp_path / "absent.toml")}, tmp_path)
+
+
+def test_an_unknown_account_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UnknownAccountError, match=r"tiqets/other.*tiqets/default, voordemensen/theatre"):
+        read(GOOD, tmp_path).account("tiqets", "other")
+
+
+def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
+    config = read(GOOD, tmp_path, WILLCALL_REDIS_URL="redis://:p4ss@redis/0")
+    assert "s3cret" not in repr(config)
+    assert "p4ss" not in repr(config)

@@ -40,7 +40,7 @@ up: install ## everything on this machine, for development
 	$(BIN)/willcall up
 
 constraints: ## pin what is installed now, for reproducible installs
-	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "1i \# Pins for reproducible installs; \`make constraints\` writes them anew." > constraints.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var

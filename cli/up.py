@@ -123,6 +123,8 @@ def _run_processes(url: str, flower_port: int) -> int:
                 super().write(message)
 
     environment = {**os.environ, "WILLCALL_REDIS_URL": url}
+    if sys.stderr.isatty():
+        environment["FORCE_COLOR"] = "1"  # a person reads the logs, though the children write to a pipe
     processes = Processes(Output(sys.stderr))
     processes.add_process("worker", _command("worker"), env=environment)
     processes.add_process("beat", _command("beat"), env=environment)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis import Redis
 
 from simulator.client_config import account_tables, toml
 from simulator.control import Control
@@ -21,6 +20,9 @@ from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [5, 6], "ceiling": 600, "missing_grace": 0.001}
 

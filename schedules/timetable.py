@@ -14,8 +14,9 @@ from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a run that died no longer keeps the next one from working.
-LEASE = 120.0
+#: Seconds after which a run that died no longer keeps the next one from working. A run that takes longer may meet
+#: the next one: that costs work, but harms nothing, for every step of a sweep is atomic and may be repeated.
+LEASE = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from schedules.timetable import SWEEPS, run_sweep
+from schedules.timetable import SWEEPS, Sweep, run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
 from willcall.stores import keys
+from willcall.usecases.context import Context
 from willcall.usecases.control import pause
 
 
@@ -102,3 +103,18 @@ def test_a_sweep_runs_once_at_a_time(house: Setup, name: str) -> None:
     with h.context.stores.leases.held(f"sweep:{name}", 60):
         assert run_sweep(h.context, name) is None
     assert run_sweep(h.context, name) is not None
+
+
+def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    left: list[int] = []
+
+    def dies(_: Context) -> dict[str, int]:
+        left.append(h.redis.pttl(keys.lease("sweep:revive")))
+        return {}
+
+    monkeypatch.setitem(SWEEPS, "revive", Sweep(dies, SWEEPS["revive"].every))
+    run_sweep(h.context, "revive")
+    assert 0 < left[0] <= 15_000

@@ -7,8 +7,8 @@ Written for kombu 5.7: it overrides private methods, named in the documentation.
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = getLogger(__name__)
 
+#: A claimed message: its queue, the tag of the claim, what is stored of it.
+Claim = tuple[str, str, bytes]
+
 #: Seconds between two looks of a worker for due messages: half of it is the usual lateness.
 TICK = 0.05
 #: Messages that one look moves per queue and claims at most, so that no script holds Redis for long.
@@ -38,14 +41,15 @@ BATCH = 100
 
 #: What most messages have in common. Waiting messages are compressed against it, so it must never change.
 COMMON = (
-    b'{"body": "[[\\"ord-\\", 1, \\"/main\\"], {}, {\\"callbacks\\": null, \\"errbacks\\": null, \\"chain\\": null, '
-    b'\\"chord\\": null}]", "content-encoding": "utf-8", "content-type": "application/json", "headers": {"lang": "py", '
-    b'"task": "tasks.poll", "id": "", "shadow": null, "expires": null, "group": null, "group_index": null, '
-    b'"retries": 0, "timelimit": [null, null], "root_id": "", "parent_id": null, "parent_id": "", "argsrepr": '
-    b'"(\'ord-\', 1, \'/main\')", "kwargsrepr": "{}", "origin": "gen1@", "ignore_result": true, "replaced_task_nesting": 0, '
-    b'"stamped_headers": null, "stamps": {}, "x-due": "+00:00"}, "properties": {"correlation_id": "", "reply_to": "", '
-    b'"delivery_mode": 2, "delivery_info": {"exchange": "", "routing_key": "poll."}, "priority": 3, '
-    b'"body_encoding": "utf-8", "delivery_tag": ""}}'
+    b'{"body": "[[\\"ord-\\", 1, \\"/main\\"], {}, {\\"callbacks\\": null, \\"errbacks\\": null, '
+    b'\\"chain\\": null, \\"chord\\": null}]", "content-encoding": "utf-8", "content-type": "application/json", '
+    b'"headers": {"lang": "py", "task": "tasks.poll", "id": "", "shadow": null, "expires": null, "group": null, '
+    b'"group_index": null, "retries": 0, "timelimit": [null, null], "root_id": "", "parent_id": null, '
+    b'"parent_id": "", "argsrepr": "(\'ord-\', 1, \'/main\')", "kwargsrepr": "{}", "origin": "gen1@", '
+    b'"ignore_result": true, "replaced_task_nesting": 0, "stamped_headers": null, "stamps": {}, '
+    b'"x-due": "+00:00"}, "properties": {"correlation_id": "", "reply_to": "", "delivery_mode": 2, '
+    b'"delivery_info": {"exchange": "", "routing_key": "poll."}, "priority": 3, "body_encoding": "utf-8", '
+    b'"delivery_tag": ""}}'
 )
 
 
@@ -82,7 +86,7 @@ class QoS(stock.QoS):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._finished: deque[str] = deque()
+        self.finished: deque[str] = deque()
         self._restored_at = float("-inf")
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -91,23 +95,26 @@ class QoS(stock.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge with the next claim, or at once where none will follow."""
-        self.finish(delivery_tag)
+        self.finished.append(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
         if not self.channel.consuming:
             self.flush()
 
-    def finish(self, *delivery_tags: str) -> None:
-        """Have the next claim forget these."""
-        self._finished.extend(delivery_tags)
+    @contextmanager
+    def taking_finished(self) -> Iterator[list[str]]:
+        """The tags to forget; they are kept if the block fails. Other threads add to them meanwhile."""
+        tags = [self.finished.popleft() for _ in range(len(self.finished))]
+        try:
+            yield tags
+        except BaseException:
+            self.finished.extend(tags)
+            raise
 
     def flush(self) -> None:
-        """Forget what is finished, now."""
-        if self._finished:
-            self.channel.claim_from([], 0)
-
-    def take_finished(self) -> list[str]:
-        """What to forget; it is `finish`ed again if that fails. Other threads add to it meanwhile."""
-        return [self._finished.popleft() for _ in range(len(self._finished))]
+        """Acknowledge what is left to acknowledge, now."""
+        with self.taking_finished() as tags:
+            if tags:
+                self.channel.forget(tags)
 
     def room(self) -> int:
         """How many messages may be claimed now."""
@@ -158,6 +165,7 @@ class Channel(stock.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._without_ack: set[str] = set()
+        self._tag_prefix = f"{uuid4().hex}."
         super().__init__(*args, **kwargs)
 
     # Names and scripts
@@ -174,6 +182,10 @@ class Channel(stock.Channel):
     @cached_property
     def _scripts(self) -> Mapping[str, "Script"]:
         return {name: _script(self.commands, name) for name in ("put", "park", "claim", "restore")}
+
+    @property
+    def _claims_keys(self) -> list[str]:
+        return [self.key(self.unacked_key), self.key(self.unacked_index_key)]
 
     def _bell(self, queue: str) -> str:
         return self.key(f"{queue}:bell")
@@ -195,7 +207,7 @@ class Channel(stock.Channel):
         message, delay = _without_eta(message)
         if delay:
             name, keys = "park", [self.key(_waiting_key(queue))]
-            args = [str(self.priority(priority)).encode() + _compress(dumps(message).encode()), delay]
+            args: list[Any] = [str(self.priority(priority)).encode() + _compress(dumps(message).encode()), delay]
         else:
             name, keys = "put", [self.key(self._q_for_pri(queue, priority)), self._bell(queue)]
             args = [dumps(message), self._expires.get(queue, 0)]
@@ -233,38 +245,41 @@ class Channel(stock.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if not (rung and self.claim()):
+        if not (rung and self.deliver(self.claim())):
             raise Empty
         return True
 
-    def claim(self) -> bool:
-        """Promote what is due, claim what there is room for and deliver it; whether there was anything."""
-        queues = self._queue_cycle.consume(len(self.active_queues))
-        claimed = self.claim_from(queues, self.qos.room())
-        for queue, tag, item in claimed:
+    def claim(self) -> list[Claim]:
+        """Promote what is due in the queues consumed from, and claim what there is room for."""
+        return self.claim_from(self._queue_cycle.consume(len(self.active_queues)), self.qos.room())
+
+    def deliver(self, claims: Sequence[Claim]) -> bool:
+        """Hand claimed messages to their consumers; whether there were any."""
+        for queue, tag, item in claims:
             self._queue_cycle.rotate(queue)
             if queue in self._without_ack:
-                self.qos.finish(tag)
+                self.qos.finished.append(tag)
             with suppress(Empty):
                 self.connection._deliver(self._read(queue, tag, item), queue)  # noqa: SLF001 - as kombu does
-        return bool(claimed)
+        return bool(claims)
 
-    def claim_from(self, queues: Sequence[str], room: int) -> list[tuple[str, str, bytes]]:
-        """One call of claim.lua: the queue, tag and content of each message claimed."""
-        keys = [self.key(self.unacked_key), self.key(self.unacked_index_key)]
+    def claim_from(self, queues: Sequence[str], room: int) -> list[Claim]:
+        """One call of claim.lua."""
+        keys = self._claims_keys
+        queue_of: dict[str, str] = {}
         for queue in queues:
-            keys += [self.key(_waiting_key(queue)), self._bell(queue), *self._lists(queue)]
+            lists = self._lists(queue)
+            keys += [self.key(_waiting_key(queue)), self._bell(queue), *lists]
+            queue_of |= dict.fromkeys(lists, queue)
         share = 1 if self.queue_order_strategy == "round_robin" else room
-        finished = self.qos.take_finished()
         steps = self.priority_steps
-        try:
+        with self.qos.taking_finished() as finished:
             claimed = self._scripts["claim"](
-                keys=keys, args=[room, share, BATCH, f"{uuid4().hex}.", len(steps), *steps, *finished]
+                keys=keys, args=[room, share, BATCH, self._tag_prefix, len(steps), *steps, *finished]
             )
-        except BaseException:
-            self.qos.finish(*finished)
-            raise
-        return [(queues[int(number)], tag.decode(), item) for number, tag, item in claimed]
+        if claimed:
+            self._tag_prefix = f"{uuid4().hex}."
+        return [(queue_of[key.decode()], tag.decode(), item) for key, tag, item in claimed if key.decode() in queue_of]
 
     def _read(self, queue: str, tag: str, item: bytes) -> Any:
         """The message under its new tag. Raises Empty for what is none: it stays among the claims, for people."""
@@ -281,10 +296,16 @@ class Channel(stock.Channel):
 
     def restore(self, tags: Iterable[str | bytes], command: str) -> int:
         """Give claimed messages back: RPUSH to be served next, LPUSH to be served last. Returns how many."""
-        restored: int = self._scripts["restore"](
-            keys=[self.key(self.unacked_key), self.key(self.unacked_index_key)], args=[command, *tags]
-        )
+        restored: int = self._scripts["restore"](keys=self._claims_keys, args=[command, *tags])
         return restored
+
+    def forget(self, tags: Sequence[str]) -> None:
+        """Drop claims that are finished."""
+        claims, index = self._claims_keys
+        with self.commands.pipeline() as pipe:
+            pipe.hdel(claims, *tags)
+            pipe.zrem(index, *tags)
+            pipe.execute()
 
     def _get(self, queue: str) -> Any:
         for _, tag, item in self.claim_from([queue], 1):
@@ -332,7 +353,8 @@ class Channel(stock.Channel):
             super().close()
         except self.connection_errors:
             self.abandon()
-        self.commands.connection_pool.disconnect()
+        if "commands" in vars(self):
+            self.commands.connection_pool.disconnect()
 
     def abandon(self) -> None:
         """Close without a word to Redis. What is being worked on stays claimed and may still be acknowledged."""
@@ -358,9 +380,11 @@ class Poller(stock.MultiChannelPoller):
         for channel in list(self._channels):
             if channel.consuming:
                 try:
-                    claimed |= channel.claim()
-                except channel.connection_errors:
-                    log.debug("no claim while Redis is away", exc_info=True)  # who waits for the bell reconnects
+                    claims = channel.claim()
+                except channel.connection_errors:  # waiting for the bell fails too, and that reconnects
+                    log.debug("no claim while Redis is away", exc_info=True)
+                else:
+                    claimed |= channel.deliver(claims)
         self.maybe_restore_messages()
         return claimed
 

@@ -7,6 +7,7 @@ import structlog
 
 from willcall.orders.model import Attention, Order
 from willcall.orders.outcomes import Malformed, NotReady, PartlyIssued
+from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import Message, Verdict
 from willcall.usecases.ask import Asked, ask
@@ -30,7 +31,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
     """
     account = context.accounts.get(account_key)
     if account is None:
-        log.error("no such account in the config", order=order_id, account=account_key)
+        _orphaned(context, order_id, account_key)
         return None
     claim_id, started = token_hex(6), time.monotonic()
     claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease_seconds(account), account.rate)
@@ -59,6 +60,14 @@ def lease_seconds(account: Account) -> float:
     """How long an attempt may take before another worker may repeat it: a token fetch and a status request."""
     exchanges = 1 if account.adapter.token_request(account.credentials) is None else 2
     return exchanges * account.http.total_timeout + LEASE_MARGIN
+
+
+def _orphaned(context: Context, order_id: str, account_key: str) -> None:
+    """An order whose account has left the config is not asked for, yet it ends at its deadline like any other."""
+    log.error("no such account in the config", order=order_id, account=account_key)
+    order, now = context.stores.orders.get(order_id), context.stores.accounts.now()
+    if order and order.status in OPEN and order.deadline_at <= now:
+        settle_expired(context, order, now)
 
 
 def _warn(asked: Asked, order: Order) -> None:

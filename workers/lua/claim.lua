@@ -6,9 +6,10 @@
 -- ARGV    1 room: how many messages to claim
 --         2 share: how many in a row from one queue before the next has its turn
 --         3 how many due messages to promote per queue
---         4 the beginning of the new claims' tags, unique to this call
+--         4 the beginning of the new claims' tags, unique to this call; a call that is repeated because its answer was
+--           lost has the same, and gets the same messages
 --         5 number of priority steps, then the steps, most urgent first, then the tags of finished messages
--- Returns per claimed message: the number of its queue among those given, tag, message.
+-- Returns per claimed message: its list, its tag, the message.
 
 local claims, index = KEYS[1], KEYS[2]
 local room, share, limit, prefix, steps = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -35,13 +36,24 @@ for base = 0, #KEYS - WAITING, STRIDE do
 end
 
 local claimed = {}
-local function claim(base, list)
+local number = 1
+if redis.call('HEXISTS', claims, prefix .. number) == 1 then
+  for n = 1, room do
+    local claim = redis.call('HGET', claims, prefix .. n)
+    if claim then
+      local list, message = cmsgpack.unpack(claim)
+      claimed[#claimed + 1] = {list, prefix .. n, message}
+    end
+  end
+  return claimed
+end
+
+local function claim(list)
   local message = redis.call('RPOP', list)
   if not message then return false end
-  local tag = prefix .. #claimed
-  redis.call('HSET', claims, tag, cmsgpack.pack(list, message))
-  redis.call('ZADD', index, string.format('%.3f', seconds), tag)
-  claimed[#claimed + 1] = {base / STRIDE, tag, message}
+  while redis.call('HSETNX', claims, prefix .. number, cmsgpack.pack(list, message)) == 0 do number = number + 1 end
+  redis.call('ZADD', index, string.format('%.3f', seconds), prefix .. number)
+  claimed[#claimed + 1] = {list, prefix .. number, message}
   return true
 end
 
@@ -51,7 +63,7 @@ for step = 0, steps - 1 do
     turns = false
     for base = 0, #KEYS - WAITING, STRIDE do
       for _ = 1, math.min(share, room - #claimed) do
-        if not claim(base, KEYS[LISTS + base + step]) then break end
+        if not claim(KEYS[LISTS + base + step]) then break end
         turns = true
       end
     end

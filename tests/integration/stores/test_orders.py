@@ -158,6 +158,25 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
     assert desk.commit(order, wake_at=now + 500, earliest=now + 1) == pytest.approx(now + 1, abs=0.002)
 
 
+def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
+    desk.submit()
+    order = desk.go()
+    desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
+    now = desk.now()
+    due = desk.commit(order, status=Status.FULFILLED, finished_at=now, earliest=now - 1)
+    assert due == pytest.approx(now, abs=0.1)
+    assert desk.go(2).status is Status.FULFILLED
+    assert desk.commit(desk.order()) == 0
+
+
+def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> None:
+    desk.submit(ceiling=50)
+    order = desk.go()
+    desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
+    assert desk.commit(order, wake_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
+    assert desk.redis.hget(keys.order("ord-1"), "express") is None
+
+
 def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.GONE
     desk.submit()

@@ -157,11 +157,14 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     assert h.poll().status is Status.FULFILLED
 
 
-def test_an_account_that_left_the_config_is_not_asked(house: Setup) -> None:
+def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(house: Setup) -> None:
     h = house()
     h.submit(tiqets())
     assert poll_once(h.context, "ord-1", 1, "tiqets/gone") is None
-    assert h.outcomes() == []
+    assert (h.order().status, h.outcomes()) == (Status.PENDING, [])
+    h.redis.hset(keys.order("ord-1"), "deadline", 1)
+    poll_once(h.context, "ord-1", 1, "tiqets/gone")
+    assert (h.order().status, h.outcomes()) == (Status.EXPIRED, [])
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,15 @@ for i = 14, #ARGV, 2 do
 end
 
 local due = 0
+local amendable = fields['status'] == 'fulfilled' or fields['status'] == 'expired'
+local allowed = (ARGV[4] == 'due' and tonumber(ARGV[6]) <= tonumber(fence[5])) or (ARGV[4] == 'none' and amendable)
+local again = ARGV[3] ~= '' and fence[3] and allowed
 redis.call('ZREM', KEYS[5], ARGV[1])
-if ARGV[4] == 'due' then
-  due = tonumber(ARGV[5])
-  if fence[3] then
+if ARGV[4] == 'due' or again then
+  due = tonumber(ARGV[5]) or math.huge
+  if again then
     due = math.min(due, math.max(now, tonumber(ARGV[6])))
-    set[#set + 1] = 'express'
-    set[#set + 1] = 1
+    for _, part in ipairs({'express', 1, 'ask', 1}) do set[#set + 1] = part end
   end
   redis.call('ZADD', KEYS[4], due, ARGV[1])
   set[#set + 1] = 'due'

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from willcall.orders.model import Attention
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
 from willcall.providers.adapters.tixstock.tickets import Entrance, entrance_of, shipment_of
 from willcall.providers.base import Question
@@ -47,13 +48,14 @@ def _read_tickets(order: Mapping[str, Any], question: Question, word: str | None
     entrances = [entrance_of(item) for item in items]
     tickets = tuple(ticket for entrance in entrances for ticket in entrance.tickets)
     remarks = [remark, *_remarks(entrances)]
+    attention = Attention.MALFORMED if any(entrance.remarks for entrance in entrances) else None
     if not tickets:
-        return NotReady(provider_status=word, detail=_joined(remarks))
+        return NotReady(provider_status=word, detail=_joined(remarks), attention=attention)
     count = _count(entrances, expected)
     if count >= expected:
         return Issued(tickets, provider_status=word, detail=_joined(remarks))
     detail = _joined([f"{count} of {expected} tickets", *remarks])
-    return PartlyIssued(tickets, expected, provider_status=word, detail=detail)
+    return PartlyIssued(tickets, expected, provider_status=word, detail=detail, attention=attention)
 
 
 def _expected(order: Mapping[str, Any], question: Question, items: int) -> int:

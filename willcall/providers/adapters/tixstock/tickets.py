@@ -1,9 +1,7 @@
 """The tickets in a Tixstock order: files and mobile links per item, or one parcel for all of it."""
 
-from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
@@ -14,7 +12,8 @@ _PDF_IN_BASE64 = "JVBERi0"
 #: Where an object in `file` might hold its address; its shape is documented nowhere.
 _FILE_FIELDS = ("url", "file", "link")
 
-_INLINE = "a PDF inside the answer is counted, not kept"
+#: A ticket that nobody could fetch would be none: what is not kept is not counted, and a person should look.
+_NOT_KEPT = "a PDF inside the answer cannot be kept, so it is not counted"
 _UNKNOWN_FILE = "a file of unknown shape is not counted"
 
 
@@ -33,9 +32,8 @@ def entrance_of(item: object) -> Entrance:
     files = [(entry, _file_ticket(fields, entry)) for entry in listed(fields.get("file")) if entry]
     pdfs = _once(ticket for _, ticket in files if ticket)
     links = _once(_link_tickets(fields))
-    inline = {_INLINE for ticket in pdfs if ticket.url is None}
-    unknown = {_UNKNOWN_FILE for _, ticket in files if ticket is None}
-    return Entrance(pdfs + links, max(len(pdfs), len(links)), frozenset(inline | unknown))
+    uncounted = {_NOT_KEPT if _is_inline_pdf(_value(entry)) else _UNKNOWN_FILE for entry, ticket in files if not ticket}
+    return Entrance(pdfs + links, max(len(pdfs), len(links)), frozenset(uncounted))
 
 
 def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
@@ -49,26 +47,20 @@ def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
 
 
 def _file_ticket(item: Mapping[str, Any], entry: object) -> Ticket | None:
-    """A PDF by its address or, where its bytes are in the answer, by its hash; None for anything else."""
+    """A PDF by its address, None for anything else."""
+    url = web_link(_value(entry))
+    return replace(_placed(TicketKind.PDF, item, table(entry)), url=url) if url else None
+
+
+def _value(entry: object) -> object:
+    """What stands for the file: the entry itself, or a field of it."""
     file = table(entry)
-    value = next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
-    ticket = _placed(TicketKind.PDF, item, file)
-    url = web_link(value)
-    if url:
-        return replace(ticket, url=url)
-    digest = _pdf_digest(text(value) or "")
-    return replace(ticket, extra={**ticket.extra, "inline": True, "sha256": digest}) if digest else None
+    return next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
 
 
-def _pdf_digest(value: str) -> str | None:
-    """SHA-256 of a PDF in base64 (with or without a `data:` header), None where it is none."""
-    encoded = value.rpartition("base64,")[2]
-    if not encoded.startswith(_PDF_IN_BASE64):
-        return None
-    try:
-        return sha256(b64decode(encoded)).hexdigest()
-    except ValueError:
-        return None
+def _is_inline_pdf(value: object) -> bool:
+    """Whether it is a PDF in base64, with or without a `data:` header."""
+    return (text(value) or "").rpartition("base64,")[2].startswith(_PDF_IN_BASE64)
 
 
 def _link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
@@ -99,4 +91,4 @@ def _truth(value: object) -> bool | None:
 
 def _once(tickets: Iterator[Ticket]) -> tuple[Ticket, ...]:
     """Each ticket once: the same file twice lets one person in."""
-    return tuple({(t.url, t.extra.get("sha256"), t.section, t.row, t.seat): t for t in tickets}.values())
+    return tuple({(t.url, t.section, t.row, t.seat): t for t in tickets}.values())

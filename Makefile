@@ -23,7 +23,8 @@ demo: install ## fulfil orders from five simulated providers, end to end
 	$(BIN)/willcall demo
 
 test: install ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto -m "not worker"
+	$(BIN)/python -m pytest -m worker
 
 check: install ## lint, types, layers: what CI checks besides the tests
 	$(BIN)/ruff check .

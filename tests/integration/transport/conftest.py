@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
 from kombu import Connection, Queue
 from redis import Redis
 
@@ -85,6 +86,8 @@ class Workers:
             "OPTIONS": json.dumps(QUICK | options),
         }
         self._started: list[psutil.Popen] = []
+        #: Sends through the same transport.
+        self.app = Celery("sender", broker=server.url, set_as_current=False)
 
     def start(self, pool: str = "threads", concurrency: int = 4) -> psutil.Popen:
         """A worker that is ready to work."""
@@ -97,11 +100,6 @@ class Workers:
         eventually(lambda: self._log.read_text().count(" ready.") > ready)
         return worker
 
-    def send(self, task: str, *args: object, countdown: float | None = None) -> None:
-        """Send through the same application, in this process."""
-        with self.app() as app:
-            app.send_task(task, args, countdown=countdown)
-
     def kill(self, worker: psutil.Popen) -> None:
         """End a worker and its children as a crash would."""
         for process in [*worker.children(recursive=True), worker]:
@@ -113,8 +111,17 @@ class Workers:
         for worker in self._started:
             if worker.is_running():
                 self.kill(worker)
+        self.app.close()
 
     def ledger(self, word: str) -> list[list[str]]:
         """The lines that begin with a word."""
         lines = self._ledger.read_text().splitlines() if self._ledger.exists() else []
         return [line.split()[1:] for line in lines if line.split()[0] == word]
+
+
+@pytest.fixture
+def workers(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Workers]:
+    """Workers over the empty test server."""
+    workers = Workers(redis_server, tmp_path)
+    yield workers
+    workers.stop()

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from celery import Celery
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from workers.embedded_redis import EmbeddedRedis
@@ -58,7 +58,7 @@ def connection(connect: Connect) -> Connection:
 @pytest.fixture
 def queue(connection: Connection) -> Queue:
     """A declared queue named `polls`."""
-    queue = Queue("polls", channel=connection.default_channel)
+    queue = Queue("polls", Exchange("polls"), routing_key="polls", channel=connection.default_channel)
     queue.declare()
     return queue
 
@@ -91,14 +91,18 @@ class Workers:
 
     def start(self, pool: str = "threads", concurrency: int = 4) -> psutil.Popen:
         """A worker that is ready to work."""
-        ready = self._log.read_text().count(" ready.") if self._log.exists() else 0
+        ready = self.log().count(" ready.")
         command = [sys.executable, "-m", "celery", "-A", "tests.integration.transport.app", "worker", "--loglevel=INFO"]
         options = [f"--pool={pool}", f"--concurrency={concurrency}", "--without-gossip", "--without-mingle"]
         with self._log.open("a") as log:
             worker = psutil.Popen([*command, *options], cwd=ROOT, env=self._environment, stdout=log, stderr=log)
         self._started.append(worker)
-        eventually(lambda: self._log.read_text().count(" ready.") > ready)
+        eventually(lambda: self.log().count(" ready.") > ready)
         return worker
+
+    def log(self) -> str:
+        """What all workers have logged."""
+        return self._log.read_text() if self._log.exists() else ""
 
     def kill(self, worker: psutil.Popen) -> None:
         """End a worker and its children as a crash would."""

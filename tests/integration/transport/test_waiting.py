@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +27,13 @@ def eta(ahead: timedelta) -> dict[str, str]:
 def send(queue: Queue, body: Any, ahead: timedelta | None = None, **options: Any) -> None:
     headers = options.pop("headers", {}) | (eta(ahead) if ahead else {})
     Producer(queue.channel).publish(body, routing_key=queue.name, headers=headers, **options)
+
+
+def send_batch(queue: Queue, messages: Mapping[Any, timedelta | None]) -> None:
+    producer = Producer(queue.channel)
+    with producer.batch():
+        for body, ahead in messages.items():
+            producer.publish(body, routing_key=queue.name, headers=eta(ahead) if ahead else {})
 
 
 def receive(queue: Queue) -> Any:
@@ -158,9 +165,7 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
     queue.declare()
     send(queue, "now")
     send(queue, "later", HOUR)
-    with Producer(queue.channel).batch() as batch:
-        batch.publish("now", routing_key="polls")
-        batch.publish("later", routing_key="polls", headers=eta(HOUR))
+    send_batch(queue, {"now": None, "later": HOUR})
     assert waiting(redis, ["polls"], prefix="mine:")["polls"].count == 2
     let_time_pass(HOUR, "mine:polls:waiting")
     message = queue.get()
@@ -174,9 +179,7 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
 
 def test_batches_wait_too(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
     redis.script_flush()
-    with Producer(queue.channel).batch() as batch:
-        for number in range(200):
-            batch.publish(number, routing_key="polls", headers=eta(HOUR) if number % 2 else {})
+    send_batch(queue, {number: HOUR if number % 2 else None for number in range(200)})
     assert (redis.llen("polls"), redis.zcard("polls:waiting")) == (100, 100)
     let_time_pass(HOUR)
     assert sorted(everything(queue)) == list(range(200))
@@ -185,9 +188,7 @@ def test_batches_wait_too(queue: Queue, redis: Redis, let_time_pass: Any) -> Non
 def test_workers_that_claim_at_once_get_every_message_once(
     connect: Connect, queue: Queue, redis: Redis, let_time_pass: Any
 ) -> None:
-    with Producer(queue.channel).batch() as batch:
-        for number in range(1_000):
-            batch.publish(number, routing_key="polls", headers=eta(HOUR) if number % 2 else {})
+    send_batch(queue, {number: HOUR if number % 2 else None for number in range(1_000)})
     let_time_pass(HOUR)
     queues = [Queue("polls", channel=connect().default_channel) for _ in range(4)]
     with ThreadPoolExecutor(len(queues)) as pool:

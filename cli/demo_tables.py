@@ -43,12 +43,13 @@ def progress_table(run: "Run", elapsed: float) -> RenderableType:
 
 def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
     """At the end: how the orders ended, how often and how punctually each provider was asked."""
-    table = Table(title=f"{len(run.orders)} orders, five providers", title_justify="left")
-    table.add_column("provider")
+    title = f"{len(run.orders)} orders, {len(verdict['providers'])} providers"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("provider", no_wrap=True)
     for status in (Status.FULFILLED, Status.FAILED, Status.CANCELLED, Status.EXPIRED):
-        table.add_column(status, justify="right", style=COLOURS[status])
-    for name in ("polls", "429s", "asked too early", "late p50", "late p99"):
-        table.add_column(name, justify="right")
+        table.add_column(status, justify="right", style=COLOURS[status], no_wrap=True)
+    for name in ("polls", "429s", "early", "late p50/p99"):
+        table.add_column(name, justify="right", no_wrap=True)
     for provider, orders in _by_provider(run.orders.values()).items():
         tally = verdict["providers"][provider]
         late = sorted(attempt.late for order in orders for attempt in run.timelines[order.id])
@@ -58,8 +59,7 @@ def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
             str(tally["status_requests"]),
             str(tally["throttled"]),
             str(tally["asked_too_early"]),
-            f"{_percentile(late, 0.50) * 1_000:.0f} ms",
-            f"{_percentile(late, 0.99) * 1_000:.0f} ms",
+            f"{_percentile(late, 0.50):.2f}/{_percentile(late, 0.99):.2f} s",
         )
     return table
 

@@ -23,8 +23,8 @@ _INDENT = (0, 0, 0, 2)
 #: What each reason for attention means, and what to do.
 _ADVICE = {
     Attention.UNAUTHORIZED: (
-        "The provider refuses our credentials. Correct the account's keys in the configuration, "
-        "restart the workers, then `willcall resume {account}`."
+        "The provider refuses our credentials. If they are right, nothing need be done: a probe notices when they work "
+        "again. If they changed, put the new ones into the configuration and restart the workers."
     ),
     Attention.NOT_FOUND: (
         "The provider does not know this reference. Compare it with the purchase; "

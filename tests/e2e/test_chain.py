@@ -16,7 +16,7 @@ from willcall.orders.rate import Rate
 from willcall.stores.accounts import Health
 from willcall.usecases.control import cancel_order, poll_now
 
-pytestmark = [pytest.mark.redis, pytest.mark.worker]
+pytestmark = pytest.mark.worker
 
 
 def tiqets(number: int, **fields: Any) -> OrderScript:

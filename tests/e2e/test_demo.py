@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.redis, pytest.mark.worker]
+pytestmark = pytest.mark.worker
 
 
 def test_the_demo_ends_by_itself_with_every_order_as_scripted(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_an_import_takes_the_good_lines_and_reports_the_bad_ones(willcall: Willc
     assert ended.code == 1
     assert ended.document == {"new": 100, "already_there": 1, "conflicting": 1, "bad": 3}
     assert [line.split(":")[0] for line in ended.err.splitlines()] == ["line 101", "line 102", "line 104", "line 105"]
-    assert "reference: Field required" in ended.err
+    assert "reference: is missing" in ended.err
     assert redis.get("willcall:submissions") == "100"
 
 

@@ -184,6 +184,8 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     if due == limit:
         why = "last attempt, at the deadline"
     held = signal is Signal.UNAUTHORIZED
+    if held:
+        why = "waits for the account"
     order = replace(order, next_poll_at=None if held else due)
     return Decision(order, due, f"{_reading(outcome)}; {why}", signal, held, account_until)
 

@@ -22,6 +22,13 @@ from willcall.orders.model import Delivery, Order, Status
 #: Everything in `metadata` together, characters.
 LONGEST_METADATA = 16_384
 
+#: Our words for what pydantic says to programmers.
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "string_pattern_mismatch": "has characters or a form that cannot be taken",
+}
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -111,10 +118,6 @@ def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
 def problems_of(error: ValidationError) -> list[Problem]:
     """Pydantic's complaints as ours, without the values complained of."""
     return [
-        Problem(".".join(map(str, item["loc"])), _readable(item["msg"]))
+        Problem(".".join(map(str, item["loc"])), _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-
-
-def _readable(message: str) -> str:
-    return message.removeprefix("Value error, ")

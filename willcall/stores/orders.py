@@ -234,12 +234,19 @@ class OrderStore:
         )
         return Hurried(verdict), Message(order_id, rest[0], rest[1] / 1_000) if rest else None
 
-    def release(self, account: str, count: int) -> list[Message]:
-        """Let up to `count` orders that wait for their account go on, those with the nearest deadline first."""
+    def release(self, account: str, count: int, minimum: float) -> list[Message]:
+        """Let up to `count` orders that wait for their account go on, those with the nearest deadline first.
+
+        Each is due as soon as its hint and `minimum` (seconds since its last attempt) allow.
+        """
         sent = self._scripts["release"](
-            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order("")], args=[count]
+            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order("")],
+            args=[count, milliseconds(minimum)],
         )
-        return [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
+        return [
+            Message(order_id, seq, due / 1_000)
+            for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
+        ]
 
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""

@@ -64,9 +64,13 @@ def resume(context: Context, account: Account) -> int:
 
 def release_held(context: Context, account_key: str, limit: int | None = None) -> int:
     """Let held orders go on, all or up to `limit`; how many it were."""
+    account = context.accounts.get(account_key)
+    if account is None:
+        return 0
     released = 0
     while limit is None or released < limit:
-        messages = context.stores.orders.release(account_key, BATCH if limit is None else min(BATCH, limit - released))
+        count = BATCH if limit is None else min(BATCH, limit - released)
+        messages = context.stores.orders.release(account_key, count, account.polling.minimum)
         if not messages:
             break
         _send(context, account_key, messages)

@@ -86,7 +86,7 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.redis.zcard(keys.ATTENTION) == 1
     report(desk, Signal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
-    desk.stores.orders.release(ACCOUNT, 10)
+    desk.stores.orders.release(ACCOUNT, 10, 0)
     assert desk.order().attention is None
     assert desk.redis.zcard(keys.ATTENTION) == 0
 

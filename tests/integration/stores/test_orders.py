@@ -118,9 +118,19 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
     assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
     assert desk.order("ord-0").next_poll_at is None
     desk.stores.accounts.resume(ACCOUNT, RATE)
-    released = desk.stores.orders.release(ACCOUNT, 10)
+    released = desk.stores.orders.release(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
     assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {Verdict.GO, Verdict.WAIT}
+
+
+def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(desk: Desk) -> None:
+    now = desk.now()
+    for order_id, hint in {"hinted": now + 90, "recent": None}.items():
+        desk.submit(order_id)
+        desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_at=hint, last_poll_at=now)
+    due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 10)}
+    assert due == pytest.approx({"hinted": now + 90, "recent": now + 10}, abs=0.002)
+    assert desk.claim(3, "recent").verdict is Verdict.WAIT
 
 
 def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk) -> None:

@@ -2,22 +2,23 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from celery import Celery
 from kombu import Connection, Exchange, Queue
-from redis import Redis
 
 from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 ROOT = Path(__file__).parents[3]
 #: Dead workers' messages come back within two seconds.
@@ -40,7 +41,7 @@ def installed() -> None:
 
 
 @pytest.fixture
-def connect(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Connect]:
+def connect(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Connect]:  # noqa: ARG001 - it is empty
     """Makes connections to the empty test server; options by name."""
     with ExitStack() as stack:
 
@@ -124,7 +125,11 @@ class Workers:
 
 
 @pytest.fixture
-def workers(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Workers]:
+def workers(
+    redis_server: EmbeddedRedis,
+    redis: "Redis",  # noqa: ARG001 - it is empty
+    tmp_path: Path,
+) -> Iterator[Workers]:
     """Workers over the empty test server."""
     workers = Workers(redis_server, tmp_path)
     yield workers

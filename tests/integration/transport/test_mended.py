@@ -19,8 +19,6 @@ from tests.integration.transport.conftest import QUICK, ROOT, Connect, eventuall
 from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
-pytestmark = pytest.mark.redis
-
 #: Dies between receiving a message and recording it: before anything of kombu's QoS runs.
 KILLED_RIGHT_AFTER_RECEIVING = """
 import os, signal, sys
@@ -44,7 +42,7 @@ def which(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     """Both transports, one after the other."""
     if request.param == "stock":
         monkeypatch.setitem(kombu.transport.TRANSPORT_ALIASES, "redis", "kombu.transport.redis:Transport")
-        kombu.transport._transport_cache.pop("redis", None)
+        kombu.transport._transport_cache.pop("redis", None)  # noqa: SLF001 - no other way
     yield request.param
     install()
 
@@ -57,7 +55,7 @@ def test_a_message_outlives_a_worker_killed_right_after_receiving_it(
     connect: Connect, redis: Redis, redis_server: EmbeddedRedis, which: str
 ) -> None:
     publish("polls", "precious", connect())
-    killed = subprocess.run(
+    killed = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, "-c", KILLED_RIGHT_AFTER_RECEIVING, redis_server.url, which], cwd=ROOT, check=False
     )
     assert killed.returncode == -signal.SIGKILL

@@ -17,8 +17,6 @@ from tests.integration.transport.conftest import eventually
 from workers.embedded_redis import EmbeddedRedis, executable, free_port
 from workers.transport import Channel, SentinelChannel, SentinelTransport, Transport, install
 
-pytestmark = pytest.mark.redis
-
 
 def answers(port: int) -> bool:
     try:
@@ -29,7 +27,7 @@ def answers(port: int) -> bool:
 
 
 @pytest.fixture
-def sentinel_url(redis_server: EmbeddedRedis, redis: Redis, tmp_path: Path) -> Iterator[str]:
+def sentinel_url(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[str]:
     """A Sentinel that watches the test server."""
     port, password = free_port(), urlsplit(redis_server.url).password
     configuration = tmp_path / "sentinel.conf"
@@ -38,7 +36,9 @@ def sentinel_url(redis_server: EmbeddedRedis, redis: Redis, tmp_path: Path) -> I
         f"sentinel auth-pass tickets {password}\n"
     )
     with (tmp_path / "sentinel.log").open("wb") as log:
-        process = subprocess.Popen([executable(), str(configuration), "--sentinel"], stdout=log, cwd=tmp_path)
+        process = subprocess.Popen(  # noqa: S603 - our own server
+            [executable(), str(configuration), "--sentinel"], stdout=log, cwd=tmp_path
+        )
     try:
         eventually(lambda: answers(port))
         yield f"sentinel://:{password}@127.0.0.1:{port}/0"

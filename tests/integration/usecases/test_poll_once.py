@@ -172,7 +172,7 @@ def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_thei
     [
         ({"provider": "nobody", "reference": "r"}, ["nobody", "funtrips"]),
         ({"provider": "tiqets", "reference": "1", "account": "other"}, ["tiqets/other", "tiqets/default"]),
-        ({"provider": "tiqets"}, ["reference", "required"]),
+        ({"provider": "tiqets"}, ["reference: is missing"]),
         ({"provider": "tiqets", "reference": "1", "quantity": 0, "colour": "red"}, ["quantity", "colour"]),
         ({"provider": "funtrips", "reference": "../x"}, ["reference"]),
         ({"provider": "tiqets", "reference": "1", "callback_url": "ftp://x"}, ["callback_url"]),

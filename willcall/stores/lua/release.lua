@@ -1,7 +1,7 @@
 -- Lets orders that wait for a parked account go on.
 -- KEYS  1 held index  2 due index  3 attention index  4 order (its key without the id)
--- ARGV  1 how many
--- Returns {id, seq, id, seq, ...}: send a message for each
+-- ARGV  1 how many  2 minimum between two attempts (ms)
+-- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
 -- include: now
 
@@ -10,16 +10,17 @@ local sent = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
   redis.call('ZREM', KEYS[1], id)
   local key = KEYS[4] .. id
-  local order = redis.call('HMGET', key, 'seq', 'attention')
+  local order = redis.call('HMGET', key, 'seq', 'attention', 'last_poll', 'hint', 'not_before')
   if order[1] then
-    redis.call('HSET', key, 'seq', order[1] + 1, 'due', now, 'ask', 1)
+    local last, hint, not_before = tonumber(order[3] or 0), tonumber(order[4] or 0), tonumber(order[5] or 0)
+    local due = math.max(now, last + tonumber(ARGV[2]), hint, not_before)
+    redis.call('HSET', key, 'seq', order[1] + 1, 'due', due, 'ask', 1)
     if order[2] == 'unauthorized' then
       redis.call('HDEL', key, 'attention')
       redis.call('ZREM', KEYS[3], id)
     end
-    redis.call('ZADD', KEYS[2], now, id)
-    sent[#sent + 1] = id
-    sent[#sent + 1] = order[1] + 1
+    redis.call('ZADD', KEYS[2], due, id)
+    for _, part in ipairs({id, order[1] + 1, due}) do sent[#sent + 1] = part end
   end
 end
 return sent

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from random import Random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.property.strategies import (
@@ -20,6 +20,8 @@ from willcall.orders.outcomes import NotReady, Outcome, PartlyIssued, Throttled,
 from willcall.orders.policy import PollPolicy, back_off, decide
 from willcall.orders.states import FINAL, OPEN, TRANSITIONS, may_become
 
+ANY_ORDER = Order("ord-1", "tiqets", "default", "r", Status.PENDING, NOW - 10, NOW + 100)
+
 randoms = st.integers(0, 2**32).map(Random)
 
 
@@ -29,7 +31,7 @@ def hint_of(outcome: Outcome, policy: PollPolicy) -> float:
         case NotReady(retry_after=wait, not_before=moment) | PartlyIssued(retry_after=wait, not_before=moment):
             return max(NOW + (wait or 0), moment or 0)
         case Throttled(retry_after=wait):
-            return NOW + (wait or policy.throttle_pause)
+            return NOW + wait if wait and NOW + wait > NOW else NOW + policy.throttle_pause
         case Unavailable(retry_after=wait):
             return NOW + (wait or 0)
     return 0.0
@@ -46,6 +48,12 @@ def test_no_attempt_before_a_hint_or_the_minimum(
 
 
 @given(orders(), outcomes, policies(), randoms)
+@example(
+    replace(ANY_ORDER, deadline_at=NOW + 1),
+    Throttled(retry_after=5e-292),  # too small to move the clock
+    PollPolicy(minimum=0.0, throttle_pause=1.0),
+    Random(0),
+)
 def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     assert decision.wake_at is None or NOW < decision.wake_at <= order.deadline_at

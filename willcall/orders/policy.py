@@ -191,20 +191,20 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
 
 
 def _hint(outcome: Outcome, policy: PollPolicy, now: float) -> float | None:
-    """The moment before which the provider does not want to be asked, None where it did not say."""
+    """The moment before which the provider does not want to be asked, None where it did not say.
+
+    A moment that has passed says nothing about when to ask next.
+    """
+    moments: list[float | None] = []
     match outcome:
-        case NotReady() | PartlyIssued():
-            waits = [
-                *([now + outcome.retry_after] if outcome.retry_after is not None else []),
-                *([outcome.not_before] if outcome.not_before is not None else []),
-            ]
-            # A moment that has passed says nothing about when to ask next: back off instead.
-            return max((moment for moment in waits if moment > now), default=None)
-        case Throttled(retry_after=wait):
-            return now + (wait or policy.throttle_pause)
-        case Unavailable(retry_after=wait) if wait:
-            return now + wait
-    return None
+        case NotReady(retry_after=wait, not_before=moment) | PartlyIssued(retry_after=wait, not_before=moment):
+            moments = [None if wait is None else now + wait, moment]
+        case Throttled(retry_after=wait) | Unavailable(retry_after=wait):
+            moments = [None if wait is None else now + wait]
+    hint = max((moment for moment in moments if moment is not None and moment > now), default=None)
+    if hint is None and isinstance(outcome, Throttled):
+        return now + policy.throttle_pause
+    return hint
 
 
 def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:

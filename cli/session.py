@@ -35,10 +35,9 @@ def open_config() -> "Config":
 
 def open_stores(config: "Config") -> "Stores":
     """The stores alone, for commands that only read."""
-    from willcall.stores.connection import connect
     from willcall.usecases.context import Stores
 
-    return Stores.on(connect(config.settings.redis_url))
+    return Stores.on(config.settings.redis_url)
 
 
 def open_context() -> "Context":

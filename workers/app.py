@@ -11,7 +11,7 @@ from tasks.bulkhead import Bulkhead
 from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
 from willcall.providers.http import Transport
-from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.connection import SOCKET_TIMEOUT
 from willcall.usecases.context import Context, Stores
 from workers.sender import CelerySender
 
@@ -33,7 +33,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
     app.willcall = Context(
         settings=config.settings,
         accounts=config.accounts,
-        stores=Stores.on(connect(config.settings.redis_url)),
+        stores=Stores.on(config.settings.redis_url),
         http=Transport(),
         sender=CelerySender(app),
         rng=SystemRandom(),

@@ -128,7 +128,7 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
     """What submitting them leaves in Redis."""
     for order_id in order_ids:
         order = SubmitOrder(provider="tiqets", reference="1", id=order_id).order()
-        OrderStore(redis).submit(order, "digest", 86_400)
+        OrderStore(redis, redis).submit(order, "digest", 86_400)
 
 
 def contents(redis: "Redis") -> dict[str, bytes]:
@@ -228,7 +228,7 @@ def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcal
         submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T00:00:00Z", "--json"),
         submit("ord-1", "2222222"),
     )
-    order = OrderStore(redis).get("ord-1")
+    order = OrderStore(redis, redis).get("ord-1")
     assert order is not None
     assert again.code == 0
     assert again.document == order_document(order)
@@ -300,7 +300,7 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
         "tixstock/default": "ok",
     }
     assert willcall("resume", "tiqets/default").out == "tiqets/default goes on: no order had to wait for it.\n"
-    assert AccountStore(redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
+    assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
 
 
 @pytest.mark.worker

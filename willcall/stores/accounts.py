@@ -59,10 +59,10 @@ class Report:
 class AccountStore:
     """Accounts in Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
+    def __init__(self, redis: "Redis", patient: "Redis") -> None:
+        """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
-        self._report = load(redis, "report")
+        self._report = load(patient, "report")
         self._take = load(redis, "take")
 
     def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate) -> tuple[Health, Health]:

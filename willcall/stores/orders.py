@@ -122,11 +122,11 @@ class Commit:
 class OrderStore:
     """Orders in Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses (see `connection.connect`)."""
+    def __init__(self, redis: "Redis", patient: "Redis") -> None:
+        """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "claim", "commit", "hurry", "release", "revive", "prune")
-        self._scripts = {name: load(redis, name) for name in names}
+        names = ("submit", "claim", "hurry", "release", "revive", "prune")
+        self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, order: Order, digest: str, ceiling: float) -> tuple[Submitted, Message | None]:
         """File an order, once. `digest` tells same from other content; times are set by the server's clock.
@@ -251,7 +251,7 @@ class OrderStore:
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._scripts["revive"](
-            keys=[keys.due(account), keys.order("")], args=[milliseconds(grace), offset, count]
+            keys=[keys.due(account), keys.order(""), keys.account(account)], args=[milliseconds(grace), offset, count]
         )
         return seen, [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
 

@@ -1,5 +1,6 @@
 """One question to a provider: build, send, read."""
 
+import time
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,14 +22,19 @@ class Asked:
     http_status: int | None = None
 
 
-def ask(context: Context, account: Account, order: Order, now: float) -> Asked | Busy:
-    """Ask about one order; `now` is the server's clock, against which dates in the answer are read."""
+def ask(context: Context, account: Account, order: Order, now: float, send_before: float) -> Asked | Busy:
+    """Ask about one order; `now` is the server's clock, against which dates in the answer are read.
+
+    Nothing is sent after `send_before` (monotonic clock): the lease could end before the answer is here.
+    """
     authorization = authorize(context, account)
     if isinstance(authorization, Busy):
         return authorization
     if not isinstance(authorization, Authorization):
         return Asked(authorization)
     question = Question(order.reference, order.quantity, order.language)
+    if time.monotonic() > send_before:
+        return Busy()
     request = account.adapter.status_request(question, account.credentials, authorization.token)
     answer = context.http.exchange(account, request)
     if not isinstance(answer, Answer):

@@ -17,7 +17,7 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Another worker is fetching the token right now; come back in a moment."""
+    """Not now: another worker is fetching the token, or too much time has passed. Come back in a moment."""
 
 
 def authorize(context: Context, account: Account) -> Authorization | Busy | Outcome:

@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
+from willcall.stores.connection import connect
 from willcall.stores.events import EventStore
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.orders import Message, OrderStore
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 
 class Exchange(Protocol):
@@ -48,13 +46,14 @@ class Stores:
     leases: LeaseStore
 
     @classmethod
-    def on(cls, redis: "Redis") -> "Stores":
-        """The stores over one client."""
-        orders = OrderStore(redis)
+    def on(cls, url: str) -> "Stores":
+        """The stores at `url`."""
+        redis, patient = connect(url), connect(url, patient=True)
+        orders = OrderStore(redis, patient)
         return cls(
             orders=orders,
             listing=Listing(redis, orders),
-            accounts=AccountStore(redis),
+            accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             leases=LeaseStore(redis),

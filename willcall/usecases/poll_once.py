@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds beyond the longest exchange after which an attempt is taken for dead.
 LEASE_MARGIN = 5.0
-#: Seconds to wait while another worker fetches an access token.
+#: Seconds to wait while another worker fetches an access token, or after a claim that took too long.
 TOKEN_WAIT = 1.0
 
 
@@ -33,8 +33,8 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
     if account is None:
         _orphaned(context, order_id, account_key)
         return None
-    claim_id, started = token_hex(6), time.monotonic()
-    claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease_seconds(account), account.rate)
+    claim_id, started, lease = token_hex(6), time.monotonic(), lease_seconds(account)
+    claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease, account.rate)
     match claim.verdict:
         case Verdict.WAIT:
             return Message(order_id, seq, claim.until, token=True), claim.now
@@ -46,7 +46,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         case _:
             return None
     order = claimed_order(claim)
-    asked = ask(context, account, order, claim.now)
+    asked = ask(context, account, order, claim.now, send_before=started + lease - account.http.total_timeout)
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
@@ -57,9 +57,12 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
 
 
 def lease_seconds(account: Account) -> float:
-    """How long an attempt may take before another worker may repeat it: a token fetch and a status request."""
+    """How long an attempt may take before another worker may repeat it: a token fetch and a status request.
+
+    Never less than the minimum between two attempts, which a repeated one must keep as well.
+    """
     exchanges = 1 if account.adapter.token_request(account.credentials) is None else 2
-    return exchanges * account.http.total_timeout + LEASE_MARGIN
+    return max(exchanges * account.http.total_timeout, account.polling.minimum) + LEASE_MARGIN
 
 
 def _orphaned(context: Context, order_id: str, account_key: str) -> None:

@@ -9,6 +9,7 @@ from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
 from willcall.stores.orders import Claim, Commit, Event, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
+from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -74,5 +75,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(redis: "Redis") -> Desk:
-    return Desk(Stores.on(redis), redis)
+def desk(redis: "Redis", redis_server: EmbeddedRedis) -> Desk:
+    return Desk(Stores.on(redis_server.url), redis)

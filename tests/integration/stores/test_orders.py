@@ -81,7 +81,7 @@ def test_a_commit_behind_the_fence_writes_nothing(desk: Desk) -> None:
     order = desk.go()
     desk.commit(order, wake_at=desk.now())
     before = snapshot(desk)
-    assert desk.commit(order, event=True, status=Status.FAILED, finished_at=1.0) is None
+    assert desk.commit(order, "another", event=True, status=Status.FAILED, finished_at=1.0) is None
     assert snapshot(desk) == before
 
 
@@ -209,24 +209,67 @@ def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     assert desk.claim(seq=message.seq + 1).verdict is Verdict.CLOSED
 
 
+def backdate(desk: Desk, order_id: str, due: float) -> None:
+    """As if the order had been due at `due` (epoch seconds)."""
+    desk.redis.hset(keys.order(order_id), "due", int(due * 1_000))
+    desk.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
+
+
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
     revive = desk.stores.orders.revive
-    assert [message.seq for message in revive(ACCOUNT, 0.0, 0, 10)[1]] == [2]
-    assert [message.seq for message in revive(ACCOUNT, 0.0, 0, 10)[1]] == [3]
-    desk.redis.hset(keys.order("ord-1"), "due", 1)
-    desk.redis.zadd(keys.due(ACCOUNT), {"ord-1": 1})
-    assert [message.seq for message in revive(ACCOUNT, 100.0, 0, 10)[1]] == [4]
-    resend_at = float(desk.redis.hget(keys.order("ord-1"), "resend_at") or 0)
-    assert resend_at == pytest.approx((desk.now() + 800) * 1_000, abs=1_000)
-    assert revive(ACCOUNT, 100.0, 0, 10) == (1, [])
-    assert desk.claim(seq=1).verdict is Verdict.STALE
+    backdate(desk, "ord-1", desk.now() - 500)
+    for period in (200, 400, 800):
+        assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 100.0, 0, 10)[1]] == [("ord-1", 1)]
+        resend_at = float(desk.redis.hget(keys.order("ord-1"), "resend_at") or 0)
+        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=1_000)
+        assert revive(ACCOUNT, 100.0, 0, 10) == (1, [])
+        desk.redis.hset(keys.order("ord-1"), "resend_at", 1)
+
+
+def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
+    desk.submit()
+    backdate(desk, "ord-1", desk.now() - 500)
+    desk.stores.orders.revive(ACCOUNT, 100.0, 0, 10)
+    order = desk.go(1)
+    assert desk.claim(1, claim_id="copy").verdict is Verdict.BUSY
+    desk.commit(order, wake_at=desk.now() + 60)
+    assert desk.claim(1, claim_id="copy").verdict is Verdict.STALE
+
+
+def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: Desk) -> None:
+    """Workers that are behind claim one order after the other; the next ones in their queue are late, not lost."""
+    now = desk.now()
+    for n in range(10):
+        desk.submit(f"ord-{n}")
+        backdate(desk, f"ord-{n}", now - 500 + n * 10)
+    desk.go(order_id="ord-5")
+    resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
+    assert [message.order_id for message in resent] == ["ord-0", "ord-1", "ord-2", "ord-3"]
+    desk.redis.hset(keys.account(ACCOUNT), "reached_at", int((now - 60) * 1_000))
+    resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
+    assert [message.order_id for message in resent] == ["ord-4", "ord-6", "ord-7", "ord-8", "ord-9"]
+
+
+def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
+    desk.submit()
+    assert desk.claim(claim_id="mine").verdict is Verdict.GO
+    again = desk.claim(claim_id="mine")
+    assert again.verdict is Verdict.GO
+    assert again.order is not None
+    later = desk.now() + 60
+    due = desk.commit(again.order, "mine", wake_at=later, event=True)
+    before = snapshot(desk)
+    assert desk.commit(again.order, "mine", wake_at=later, event=True) == due
+    assert snapshot(desk) == before
 
 
 def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     desk.submit()
+    backdate(desk, "ord-1", desk.now() - 500)
     desk.go()
-    assert desk.stores.orders.revive(ACCOUNT, 0.0, 0, 10) == (1, [])
+    desk.redis.hset(keys.account(ACCOUNT), "reached_at", 1)
+    assert desk.stores.orders.revive(ACCOUNT, 1.0, 0, 10) == (1, [])
 
 
 def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:

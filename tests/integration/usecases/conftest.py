@@ -20,6 +20,7 @@ from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit
+from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -77,7 +78,7 @@ Setup = Callable[..., House]
 
 
 @pytest.fixture
-def house(redis: "Redis", tmp_path: Path) -> Iterator[Setup]:
+def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
     """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http = Transport()
@@ -94,7 +95,7 @@ def house(redis: "Redis", tmp_path: Path) -> Iterator[Setup]:
             context = Context(
                 settings=config.settings,
                 accounts=config.accounts,
-                stores=Stores.on(redis),
+                stores=Stores.on(redis_server.url),
                 http=http,
                 sender=outbox,
                 rng=Random(1),

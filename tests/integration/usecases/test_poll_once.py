@@ -1,5 +1,7 @@
 """One attempt at a time, over real HTTP."""
 
+import time
+
 import pytest
 
 from simulator.script import OrderScript
@@ -9,9 +11,10 @@ from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.orders import Hurried
+from willcall.usecases.ask import ask
 from willcall.usecases.authorize import Busy, authorize
 from willcall.usecases.control import cancel_order, pause, poll_now, resume
-from willcall.usecases.poll_once import poll_once
+from willcall.usecases.poll_once import lease_seconds, poll_once
 from willcall.usecases.submit import submit
 
 
@@ -117,6 +120,20 @@ def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: S
     assert h.outcomes() == []
     h.context.stores.oauth.unlock(account.key)
     assert h.poll().status is Status.FULFILLED
+
+
+def test_a_repeated_attempt_keeps_the_minimum_too(house: Setup) -> None:
+    h = house(polling={"minimum": 100, "initial": 100, "cap": 100})
+    assert lease_seconds(h.context.accounts["tiqets/default"]) > 100
+    assert lease_seconds(h.context.accounts["voordemensen/default"]) > 10
+
+
+def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(house: Setup) -> None:
+    h = house()
+    h.submit(tiqets())
+    account, order = h.context.accounts["tiqets/default"], h.order()
+    assert ask(h.context, account, order, 0.0, send_before=time.monotonic() - 1) == Busy()
+    assert h.providers.ledger(provider="tiqets") == []
 
 
 def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(

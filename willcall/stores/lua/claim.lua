@@ -3,7 +3,7 @@
 -- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 -- Returns {verdict, now, ...}:
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
---   'busy'                        another worker is asking right now
+--   'busy'                        another worker is asking right now (a repeated claim of one's own is granted again)
 --   'held'                        the account is parked or paused; the order waits in the held index
 --   'wait', now, until            come back then
 --   'expire', now, order, spec, tickets          the deadline is here and no attempt is allowed any more
@@ -27,17 +27,24 @@ local status = value(order, 'status')
 local late = status == 'fulfilled' or status == 'expired'
 local ask = value(order, 'ask') == '1'
 if status == 'failed' or status == 'cancelled' or (late and not ask) then return {'closed', now} end
-if tonumber(value(order, 'lease') or 0) > now then return {'busy', now} end
-local due = tonumber(value(order, 'due') or 0)
-if due > now then return {'wait', now, due} end
 
 local function answer(verdict, ...)
   return {verdict, now, order, redis.call('GET', KEYS[2]) or '', redis.call('GET', KEYS[3]) or '', ...}
 end
 
+if tonumber(value(order, 'lease') or 0) > now then
+  if value(order, 'claim') == ARGV[3] then return answer('go', 'marked') end
+  return {'busy', now}
+end
+local due = tonumber(value(order, 'due') or 0)
+if due > now then return {'wait', now, due} end
+
 local deadline = tonumber(value(order, 'deadline'))
 if not ask then return answer('expire') end
 
+local slotted = value(order, 'slot')
+-- How far the workers have come through the account's queue, for `revive`; those at a slot overtake the others.
+if not slotted then redis.call('HSET', KEYS[7], 'reached', due, 'reached_at', now) end
 local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden')
 local state = account[1] or 'ok'
 local probe = false
@@ -59,7 +66,7 @@ if state ~= 'ok' and not probe then
 end
 
 local slot, shift = bucket_take(bucket_load(KEYS[6]), bucket_rate(ARGV, 5), now,
-  tonumber(value(order, 'slot')), tonumber(value(order, 'shift') or 0), value(order, 'express') == '1')
+  tonumber(slotted), tonumber(value(order, 'shift') or 0), value(order, 'express') == '1')
 if slot then
   redis.call('HSET', KEYS[1], 'slot', slot, 'shift', shift, 'due', slot)
   redis.call('ZADD', KEYS[4], slot, ARGV[1])

@@ -6,11 +6,13 @@
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
 --       14.. field, value pairs of the order ('' removes the field)
--- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written
+-- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
+-- repeated, because the answer to it was lost, it returns the same again
 
 -- include: now
 
-local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline')
+local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due')
+if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then return tonumber(fence[7] or 0) end
 if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
 
 local now = milliseconds()
@@ -25,6 +27,7 @@ for i = 14, #ARGV, 2 do
     set[#set + 1] = ARGV[i + 1]
   end
 end
+if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
 
 local due = 0
 local amendable = fields['status'] == 'fulfilled' or fields['status'] == 'expired'

@@ -13,12 +13,13 @@ from willcall.config import Config
 from willcall.providers.http import Transport
 from willcall.stores.connection import SOCKET_TIMEOUT
 from willcall.usecases.context import Context, Stores
+from workers import transport
 from workers.sender import CelerySender
 
 #: Threads of a worker unless told otherwise. Attempts mostly wait for a provider.
 CONCURRENCY = 32
-#: Seconds after which a message that a dead worker had fetched is given to another one.
-VISIBILITY_TIMEOUT = 3_600
+#: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
+VISIBILITY_TIMEOUT = 120
 
 TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
 
@@ -28,6 +29,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
 
     What the tasks need hangs on it: `app.willcall`, the use cases' context, and `app.bulkhead`.
     """
+    transport.install()
     app = Celery("willcall", set_as_current=True)
     app.conf.update(_settings(config))
     app.willcall = Context(

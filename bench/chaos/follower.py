@@ -1,0 +1,72 @@
+"""The independent event ledger: it follows the stream and writes down each event as it sees it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, cast
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from bench.chaos.history import SeenEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: The stream's name, which the promise is about; not taken from the code that writes it.
+STREAM = "willcall:events"
+#: Seconds between two looks.
+EVERY = 0.1
+#: Events read at a time.
+PAGE = 500
+
+
+def read_events(redis: "Redis", cursor: str | None) -> list[SeenEvent]:
+    """A page of events behind the cursor, None: from the first. Raises RedisError."""
+    start = f"({cursor}" if cursor else "-"
+    entries = cast("Sequence[tuple[str, dict[str, str]]]", redis.xrange(STREAM, start, "+", PAGE))
+    return [SeenEvent(entry, fields["id"], fields["type"], fields["order_id"]) for entry, fields in entries]
+
+
+class Follower(Thread):
+    """Follows the stream from its beginning until it is told to finish; a Redis that is away is asked again."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        """`path`: where the events go, a JSON line each."""
+        super().__init__(name="event ledger", daemon=True)
+        self.path = path
+        #: The type of each order's latest event.
+        self.latest: dict[str, str] = {}
+        self.events: list[SeenEvent] = []
+        self._redis = Redis.from_url(url, decode_responses=True, socket_timeout=2.0)
+        self._enough = Event()
+
+    def run(self) -> None:
+        """Read until there is nothing more and it is enough."""
+        with self.path.open("a", encoding="utf-8") as ledger:
+            while True:
+                done = self._enough.is_set()
+                page = self._page()
+                for event in page:
+                    ledger.write(json.dumps(asdict(event)) + "\n")
+                    self.latest[event.order_id] = event.type.removeprefix("order.")
+                self.events += page
+                ledger.flush()
+                if not page and done:
+                    return
+                if len(page) < PAGE:
+                    self._enough.wait(EVERY)
+
+    def finish(self) -> tuple[SeenEvent, ...]:
+        """Read what is left and end; everything that was seen."""
+        self._enough.set()
+        self.join(30.0)
+        self._redis.close()
+        return tuple(self.events)
+
+    def _page(self) -> list[SeenEvent]:
+        try:
+            return read_events(self._redis, self.events[-1].cursor if self.events else None)
+        except RedisError:
+            return []

@@ -1,0 +1,188 @@
+"""What happened, as plain data: what the checks judge. All times are epoch seconds."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.chaos.plan import Kind
+from simulator.script import ProviderName, Rate
+
+#: Seconds by which a request may seem to come before its claim: Redis' clock has whole milliseconds.
+CLOCK = 0.002
+
+#: Provider, account, reference: what the simulator knows an order by.
+Name = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What was done to a process, from when to when."""
+
+    kind: Kind
+    target: str
+    start: float
+    end: float
+
+    def meets(self, start: float, end: float) -> bool:
+        """Whether it was under way at some time in between."""
+        return self.start <= end and self.end >= start
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A process that ended although nobody hit it, or badly when it was told to; and its last words."""
+
+    process: str
+    at: float
+    code: int
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An order as the harness handed it in and scripted it. `accepted` is None where nobody took it."""
+
+    id: str
+    name: Name
+    expected: str
+    accepted: float | None
+    way: str = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A line of the simulator's ledger."""
+
+    number: int
+    name: Name
+    kind: str
+    arrived: float
+    finished: float
+    status: int | None = None
+    auth: str = "ok"
+    allowed_at: float | None = None
+    too_early_by: float = 0.0
+    in_flight: int = 0
+    fault: str | None = None
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Provider and account."""
+        return self.name[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An attempt of an order's timeline: when it was claimed, how late that was."""
+
+    claimed: float
+    outcome: str
+    late: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order in Redis after the run, with its timeline, oldest first."""
+
+    status: str
+    deadline: float
+    timeline: tuple[Settled, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An entry of the stream."""
+
+    cursor: str
+    id: str
+    type: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A status request of an order, and the settled attempt that it belongs to: None where none was written."""
+
+    order_id: str
+    request: Request
+    attempt: Settled | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One run. `followed` is what the event ledger saw, `stream` what the stream holds afterwards."""
+
+    submitted: Mapping[str, Submitted]
+    ended: Mapping[str, Ended]
+    requests: tuple[Request, ...]
+    followed: tuple[SeenEvent, ...]
+    stream: tuple[SeenEvent, ...]
+    hits: tuple[Hit, ...]
+    deaths: tuple[Death, ...]
+    rates: Mapping[tuple[ProviderName, str], Rate]
+    #: Messages left in the broker, and orders left in the due and held indexes, by key.
+    messages: Mapping[str, int] = field(default_factory=dict)
+    indexes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def status_requests(self) -> list[Request]:
+        """The requests for orders."""
+        return [request for request in self.requests if request.kind == "status"]
+
+    def asked(self) -> list[Asked]:
+        """Every status request of a submitted order, in order of arrival, with its attempt."""
+        ids = {order.name: order.id for order in self.submitted.values()}
+        by_order: dict[str, list[Request]] = defaultdict(list)
+        for request in self.status_requests:
+            if request.name in ids:
+                by_order[ids[request.name]].append(request)
+        found = [
+            Asked(order_id, *pair)
+            for order_id, requests in by_order.items()
+            for pair in match(requests, self.ended[order_id].timeline if order_id in self.ended else ())
+        ]
+        return sorted(found, key=lambda asked: asked.request.arrived)
+
+
+def match(requests: Iterable[Request], timeline: Iterable[Settled]) -> list[tuple[Request, Settled | None]]:
+    """One order's requests with their attempts.
+
+    An attempt's request is the first between its claim and the next one's; what follows or precedes was never settled.
+    """
+    pairs: list[tuple[Request, Settled | None]] = []
+    waiting = sorted(requests, key=lambda request: request.arrived)
+    attempts = sorted(timeline, key=lambda attempt: attempt.claimed)
+    ends = [after.claimed for after in attempts[1:]] + [float("inf")]
+    for attempt, end in zip(attempts, ends, strict=False):
+        while waiting and waiting[0].arrived < attempt.claimed - CLOCK:
+            pairs.append((waiting.pop(0), None))
+        if waiting and waiting[0].arrived < end - CLOCK:
+            pairs.append((waiting.pop(0), attempt))
+    return pairs + [(request, None) for request in waiting]
+
+
+def read_ledger(path: Path) -> tuple[Request, ...]:
+    """The simulator's JSON lines, in order of arrival."""
+    with path.open(encoding="utf-8") as lines:
+        found = [_request(json.loads(line)) for line in lines]
+    return tuple(sorted(found, key=lambda request: request.number))
+
+
+def _request(entry: Mapping[str, Any]) -> Request:
+    same = (
+        "number",
+        "kind",
+        "arrived",
+        "finished",
+        "status",
+        "auth",
+        "allowed_at",
+        "too_early_by",
+        "in_flight",
+        "fault",
+    )
+    name = (entry["provider"], entry["account"] or "", entry["reference"] or "")
+    return Request(name=name, **{field: entry[field] for field in same})

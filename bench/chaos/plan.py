@@ -1,0 +1,67 @@
+"""What is hit, and when: a pure function of the seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+#: Seconds before the first hit and after the last one.
+QUIET = 5.0
+#: Workers and beats that run at a time.
+PAIR = 2
+
+
+class Kind(StrEnum):
+    """A way to hit a process."""
+
+    WORKER_KILL = "worker killed"
+    WORKER_TERM = "worker told to stop"
+    WORKER_FREEZE = "worker frozen"
+    BEAT_KILL = "beat killed"
+    REDIS_KILL = "Redis killed"
+    REDIS_FREEZE = "Redis frozen"
+    CLIENTS_KILL = "connections cut"
+
+
+#: How long each lasts, seconds: from, to. A worker is frozen for less than the margin of its leases, 5 s.
+LASTS: dict[Kind, tuple[float, float]] = {
+    Kind.WORKER_FREEZE: (1.0, 4.5),
+    Kind.REDIS_KILL: (0.5, 3.0),
+    Kind.REDIS_FREEZE: (1.0, 10.0),
+}
+#: Hits of one track follow each other; the two tracks do not know of one another. With seconds in between: from, to.
+TRACKS: tuple[tuple[Sequence[Kind], tuple[float, float]], ...] = (
+    ((Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.WORKER_FREEZE, Kind.BEAT_KILL), (1.5, 6.0)),
+    ((Kind.REDIS_KILL, Kind.CLIENTS_KILL, Kind.REDIS_FREEZE), (5.0, 12.0)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """A hit to come: `at` seconds after the start, for `lasts` seconds, on the first or second of a pair."""
+
+    at: float
+    kind: Kind
+    target: int
+    lasts: float = 0.0
+
+
+def plan(seed: int, seconds: float) -> list[Blow]:
+    """The hits of a run of `seconds`, in order of time."""
+    random = Random(seed)  # noqa: S311 - has to be repeatable
+    blows = [blow for kinds, gap in TRACKS for blow in _track(random, kinds, gap, seconds - QUIET)]
+    return sorted(blows, key=lambda blow: blow.at)
+
+
+def _track(random: Random, kinds: Sequence[Kind], gap: tuple[float, float], end: float) -> Iterator[Blow]:
+    """Every kind once, in any order, before any comes again."""
+    at, bag = QUIET, list[Kind]()
+    while True:
+        bag = bag or random.sample(kinds, len(kinds))
+        kind = bag.pop()
+        at += random.uniform(*gap)
+        lasts = round(random.uniform(*LASTS[kind]), 2) if kind in LASTS else 0.0
+        if at + lasts > end:
+            return
+        yield Blow(round(at, 2), kind, random.randrange(PAIR), lasts)
+        at += lasts

@@ -1,0 +1,148 @@
+"""One run from its start to its history. It ends in bounded time, whatever happens."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from bench.chaos import orders
+from bench.chaos.aftermath import messages_left, orders_after, orders_left, whole_stream
+from bench.chaos.cast import Cast, ChaosStage
+from bench.chaos.checks import JITTER
+from bench.chaos.follower import Follower
+from bench.chaos.history import History, read_ledger
+from bench.chaos.plan import Blow, plan
+from bench.chaos.submitter import Submitter
+from simulator.script import Script
+from willcall.stores.connection import connect
+
+#: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 11 s.
+POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
+HEALTH = {"probe": [1, 2], "throttle_pause": 1}
+HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}
+SWEEPS = {"revive": 1, "expire": 2, "reconcile": 15, "grace": 3}
+
+#: The share of the run in which orders come in.
+COMING = 2 / 3
+#: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up.
+CEILING = 75.0
+#: Seconds that the last orders may be late, and that the broker may take to become empty.
+CALM, DRAIN = 40.0, 30.0
+#: Seconds between two looks.
+TICK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known after a run. `revived`: messages that the sweep sent again. `finished`: before the limit."""
+
+    history: History
+    seconds: float
+    started: float
+    revived: int
+    retries: int
+    finished: bool
+    folder: Path
+
+
+def run(seed: int, minutes: float, count: int) -> Outcome:
+    """Run it. The folder with all ledgers and logs stays."""
+    folder, started = Path(mkdtemp(prefix=f"willcall-chaos-{seed}-")), time.time()
+    scripts = orders.orders(seed, count)
+    rates = orders.rates(count)
+    tables = {
+        f"{provider}/{account}": {
+            "rate": rate.model_dump(),
+            "polling": {**POLLING, "ceiling": CEILING},
+            "health": HEALTH,
+            "http": HTTP,
+        }
+        for (provider, account), rate in rates.items()
+    }
+    script = Script(accounts=orders.accounts(count), jitter=JITTER)
+    with ChaosStage(folder, script, tables, sweeps=SWEEPS) as stage, _playing(stage) as cast:
+        stage.wait_for_workers(2)
+        follower = Follower(stage.redis.url, folder / "events.jsonl")
+        submitter = Submitter(stage, scripts, minutes * 60 * COMING)
+        follower.start()
+        submitter.start()
+        finished = _play(cast, plan(seed, minutes * 60), minutes * 60, submitter, follower)
+        with connect(stage.redis.url) as redis:
+            cast.dismiss("beat")
+            until = time.monotonic() + DRAIN
+            while messages_left(redis) and time.monotonic() < until:
+                cast.supervise()
+                time.sleep(0.5)
+            submitted = submitter.finish()
+            left = messages_left(redis), orders_left(redis)
+            ended, stream = orders_after(stage, submitted), whole_stream(redis)
+        followed = follower.finish()
+        cast.dismiss("worker")
+    history = History(
+        submitted=submitted,
+        ended=ended,
+        requests=read_ledger(stage.ledger),
+        followed=followed,
+        stream=stream,
+        hits=tuple(sorted(cast.hits, key=lambda hit: hit.start)),
+        deaths=tuple(cast.deaths),
+        rates=rates,
+        messages=left[0],
+        indexes=left[1],
+    )
+    seconds = time.time() - started
+    return Outcome(history, seconds, started, _revived(folder / "worker.log"), submitter.retries, finished, folder)
+
+
+@contextmanager
+def _playing(stage: ChaosStage) -> Iterator[Cast]:
+    """The cast; whatever goes wrong, nothing of it stays frozen or alive."""
+    cast = Cast(stage)
+    try:
+        yield cast
+    except BaseException:
+        cast.end_all()
+        cast.kill_all()
+        raise
+
+
+def _play(cast: Cast, blows: list[Blow], seconds: float, submitter: Submitter, follower: Follower) -> bool:
+    """Strike as planned, then wait in calm; whether every order has ended as scripted before the limit."""
+    started = time.monotonic()
+    steps = [(blow.at, cast.begin, blow) for blow in blows] + [(blow.at + blow.lasts, cast.end, blow) for blow in blows]
+    steps.sort(key=lambda step: step[0])
+    limit = max(seconds, seconds * COMING + CEILING) + CALM
+    ended, shown, count = 0, -1.0, submitter.count
+    while (elapsed := time.monotonic() - started) < limit:
+        while steps and steps[0][0] <= elapsed:
+            _, act, blow = steps.pop(0)
+            act(blow)
+        cast.supervise()
+        if elapsed - shown >= 1:
+            shown = elapsed
+            tried, latest = dict(submitter.submitted), dict(follower.latest)
+            ended = sum(latest.get(order.id) == order.expected for order in tried.values())
+            _show(f"{elapsed:4.0f} s  {len(tried)}/{count} submitted  {ended} ended as scripted", cast)
+            if ended == count and not steps:
+                break
+        time.sleep(TICK)
+    cast.end_all()
+    sys.stderr.write("\n")
+    return ended == count
+
+
+def _show(progress: str, cast: Cast) -> None:
+    last = f"last: {cast.hits[-1].kind}" if cast.hits else ""
+    line = f"{progress}  {len(cast.hits)} hits  {len(cast.deaths)} died by themselves  {last}"
+    sys.stderr.write(f"\r{line:<110}")
+    sys.stderr.flush()
+
+
+def _revived(log: Path) -> int:
+    """Messages that the sweep `revive` sent again, by the workers' log."""
+    lines = (line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"resent"' in line)
+    return sum(int(json.loads(line).get("resent", 0)) for line in lines)

@@ -1,0 +1,119 @@
+"""The score card of a run, in Markdown."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from bench.chaos.checks import CHECKS
+from bench.chaos.figures import Figures, figures
+from bench.chaos.history import History
+from bench.chaos.run import Outcome
+
+#: Findings shown per check.
+MOST = 12
+
+
+def failures(history: History) -> dict[str, list[str]]:
+    """What each check found wrong, by the check's name."""
+    return {check.__name__: check(history) for check in CHECKS}
+
+
+def passed(outcome: Outcome, found: Mapping[str, list[str]]) -> bool:
+    """Whether every check passed in time."""
+    return outcome.finished and not any(found.values())
+
+
+def scorecard(
+    outcome: Outcome, found: Mapping[str, list[str]], *, command: str, seed: int, software: Mapping[str, str]
+) -> str:
+    """The whole card; `software` are versions that only the run could tell."""
+    return "\n".join(
+        [
+            f"# Chaos, seed {seed}: {'passed' if passed(outcome, found) else 'FAILED'}",
+            "",
+            f"`{command}` on {datetime.fromtimestamp(outcome.started, UTC):%Y-%m-%d %H:%M} UTC",
+            "",
+            *_figures(outcome, figures(outcome.history)),
+            "",
+            "## Verdict",
+            "",
+            *_verdict(outcome, found),
+            "",
+            "## Hits",
+            "",
+            *_hits(outcome, figures(outcome.history)),
+            "",
+            "## Versions",
+            "",
+            *_table(("software", "version"), _versions(software)),
+            "",
+        ]
+    )
+
+
+def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
+    history = outcome.history
+    ways = Counter(order.way for order in history.submitted.values())
+    kinds = Counter(hit.kind.value for hit in history.hits)
+    surplus = ", ".join(f"{count} {why}" for why, count in counted.surplus.items()) or "none"
+    rows = [
+        ("orders", f"{len(history.submitted)} ({ways['task']} by `tasks.submit`)"),
+        ("duration", f"{outcome.seconds:.0f} s"),
+        ("hits", ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())),
+        ("submissions that had to be repeated", str(outcome.retries)),
+        ("status requests", str(counted.requests)),
+        ("other requests (access tokens, lists)", str(counted.other_requests)),
+        ("attempts written", str(counted.attempts)),
+        ("requests never settled, and why", surplus),
+        ("answers 429", str(counted.throttled)),
+        ("troubles made", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
+        ("messages sent again by `revive`", str(outcome.revived)),
+        ("events", str(len(history.stream))),
+        ("lateness p50 / p99 / max", " / ".join(f"{value:.2f} s" for value in counted.lateness)),
+        ("died by themselves", str(len(history.deaths))),
+    ]
+    return _table(("what", "figure"), rows)
+
+
+def _verdict(outcome: Outcome, found: Mapping[str, list[str]]) -> Iterator[str]:
+    rows = [
+        (name.replace("_", " "), "passed" if not wrong else f"{len(wrong)} x FAILED") for name, wrong in found.items()
+    ]
+    in_time = ("ended within the limit", "passed" if outcome.finished else "FAILED")
+    yield from _table(("check", "verdict"), [in_time, *rows])
+    for name, wrong in found.items():
+        if wrong:
+            yield from ("", f"### {name.replace('_', ' ')}", "")
+            yield from (f"- {line}" for line in wrong[:MOST])
+            if len(wrong) > MOST:
+                yield f"- and {len(wrong) - MOST} more"
+
+
+def _hits(outcome: Outcome, counted: Figures) -> Iterator[str]:
+    yield "Recovery: seconds from the end of the hit to the next claim whose attempt was written."
+    yield ""
+    rows = [
+        (
+            f"{hit.start - outcome.started:.1f} s",
+            hit.kind.value,
+            hit.target,
+            f"{hit.end - hit.start:.2f} s",
+            "-" if recovery is None else f"{recovery:.2f} s",
+        )
+        for hit, recovery in zip(outcome.history.hits, counted.recovery, strict=True)
+    ]
+    yield from _table(("at", "hit", "whom", "for", "recovery"), rows)
+
+
+def _versions(software: Mapping[str, str]) -> list[tuple[str, str]]:
+    packages = [(name, version(name)) for name in ("celery", "kombu", "redis", "requests")]
+    return [("Python", platform.python_version()), *packages, *software.items()]
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', '/') for cell in row)} |"

@@ -1,0 +1,216 @@
+"""`python -m bench.overload`: more is due than one worker can ask for, for a minute; then the load stops.
+
+Shows that the sweep which re-sends overdue orders neither buries a busy worker under copies nor keeps it from asking,
+that lateness grows about linearly and is gone once the backlog is worked off, and that Redis' memory stays bounded.
+Exit code 0 only if so.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from bench.chaos.aftermath import messages_left, orders_after
+from bench.chaos.history import Ended
+from cli.stage import Stage
+from simulator.script import OrderScript, Script
+from willcall.stores.connection import connect
+from willcall.usecases.submit import submit
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Every order is due each second, the rate allows any number, and the worker has few threads.
+POLLING = {"initial": 1, "factor": 1, "cap": 1, "minimum": 0.5, "ceiling": 600}
+RATE = {"limit": 10_000, "period": 1, "burst": 10_000}
+SWEEPS = {"revive": 2, "grace": 3}
+CONCURRENCY = 4
+
+#: Messages in the broker per order: the one that counts, and stale ones, whose number the doubling period bounds.
+MOST_MESSAGES = 3.0
+#: Bytes of Redis per order: state, indexes, timeline and messages.
+MOST_BYTES = 8_000.0
+#: How well a straight line has to explain the lateness of the load, 1 is entirely.
+STRAIGHT = 0.8
+#: The share of the first row's attempts below which a worker that has a backlog does something else than ask.
+STARVED = 0.3
+#: Seconds that an order submitted after the drain may be late.
+WELL_AGAIN = 1.0
+#: Seconds of a row of the table; orders after the drain; the longest drain, seconds.
+ROW, PROBES, LONGEST_DRAIN = 10, 50, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One second: how many orders there are so far, messages in the broker, bytes that Redis uses."""
+
+    at: float
+    orders: int
+    messages: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole run. `lateness`: (when claimed, how late) of all attempts; `probes`: how late, after the drain."""
+
+    load: float
+    samples: Sequence[Sample]
+    lateness: Sequence[tuple[float, float]]
+    probes: Sequence[float]
+    drained: bool
+
+
+def violations(result: Result) -> list[str]:
+    """What does not hold."""
+    most = max(sample.messages / max(sample.orders, 1) for sample in _settled(result.samples))
+    first, orders = result.samples[0].memory, result.samples[-1].orders
+    memory = (max(sample.memory for sample in result.samples) - first) / max(orders, 1)
+    growth = list(rows(at_late for at_late in result.lateness if at_late[0] < result.load).items())
+    idle = starved(result)
+    found = {
+        f"hardly an attempt in the ten seconds from {', '.join(map(str, idle))} s on, among {orders} orders": bool(
+            idle
+        ),
+        f"{most:.1f} messages per order": most > MOST_MESSAGES,
+        f"{memory:.0f} bytes of Redis per order": memory > MOST_BYTES,
+        f"lateness is no straight line: {straightness(growth):.2f}": straightness(growth) < STRAIGHT,
+        "the backlog was not worked off": not result.drained,
+        "orders after the drain are late": max(result.probes, default=float("inf")) > WELL_AGAIN,
+    }
+    return [what for what, wrong in found.items() if wrong]
+
+
+def starved(result: Result) -> list[int]:
+    """The full rows in which orders were due but the worker asked for less than a share of the usual."""
+    attempts = Counter(int(at // ROW) * ROW for at, _ in result.lateness)
+    last = max(attempts, default=0) if result.drained else result.samples[-1].at
+    full = [start for start in range(0, int(last), ROW) if start + ROW <= last]
+    usual = attempts[0]
+    return [start for start in full if attempts[start] < STARVED * usual]
+
+
+def straightness(points: Sequence[tuple[float, float]]) -> float:
+    """The share of the values' variance that a straight line explains; 1 for fewer than three points."""
+    if len(points) < 3:  # noqa: PLR2004 - two points are a line
+        return 1.0
+    xs, ys = zip(*points, strict=True)
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    xx = sum((x - mean_x) ** 2 for x in xs)
+    yy = sum((y - mean_y) ** 2 for y in ys)
+    xy = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return xy * xy / (xx * yy) if yy else 1.0
+
+
+def rows(lateness: Iterable[tuple[float, float]]) -> Mapping[int, float]:
+    """The median lateness by the second at which a row of the table begins."""
+    by_row: dict[int, list[float]] = defaultdict(list)
+    for at, late in lateness:
+        by_row[int(at // ROW) * ROW].append(late)
+    return {start: median(values) for start, values in sorted(by_row.items())}
+
+
+def run(orders: int, load: float) -> Result:
+    """Saturate, stop, drain, probe."""
+    account = {"rate": RATE, "polling": POLLING}
+    with (
+        TemporaryDirectory(prefix="willcall-overload-") as folder,
+        Stage(Path(folder), Script(), {"tiqets/default": account}, sweeps=SWEEPS) as stage,
+        connect(stage.redis.url) as redis,
+    ):
+        stage.start("beat")
+        stage.start("worker", "--concurrency", str(CONCURRENCY))
+        stage.wait_for_workers(1)
+        started = time.time()
+        samples = [_sample(redis, 0.0, 0)]
+        ids: list[str] = []
+        while (elapsed := time.time() - started) < load:
+            count = min(orders, round(orders * (elapsed + 1) / load)) - len(ids)
+            ids += _hand_in(stage, len(ids), count, ready_after=load - elapsed)
+            samples.append(_sample(redis, elapsed, len(ids)))
+            _show(samples[-1])
+            time.sleep(max(0.0, started + elapsed + 1 - time.time()))
+        drained = False
+        while not drained and time.time() - started < load + LONGEST_DRAIN:
+            time.sleep(1)
+            drained = not redis.zcard("willcall:due:tiqets/default") and not messages_left(redis)
+            samples.append(_sample(redis, time.time() - started, len(ids)))
+            _show(samples[-1])
+        lateness = _lateness(orders_after(stage, ids), started)
+        probes = _hand_in(stage, len(ids), PROBES, ready_after=0)
+        time.sleep(5)
+        late = [late for _, late in _lateness(orders_after(stage, probes), started)]
+    sys.stderr.write("\n")
+    return Result(load, samples, lateness, late, drained)
+
+
+def table(result: Result) -> str:
+    """A row per ten seconds."""
+    lines = ["   from    orders  messages  Redis MB  attempts  lateness"]
+    late = rows(result.lateness)
+    for start in range(0, int(result.samples[-1].at) + 1, ROW):
+        within = [sample for sample in result.samples if start <= sample.at < start + ROW]
+        attempts = sum(start <= at < start + ROW for at, _ in result.lateness)
+        if within:
+            messages, memory = max(each.messages for each in within), max(each.memory for each in within) / 1e6
+            counts = f"{within[-1].orders:8}  {messages:8}  {memory:8.1f}  {attempts:8}"
+            lines.append(f"{start:5} s  {counts}  {late.get(start, nan):6.1f} s")
+    probes = max(result.probes, default=nan)
+    return "\n".join([*lines, f"after the drain: {len(result.probes)} attempts, the latest by {probes:.2f} s"])
+
+
+def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples with enough orders for a ratio to mean something."""
+    most = samples[-1].orders
+    return [sample for sample in samples if sample.orders >= most / 10] or samples
+
+
+def _hand_in(stage: Stage, first: int, count: int, *, ready_after: float) -> list[str]:
+    numbers = range(first, first + count)
+    scripts = [
+        OrderScript(provider="tiqets", reference=str(1_000_000 + number), ready_after=ready_after) for number in numbers
+    ]
+    stage.providers.add_orders(scripts)
+    return [
+        submit(stage.context, {"id": f"ord-{number:05}", "provider": "tiqets", "reference": script.reference}).order_id
+        for number, script in zip(numbers, scripts, strict=True)
+    ]
+
+
+def _sample(redis: "Redis", at: float, orders: int) -> Sample:
+    messages = {key: count for key, count in messages_left(redis).items() if not key.endswith("_index")}
+    return Sample(at, orders, sum(messages.values()), int(redis.info("memory")["used_memory"]))
+
+
+def _lateness(ended: Mapping[str, Ended], started: float) -> list[tuple[float, float]]:
+    return sorted((attempt.claimed - started, attempt.late) for order in ended.values() for attempt in order.timeline)
+
+
+def _show(sample: Sample) -> None:
+    sys.stderr.write(f"\r{sample.at:4.0f} s  {sample.orders} orders  {sample.messages} messages   ")
+    sys.stderr.flush()
+
+
+def main() -> int:
+    """Run, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m bench.overload", description="More than one worker can do.")
+    parser.add_argument("--orders", type=int, default=3_000, help="how many (default: 3000)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (default: 60)")
+    given = parser.parse_args()
+    result = run(given.orders, given.seconds)
+    found = violations(result)
+    sys.stdout.write(table(result) + "\n")
+    sys.stdout.writelines(f"FAILED  {what}\n" for what in found)
+    sys.stdout.write("passed\n" if not found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Connections through the transport, and real workers with a ledger that outlives them."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+
+from workers.embedded_redis import EmbeddedRedis
+from workers.transport import install
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+ROOT = Path(__file__).parents[3]
+#: Dead workers' messages come back within two seconds.
+QUICK = {"visibility_timeout": 1, "unacked_restore_interval": 0.5, "socket_timeout": 5, "socket_connect_timeout": 5}
+
+Connect = Callable[..., Connection]
+
+
+def eventually(true: Callable[[], object], seconds: float = 20) -> None:
+    """Come back as soon as it is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    install()
+
+
+@pytest.fixture
+def connect(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Connect]:  # noqa: ARG001 - it is empty
+    """Makes connections to the empty test server; options by name."""
+    with ExitStack() as stack:
+
+        def make(url: str = redis_server.url, **options: Any) -> Connection:
+            return stack.enter_context(Connection(url, transport_options=options))
+
+        yield make
+
+
+@pytest.fixture
+def connection(connect: Connect) -> Connection:
+    return connect()
+
+
+@pytest.fixture
+def queue(connection: Connection) -> Queue:
+    """A declared queue named `polls`."""
+    queue = Queue("polls", Exchange("polls"), routing_key="polls", channel=connection.default_channel)
+    queue.declare()
+    return queue
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server that a test may kill."""
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+class Workers:
+    """Real workers over one server; what their tasks noted stands in a file."""
+
+    def __init__(self, server: EmbeddedRedis, folder: Path, **options: Any) -> None:
+        self._ledger = folder / "ledger"
+        self._log = folder / "worker.log"
+        self.gate = folder / "gate"
+        self._environment = {
+            **os.environ,
+            "BROKER": server.url,
+            "LEDGER": str(self._ledger),
+            "OPTIONS": json.dumps(QUICK | options),
+        }
+        self._started: list[psutil.Popen] = []
+        #: Sends through the same transport.
+        self.app = Celery("sender", broker=server.url, set_as_current=False)
+
+    def start(self, pool: str = "threads", concurrency: int = 4) -> psutil.Popen:
+        """A worker that is ready to work."""
+        ready = self.log().count(" ready.")
+        command = [sys.executable, "-m", "celery", "-A", "tests.integration.transport.app", "worker", "--loglevel=INFO"]
+        options = [f"--pool={pool}", f"--concurrency={concurrency}", "--without-gossip", "--without-mingle"]
+        with self._log.open("a") as log:
+            worker = psutil.Popen([*command, *options], cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        self._started.append(worker)
+        eventually(lambda: self.log().count(" ready.") > ready)
+        return worker
+
+    def log(self) -> str:
+        """What all workers have logged."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def kill(self, worker: psutil.Popen) -> None:
+        """End a worker and its children as a crash would."""
+        for process in [*worker.children(recursive=True), worker]:
+            process.kill()
+        worker.wait()
+
+    def stop(self) -> None:
+        """End all that still run."""
+        for worker in self._started:
+            if worker.is_running():
+                self.kill(worker)
+        self.app.close()
+
+    def ledger(self, word: str) -> list[list[str]]:
+        """The lines that begin with a word."""
+        lines = self._ledger.read_text().splitlines() if self._ledger.exists() else []
+        return [line.split()[1:] for line in lines if line.split()[0] == word]
+
+
+@pytest.fixture
+def workers(
+    redis_server: EmbeddedRedis,
+    redis: "Redis",  # noqa: ARG001 - it is empty
+    tmp_path: Path,
+) -> Iterator[Workers]:
+    """Workers over the empty test server."""
+    workers = Workers(redis_server, tmp_path)
+    yield workers
+    workers.stop()

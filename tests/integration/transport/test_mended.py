@@ -1,0 +1,156 @@
+"""Defects of kombu 5.7.0 that the transport mends. Where it is cheap the stock transport shows the defect beside it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import kombu.transport
+import pytest
+from kombu import Connection, Consumer, Message, Producer, Queue
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.integration.transport.conftest import QUICK, ROOT, Connect, eventually
+from workers.embedded_redis import EmbeddedRedis
+from workers.transport import install
+
+#: Dies between receiving a message and recording it: before anything of kombu's QoS runs.
+KILLED_RIGHT_AFTER_RECEIVING = """
+import os, signal, sys
+from kombu import Connection, Consumer, Queue
+from kombu.transport import virtual
+from workers.transport import QoS, install
+if sys.argv[2] == "ours":
+    install()
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+virtual.QoS.append = die
+if sys.argv[2] == "stock":
+    import kombu.transport.redis
+    kombu.transport.redis.QoS.append = die
+with Connection(sys.argv[1]) as connection, Consumer(connection, [Queue("polls")]):
+    connection.drain_events(timeout=10)
+"""
+
+
+@pytest.fixture(params=["stock", "ours"])
+def which(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both transports, one after the other."""
+    if request.param == "stock":
+        monkeypatch.setitem(kombu.transport.TRANSPORT_ALIASES, "redis", "kombu.transport.redis:Transport")
+        kombu.transport._transport_cache.pop("redis", None)  # noqa: SLF001 - no other way
+    yield request.param
+    install()
+
+
+def publish(queue: str, body: Any, connection: Connection) -> None:
+    Producer(connection).publish(body, routing_key=queue)
+
+
+def test_a_message_outlives_a_worker_killed_right_after_receiving_it(
+    connect: Connect, redis: Redis, redis_server: EmbeddedRedis, which: str
+) -> None:
+    publish("polls", "precious", connect())
+    killed = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", KILLED_RIGHT_AFTER_RECEIVING, redis_server.url, which], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert redis.llen("polls") == 0
+    assert redis.hlen("claims") + redis.hlen("unacked") == (1 if which == "ours" else 0)
+
+
+def test_messages_of_dead_workers_come_back_without_an_event_loop(connect: Connect, which: str) -> None:
+    """What gevent workers do: they drain, two seconds at a time."""
+    connection = connect(**QUICK, unacked_restore_throttle=1)
+    publish("polls", "orphan", connection)
+    dead = connect(**QUICK)
+    assert Queue("polls", channel=dead.default_channel).get() is not None
+    received: list[str] = []
+    with Consumer(connection, [Queue("polls")], callbacks=[lambda body, _: received.append(body)]):
+        deadline = time.monotonic() + 4
+        while not received and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=2)
+    assert received == (["orphan"] if which == "ours" else [])
+
+
+def test_a_channel_closes_while_redis_is_away(own_server: EmbeddedRedis) -> None:
+    """Stock: the error of reading from Redis leaves `close` before the channel counts as closed."""
+    with Connection(own_server.url, transport_options=QUICK) as connection:
+        channel = connection.default_channel
+        publish("polls", "unacknowledged", connection)
+        consumer = Consumer(channel, [Queue("polls")], callbacks=[lambda *_: None])
+        consumer.consume()
+        connection.drain_events(timeout=5)
+        channel.connection.cycle.on_poll_start()
+        own_server.kill()
+        channel.close()
+        assert channel.closed
+
+
+def test_after_a_lost_connection_work_in_hand_is_not_given_to_others_and_can_still_be_acknowledged(
+    connect: Connect, redis: Redis
+) -> None:
+    """Stock gives it back at once, so that it is done twice at the same time."""
+    connection = connect()
+    publish("polls", "in hand", connection)
+    messages: list[Message] = []
+    Consumer(connection, [Queue("polls")], on_message=messages.append, accept=["json"]).consume()
+    connection.drain_events(timeout=5)
+    connection.collect()
+    assert (redis.llen("polls"), redis.hlen("claims")) == (0, 1)
+    messages[0].ack()
+    assert redis.hlen("claims") == redis.zcard("claims_index") == 0
+
+
+def test_an_acknowledgement_of_an_old_delivery_does_not_touch_the_new_one(connect: Connect, redis: Redis) -> None:
+    """Stock keys what is unacknowledged by message, not by delivery."""
+    slow, other = (Queue("polls", channel=connect(**QUICK).default_channel) for _ in range(2))
+    publish("polls", "twice", connect())
+    first = slow.get()
+    assert first is not None
+    slow.channel.restore([first.delivery_tag], "RPUSH")
+    second = other.get()
+    assert second is not None
+    assert (second.headers["redelivered"], second.delivery_info["redelivered"]) == (True, True)
+    first.ack()
+    assert redis.hlen("claims") == 1
+    second.ack()
+    assert redis.hlen("claims") == 0
+
+
+def test_restoring_is_bounded_and_the_oldest_is_served_first(connect: Connect, redis: Redis) -> None:
+    channel = connect(**(QUICK | {"visibility_timeout": 0, "unacked_restore_limit": 2})).default_channel
+    queue = Queue("polls", channel=channel)
+    for number in range(3):
+        publish("polls", number, connect())
+        assert queue.get() is not None
+    channel.qos.restore_visible()
+    assert (redis.llen("polls"), redis.hlen("claims")) == (2, 1)
+    first = queue.get()
+    assert first is not None
+    assert first.payload == 0
+
+
+def test_claims_whose_answer_was_lost_are_answered_again(own_server: EmbeddedRedis) -> None:
+    """Redis pauses longer than the socket timeout, and carries the call out when it goes on."""
+    with Connection(own_server.url, transport_options=QUICK | {"socket_timeout": 0.2}) as connection:
+        queue = Queue("polls", channel=connection.default_channel)
+        assert queue.get() is None  # Redis knows the script now
+        publish("polls", "precious", connection)
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(RedisError):
+                queue.get()
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+        with Redis.from_url(own_server.url) as redis:
+            eventually(lambda: redis.hlen("claims") == 1)
+        message = queue.get()
+        assert message is not None
+        assert message.payload == "precious"
+        message.ack()

@@ -1,0 +1,71 @@
+"""The same over Sentinel URLs."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kombu import Connection, Producer
+from kombu.transport import get_transport_cls
+from kombu.transport import redis as stock
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.integration.transport.conftest import eventually
+from workers.embedded_redis import EmbeddedRedis, executable, free_port
+from workers.transport import Channel, SentinelChannel, SentinelTransport, Transport, install
+
+
+def answers(port: int) -> bool:
+    try:
+        with Redis(port=port) as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
+
+
+@pytest.fixture
+def sentinel_url(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[str]:
+    """A Sentinel that watches the test server."""
+    port, password = free_port(), urlsplit(redis_server.url).password
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(
+        f"bind 127.0.0.1\nport {port}\nsentinel monitor tickets 127.0.0.1 {redis_server.port} 1\n"
+        f"sentinel auth-pass tickets {password}\n"
+    )
+    with (tmp_path / "sentinel.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own server
+            [executable(), str(configuration), "--sentinel"], stdout=log, cwd=tmp_path
+        )
+    try:
+        eventually(lambda: answers(port))
+        yield f"sentinel://:{password}@127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_messages_wait_behind_a_sentinel(sentinel_url: str, redis: Redis) -> None:
+    with Connection(sentinel_url, transport_options={"master_name": "tickets"}) as connection:
+        later = {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+        Producer(connection).publish("later", routing_key="polls", headers=later)
+        Producer(connection).publish("now", routing_key="polls")
+        assert redis.zcard("polls:waiting") == 1
+        queue = connection.SimpleQueue("polls")
+        message = queue.get(timeout=5)
+        assert message.payload == "now"
+        message.ack()
+        queue.close()
+
+
+def test_every_redis_url_has_the_transport() -> None:
+    install()
+    assert get_transport_cls("redis") is get_transport_cls("rediss") is Transport
+    assert get_transport_cls("sentinel") is SentinelTransport
+    assert isinstance(Connection("redis+socket:///tmp/redis.sock").transport, Transport)
+    assert SentinelTransport.default_port == stock.SentinelTransport.default_port
+    assert SentinelTransport.Channel is SentinelChannel
+    assert issubclass(SentinelChannel, Channel)
+    assert "master_name" in SentinelChannel.from_transport_options

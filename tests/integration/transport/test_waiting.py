@@ -1,0 +1,282 @@
+"""Messages with a future eta: where they wait, how they come back, what else touches them."""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Message, Producer, Queue
+from redis import Redis
+
+from tests.integration.transport.conftest import Connect
+from workers.embedded_redis import EmbeddedRedis
+from workers.transport import BATCH
+from workers.waiting import COMMON, waiting
+
+HOUR = timedelta(hours=1)
+
+
+def eta(ahead: timedelta) -> dict[str, str]:
+    return {"eta": (datetime.now(UTC) + ahead).isoformat()}
+
+
+def send(queue: Queue, body: Any, ahead: timedelta | None = None, **options: Any) -> None:
+    headers = options.pop("headers", {}) | (eta(ahead) if ahead else {})
+    Producer(queue.channel).publish(body, routing_key=queue.name, headers=headers, **options)
+
+
+def send_batch(queue: Queue, messages: Mapping[Any, timedelta | None]) -> None:
+    producer = Producer(queue.channel)
+    with producer.batch():
+        for body, ahead in messages.items():
+            producer.publish(body, routing_key=queue.name, headers=eta(ahead) if ahead else {})
+
+
+def receive(queue: Queue) -> Any:
+    message = queue.get()
+    if message is None:
+        return None
+    message.ack()
+    return message.payload
+
+
+def everything(queue: Queue) -> list[Any]:
+    return list(iter(lambda: receive(queue), None))
+
+
+@pytest.fixture
+def let_time_pass(redis_server: EmbeddedRedis) -> Callable[[timedelta, str], None]:
+    """Brings forward what waits, instead of waiting for it."""
+
+    def bring_forward(by: timedelta, key: str = "polls:waiting") -> None:
+        with Redis.from_url(redis_server.url) as client:
+            for member in client.zrange(key, 0, -1):
+                client.zincrby(key, -by.total_seconds() * 1000, member)
+
+    return bring_forward
+
+
+def test_a_message_waits_in_the_sorted_set_and_not_in_the_list(queue: Queue, redis: Redis) -> None:
+    send(queue, "later", HOUR)
+    assert redis.zcard("polls:waiting") == 1
+    assert queue.queue_declare(passive=False).message_count == 0
+    assert receive(queue) is None
+
+
+def test_a_message_comes_when_it_is_due_and_never_before(queue: Queue, let_time_pass: Any) -> None:
+    send(queue, "later", HOUR)
+    let_time_pass(HOUR - timedelta(seconds=5))
+    assert receive(queue) is None
+    let_time_pass(timedelta(seconds=5))
+    assert receive(queue) == "later"
+    assert receive(queue) is None
+
+
+@pytest.mark.parametrize("ahead", [None, -HOUR])
+def test_a_message_without_eta_or_with_a_past_one_goes_straight_to_the_list(
+    queue: Queue, redis: Redis, ahead: timedelta | None
+) -> None:
+    send(queue, "now", ahead)
+    assert redis.llen("polls") == 1
+    message = queue.get()
+    assert message is not None
+    assert "eta" not in message.headers
+    message.ack()
+
+
+def test_the_worker_sees_no_eta_but_when_the_message_was_due(queue: Queue, let_time_pass: Any) -> None:
+    headers = {"expires": "2099-01-01T00:00:00+00:00", "id": "one", "eta": (datetime.now(UTC) + HOUR).isoformat()}
+    send(queue, "later", headers=dict(headers))
+    let_time_pass(HOUR)
+    message = queue.get()
+    assert message is not None
+    assert message.headers == {"expires": headers["expires"], "id": "one", "x-due": headers["eta"]}
+    message.ack()
+
+
+def test_an_eta_that_is_none_is_left_to_the_worker(queue: Queue) -> None:
+    send(queue, "odd", headers={"eta": "tomorrow"})
+    message = queue.get()
+    assert message is not None
+    assert message.headers["eta"] == "tomorrow"
+    message.ack()
+
+
+def test_a_year_is_not_too_long(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+    send(queue, "far", timedelta(days=365))
+    (state,) = waiting(redis, ["polls"]).values()
+    assert state.next_due == pytest.approx((datetime.now(UTC) + timedelta(days=365)).timestamp(), abs=5)
+    let_time_pass(timedelta(days=365))
+    assert receive(queue) == "far"
+
+
+def test_what_messages_are_compressed_against_never_changes() -> None:
+    """Those that wait now could not be read any more."""
+    assert zlib.crc32(COMMON) == 555741992
+
+
+def test_a_message_in_a_strange_form_waits_as_well(queue: Queue, let_time_pass: Any) -> None:
+    body = {"text": "\N{SNOWMAN}" * 50_000}
+    send(queue, body, HOUR, serializer="json", compression="gzip")
+    let_time_pass(HOUR)
+    assert receive(queue) == body
+
+
+def test_publishing_again_after_a_failure_still_waits(queue: Queue, redis: Redis) -> None:
+    headers = eta(HOUR)
+    message = queue.channel.prepare_message(json.dumps("x"), headers=headers, properties={"delivery_info": {}})
+    for _ in range(2):
+        queue.channel.basic_publish(dict(message), exchange="", routing_key="polls")
+    assert redis.llen("polls") == 0
+
+
+def test_the_earliest_comes_first_and_one_call_moves_a_bounded_number(
+    queue: Queue, redis: Redis, let_time_pass: Any
+) -> None:
+    for number in reversed(range(BATCH + 20)):
+        send(queue, number, HOUR + timedelta(seconds=number))
+    let_time_pass(2 * HOUR)
+    assert receive(queue) == 0
+    assert redis.llen("polls") == BATCH - 1
+    assert redis.zcard("polls:waiting") == 20
+    assert everything(queue) == list(range(1, BATCH + 20))
+
+
+def test_priority_decides_and_promoted_messages_join_the_end(queue: Queue, let_time_pass: Any) -> None:
+    send(queue, "ready, ordinary", priority=3)
+    send(queue, "promoted, ordinary", HOUR, priority=3)
+    send(queue, "promoted, urgent", HOUR + timedelta(seconds=1), priority=0)
+    let_time_pass(2 * HOUR)
+    assert everything(queue) == ["promoted, urgent", "ready, ordinary", "promoted, ordinary"]
+
+
+def test_a_priority_that_is_no_step_any_more_counts_as_the_least_urgent(connect: Connect, let_time_pass: Any) -> None:
+    send(Queue("polls", channel=connect().default_channel), "old", HOUR, priority=6)
+    let_time_pass(HOUR)
+    queue = Queue("polls", channel=connect(priority_steps=[0, 3]).default_channel)
+    send(queue, "new", priority=0)
+    assert everything(queue) == ["new", "old"]
+
+
+def test_purge_and_delete_include_what_waits(queue: Queue, redis: Redis) -> None:
+    for forget in (queue.purge, queue.delete):
+        send(queue, "now")
+        send(queue, "later", HOUR)
+        assert queue.queue_declare(passive=True).message_count == 1
+        assert forget() in (2, None)
+        assert list(redis.scan_iter("polls*")) == []
+
+
+def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass: Any) -> None:
+    queue = Queue("polls", channel=connect(global_keyprefix="mine:").default_channel)
+    queue.declare()
+    send(queue, "now")
+    send(queue, "later", HOUR)
+    send_batch(queue, {"now": None, "later": HOUR})
+    assert waiting(redis, ["polls"], prefix="mine:")["polls"].count == 2
+    let_time_pass(HOUR, "mine:polls:waiting")
+    message = queue.get()
+    assert message is not None
+    assert [key for key in redis.scan_iter() if not key.startswith("mine:")] == []
+    message.reject(requeue=True)
+    assert Counter(everything(queue)) == {"now": 2, "later": 2}
+    send(queue, "bell")
+    with Consumer(queue.channel, [queue], callbacks=[lambda _, message: message.ack()]):
+        queue.channel.connection.client.drain_events(timeout=5)
+    send(queue, "later", HOUR)
+    assert queue.purge() == 1
+
+
+def test_batches_wait_too(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+    redis.script_flush()
+    send_batch(queue, {number: HOUR if number % 2 else None for number in range(200)})
+    assert (redis.llen("polls"), redis.zcard("polls:waiting")) == (100, 100)
+    let_time_pass(HOUR)
+    assert sorted(everything(queue)) == list(range(200))
+
+
+def test_workers_that_claim_at_once_get_every_message_once(
+    connect: Connect, queue: Queue, redis: Redis, let_time_pass: Any
+) -> None:
+    send_batch(queue, {number: HOUR if number % 2 else None for number in range(1_000)})
+    let_time_pass(HOUR)
+    queues = [Queue("polls", channel=connect().default_channel) for _ in range(4)]
+    with ThreadPoolExecutor(len(queues)) as pool:
+        received = [body for bodies in pool.map(everything, queues) for body in bodies]
+    assert sorted(received) == list(range(1_000))
+    assert redis.hlen("claims") == redis.zcard("claims_index") == 0
+
+
+def test_what_waits_can_be_read(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+    send(queue, "later", HOUR)
+    send(queue, "still later", 2 * HOUR)
+    states = waiting(redis, ["polls", "empty"])
+    assert (states["empty"].count, states["empty"].next_due, states["empty"].lag) == (0, None, 0)
+    assert (states["polls"].count, states["polls"].lag) == (2, 0)
+    assert states["polls"].next_due == pytest.approx((datetime.now(UTC) + HOUR).timestamp(), abs=5)
+    let_time_pass(HOUR + timedelta(seconds=30))
+    assert waiting(redis, ["polls"])["polls"].lag == pytest.approx(30, abs=5)
+
+
+def test_an_idle_consumer_is_woken_by_the_bell(
+    connection: Connection, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.transport.TICK", 60)
+    received: list[str] = []
+
+    def take(body: str, message: Message) -> None:
+        received.append(body)
+        message.ack()
+
+    with Consumer(queue.channel, [queue], callbacks=[take]) as consumer:
+        consumer.qos(prefetch_count=1)
+        queue.channel.connection.cycle.tick()
+        send(queue, "first")
+        send(queue, "second")  # one token for both: the first claim leaves it over and rings again
+        while len(received) < 2:
+            connection.drain_events(timeout=5)
+    assert received == ["first", "second"]
+
+
+def test_queues_take_turns(connect: Connect) -> None:
+    channel = connect().default_channel
+    queues = [Queue(name, channel=channel) for name in ("one", "two")]
+    for queue in queues:
+        queue.declare()
+        for _ in range(3):
+            send(queue, queue.name)
+    received: list[str] = []
+    with Consumer(channel, queues, callbacks=[lambda body, _: received.append(body)]) as consumer:
+        consumer.qos(prefetch_count=4)
+        channel.connection.cycle.tick()
+    assert Counter(received) == {"one": 2, "two": 2}
+
+
+@pytest.mark.parametrize("way", ["get", "consume"])
+def test_a_consumer_without_acknowledgements_leaves_no_claims(
+    connection: Connection, queue: Queue, redis: Redis, way: str
+) -> None:
+    send(queue, "reply")
+    if way == "get":
+        assert queue.get(no_ack=True) is not None
+    else:
+        with Consumer(queue.channel, [queue], callbacks=[lambda *_: None], no_ack=True):
+            connection.drain_events(timeout=5)
+    connection.close()
+    assert redis.hlen("claims") == 0
+
+
+def test_what_cannot_be_read_stays_among_the_claims_and_stops_nobody(
+    connection: Connection, queue: Queue, redis: Redis
+) -> None:
+    redis.lpush("polls", "no message")
+    send(queue, "fine")
+    received: list[str] = []
+    with Consumer(queue.channel, [queue], callbacks=[lambda body, _: received.append(body)]):
+        connection.drain_events(timeout=5)
+    assert received == ["fine"]
+    assert redis.hlen("claims") == 2

@@ -1,0 +1,113 @@
+"""Real workers of every pool, and what crashes of theirs and of Redis do to waiting messages: nothing."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+
+from tests.integration.transport.conftest import Workers, eventually
+from workers.embedded_redis import EmbeddedRedis
+
+pytestmark = pytest.mark.worker
+
+WAITING = 200
+#: Worker memory that 1,000 waiting tasks may take: noise. Held by a stock worker they take 9 MB.
+NOISE = 3_000_000
+
+
+def send_notes(workers: Workers, count: int, first: float, spread: float) -> None:
+    """Tasks due one after another from `first` seconds on."""
+    with workers.app.producer_pool.acquire() as producer, producer.batch():
+        for number in range(count):
+            ahead = first + spread * number / count
+            workers.app.send_task("note", (number, time.time() + ahead), countdown=ahead, producer=producer)
+
+
+def assert_all_noted_once_and_none_early(workers: Workers, count: int) -> None:
+    eventually(lambda: len(workers.ledger("noted")) >= count)
+    noted = workers.ledger("noted")
+    assert sorted(int(name) for name, _ in noted) == list(range(count))
+    assert min(float(late) for _, late in noted) >= 0
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
+def test_kill_9_of_the_only_worker_loses_nothing(workers: Workers, redis: Redis, pool: str) -> None:
+    """On stock kombu the waiting tasks come back after the visibility timeout, late, and on gevent none ever does."""
+    worker = workers.start(pool)
+    workers.app.send_task("work", ("in-flight", str(workers.gate)))
+    eventually(lambda: workers.ledger("began"))
+    send_notes(workers, WAITING, first=2.5, spread=0.5)
+    assert redis.zcard("celery:waiting") == WAITING
+    assert (redis.hlen("claims"), redis.llen("celery")) == (1, 0)
+
+    workers.kill(worker)
+    assert redis.zcard("celery:waiting") == WAITING
+    workers.gate.touch()
+    workers.start(pool)
+
+    assert_all_noted_once_and_none_early(workers, WAITING)
+    eventually(lambda: workers.ledger("ended") == [["in-flight"]])
+    assert len(workers.ledger("began")) == 2
+    eventually(lambda: redis.hlen("claims") == redis.zcard("claims_index") == 0)
+
+
+def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) -> None:
+    worker = workers.start()
+    send_notes(workers, 10, first=0, spread=0)
+    eventually(lambda: len(workers.ledger("noted")) == 10)
+    before = psutil.Process(worker.pid).memory_info().rss
+    send_notes(workers, 1_000, first=3_600, spread=60)
+    workers.app.send_task("note", ("last", time.time()))
+    eventually(lambda: len(workers.ledger("noted")) == 11)
+    assert redis.zcard("celery:waiting") == 1_000
+    assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
+def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
+    own_server: EmbeddedRedis, tmp_path: Path, pool: str
+) -> None:
+    """On stock kombu threads and prefork workers die: one message unacknowledged, prefetch free, Redis away."""
+    workers = Workers(own_server, tmp_path, visibility_timeout=60)
+    try:
+        workers.start(pool)
+        workers.app.send_task("work", ("at-work", str(workers.gate)))
+        eventually(lambda: workers.ledger("began"))
+        send_notes(workers, WAITING, first=1, spread=1)
+        own_server.kill()
+        eventually(lambda: "refused" in workers.log())
+        own_server.start()
+
+        assert_all_noted_once_and_none_early(workers, WAITING)
+        assert "Unrecoverable" not in workers.log()
+        workers.gate.touch()
+        eventually(lambda: workers.ledger("ended"))
+        with Redis.from_url(own_server.url) as redis:
+            eventually(lambda: redis.hlen("claims") == 0)
+        assert len(workers.ledger("began")) == 1
+    finally:
+        workers.stop()
+
+
+def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
+    for _ in range(2):
+        workers.start(concurrency=2)
+    assert len(workers.app.control.ping(timeout=5, limit=2)) == 2
+    send_notes(workers, WAITING, first=0.5, spread=1)
+    assert_all_noted_once_and_none_early(workers, WAITING)
+    eventually(lambda: redis.hlen("claims") == 0)
+
+
+def test_a_stopping_worker_gives_back_what_it_has_not_begun(workers: Workers, redis: Redis) -> None:
+    worker = workers.start(concurrency=1)
+    for name in ("begun", "fetched"):
+        workers.app.send_task("work", (name, str(workers.gate)))
+    eventually(lambda: redis.hlen("claims") == 2)
+    worker.terminate()
+    eventually(lambda: "Warm shutdown" in workers.log())
+    workers.gate.touch()
+    worker.wait(10)
+    assert redis.hlen("claims") == 0
+    assert redis.llen("celery") + len(workers.ledger("ended")) == 2

@@ -1,0 +1,64 @@
+"""A good history of two orders, which tests spoil."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.chaos.history import Ended, History, Request, SeenEvent, Settled, Submitted
+from simulator.script import Rate
+
+Spoil = Callable[..., History]
+
+ONE, TWO = ("tiqets", "default", "1"), ("tiqets", "default", "2")
+
+
+def request(number: int, name: tuple[str, str, str], arrived: float, **fields: Any) -> Request:
+    """A status request that takes 10 ms."""
+    return Request(
+        **{
+            "number": number,
+            "name": name,
+            "kind": "status",
+            "arrived": arrived,
+            "finished": arrived + 0.01,
+            "status": 200,
+            **fields,
+        }
+    )
+
+
+EVENTS = (
+    SeenEvent("1-0", "evt_1", "order.partial", "a"),
+    SeenEvent("2-0", "evt_2", "order.expired", "b"),
+    SeenEvent("3-0", "evt_3", "order.fulfilled", "a"),
+)
+
+GOOD = History(
+    submitted={
+        "a": Submitted("a", ONE, "fulfilled", accepted=99.0),
+        "b": Submitted("b", TWO, "expired", accepted=99.0, way="task"),
+    },
+    ended={
+        "a": Ended("fulfilled", 200.0, (Settled(100.0, "partly_issued"), Settled(110.0, "issued"))),
+        "b": Ended("expired", 130.0, (Settled(105.0, "not_ready"), Settled(130.0, "not_ready"))),
+    },
+    requests=(
+        request(1, ONE, 100.02),
+        request(2, TWO, 105.01),
+        request(3, ONE, 110.02),
+        request(4, TWO, 130.01),
+    ),
+    followed=EVENTS,
+    stream=EVENTS,
+    hits=(),
+    deaths=(),
+    rates={("tiqets", "default"): Rate(limit=1, burst=1)},
+)
+
+
+@pytest.fixture
+def spoil() -> Spoil:
+    """The good history with some of it replaced."""
+    return lambda **changes: replace(GOOD, **changes)

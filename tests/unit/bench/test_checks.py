@@ -1,0 +1,154 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bench.chaos import checks
+from bench.chaos.checks import CHECKS, Check
+from bench.chaos.figures import figures
+from bench.chaos.history import Death, Ended, History, Hit, Request, SeenEvent, Settled, Submitted, match
+from bench.chaos.plan import Kind
+from tests.unit.bench.conftest import EVENTS, GOOD, ONE, TWO, Spoil, request
+
+
+def hit(kind: Kind, start: float, end: float | None = None) -> Hit:
+    return Hit(kind, "somebody", start, start if end is None else end)
+
+
+def with_request(*more: Request) -> tuple[Request, ...]:
+    return (*GOOD.requests, *more)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_good_history_passes(check: Check) -> None:
+    assert check(GOOD) == []
+
+
+BAD: list[tuple[Check, dict[str, object]]] = [
+    (checks.every_order_ended_as_scripted, {"ended": {"a": GOOD.ended["a"]}}),
+    (checks.every_order_ended_as_scripted, {"ended": {**GOOD.ended, "b": Ended("pending", 130.0)}}),
+    (checks.every_order_ended_as_scripted, {"submitted": {"a": Submitted("a", ONE, "failed", accepted=1.0)}}),
+    (checks.every_order_ended_as_scripted, {"submitted": {"a": Submitted("a", ONE, "fulfilled", accepted=None)}}),
+    (checks.no_request_too_early, {"requests": with_request(request(5, ONE, 112.0, too_early_by=0.01))}),
+    (checks.one_request_at_a_time, {"requests": with_request(request(5, ONE, 110.025, in_flight=1))}),
+    (
+        checks.no_request_after_the_deadline,
+        {"requests": with_request(request(5, TWO, 131.0), request(6, TWO, 132.0))},
+    ),
+    (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ("tiqets", "default", "3"), 1.0))}),
+    (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ONE, 1.0, auth="wrong"))}),
+    (checks.one_event_per_change, {"stream": EVENTS[:2]}),
+    (checks.one_event_per_change, {"stream": (*EVENTS, replace(EVENTS[2], cursor="4-0"))}),
+    (checks.one_event_per_change, {"stream": (*EVENTS, SeenEvent("4-0", "evt_4", "order.fulfilled", "a"))}),
+    (checks.one_event_per_change, {"stream": (EVENTS[2], EVENTS[1], EVENTS[0])}),
+    (checks.one_event_per_change, {"stream": (*EVENTS, SeenEvent("4-0", "evt_4", "order.failed", "c"))}),
+    (checks.no_event_lost, {"stream": EVENTS[:2]}),
+    (checks.no_event_lost, {"followed": EVENTS[1:]}),
+    (checks.no_event_lost, {"followed": (EVENTS[1], EVENTS[0], EVENTS[2])}),
+    (checks.no_event_lost, {"followed": (*EVENTS, EVENTS[2])}),
+    (checks.tokens_never_exceeded, {"requests": with_request(request(5, ONE, 110.1))}),
+    (checks.every_repeat_is_explained, {"requests": with_request(request(5, ONE, 112.0))}),
+    (checks.every_repeat_is_explained, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], timeline=())}}),
+    (checks.broker_is_empty, {"messages": {"poll.tiqets": 1}}),
+    (checks.indexes_are_empty, {"indexes": {"willcall:due:tiqets/default": 1}}),
+    (checks.nothing_died_by_itself, {"deaths": (Death("worker 1", 100.0, 1),)}),
+]
+
+
+@pytest.mark.parametrize(("check", "changes"), BAD)
+def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], spoil: Spoil) -> None:
+    assert check(spoil(**changes)) != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "explains"),
+    [
+        (Kind.WORKER_KILL, True),
+        (Kind.REDIS_KILL, True),
+        (Kind.REDIS_FREEZE, True),
+        (Kind.WORKER_FREEZE, False),
+        (Kind.WORKER_TERM, False),
+        (Kind.CLIENTS_KILL, False),
+        (Kind.BEAT_KILL, False),
+    ],
+)
+def test_only_a_kill_or_an_outage_explains_a_repeat(kind: Kind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
+    repeated = with_request(request(5, ONE, 112.0, finished=114.0))
+    found = checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(kind, 113.0),)))
+    assert (found == []) is explains
+
+
+@pytest.mark.parametrize("start", [111.9, 115.5])
+def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
+    repeated = with_request(request(5, ONE, 112.0, finished=114.0))
+    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(Kind.WORKER_KILL, start),)))
+
+
+def throttled(*, settled: bool) -> Callable[[Spoil, tuple[Hit, ...]], History]:
+    """Order b hears a 429 at 105.01; order a is asked about a second later, which is too early."""
+
+    def make(spoil: Spoil, hits: tuple[Hit, ...]) -> History:
+        early = (
+            request(1, ONE, 100.02),
+            request(2, TWO, 105.01, status=429),
+            request(5, ONE, 106.0, too_early_by=1.0, allowed_at=107.0),
+        )
+        timeline = GOOD.ended["b"].timeline[0 if settled else 1 :]
+        ended = {**GOOD.ended, "b": replace(GOOD.ended["b"], timeline=timeline)}
+        return spoil(requests=early, ended=ended, hits=hits)
+
+    return make
+
+
+def test_a_429_whose_worker_was_killed_binds_nobody(spoil: Spoil) -> None:
+    lost = throttled(settled=False)
+    assert checks.no_request_too_early(lost(spoil, ())) != []
+    assert checks.no_request_too_early(lost(spoil, (hit(Kind.WORKER_KILL, 105.02),))) == []
+
+
+def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: Spoil) -> None:
+    told = throttled(settled=True)
+    assert checks.no_request_too_early(told(spoil, ())) != []
+    assert checks.no_request_too_early(told(spoil, (hit(Kind.WORKER_FREEZE, 105.0, 108.0),))) == []
+    assert checks.no_request_too_early(told(spoil, (hit(Kind.WORKER_FREEZE, 103.0, 104.9),))) != []
+
+
+def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil: Spoil) -> None:
+    requests = (request(1, ONE, 100.02), request(2, TWO, 105.01), request(3, ONE, 110.02), request(4, TWO, 114.3))
+    ended = {
+        "a": GOOD.ended["a"],
+        "b": Ended("expired", 130.0, (Settled(105.0, "not_ready"), Settled(111.4, "not_ready"))),
+    }
+    more = (*requests, request(5, ONE, 114.4))
+    timeline = (*GOOD.ended["a"].timeline, Settled(114.39, "issued"))
+    ended["a"] = replace(ended["a"], timeline=timeline)
+    frozen = (hit(Kind.WORKER_FREEZE, 111.5, 114.2),)
+    assert checks.tokens_never_exceeded(spoil(requests=more, ended=ended)) != []
+    assert checks.tokens_never_exceeded(spoil(requests=more, ended=ended, hits=frozen)) == []
+
+
+def test_late_truths_are_ways_that_an_order_goes(spoil: Spoil) -> None:
+    cancelled = (*EVENTS, SeenEvent("4-0", "evt_4", "order.cancelled", "a"))
+    ended = {**GOOD.ended, "a": replace(GOOD.ended["a"], status="cancelled")}
+    assert checks.one_event_per_change(spoil(stream=cancelled, ended=ended)) == []
+
+
+def test_an_attempts_request_is_the_first_after_its_claim() -> None:
+    requests = [request(number, ONE, arrived) for number, arrived in enumerate([1.0, 2.1, 2.9, 5.0, 6.0])]
+    attempts = [Settled(2.0, "not_ready"), Settled(4.9995, "not_ready"), Settled(7.0, "unavailable")]
+    assert [(found.arrived, attempt and attempt.claimed) for found, attempt in match(requests, attempts)] == [
+        (1.0, None),
+        (2.1, 2.0),
+        (2.9, None),
+        (5.0, 4.9995),
+        (6.0, None),
+    ]
+
+
+def test_the_figures_name_the_reason_of_each_repeat_and_the_recovery_from_each_hit(spoil: Spoil) -> None:
+    requests = with_request(request(5, ONE, 112.0), request(6, ONE, 120.0))
+    hits = (hit(Kind.WORKER_KILL, 112.5), hit(Kind.REDIS_KILL, 131.0, 132.0))
+    counted = figures(spoil(requests=requests, hits=hits))
+    assert counted.surplus == {"worker killed": 1, "unexplained": 1}
+    assert counted.recovery == (17.5, None)
+    assert (counted.attempts, counted.requests) == (4, 6)

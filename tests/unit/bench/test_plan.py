@@ -1,0 +1,62 @@
+from itertools import pairwise
+
+import pytest
+
+from bench.chaos import orders
+from bench.chaos.plan import LASTS, PAIR, QUIET, TRACKS, Kind, plan
+from simulator.client_config import account_tables
+from simulator.script import PROVIDERS, Script
+from simulator.world import World
+from willcall.config import load
+from willcall.usecases.poll_once import LEASE_MARGIN
+
+
+def test_the_same_seed_gives_the_same_hits_and_orders_and_another_seed_others() -> None:
+    assert plan(1, 120) == plan(1, 120) != plan(2, 120)
+    assert orders.orders(1, 100) == orders.orders(1, 100) != orders.orders(2, 100)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_kind_of_hit_comes_in_a_minute_and_a_half_within_the_run(seed: int) -> None:
+    blows = plan(seed, 90)
+    assert {blow.kind for blow in blows} == set(Kind)
+    assert all(blow.at >= QUIET and blow.at + blow.lasts <= 90 - QUIET for blow in blows)
+    assert {blow.target for blow in blows} <= set(range(PAIR))
+    for kinds, (gap, _) in TRACKS:
+        track = [blow for blow in blows if blow.kind in kinds]
+        assert all(after.at >= before.at + before.lasts + gap - 0.02 for before, after in pairwise(track))
+
+
+def test_a_worker_is_never_frozen_for_as_long_as_the_margin_of_its_leases() -> None:
+    assert LASTS[Kind.WORKER_FREEZE][1] < LEASE_MARGIN
+
+
+def test_the_orders_fit_the_simulator_and_the_references_the_providers() -> None:
+    scripts = orders.orders(7, 500)
+    World(Script(accounts=orders.accounts(500), orders=tuple(scripts)))
+    accounts = account_tables("http://127.0.0.1:1")
+    settings = {
+        f"WILLCALL_PROVIDERS__{provider}__{name}__{field}".upper(): value
+        for provider, tables in accounts.items()
+        for name, table in tables.items()
+        for field, value in table.items()
+    }
+    config = load(settings)
+    for script in scripts:
+        account = config.account(script.provider, script.account)
+        account.adapter.check_reference(script.reference, account.credentials)
+
+
+def test_all_providers_accounts_ends_and_troubles_are_there() -> None:
+    scripts = orders.orders(7, 1_000)
+    assert {script.provider for script in scripts} == set(PROVIDERS)
+    assert {(script.provider, script.account) for script in scripts} == set(orders.RATES)
+    assert {script.expected for script in scripts} == {"fulfilled", "failed", "cancelled", "expired"}
+    assert {fault.do for script in scripts for fault in script.answers} >= {
+        "status",
+        "malformed",
+        "hang",
+        "reset",
+        "cut",
+    }
+    assert any(script.partial_after is not None for script in scripts)

@@ -1,11 +1,12 @@
-"""A provider's share of a worker's threads.
+"""Threads kept free for each provider.
 
 Queues alone do not keep a slow provider from taking every thread of a worker that serves all queues: with ten
-seconds an answer, its messages would soon hold them all. Each provider gets an equal share.
+seconds an answer, its messages would soon hold them all. So some threads are kept for each provider; the rest are
+for whoever comes.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -13,9 +14,10 @@ from threading import Lock
 class Bulkhead:
     """Counts the attempts under way per provider in this process."""
 
-    def __init__(self, threads: int, providers: int) -> None:
-        """`threads` of the worker, shared by `providers`; none gets less than one."""
-        self.share = max(1, threads // max(1, providers))
+    def __init__(self, threads: int, providers: Collection[str]) -> None:
+        """Half of the `threads` of the worker are kept for its `providers`, in equal parts, at least one each."""
+        self._threads = threads
+        self._kept = dict.fromkeys(providers, max(1, threads // max(1, len(providers)) // 2))
         self._lock = Lock()
         self._under_way: Counter[str] = Counter()
 
@@ -23,10 +25,17 @@ class Bulkhead:
     def place(self, provider: str) -> Iterator[bool]:
         """Whether there is room for one more attempt at the provider; the place is held for the block."""
         with self._lock:
-            room = self._under_way[provider] < self.share
+            room = self._room(provider)
             self._under_way[provider] += room
         try:
             yield room
         finally:
             with self._lock:
                 self._under_way[provider] -= room
+
+    def _room(self, provider: str) -> bool:
+        """A place of one's own is free, or one that is kept for nobody."""
+        if self._under_way[provider] < self._kept.get(provider, 0):
+            return True
+        others = sum(max(kept, self._under_way[name]) for name, kept in self._kept.items() if name != provider)
+        return self._under_way[provider] + others < self._threads

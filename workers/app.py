@@ -17,7 +17,7 @@ from workers import transport
 from workers.sender import CelerySender
 
 #: Threads of a worker unless told otherwise. Attempts mostly wait for a provider.
-CONCURRENCY = 32
+CONCURRENCY = 16
 #: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 120
 
@@ -40,7 +40,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, len({account.provider for account in config.accounts.values()}))
+    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)
@@ -73,8 +73,8 @@ def _settings(config: Config) -> dict[str, Any]:
         "task_acks_late": True,
         "task_send_sent_event": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
-        "worker_prefetch_multiplier": 2,
-        "worker_send_task_events": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

@@ -33,7 +33,7 @@ log = getLogger(__name__)
 Claim = tuple[str, str, bytes]
 
 #: Seconds between two looks of a worker for due messages: half of it is the usual lateness.
-TICK = 0.05
+TICK = 0.02
 #: Messages that one look moves per queue and claims at most, so that no script holds Redis for long.
 BATCH = 100
 

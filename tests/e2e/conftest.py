@@ -44,18 +44,19 @@ def stage(tmp_path: Path) -> Iterator[Setup]:
         yield setup
 
 
-def submit_all(stage: Stage, orders: Iterable[OrderScript]) -> dict[str, str]:
-    """Script the orders, then submit them: order id -> how it should end."""
+def submit_all(stage: Stage, orders: Iterable[OrderScript], prefix: str = "ord", **fields: Any) -> dict[str, str]:
+    """Script the orders, then submit them, with further fields for all: order id -> how it should end."""
     scripts = list(orders)
     stage.providers.add_orders(scripts)
     expected = {}
     for number, order in enumerate(scripts):
         payload = {
-            "id": f"ord-{number}",
+            "id": f"{prefix}-{number}",
             "provider": order.provider,
             "account": order.account,
             "reference": order.reference,
             "quantity": order.quantity,
+            **fields,
         }
         expected[submit(stage.context, payload).order_id] = order.expected
     return expected

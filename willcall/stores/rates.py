@@ -17,6 +17,6 @@ def rate_arguments(rate: Rate) -> tuple[float, float, float, float]:
     if rate.burst == 1:
         interval += SPACING * 1_000
     depth = (rate.burst - 1) * interval
-    sent = depth - min(depth / 2, LONGEST_SLACK * 1_000)
+    sent = depth - min(depth / 4, LONGEST_SLACK * 1_000)
     booked = max(0.0, sent - LONGEST_SLACK * 1_000)
     return interval, interval / EXPRESS_SHARE, sent, booked

@@ -1,25 +1,41 @@
-"""A provider's share of the threads."""
+"""Threads kept free for each provider."""
+
+from contextlib import ExitStack
 
 import pytest
 
 from tasks.bulkhead import Bulkhead
 
 
-@pytest.mark.parametrize(("threads", "providers", "share"), [(32, 5, 6), (4, 5, 1), (8, 1, 8), (8, 0, 8)])
-def test_threads_are_shared_equally_and_nobody_gets_none(threads: int, providers: int, share: int) -> None:
-    assert Bulkhead(threads, providers).share == share
+def fill(stack: ExitStack, bulkhead: Bulkhead, provider: str) -> int:
+    """Take places until there is no room: how many it were."""
+    taken = 0
+    while stack.enter_context(bulkhead.place(provider)):
+        taken += 1
+    return taken
 
 
-def test_a_full_provider_has_no_room_and_the_others_do() -> None:
-    bulkhead = Bulkhead(4, 2)
-    with bulkhead.place("slow") as first, bulkhead.place("slow") as second, bulkhead.place("slow") as third:
-        assert (first, second, third) == (True, True, False)
-        with bulkhead.place("quick") as other:
-            assert other
+def test_a_slow_provider_leaves_each_other_one_what_is_kept_for_it() -> None:
+    bulkhead = Bulkhead(16, ["slow", "b", "c", "d"])
+    with ExitStack() as stack:
+        assert fill(stack, bulkhead, "slow") == 16 - 3 * 2
+        assert [fill(stack, bulkhead, name) for name in "bcd"] == [2, 2, 2]
+
+
+def test_however_many_are_slow_the_last_one_has_its_part() -> None:
+    bulkhead = Bulkhead(5, ["a", "b", "c", "d", "e"])
+    with ExitStack() as stack:
+        assert [fill(stack, bulkhead, name) for name in "abcde"] == [1, 1, 1, 1, 1]
+
+
+def test_alone_a_provider_has_all_threads() -> None:
+    bulkhead = Bulkhead(8, ["alone"])
+    with ExitStack() as stack:
+        assert fill(stack, bulkhead, "alone") == 8
 
 
 def test_a_place_is_free_again_whatever_happened_in_it() -> None:
-    bulkhead = Bulkhead(1, 1)
+    bulkhead = Bulkhead(1, ["p"])
     with pytest.raises(ZeroDivisionError), bulkhead.place("p"):
         raise ZeroDivisionError
     with bulkhead.place("p") as room:

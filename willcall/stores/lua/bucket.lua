@@ -14,6 +14,9 @@
 -- rate = {interval = ms per token, express = ms per slot of the express lane,
 --         sent = tolerance of what is sent, booked = tolerance of what is let through or booked}
 
+-- Who has to wait, waits at least this long (ms): a slot sooner than a message can come back would be missed.
+local LEAD = 100
+
 local function bucket_load(key)
   local values = redis.call('HMGET', key, 'tat', 'next', 'express', 'blocked', 'shift')
   return {
@@ -51,6 +54,7 @@ local function bucket_take(bucket, rate, now, slot, shift, express)
   if express and math.max(soonest, bucket.express) < free then
     lane, step, free = 'express', rate.express, math.max(soonest, bucket.express)
   end
+  if free > now then free = math.max(free, now + LEAD) end
   bucket[lane] = math.max(bucket[lane], free) + step
   if free <= now then
     bucket_send(bucket, rate, now)

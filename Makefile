@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check format bench chaos up constraints clean
+.PHONY: help install demo test check format chaos overload up constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -36,6 +36,12 @@ check: install ## lint, types, layers: what CI checks besides the tests
 format: install ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
+	for seed in 1 2 3; do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done
+
+overload: install ## more due than one worker can poll: nothing multiplies, all drains
+	$(BIN)/python -m bench.overload
 
 up: install ## everything on this machine, for development
 	$(BIN)/willcall up

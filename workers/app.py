@@ -16,8 +16,9 @@ from willcall.usecases.context import Context, Stores
 from workers import transport
 from workers.sender import CelerySender
 
-#: Threads of a worker unless told otherwise. Attempts mostly wait for a provider.
-CONCURRENCY = 16
+#: Threads of a worker unless told otherwise. Attempts mostly wait for a provider, yet each thread more makes all of
+#: them wait longer for their turn to run; to ask more at once, start more workers.
+CONCURRENCY = 8
 #: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 120
 

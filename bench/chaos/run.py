@@ -19,6 +19,7 @@ from bench.chaos.plan import Blow, plan
 from bench.chaos.submitter import Submitter
 from simulator.script import Script
 from willcall.stores.connection import connect
+from workers.app import VISIBILITY_TIMEOUT
 
 #: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 11 s.
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
@@ -30,8 +31,9 @@ SWEEPS = {"revive": 1, "expire": 2, "reconcile": 15, "grace": 3}
 COMING = 2 / 3
 #: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up.
 CEILING = 75.0
-#: Seconds that the last orders may be late, and that the broker may take to become empty.
-CALM, DRAIN = 40.0, 30.0
+#: Seconds that the last orders may be late, and that the broker may take to become empty: what a killed worker had
+#: fetched is given back after the visibility timeout.
+CALM, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0
 #: Seconds between two looks.
 TICK = 0.05
 

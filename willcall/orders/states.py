@@ -21,9 +21,6 @@ OPEN = frozenset({Status.PENDING, Status.PARTIAL})
 #: Statuses that end an order.
 FINAL = frozenset(Status) - OPEN
 
-#: Final statuses that a late truth may still change, so that a person or a provider may have us ask once more.
-AMENDABLE = frozenset({Status.FULFILLED, Status.EXPIRED})
-
 
 def may_become(old: Status, new: Status) -> bool:
     """Whether `old -> new` is a change that the table allows; staying the same is not a change."""

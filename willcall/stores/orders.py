@@ -296,10 +296,6 @@ class OrderStore:
         """Forget that an order waits for its account; it is final."""
         self._redis.zrem(keys.held(account), order_id)
 
-    def held_count(self, account: str) -> int:
-        """How many orders wait for the account."""
-        return self._redis.zcard(keys.held(account))
-
     def late_checks(self, now: float, count: int) -> list[str]:
         """Expired orders whose next late check is due."""
         return cast("list[str]", self._redis.zrangebyscore(keys.LATE, "-inf", milliseconds(now), 0, count))

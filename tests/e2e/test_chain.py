@@ -33,7 +33,7 @@ def events_per_change(stage: Stage) -> Counter[tuple[str, str]]:
 def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     system = stage({"tiqets/default": {"rate": limit}})
-    system.start("worker")
+    system.start("worker", "--concurrency", "4")
     wait_for_the_end(system, submit_all(system, [tiqets(1_000 + n) for n in range(20)], "first"))
     system.providers.reset()
     before = polls(system)

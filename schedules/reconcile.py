@@ -9,7 +9,7 @@ from willcall.providers.base import Account, Answer
 from willcall.stores.orders import Hurried
 from willcall.usecases.authorize import Authorization, authorize
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH
+from willcall.usecases.control import BATCH, ask_soon
 from willcall.usecases.settle import late_check_at
 
 log = structlog.get_logger(__name__)
@@ -76,8 +76,4 @@ def _ask_soon(context: Context, order: Order) -> bool:
     account = context.accounts.get(order.account_key)
     if account is None:
         return False
-    minimum = account.polling.minimum
-    hurried, message = context.stores.orders.hurry(order.id, account.key, minimum, express=False)
-    if message:
-        context.sender.send_polls(account.key, [message], context.stores.accounts.now())
-    return hurried is Hurried.SENT
+    return ask_soon(context, account, order.id, express=False) is Hurried.SENT

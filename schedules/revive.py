@@ -22,9 +22,8 @@ def _resend(context: Context, account: str) -> int:
     resent = 0
     for offset in range(0, MOST, BATCH):
         seen, messages = context.stores.orders.revive(account, context.settings.sweeps.grace, offset, BATCH)
-        if messages:
-            context.sender.send_polls(account, messages, context.stores.accounts.now())
-            resent += len(messages)
+        context.send(account, messages)
+        resent += len(messages)
         if seen < BATCH:
             break
     return resent

@@ -70,3 +70,8 @@ class Context:
     http: Exchange
     sender: Sender
     rng: Random
+
+    def send(self, account: str, messages: list[Message]) -> None:
+        """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""
+        if messages:
+            self.sender.send_polls(account, messages, self.stores.accounts.now())

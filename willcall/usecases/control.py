@@ -5,7 +5,7 @@ from willcall.orders.errors import ClosedOrderError, UnknownOrderError
 from willcall.orders.model import Order, Status
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
-from willcall.stores.orders import Hurried, Message
+from willcall.stores.orders import Hurried
 from willcall.usecases.context import Context
 from willcall.usecases.settle import settle_cancelled
 
@@ -28,10 +28,16 @@ def poll_now(context: Context, order_id: str) -> Hurried:
     """
     order = get_order(context, order_id)
     account = find_account(context.accounts, order.provider, order.account)
-    hurried, message = context.stores.orders.hurry(order_id, account.key, account.polling.minimum, express=True)
+    hurried = ask_soon(context, account, order_id, express=True)
     if hurried is Hurried.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
-    _send(context, account.key, [message] if message else [])
+    return hurried
+
+
+def ask_soon(context: Context, account: Account, order_id: str, *, express: bool) -> Hurried:
+    """Bring an order's next attempt forward, if that can be; `express` overtakes those who wait for a token."""
+    hurried, message = context.stores.orders.hurry(order_id, account.key, account.polling.minimum, express=express)
+    context.send(account.key, [message] if message else [])
     return hurried
 
 
@@ -73,11 +79,6 @@ def release_held(context: Context, account_key: str, limit: int | None = None) -
         messages = context.stores.orders.release(account_key, count, account.polling.minimum)
         if not messages:
             break
-        _send(context, account_key, messages)
+        context.send(account_key, messages)
         released += len(messages)
     return released
-
-
-def _send(context: Context, account_key: str, messages: list[Message]) -> None:
-    if messages:
-        context.sender.send_polls(account_key, messages, context.stores.accounts.now())

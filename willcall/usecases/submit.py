@@ -36,7 +36,7 @@ def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
     if submitted is Submitted.CONFLICT:
         raise ConflictingOrderError(order.id)
     if message:
-        context.sender.send_polls(account.key, [message], context.stores.accounts.now())
+        context.send(account.key, [message])
     return Accepted(order.id, message is not None)
 
 

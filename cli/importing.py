@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Longest line, bytes, its end included.
 LONGEST_LINE = 65_536
+#: Lines that are submitted together.
+BATCH = 200
 
 
 class BadLineError(ValueError):
@@ -54,17 +57,16 @@ def import_orders(
 
     context = open_context()
     note_missing_accounts(context.accounts)
-    tally, number = Tally(), 0
+    tally, number, lines = Tally(), 0, numbered_lines(file)
     with _progress(file) as (report, advance):
         try:
-            for number, line in numbered_lines(file):
-                if line.strip():
-                    problem = _submit_line(context, line, tally)
-                    if problem:
-                        report(f"line {number}: {problem}")
+            while batch := list(islice(lines, BATCH)):
+                for place, problem in _submit_lines(context, batch, tally):
+                    report(f"line {place}: {problem}")
+                number = batch[-1][0]
                 advance(tally)
         except StoreError:
-            report(f"stopped at line {number} ({tally}); lines that have an id can be imported again")
+            report(f"stopped after line {number} ({tally}); lines that have an id can be imported again")
             raise
     if as_json:
         write_document(asdict(tally))
@@ -102,22 +104,30 @@ def read_line(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _submit_line(context: "Context", line: bytes, tally: Tally) -> str | None:
-    """Submit what a line holds, count what became of it, and say what is wrong with it."""
-    from willcall.orders.errors import ConflictingOrderError, RejectedOrderError
-    from willcall.usecases.submit import submit
+def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: Tally) -> list[tuple[int, str]]:
+    """Submit what lines hold, count what became of it, and say which lines something is wrong with, and what."""
+    from willcall.orders.errors import ConflictingOrderError, WillcallError
+    from willcall.usecases.submit import submit_many
 
-    try:
-        accepted = submit(context, read_line(line))
-    except ConflictingOrderError as error:
-        tally.conflicting += 1
-        return str(error)
-    except (BadLineError, RejectedOrderError) as error:
-        tally.bad += 1
-        return str(error)
-    tally.new += accepted.new
-    tally.already_there += not accepted.new
-    return None
+    problems: dict[int, str] = {}
+    payloads: dict[int, dict[str, Any]] = {}
+    for number, line in lines:
+        try:
+            if line.strip():
+                payloads[number] = read_line(line)
+        except BadLineError as error:
+            problems[number] = str(error)
+            tally.bad += 1
+    for number, result in zip(payloads, submit_many(context, list(payloads.values())), strict=True):
+        if isinstance(result, WillcallError):
+            problems[number] = str(result)
+            conflicting = isinstance(result, ConflictingOrderError)
+            tally.conflicting += conflicting
+            tally.bad += not conflicting
+        else:
+            tally.new += result.new
+            tally.already_there += not result.new
+    return sorted(problems.items())
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from willcall.orders.documents import order_document
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores.accounts import AccountStore, Health
-from willcall.stores.orders import OrderStore
+from willcall.stores.orders import Filing, OrderStore
 from workers.embedded_redis import EmbeddedRedis, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
     """What submitting them leaves in Redis."""
     for order_id in order_ids:
         order = SubmitOrder(provider="tiqets", reference="1", id=order_id).order()
-        OrderStore(redis, redis).submit(order, "digest", 86_400)
+        OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
 
 
 def contents(redis: "Redis") -> dict[str, bytes]:

@@ -58,6 +58,15 @@ class Claim:
     clean: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """An order to file. `digest` tells same from other content; `ceiling`: seconds until its deadline."""
+
+    order: Order
+    digest: str
+    ceiling: float
+
+
 class Submitted(StrEnum):
     """What became of a submission."""
 
@@ -128,13 +137,22 @@ class OrderStore:
         names = ("submit", "claim", "hurry", "release", "revive", "prune")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
-    def submit(self, order: Order, digest: str, ceiling: float) -> tuple[Submitted, Message | None]:
-        """File an order, once. `digest` tells same from other content; times are set by the server's clock.
+    def submit(self, filings: Sequence[Filing]) -> list[tuple[Submitted, Message | None]]:
+        """File orders, each once and for itself, in one round trip; times are set by the server's clock.
 
-        The message is the first of its poll chain, None where the order was there already.
+        The message is the first of the order's poll chain, None where the order was there already.
         """
-        account = order.account_key
-        verdict, due = self._scripts["submit"](
+        pipe = self._redis.pipeline(transaction=False)
+        for filing in filings:
+            self._submit(filing, pipe)
+        return [
+            (Submitted(verdict), Message(filing.order.id, 1, due / 1_000) if verdict == Submitted.NEW else None)
+            for filing, (verdict, due) in zip(filings, pipe.execute(), strict=True)
+        ]
+
+    def _submit(self, filing: Filing, client: "Redis") -> None:
+        order, account = filing.order, filing.order.account_key
+        self._scripts["submit"](
             keys=[
                 keys.order(order.id),
                 keys.spec(order.id),
@@ -147,17 +165,16 @@ class OrderStore:
             args=[
                 order.id,
                 account,
-                digest,
+                filing.digest,
                 compact(spec_of(order)),
                 order.reference,
                 blank_or_milliseconds(order.not_before),
-                milliseconds(ceiling),
+                milliseconds(filing.ceiling),
                 order.provider,
                 order.account,
             ],
+            client=client,
         )
-        submitted = Submitted(verdict)
-        return submitted, Message(order.id, 1, due / 1_000) if submitted is Submitted.NEW else None
 
     def claim(self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate) -> Claim:
         """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again."""

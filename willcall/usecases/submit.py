@@ -1,17 +1,24 @@
-"""Take an order."""
+"""Take orders."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from willcall.config import find_account
-from willcall.orders.errors import ConflictingOrderError, Problem, RejectedOrderError, UnknownAccountError
+from willcall.orders.errors import (
+    ConflictingOrderError,
+    Problem,
+    RejectedOrderError,
+    UnknownAccountError,
+    WillcallError,
+)
 from willcall.orders.model import Order
 from willcall.orders.submission import SubmitOrder, parse_submission
 from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.orders import Submitted, digest_source
+from willcall.stores.orders import Filing, Message, Submitted, digest_source
 from willcall.usecases.context import Context
 
 
@@ -29,15 +36,42 @@ def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
     Raises RejectedOrderError with everything that is wrong with the payload, ConflictingOrderError where the
     id was submitted with other content. Nothing is written in either case.
     """
+    result = submit_many(context, [payload])[0]
+    if isinstance(result, WillcallError):
+        raise result
+    return result
+
+
+def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[Accepted | WillcallError]:
+    """File orders, each for itself; one result per payload, in the same order: what `submit` returns or raises."""
+    results: list[Accepted | WillcallError] = []
+    filings: list[tuple[int, Filing]] = []
+    for payload in payloads:
+        try:
+            filing = _filing(context, payload)
+        except RejectedOrderError as error:
+            results.append(error)
+        else:
+            filings.append((len(results), filing))
+            results.append(Accepted(filing.order.id, new=False))
+    submitted = context.stores.orders.submit([filing for _, filing in filings])
+    messages: dict[str, list[Message]] = defaultdict(list)
+    for (place, filing), (outcome, message) in zip(filings, submitted, strict=True):
+        if outcome is Submitted.CONFLICT:
+            results[place] = ConflictingOrderError(filing.order.id)
+        if message:
+            results[place] = Accepted(filing.order.id, new=True)
+            messages[filing.order.account_key].append(message)
+    for account, first in messages.items():
+        context.send(account, first)
+    return results
+
+
+def _filing(context: Context, payload: Mapping[str, Any]) -> Filing:
     submission = parse_submission(payload)
     account = _account(context, submission)
     order = submission.order()
-    submitted, message = context.stores.orders.submit(order, _digest(order), account.polling.ceiling)
-    if submitted is Submitted.CONFLICT:
-        raise ConflictingOrderError(order.id)
-    if message:
-        context.send(account.key, [message])
-    return Accepted(order.id, message is not None)
+    return Filing(order, _digest(order), account.polling.ceiling)
 
 
 def _account(context: Context, submission: SubmitOrder) -> Account:

@@ -7,7 +7,7 @@ import pytest
 
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
-from willcall.stores.orders import Claim, Commit, Event, Message, Submitted, Verdict
+from willcall.stores.orders import Claim, Commit, Event, Filing, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
 
@@ -38,7 +38,7 @@ class Desk:
             deadline_at=0,
             **fields,
         )
-        return self.stores.orders.submit(order, f"digest of {order.reference}", ceiling)
+        return self.stores.orders.submit([Filing(order, f"digest of {order.reference}", ceiling)])[0]
 
     def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 30) -> Claim:
         return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE)

@@ -1,0 +1,72 @@
+"""Poll messages on the broker: a batch is what Celery would have sent one by one."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery import Celery
+from kombu import Queue
+
+from tests.integration.transport.conftest import eventually
+from willcall.config import load
+from willcall.stores.orders import Message
+from workers.app import create_app
+from workers.embedded_redis import EmbeddedRedis
+from workers.waiting import waiting
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+QUEUE = "poll.tiqets"
+
+
+@pytest.fixture
+def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noqa: ARG001 - it is empty
+    environment = {"WILLCALL_REDIS_URL": redis_server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
+    app = create_app(load(environment))
+    yield app
+    app.close()
+
+
+def due_now(count: int) -> list[Message]:
+    return [Message(f"ord-{number}", 3, due=1_000.0) for number in range(count)]
+
+
+def send(app: Celery, messages: list[Message]) -> None:
+    app.willcall.sender.send_polls("tiqets/default", messages, 1_000.0)
+
+
+def received(app: Celery, count: int) -> list[Any]:
+    with app.connection_for_read() as connection:
+        queue = Queue(QUEUE)(connection.default_channel)
+        messages: list[Any] = []
+        eventually(lambda: len(messages) == count or messages.append(queue.get(no_ack=True)))
+    return messages
+
+
+def test_a_message_of_a_batch_is_what_celery_sends(app: Celery) -> None:
+    for message in due_now(2):
+        send(app, [message])
+    alone = received(app, 2)
+    send(app, due_now(2))
+    for one, other in zip(alone, received(app, 2), strict=True):
+        assert one.body == other.body
+        assert one.headers == other.headers
+        assert (one.content_type, one.content_encoding) == (other.content_type, other.content_encoding)
+        for name in ("correlation_id", "priority", "delivery_mode", "delivery_info"):
+            assert one.properties[name] == other.properties[name]
+
+
+def test_a_batch_waits_for_its_time_like_single_messages(app: Celery, redis: "Redis") -> None:
+    send(app, [Message(f"ord-{number}", 1, due=1_000.0 + 60 * number) for number in range(3)])
+    found = waiting(redis, [QUEUE])[QUEUE]
+    assert found.count == 2
+    assert received(app, 1)[0].headers["id"] == "ord-0:1"
+
+
+def test_a_batch_is_sent_after_the_broker_was_away(app: Celery, redis: "Redis") -> None:
+    send(app, due_now(3))
+    received(app, 3)
+    redis.client_kill_filter(_type="normal", skipme=True)
+    send(app, due_now(3))
+    assert [message.headers["id"] for message in received(app, 3)] == ["ord-0:3", "ord-1:3", "ord-2:3"]

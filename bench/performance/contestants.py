@@ -1,135 +1,195 @@
-"""Those who compete: each polls the same orders of the same simulated provider."""
+"""Those who compete. Each has a Redis and a simulated provider of its own, and a worker on the measured core."""
 
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import ClassVar, Self, cast
 
 import psutil
+from redis import Redis
 
 from bench.performance import cores, plain
+from bench.performance.orders import batches, order_id, payloads, reference
 from cli.stage import Stage
 from simulator.script import OrderScript, Script, SlowFault
 from willcall.providers.adapters.tiqets.adapter import TiqetsCredentials
-from willcall.usecases.submit import submit
+from willcall.usecases.submit import submit, submit_many
 
 ACCOUNT = "tiqets/default"
-#: Due about once a second, at a rate that never holds anything up.
-SETTINGS = {
-    "rate": {"limit": 100_000, "period": 1, "burst": 100_000},
-    "polling": {"initial": plain.COUNTDOWN, "factor": 1, "cap": plain.COUNTDOWN, "minimum": 0.5, "ceiling": 86_400},
-}
+#: Seconds until the next poll of an order that only waits.
+LONG = 7_200.0
+#: More than any contestant can do, so that the rate never holds one up.
+RATE = {"limit": 100_000, "period": 1, "burst": 100_000}
+
+#: A worker, as the operating system knows it.
+Worker = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard the contestants are worked: orders, threads of a worker, seconds until the provider answers."""
+    """What all contestants are given.
+
+    `orders`: how many the provider knows, and never has tickets for; `threads` of the worker; seconds until the
+    provider answers (`latency`), and until the next poll (`countdown`).
+    """
 
     orders: int
     threads: int
     latency: float
+    countdown: float = 1.0
+
+    @property
+    def script(self) -> Script:
+        """What the provider is told."""
+        slow = (SlowFault(do="hang", seconds=self.latency, times=None),) if self.latency else ()
+        numbers = range(self.orders)
+        orders = [
+            OrderScript(provider="tiqets", reference=reference(number), ends="never", answers=slow)
+            for number in numbers
+        ]
+        return Script(orders=tuple(orders))
+
+    @property
+    def polling(self) -> Mapping[str, object]:
+        """Willcall's settings: instant orders come back after the countdown, delayed ones only wait."""
+        countdown = {"initial": self.countdown, "factor": 1, "cap": self.countdown, "minimum": self.countdown / 2}
+        return countdown | {"interval": [LONG, LONG]}
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A window of full load: polls, its length and the contestant's CPU time, both in seconds."""
+class Contestant(ABC):
+    """One who polls; a context manager that starts all but the worker."""
 
-    polls: int
-    seconds: float
-    cpu: float
+    name: ClassVar[str]
 
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self._workers: list[Worker] = []
 
-@contextmanager
-def new_stage(load: Load) -> Iterator[Stage]:
-    """A Redis of its own and the provider, which never has tickets for any of the orders."""
-    faults = (SlowFault(do="hang", seconds=load.latency, times=None),) if load.latency else ()
-    orders = tuple(
-        OrderScript(provider="tiqets", reference=reference(number), ends="never", answers=faults)
-        for number in range(load.orders)
-    )
-    with (
-        TemporaryDirectory(prefix="willcall-bench-") as folder,
-        Stage(Path(folder), Script(orders=orders), {ACCOUNT: SETTINGS}) as stage,
-    ):
-        yield stage
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="willcall-bench-")))
+            accounts = {ACCOUNT: {"rate": RATE, "polling": self.load.polling}}
+            self.stage = stack.enter_context(Stage(folder, self.load.script, accounts))
+            self.redis = stack.enter_context(Redis.from_url(self.stage.redis.url, decode_responses=True))
+            self._open = stack.pop_all()
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        for worker in list(self._workers):
+            self.kill(worker)
+        self._open.close()
 
-def willcall(stage: Stage, load: Load, warm_up: float, window: float) -> Measured:
-    """Orders through Willcall's own worker, whole chain: claim, ask, decide, settle, reschedule."""
-    for number in range(load.orders):
-        submit(stage.context, {"id": f"ord-{number}", "provider": "tiqets", "reference": reference(number)})
-    with cores.measured_core():
-        worker = stage.start("worker", "--concurrency", str(load.threads))
-    stage.wait_for_workers(1)
-    return watch(stage, psutil.Process(worker.pid), warm_up, window)
+    @abstractmethod
+    def launch(self) -> Worker:
+        """Start a worker on the measured core."""
 
+    def start(self) -> psutil.Process:
+        """Start a worker; it is idle where no orders are handed in."""
+        with cores.measured_core():
+            self._workers.append(self.launch())
+        return psutil.Process(self._workers[-1].pid)
 
-def plain_celery(stage: Stage, load: Load, warm_up: float, window: float) -> Measured:
-    """The same orders through the baseline's worker."""
-    environment = plain.environment(stage.redis.url, *_provider(stage))
-    send = [sys.executable, "-m", "bench.performance.plain_orders", "--orders", str(load.orders)]
-    subprocess.run(send, env=environment, check=True)  # noqa: S603 - our own command
-    command = ["worker", "--pool=threads", f"--concurrency={load.threads}", "--loglevel=WARNING"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    with cores.measured_core():
-        worker = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "celery", "--quiet", "-A", "bench.performance.plain", *command, *quiet],
-            env=environment,
-        )
-    try:
-        return watch(stage, psutil.Process(worker.pid), warm_up, window)
-    finally:
+    def kill(self, worker: Worker | None = None) -> None:
+        """End a worker, the only one unless given, as a crash would."""
+        worker = worker or self._workers[0]
         worker.kill()
         worker.wait()
+        self._workers.remove(worker)
+
+    def asked(self) -> int:
+        """How many requests the provider has had."""
+        return sum(order["asked"] for order in self.stage.providers.orders())
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of the baseline's processes."""
+        credentials = cast("TiqetsCredentials", self.stage.context.accounts[ACCOUNT].credentials)
+        orders, key = f"{credentials.base_url}/orders", credentials.api_key.get_secret_value()
+        return plain.environment(self.stage.redis.url, orders, key, self.load.countdown)
 
 
-def bare_loop(stage: Stage, load: Load, warm_up: float, window: float) -> Measured:
-    """Nothing but the requests."""
-    options = {"threads": load.threads, "orders": load.orders, "warm-up": warm_up, "window": window}
-    given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    with cores.measured_core():
-        ended = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "bench.performance.loop", *given],
-            env=plain.environment(stage.redis.url, *_provider(stage)),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    return Measured(**json.loads(ended.stdout))
+class Poller(Contestant):
+    """A contestant who takes orders and comes back to each."""
+
+    @abstractmethod
+    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
+        """Hand in orders that are due evenly between two countdowns; the seconds that it took."""
+
+    @abstractmethod
+    def lateness(self, number: int) -> list[float]:
+        """By how many seconds each attempt at an order was late, the first one first."""
 
 
-def watch(stage: Stage, worker: psutil.Process, warm_up: float, window: float) -> Measured:
-    """What a worker does in a window that opens `warm_up` seconds after its first poll; the provider counts."""
-    while not asked(stage):
-        time.sleep(0.2)
-    time.sleep(warm_up)
-    before, start, used = asked(stage), time.monotonic(), _cpu(worker)
-    time.sleep(window)
-    return Measured(asked(stage) - before, time.monotonic() - start, _cpu(worker) - used)
+class Willcall(Poller):
+    """Willcall's own worker with the whole chain: claim, ask, decide, settle, reschedule."""
+
+    name = "Willcall"
+
+    def launch(self) -> Worker:
+        """`willcall worker`."""
+        return self.stage.start("worker", "--concurrency", str(self.load.threads))
+
+    def kill(self, worker: Worker | None = None) -> None:
+        """End a worker; the stage forgets it, too."""
+        worker = worker or self._workers[0]
+        self.stage.kill(worker)
+        self._workers.remove(worker)
+
+    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
+        """By the use cases that stand behind the command line."""
+        context, given = self.stage.context, payloads(numbers, countdown)
+        context.stores.accounts.now()  # the connection is open
+        started = time.perf_counter()
+        if batch:
+            for some in batches(given):
+                submit_many(context, some)
+        else:
+            for each in given:
+                submit(context, each)
+        return time.perf_counter() - started
+
+    def lateness(self, number: int) -> list[float]:
+        """From the order's timeline."""
+        return [attempt.late for attempt in self.stage.context.stores.orders.timeline(order_id(number))]
 
 
-def asked(stage: Stage) -> int:
-    """How many requests the provider has had."""
-    return sum(order["asked"] for order in stage.providers.orders())
+class PlainCelery(Poller):
+    """The baseline, see `plain`."""
+
+    name = "plain Celery"
+
+    def launch(self) -> Worker:
+        """A Celery worker."""
+        options = [*plain.WORKER, f"--concurrency={self.load.threads}"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", plain.__name__, "worker", *options]
+        return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+
+    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
+        """In a process of its own, because Willcall's transport is at home in this one."""
+        options = {"first": numbers.start, "count": len(numbers), "from": countdown[0], "to": countdown[1]}
+        given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", "bench.performance.plain_orders", *given, *(["--batch"] if batch else [])]
+        printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)
+        return float(printed.stdout)
+
+    def lateness(self, number: int) -> list[float]:
+        """From the order's hash."""
+        fields = self.redis.hgetall(plain.state_key(order_id(number)))
+        return [float(late) for name, late in fields.items() if name.startswith("late:")]
 
 
-def reference(number: int) -> str:
-    """What the provider knows an order by."""
-    return str(1_000_000 + number)
+class BareLoop(Contestant):
+    """Nothing but the requests, over and over: the limit."""
 
+    name = "bare loop"
 
-def _provider(stage: Stage) -> tuple[str, str]:
-    """Where the provider's orders are, and the key."""
-    credentials = cast("TiqetsCredentials", stage.context.accounts[ACCOUNT].credentials)
-    return f"{credentials.base_url}/orders", credentials.api_key.get_secret_value()
-
-
-def _cpu(process: psutil.Process) -> float:
-    """CPU seconds of a process so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    def launch(self) -> Worker:
+        """The loop."""
+        options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
+        return subprocess.Popen([sys.executable, "-m", "bench.performance.loop", *options], env=self.environment)

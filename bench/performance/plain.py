@@ -5,6 +5,7 @@ which learn their job from the environment, see `environment`.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from threading import local
 
@@ -12,58 +13,69 @@ import requests
 from celery import Celery, Task
 from redis import Redis
 
-#: Seconds until the next poll of an order.
-COUNTDOWN = 1.0
-#: Messages that a worker fetches ahead per thread.
-PREFETCH = 16
+#: Names of environment variables: the broker, where the provider's orders are, the key it is asked with, and the
+#: seconds until the next poll of an order.
+BROKER, ORDERS, KEY, COUNTDOWN = "PLAIN_BROKER", "PLAIN_ORDERS", "PLAIN_KEY", "PLAIN_COUNTDOWN"
 
-#: Names of environment variables: the broker, where the provider's orders are, and the key it is asked with.
-BROKER, ORDERS, KEY = "PLAIN_BROKER", "PLAIN_ORDERS", "PLAIN_KEY"
+#: Settings that a reader of the figures may want to know. More prefetching was no faster.
+SETTINGS = {
+    "task_acks_late": True,
+    "task_ignore_result": True,
+    "worker_prefetch_multiplier": 4,
+    "worker_send_task_events": False,
+    "worker_disable_rate_limits": True,
+    "broker_pool_limit": 100,
+}
+#: Options of the worker's command.
+WORKER = ("--pool=threads", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR")
 
 app = Celery("plain", broker=os.environ.get(BROKER))
 app.conf.update(
+    SETTINGS,
     task_serializer="json",
     accept_content=["json"],
-    result_backend=None,
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_send_sent_event=False,
-    worker_send_task_events=False,
-    worker_prefetch_multiplier=PREFETCH,
-    worker_hijack_root_logger=False,
-    broker_pool_limit=100,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 24 * 3600, "socket_keepalive": True},
-    task_default_delivery_mode="persistent",
-    enable_utc=True,
+    broker_transport_options={"socket_keepalive": True},
 )
 
-#: Connections are shared between the threads of a process.
-redis = Redis.from_url(os.environ[BROKER], decode_responses=True) if BROKER in os.environ else None
 _thread = local()
+_redis = Redis.from_url(os.environ[BROKER]) if BROKER in os.environ else None
 
 
-def environment(broker: str, orders: str, key: str) -> Mapping[str, str]:
+def environment(broker: str, orders: str, key: str, countdown: float) -> Mapping[str, str]:
     """The environment of a process of the baseline."""
-    return {**os.environ, BROKER: broker, ORDERS: orders, KEY: key}
+    return {**os.environ, BROKER: broker, ORDERS: orders, KEY: key, COUNTDOWN: str(countdown)}
 
 
-def session() -> requests.Session:
-    """The thread's own session; it reads no environment, which is what makes requests slow."""
+def redis() -> Redis:
+    """The process's pool of connections; without an environment there is none."""
+    if _redis is None:
+        raise RuntimeError(f"{BROKER} is not set")
+    return _redis
+
+
+def ask(reference: str) -> str:
+    """GET an order's status, on the thread's own session, which reads no environment because that is slow."""
     if not hasattr(_thread, "session"):
         _thread.session = requests.Session()
         _thread.session.trust_env = False
         _thread.session.headers["Authorization"] = f"Token {os.environ[KEY]}"
-    found: requests.Session = _thread.session
-    return found
+    url = f"{os.environ[ORDERS]}/{reference}/tickets"
+    status: str = _thread.session.get(url, params={"lang": "en"}, timeout=(3, 10)).json()["order_status"]
+    return status
+
+
+def state_key(order_id: str) -> str:
+    """Hash: an order's status, and by how many seconds each attempt was late (`late:<number>`)."""
+    return f"plain:{order_id}"
 
 
 @app.task(name="plain.poll", bind=True)
-def poll(self: Task, order_id: str, reference: str, attempts: int) -> None:
-    """Ask once, write what came, come back."""
-    answer = session().get(f"{os.environ[ORDERS]}/{reference}/tickets", params={"lang": "en"}, timeout=(3, 10))
-    status = answer.json()["order_status"]
-    if redis is not None:
-        redis.hset(f"plain:{order_id}", mapping={"status": status, "attempts": attempts})
+def poll(self: Task, order_id: str, reference: str, attempt: int, due: float) -> None:
+    """Ask once, write what came, come back. `due` is when this attempt was to start, epoch seconds."""
+    late = time.time() - due
+    status = ask(reference)
+    redis().hset(state_key(order_id), mapping={"status": status, f"late:{attempt}": f"{late:.4f}"})
     if status == "pending":
-        self.apply_async((order_id, reference, attempts + 1), countdown=COUNTDOWN)
+        countdown = float(os.environ[COUNTDOWN])
+        self.apply_async((order_id, reference, attempt + 1, time.time() + countdown), countdown=countdown)

@@ -1,45 +1,90 @@
-"""`python -m bench.performance.speed`: CPU per poll at full load, side by side."""
+"""`python -m bench.performance.speed`: polls per second and CPU per poll at full load, side by side."""
 
 import argparse
 import sys
-from statistics import median
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+
+import psutil
 
 from bench.performance import cores
-from bench.performance.contestants import Load, Measured, bare_loop, new_stage, plain_celery, willcall
+from bench.performance.contestants import BareLoop, Contestant, Load, PlainCelery, Poller, Willcall
+from bench.performance.results import Window
+from bench.performance.statistics import median, ratios
 
-CONTESTANTS = {"willcall": willcall, "plain Celery": plain_celery, "bare loop": bare_loop}
+CONTESTANTS: tuple[type[Contestant], ...] = (Willcall, PlainCelery, BareLoop)
+#: Due each second: more than a worker can do in one.
+ORDERS = 1_500
+#: Seconds that a contestant gets to be busy again before it is measured.
+SETTLE = 1.5
+#: Seconds between the first poll and the first window: everything is loaded, all threads run.
+WARM_UP = 2.0
+
+
+def measure(
+    load: Load, rounds: int, seconds: float, contestants: Sequence[type[Contestant]] = CONTESTANTS
+) -> Mapping[str, list[Window]]:
+    """Windows of each contestant by name.
+
+    They take turns: while one works the others are stopped, so that what else happens on the machine falls on all.
+    """
+    windows: dict[str, list[Window]] = {each.name: [] for each in contestants}
+    with ExitStack() as stack:
+        workers = [(each, _busy(each)) for each in (stack.enter_context(each(load)) for each in contestants)]
+        for _ in range(rounds):
+            for contestant, worker in workers:
+                worker.resume()
+                time.sleep(SETTLE)
+                windows[contestant.name].append(window(contestant.asked, worker, seconds))
+                worker.suspend()
+    return windows
+
+
+def window(asked: Callable[[], int], worker: psutil.Process, seconds: float) -> Window:
+    """What a worker does in a window; the provider counts."""
+    before, start, used = asked(), time.monotonic(), cpu(worker)
+    time.sleep(seconds)
+    return Window(asked() - before, time.monotonic() - start, cpu(worker) - used)
+
+
+def cpu(process: psutil.Process) -> float:
+    """CPU seconds of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _busy(contestant: Contestant) -> psutil.Process:
+    """A worker that has been busy for a moment, and is stopped."""
+    if isinstance(contestant, Poller):
+        contestant.hand_in(range(contestant.load.orders))
+    worker = contestant.start()
+    while not contestant.asked():
+        time.sleep(0.1)
+    time.sleep(WARM_UP)
+    worker.suspend()
+    return worker
 
 
 def main() -> None:
-    """Measure all contestants in turn, a few times, and print medians."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.performance.speed", description="CPU per poll.")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--window", type=float, default=8.0, help="seconds (default: 8)")
-    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds (default: 3)")
-    parser.add_argument("--orders", type=int, default=1_500)
+    parser.add_argument("--window", type=float, default=5.0, help="seconds (default: 5)")
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.1, help="seconds until the provider answers (default: 0.1)")
-    parser.add_argument("--only", choices=CONTESTANTS, action="append")
+    parser.add_argument("--only", choices=[each.name for each in CONTESTANTS], action="append")
     given = parser.parse_args()
     cores.confine()
-    load = Load(given.orders, given.threads, given.latency)
-    results: dict[str, list[Measured]] = {name: [] for name in given.only or CONTESTANTS}
-    for _ in range(given.rounds):
-        for name in results:
-            with new_stage(load) as stage:
-                measured = CONTESTANTS[name](stage, load, given.warm_up, given.window)
-            results[name].append(measured)
-            sys.stdout.write(line(name, [measured]) + "\n")
-            sys.stdout.flush()
-    sys.stdout.writelines(line(f"median: {name}", measured) + "\n" for name, measured in results.items())
-
-
-def line(name: str, measured: list[Measured]) -> str:
-    """Polls per second, CPU ms per poll and share of the core, medians."""
-    rate = median(each.polls / each.seconds for each in measured)
-    cost = median(1_000 * each.cpu / each.polls for each in measured)
-    share = median(each.cpu / each.seconds for each in measured)
-    return f"{name:24} {rate:7.0f} polls/s {cost:7.2f} ms CPU per poll {share:5.0%} of the core"
+    chosen = [each for each in CONTESTANTS if each.name in (given.only or each.name)]
+    measured = measure(Load(ORDERS, given.threads, given.latency), given.rounds, given.window, chosen)
+    for name, windows in measured.items():
+        costs = ", ".join(f"{each.cost:.2f}" for each in windows)
+        rate, cost = median(each.rate for each in windows), median(each.cost for each in windows)
+        sys.stdout.write(f"{name:14}{rate:6.0f} polls/s {cost:6.2f} ms CPU per poll ({costs})\n")
+    if {Willcall.name, PlainCelery.name} <= set(measured):
+        ours, theirs = ([each.cost for each in measured[name]] for name in (Willcall.name, PlainCelery.name))
+        sys.stdout.write(f"CPU per poll, Willcall / plain Celery: {median(ratios(ours, theirs)):.2f} x\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""What is made of measured values."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from math import ceil
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least a `share` (0 to 1) of the values do not exceed."""
+    return sorted(values)[max(0, ceil(share * len(values)) - 1)]
+
+
+def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
+    """Round by round, ours by theirs: what slows a whole round down cancels out."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]

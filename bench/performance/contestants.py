@@ -15,15 +15,13 @@ import psutil
 from redis import Redis
 
 from bench.performance import cores, plain
-from bench.performance.orders import batches, order_id, payloads, reference
+from bench.performance.orders import LONG, batches, order_id, payloads, reference
 from cli.stage import Stage
 from simulator.script import OrderScript, Script, SlowFault
 from willcall.providers.adapters.tiqets.adapter import TiqetsCredentials
 from willcall.usecases.submit import submit, submit_many
 
 ACCOUNT = "tiqets/default"
-#: Seconds until the next poll of an order that only waits.
-LONG = 7_200.0
 #: More than any contestant can do, so that the rate never holds one up.
 RATE = {"limit": 100_000, "period": 1, "burst": 100_000}
 
@@ -122,8 +120,12 @@ class Poller(Contestant):
         """Hand in orders that are due evenly between two countdowns; the seconds that it took."""
 
     @abstractmethod
-    def lateness(self, number: int) -> list[float]:
-        """By how many seconds each attempt at an order was late, the first one first."""
+    def attempts(self, number: int) -> list[tuple[float, float]]:
+        """When each attempt at an order began (epoch seconds), and by how many seconds that was late."""
+
+    @abstractmethod
+    def due(self, number: int) -> float:
+        """When an order is to be polled next, epoch seconds."""
 
 
 class Willcall(Poller):
@@ -154,9 +156,15 @@ class Willcall(Poller):
                 submit(context, each)
         return time.perf_counter() - started
 
-    def lateness(self, number: int) -> list[float]:
+    def attempts(self, number: int) -> list[tuple[float, float]]:
         """From the order's timeline."""
-        return [attempt.late for attempt in self.stage.context.stores.orders.timeline(order_id(number))]
+        timeline = self.stage.context.stores.orders.timeline(order_id(number))
+        return [(attempt.at, attempt.late) for attempt in timeline]
+
+    def due(self, number: int) -> float:
+        """As the order itself says."""
+        order = self.stage.context.stores.orders.get(order_id(number))
+        return order.next_poll_at or 0.0 if order else 0.0
 
 
 class PlainCelery(Poller):
@@ -178,10 +186,15 @@ class PlainCelery(Poller):
         printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)
         return float(printed.stdout)
 
-    def lateness(self, number: int) -> list[float]:
+    def attempts(self, number: int) -> list[tuple[float, float]]:
         """From the order's hash."""
         fields = self.redis.hgetall(plain.state_key(order_id(number)))
-        return [float(late) for name, late in fields.items() if name.startswith("late:")]
+        return sorted((float(name), float(late)) for name, late in fields.items() if name != "status")
+
+    def due(self, number: int) -> float:
+        """After the answer to the last attempt and the countdown."""
+        attempts = self.attempts(number)
+        return attempts[-1][0] + self.load.latency + self.load.countdown if attempts else 0.0
 
 
 class BareLoop(Contestant):

@@ -9,6 +9,8 @@ from typing import Any
 
 #: Orders of a batch.
 BATCH = 1_000
+#: Seconds until the next poll of an order that only waits.
+LONG = 7_200.0
 
 
 def order_id(number: int) -> str:

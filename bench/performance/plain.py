@@ -66,16 +66,16 @@ def ask(reference: str) -> str:
 
 
 def state_key(order_id: str) -> str:
-    """Hash: an order's status, and by how many seconds each attempt was late (`late:<number>`)."""
+    """Hash: an order's `status`, and by how many seconds each attempt was late under the epoch second it began."""
     return f"plain:{order_id}"
 
 
 @app.task(name="plain.poll", bind=True)
-def poll(self: Task, order_id: str, reference: str, attempt: int, due: float) -> None:
-    """Ask once, write what came, come back. `due` is when this attempt was to start, epoch seconds."""
-    late = time.time() - due
+def poll(self: Task, order_id: str, reference: str, due: float) -> None:
+    """Ask once, write what came, come back. `due` is when this attempt was to begin, epoch seconds."""
+    began = time.time()
     status = ask(reference)
-    redis().hset(state_key(order_id), mapping={"status": status, f"late:{attempt}": f"{late:.4f}"})
+    redis().hset(state_key(order_id), mapping={"status": status, f"{began:.4f}": f"{began - due:.4f}"})
     if status == "pending":
         countdown = float(os.environ[COUNTDOWN])
-        self.apply_async((order_id, reference, attempt + 1, time.time() + countdown), countdown=countdown)
+        self.apply_async((order_id, reference, time.time() + countdown), countdown=countdown)

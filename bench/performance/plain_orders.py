@@ -37,7 +37,7 @@ def in_batches(due: Mapping[int, float], producer: "Producer") -> None:
 
 def send(number: int, countdown: float, producer: "Producer") -> None:
     """The message of an order's first poll."""
-    arguments = (order_id(number), reference(number), 1, time.time() + countdown)
+    arguments = (order_id(number), reference(number), time.time() + countdown)
     poll.apply_async(arguments, countdown=countdown or None, producer=producer, retry=False)
 
 

@@ -18,3 +18,14 @@ def percentile(values: Sequence[float], share: float) -> float:
 def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
     """Round by round, ours by theirs: what slows a whole round down cancels out."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def by_window(
+    attempts: Iterable[tuple[float, float]], opened: float, seconds: float, count: int
+) -> list[list[float]]:
+    """Sort (when, value) into `count` windows that follow each other from `opened` on; others are left out."""
+    windows: list[list[float]] = [[] for _ in range(count)]
+    for at, value in attempts:
+        if opened <= at < opened + count * seconds:
+            windows[int((at - opened) // seconds)].append(value)
+    return windows

@@ -9,10 +9,10 @@ from bench.performance.contestants import Load, PlainCelery, Poller, Willcall
 from bench.performance.orders import reference
 from bench.performance.results import Recovery
 
-#: Evenly spread, so that 100 orders are due each second, and 30 are being asked for at any time.
-LOAD = Load(orders=2_000, threads=64, latency=0.3, countdown=20.0)
-#: Seconds that the worker has before it is killed: all orders have been polled by then, some twice.
-BEFORE = 24.0
+#: Evenly spread: 67 orders are due each second, about 33 are being asked for at any time.
+LOAD = Load(orders=2_000, threads=64, latency=0.5, countdown=30.0)
+#: Seconds that a worker has beyond the first countdown before it is killed: all orders have been polled by then.
+BEFORE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,13 @@ def measure(patience: float, load: Load = LOAD) -> Mapping[str, Recovery]:
                 poller.stage.start("beat")
         for poller in pollers:
             poller.hand_in(range(load.orders), (1.0, 1.0 + load.countdown))
-        time.sleep(BEFORE)
+        time.sleep(load.countdown + BEFORE)
         killed = [_kill(poller) for poller in pollers]
-        started = {each: _start(each) for each in killed}
+        started = [_start(each.poller) for each in killed]
         time.sleep(patience)
-        return {each.poller.name: _recovery(each, at, patience) for each, at in started.items()}
+        return {
+            each.poller.name: _recovery(each, at, patience) for each, at in zip(killed, started, strict=True)
+        }
 
 
 def _kill(poller: Poller) -> Killed:
@@ -47,9 +49,9 @@ def _kill(poller: Poller) -> Killed:
     return Killed(poller, at, {number: poller.due(number) for number in range(poller.load.orders)})
 
 
-def _start(killed: Killed) -> float:
+def _start(poller: Poller) -> float:
     at = time.time()
-    killed.poller.start()
+    poller.start()
     return at
 
 

@@ -29,3 +29,9 @@ def by_window(
         if opened <= at < opened + count * seconds:
             windows[int((at - opened) // seconds)].append(value)
     return windows
+
+
+def spread(values: Sequence[float]) -> str:
+    """From the least to the most."""
+    digits = 0 if min(values) >= 100 else 2  # noqa: PLR2004 - hundreds need no fractions
+    return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"

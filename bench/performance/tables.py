@@ -1,0 +1,127 @@
+"""The figures as Markdown tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.performance.results import Recovery, Speed, Submission, Waiting
+from bench.performance.statistics import median, percentile, ratios, spread
+
+OURS, THEIRS = "Willcall", "plain Celery"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def summary(
+    speed: Sequence[Speed],
+    waiting: Mapping[str, Waiting],
+    submission: Mapping[str, Submission],
+    recovery: Mapping[str, Recovery],
+) -> str:
+    """A line per promise: ours, theirs, the ratio, what it should come to."""
+    rows = [
+        (f"CPU per poll, {provider(each)}", *_costs(each), "at most 0.5 x") for each in speed
+    ]
+    ours, theirs = waiting[OURS], waiting[THEIRS]
+    rows += [
+        ("worker memory per waiting order", kilobytes(ours.worker), kilobytes(theirs.worker), "", "0"),
+        ("Redis memory per waiting order", kilobytes(ours.redis), kilobytes(theirs.redis), "", "at most 2.5 kB"),
+        ("lateness at half load, p50", *_late(ours, theirs, 0.5), "", "at most 0.1 s"),
+        ("lateness at half load, p99", *_late(ours, theirs, 0.99), "", "at most 0.2 s"),
+        ("after kill -9: orders that waited", *(_latest(recovery[name].waiting) for name in (OURS, THEIRS)), "", "5 s"),
+        ("after kill -9: orders in flight", *(_latest(recovery[name].in_flight) for name in (OURS, THEIRS)), "", "60 s"),
+        ("submit, one by one", *_taken(submission, "one_by_one"), "at least 1 x"),
+        ("submit, in batches", *_taken(submission, "batch"), "at least 3 x"),
+    ]
+    return table(("figure", OURS, THEIRS, "ratio", "wanted"), rows)
+
+
+def speeds(each: Speed) -> str:
+    """A line per contestant."""
+    base = [window.cost for window in each.windows[THEIRS]]
+    rows = []
+    for name, windows in each.windows.items():
+        costs = [window.cost for window in windows]
+        ratio = median(ratios(costs, base))
+        rate = median(window.rate for window in windows)
+        rows.append((name, f"{rate:,.0f}", f"{median(costs):.2f} ms", spread(costs), f"{ratio:.2f} x"))
+    return table(("", "polls/s", "CPU per poll", "least to most, ms", "CPU beside plain Celery"), rows)
+
+
+def memories(waiting: Mapping[str, Waiting]) -> str:
+    """A line per contestant."""
+    rows = [(name, f"{each.orders:,}", kilobytes(each.worker), kilobytes(each.redis)) for name, each in waiting.items()]
+    return table(("", "orders waiting", "worker memory per order", "Redis memory per order"), rows)
+
+
+def latenesses(waiting: Mapping[str, Waiting]) -> str:
+    """A line per contestant: medians over the windows, the maximum over all."""
+    rows = [
+        (
+            name,
+            f"{each.rate:,.0f}",
+            *(milliseconds(median(percentile(late, share) for late in each.late)) for share in (0.5, 0.99)),
+            milliseconds(max(map(max, each.late))),
+        )
+        for name, each in waiting.items()
+    ]
+    return table(("", "polls/s", "p50", "p99", "max"), rows)
+
+
+def submissions(submission: Mapping[str, Submission]) -> str:
+    """A line per contestant."""
+    rows = [
+        (name, f"{median(each.one_by_one):,.0f}/s", spread(each.one_by_one), f"{median(each.batch):,.0f}/s",
+         spread(each.batch))
+        for name, each in submission.items()
+    ]
+    return table(("", "one by one", "least to most", "in batches of 1,000", "least to most"), rows)
+
+
+def recoveries(recovery: Mapping[str, Recovery]) -> str:
+    """A line per contestant and fate."""
+    rows = []
+    for name, each in recovery.items():
+        for fate, waits in (("waited", each.waiting), ("in flight", each.in_flight)):
+            back = [wait for wait in waits if wait is not None]
+            times = [f"{percentile(back, share):.1f} s" for share in (0.5, 1.0)] if back else ["never", "never"]
+            rows.append((f"{name}, {fate}", f"{len(waits):,}", f"{len(back):,}", *times))
+    return table(("", "orders", "asked for again", "half of these after", "the last after"), rows)
+
+
+def provider(speed: Speed) -> str:
+    """How soon the provider answers, in words."""
+    return f"provider {1_000 * speed.latency:.0f} ms away" if speed.latency else "provider answers at once"
+
+
+def kilobytes(count: float) -> str:
+    """Bytes as kB."""
+    return f"{count / 1_000:.2f} kB"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as whole ms."""
+    return f"{1_000 * seconds:.0f} ms"
+
+
+def _costs(speed: Speed) -> tuple[str, str, str]:
+    ours, theirs = ([window.cost for window in speed.windows[name]] for name in (OURS, THEIRS))
+    return f"{median(ours):.2f} ms", f"{median(theirs):.2f} ms", f"{median(ratios(ours, theirs)):.2f} x"
+
+
+def _late(ours: Waiting, theirs: Waiting, share: float) -> tuple[str, str]:
+    return tuple(milliseconds(median(percentile(late, share) for late in each.late)) for each in (ours, theirs))
+
+
+def _latest(waits: Sequence[float | None]) -> str:
+    back = [wait for wait in waits if wait is not None]
+    if len(back) < len(waits):
+        return f"{len(back):,} of {len(waits):,} go on"
+    return f"all {len(waits):,} within {max(back, default=0):.1f} s"
+
+
+def _taken(submission: Mapping[str, Submission], how: str) -> tuple[str, str, str]:
+    ours, theirs = (getattr(submission[name], how) for name in (OURS, THEIRS))
+    return f"{median(ours):,.0f}/s", f"{median(theirs):,.0f}/s", f"{median(ratios(ours, theirs)):.2f} x"

@@ -30,7 +30,7 @@ def run(*, quick: bool) -> Results:
     patience = 5.0 if quick else 45.0
     speeds = []
     for threads, latency in SCENARIOS:
-        _say(f"CPU per poll, provider {1_000 * latency:.0f} ms away")
+        _say(f"CPU per poll with {threads} threads")
         windows = speed.measure(Load(speed.ORDERS, threads, latency), rounds, seconds)
         speeds.append(Speed(threads, latency, windows))
     _say("submission")
@@ -51,7 +51,7 @@ def _say(what: str) -> None:
 def main() -> None:
     """Measure or remember, then write."""
     parser = argparse.ArgumentParser(prog="python -m bench.performance", description="Measure, and write the page.")
-    parser.add_argument("--quick", action="store_true", help="a minute or two, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="shorter and less, only to see that it works")
     parser.add_argument("--again", action="store_true", help="write the page from the figures of the last run")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the page goes (default: docs)")
     given = parser.parse_args()

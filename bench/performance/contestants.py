@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import psutil
 from redis import Redis
@@ -18,8 +18,10 @@ from bench.performance import cores, plain
 from bench.performance.orders import LONG, batches, order_id, payloads, reference
 from cli.stage import Stage
 from simulator.script import OrderScript, Script, SlowFault
-from willcall.providers.adapters.tiqets.adapter import TiqetsCredentials
 from willcall.usecases.submit import submit, submit_many
+
+if TYPE_CHECKING:
+    from willcall.providers.adapters.tiqets.adapter import TiqetsCredentials
 
 ACCOUNT = "tiqets/default"
 #: More than any contestant can do, so that the rate never holds one up.
@@ -176,14 +178,14 @@ class PlainCelery(Poller):
         """A Celery worker."""
         options = [*plain.WORKER, f"--concurrency={self.load.threads}"]
         command = [sys.executable, "-m", "celery", "--quiet", "-A", plain.__name__, "worker", *options]
-        return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
 
     def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
         """In a process of its own, because Willcall's transport is at home in this one."""
         options = {"first": numbers.start, "count": len(numbers), "from": countdown[0], "to": countdown[1]}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "bench.performance.plain_orders", *given, *(["--batch"] if batch else [])]
-        printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)
+        printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
         return float(printed.stdout)
 
     def attempts(self, number: int) -> list[tuple[float, float]]:
@@ -205,4 +207,5 @@ class BareLoop(Contestant):
     def launch(self) -> Worker:
         """The loop."""
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
-        return subprocess.Popen([sys.executable, "-m", "bench.performance.loop", *options], env=self.environment)
+        command = [sys.executable, "-m", "bench.performance.loop", *options]
+        return subprocess.Popen(command, env=self.environment)  # noqa: S603 - ours

@@ -17,8 +17,8 @@ def machine() -> dict[str, str]:
     return {
         "day": datetime.now(UTC).date().isoformat(),
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        platform.system(): platform.machine(),
+        platform.python_implementation(): platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         "redis-server": server.stdout.split("v=")[1].split()[0],
     }

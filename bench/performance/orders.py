@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-
-
 #: Orders of a batch.
 BATCH = 1_000
 #: Seconds until the next poll of an order that only waits.

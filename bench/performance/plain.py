@@ -29,7 +29,7 @@ SETTINGS = {
 #: Options of the worker's command.
 WORKER = ("--pool=threads", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR")
 
-app = Celery("plain", broker=os.environ.get(BROKER))
+app = Celery("plain", broker=os.environ.get(BROKER), set_as_current=False)
 app.conf.update(
     SETTINGS,
     task_serializer="json",

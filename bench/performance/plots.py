@@ -67,6 +67,7 @@ def lateness(waiting: Mapping[str, Waiting]) -> Figure:
         shares = [(step + 1) / POINTS for step in range(POINTS)]
         panel.plot([max(percentile(late, share), 0.1) for share in shares], shares, label=name, color=COLOURS[name])
     panel.set_xscale("log")
+    panel.xaxis.set_major_formatter("{x:g}")
     panel.set_xlabel("late by at most, ms (further left is better)")
     _shares(panel, "share of polls")
     return figure
@@ -93,7 +94,10 @@ def bars(panel: Axes, values: Mapping[str, Sequence[float]], form: str) -> None:
         panel.barh(name, middle, color=COLOURS[name], height=0.6)
         panel.hlines(name, min(measured), max(measured), color="#24292f", linewidth=1)
         panel.annotate(
-            form.format(middle), (max(measured), list(values).index(name)), xytext=(5, 0), textcoords="offset points",
+            form.format(middle),
+            (max(measured), list(values).index(name)),
+            xytext=(5, 0),
+            textcoords="offset points",
             va="center",
         )
     panel.invert_yaxis()

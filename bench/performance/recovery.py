@@ -38,9 +38,7 @@ def measure(patience: float, load: Load = LOAD) -> Mapping[str, Recovery]:
         killed = [_kill(poller) for poller in pollers]
         started = [_start(each.poller) for each in killed]
         time.sleep(patience)
-        return {
-            each.poller.name: _recovery(each, at, patience) for each, at in zip(killed, started, strict=True)
-        }
+        return {each.poller.name: _recovery(each, at, patience) for each, at in zip(killed, started, strict=True)}
 
 
 def _kill(poller: Poller) -> Killed:

@@ -20,9 +20,7 @@ def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
-def by_window(
-    attempts: Iterable[tuple[float, float]], opened: float, seconds: float, count: int
-) -> list[list[float]]:
+def by_window(attempts: Iterable[tuple[float, float]], opened: float, seconds: float, count: int) -> list[list[float]]:
     """Sort (when, value) into `count` windows that follow each other from `opened` on; others are left out."""
     windows: list[list[float]] = [[] for _ in range(count)]
     for at, value in attempts:

@@ -13,7 +13,9 @@ from cli.wording import absolute, counted, span
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from willcall.config import Config
     from willcall.providers.base import Account
+    from workers.waiting import Waiting
 
 AccountArgument = Annotated[
     str, typer.Argument(metavar="PROVIDER[/ACCOUNT]", help="One account, or all accounts of a provider.")
@@ -23,19 +25,21 @@ AccountArgument = Annotated[
 def list_accounts(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per account.")] = False
 ) -> None:
-    """Show each account: health, tokens left, orders that wait."""
+    """Show each account: health, tokens left, orders that wait, messages that wait for their time."""
     from cli.accounts_table import AccountView, account_document, accounts_table
+    from tasks.queues import poll_queue
 
     config = open_config()
     note_missing_accounts(config.accounts)
     stores = open_stores(config)
-    now = stores.accounts.now()
+    now, waiting = stores.accounts.now(), _waiting(config)
     views = [
         AccountView(
             account,
             stores.accounts.state(key, account.rate),
             stores.listing.backlog(key, now),
             stores.listing.counts(key),
+            waiting.get(poll_queue(key)),
         )
         for key, account in sorted(config.accounts.items())
     ]
@@ -77,6 +81,18 @@ def resume(name: AccountArgument) -> None:
         released = resume_account(context, account)
         waiting = f"{counted(released, 'order')} that waited for it" if released else "no order had to wait for it"
         typer.echo(f"{account.key} goes on: {waiting}.")
+
+
+def _waiting(config: "Config") -> "Mapping[str, Waiting]":
+    """What waits for its time in the queues; empty on a broker that does not tell."""
+    from tasks.queues import poll_queue
+    from willcall.stores.connection import connect
+    from workers.waiting import waiting
+
+    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss"}:
+        return {}
+    with connect(config.settings.broker_url or config.settings.redis_url) as broker:
+        return waiting(broker, sorted({poll_queue(key) for key in config.accounts}))
 
 
 def _named(accounts: "Mapping[str, Account]", name: str) -> "list[Account]":

@@ -6,6 +6,11 @@ from willcall.stores.orders import Message
 SUBMIT = "celery"
 #: Beat's sweeps, so that they never wait behind polls.
 SWEEPS = "sweeps"
+#: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
+NOTIFY, DOCUMENTS = "notify", "documents"
+
+#: The queues of the tasks that are sent by name, beside polls.
+QUEUES = {"tasks.notify": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
 
 
 def poll_queue(account_key: str) -> str:

@@ -8,7 +8,7 @@ from kombu.entity import Queue
 
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead
-from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT, SWEEPS, poll_queue
+from tasks.queues import AT_ITS_SLOT, DOCUMENTS, NOTIFY, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
 from willcall.providers.http import Transport
 from willcall.stores.connection import SOCKET_TIMEOUT
@@ -20,7 +20,7 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 #: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
-VISIBILITY_TIMEOUT = 120
+VISIBILITY_TIMEOUT = 60
 
 TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
 
@@ -50,7 +50,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
 
 def queue_names(config: Config) -> list[str]:
     """All queues that the configuration needs a worker for."""
-    return [SUBMIT, SWEEPS, *sorted({poll_queue(key) for key in config.accounts})]
+    return [SUBMIT, SWEEPS, NOTIFY, DOCUMENTS, *sorted({poll_queue(key) for key in config.accounts})]
 
 
 def _settings(config: Config) -> dict[str, Any]:

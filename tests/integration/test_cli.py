@@ -287,6 +287,16 @@ def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis
     assert "by the caller" in view.out
 
 
+def test_accounts_show_the_messages_that_wait_for_their_time(willcall: Willcall) -> None:
+    later = ("submit", "--provider", "tiqets", "--reference", "1", "--not-before", "2100-01-01T00:00:00Z")
+    assert willcall(*later).code == 0
+    listed = {line["account"]: line["waiting"] for line in willcall("accounts", "--json").lines}
+    assert (listed["tiqets/default"]["messages"], listed["tixstock/default"]["messages"]) == (1, 0)
+    assert listed["tiqets/default"]["queue"] == "poll.tiqets"
+    assert listed["tiqets/default"]["next_due"].startswith("2100-01-01T00:00:00")
+    assert "1 queued" in willcall("accounts").out
+
+
 def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redis: "Redis") -> None:
     paused, unknown, sweep = willcall.all(
         ("pause", "tiqets", "--for", "15m"), ("pause", "funtrips"), ("sweep", "prune")

@@ -1,9 +1,9 @@
 """Everything a use case works with, put together once per process by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
@@ -25,13 +25,16 @@ class Exchange(Protocol):
 
 
 class Sender(Protocol):
-    """The port through which poll messages leave."""
+    """The port through which messages leave."""
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:
         """Send messages of one account, each to run when it is due.
 
         Does not raise for a broker that is away: the due index names the orders, and the sweep sends again.
         """
+
+    def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
+        """Send any other task of ours, to run in `countdown` seconds; as tolerant of a broker that is away."""
 
 
 @dataclass(frozen=True, slots=True)

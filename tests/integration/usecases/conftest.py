@@ -1,6 +1,6 @@
 """Use cases over a real Redis and real HTTP to the simulator; only the broker is a list of messages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -33,9 +33,13 @@ class Outbox:
     """A broker that keeps what it is given."""
 
     messages: list[Message] = field(default_factory=list)
+    tasks: list[tuple[str, list[Any], float]] = field(default_factory=list)
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:  # noqa: ARG002 - the port's shape
         self.messages += messages
+
+    def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
+        self.tasks.append((name, list(args), countdown))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Poll messages on the broker: a batch is what Celery would have sent one by one."""
+"""Poll messages on the broker: what Celery would have sent."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from willcall.config import load
 from willcall.stores.orders import Message
 from workers.app import create_app
 from workers.embedded_redis import EmbeddedRedis
+from workers.sender import poll_options
 from workers.waiting import waiting
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ def received(app: Celery, count: int) -> list[Any]:
     return messages
 
 
-def test_a_message_of_a_batch_is_what_celery_sends(app: Celery) -> None:
+def test_a_message_is_what_celery_sends(app: Celery) -> None:
     for message in due_now(2):
-        send(app, [message])
+        options = poll_options(message, "tiqets/default", 1_000.0)
+        app.send_task("tasks.poll", **options)
     alone = received(app, 2)
+    send(app, due_now(2)[:1])
+    send(app, due_now(2)[1:])
     send(app, due_now(2))
-    for one, other in zip(alone, received(app, 2), strict=True):
+    for one, other in zip(alone * 2, received(app, 4), strict=True):
         assert one.body == other.body
         assert one.headers == other.headers
         assert (one.content_type, one.content_encoding) == (other.content_type, other.content_encoding)

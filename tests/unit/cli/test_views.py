@@ -14,6 +14,7 @@ from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.listing import Backlog
+from workers.waiting import Waiting
 
 Print = Callable[[RenderableType, int], str]
 
@@ -103,7 +104,17 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     credentials = Credentials(base_url="https://example.com")
     account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
     state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
-    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
+    waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
+    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345}, waiting)
     text = printed(accounts_table([view], NOW), width)
-    for words in ("voordemensen/default", "900 waiting", "3 held", "1,345 fulfilled", "290 per 60 s", "3 429s"):
+    for words in (
+        "voordemensen/default",
+        "900 waiting",
+        "3 held",
+        "1,345 fulfilled",
+        "290 per 60 s",
+        "3 429s",
+        "1,500 queued",
+        "late 9 s",
+    ):
         assert words in text

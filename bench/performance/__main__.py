@@ -24,10 +24,10 @@ SCENARIOS = ((64, 0.1), (8, 0.0))
 
 def run(*, quick: bool) -> Results:
     """Measure; `quick` shows that all works, its figures mean nothing."""
-    rounds, seconds = (1, 2.0) if quick else (3, 5.0)
+    rounds, seconds = (1, 2.0) if quick else (3, 4.0)
     waiting_orders = 2_000 if quick else 100_000
     singles, batched = (200, 1_000) if quick else (1_000, 10_000)
-    patience = 5.0 if quick else 45.0
+    patience = 5.0 if quick else 40.0
     speeds = []
     for threads, latency in SCENARIOS:
         _say(f"CPU per poll with {threads} threads")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,15 @@ class Load:
         """Willcall's settings: instant orders come back after the countdown, delayed ones only wait."""
         countdown = {"initial": self.countdown, "factor": 1, "cap": self.countdown, "minimum": self.countdown / 2}
         return countdown | {"interval": [LONG, LONG]}
+
+
+def wait_until(holds: Callable[[], bool], what: str, longest: float = 60.0) -> None:
+    """Wait for something, `longest` seconds. Raises TimeoutError, which says `what` did not happen."""
+    deadline = time.monotonic() + longest
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {longest:.0f} s: {what}")
+        time.sleep(0.1)
 
 
 class Contestant(ABC):

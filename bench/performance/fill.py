@@ -6,7 +6,9 @@ exchange, which has its answer ready, and the first message, which is used up he
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bench.performance.contestants import ACCOUNT
 from bench.performance.orders import batches, payloads
@@ -34,7 +36,10 @@ class NoMessages:
     """A broker to which nothing is sent."""
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:
-        """Nothing."""
+        """Drop the first polls: they are made here."""
+
+    def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
+        """Drop."""
 
 
 def fill(context: Context, numbers: range) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import psutil
 
 from bench.performance import cores
-from bench.performance.contestants import BareLoop, Contestant, Load, PlainCelery, Poller, Willcall
+from bench.performance.contestants import BareLoop, Contestant, Load, PlainCelery, Poller, Willcall, wait_until
 from bench.performance.results import Window
 from bench.performance.statistics import median, ratios
 
@@ -59,8 +59,7 @@ def _busy(contestant: Contestant) -> psutil.Process:
     if isinstance(contestant, Poller):
         contestant.hand_in(range(contestant.load.orders))
     worker = contestant.start()
-    while not contestant.asked():
-        time.sleep(0.1)
+    wait_until(lambda: contestant.asked() > 0, f"a request by {contestant.name}")
     time.sleep(WARM_UP)
     worker.suspend()
     return worker

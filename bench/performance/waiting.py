@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 
 from bench.performance import cores
-from bench.performance.contestants import Load, PlainCelery, Poller, Willcall
+from bench.performance.contestants import Load, PlainCelery, Poller, Willcall, wait_until
 from bench.performance.orders import LONG
 from bench.performance.results import Waiting
 from bench.performance.statistics import by_window
@@ -20,6 +20,8 @@ FIRST = 100
 #: Threads of the worker, and seconds until the provider answers.
 THREADS, LATENCY = 64, 0.1
 WINDOWS = 3
+#: Seconds that the baseline's worker may take to fetch what it was sent.
+LONGEST_FILL = 600.0
 
 
 def willcall(orders: int, rate: float, seconds: float) -> Waiting:
@@ -36,9 +38,9 @@ def plain_celery(orders: int, rate: float, seconds: float) -> Waiting:
         worker = theirs.start()
 
         def fill(numbers: range) -> None:
-            theirs.hand_in(numbers, (LONG, LONG), batch=True)
-            while theirs.redis.hlen("unacked") < numbers.stop - theirs.load.orders:
-                time.sleep(0.2)
+            theirs.hand_in(numbers, (LONG, LONG))
+            fetched = numbers.stop - theirs.load.orders
+            wait_until(lambda: theirs.redis.hlen("unacked") >= fetched, "all messages in the worker", LONGEST_FILL)
 
         return _measure(theirs, worker, orders, seconds, fill)
 

@@ -208,6 +208,17 @@ class PlainCelery(Poller):
         return attempts[-1][0] + self.load.latency + self.load.countdown if attempts else 0.0
 
 
+class PlainCeleryRetry(PlainCelery):
+    """The baseline, coming back by `self.retry(countdown=...)`, which is how Celery's documentation does it."""
+
+    name = "plain Celery, retry()"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The baseline's, told to retry."""
+        return {**super().environment, plain.RETRY: "1"}
+
+
 class BareLoop(Contestant):
     """Nothing but the requests, over and over: the limit."""
 

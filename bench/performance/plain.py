@@ -16,6 +16,8 @@ from redis import Redis
 #: Names of environment variables: the broker, where the provider's orders are, the key it is asked with, and the
 #: seconds until the next poll of an order.
 BROKER, ORDERS, KEY, COUNTDOWN = "PLAIN_BROKER", "PLAIN_ORDERS", "PLAIN_KEY", "PLAIN_COUNTDOWN"
+#: Set where the task is to come back by `retry`, which costs more than sending itself.
+RETRY = "PLAIN_RETRY"
 
 #: Settings that a reader of the figures may want to know. More prefetching was no faster.
 SETTINGS = {
@@ -78,4 +80,7 @@ def poll(self: Task, order_id: str, reference: str, due: float) -> None:
     redis().hset(state_key(order_id), mapping={"status": status, f"{began:.4f}": f"{began - due:.4f}"})
     if status == "pending":
         countdown = float(os.environ[COUNTDOWN])
-        self.apply_async((order_id, reference, time.time() + countdown), countdown=countdown)
+        again = (order_id, reference, time.time() + countdown)
+        if RETRY in os.environ:
+            raise self.retry(args=again, countdown=countdown, max_retries=None)
+        self.apply_async(again, countdown=countdown)

@@ -11,7 +11,12 @@ from bench.performance.results import Recovery, Results, Speed, Submission, Wait
 from bench.performance.statistics import median, percentile
 from bench.performance.tables import provider
 
-COLOURS = {"Willcall": "#1f6feb", "plain Celery": "#d1742f", "bare loop": "#8c959f"}
+COLOURS = {
+    "Willcall": "#1f6feb",
+    "plain Celery": "#d1742f",
+    "plain Celery, retry()": "#b35900",
+    "bare loop": "#8c959f",
+}
 #: Points of a curve.
 POINTS = 200
 

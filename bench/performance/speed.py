@@ -9,11 +9,20 @@ from contextlib import ExitStack
 import psutil
 
 from bench.performance import cores
-from bench.performance.contestants import BareLoop, Contestant, Load, PlainCelery, Poller, Willcall, wait_until
+from bench.performance.contestants import (
+    BareLoop,
+    Contestant,
+    Load,
+    PlainCelery,
+    PlainCeleryRetry,
+    Poller,
+    Willcall,
+    wait_until,
+)
 from bench.performance.results import Window
 from bench.performance.statistics import median, ratios
 
-CONTESTANTS: tuple[type[Contestant], ...] = (Willcall, PlainCelery, BareLoop)
+CONTESTANTS: tuple[type[Contestant], ...] = (Willcall, PlainCelery, PlainCeleryRetry, BareLoop)
 #: Due each second: more than a worker can do in one.
 ORDERS = 1_500
 #: Seconds that a contestant gets to be busy again before it is measured.
@@ -80,7 +89,7 @@ def main() -> None:
     for name, windows in measured.items():
         costs = ", ".join(f"{each.cost:.2f}" for each in windows)
         rate, cost = median(each.rate for each in windows), median(each.cost for each in windows)
-        sys.stdout.write(f"{name:14}{rate:6.0f} polls/s {cost:6.2f} ms CPU per poll ({costs})\n")
+        sys.stdout.write(f"{name:22}{rate:6.0f} polls/s {cost:6.2f} ms CPU per poll ({costs})\n")
     if {Willcall.name, PlainCelery.name} <= set(measured):
         ours, theirs = ([each.cost for each in measured[name]] for name in (Willcall.name, PlainCelery.name))
         sys.stdout.write(f"CPU per poll, Willcall / plain Celery: {median(ratios(ours, theirs)):.2f} x\n")

@@ -143,8 +143,8 @@ def test_a_document_whose_file_was_lost_comes_back_when_it_is_put_again(make: Ma
     assert store.read(document.id) == PDF
 
 
-def test_a_put_that_died_midway_is_completed_by_the_next_and_forgotten_with_its_order(
-    make: Make, redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_put_that_died_midway_is_completed_by_the_next(
+    make: Make, redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = make()
 
@@ -158,21 +158,20 @@ def test_a_put_that_died_midway_is_completed_by_the_next_and_forgotten_with_its_
                 store.put(PDF, "ord-1")
     (planned,) = redis.hvals(keys.documents("ord-1"))
     assert store.get(planned) is None
-    store.forget(["ord-1"])
-    assert files_in(tmp_path) == []
-    assert store.put(PDF, "ord-1").id != planned
+    assert store.put(PDF, "ord-1").id == planned
+    assert store.read(planned) == PDF
 
 
-def test_forgetting_an_order_leaves_nothing_of_it(make: Make, redis: "Redis", tmp_path: Path) -> None:
+def test_a_document_that_was_forgotten_leaves_nothing(make: Make, redis: "Redis", tmp_path: Path) -> None:
     store = make()
-    mine = [store.put(pdf(str(number)), "ord-1") for number in range(3)]
-    other = store.put(PDF, "ord-2")
-    assert store.forget(["ord-1", "ord-9"]) == 3
-    assert [store.get(document.id) for document in mine] == [None] * 3
+    gone, other = store.put(PDF, "ord-1"), store.put(PDF, "ord-2")
+    redis.sadd(keys.FORGOTTEN, gone.id, "doc_never_written")
+    assert store.prune(0) == 2
+    assert (store.get(gone.id), store.get(other.id)) == (None, other)
     assert store.read(other.id) == PDF
-    assert not any("ord-1" in key or mine[0].id in key for key in redis.keys("*"))
-    assert not any(mine[0].id in path.name for path in files_in(tmp_path))
-    assert store.forget(["ord-1"]) == 0
+    assert not any(gone.id in path.name for path in files_in(tmp_path))
+    assert redis.exists(keys.FORGOTTEN) == 0
+    assert store.prune(0) == 0
 
 
 def test_documents_of_an_account_go_after_their_time(make: Make, redis: "Redis") -> None:

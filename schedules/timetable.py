@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from schedules.documents import documents
 from schedules.expire import expire
 from schedules.prune import prune
 from schedules.reconcile import reconcile
@@ -29,6 +30,7 @@ class Sweep:
 
 SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
+    "documents": Sweep(documents, lambda sweeps: sweeps.documents),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),

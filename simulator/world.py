@@ -40,8 +40,8 @@ class World:
         self.clock = clock
         self.grace = script.grace
         self.ledger = Ledger(ledger)
-        #: The unguessable names of all documents.
-        self.documents: set[str] = set()
+        #: Whose document has which unguessable name.
+        self.documents: dict[str, Order] = {}
         self.accounts: dict[tuple[ProviderName, str], Account] = {}
         self._grants: dict[tuple[ProviderName, str], Grant] = {}
         described = {(account.provider, account.name): account for account in script.accounts}
@@ -71,7 +71,8 @@ class World:
             raise ScriptError("; ".join(mistakes))
         now = self.clock()
         for (provider, name, _), script in new.items():
-            self.documents.update(self.accounts[provider, name].add(script, now).secrets)
+            order = self.accounts[provider, name].add(script, now)
+            self.documents.update(dict.fromkeys(order.secrets, order))
 
     def orders(self) -> Iterator[Order]:
         """Every scripted order."""

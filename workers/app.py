@@ -9,7 +9,11 @@ from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead
 from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from workers.broker import celery_app
 from workers.sender import CelerySender
@@ -18,7 +22,7 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.documents", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
@@ -33,10 +37,12 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
         http=Transport(),
+        outbound=Outbound(Guard(config.settings.outbound.allow)),
+        documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
+    app.bulkhead = Bulkhead(concurrency, {DOCUMENTS, *(account.provider for account in config.accounts.values())})
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

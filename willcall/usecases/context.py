@@ -7,10 +7,13 @@ from typing import Any, Protocol
 
 from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
+from willcall.stores.fetches import FetchStore
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
@@ -47,6 +50,7 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     leases: LeaseStore
+    fetches: FetchStore
 
     @classmethod
     def on(cls, url: str) -> "Stores":
@@ -60,6 +64,7 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             leases=LeaseStore(redis),
+            fetches=FetchStore(redis),
         )
 
 
@@ -71,6 +76,8 @@ class Context:
     accounts: Mapping[str, Account]
     stores: Stores
     http: Exchange
+    outbound: Outbound
+    documents: DocumentStore
     sender: Sender
     rng: Random
 

@@ -19,9 +19,19 @@ log = structlog.get_logger(__name__)
 
 
 def settle_attempt(
-    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
+    context: Context,
+    account: Account,
+    claim: Claim,
+    claim_id: str,
+    *,
+    asked: Asked,
+    now: float,
+    fetch_in: float | None = None,
 ) -> Message | None:
-    """Decide what an attempt means and commit it; the next message of the chain, None where there is none."""
+    """Decide what an attempt means and commit it; the next message of the chain, None where there is none.
+
+    `now` is when the answer came; `fetch_in` seconds from the commit on, documents that are missing are fetched.
+    """
     before = claimed_order(claim)
     late = claim.now - (before.next_poll_at or claim.now)
     decision = decide(before, asked.outcome, account.polling, now, context.rng)
@@ -41,6 +51,7 @@ def settle_attempt(
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
+            fetch_in=fetch_in,
         ),
         claim_id,
     )

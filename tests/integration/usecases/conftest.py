@@ -14,8 +14,11 @@ from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
 from willcall.config import load
 from willcall.orders.model import Order
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores import keys
+from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.poll_once import poll_once
@@ -85,7 +88,7 @@ Setup = Callable[..., House]
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
     """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
-    http = Transport()
+    http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
         def setup(**tables: Any) -> House:
@@ -101,6 +104,8 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 accounts=config.accounts,
                 stores=Stores.on(redis_server.url),
                 http=http,
+                outbound=outbound,
+                documents=DocumentStore(redis, f"file://{tmp_path}/documents"),
                 sender=outbox,
                 rng=Random(1),
             )
@@ -108,3 +113,4 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
 
         yield setup
     http.close()
+    outbound.close()

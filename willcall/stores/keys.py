@@ -18,6 +18,10 @@ ATTENTION = PREFIX + "attention"
 FINAL = PREFIX + "final"
 #: Sorted set of expired orders by the time of their next late check, for `reconcile`.
 LATE = PREFIX + "late"
+#: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
+UNDELIVERED = PREFIX + "undelivered"
+#: Hash: how far the workers have come in telling backends.
+NOTIFIER = PREFIX + "notifier"
 
 
 def order(order_id: str) -> str:
@@ -38,6 +42,16 @@ def tickets(order_id: str) -> str:
 def attempts(order_id: str) -> str:
     """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
     return f"{PREFIX}order:{order_id}:attempts"
+
+
+def delivery(order_id: str) -> str:
+    """Hash: how far the telling of the order's latest event is; with the event's data until that is delivered."""
+    return f"{PREFIX}delivery:{order_id}"
+
+
+def deliveries(order_id: str) -> str:
+    """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
+    return f"{PREFIX}deliveries:{order_id}"
 
 
 def due(account_key: str) -> str:

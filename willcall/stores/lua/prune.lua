@@ -1,25 +1,35 @@
--- Removes final orders that ended before a moment, a bounded number at a time.
--- KEYS  1 final index  2 attention index  3 late index
+-- Removes final orders that ended before a moment, a bounded number at a time. One of which a backend is still to be
+-- told is kept for as long again.
+-- KEYS  1 final index  2 attention index  3 late index  4 undelivered index
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
--- Returns how many were removed
+-- Returns {how many were looked at, how many of them were removed}
 
+-- include: now
+
+local now, removed = milliseconds(), 0
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(ids) do
-  local key = ARGV[3] .. 'order:' .. id
-  local order = redis.call('HMGET', key, 'provider', 'account', 'status')
-  if order[1] then
-    local account = order[1] .. '/' .. order[2]
-    local spec = redis.call('GET', key .. ':spec')
-    local reference = spec and cjson.decode(spec)['reference']
-    local references = ARGV[3] .. 'references:' .. account
-    if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
-    redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
-    redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
-    redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
+  if redis.call('ZSCORE', KEYS[4], id) then
+    redis.call('ZADD', KEYS[1], now, id)
+  else
+    removed = removed + 1
+    local key = ARGV[3] .. 'order:' .. id
+    local order = redis.call('HMGET', key, 'provider', 'account', 'status')
+    if order[1] then
+      local account = order[1] .. '/' .. order[2]
+      local spec = redis.call('GET', key .. ':spec')
+      local reference = spec and cjson.decode(spec)['reference']
+      local references = ARGV[3] .. 'references:' .. account
+      if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
+      redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
+      redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
+      redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
+    end
+    redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts',
+      ARGV[3] .. 'delivery:' .. id, ARGV[3] .. 'deliveries:' .. id)
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('ZREM', KEYS[3], id)
   end
-  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts')
-  redis.call('ZREM', KEYS[1], id)
-  redis.call('ZREM', KEYS[2], id)
-  redis.call('ZREM', KEYS[3], id)
 end
-return #ids
+return {#ids, removed}

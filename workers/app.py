@@ -7,9 +7,12 @@ from celery import Celery
 from kombu.entity import Queue
 
 from schedules.tasks import beat_schedule
-from tasks.bulkhead import Bulkhead
+from tasks.bulkhead import Bulkhead, shares
+from tasks.hosts import Hosts
 from tasks.queues import AT_ITS_SLOT, DOCUMENTS, NOTIFY, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores.connection import SOCKET_TIMEOUT
 from willcall.usecases.context import Context, Stores
@@ -22,13 +25,13 @@ CONCURRENCY = 8
 #: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 60
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
     """The application over a configuration, ready to send tasks and to work on them.
 
-    What the tasks need hangs on it: `app.willcall`, the use cases' context, and `app.bulkhead`.
+    What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.callbacks`.
     """
     transport.install()
     app = Celery("willcall", set_as_current=True)
@@ -38,10 +41,13 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
         http=Transport(),
+        outbound=Outbound(Guard(config.settings.outbound.allow)),
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
+    providers = {account.provider for account in config.accounts.values()}
+    app.bulkhead = Bulkhead(concurrency, shares(concurrency, providers))
+    app.callbacks = Hosts(app.bulkhead, concurrency)
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

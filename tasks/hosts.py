@@ -1,0 +1,95 @@
+"""Which backends may be told right now, so that a dead one delays nobody else.
+
+Each host may hold half of the threads that callbacks may, so that another one always finds some. A host that was slow
+the last time has none kept for it: all slow hosts together get what one alone would, until they are quick again.
+
+Who finds no room comes back at a place in the host's line: the longer the line, the later. So however many events wait
+for a dead backend, they do not wake the worker more often than it can serve them.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import uniform
+from threading import Lock
+
+from tasks.bulkhead import CALLBACKS, SLOW_CALLBACKS, Bulkhead, most_callbacks
+
+#: A host that held a thread for this long (seconds) is slow.
+SLOW = 3.0
+#: Who finds no room comes back after this many seconds: at least, at most.
+SOONEST, LATEST = 0.1, 300.0
+#: Slow hosts that are remembered; beyond, the one that was found slow first is given another chance.
+_MOST = 1_000
+
+
+@dataclass(slots=True)
+class _Line:
+    """Those who wait for one host, or for the slow ones: when the next place is free, and how long one is held."""
+
+    free_at: float
+    held_for: float = 0.5
+
+
+class Hosts:
+    """The hosts that this process is telling, and how quick they were."""
+
+    def __init__(self, bulkhead: Bulkhead, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`threads` of the worker, of which the `bulkhead` gives callbacks their part; `clock` in seconds."""
+        self._bulkhead = bulkhead
+        self._each = max(1, most_callbacks(threads) // 2)
+        self._clock = clock
+        self._lock = Lock()
+        self._told: Counter[str] = Counter()
+        self._slow: dict[str, None] = {}
+        self._lines: dict[str, _Line] = {}
+
+    @contextmanager
+    def place(self, host: str) -> Iterator[float]:
+        """0 where `host` may be told now, else in how many seconds to come back; the place is held for the block."""
+        with self._lock:
+            line = SLOW_CALLBACKS if host in self._slow else host
+            room = self._told[line] < self._each
+            self._told[line] += room
+        if not room:
+            yield self._wait(line)
+            return
+        try:
+            with self._bulkhead.place(SLOW_CALLBACKS if line == SLOW_CALLBACKS else CALLBACKS) as free:
+                started = self._clock()
+                yield 0.0 if free else self._wait(line)
+            if free:
+                self._judge(host, line, self._clock() - started)
+        finally:
+            with self._lock:
+                self._told[line] -= 1
+                if not self._told[line]:
+                    del self._told[line]
+
+    def _wait(self, line: str) -> float:
+        """Book the next place of a line: seconds until then."""
+        with self._lock:
+            now = self._clock()
+            booked = self._lines.setdefault(line, _Line(now))
+            wait = max(SOONEST, booked.free_at - now)
+            if wait > LATEST:
+                return uniform(LATEST / 2, LATEST)  # noqa: S311 - spreads load
+            booked.free_at = now + wait + booked.held_for / self._each
+            return wait
+
+    def _judge(self, host: str, line: str, took: float) -> None:
+        """Remember whether the host is slow, and forget a line that nobody waits in any more."""
+        with self._lock:
+            if took < SLOW:
+                self._slow.pop(host, None)
+            elif host not in self._slow:
+                if len(self._slow) >= _MOST:
+                    del self._slow[next(iter(self._slow))]
+                self._slow[host] = None
+            booked = self._lines.get(line)
+            if booked and booked.free_at < self._clock():
+                del self._lines[line]
+            elif booked:
+                booked.held_for = took

@@ -1,7 +1,7 @@
 """Which backends may be told right now, so that a dead one delays nobody else.
 
-Each host may hold half of the threads that callbacks may, so that another one always finds some. A host that was slow
-the last time has none kept for it: all slow hosts together get what one alone would, until they are quick again.
+A host begins with one thread. One that was quick the last time may hold half of those that callbacks may, so that
+another one finds some. All that were slow the last time get together what one quick host alone would.
 
 Who finds no room comes back at a place in the host's line: the longer the line, the later. So however many events wait
 for a dead backend, they do not wake the worker more often than it can serve them.
@@ -20,8 +20,8 @@ from tasks.bulkhead import CALLBACKS, SLOW_CALLBACKS, Bulkhead, most_callbacks
 #: A host that held a thread for this long (seconds) is slow.
 SLOW = 3.0
 #: Who finds no room comes back after this many seconds: at least, at most.
-SOONEST, LATEST = 0.1, 300.0
-#: Slow hosts that are remembered; beyond, the one that was found slow first is given another chance.
+SOONEST, LATEST = 0.05, 300.0
+#: Hosts that are remembered; beyond, the one that has been known for longest begins anew.
 _MOST = 1_000
 
 
@@ -30,7 +30,7 @@ class _Line:
     """Those who wait for one host, or for the slow ones: when the next place is free, and how long one is held."""
 
     free_at: float
-    held_for: float = 0.5
+    held_for: float = 0.1
 
 
 class Hosts:
@@ -43,15 +43,16 @@ class Hosts:
         self._clock = clock
         self._lock = Lock()
         self._told: Counter[str] = Counter()
-        self._slow: dict[str, None] = {}
+        self._quick: dict[str, bool] = {}
         self._lines: dict[str, _Line] = {}
 
     @contextmanager
     def place(self, host: str) -> Iterator[float]:
         """0 where `host` may be told now, else in how many seconds to come back; the place is held for the block."""
         with self._lock:
-            line = SLOW_CALLBACKS if host in self._slow else host
-            room = self._told[line] < self._each
+            quick = self._quick.get(host)
+            line = SLOW_CALLBACKS if quick is False else host
+            room = self._told[line] < (1 if quick is None else self._each)
             self._told[line] += room
         if not room:
             yield self._wait(line)
@@ -82,12 +83,9 @@ class Hosts:
     def _judge(self, host: str, line: str, took: float) -> None:
         """Remember whether the host is slow, and forget a line that nobody waits in any more."""
         with self._lock:
-            if took < SLOW:
-                self._slow.pop(host, None)
-            elif host not in self._slow:
-                if len(self._slow) >= _MOST:
-                    del self._slow[next(iter(self._slow))]
-                self._slow[host] = None
+            if host not in self._quick and len(self._quick) >= _MOST:
+                del self._quick[next(iter(self._quick))]
+            self._quick[host] = took < SLOW
             booked = self._lines.get(line)
             if booked and booked.free_at < self._clock():
                 del self._lines[line]

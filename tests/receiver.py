@@ -30,7 +30,7 @@ HANG, RESET = Answer(0), Answer(-1)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request. `event` is its body; `verified` says that its signature is good. `at` is monotonic seconds."""
+    """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds."""
 
     path: str
     id: str
@@ -97,7 +97,7 @@ class Receiver:
             verified = True
         except WebhookVerificationError:
             verified = False
-        message = Received(request.path, headers["webhook-id"], json.loads(body), headers, verified, time.monotonic())
+        message = Received(request.path, headers["webhook-id"], json.loads(body), headers, verified, time.time())
         with self._lock:
             self.received.append(message)
             answers = self._scripts[request.path]

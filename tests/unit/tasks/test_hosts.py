@@ -39,7 +39,14 @@ def line() -> Line:
     return Line()
 
 
-def test_a_host_holds_half_of_the_callbacks_threads_at_most(line: Line) -> None:
+def test_a_host_begins_with_one_thread(line: Line) -> None:
+    with ExitStack() as stack:
+        assert [line.fill(stack, host) for host in ("a", "b", "c", "d", "e")] == [1, 1, 1, 1, 0]
+
+
+def test_a_quick_host_holds_half_of_the_callbacks_threads_at_most(line: Line) -> None:
+    line.tell("a", 0.1)
+    line.tell("b", 0.1)
     with ExitStack() as stack:
         assert line.fill(stack, "a") == 2
         assert line.fill(stack, "b") == 2
@@ -49,6 +56,7 @@ def test_a_host_holds_half_of_the_callbacks_threads_at_most(line: Line) -> None:
 def test_slow_hosts_share_what_one_host_alone_would_have(line: Line) -> None:
     for host in ("a", "b", "c"):
         assert line.tell(host, SLOW) == 0
+    line.tell("quick", 0)
     with ExitStack() as stack:
         assert [line.fill(stack, host) for host in ("a", "b", "c")] == [2, 0, 0]
         assert line.fill(stack, "quick") == 2

@@ -1,8 +1,9 @@
-"""Threads kept free for each provider, and for telling backends.
+"""Threads kept free for each provider, and a bound on those that telling backends may hold.
 
 Queues alone do not keep a slow provider from taking every thread of a worker that serves all queues: with ten
-seconds an answer, its messages would soon hold them all. So some threads are kept for each; the rest are for whoever
-comes. Slow backends have none of their own: they get what nobody else wants, though always one.
+seconds an answer, its messages would soon hold them all. So some threads are kept for each provider; the rest are for
+whoever comes. For callbacks none is kept: a thread that waited for them would turn away polls meanwhile. They get what
+is left, though always one.
 """
 
 from collections import Counter
@@ -59,13 +60,13 @@ class Bulkhead:
 def shares(threads: int, providers: Collection[str]) -> dict[str, Share]:
     """Who has which share of a worker's threads.
 
-    Half are kept for its providers, in equal parts, at least one each. Callbacks have one, and never more than half,
-    of which slow backends may hold half again.
+    Half are kept for its providers, in equal parts, at least one each. Callbacks may hold up to half, and beside them
+    those to slow backends up to a quarter.
     """
     provider = Share(max(1, threads // max(1, len(providers)) // 2))
     callbacks = most_callbacks(threads)
     return dict.fromkeys(providers, provider) | {
-        CALLBACKS: Share(1, callbacks),
+        CALLBACKS: Share(0, callbacks),
         SLOW_CALLBACKS: Share(0, max(1, callbacks // 2)),
     }
 

@@ -68,7 +68,7 @@ class Outbound:
             _HOSTS, maxsize=_CONNECTIONS, ssl_context=ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         )
         self._pools.pool_classes_by_scheme = POOL_CLASSES
-        self._headers = {"User-Agent": user_agent(), "Accept-Encoding": "identity"}
+        self._headers = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
 
     def get(
         self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: BinaryIO | None = None

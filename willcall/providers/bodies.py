@@ -51,6 +51,9 @@ def reason(error: BaseException) -> str:
 
 
 def _plain(raw: BaseHTTPResponse, max_bytes: int) -> Iterator[bytes]:
+    announced = raw.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise TooManyBytesError
     size = 0
     while chunk := raw.read(_CHUNK, decode_content=False):
         size += len(chunk)

@@ -22,6 +22,8 @@ LATE = PREFIX + "late"
 UNDELIVERED = PREFIX + "undelivered"
 #: Hash: how far the workers have come in telling backends.
 NOTIFIER = PREFIX + "notifier"
+#: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
+UNCLAIMED = PREFIX + "unclaimed"
 
 
 def order(order_id: str) -> str:
@@ -52,6 +54,16 @@ def delivery(order_id: str) -> str:
 def deliveries(order_id: str) -> str:
     """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
     return f"{PREFIX}deliveries:{order_id}"
+
+
+def document(document_id: str) -> str:
+    """Hash: what is known of a stored file. Goes with its owner."""
+    return f"{PREFIX}document:{document_id}"
+
+
+def documents(owner: str) -> str:
+    """Hash: an order's (or an account's) documents, SHA-256 of the content -> document id."""
+    return f"{PREFIX}documents:{owner}"
 
 
 def due(account_key: str) -> str:

@@ -6,30 +6,32 @@
 
 -- include: now
 
-local now, removed = milliseconds(), 0
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-for _, id in ipairs(ids) do
+local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local ids = {}
+for _, id in ipairs(old) do
   if redis.call('ZSCORE', KEYS[4], id) then
-    redis.call('ZADD', KEYS[1], now, id)
+    redis.call('ZADD', KEYS[1], milliseconds(), id)
   else
-    removed = removed + 1
-    local key = ARGV[3] .. 'order:' .. id
-    local order = redis.call('HMGET', key, 'provider', 'account', 'status')
-    if order[1] then
-      local account = order[1] .. '/' .. order[2]
-      local spec = redis.call('GET', key .. ':spec')
-      local reference = spec and cjson.decode(spec)['reference']
-      local references = ARGV[3] .. 'references:' .. account
-      if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
-      redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
-      redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
-      redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
-    end
-    redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts',
-      ARGV[3] .. 'delivery:' .. id, ARGV[3] .. 'deliveries:' .. id)
-    redis.call('ZREM', KEYS[1], id)
-    redis.call('ZREM', KEYS[2], id)
-    redis.call('ZREM', KEYS[3], id)
+    ids[#ids + 1] = id
   end
 end
-return {#ids, removed}
+for _, id in ipairs(ids) do
+  local key = ARGV[3] .. 'order:' .. id
+  local order = redis.call('HMGET', key, 'provider', 'account', 'status')
+  if order[1] then
+    local account = order[1] .. '/' .. order[2]
+    local spec = redis.call('GET', key .. ':spec')
+    local reference = spec and cjson.decode(spec)['reference']
+    local references = ARGV[3] .. 'references:' .. account
+    if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
+    redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
+    redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
+    redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
+  end
+  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts',
+    ARGV[3] .. 'delivery:' .. id, ARGV[3] .. 'deliveries:' .. id)
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('ZREM', KEYS[3], id)
+end
+return {#old, #ids}

@@ -64,13 +64,17 @@ def shares(threads: int, providers: Collection[str]) -> dict[str, Share]:
     those to slow backends up to a quarter.
     """
     provider = Share(max(1, threads // max(1, len(providers)) // 2))
-    callbacks = most_callbacks(threads)
     return dict.fromkeys(providers, provider) | {
-        CALLBACKS: Share(0, callbacks),
-        SLOW_CALLBACKS: Share(0, max(1, callbacks // 2)),
+        CALLBACKS: Share(0, most_callbacks(threads)),
+        SLOW_CALLBACKS: Share(0, most_slow_callbacks(threads)),
     }
 
 
 def most_callbacks(threads: int) -> int:
     """How many backends a worker tells at once."""
     return max(2, threads // 2)
+
+
+def most_slow_callbacks(threads: int) -> int:
+    """How many slow backends it tells beside them."""
+    return max(1, threads // 4)

@@ -1,7 +1,7 @@
 """Which backends may be told right now, so that a dead one delays nobody else.
 
-A host begins with one thread. One that was quick the last time may hold half of those that callbacks may, so that
-another one finds some. All that were slow the last time get together what one quick host alone would.
+A host begins with one thread. One that was quick the last time may hold all but one of those that callbacks may, so
+that another one finds that. All that were slow the last time share a few of their own.
 
 Who finds no room comes back at a place in the host's line: the longer the line, the later. So however many events wait
 for a dead backend, they do not wake the worker more often than it can serve them.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import uniform
 from threading import Lock
 
-from tasks.bulkhead import CALLBACKS, SLOW_CALLBACKS, Bulkhead, most_callbacks
+from tasks.bulkhead import CALLBACKS, SLOW_CALLBACKS, Bulkhead, most_callbacks, most_slow_callbacks
 
 #: A host that held a thread for this long (seconds) is slow.
 SLOW = 3.0
@@ -39,7 +39,7 @@ class Hosts:
     def __init__(self, bulkhead: Bulkhead, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         """`threads` of the worker, of which the `bulkhead` gives callbacks their part; `clock` in seconds."""
         self._bulkhead = bulkhead
-        self._each = max(1, most_callbacks(threads) // 2)
+        self._most = {None: 1, True: most_callbacks(threads) - 1, False: most_slow_callbacks(threads)}
         self._clock = clock
         self._lock = Lock()
         self._told: Counter[str] = Counter()
@@ -52,15 +52,15 @@ class Hosts:
         with self._lock:
             quick = self._quick.get(host)
             line = SLOW_CALLBACKS if quick is False else host
-            room = self._told[line] < (1 if quick is None else self._each)
+            room = self._told[line] < self._most[quick]
             self._told[line] += room
         if not room:
-            yield self._wait(line)
+            yield self._wait(line, self._most[quick])
             return
         try:
             with self._bulkhead.place(SLOW_CALLBACKS if line == SLOW_CALLBACKS else CALLBACKS) as free:
                 started = self._clock()
-                yield 0.0 if free else self._wait(line)
+                yield 0.0 if free else self._wait(line, self._most[quick])
             if free:
                 self._judge(host, line, self._clock() - started)
         finally:
@@ -69,15 +69,15 @@ class Hosts:
                 if not self._told[line]:
                     del self._told[line]
 
-    def _wait(self, line: str) -> float:
-        """Book the next place of a line: seconds until then."""
+    def _wait(self, line: str, most: int) -> float:
+        """Book the next place of a line, of which `most` are served at once: seconds until then."""
         with self._lock:
             now = self._clock()
             booked = self._lines.setdefault(line, _Line(now))
             wait = max(SOONEST, booked.free_at - now)
             if wait > LATEST:
                 return uniform(LATEST / 2, LATEST)  # noqa: S311 - spreads load
-            booked.free_at = now + wait + booked.held_for / self._each
+            booked.free_at = now + wait + booked.held_for / most
             return wait
 
     def _judge(self, host: str, line: str, took: float) -> None:

@@ -44,22 +44,20 @@ def test_a_host_begins_with_one_thread(line: Line) -> None:
         assert [line.fill(stack, host) for host in ("a", "b", "c", "d", "e")] == [1, 1, 1, 1, 0]
 
 
-def test_a_quick_host_holds_half_of_the_callbacks_threads_at_most(line: Line) -> None:
+def test_a_quick_host_leaves_one_of_the_callbacks_threads_to_another(line: Line) -> None:
     line.tell("a", 0.1)
     line.tell("b", 0.1)
     with ExitStack() as stack:
-        assert line.fill(stack, "a") == 2
-        assert line.fill(stack, "b") == 2
-        assert line.fill(stack, "c") == 0
+        assert [line.fill(stack, host) for host in ("a", "b", "c")] == [3, 1, 0]
 
 
-def test_slow_hosts_share_what_one_host_alone_would_have(line: Line) -> None:
+def test_slow_hosts_share_a_few_threads(line: Line) -> None:
     for host in ("a", "b", "c"):
         assert line.tell(host, SLOW) == 0
     line.tell("quick", 0)
     with ExitStack() as stack:
         assert [line.fill(stack, host) for host in ("a", "b", "c")] == [2, 0, 0]
-        assert line.fill(stack, "quick") == 2
+        assert line.fill(stack, "quick") >= 2
 
 
 def test_a_slow_host_that_is_quick_again_is_like_any_other(line: Line) -> None:
@@ -69,6 +67,7 @@ def test_a_slow_host_that_is_quick_again_is_like_any_other(line: Line) -> None:
     with ExitStack() as stack:
         assert line.fill(stack, "a") == 2
         assert line.fill(stack, "b") == 2
+        assert line.fill(stack, "c") == 0
 
 
 def test_those_without_room_come_back_one_after_the_other(line: Line) -> None:

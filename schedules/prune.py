@@ -9,7 +9,9 @@ def prune(context: Context) -> dict[str, int]:
     retention = context.settings.retention
     now = context.stores.accounts.now()
     orders = 0
-    while removed := context.stores.orders.prune(now - retention.orders, BATCH):
+    seen = BATCH
+    while seen == BATCH:
+        seen, removed = context.stores.orders.prune(now - retention.orders, BATCH)
         orders += removed
     events = context.stores.events.prune(now - retention.events)
     return {"orders": orders, "events": events, "documents": context.documents.prune(now - retention.orders)}

@@ -7,6 +7,7 @@ import structlog
 
 from schedules.documents import documents
 from schedules.expire import expire
+from schedules.notify import notify
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
@@ -31,6 +32,7 @@ class Sweep:
 SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
     "documents": Sweep(documents, lambda sweeps: sweeps.documents),
+    "notify": Sweep(notify, lambda sweeps: sweeps.notify),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),

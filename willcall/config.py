@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,10 +65,22 @@ class Api(_Table):
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 
-class Notify(_Table):
-    """How the backend is told."""
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+def _signing_secret(value: SecretStr) -> SecretStr:
+    prefix, text = value.get_secret_value()[:6], value.get_secret_value()[6:]
+    try:
+        length = len(b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except ValueError:
+        length = 0
+    if prefix != "whsec_" or not 24 <= length <= 64:  # noqa: PLR2004 - the standard's bounds
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return value
 
-    secret: SecretStr | None = None
+
+class Notify(_Table):
+    """How the backend is told. Without a secret callbacks go out unsigned."""
+
+    secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = None
     ops_url: str | None = None
 
 
@@ -87,11 +100,12 @@ class Retention(_Table):
 class Sweeps(_Table):
     """How often beat's sweeps run and how they judge, seconds.
 
-    `grace`: an order is overdue this long after its due time. `late_every`, `late_for`: expired orders are
-    asked for again this often, and for this long.
+    `grace`: an order or a delivery is overdue this long after its due time. `late_every`, `late_for`: expired orders
+    are asked for again this often, and for this long.
     """
 
     revive: Positive = 10.0
+    notify: Positive = 10.0
     expire: Positive = 30.0
     reconcile: Positive = 300.0
     prune: Positive = 3_600.0

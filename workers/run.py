@@ -5,9 +5,13 @@ import socket
 import sys
 from pathlib import Path
 
+import structlog
+
 from willcall.config import Config
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
+
+log = structlog.get_logger(__name__)
 
 #: Seconds that a thread runs before another one may: with Python's 5 ms, a request whose token is taken would leave
 #: tens of milliseconds later, behind all threads that want to run.
@@ -17,6 +21,8 @@ SWITCH_INTERVAL = 0.001
 def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
     """A worker, until it is told to stop."""
     configure_logging()
+    if config.settings.notify.secret is None:
+        log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
     app.worker_main(

@@ -22,6 +22,10 @@ LATE = PREFIX + "late"
 FETCHES = PREFIX + "fetches"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
 FORGOTTEN = PREFIX + "forgotten"
+#: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
+UNDELIVERED = PREFIX + "undelivered"
+#: Hash: how far the workers have come in telling backends.
+NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
 
@@ -49,6 +53,16 @@ def attempts(order_id: str) -> str:
 def fetch(order_id: str) -> str:
     """Hash: who fetches the order's documents, since when and how often; there while the order is in `FETCHES`."""
     return f"{PREFIX}order:{order_id}:fetch"
+
+
+def delivery(order_id: str) -> str:
+    """Hash: how far the telling of the order's latest event is; with the event's data until that is delivered."""
+    return f"{PREFIX}delivery:{order_id}"
+
+
+def deliveries(order_id: str) -> str:
+    """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
+    return f"{PREFIX}deliveries:{order_id}"
 
 
 def document(document_id: str) -> str:

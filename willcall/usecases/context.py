@@ -11,6 +11,7 @@ from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
+from willcall.stores.deliveries import DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
 from willcall.stores.fetches import FetchStore
@@ -49,6 +50,7 @@ class Stores:
     accounts: AccountStore
     oauth: OAuthStore
     events: EventStore
+    deliveries: DeliveryStore
     leases: LeaseStore
     fetches: FetchStore
 
@@ -63,6 +65,7 @@ class Stores:
             accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),
             events=EventStore(redis),
+            deliveries=DeliveryStore(redis, patient),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
         )

@@ -12,6 +12,7 @@ from simulator.client_config import account_tables, toml
 from simulator.control import Control
 from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
+from tests.receiver import SECRET
 from willcall.config import load
 from willcall.orders.model import Order
 from willcall.outbound.guard import Guard
@@ -96,7 +97,8 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
             }
-            (tmp_path / "willcall.toml").write_text(toml({"providers": providers}))
+            notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
+            (tmp_path / "willcall.toml").write_text(toml({**notifying, "providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()
             context = Context(

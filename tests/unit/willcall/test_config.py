@@ -1,9 +1,12 @@
 """The configuration: what it takes, and that every mistake is told at once."""
 
+from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 import fsspec
 import pytest
+from standardwebhooks import Webhook
 
 from willcall.config import Config, ConfigError, load
 from willcall.orders.errors import UnknownAccountError
@@ -89,6 +92,8 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
     colour = "red"
     [api]
     max_webhook_bytes = 0
+    [notify]
+    secret = "s3cret"
     [providers.nobody.default]
     api_key = "s3cret"
     [providers.tiqets.default]
@@ -107,6 +112,7 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         "redis_url",
         "colour",
         "api.max_webhook_bytes",
+        "notify.secret",
         "providers.nobody",
         "providers.tiqets.default.api_kee",
         "providers.tiqets.default.rate.limit",
@@ -132,10 +138,26 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         ("[providers.tiqets.default]\napi_key = 'k'\npolling = {cap = 1}", "cap must not be below initial"),
         ("[providers.tiqets.default]\napi_key = 'k'\nbase_url = 'http://api.tiqets.com'", "must be https"),
         ("[providers.tiqets.default.rate]\nlimit = nan", "finite"),
+        ('notify = {secret = "whsec_"}', "notify.secret: must be whsec_ and the base64 of 24 to 64 random bytes"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(23)).decode()}"}}', "notify.secret: must be whsec_"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(65)).decode()}"}}', "notify.secret: must be whsec_"),
+        (f'notify = {{secret = "{b64encode(bytes(32)).decode()}"}}', "notify.secret: must be whsec_"),
+        ('notify = {secret = "whsec_not base64, though it is long enough"}', "notify.secret: must be whsec_"),
+        ('notify = {secret = "whsec_größer"}', "notify.secret: must be whsec_"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:
     assert any(words in line for line in mistakes(text, tmp_path)), mistakes(text, tmp_path)
+
+
+@pytest.mark.parametrize("length", [24, 32, 64])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_a_signing_secret_is_taken_with_or_without_padding(tmp_path: Path, length: int, padding: str) -> None:
+    secret = "whsec_" + b64encode(bytes(range(length))).decode().rstrip("=")
+    secret += "=" * (-len(secret.removeprefix("whsec_")) % 4) if padding else ""
+    taken = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret
+    assert taken is not None
+    assert Webhook(taken.get_secret_value()).sign("id", datetime.now(UTC), "{}").startswith("v1,")
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ for _, id in ipairs(ids) do
   local order = redis.call('HMGET', key, 'provider', 'account', 'status')
   if order[1] then
     local account = order[1] .. '/' .. order[2]
-    local spec = redis.call('GET', key .. ':spec')
+    local spec = redis.call('GET', ARGV[3] .. 'spec:' .. id)
     local reference = spec and cjson.decode(spec)['reference']
     local references = ARGV[3] .. 'references:' .. account
     if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
@@ -17,7 +17,7 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
     redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
   end
-  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts')
+  redis.call('DEL', key, ARGV[3] .. 'spec:' .. id, ARGV[3] .. 'tickets:' .. id, ARGV[3] .. 'attempts:' .. id)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)

@@ -21,7 +21,7 @@ STALLED = 5.0
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account; `waiting` are its provider's messages that wait for their time, None where the broker does not tell."""
+    """An account; `waiting`: its provider's messages that wait for their time, None where the broker does not tell."""
 
     view: AccountView
     waiting: Waiting | None

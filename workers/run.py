@@ -5,9 +5,15 @@ import socket
 import sys
 from pathlib import Path
 
-from willcall.config import Config
+import structlog
+from celery import Celery
+
+from willcall.config import Config, ConfigError
+from willcall.orders.errors import Problem
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
+
+log = structlog.get_logger(__name__)
 
 #: Seconds that a thread runs before another one may: with Python's 5 ms, a request whose token is taken would leave
 #: tens of milliseconds later, behind all threads that want to run.
@@ -39,6 +45,30 @@ def run_beat(config: Config) -> None:
     configure_logging()
     app = create_app(config)
     app.start(["--quiet", "beat", "--loglevel=INFO", "--pidfile="])
+
+
+def run_api(config: Config, host: str, port: int) -> None:
+    """The HTTP API, until it is told to stop. Raises ConfigError where it must not listen there, OSError."""
+    # FastAPI takes longer to import than all the rest; the other processes do without.
+    from api.app import create_api  # noqa: PLC0415
+    from api.server import listen, loopback_only, serve  # noqa: PLC0415
+
+    exposed = not loopback_only(host)
+    if exposed and not config.settings.api.keys:
+        raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
+    configure_logging()
+    app = create_app(config)
+    parts = {"redis": app.willcall.stores.accounts.now, "broker": lambda: _reach_broker(app)}
+    api = create_api(app.willcall, parts, exposed=exposed)
+    with listen(host, port) as listener:
+        log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
+        serve(api, listener)
+
+
+def _reach_broker(app: Celery) -> None:
+    """Raises whatever the broker's driver raises where it cannot be had."""
+    with app.connection_for_write() as connection:
+        connection.default_channel.close()
 
 
 def run_flower(config: Config, address: str, port: int) -> None:

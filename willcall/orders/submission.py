@@ -77,6 +77,8 @@ def _made_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
+_URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
+
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -102,7 +104,7 @@ class SubmitOrder(BaseModel):
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     delivery: Delivery = Delivery.INSTANT
-    callback_url: Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
+    callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     metadata: Annotated[dict[str, str], AfterValidator(_small)] = Field(default_factory=dict)
 

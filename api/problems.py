@@ -157,9 +157,7 @@ async def _routing(request: Request, error: Any) -> Response:
     """No such path, or no such method of it."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or (error.headers or {}).get("Allow", "GET")
-        return ApiError(
-            Kind.METHOD_NOT_ALLOWED, f"possible here: {allowed}", headers={"Allow": allowed}
-        ).response()
+        return ApiError(Kind.METHOD_NOT_ALLOWED, f"possible here: {allowed}", headers={"Allow": allowed}).response()
     if error.status_code == HTTPStatus.NOT_FOUND:
         path = re.sub(r"[^\x21-\x7e]", "?", request.url.path)[:200]
         return ApiError(Kind.NOT_FOUND, f"there is no {path}; /docs shows what there is").response()

@@ -8,15 +8,19 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import accounts, batch, events, health, metrics, orders, problems, schemas
+from api import documents as downloads
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
 from api.security import Keys, require_key
 from willcall.orders.submission import SubmitOrder
+from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context
 
 
-def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, exposed: bool) -> Edge:
+def create_api(
+    context: Context, documents: DocumentStore, parts: Mapping[str, Callable[[], object]], *, exposed: bool
+) -> Edge:
     """The API over a context. `parts`: what readiness asks, by name; `exposed`: it can be reached beyond loopback."""
     app = FastAPIOffline(
         title="Willcall",
@@ -28,6 +32,7 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
         lifespan=_lifespan,
     )
     app.state.context = context
+    app.state.documents = documents
     app.state.keys = Keys(context.settings.api.keys)
     app.state.exposed = exposed
     app.state.parts = health.Parts(parts)
@@ -46,7 +51,7 @@ def _keyed() -> APIRouter:
         dependencies=[Depends(require_key)],
         responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
     )
-    for part in (orders, batch, events, accounts):
+    for part in (orders, downloads, batch, events, accounts):
         router.include_router(part.router)
     return router
 

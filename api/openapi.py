@@ -1,6 +1,7 @@
 """What the OpenAPI document says beyond what FastAPI finds out by itself."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -65,7 +66,7 @@ def describe(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
 def _complete(operation: dict[str, Any]) -> None:
     """Errors are problems; a parameter is given or left out, there is no null in a URL."""
     for status, response in operation["responses"].items():
-        if status >= "400":
+        if int(status) >= HTTPStatus.BAD_REQUEST:
             response["content"] = {"application/problem+json": response["content"]["application/json"]}
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]

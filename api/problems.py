@@ -25,6 +25,7 @@ from willcall.orders.errors import (
 )
 from willcall.orders.submission import problems_from
 from willcall.stores.connection import StoreError
+from willcall.stores.documents import StorageError, UnknownDocumentError
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,7 @@ def error_of(error: WillcallError) -> ApiError:
             return ApiError(Kind.CONFLICT, str(error))
         case ClosedOrderError():
             return ApiError(Kind.CLOSED, str(error))
-        case UnknownOrderError() | UnknownAccountError():
+        case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError():
             return ApiError(Kind.NOT_FOUND, str(error))
     raise error
 
@@ -128,6 +129,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(WillcallError, _refused)
     app.add_exception_handler(StoreError, _redis_away)
+    app.add_exception_handler(StorageError, _storage_away)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _routing)
     app.add_exception_handler(ClientDisconnect, _left)
@@ -145,6 +147,11 @@ async def _refused(_: Request, error: Any) -> Response:
 async def _redis_away(_: Request, error: Exception) -> Response:
     log.warning("redis away", error=type(error).__name__)
     return unavailable("Redis").response()
+
+
+async def _storage_away(_: Request, error: Exception) -> Response:
+    log.warning("document storage away", error=type(error.__cause__ or error).__name__)
+    return unavailable("the documents' storage").response()
 
 
 async def _invalid(_: Request, error: Any) -> Response:

@@ -10,6 +10,8 @@ from celery import Celery
 
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
 
@@ -59,7 +61,8 @@ def run_api(config: Config, host: str, port: int) -> None:
     configure_logging()
     app = create_app(config)
     parts = {"redis": app.willcall.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    api = create_api(app.willcall, parts, exposed=exposed)
+    documents = DocumentStore(connect(config.settings.redis_url), config.settings.documents_url)
+    api = create_api(app.willcall, documents, parts, exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener)

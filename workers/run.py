@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -12,6 +13,7 @@ from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
+from willcall.usecases.context import Stores
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
 
@@ -20,6 +22,9 @@ log = structlog.get_logger(__name__)
 #: Seconds that a thread runs before another one may: with Python's 5 ms, a request whose token is taken would leave
 #: tens of milliseconds later, behind all threads that want to run.
 SWITCH_INTERVAL = 0.001
+
+#: Seconds of silence after which the API takes Redis for away: somebody waits, and will ask again.
+API_TIMEOUT = 2.0
 
 
 def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
@@ -60,9 +65,11 @@ def run_api(config: Config, host: str, port: int) -> None:
         raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
     configure_logging()
     app = create_app(config)
-    parts = {"redis": app.willcall.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    documents = DocumentStore(connect(config.settings.redis_url), config.settings.documents_url)
-    api = create_api(app.willcall, documents, parts, exposed=exposed)
+    url = config.settings.redis_url
+    context = replace(app.willcall, stores=Stores.on(url, API_TIMEOUT))
+    documents = DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url)
+    parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
+    api = create_api(context, documents, parts, exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener)

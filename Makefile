@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check format chaos overload up constraints clean
+.PHONY: help install demo test check format bench chaos overload up constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -36,6 +36,10 @@ check: install ## lint, types, layers: what CI checks besides the tests
 format: install ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+bench: install ## measure against plain Celery, some minutes: docs/performance.md and its pictures
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m bench.performance
 
 chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
 	for seed in 1 2 3; do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done

@@ -93,6 +93,8 @@ def _redis(config: "Config") -> Iterator[str]:
 def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     typer.echo(f"Willcall starts in {Path.cwd()}; Ctrl-C stops everything.\n")
     typer.echo(f"  Redis     {shown_url(url)}")
+    if config.settings.broker_url:
+        typer.echo(f"  Broker    {shown_url(config.settings.broker_url)}")
     typer.echo(f"  API       http://{LOOPBACK}:{api_port}, its calls at /docs")
     typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
     typer.echo(f"  Accounts  {len(config.accounts)}, see `willcall accounts`")

@@ -1,26 +1,22 @@
-"""The Celery application: the composition root and Celery's settings."""
+"""The Celery application: the composition root and those of Celery's settings that hold for any broker."""
 
 from random import SystemRandom
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
 
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead
-from tasks.queues import AT_ITS_SLOT, DOCUMENTS, NOTIFY, ORDINARY, SUBMIT, SWEEPS, poll_queue
+from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
 from willcall.providers.http import Transport
-from willcall.stores.connection import SOCKET_TIMEOUT
 from willcall.usecases.context import Context, Stores
-from workers import transport
+from workers.broker import celery_app
 from workers.sender import CelerySender
 
 #: Threads of a worker unless told otherwise. Attempts mostly wait for a provider, yet each thread more makes all of
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
-#: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
-VISIBILITY_TIMEOUT = 60
 
 TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
 
@@ -30,8 +26,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
 
     What the tasks need hangs on it: `app.willcall`, the use cases' context, and `app.bulkhead`.
     """
-    transport.install()
-    app = Celery("willcall", set_as_current=True)
+    app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
     app.willcall = Context(
         settings=config.settings,
@@ -55,17 +50,8 @@ def queue_names(config: Config) -> list[str]:
 
 def _settings(config: Config) -> dict[str, Any]:
     return {
-        "broker_url": config.broker_url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {
-            "visibility_timeout": VISIBILITY_TIMEOUT,
-            "priority_steps": [AT_ITS_SLOT, ORDINARY],
-            "socket_timeout": SOCKET_TIMEOUT,
-            "socket_connect_timeout": SOCKET_TIMEOUT,
-            "socket_keepalive": True,
-        },
-        "task_queues": [Queue(name) for name in queue_names(config)],
         "task_default_queue": SUBMIT,
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -74,7 +60,6 @@ def _settings(config: Config) -> dict[str, Any]:
         "task_acks_late": True,
         "task_send_sent_event": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
-        "worker_prefetch_multiplier": 1,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -43,3 +43,5 @@ def configure_logging(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # RabbitMQ gives the messages of a lost connection back: that it was lost is a line of its own, these are too many.
+    logging.getLogger("celery.worker.request").addFilter(lambda record: "Couldn't ack" not in str(record.msg))

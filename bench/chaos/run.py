@@ -19,7 +19,7 @@ from bench.chaos.plan import Blow, plan
 from bench.chaos.submitter import Submitter
 from simulator.script import Script
 from willcall.stores.connection import connect
-from workers.app import VISIBILITY_TIMEOUT
+from workers.broker import VISIBILITY_TIMEOUT
 
 #: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 11 s.
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}

@@ -1,5 +1,6 @@
 """A stage per test: real Redis, real providers over HTTP, real workers."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
+from tests.e2e.rabbitmq import RabbitMQ, executable
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
 from willcall.usecases.submit import submit
@@ -27,10 +29,13 @@ Setup = Callable[..., Stage]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Setup]:
-    """Makes a running stage: accounts by key with their tables; the simulator holds us to the same rates."""
+    """Makes a running stage: accounts by key with their tables, and further keys of the config.
+
+    The simulator holds us to the same rates.
+    """
     with ExitStack() as stack:
 
-        def setup(accounts: dict[str, dict[str, Any]]) -> Stage:
+        def setup(accounts: dict[str, dict[str, Any]], **settings: Any) -> Stage:
             tables = {
                 key: {"rate": WIDE, "polling": POLLING, "health": HEALTH, "http": HTTP} | given
                 for key, given in accounts.items()
@@ -39,9 +44,29 @@ def stage(tmp_path: Path) -> Iterator[Setup]:
                 AccountScript(provider=key.partition("/")[0], name=key.partition("/")[2], rate=Rate(**table["rate"]))
                 for key, table in tables.items()
             ]
-            return stack.enter_context(Stage(tmp_path, Script(accounts=tuple(scripts)), tables, sweeps=SWEEPS))
+            script = Script(accounts=tuple(scripts))
+            return stack.enter_context(Stage(tmp_path, script, tables, sweeps=SWEEPS, **settings))
 
         yield setup
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ server that this run started."""
+    if executable() is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("rabbitmq-server is not installed")
+    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The test runs once over each broker: what the config says of it."""
+    return {} if request.param == "redis" else {"broker_url": request.getfixturevalue("rabbitmq").url}
 
 
 def submit_all(stage: Stage, orders: Iterable[OrderScript], prefix: str = "ord", **fields: Any) -> dict[str, str]:

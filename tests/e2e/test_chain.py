@@ -58,9 +58,14 @@ def polls(system: Stage) -> int:
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())
 
 
-def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(stage: Setup) -> None:
+def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
+    stage: Setup, broker: dict[str, str]
+) -> None:
     slow = [{"do": "hang", "seconds": 1.5}]
     script = [
+        *(OrderScript(provider="funtrips", reference=f"chk-{n}") for n in range(5)),
+        *(OrderScript(provider="paylogic", reference=f"{n:032x}") for n in range(5)),
+        *(OrderScript(provider="voordemensen", reference=f"Vdm{n}-QmBxG-9WhAj") for n in range(5)),
         *(tiqets(n) for n in range(40)),
         *(tiqets(100 + n, ready_after=4 + n / 20) for n in range(60)),
         *(tiqets(200 + n, answers=slow) for n in range(40)),
@@ -70,12 +75,14 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(s
             for n in range(30)
         ),
     ]
-    system = stage({"tiqets/default": {"rate": {"limit": 40, "period": 1, "burst": 20}}, "tixstock/default": {}})
+    accounts = {f"{provider}/default": {} for provider in ("tixstock", "funtrips", "paylogic", "voordemensen")}
+    limited = {"rate": {"limit": 40, "period": 1, "burst": 20}}
+    system = stage({"tiqets/default": limited} | accounts, **broker)
     system.start("beat")
     worker = system.start("worker")
     expected = submit_all(system, script)
     statuses = lambda: Counter(order.status for order in orders_of(system, expected))  # noqa: E731
-    wait_until(lambda: statuses()[Status.FULFILLED] > 10 and statuses()[Status.PENDING] > 100)
+    wait_until(lambda: statuses()[Status.FULFILLED] > 20 and statuses()[Status.PENDING] > 100)
     system.kill(worker)
     cut = sum(entry["finished"] is None for entry in system.providers.ledger())
     system.start("worker")
@@ -135,11 +142,11 @@ def test_a_provider_that_hangs_starves_no_other(stage: Setup) -> None:
     wait_for_the_end(system, expected)
 
 
-def test_any_celery_app_on_the_broker_can_submit(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}})
+def test_any_celery_app_on_the_broker_can_submit(stage: Setup, broker: dict[str, str]) -> None:
+    system = stage({"tiqets/default": {}}, **broker)
     system.start("worker")
     system.providers.add_orders([tiqets(1)])
-    with Celery("a-backend", broker=system.redis.url, set_as_current=False) as backend:
+    with Celery("a-backend", broker=load(system.environment).broker_url, set_as_current=False) as backend:
         for payload in (
             {"id": "mine", "provider": "tiqets", "reference": "1000001"},
             {"id": "bad", "provider": "tiqets", "reference": "secret-reference", "quantity": "many"},

@@ -152,7 +152,7 @@ class OrderStore:
 
     def _submit(self, filing: Filing, client: "Redis") -> None:
         order, account = filing.order, filing.order.account_key
-        self._scripts["submit"](
+        self._scripts["submit"].registered(
             keys=[
                 keys.order(order.id),
                 keys.spec(order.id),

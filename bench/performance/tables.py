@@ -1,0 +1,129 @@
+"""The figures as Markdown tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.performance.results import Recovery, Results, Speed, Submission, Waiting
+from bench.performance.statistics import median, percentile, ratios, spread
+
+OURS, THEIRS = "Willcall", "plain Celery"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def summary(results: Results) -> str:
+    """A line per promise: ours, theirs, the ratio, what it should come to."""
+    ours, theirs = results.waiting[OURS], results.waiting[THEIRS]
+    back = [results.recovery[name] for name in (OURS, THEIRS)]
+    rows: list[Sequence[str]] = [
+        *((f"CPU per poll, {provider(each)}", *_costs(each), "at most 0.5 x") for each in results.speed),
+        ("worker memory per waiting order", kilobytes(ours.worker), kilobytes(theirs.worker), "", "0"),
+        ("Redis memory per waiting order", kilobytes(ours.redis), kilobytes(theirs.redis), "", "at most 2.5 kB"),
+        ("lateness at half load, p50", late(ours, 0.5), late(theirs, 0.5), "", "at most 100 ms"),
+        ("lateness at half load, p99", late(ours, 0.99), late(theirs, 0.99), "", "at most 200 ms"),
+        ("after kill -9: orders that waited", *(_latest(each.waiting) for each in back), "", "within 5 s"),
+        ("after kill -9: orders in flight", *(_latest(each.in_flight) for each in back), "", "within 60 s"),
+        ("submit, one by one", *_taken(results.submission, "one_by_one"), "at least 1 x"),
+        ("submit, in batches", *_taken(results.submission, "batch"), "at least 3 x"),
+    ]
+    return table(("figure", OURS, THEIRS, "ratio", "wanted"), rows)
+
+
+def speeds(each: Speed) -> str:
+    """A line per contestant, under a heading that says how the provider is."""
+    base = [window.cost for window in each.windows[THEIRS]]
+    rows = []
+    for name, windows in each.windows.items():
+        costs = [window.cost for window in windows]
+        ratio = median(ratios(costs, base))
+        rate = median(window.rate for window in windows)
+        rows.append((name, f"{rate:,.0f}", f"{median(costs):.2f} ms", spread(costs), f"{ratio:.2f} x"))
+    head = (f"{provider(each)}, {each.threads} threads", "polls/s", "CPU per poll", "least to most, ms", "beside plain")
+    return table(head, rows)
+
+
+def memories(waiting: Mapping[str, Waiting]) -> str:
+    """A line per contestant."""
+    rows = [(name, f"{each.orders:,}", kilobytes(each.worker), kilobytes(each.redis)) for name, each in waiting.items()]
+    return table(("", "orders waiting", "worker memory per order", "Redis memory per order"), rows)
+
+
+def latenesses(waiting: Mapping[str, Waiting]) -> str:
+    """A line per contestant: medians over the windows, the maximum over all."""
+    rows = [
+        (
+            name,
+            f"{each.rate:,.0f}",
+            late(each, 0.5),
+            late(each, 0.99),
+            milliseconds(max(map(max, each.late))),
+        )
+        for name, each in waiting.items()
+    ]
+    return table(("", "polls/s", "p50", "p99", "max"), rows)
+
+
+def submissions(submission: Mapping[str, Submission]) -> str:
+    """A line per contestant."""
+    rows = [
+        (
+            name,
+            f"{median(each.one_by_one):,.0f}/s",
+            spread(each.one_by_one),
+            f"{median(each.batch):,.0f}/s",
+            spread(each.batch),
+        )
+        for name, each in submission.items()
+    ]
+    return table(("", "one by one", "least to most", "in batches of 1,000", "least to most"), rows)
+
+
+def recoveries(recovery: Mapping[str, Recovery]) -> str:
+    """A line per contestant and fate."""
+    rows = []
+    for name, each in recovery.items():
+        for fate, waits in (("waited", each.waiting), ("in flight", each.in_flight)):
+            back = [wait for wait in waits if wait is not None]
+            times = [f"{percentile(back, share):.1f} s" for share in (0.5, 1.0)] if back else ["never", "never"]
+            rows.append((f"{name}, {fate}", f"{len(waits):,}", f"{len(back):,}", *times))
+    return table(("", "orders", "asked for again", "half of these after", "the last after"), rows)
+
+
+def late(waiting: Waiting, share: float) -> str:
+    """A percentile of the lateness, median over the windows."""
+    return milliseconds(median(percentile(window, share) for window in waiting.late))
+
+
+def provider(speed: Speed) -> str:
+    """How soon the provider answers, in words."""
+    return f"provider {1_000 * speed.latency:.0f} ms away" if speed.latency else "provider answers at once"
+
+
+def kilobytes(count: float) -> str:
+    """Bytes as kB."""
+    return f"{count / 1_000:.2f} kB"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as whole ms."""
+    return f"{1_000 * seconds:.0f} ms"
+
+
+def _costs(speed: Speed) -> tuple[str, str, str]:
+    ours, theirs = ([window.cost for window in speed.windows[name]] for name in (OURS, THEIRS))
+    return f"{median(ours):.2f} ms", f"{median(theirs):.2f} ms", f"{median(ratios(ours, theirs)):.2f} x"
+
+
+def _latest(waits: Sequence[float | None]) -> str:
+    back = [wait for wait in waits if wait is not None]
+    if len(back) < len(waits):
+        return f"{len(back):,} of {len(waits):,} go on"
+    return f"all {len(waits):,} within {max(back, default=0):.1f} s"
+
+
+def _taken(submission: Mapping[str, Submission], how: str) -> tuple[str, str, str]:
+    ours, theirs = (getattr(submission[name], how) for name in (OURS, THEIRS))
+    return f"{median(ours):,.0f}/s", f"{median(theirs):,.0f}/s", f"{median(ratios(ours, theirs)):.2f} x"

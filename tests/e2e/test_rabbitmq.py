@@ -1,0 +1,37 @@
+"""What is different over RabbitMQ; the chain itself is tested over both brokers in `test_chain.py`."""
+
+from datetime import UTC, datetime
+
+import pytest
+from kombu import Connection
+
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
+from tests.e2e.rabbitmq import RabbitMQ
+
+pytestmark = pytest.mark.worker
+
+
+def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(stage: Setup, rabbitmq: RabbitMQ) -> None:
+    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+    with Connection(rabbitmq.url) as connection:  # as if no worker had ever been there
+        connection.default_channel.exchange_delete("celery_delayed_27")
+    later = datetime.fromtimestamp(system.context.stores.accounts.now() + 2, UTC).isoformat()
+    expected = submit_all(system, tiqets(1), "early", not_before=later)
+    system.start("beat")
+    system.start("worker")
+    expected |= submit_all(system, tiqets(40, ready_after=3))
+    wait_until(lambda: all(order.attempts for order in orders_of(system, expected)))
+    rabbitmq.kill()
+    expected |= submit_all(system, tiqets(2), "meanwhile")
+    rabbitmq.start()
+    wait_for_the_end(system, expected)
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]
+    log = (system.folder / "worker.log").read_text()
+    assert "Traceback" not in log, "no attempt fails because the next one cannot be sent"
+
+
+def tiqets(count: int, ready_after: float = 0) -> list[OrderScript]:
+    first = 1_000_000 + 100 * count
+    return [OrderScript(provider="tiqets", reference=str(first + n), ready_after=ready_after) for n in range(count)]

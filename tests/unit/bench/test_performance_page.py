@@ -1,0 +1,87 @@
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.performance.orders import countdowns, payloads
+from bench.performance.page import page
+from bench.performance.results import Recovery, Results, Speed, Submission, Waiting, Window
+from bench.performance.tables import recoveries, speeds, summary, table
+
+
+def windows(*costs: float) -> list[Window]:
+    """Windows of a second with 100 polls of so many ms each."""
+    return [Window(polls=100, seconds=1.0, cpu=cost / 10) for cost in costs]
+
+
+PICTURES = ("speed", "memory", "lateness", "submission", "recovery")
+
+SPEED = Speed(64, 0.1, {"Willcall": windows(1, 3, 1), "plain Celery": windows(2, 9, 4), "bare loop": windows(1, 1, 1)})
+WAITING = {
+    "Willcall": Waiting(1_000, 0.0, 1_400.0, 150.0, [[0.02, 0.03], [0.01, 0.02], [0.04, 0.05]]),
+    "plain Celery": Waiting(1_000, 9_000.0, 1_300.0, 100.0, [[0.001, 0.13]] * 3),
+}
+SUBMISSION = {"Willcall": Submission([900.0], [6_000.0]), "plain Celery": Submission([600.0], [2_000.0])}
+RECOVERY = {
+    "Willcall": Recovery(45.0, [0.1, 2.5], [24.0]),
+    "plain Celery": Recovery(45.0, [None, 3.0], [None]),
+}
+RESULTS = Results({"cores": "2"}, [SPEED, SPEED], SUBMISSION, WAITING, RECOVERY)
+
+
+def lines(text: str) -> Sequence[str]:
+    """The rows of a table."""
+    return text.splitlines()[2:]
+
+
+def test_a_table_has_its_first_column_to_the_left() -> None:
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
+
+
+def test_cpu_is_compared_round_by_round() -> None:
+    assert "| Willcall | 100 | 1.00 ms | 1.00 to 3.00 | 0.33 x |" in lines(speeds(SPEED))
+
+
+def test_the_summary_has_a_line_per_promise() -> None:
+    found = lines(summary(RESULTS))
+
+    assert found == [
+        *["| CPU per poll, provider 100 ms away | 1.00 ms | 4.00 ms | 0.33 x | at most 0.5 x |"] * 2,
+        "| worker memory per waiting order | 0.00 kB | 9.00 kB |  | 0 |",
+        "| Redis memory per waiting order | 1.40 kB | 1.30 kB |  | at most 2.5 kB |",
+        "| lateness at half load, p50 | 20 ms | 1 ms |  | at most 100 ms |",
+        "| lateness at half load, p99 | 30 ms | 130 ms |  | at most 200 ms |",
+        "| after kill -9: orders that waited | all 2 within 2.5 s | 1 of 2 go on |  | within 5 s |",
+        "| after kill -9: orders in flight | all 1 within 24.0 s | 0 of 1 go on |  | within 60 s |",
+        "| submit, one by one | 900/s | 600/s | 1.50 x | at least 1 x |",
+        "| submit, in batches | 6,000/s | 2,000/s | 3.00 x | at least 3 x |",
+    ]
+
+
+def test_orders_that_never_go_on_are_named_so() -> None:
+    assert "| plain Celery, in flight | 1 | 0 | never | never |" in lines(recoveries(RECOVERY))
+
+
+def test_first_polls_are_spread_evenly_over_the_countdown() -> None:
+    assert countdowns(range(5, 9), (1.0, 3.0)) == {5: 1.0, 6: 1.5, 7: 2.0, 8: 2.5}
+
+
+def test_an_order_without_a_countdown_is_due_at_once() -> None:
+    assert payloads(range(1), (0.0, 0.0)) == [{"id": "ord-000000", "provider": "tiqets", "reference": "1000000"}]
+
+
+def test_the_page_shows_every_picture() -> None:
+    assert set(PICTURES) == set(re.findall(r"img/performance-(\w+)\.svg", page(RESULTS)))
+
+
+def test_the_same_results_make_the_same_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="comes with the bench")
+    from bench.performance.plots import draw  # noqa: PLC0415 - needs it
+
+    for folder in ("one", "two"):
+        draw(RESULTS, tmp_path / folder)
+
+    for name in PICTURES:
+        one, two = (tmp_path / folder / f"performance-{name}.svg" for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()

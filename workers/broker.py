@@ -1,0 +1,98 @@
+"""What the broker decides: how queues are declared, what connections are like, how a countdown leaves.
+
+Redis, by our own transport (docs/transport.md), unless the broker is RabbitMQ (docs/rabbitmq.md).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from amqp.exceptions import MessageNacked, NotFound
+from celery import Celery
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
+from willcall.stores.connection import SOCKET_TIMEOUT
+from workers import transport
+
+#: Seconds after which Redis gives a message that a dead worker had fetched to another one: longer than any attempt.
+VISIBILITY_TIMEOUT = 60
+
+#: RabbitMQ: seconds between signs of life, and seconds to wait until a message is safe.
+HEARTBEAT, CONFIRM_TIMEOUT = 30, 5.0
+#: RabbitMQ: messages that a worker fetches from one queue, per thread. Most of them wait there for the last part of
+#: their second, and no more are fetched meanwhile.
+PREFETCH = 4
+#: RabbitMQ: what is more urgent has the higher number there. Quorum queues heed it from version 4 on.
+HIGH, NORMAL = 9, 0
+
+
+def celery_app(url: str, queues: Sequence[str]) -> Celery:
+    """A Celery application that is set up for its broker."""
+    if urlsplit(url).scheme in {"amqp", "amqps"}:
+        app, settings = _RabbitCelery("willcall", set_as_current=True), _rabbitmq(queues)
+    else:
+        transport.install()
+        app, settings = Celery("willcall", set_as_current=True), _redis(queues)
+    app.conf.update(settings, broker_url=url)
+    return app
+
+
+def _redis(queues: Sequence[str]) -> dict[str, Any]:
+    return {
+        "task_queues": [Queue(name) for name in queues],
+        "worker_prefetch_multiplier": 1,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "priority_steps": [AT_ITS_SLOT, ORDINARY],
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": SOCKET_TIMEOUT,
+            "socket_keepalive": True,
+        },
+    }
+
+
+def _rabbitmq(queues: Sequence[str]) -> dict[str, Any]:
+    return {
+        "task_queues": [_rabbit_queue(name) for name in queues],
+        "worker_prefetch_multiplier": PREFETCH,
+        "broker_heartbeat": HEARTBEAT,
+        "broker_connection_timeout": SOCKET_TIMEOUT,
+        # Without it a message counts as sent when it has left this machine.
+        "broker_transport_options": {"confirm_publish": True},
+    }
+
+
+def _rabbit_queue(name: str) -> Queue:
+    """A queue that Celery's delayed delivery can reach, which takes a topic exchange; quorum queues switch it on.
+
+    That of submissions is a classic one, as any Celery app declares it by default: another declaration is refused.
+    """
+    arguments = None if name == SUBMIT else {"x-queue-type": "quorum"}
+    return Queue(name, Exchange("willcall", type="topic"), name, queue_arguments=arguments)
+
+
+class _RabbitCelery(Celery):
+    """Sends countdowns of any length, and tells of all that may keep RabbitMQ from taking a message alike."""
+
+    def send_task(
+        self, name: str, args: Any = None, kwargs: Any = None, countdown: float | None = None, **options: Any
+    ) -> Any:
+        """As Celery does. Raises OperationalError where the broker did not take the message.
+
+        Delayed delivery knows whole seconds and leaves the rest to the worker. It refuses less than a second, so that
+        is left to the worker here.
+        """
+        if countdown and countdown < 1:
+            due = datetime.now(UTC) + timedelta(seconds=countdown)
+            options["headers"] = {**(options.get("headers") or {}), "eta": due.isoformat()}
+            countdown = None
+        if "priority" in options:
+            options["priority"] = HIGH if options["priority"] == AT_ITS_SLOT else NORMAL
+        options.pop("declare", None)  # a message to a queue that nobody has declared yet would be dropped
+        try:
+            return super().send_task(name, args, kwargs, countdown, confirm_timeout=CONFIRM_TIMEOUT, **options)
+        except (NotFound, MessageNacked) as error:  # no worker has set up delayed delivery yet; the broker is short
+            raise OperationalError(str(error)) from error

@@ -26,28 +26,23 @@ def list_accounts(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per account.")] = False
 ) -> None:
     """Show each account: health, tokens left, orders that wait, messages that wait for their time."""
-    from cli.accounts_table import AccountView, account_document, accounts_table
+    from cli.accounts_table import AccountRow, accounts_table, row_document
     from tasks.queues import poll_queue
+    from willcall.usecases.accounts import view_account
 
     config = open_config()
     note_missing_accounts(config.accounts)
     stores = open_stores(config)
     now, waiting = stores.accounts.now(), _waiting(config)
-    views = [
-        AccountView(
-            account,
-            stores.accounts.state(key, account.rate),
-            stores.listing.backlog(key, now),
-            stores.listing.counts(key),
-            waiting.get(poll_queue(key)),
-        )
+    rows = [
+        AccountRow(view_account(stores, account, now), waiting.get(poll_queue(key)))
         for key, account in sorted(config.accounts.items())
     ]
     if as_json:
-        for view in views:
-            write_line(account_document(view))
-    elif views:
-        results().print(accounts_table(views, now))
+        for row in rows:
+            write_line(row_document(row))
+    elif rows:
+        results().print(accounts_table(rows, now))
 
 
 def pause(

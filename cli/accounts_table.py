@@ -11,11 +11,8 @@ from cli.views import HEALTH_STYLES, bare_table, health_words
 from cli.wording import counted
 from tasks.queues import poll_queue
 from willcall.orders.documents import rfc3339
-from willcall.orders.model import Status
 from willcall.orders.rate import Rate
-from willcall.providers.base import Account
-from willcall.stores.accounts import AccountState
-from willcall.stores.listing import Backlog
+from willcall.usecases.accounts import AccountView, account_document
 from workers.waiting import Waiting
 
 #: Seconds that a due message waits before it is shown that no worker promotes it.
@@ -23,16 +20,10 @@ STALLED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class AccountView:
-    """What is known of an account; `counts` are its orders by status.
+class AccountRow:
+    """An account; `waiting`: its provider's messages that wait for their time, None where the broker does not tell."""
 
-    `waiting`: the messages of its provider's queue that wait for their time; None where the broker does not tell.
-    """
-
-    account: Account
-    state: AccountState
-    backlog: Backlog
-    counts: Mapping[Status, int]
+    view: AccountView
     waiting: Waiting | None
 
 
@@ -41,31 +32,18 @@ def rate_words(rate: Rate) -> str:
     return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}"
 
 
-def account_document(view: AccountView) -> dict[str, Any]:
-    """An account as JSON."""
-    account, state = view.account, view.state
-    return {
-        "account": account.key,
-        "health": state.health.value,
-        "since": rfc3339(state.since),
-        "until": rfc3339(state.until),
-        "probe_at": rfc3339(state.probe_at),
-        "tokens": state.tokens,
-        "rate": asdict(account.rate),
-        "throttles": state.throttles,
-        "backlog": asdict(view.backlog),
-        "orders": {status.value: count for status, count in view.counts.items()},
-        "waiting": view.waiting
-        and {
-            "queue": poll_queue(account.key),
-            "messages": view.waiting.count,
-            "next_due": rfc3339(view.waiting.next_due),
-            "lag": view.waiting.lag,
-        },
+def row_document(row: AccountRow) -> dict[str, Any]:
+    """An account as JSON, with what waits in its queue."""
+    waiting = row.waiting and {
+        "queue": poll_queue(row.view.account.key),
+        "messages": row.waiting.count,
+        "next_due": rfc3339(row.waiting.next_due),
+        "lag": row.waiting.lag,
     }
+    return {**account_document(row.view), "waiting": waiting}
 
 
-def accounts_table(views: Iterable[AccountView], now: float) -> Table:
+def accounts_table(rows: Iterable[AccountRow], now: float) -> Table:
     """One row an account, its numbers below each other."""
     table = bare_table()
     table.add_column("account", no_wrap=True)
@@ -73,7 +51,8 @@ def accounts_table(views: Iterable[AccountView], now: float) -> Table:
     table.add_column("tokens", no_wrap=True)
     table.add_column("open orders")
     table.add_column("all orders", min_width=17)
-    for view in views:
+    for row in rows:
+        view = row.view
         state, rate = view.state, view.account.rate
         tokens = Text(f"{state.tokens} of {state.burst} now\n")
         tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
@@ -84,7 +63,7 @@ def accounts_table(views: Iterable[AccountView], now: float) -> Table:
             Text(view.account.key),
             health,
             tokens,
-            Text(_listed(asdict(view.backlog))).append_text(_waiting_words(view.waiting)),
+            Text(_listed(asdict(view.backlog))).append_text(_waiting_words(row.waiting)),
             _listed(view.counts),
         )
     return table

@@ -2,6 +2,8 @@
 # ruff: noqa: PLC0415 - see cli.session
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +41,20 @@ def beat() -> None:
     from workers.run import run_beat
 
     run_beat(open_config())
+
+
+def api(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on; beyond loopback only with api.keys.")] = LOOPBACK,
+    port: PortOption = 8080,
+) -> None:
+    """Run the HTTP API."""
+    from workers.run import run_api
+
+    config = open_config()
+    note_missing_accounts(config.accounts)
+    with _listening(host, port):
+        run_api(config, host, port)
 
 
 def flower(
@@ -84,11 +100,21 @@ def simulator(
             allow = {"allow": ["127.0.0.0/8"]}  # documents are served from the same place
             typer.echo(toml({"outbound": allow, "providers": known}), nl=False)
         else:
-            run(host, port, told)
+            with _listening(host, port):
+                run(host, port, told)
     except ValidationError as error:
         lines = "\n  ".join(map(str, problems_of(error)))
         raise CommandError(f"the script has mistakes\n  {lines}", USAGE) from None
     except ValueError as error:
         raise CommandError(f"the script cannot be used: {error}", USAGE) from None
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    """Say in words why an address cannot be had."""
+    try:
+        yield
     except OSError as error:
-        raise CommandError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+        number = error.errno or 0  # below zero where the name leads nowhere
+        why = os.strerror(number) if number > 0 else error.strerror
+        raise CommandError(f"cannot listen on {host}:{port}: {why}") from None

@@ -31,9 +31,10 @@ _STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 
 def up(
     *,
+    api_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the API listens.")] = 8080,
     flower_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where Flower listens.")] = 5555,
 ) -> None:
-    """Run everything on this machine: Redis unless one is named, worker, beat, Flower. Ctrl-C stops it all."""
+    """Run everything on this machine: Redis unless one is named, worker, beat, API, Flower. Ctrl-C stops it all."""
     from willcall.config import load
 
     config = load()
@@ -42,10 +43,11 @@ def up(
     # A terminal that is closed stops everything too.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     _take_over()
-    _check_port(flower_port)
+    _check_port(api_port, "the API", "--api-port")
+    _check_port(flower_port, "Flower", "--flower-port")
     with _redis(config) as url:
-        _greet(config, url, flower_port)
-        code = _run_processes(url, flower_port)
+        _greet(config, url, api_port, flower_port)
+        code = _run_processes(url, api_port, flower_port)
     note("Everything is stopped.")
     raise typer.Exit(0 if code in _STOPPED else FAILED)
 
@@ -64,13 +66,13 @@ def _take_over() -> None:
         development.stop_abandoned(earlier)
 
 
-def _check_port(port: int) -> None:
+def _check_port(port: int, whose: str, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
-            raise CommandError(f"port {port} is taken; choose another one for Flower with --flower-port") from None
+            raise CommandError(f"port {port} is taken; choose another one for {whose} with {option}") from None
 
 
 @contextmanager
@@ -88,11 +90,12 @@ def _redis(config: "Config") -> Iterator[str]:
         yield server.url
 
 
-def _greet(config: "Config", url: str, flower_port: int) -> None:
+def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     typer.echo(f"Willcall starts in {Path.cwd()}; Ctrl-C stops everything.\n")
     typer.echo(f"  Redis     {shown_url(url)}")
     if config.settings.broker_url:
         typer.echo(f"  Broker    {shown_url(config.settings.broker_url)}")
+    typer.echo(f"  API       http://{LOOPBACK}:{api_port}, its calls at /docs")
     typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
     typer.echo(f"  Accounts  {len(config.accounts)}, see `willcall accounts`")
     typer.echo("  Submit    in another terminal, in this folder:")
@@ -101,8 +104,8 @@ def _greet(config: "Config", url: str, flower_port: int) -> None:
     note_missing_accounts(config.accounts)
 
 
-def _run_processes(url: str, flower_port: int) -> int:
-    """Worker, beat and Flower until a signal or until one of them ends; what honcho's manager returns."""
+def _run_processes(url: str, api_port: int, flower_port: int) -> int:
+    """Worker, beat, API and Flower until a signal or until one of them ends; what honcho's manager returns."""
     from honcho.manager import Manager
     from honcho.printer import Printer
 
@@ -130,6 +133,7 @@ def _run_processes(url: str, flower_port: int) -> int:
     processes = Processes(Output(sys.stderr))
     processes.add_process("worker", _command("worker"), env=environment)
     processes.add_process("beat", _command("beat"), env=environment)
+    processes.add_process("api", _command("api", "--port", str(api_port)), env=environment)
     # Flower's page reads its API, which it opens without a password only when told so; it listens on loopback.
     flower_environment = {**environment, "FLOWER_UNAUTHENTICATED_API": "true"}
     flower = _command("flower", "--address", LOOPBACK, "--port", str(flower_port))

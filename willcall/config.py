@@ -58,10 +58,17 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _bearer(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be printable ASCII without spaces, and not empty")
+    return key
+
+
 class Api(_Table):
     """The HTTP API. Without keys it refuses to listen beyond loopback."""
 
-    keys: tuple[SecretStr, ...] = ()
+    keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 

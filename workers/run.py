@@ -3,11 +3,17 @@
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from celery import Celery
 
-from willcall.config import Config
+from willcall.config import Config, ConfigError
+from willcall.orders.errors import Problem
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
+from willcall.usecases.context import Stores
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
 
@@ -16,6 +22,9 @@ log = structlog.get_logger(__name__)
 #: Seconds that a thread runs before another one may: with Python's 5 ms, a request whose token is taken would leave
 #: tens of milliseconds later, behind all threads that want to run.
 SWITCH_INTERVAL = 0.001
+
+#: Seconds of silence after which the API takes Redis for away: somebody waits, and will ask again.
+API_TIMEOUT = 2.0
 
 
 def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
@@ -45,6 +54,36 @@ def run_beat(config: Config) -> None:
     configure_logging()
     app = create_app(config)
     app.start(["--quiet", "beat", "--loglevel=INFO", "--pidfile="])
+
+
+def run_api(config: Config, host: str, port: int) -> None:
+    """The HTTP API, until it is told to stop. Raises ConfigError where it must not listen there, OSError."""
+    # FastAPI takes longer to import than all the rest; the other processes do without.
+    from api.app import create_api  # noqa: PLC0415
+    from api.server import listen, loopback_only, serve  # noqa: PLC0415
+
+    exposed = not loopback_only(host)
+    if exposed and not config.settings.api.keys:
+        raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
+    configure_logging()
+    app = create_app(config)
+    url = config.settings.redis_url
+    context = replace(
+        app.willcall,
+        stores=Stores.on(url, API_TIMEOUT),
+        documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
+    )
+    parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
+    api = create_api(context, parts, exposed=exposed)
+    with listen(host, port) as listener:
+        log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
+        serve(api, listener)
+
+
+def _reach_broker(app: Celery) -> None:
+    """Raises whatever the broker's driver raises where it cannot be had."""
+    with app.connection_for_write() as connection:
+        connection.default_channel.close()
 
 
 def run_flower(config: Config, address: str, port: int) -> None:

@@ -145,9 +145,13 @@ def started(up: "subprocess.Popen[str]") -> dict[str, int]:
         found = re.search(r"(\w+) started \(pid=(\d+)\)", line)
         if found:
             numbers[found[1]] = int(found[2])
-        if numbers.keys() == {"worker", "beat", "flower"}:
+        if numbers.keys() == {"worker", "beat", "api", "flower"}:
             break
     return numbers
+
+
+def ports() -> tuple[str, ...]:
+    return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -331,7 +335,7 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
 @pytest.mark.worker
 def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", "--flower-port", str(free_port()), start_new_session=True)
+    up = bare.start("up", *ports(), start_new_session=True)
     announced = bare.folder / "var" / "up.json"
     wait_until(announced.exists)
     assert announced.stat().st_mode & 0o777 == 0o600
@@ -347,7 +351,7 @@ def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall)
 @pytest.mark.worker
 def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", "--flower-port", str(free_port()))
+    up = bare.start("up", *ports())
     os.kill(started(up)["beat"], signal.SIGKILL)
     assert bare.finish(up).code == 1
 
@@ -355,7 +359,7 @@ def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
 @pytest.mark.worker
 def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    killed = bare.start("up", "--flower-port", str(free_port()), start_new_session=True)
+    killed = bare.start("up", *ports(), start_new_session=True)
     announced = bare.folder / "var" / "up.json"
     children = started(killed).values()
     url = json.loads(announced.read_text())["redis_url"]
@@ -363,7 +367,7 @@ def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> No
     killed.wait()
     with Redis.from_url(url) as client:
         assert client.ping()
-        again = bare.start("up", "--flower-port", str(free_port()))
+        again = bare.start("up", *ports())
         wait_until(lambda: announced.exists() and url not in announced.read_text())
         with pytest.raises(RedisConnectionError):
             client.ping()

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from willcall.orders.model import Order, Ticket, TicketKind
+from willcall.orders.model import Attempt, Order, Ticket, TicketKind
 
 
 def rfc3339(moment: float | None) -> str | None:
@@ -48,4 +48,16 @@ def order_document(order: Order) -> dict[str, Any]:
         "tickets": [ticket_document(ticket) for ticket in order.tickets],
         "callback_url": order.callback_url,
         "metadata": dict(order.metadata),
+    }
+
+
+def attempt_document(attempt: Attempt) -> dict[str, Any]:
+    """A line of the timeline as JSON; `countdown` and `late` in seconds."""
+    return {
+        "at": rfc3339(attempt.at),
+        "outcome": attempt.outcome,
+        "http_status": attempt.http_status,
+        "countdown": attempt.countdown,
+        "why": attempt.why,
+        "late": attempt.late,
     }

@@ -1,7 +1,8 @@
 """The payload of `submit`, checked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -10,6 +11,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -31,10 +33,26 @@ _WORDS = {
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+#: Where the moments are that an order can begin at: what follows from them must still be a date.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
 
 def _printable(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("must not contain control characters")
+    return value
+
+
+def _iso_8601(value: object) -> object:
+    """Only what looks like a time: a bare number would be read as seconds or as milliseconds, by its size."""
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
+        return value
+    raise ValueError("must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z")
+
+
+def _plausible(value: datetime) -> datetime:
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError(f"must be between {EARLIEST.year} and {LATEST.year}")
     return value
 
 
@@ -59,6 +77,8 @@ def _made_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
+_URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
+
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -81,10 +101,10 @@ class SubmitOrder(BaseModel):
     ]
     id: OrderId = Field(default_factory=_made_id)
     account: Name = "default"
-    quantity: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    not_before: AwareDatetime | None = None
+    quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
+    not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     delivery: Delivery = Delivery.INSTANT
-    callback_url: Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
+    callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     metadata: Annotated[dict[str, str], AfterValidator(_small)] = Field(default_factory=dict)
 
@@ -117,7 +137,12 @@ def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """Pydantic's complaints as ours, without the values complained of."""
+    return problems_from(error.errors(include_url=False, include_context=False, include_input=False))
+
+
+def problems_from(complaints: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """The same from pydantic's list of them."""
     return [
         Problem(".".join(map(str, item["loc"])), _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, "))
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
+        for item in complaints
     ]

@@ -144,9 +144,9 @@ class AccountStore:
         return int((seconds(probe_at) or 0) <= now)
 
     def now(self) -> float:
-        """The server's clock, epoch seconds."""
+        """The server's clock, epoch seconds; whole milliseconds, as the scripts read it and as they are kept."""
         moment, micros = self._redis.time()
-        return moment + micros / 1_000_000
+        return moment + micros // 1_000 / 1_000
 
 
 def _tokens_left(rate: Rate, tat: float, now: float) -> int:

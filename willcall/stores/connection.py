@@ -15,8 +15,8 @@ PATIENT_RETRIES = 12
 StoreError = RedisError
 
 
-def connect(url: str, *, patient: bool = False) -> "Redis":
-    """A client for `url`, safe to share between threads; connects on first use.
+def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT) -> "Redis":
+    """A client for `url`, safe to share between threads; connects on first use. `timeout`: seconds of silence.
 
     One retry on a fresh connection covers those that Redis or a network dropped while they were idle. A `patient`
     client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer.
@@ -26,8 +26,8 @@ def connect(url: str, *, patient: bool = False) -> "Redis":
     return Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=SOCKET_TIMEOUT,
-        socket_connect_timeout=SOCKET_TIMEOUT,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
         socket_keepalive=True,
         retry=retry,
     )

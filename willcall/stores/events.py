@@ -56,6 +56,10 @@ class EventStore:
                 data=json.loads(fields["data"]),
             )
 
+    def count(self) -> int:
+        """How many events are kept."""
+        return self._redis.xlen(keys.EVENTS)
+
     def prune(self, before: float) -> int:
         """Forget events older than `before` (epoch seconds); how many it were."""
         return self._redis.xtrim(keys.EVENTS, minid=str(milliseconds(before)), approximate=False)

@@ -79,7 +79,7 @@ class FetchStore:
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._refetch(
-            keys=[keys.FETCHES, keys.order("")],
+            keys=[keys.FETCHES, keys.fetch("")],
             args=[milliseconds(grace), offset, count],
         )
         return seen, sent

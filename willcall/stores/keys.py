@@ -2,6 +2,8 @@
 
 Nothing here expires by itself while it is needed: orders go with the `prune` sweep after their retention,
 the rest is bounded by the number of orders and accounts, or has its bound beside it.
+
+An order's id, which may hold colons, is always the end of a key: so no id can be made to mean another order's key.
 """
 
 PREFIX = "willcall:"
@@ -37,22 +39,22 @@ def order(order_id: str) -> str:
 
 def spec(order_id: str) -> str:
     """String: what was submitted, as JSON; never changes."""
-    return f"{PREFIX}order:{order_id}:spec"
+    return f"{PREFIX}spec:{order_id}"
 
 
 def tickets(order_id: str) -> str:
     """String: the order's tickets, as JSON; absent while there are none."""
-    return f"{PREFIX}order:{order_id}:tickets"
+    return f"{PREFIX}tickets:{order_id}"
 
 
 def attempts(order_id: str) -> str:
     """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
-    return f"{PREFIX}order:{order_id}:attempts"
+    return f"{PREFIX}attempts:{order_id}"
 
 
 def fetch(order_id: str) -> str:
     """Hash: who fetches the order's documents, since when and how often; there while the order is in `FETCHES`."""
-    return f"{PREFIX}order:{order_id}:fetch"
+    return f"{PREFIX}fetch:{order_id}"
 
 
 def delivery(order_id: str) -> str:

@@ -10,7 +10,7 @@ from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
-from willcall.stores.connection import connect
+from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.deliveries import DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
@@ -55,9 +55,9 @@ class Stores:
     fetches: FetchStore
 
     @classmethod
-    def on(cls, url: str) -> "Stores":
-        """The stores at `url`."""
-        redis, patient = connect(url), connect(url, patient=True)
+    def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
+        """The stores at `url`; `timeout`: seconds of silence that mean that Redis is away."""
+        redis, patient = connect(url, timeout=timeout), connect(url, patient=True)
         orders = OrderStore(redis, patient)
         return cls(
             orders=orders,

@@ -298,6 +298,15 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
     assert desk.order("new").status is Status.PENDING
 
 
+@pytest.mark.parametrize("part", ["spec", "tickets", "attempts"])
+def test_an_id_never_means_a_part_of_another_order(desk: Desk, part: str) -> None:
+    desk.submit("ord-1", metadata={"k": "v"})
+    before = desk.order("ord-1")
+    assert desk.stores.orders.get(f"ord-1:{part}") is None
+    assert desk.submit(f"ord-1:{part}")[0] is Submitted.NEW
+    assert desk.order("ord-1") == before
+
+
 def test_state_survives_a_crash_of_redis(desk: Desk, redis_server: EmbeddedRedis) -> None:
     desk.submit()
     desk.commit(desk.go(), wake_at=desk.now() + 60)

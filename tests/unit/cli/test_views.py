@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import RenderableType
 
-from cli.accounts_table import AccountView, accounts_table
+from cli.accounts_table import AccountRow, accounts_table
 from cli.order_view import Snapshot, order_view
 from cli.orders_table import orders_table
 from cli.output import results
@@ -16,6 +16,7 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.listing import Backlog
+from willcall.usecases.accounts import AccountView
 from workers.waiting import Waiting
 
 Print = Callable[[RenderableType, int], str]
@@ -130,8 +131,8 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
     state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
     waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
-    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345}, waiting)
-    text = printed(accounts_table([view], NOW), width)
+    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
+    text = printed(accounts_table([AccountRow(view, waiting)], NOW), width)
     for words in (
         "voordemensen/default",
         "900 waiting",

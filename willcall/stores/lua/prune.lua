@@ -20,7 +20,7 @@ for _, id in ipairs(ids) do
   local order = redis.call('HMGET', key, 'provider', 'account', 'status')
   if order[1] then
     local account = order[1] .. '/' .. order[2]
-    local spec = redis.call('GET', key .. ':spec')
+    local spec = redis.call('GET', ARGV[3] .. 'spec:' .. id)
     local reference = spec and cjson.decode(spec)['reference']
     local references = ARGV[3] .. 'references:' .. account
     if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
@@ -30,8 +30,10 @@ for _, id in ipairs(ids) do
   end
   local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
   if #documents > 0 then redis.call('SADD', KEYS[5], unpack(documents)) end
-  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts', key .. ':fetch',
-    ARGV[3] .. 'documents:' .. id, ARGV[3] .. 'delivery:' .. id, ARGV[3] .. 'deliveries:' .. id)
+  redis.call('DEL', key)
+  for _, part in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
+    redis.call('DEL', ARGV[3] .. part .. ':' .. id)
+  end
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)

@@ -1,0 +1,74 @@
+"""Accounts: look, pause, resume."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+from api import schemas
+from api.body import json_body
+from api.openapi import answers, body
+from api.parameters import Given, Nothing
+from api.problems import Kind, rejected
+from willcall.config import find_account
+from willcall.orders.submission import problems_of
+from willcall.providers.base import Account
+from willcall.usecases.accounts import account_document, view_account
+from willcall.usecases.context import Context
+from willcall.usecases.control import pause, resume
+
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+
+
+async def _account(
+    context: Given,
+    provider: Annotated[str, Path(examples=["tiqets"])],
+    account: Annotated[str, Path(examples=["default"])],
+) -> Account:
+    return find_account(context.accounts, provider, account)
+
+
+Named = Annotated[Account, Depends(_account)]
+
+
+@router.get("", summary="List accounts", responses=answers(Kind.REJECTED, ok_200=schemas.AccountPage))
+def list_accounts(context: Given, _: Nothing) -> JSONResponse:
+    """How each configured account is doing, and how many orders it has."""
+    items = [_document(context, account) for _, account in sorted(context.accounts.items())]
+    return JSONResponse({"items": items, "next_cursor": None})
+
+
+@router.post(
+    "/{provider}/{account}/pause",
+    summary="Pause an account",
+    responses=answers(
+        Kind.NOT_FOUND, Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.Account
+    ),
+    openapi_extra=body(schemas.Pause, required=False),
+)
+def pause_account(
+    context: Given, _: Nothing, account: Named, payload: Annotated[Any, json_body(optional=True)]
+) -> JSONResponse:
+    """Nothing is sent to it, for `seconds` or until it is resumed; its orders wait, their deadlines go on."""
+    try:
+        wish = schemas.Pause.model_validate(payload)
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None
+    pause(context, account, wish.seconds)
+    return JSONResponse(_document(context, account))
+
+
+@router.post(
+    "/{provider}/{account}/resume",
+    summary="Resume an account",
+    responses=answers(Kind.NOT_FOUND, Kind.REJECTED, ok_200=schemas.Account),
+)
+def resume_account(context: Given, _: Nothing, account: Named) -> JSONResponse:
+    """Its orders go on, whatever had stopped them."""
+    resume(context, account)
+    return JSONResponse(_document(context, account))
+
+
+def _document(context: Context, account: Account) -> dict[str, Any]:
+    return account_document(view_account(context.stores, account, context.stores.accounts.now()))

@@ -1,0 +1,59 @@
+"""The application: what it is made of, and what its handlers are given."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from api import accounts, batch, events, health, metrics, orders, problems, schemas
+from api import documents as downloads
+from api.edge import THREADS, Edge
+from api.openapi import DESCRIPTION, VERSION, answers, describe
+from api.problems import Kind
+from api.security import Keys, require_key
+from willcall.orders.submission import SubmitOrder
+from willcall.usecases.context import Context
+
+
+def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, exposed: bool) -> Edge:
+    """The API over a context. `parts`: what readiness asks, by name; `exposed`: it can be reached beyond loopback."""
+    app = FastAPIOffline(
+        title="Willcall",
+        version=VERSION,
+        description=DESCRIPTION,
+        redoc_url=None,
+        static_url="/docs/assets",
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.context = context
+    app.state.documents = context.documents
+    app.state.keys = Keys(context.settings.api.keys)
+    app.state.exposed = exposed
+    app.state.parts = health.Parts(parts)
+    app.state.metrics = metrics.registry(context)
+    problems.install(app)
+    app.include_router(_keyed())
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    describe(app, [SubmitOrder, schemas.Batch, schemas.Pause])
+    return Edge(app)
+
+
+def _keyed() -> APIRouter:
+    """All that needs a key."""
+    router = APIRouter(
+        dependencies=[Depends(require_key)],
+        responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
+    )
+    for part in (orders, downloads, batch, events, accounts):
+        router.include_router(part.router)
+    return router
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield

@@ -1,0 +1,94 @@
+"""Bodies: JSON, of a bounded size, within a bounded time."""
+
+import asyncio
+import json
+from typing import Annotated, Any, NoReturn
+
+from fastapi import Depends, Request
+
+from api.problems import ApiError, Kind, rejected
+from willcall.orders.errors import Problem
+
+#: Seconds in which a body must have arrived.
+BODY_TIMEOUT = 30.0
+
+#: Largest body of most calls, bytes.
+LARGEST = 64 * 1024
+#: Largest body of a batch, bytes.
+LARGEST_BATCH = 16 * 1024 * 1024
+
+
+async def read_body(request: Request, largest: int) -> bytes:
+    """The body. Raises ApiError where it is larger than `largest` bytes or too slow.
+
+    The rest of a body that is too large is read and dropped: a caller who is still sending would not see our answer.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > largest and "expect" in request.headers:
+        raise _too_large(largest)  # the caller waits for our word before it sends
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > largest:
+                    chunks.clear()
+                else:
+                    chunks.append(chunk)
+    except TimeoutError:
+        raise ApiError(Kind.TOO_SLOW, f"the body must arrive within {BODY_TIMEOUT:g} s") from None
+    if size > largest:
+        raise _too_large(largest)
+    return b"".join(chunks)
+
+
+def read_json(body: bytes) -> Any:
+    """What a body holds. Raises ApiError for what is no JSON, or could not be written as JSON again."""
+    try:
+        value = json.loads(body.decode(), parse_constant=_refuse)
+        if b"\\ud" in body.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        problem = "is not UTF-8"
+    except UnicodeEncodeError:
+        problem = "must be text that UTF-8 can hold"
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+    except ValueError:
+        problem = "holds a number that cannot be taken"
+    except RecursionError:
+        problem = "is nested too deeply"
+    else:
+        return value
+    raise rejected([Problem("body", problem)])
+
+
+def json_body(largest: int = LARGEST, *, optional: bool = False) -> Any:
+    """The dependency of a handler that takes JSON of up to `largest` bytes; `optional`: {} where there is no body."""
+
+    async def received(request: Request) -> bytes:
+        body = await read_body(request, largest)
+        if body or not optional:
+            _require_json(request.headers.get("content-type", ""))
+        return body
+
+    def read(body: Annotated[bytes, Depends(received)]) -> Any:
+        return read_json(body) if body or not optional else {}
+
+    return Depends(read)
+
+
+def _require_json(content_type: str) -> None:
+    media, *parameters = [part.strip().lower() for part in content_type.split(";")]
+    charset = next((part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
+    if media != "application/json" or charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise ApiError(Kind.UNSUPPORTED, "send the body as Content-Type: application/json, in UTF-8")
+
+
+def _too_large(largest: int) -> ApiError:
+    return ApiError(Kind.TOO_LARGE, f"the body must not be larger than {largest:,} bytes")
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("NaN and infinities are no JSON")

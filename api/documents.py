@@ -1,0 +1,67 @@
+"""Documents: the files that hold tickets."""
+
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Header, Path, Request
+from starlette.responses import Response, StreamingResponse
+
+from api.openapi import answers
+from api.parameters import Given, GivenOrderId, Nothing
+from api.problems import Kind
+from willcall.stores.documents import Document, DocumentStore, UnknownDocumentError
+from willcall.usecases.control import get_order
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+#: Bytes that are read and sent at once.
+_CHUNK = 256 * 1024
+
+_NOT_MODIFIED = 304
+
+
+@router.get(
+    "/{order_id}/documents/{document_id}",
+    summary="Download a document",
+    responses={
+        **answers(Kind.NOT_FOUND, Kind.REJECTED),
+        200: {
+            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The file; its `ETag` is the SHA-256 of its content.",
+        },
+        _NOT_MODIFIED: {"description": "The caller has it: `If-None-Match`."},
+    },
+)
+def download_document(
+    request: Request,
+    context: Given,
+    _: Nothing,
+    order_id: GivenOrderId,
+    document_id: Annotated[str, Path(description="`document` of one of the order's tickets.")],
+    if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
+) -> Response:
+    """The file, if it is one of this order's."""
+    store: DocumentStore = request.app.state.documents
+    order = get_order(context, order_id)
+    document = store.get(document_id)
+    if document is None or document.owner != order.id:
+        raise UnknownDocumentError("the order has no such document")
+    headers = _headers(document)
+    if headers["ETag"] in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    headers["Content-Length"] = str(document.size)
+    return StreamingResponse(_chunks(store.open(document.id)), headers=headers, media_type=document.content_type)
+
+
+def _headers(document: Document) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{document.id}.pdf"',
+        "ETag": f'"{document.sha256}"',
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

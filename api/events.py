@@ -1,0 +1,36 @@
+"""The event feed, for a backend that would rather pull."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse
+
+from api import schemas
+from api.openapi import answers
+from api.parameters import EventsQuery, Given
+from api.problems import Kind
+from willcall.orders.documents import rfc3339
+from willcall.stores.events import StoredEvent
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+#: Before the first event that there can be.
+_BEGINNING = "0-0"
+
+
+@router.get("", summary="Read the event feed", responses=answers(Kind.REJECTED, ok_200=schemas.EventPage))
+def list_events(context: Given, query: Annotated[EventsQuery, Query()]) -> JSONResponse:
+    """Events in their order. Come back with `next_cursor`, which is always there; keep it, and no event is missed."""
+    events = list(context.stores.events.after(query.after, query.limit))
+    cursor = events[-1].cursor if events else query.after or _BEGINNING
+    return JSONResponse({"items": [_document(event) for event in events], "next_cursor": cursor})
+
+
+def _document(event: StoredEvent) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "order_id": event.order_id,
+        "occurred_at": rfc3339(event.occurred_at),
+        "data": event.data,
+    }

@@ -1,0 +1,77 @@
+"""Whether the process lives, and whether what it needs does."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from anyio import CapacityLimiter, create_task_group, move_on_after, to_thread
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from api import schemas
+from api.openapi import answers
+from api.parameters import Nothing
+from api.problems import Kind, unavailable
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(tags=["health"])
+
+#: Seconds in which a part must answer.
+PART_TIMEOUT = 2.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What must answer, by name: each a call that returns, or raises for whatever reason.
+
+    They have threads of their own: none is left for them when all others wait for a part that hangs.
+    """
+
+    calls: Mapping[str, Callable[[], object]]
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+
+    async def check(self) -> dict[str, str | None]:
+        """Per part what is wrong with it, None where it answers."""
+        found: dict[str, str | None] = dict.fromkeys(self.calls, f"no answer within {PART_TIMEOUT:g} s")
+        async with create_task_group() as group:
+            for name in self.calls:
+                group.start_soon(self._ask, name, found)
+        return found
+
+    async def _ask(self, name: str, found: dict[str, str | None]) -> None:
+        with move_on_after(PART_TIMEOUT):
+            try:
+                await to_thread.run_sync(self.calls[name], abandon_on_cancel=True, limiter=self.threads)
+            except Exception as error:  # noqa: BLE001 - every driver has errors of its own; all mean the same here
+                log.warning("not ready", part=name, error=type(error).__name__)
+                found[name] = "does not answer"
+            else:
+                found[name] = None
+
+
+@router.get("/healthz", summary="Liveness", responses=answers(Kind.REJECTED, ok_200=schemas.Liveness))
+async def healthz(_: Nothing) -> JSONResponse:
+    """200 as long as the process answers at all, whatever else is down."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get(
+    "/readyz", summary="Readiness", responses=answers(Kind.REJECTED, Kind.UNAVAILABLE, ok_200=schemas.Readiness)
+)
+async def readyz(request: Request, _: Nothing) -> Response:
+    """200 where orders can be taken; 503 says which part is down."""
+    parts: Parts = request.app.state.parts
+    found = await parts.check()
+    document = {"parts": {name: _part(wrong) for name, wrong in found.items()}}
+    down = [name for name, wrong in found.items() if wrong]
+    if not down:
+        return JSONResponse({"ready": True, **document})
+    problem = unavailable(" and ".join(down))
+    media = "application/problem+json"
+    return JSONResponse({**problem.document(), **document}, problem.kind.status, problem.headers, media)
+
+
+def _part(wrong: str | None) -> dict[str, Any]:
+    return {"ok": False, "detail": wrong} if wrong else {"ok": True}

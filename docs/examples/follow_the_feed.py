@@ -1,0 +1,21 @@
+"""Pull events instead of being called: no address of the backend needs to be reachable.
+
+python follow_the_feed.py http://127.0.0.1:8080 KEY
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from willcall.client import Client
+
+url, key = sys.argv[1:]
+place = Path("cursor.txt")  # a backend keeps it in its database
+with Client(url, key) as willcall:
+    feed = willcall.events(after=place.read_text() if place.exists() else None)
+    while True:
+        for event in feed:
+            print(event.occurred_at, event.type, event.order_id, flush=True)
+        if feed.cursor:
+            place.write_text(feed.cursor)  # only now: a crash above means that events come again
+        time.sleep(1)

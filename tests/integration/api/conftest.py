@@ -1,0 +1,142 @@
+"""A running `willcall api` over a real Redis, and callers of it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from willcall.client import Client
+from willcall.usecases.context import Stores
+from workers.embedded_redis import EmbeddedRedis, free_port
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+ROOT = Path(__file__).parents[3]
+KEY, OTHER_KEY = "sesame-0123456789", "the-key-of-before"
+
+CONFIG = """
+redis_url = "{redis_url}"
+documents_url = "file://{folder}/documents"
+
+[providers.tiqets.default]
+base_url = "https://127.0.0.1:9/v2"
+api_key = "top-secret-key"
+
+[providers.tixstock.default]
+base_url = "https://127.0.0.1:9/v1"
+bearer_token = "top-secret-key"
+
+[api]
+keys = [{keys}]
+"""
+
+
+@dataclass
+class Running:
+    """A process of `willcall api`."""
+
+    url: str
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def call(self, method: str, path: str, *, key: str | None = KEY, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= options.pop("headers", {})
+        return self.session.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        return self.call("POST", path, json=body, **options)
+
+    def submit(self, order_id: str = "ord-1", **fields: Any) -> requests.Response:
+        return self.post("/v1/orders", {"id": order_id, "provider": "tiqets", "reference": "1111111", **fields})
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def problem(response: requests.Response, status: int, kind: str) -> dict[str, Any]:
+    """The problem that a response is, which must be this one."""
+    document: dict[str, Any] = response.json()
+    assert (response.status_code, document["status"]) == (status, status), document
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert document["type"] == f"urn:willcall:problem:{kind}"
+    assert document["request_id"] == response.headers["X-Request-Id"]
+    assert document["detail"]
+    return document
+
+
+@contextmanager
+def running(folder: Path, redis_url: str, *keys: str) -> Iterator[Running]:
+    """Run the API in a folder until the block ends."""
+    names = ", ".join(f'"{key}"' for key in keys)
+    (folder / "willcall.toml").write_text(CONFIG.format(redis_url=redis_url, folder=folder, keys=names))
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-P", "-m", "cli", "api", "--port", str(port)],
+            cwd=folder,
+            env=inherited | {"PYTHONPATH": str(ROOT)},
+            stderr=log,
+        )
+    api = Running(f"http://127.0.0.1:{port}", folder, process)
+    try:
+        _wait_for(api)
+        yield api
+    finally:
+        api.session.close()
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(api: Running) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            assert api.get("/healthz").status_code == 200
+        except requests.ConnectionError:
+            assert api.process.poll() is None, api.log
+            assert time.monotonic() < deadline, api.log
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="package")
+def server(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One API for all tests, with keys."""
+    with running(tmp_path_factory.mktemp("api"), redis_server.url, OTHER_KEY, KEY) as api:
+        yield api
+
+
+@pytest.fixture
+def api(server: Running, redis: "Redis") -> Running:  # noqa: ARG001 - empties it
+    """The API over an empty Redis."""
+    return server
+
+
+@pytest.fixture
+def stores(redis_server: EmbeddedRedis) -> Stores:
+    """What is behind the API."""
+    return Stores.on(redis_server.url)
+
+
+@pytest.fixture
+def client(api: Running) -> Iterator[Client]:
+    """Our own client of it."""
+    with Client(api.url, KEY, patience=0) as client:
+        yield client

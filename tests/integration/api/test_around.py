@@ -1,0 +1,119 @@
+"""Events, accounts, documents, metrics; ids and logs of requests."""
+
+import re
+
+import pytest
+
+from tests.integration.api.conftest import Running, problem
+from willcall.stores.connection import connect
+from willcall.stores.documents import Document, DocumentStore
+from workers.embedded_redis import EmbeddedRedis
+
+PDF = b"%PDF-1.4\n" + b"%" * 600_000 + b"\n%%EOF\n"
+
+
+def test_the_feed_is_read_page_by_page_and_always_tells_where_to_come_back(api: Running) -> None:
+    empty = api.get("/v1/events").json()
+    assert empty["items"] == []
+    for number in range(3):
+        api.submit(f"ord-{number}")
+        api.post(f"/v1/orders/ord-{number}/cancel")
+    first = api.get("/v1/events", params={"after": empty["next_cursor"], "limit": 2}).json()
+    rest = api.get("/v1/events", params={"after": first["next_cursor"]}).json()
+    end = api.get("/v1/events", params={"after": rest["next_cursor"]}).json()
+    assert [event["order_id"] for event in first["items"] + rest["items"]] == ["ord-0", "ord-1", "ord-2"]
+    assert end == {"items": [], "next_cursor": rest["next_cursor"]}
+    event = first["items"][0]
+    assert list(event) == ["id", "type", "order_id", "occurred_at", "data"]
+    assert (event["type"], event["data"]["reason"]) == ("order.cancelled", "by the caller")
+    assert event["data"] == api.get("/v1/orders/ord-0").json()
+
+
+@pytest.mark.parametrize("after", ["yesterday", "1", "-", "1-1-1", "99999999999999999999-0", "٣-٣", ""])
+def test_a_cursor_that_is_none_is_refused(api: Running, after: str) -> None:
+    assert problem(api.get("/v1/events", params={"after": after}), 422, "rejected")["errors"][0]["field"] == "after"
+
+
+def test_accounts_are_shown_paused_and_resumed(api: Running) -> None:
+    shown = {account["account"]: account for account in api.get("/v1/accounts").json()["items"]}
+    assert (shown.keys(), shown["tiqets/default"]["health"]) == ({"tiqets/default", "tixstock/default"}, "ok")
+    assert api.post("/v1/accounts/tiqets/default/pause").json()["until"] is None
+    paused = api.post("/v1/accounts/tiqets/default/pause", {"seconds": 60}).json()
+    assert (paused["health"], paused["until"][:2]) == ("paused", "20")
+    assert api.post("/v1/accounts/tiqets/default/resume").json()["health"] == "ok"
+    problem(api.post("/v1/accounts/tiqets/other/pause"), 404, "not-found")
+    for seconds in (0, 1e300, "60"):
+        problem(api.post("/v1/accounts/tiqets/default/pause", {"seconds": seconds}), 422, "rejected")
+
+
+@pytest.fixture
+def document(api: Running, redis_server: EmbeddedRedis) -> Document:
+    api.submit("ord-1")
+    api.submit("ord-2")
+    return DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents").put(PDF, "ord-1")
+
+
+def test_a_document_is_served_to_who_asks_for_its_order(api: Running, document: Document) -> None:
+    answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
+    assert (answer.status_code, answer.content) == (200, PDF)
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert answer.headers["Content-Length"] == str(len(PDF))
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{document.id}.pdf"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["ETag"] == f'"{document.sha256}"'
+    known = api.get(f"/v1/orders/ord-1/documents/{document.id}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+
+
+def test_a_document_is_not_served_for_another_order(api: Running, document: Document) -> None:
+    problem(api.get(f"/v1/orders/ord-2/documents/{document.id}"), 404, "not-found")
+    problem(api.get("/v1/orders/ord-1/documents/doc_0"), 404, "not-found")
+    problem(api.get(f"/v1/orders/nobody/documents/{document.id}"), 404, "not-found")
+    problem(api.get(f"/v1/orders/ord-1/documents/{document.id}", key=None), 401, "unauthorized")
+
+
+def test_documents_whose_storage_is_away_are_to_be_asked_for_later(api: Running, document: Document) -> None:
+    for file in (api.folder / "documents").rglob(f"{document.id}.pdf"):
+        file.unlink()
+    answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
+    problem(answer, 503, "unavailable")
+    assert answer.headers["Retry-After"].isdecimal()
+
+
+def test_metrics_count_orders_and_events_by_account(api: Running) -> None:
+    for number in range(3):
+        api.submit(f"ord-{number}", not_before="2099-01-01T00:00:00Z")
+    api.post("/v1/orders/ord-0/cancel")
+    shown = api.get("/metrics", key=None).text
+    for line in (
+        'willcall_orders{account="default",provider="tiqets",status="pending"} 2.0',
+        'willcall_orders{account="default",provider="tiqets",status="cancelled"} 1.0',
+        'willcall_orders_waiting{account="default",provider="tiqets"} 2.0',
+        'willcall_orders_overdue{account="default",provider="tiqets"} 0.0',
+        "willcall_events 1.0",
+    ):
+        assert line in shown
+    assert "process_resident_memory_bytes" in shown
+
+
+def test_a_request_keeps_a_sane_id_and_is_given_another_one_else(api: Running) -> None:
+    assert api.get("/healthz", headers={"X-Request-Id": "cart-42/1"}).headers["X-Request-Id"] == "cart-42/1"
+    for odd in ("a b", "x" * 101, '"}'):
+        assert re.fullmatch("[0-9a-f]{32}", api.get("/healthz", headers={"X-Request-Id": odd}).headers["X-Request-Id"])
+
+
+def test_the_log_has_one_line_a_request_and_nothing_secret(api: Running) -> None:
+    api.submit("ord-1", reference="secret-reference", metadata={"name": "secret-name"})
+    api.get("/v1/orders/ord-1?token=secret-token", headers={"X-Request-Id": "find-me"})
+    api.get("/webhooks/tiqets/default/secret-token")
+    [line] = [line for line in api.log.splitlines() if "find-me" in line]
+    assert '"method": "GET", "route": "/v1/orders/{order_id}", "status": 422, "ms": ' in line
+    assert not [word for word in ("secret", "sesame", "1111111", "ord-1?") if word in api.log]
+
+
+def test_the_description_and_its_page_need_nothing_from_elsewhere(api: Running) -> None:
+    assert api.get("/openapi.json", key=None).json()["openapi"].startswith("3.1")
+    page = api.get("/docs", key=None).text
+    for address in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert address.startswith("/docs/assets/")
+        assert api.get(address, key=None).status_code == 200

@@ -1,0 +1,159 @@
+"""The Python client against a running API."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api.conftest import Running
+from willcall.client import Client, Conflict, NotFound, Rejected, Unauthorized, Unavailable, Unreachable
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
+from workers.embedded_redis import EmbeddedRedis, free_port
+
+LATER = datetime(2099, 1, 1, tzinfo=UTC)
+
+
+def test_an_order_is_submitted_looked_at_hurried_and_cancelled(client: Client) -> None:
+    order = client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER)
+    assert (order.id, order.status, order.not_before, order.final) == ("ord-1", "pending", LATER, False)
+    assert client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER) == order
+    assert client.order("ord-1") == order
+    assert client.poll("ord-1").next_poll_at == LATER
+    assert client.attempts("ord-1") == []
+    assert client.cancel("ord-1").final
+    assert "1111111" not in repr(order)
+
+
+def test_what_is_refused_is_an_error_with_the_problem_in_it(client: Client, api: Running) -> None:
+    client.submit("tiqets", "1", id="ord-1")
+    with pytest.raises(Conflict, match="submitted before"):
+        client.submit("tiqets", "2", id="ord-1")
+    with pytest.raises(Rejected) as rejected:
+        client.submit("tiqets", "1", quantity=0, language="?")
+    assert {field for field, _ in rejected.value.problem.errors} == {"quantity", "language"}
+    with pytest.raises(NotFound):
+        client.order("no/such")
+    with pytest.raises(NotFound):
+        client.pause("tiqets", "other")
+    with Client(api.url, "wrong") as stranger, pytest.raises(Unauthorized):
+        stranger.order("ord-1")
+
+
+def test_many_orders_are_submitted_over_several_calls(client: Client) -> None:
+    common = {"provider": "tiqets", "reference": "1", "not_before": LATER}
+    wishes = [{"id": f"ord-{number}", **common} for number in range(600)]
+    results = list(client.submit_many([*wishes, {"provider": "nobody", "reference": "1"}]))
+    assert [result.status_code for result in results] == [*[201] * 600, 422]
+    assert results[599].order
+    assert results[599].order.id == "ord-599"
+    assert results[600].error
+    assert "no provider nobody" in results[600].error.detail
+    listed = [order.id for order in client.orders(status="pending", provider="tiqets")]
+    assert listed == [f"ord-{number}" for number in reversed(range(600))]
+    assert list(client.orders(attention=True)) == []
+
+
+def test_the_feed_goes_on_where_it_was_left(client: Client) -> None:
+    feed = client.events(page=2)
+    assert list(feed) == []
+    for number in range(5):
+        client.submit("tiqets", "1", id=f"ord-{number}")
+        client.cancel(f"ord-{number}")
+    seen = [(event.type, event.data.id) for event in feed]
+    assert seen == [("order.cancelled", f"ord-{number}") for number in range(5)]
+    assert list(feed) == []
+    assert list(client.events(after=feed.cursor)) == []
+
+
+def test_a_place_in_the_feed_moves_only_when_its_page_was_handed_out(client: Client) -> None:
+    for number in range(4):
+        client.submit("tiqets", "1", id=f"ord-{number}")
+        client.cancel(f"ord-{number}")
+    feed = client.events(page=2)
+    handed = iter(feed)
+    first = [next(handed), next(handed)]
+    assert feed.cursor is None
+    next(handed)
+    assert next(iter(client.events(after=feed.cursor))).order_id == "ord-2"
+    assert [event.order_id for event in first] == ["ord-0", "ord-1"]
+
+
+def test_accounts_are_paused_and_resumed(client: Client) -> None:
+    assert [account.account for account in client.accounts()] == ["tiqets/default", "tixstock/default"]
+    assert client.pause("tiqets", seconds=60).until
+    assert client.pause("tiqets").until is None
+    assert client.resume("tiqets").health == "ok"
+
+
+def test_a_document_is_downloaded_whole(
+    client: Client, api: Running, redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    client.submit("tiqets", "1", id="ord-1")
+    content = b"%PDF-1.4\n%%EOF\n"
+    document = DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents").put(content, "ord-1")
+    assert client.document("ord-1", document.id) == content
+    client.save_document("ord-1", document.id, tmp_path / "tickets.pdf")
+    assert (tmp_path / "tickets.pdf").read_bytes() == content
+    with pytest.raises(NotFound):
+        client.save_document("ord-1", "doc_0", tmp_path / "other.pdf")
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.pdf"]
+
+
+class Moody(BaseHTTPRequestHandler):
+    """Answers 503 at first; keeps the bodies."""
+
+    bodies: list[bytes]
+    refusals: int
+    retry_after: str
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        refused = len(self.bodies) <= self.refusals
+        answer = b"{}" if refused else b'{"results": []}'
+        self.send_response(503 if refused else 200)
+        self.send_header("Retry-After", self.retry_after)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def moody() -> Iterator[HTTPServer]:
+    Moody.bodies, Moody.refusals, Moody.retry_after = [], 2, "0"
+    with HTTPServer(("127.0.0.1", 0), Moody) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_server_that_is_away_is_asked_again_for_the_same_order(moody: HTTPServer) -> None:
+    with Client(f"http://127.0.0.1:{moody.server_port}/") as client:
+        assert list(client.submit_many([{"provider": "tiqets", "reference": "1"}])) == []
+    assert len(Moody.bodies) == 3
+    assert len(set(Moody.bodies)) == 1
+    assert b'"id": "ord_' in Moody.bodies[0]
+
+
+def test_patience_is_bounded_and_a_wait_beyond_it_is_not_begun(moody: HTTPServer) -> None:
+    Moody.retry_after = "3600"
+    with Client(f"http://127.0.0.1:{moody.server_port}", patience=1) as client, pytest.raises(Unavailable):
+        list(client.submit_many([{"provider": "tiqets", "reference": "1"}]))
+    assert len(Moody.bodies) == 1
+    with Client(f"http://127.0.0.1:{free_port()}", patience=0) as client, pytest.raises(Unreachable):
+        client.accounts()
+
+
+def test_it_stands_alone() -> None:
+    code = "import sys, willcall.client; print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    assert not {"pydantic", "redis", "celery", "fastapi", "structlog", "fsspec"} & set(loaded)
+    assert "requests" in loaded

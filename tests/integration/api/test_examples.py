@@ -1,0 +1,99 @@
+"""The examples of docs/backend.md, as a backend developer runs them."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from standardwebhooks import Webhook
+
+from tests.integration.api.conftest import KEY, ROOT, Running
+from workers.embedded_redis import EmbeddedRedis, free_port
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of the tests").decode()
+
+
+@contextmanager
+def example(name: str, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A running example; its output is what it prints."""
+    command = [sys.executable, str(ROOT / "docs" / "examples" / name), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def lines(child: "subprocess.Popen[str]", count: int) -> list[str]:
+    assert child.stdout
+    return [child.stdout.readline().rstrip() for _ in range(count)]
+
+
+def test_a_client_submits_and_waits_for_the_end(api: Running, tmp_path: Path) -> None:
+    with example("submit_with_client.py", tmp_path, api.url, KEY) as child:
+        assert lines(child, 1)[0].startswith("cart-42 pending next poll at 20")
+        api.post("/v1/orders/cart-42/cancel")
+        rest, _ = child.communicate(timeout=30)
+        assert rest.splitlines()[-1] == "cart-42 cancelled"
+        assert child.returncode == 0
+
+
+def test_a_celery_backend_sends_an_order_that_is_taken(
+    api: Running, redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path
+) -> None:
+    with example("submit_with_celery.py", tmp_path, redis_server.url) as child:
+        out, _ = child.communicate(timeout=30)
+    assert (out, child.returncode) == ("sent\n", 0)
+    message = json.loads(str(redis.lpop("celery")))
+    _, order, _ = json.loads(base64.b64decode(message["body"]))
+    assert message["headers"]["task"] == "tasks.submit"
+    assert api.post("/v1/orders", order).status_code == 201
+
+
+def test_a_receiver_takes_a_signed_event_once_and_no_other(tmp_path: Path) -> None:
+    port = free_port()
+    event = {"id": "evt_1", "type": "order.fulfilled", "data": {"id": "cart-42", "tickets": [{"kind": "pdf"}]}}
+    body, now = json.dumps(event), datetime.now(UTC)
+    headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp()))}
+    signed = headers | {"webhook-signature": Webhook(SECRET).sign("evt_1", now, body)}
+    with example("receiver.py", tmp_path, SECRET, str(port)) as child:
+        lines(child, 1)
+        for given, status in ((signed, 204), (signed, 204), (headers | {"webhook-signature": "v1,AAAA"}, 401)):
+            answer = requests.post(f"http://127.0.0.1:{port}", data=body, headers=given, timeout=10)
+            assert answer.status_code == status
+        child.kill()
+        out, _ = child.communicate()
+    assert out == "order.fulfilled cart-42 ['pdf']\n"
+
+
+def test_a_follower_of_the_feed_goes_on_where_it_was(api: Running, tmp_path: Path) -> None:
+    for number in range(2):
+        api.submit(f"ord-{number}")
+        api.post(f"/v1/orders/ord-{number}/cancel")
+        with example("follow_the_feed.py", tmp_path, api.url, KEY) as child:
+            assert lines(child, 1)[0].endswith(f"order.cancelled ord-{number}")
+            wait_until(lambda: place(tmp_path) == api.get("/v1/events").json()["next_cursor"])
+
+
+def place(folder: Path) -> str:
+    kept = folder / "cursor.txt"
+    return kept.read_text() if kept.exists() else ""
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,149 @@
+"""Orders over HTTP, as a backend that has no client of ours."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.api.conftest import Running, problem
+from willcall.orders.documents import order_document
+from willcall.usecases.context import Stores
+
+BATCH_LIMIT = 16 * 1024 * 1024
+
+
+def kept(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
+    order = stores.orders.get(order_id)
+    assert order is not None
+    return order_document(order)
+
+
+def test_an_order_is_new_once_the_same_again_and_a_conflict_with_other_content(api: Running, stores: Stores) -> None:
+    new = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T01:00:00+01:00")
+    assert (new.status_code, new.json()) == (201, kept(stores))
+    again = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T00:00:00Z")
+    assert (again.status_code, again.json()) == (200, new.json())
+    assert "submitted before" in problem(api.submit(), 409, "conflict")["detail"]
+    assert api.get("/v1/orders/ord-1").json() == new.json()
+
+
+def test_every_mistake_of_an_order_is_named_and_nothing_is_kept(api: Running, stores: Stores) -> None:
+    answer = api.post("/v1/orders", {"id": "ord-1", "provider": "tiqets", "quantity": "2", "colour": "blue"})
+    errors = {error["field"]: error["message"] for error in problem(answer, 422, "rejected")["errors"]}
+    assert errors.keys() == {"reference", "quantity", "colour"}
+    assert errors["reference"] == "is missing"
+    unknown = problem(api.submit(provider="nobody"), 422, "rejected")
+    assert "there is no provider nobody" in unknown["detail"]
+    assert problem(api.submit(callback_url="ftp://a.nl"), 422, "rejected")["errors"][0]["field"] == "callback_url"
+    assert stores.orders.get("ord-1") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b"[]", "must be an object"),
+        (b'{"reference": "\xff"}', "not UTF-8"),
+        (b'{"reference": "\\ud800"}', "UTF-8 can hold"),
+        (b'{"quantity": NaN}', "cannot be taken"),
+        (b"[" * 50_000, "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(api: Running, body: bytes, complaint: str) -> None:
+    answer = api.call("POST", "/v1/orders", data=body, headers={"Content-Type": "application/json"})
+    assert complaint in problem(answer, 422, "rejected")["detail"]
+
+
+def test_a_body_must_be_called_json(api: Running) -> None:
+    for content_type in ("text/plain", "application/json; charset=latin1", ""):
+        answer = api.call("POST", "/v1/orders", data=b"{}", headers={"Content-Type": content_type})
+        problem(answer, 415, "unsupported-media-type")
+
+
+def test_a_body_has_a_largest_size_with_and_without_its_length_told(api: Running) -> None:
+    large = json.dumps({"provider": "tiqets", "reference": "1", "language": "x" * 70_000}).encode()
+    headers = {"Content-Type": "application/json"}
+    problem(api.call("POST", "/v1/orders", data=large, headers=headers), 413, "too-large")
+    problem(api.call("POST", "/v1/orders", data=iter([large]), headers=headers), 413, "too-large")
+    batch = api.call("POST", "/v1/orders:batch", data=b" " * (BATCH_LIMIT + 1), headers=headers)
+    assert "16,777,216" in problem(batch, 413, "too-large")["detail"]
+
+
+def test_a_batch_answers_for_each_order_in_its_order(api: Running, stores: Stores) -> None:
+    api.submit("known")
+    api.submit("conflicting")
+    good = {"provider": "tiqets", "reference": "1111111"}
+    wishes: list[Any] = [
+        {**good, "id": "new"},
+        {**good, "id": "known"},
+        {**good, "id": "conflicting", "quantity": 3},
+        {**good, "id": "bad", "provider": "nobody"},
+        {**good, "id": "new"},
+        "nonsense",
+        good,
+    ]
+    results = api.post("/v1/orders:batch", {"orders": wishes}).json()["results"]
+    assert [result["status_code"] for result in results] == [201, 200, 409, 422, 200, 422, 201]
+    assert [result["id"] for result in results[:6]] == ["new", "known", "conflicting", "bad", "new", None]
+    assert results[0]["order"] == kept(stores, "new")
+    assert results[3]["error"]["errors"][0]["field"] == "provider"
+    assert results[6]["order"]["id"] == results[6]["id"]
+
+
+def test_a_batch_of_too_many_or_of_none_is_refused_as_a_whole(api: Running) -> None:
+    assert api.post("/v1/orders:batch", {"orders": []}).json() == {"results": []}
+    for body in ({"orders": [{}] * 1_001}, {}, {"orders": {}}, {"orders": [], "more": 1}, []):
+        problem(api.post("/v1/orders:batch", body), 422, "rejected")
+
+
+def test_orders_are_listed_in_pages_newest_first(api: Running) -> None:
+    for number in range(5):
+        api.submit(f"ord-{number}", provider="tixstock" if number == 4 else "tiqets")
+    seen, cursor = [], None
+    while not seen or cursor:
+        page = api.get("/v1/orders", params={"limit": 2, "cursor": cursor}).json()
+        seen += [order["id"] for order in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == ["ord-4", "ord-3", "ord-2", "ord-1", "ord-0"]
+
+    def ids(**query: str) -> list[str]:
+        return [order["id"] for order in api.get("/v1/orders", params=query).json()["items"]]
+
+    assert ids(provider="tixstock", status="pending") == ["ord-4"]
+    assert ids(status="fulfilled") == ids(attention="true") == ids(attention="not_found") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["colour=blue", "status=done", "provider=nobody", "attention=no", "limit=0", "limit=501", "cursor=x", "cursor=٣"],
+)
+def test_a_query_that_means_nothing_is_refused(api: Running, query: str) -> None:
+    told = problem(api.get(f"/v1/orders?{query}"), 422, "rejected")
+    assert [error["field"] for error in told["errors"]] == [query.partition("=")[0]]
+    assert problem(api.get("/v1/orders/ord-1?colour=blue"), 422, "rejected")["detail"] == "colour: is not known"
+
+
+def test_an_order_can_be_hurried_and_cancelled_and_then_no_more(api: Running) -> None:
+    api.submit(not_before="2099-01-01T00:00:00Z")
+    hurried = api.post("/v1/orders/ord-1/poll")
+    assert (hurried.status_code, hurried.json()["next_poll_at"]) == (202, "2099-01-01T00:00:00Z")
+    assert api.get("/v1/orders/ord-1/attempts").json() == {"items": [], "next_cursor": None}
+    for _ in range(2):
+        cancelled = api.post("/v1/orders/ord-1/cancel")
+        assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")
+    problem(api.post("/v1/orders/ord-1/poll"), 409, "closed")
+
+
+@pytest.mark.parametrize("order_id", ["nobody", "!!", "%00", "ord-1:spec", "x" * 5_000])
+def test_an_order_that_there_is_not_is_not_found(api: Running, order_id: str) -> None:
+    api.submit()
+    for method, what in (("GET", ""), ("GET", "/attempts"), ("POST", "/poll"), ("POST", "/cancel")):
+        problem(api.call(method, f"/v1/orders/{order_id}{what}"), 404, "not-found")
+
+
+def test_unknown_paths_and_methods_are_problems_too(api: Running) -> None:
+    assert "/docs" in problem(api.get("/v1/nothing", key=None), 404, "not-found")["detail"]
+    answer = api.call("DELETE", "/v1/orders")
+    problem(answer, 405, "method-not-allowed")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST"}

@@ -1,0 +1,37 @@
+"""The API does what its OpenAPI document says, whatever it is asked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.api.conftest import KEY, Running
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+#: Which orders can be taken depends on the accounts and on the providers' references: no schema says it.
+BEYOND_A_SCHEMA = "positive_data_acceptance"
+
+
+def test_no_answer_is_a_server_error_or_other_than_described(api: Running, tmp_path: Path) -> None:
+    """Some hundred requests, the same each time: made from the document, valid and not, alone and in a row."""
+    api.submit("cart-42")  # the order that the document's examples are about
+    ended = subprocess.run(  # noqa: S603 - a test tool
+        [
+            SCHEMATHESIS,
+            "run",
+            f"{api.url}/openapi.json",
+            f"--header=Authorization: Bearer {KEY}",
+            "--seed=1",
+            "--max-examples=8",
+            f"--exclude-checks={BEYOND_A_SCHEMA}",
+            "--no-color",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "request failed" not in api.log

@@ -1,0 +1,91 @@
+"""One connection to the API: the key, time-outs, and patience with a server that is away."""
+
+import time
+from collections.abc import Mapping
+from random import uniform
+from typing import Any
+
+import requests
+
+from willcall.client.errors import ApiError, Unreachable, error_of
+from willcall.client.models import Problem
+
+#: Seconds before the first repetition; doubled each time.
+_FIRST_WAIT = 0.2
+#: The server was not reached, or went away while it answered.
+_NO_ANSWER = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_UNAVAILABLE = 503
+_REDIRECT = 300
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The key in each request; given to requests this way, no .netrc of the machine replaces it."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class Connection:
+    """Sends requests, repeating those that a server that is away did not answer: every call may be repeated."""
+
+    def __init__(self, base_url: str, key: str | None, timeout: float, patience: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._timeout = timeout
+        self._patience = patience
+        self._session = requests.Session()
+        self._session.auth = _Bearer(key)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._session.close()
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON of an answer. Raises ApiError."""
+        return self.request(method, path, **options).json()
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A good answer. Raises ApiError; Unavailable where there was none within the patience."""
+        give_up_at = time.monotonic() + self._patience
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                response = self._session.request(
+                    method, self._base_url + path, timeout=self._timeout, allow_redirects=False, **options
+                )
+            except _NO_ANSWER as error:
+                failure: ApiError = _unreachable(error)
+                pause = wait
+            else:
+                if response.status_code < _REDIRECT:
+                    return response
+                failure, pause = error_of(_problem(response)), max(wait, _retry_after(response.headers))
+                if response.status_code != _UNAVAILABLE:
+                    raise failure
+            if time.monotonic() + pause > give_up_at:
+                raise failure
+            time.sleep(uniform(pause, pause * 1.1))  # noqa: S311 - spreads callers
+            wait *= 2
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    kind = "no answer in time" if isinstance(error, requests.Timeout) else "cannot be reached"
+    return Unreachable(Problem("about:blank", "Unreachable", 0, f"Willcall: {kind}"))
+
+
+def _problem(response: requests.Response) -> Problem:
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    return Problem.read(document, response.status_code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds; 0 where the header is missing or no plain number."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdecimal() else 0.0

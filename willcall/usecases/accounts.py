@@ -1,0 +1,49 @@
+"""How an account is doing, for people and programs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from willcall.orders.documents import rfc3339
+from willcall.orders.model import Status
+from willcall.providers.base import Account
+from willcall.stores.accounts import AccountState
+from willcall.stores.listing import Backlog
+from willcall.usecases.context import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What is known of an account; `counts` are its orders by status."""
+
+    account: Account
+    state: AccountState
+    backlog: Backlog
+    counts: Mapping[Status, int]
+
+
+def view_account(stores: Stores, account: Account, now: float) -> AccountView:
+    """An account as it is now; `now` is the server's clock, epoch seconds."""
+    return AccountView(
+        account,
+        stores.accounts.state(account.key, account.rate),
+        stores.listing.backlog(account.key, now),
+        stores.listing.counts(account.key),
+    )
+
+
+def account_document(view: AccountView) -> dict[str, Any]:
+    """An account as JSON."""
+    account, state = view.account, view.state
+    return {
+        "account": account.key,
+        "health": state.health.value,
+        "since": rfc3339(state.since),
+        "until": rfc3339(state.until),
+        "probe_at": rfc3339(state.probe_at),
+        "tokens": state.tokens,
+        "rate": asdict(account.rate),
+        "throttles": state.throttles,
+        "backlog": asdict(view.backlog),
+        "orders": {status.value: count for status, count in view.counts.items()},
+    }

@@ -9,16 +9,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.callbacks_view import callbacks_view
 from cli.output import plain
-from cli.views import STATUS_STYLES, WIDE, bare_table, health_words
+from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
 from cli.wording import absolute, counted, relative, span
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket
+from willcall.stores.deliveries import Delivery, Try
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
 
 _OPEN = {Status.PENDING, Status.PARTIAL}
-_INDENT = (0, 0, 0, 2)
 
 #: What each reason for attention means, and what to do.
 _ADVICE = {
@@ -38,32 +39,39 @@ _ADVICE = {
         "The provider issues the tickets only once the customer has entered the names on them: remind the customer."
     ),
     Attention.UNDELIVERABLE: (
-        "The callback URL has not taken the order's events. Mend the endpoint; the event feed has them meanwhile."
+        "The callback URL did not take the order's latest event (see below). Mend the endpoint, then "
+        "`willcall redeliver {id}`; the event feed has it meanwhile."
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known of an order at `now`. `account` is None where the configuration no longer has it."""
+    """What is known of an order at `now`. `account` is None where the configuration no longer has it.
+
+    `delivery` is None where no backend is told, `tries` are those to tell it, oldest first.
+    """
 
     order: Order
     attempts: Sequence[Attempt]
     account: "AccountState | None"
     now: float
+    delivery: Delivery | None = None
+    tries: Sequence[Try] = ()
 
 
 def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
     """Everything about one order; of its timeline the `most_attempts` latest."""
     order = snapshot.order
-    parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), _INDENT)]
+    parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), INDENT)]
     if order.attention:
         advice = _ADVICE[order.attention].format(account=order.account_key, id=order.id)
         words = Text.assemble((f"Attention: {_words(order.attention)}. ", "bold yellow"), advice)
-        parts += ["", Padding(words, _INDENT)]
+        parts += ["", Padding(words, INDENT)]
     if order.tickets:
-        parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), _INDENT)]
+        parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]
     parts += ["", *_timeline(snapshot, width, most_attempts)]
+    parts += callbacks_view(snapshot.delivery, snapshot.tries, snapshot.now, width)
     return Group(*parts)
 
 
@@ -181,7 +189,7 @@ def _timeline(snapshot: Snapshot, width: int, most: int | None) -> list[Renderab
             f"{max(attempt.late, 0):.1f} s",
             plain(attempt.why),
         )
-    return [Text(title, "bold"), Padding(table, _INDENT)]
+    return [Text(title, "bold"), Padding(table, INDENT)]
 
 
 def _words(name: str) -> str:

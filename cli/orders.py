@@ -141,7 +141,14 @@ def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "Snapshot":
     found = _order(stores, order_id)
     account = config.accounts.get(found.account_key)
     state = stores.accounts.state(account.key, account.rate) if account else None
-    return Snapshot(found, stores.orders.timeline(order_id), state, stores.accounts.now())
+    return Snapshot(
+        order=found,
+        attempts=stores.orders.timeline(order_id),
+        account=state,
+        now=stores.accounts.now(),
+        delivery=stores.deliveries.get(order_id),
+        tries=stores.deliveries.log(order_id),
+    )
 
 
 def list_orders(

@@ -19,6 +19,9 @@ STATUS_STYLES = {
     Status.EXPIRED: "yellow",
 }
 
+#: What stands below a title.
+INDENT = (0, 0, 0, 2)
+
 #: From this width on there is room for more than what must be known.
 WIDE = 110
 

@@ -9,6 +9,8 @@ def prune(context: Context) -> dict[str, int]:
     retention = context.settings.retention
     now = context.stores.accounts.now()
     orders = 0
-    while removed := context.stores.orders.prune(now - retention.orders, BATCH):
+    seen = BATCH
+    while seen == BATCH:
+        seen, removed = context.stores.orders.prune(now - retention.orders, BATCH)
         orders += removed
     return {"orders": orders, "events": context.stores.events.prune(now - retention.events)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from schedules.expire import expire
+from schedules.notify import notify
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
@@ -29,6 +30,7 @@ class Sweep:
 
 SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
+    "notify": Sweep(notify, lambda sweeps: sweeps.notify),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),

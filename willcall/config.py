@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.orders.submission import problems_of
+from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.files import check_url
 
 PREFIX = "WILLCALL_"
 #: Names the file; not part of it.
@@ -46,6 +49,11 @@ def _ascending(value: tuple[float, float]) -> tuple[float, float]:
 Span = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
+def _allowed(entry: str) -> str:
+    parse_allowed(entry)
+    return entry
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -64,17 +72,29 @@ class Api(_Table):
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 
-class Notify(_Table):
-    """How the backend is told."""
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+def _signing_secret(value: SecretStr) -> SecretStr:
+    prefix, text = value.get_secret_value()[:6], value.get_secret_value()[6:]
+    try:
+        length = len(b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except ValueError:
+        length = 0
+    if prefix != "whsec_" or not 24 <= length <= 64:  # noqa: PLR2004 - the standard's bounds
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return value
 
-    secret: SecretStr | None = None
+
+class Notify(_Table):
+    """How the backend is told. Without a secret callbacks go out unsigned."""
+
+    secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = None
     ops_url: str | None = None
 
 
 class Outbound(_Table):
-    """Private networks and hosts that callback and document URLs may reach."""
+    """Networks, addresses and hosts, private ones, that callback and document URLs may reach."""
 
-    allow: tuple[str, ...] = ()
+    allow: tuple[Annotated[str, AfterValidator(_allowed)], ...] = ()
 
 
 class Retention(_Table):
@@ -87,14 +107,16 @@ class Retention(_Table):
 class Sweeps(_Table):
     """How often beat's sweeps run and how they judge, seconds.
 
-    `grace`: an order is overdue this long after its due time. `late_every`, `late_for`: expired orders are
-    asked for again this often, and for this long.
+    `grace`: an order or a delivery is overdue this long after its due time. `late_every`, `late_for`: expired orders
+    are asked for again this often, and for this long.
     """
 
     revive: Positive = 10.0
+    notify: Positive = 10.0
     expire: Positive = 30.0
     reconcile: Positive = 300.0
     prune: Positive = 3_600.0
+    documents: Positive = 30.0
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0
@@ -159,7 +181,7 @@ class Settings(_Table):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(default="redis://localhost:6379/0", repr=False)
     broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(default="", repr=False)
-    documents_url: str = "file://./var/documents"
+    documents_url: Annotated[str, AfterValidator(check_url)] = Field(default="file://./var/documents", repr=False)
     api: Api = Api()
     notify: Notify = Notify()
     outbound: Outbound = Outbound()

@@ -6,9 +6,12 @@ from typing import Any
 from celery import Celery
 
 from schedules.tasks import beat_schedule
-from tasks.bulkhead import Bulkhead
+from tasks.bulkhead import Bulkhead, shares
+from tasks.hosts import Hosts
 from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.usecases.context import Context, Stores
 from workers.broker import celery_app
@@ -18,13 +21,13 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
     """The application over a configuration, ready to send tasks and to work on them.
 
-    What the tasks need hangs on it: `app.willcall`, the use cases' context, and `app.bulkhead`.
+    What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.callbacks`.
     """
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
@@ -33,10 +36,13 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
         http=Transport(),
+        outbound=Outbound(Guard(config.settings.outbound.allow)),
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
+    providers = {account.provider for account in config.accounts.values()}
+    app.bulkhead = Bulkhead(concurrency, shares(concurrency, providers))
+    app.callbacks = Hosts(app.bulkhead, concurrency)
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

@@ -30,6 +30,8 @@ API_TIMEOUT = 2.0
 def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
     """A worker, until it is told to stop."""
     configure_logging()
+    if config.settings.notify.secret is None:
+        log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
     app.worker_main(

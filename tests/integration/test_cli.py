@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from willcall.orders.documents import order_document
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
+from willcall.stores import keys
 from willcall.stores.accounts import AccountStore, Health
 from willcall.stores.orders import Filing, OrderStore
 from workers.embedded_redis import EmbeddedRedis, free_port
@@ -289,6 +290,20 @@ def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis
     assert (poll.code, poll.err) == (1, "willcall: order ord-1 is cancelled; no answer could change that\n")
     assert (unknown.code, unknown.err) == (1, "willcall: there is no order nobody\n")
     assert "by the caller" in view.out
+
+
+def test_a_backend_is_told_again_when_a_person_says_so(willcall: Willcall, redis: "Redis") -> None:
+    assert willcall(*submit("ord-1", "1111111", "--callback-url", "https://backend.example/hooks")).code == 0
+    early = willcall("redeliver", "ord-1")
+    assert (early.code, early.err) == (
+        1,
+        "willcall: the status of order ord-1 has not changed yet, so there is no event\n",
+    )
+    assert willcall("cancel", "ord-1").code == 0
+    again, view = willcall.all(("redeliver", "ord-1"), ("order", "ord-1"))
+    [(_, event)] = redis.xrange(keys.EVENTS)
+    assert again.out == f"Order ord-1: event {event['id']} goes to backend.example again, now.\n"
+    assert "Callbacks  order.cancelled is being delivered" in view.out
 
 
 def test_accounts_show_the_messages_that_wait_for_their_time(willcall: Willcall) -> None:

@@ -47,6 +47,10 @@ class ClosedOrderError(WillcallError):
     """The order is final and can neither be asked for nor cancelled any more."""
 
 
+class NothingToDeliverError(WillcallError):
+    """There is nobody to tell of the order, or nothing to tell of."""
+
+
 class UnknownAccountError(WillcallError):
     """The config has no such account."""
 

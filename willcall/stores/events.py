@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from willcall.orders.documents import rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
 
@@ -22,6 +23,16 @@ class StoredEvent:
     order_id: str
     occurred_at: float
     data: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The event as the contract's JSON: an item of the feed, and the body of a callback."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "order_id": self.order_id,
+            "occurred_at": rfc3339(self.occurred_at),
+            "data": self.data,
+        }
 
 
 class EventStore:

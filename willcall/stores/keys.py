@@ -20,6 +20,10 @@ ATTENTION = PREFIX + "attention"
 FINAL = PREFIX + "final"
 #: Sorted set of expired orders by the time of their next late check, for `reconcile`.
 LATE = PREFIX + "late"
+#: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
+UNDELIVERED = PREFIX + "undelivered"
+#: Hash: how far the workers have come in telling backends.
+NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
 
@@ -42,6 +46,16 @@ def tickets(order_id: str) -> str:
 def attempts(order_id: str) -> str:
     """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
     return f"{PREFIX}attempts:{order_id}"
+
+
+def delivery(order_id: str) -> str:
+    """Hash: how far the telling of the order's latest event is; with the event's data until that is delivered."""
+    return f"{PREFIX}delivery:{order_id}"
+
+
+def deliveries(order_id: str) -> str:
+    """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
+    return f"{PREFIX}deliveries:{order_id}"
 
 
 def document(document_id: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
+from willcall.orders.callbacks import host_of
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.rate import Rate
 from willcall.stores import keys
@@ -225,6 +226,8 @@ class OrderStore:
                 keys.FINAL,
                 keys.LATE,
                 keys.EVENTS,
+                keys.delivery(before.id),
+                keys.UNDELIVERED,
             ],
             args=[
                 before.id,
@@ -238,6 +241,7 @@ class OrderStore:
                 tickets_text(after) if commit.tickets else "",
                 blank_or_milliseconds(commit.late_check_at),
                 *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
+                host_of(after.callback_url) if after.callback_url else "",
                 *(part for pair in mutable_fields(after).items() for part in pair),
             ],
         )
@@ -272,12 +276,16 @@ class OrderStore:
         )
         return seen, [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
 
-    def prune(self, before: float, count: int) -> int:
-        """Remove up to `count` final orders that ended before `before` (epoch seconds); how many it were."""
-        removed = self._scripts["prune"](
-            keys=[keys.FINAL, keys.ATTENTION, keys.LATE], args=[milliseconds(before), count, keys.PREFIX]
+    def prune(self, before: float, count: int) -> tuple[int, int]:
+        """Look at up to `count` final orders that ended before `before` (epoch seconds), remove those that may go.
+
+        Returns how many were looked at and how many removed.
+        """
+        seen, removed = self._scripts["prune"](
+            keys=[keys.FINAL, keys.ATTENTION, keys.LATE, keys.UNDELIVERED],
+            args=[milliseconds(before), count, keys.PREFIX],
         )
-        return int(removed)
+        return seen, removed
 
     def get(self, order_id: str) -> Order | None:
         """One order, None where there is none of that id."""

@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.outbound.transport import Failure, Limits, Reply
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.deliveries import DeliveryStore
 from willcall.stores.events import EventStore
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
@@ -22,6 +24,13 @@ class Exchange(Protocol):
 
     def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
         """Send a request; what the network or the other side does wrong is an outcome, not an exception."""
+
+
+class Posting(Protocol):
+    """The way to a backend's callback URL."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failure:
+        """Send a body, once, within the limits and following no redirect; raises for nothing the other side does."""
 
 
 class Sender(Protocol):
@@ -46,6 +55,7 @@ class Stores:
     accounts: AccountStore
     oauth: OAuthStore
     events: EventStore
+    deliveries: DeliveryStore
     leases: LeaseStore
 
     @classmethod
@@ -59,6 +69,7 @@ class Stores:
             accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),
             events=EventStore(redis),
+            deliveries=DeliveryStore(redis, patient),
             leases=LeaseStore(redis),
         )
 
@@ -71,6 +82,7 @@ class Context:
     accounts: Mapping[str, Account]
     stores: Stores
     http: Exchange
+    outbound: Posting
     sender: Sender
     rng: Random
 

@@ -1,12 +1,14 @@
-"""What a person, a backend or a provider's callback can ask for: poll now, cancel, pause, resume."""
+"""What a person, a backend or a provider's callback can ask for: poll now, cancel, redeliver, pause, resume."""
 
 from willcall.config import find_account
-from willcall.orders.errors import ClosedOrderError, UnknownOrderError
+from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Order, Status
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
+from willcall.stores.deliveries import Notice
 from willcall.stores.orders import Hurried
 from willcall.usecases.context import Context
+from willcall.usecases.notify import send_notice
 from willcall.usecases.settle import settle_cancelled
 
 #: How many orders one call to the store lets go.
@@ -54,6 +56,26 @@ def cancel_order(context: Context, order_id: str) -> bool:
             raise ClosedOrderError(f"order {order_id} is {order.status} and can no longer be cancelled")
         if settle_cancelled(context, order, context.stores.accounts.now()):
             return True
+
+
+def redeliver(context: Context, order_id: str) -> Notice:
+    """Tell the backend of an order's latest event again, from now on by the whole schedule; what was sent.
+
+    Raises UnknownOrderError; NothingToDeliverError where there is nobody to tell, or nothing to tell of.
+    """
+    order = get_order(context, order_id)
+    if order.callback_url is None:
+        raise NothingToDeliverError(f"order {order_id} has no callback_url")
+    try:
+        notice = context.stores.deliveries.redeliver(order_id)
+    except LookupError:
+        raise NothingToDeliverError(
+            f"the latest event of order {order_id} was delivered, and is older than events are kept"
+        ) from None
+    if notice is None:
+        raise NothingToDeliverError(f"the status of order {order_id} has not changed yet, so there is no event")
+    send_notice(context, notice)
+    return notice
 
 
 def pause(context: Context, account: Account, seconds: float | None) -> None:

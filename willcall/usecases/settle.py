@@ -6,7 +6,7 @@ from uuid import uuid4
 import structlog
 
 from willcall.orders.documents import order_document
-from willcall.orders.model import Attempt, Order, Status
+from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
 from willcall.providers.base import Account
@@ -14,6 +14,7 @@ from willcall.stores.accounts import Report
 from willcall.stores.orders import Claim, Commit, Event, Message
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context
+from willcall.usecases.notify import announce
 
 log = structlog.get_logger(__name__)
 
@@ -65,13 +66,13 @@ def settle_expired(context: Context, order: Order, now: float) -> bool:
     commit = Commit(
         before=order, after=after, event=_event(order, after), late_check_at=late_check_at(context, after, now)
     )
-    return context.stores.orders.commit(commit) is not None
+    return _write(context, commit) is not None
 
 
 def settle_cancelled(context: Context, order: Order, now: float) -> bool:
     """The caller does not want the order any more; False where somebody else changed it meanwhile."""
     after = cancel(order, now)
-    return context.stores.orders.commit(Commit(before=order, after=after, event=_event(order, after))) is not None
+    return _write(context, Commit(before=order, after=after, event=_event(order, after))) is not None
 
 
 def late_check_at(context: Context, order: Order, now: float) -> float | None:
@@ -91,19 +92,27 @@ def claimed_order(claim: Claim) -> Order:
 
 
 def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
-    due = context.stores.orders.commit(commit, claim_id)
-    if due is None:
-        log.info("superseded", order=commit.before.id, seq=commit.before.seq)
-        return None
-    if commit.event:
-        log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
+    due = _write(context, commit, claim_id)
     return Message(commit.before.id, commit.before.seq + 1, due) if due else None
 
 
+def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None:
+    """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
+    due = context.stores.orders.commit(commit, claim_id)
+    if due is None:
+        log.info("superseded", order=commit.before.id, seq=commit.before.seq)
+    elif commit.event:
+        log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
+        announce(context, commit.after, commit.event.id)
+    return due
+
+
 def _event(before: Order, after: Order) -> Event | None:
-    """One event per change of status."""
+    """One event per change of status. That an earlier event was undeliverable is no part of a new one."""
     if before.status is after.status:
         return None
+    if after.attention is Attention.UNDELIVERABLE:
+        after = replace(after, attention=None)
     return Event(f"evt_{uuid4().hex}", f"order.{after.status}", order_document(after))
 
 

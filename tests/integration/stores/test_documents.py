@@ -3,11 +3,12 @@
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from simulator.documents import pdf
 from willcall.stores import documents as module
@@ -22,10 +23,30 @@ PDF = pdf("one")
 Make = Callable[[], DocumentStore]
 
 
-@pytest.fixture(params=["file", "memory"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder, and something that is no folder, as object stores are."""
-    return f"file://{tmp_path}/documents" if request.param == "file" else f"memory://{tmp_path}"
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a server that speaks S3's protocol, with the bucket `tickets`; needs `s3fs` and `moto[server]`."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    requests.put(f"{address}/tickets", timeout=5).raise_for_status()
+    yield address
+    server.stop()
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder, something that is no folder, and an object store."""
+    match request.param:
+        case "file":
+            return f"file://{tmp_path}/documents"
+        case "memory":
+            return f"memory://{tmp_path}"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "made-up")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+    return f"s3://tickets{tmp_path}"
 
 
 @pytest.fixture

@@ -287,8 +287,8 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
     desk.commit(
         desk.go(order_id="old"), event=True, status=Status.FULFILLED, finished_at=desk.now() - 100, attempt=attempt
     )
-    assert desk.stores.orders.prune(desk.now() - 200, 10) == 0
-    assert desk.stores.orders.prune(desk.now() - 50, 10) == 1
+    assert desk.stores.orders.prune(desk.now() - 200, 10) == (0, 0)
+    assert desk.stores.orders.prune(desk.now() - 50, 10) == (1, 1)
     desk.stores.events.prune(desk.now() + 10)
     assert desk.stores.orders.get("old") is None
     assert desk.stores.orders.find(ACCOUNT, "ref-old") is None

@@ -12,8 +12,11 @@ from simulator.client_config import account_tables, toml
 from simulator.control import Control
 from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
+from tests.receiver import SECRET
 from willcall.config import load
 from willcall.orders.model import Order
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores import keys
 from willcall.stores.orders import Message
@@ -85,7 +88,7 @@ Setup = Callable[..., House]
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
     """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
-    http = Transport()
+    http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
         def setup(**tables: Any) -> House:
@@ -93,7 +96,8 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
             }
-            (tmp_path / "willcall.toml").write_text(toml({"providers": providers}))
+            notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
+            (tmp_path / "willcall.toml").write_text(toml({**notifying, "providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()
             context = Context(
@@ -101,6 +105,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 accounts=config.accounts,
                 stores=Stores.on(redis_server.url),
                 http=http,
+                outbound=outbound,
                 sender=outbox,
                 rng=Random(1),
             )
@@ -108,3 +113,4 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
 
         yield setup
     http.close()
+    outbound.close()

@@ -8,11 +8,13 @@ from cli.accounts_table import AccountRow, accounts_table
 from cli.order_view import Snapshot, order_view
 from cli.orders_table import orders_table
 from cli.output import results
+from willcall.orders.callbacks import Telling
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
+from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.listing import Backlog
 from willcall.usecases.accounts import AccountView
 from workers.waiting import Waiting
@@ -89,6 +91,29 @@ def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str
     assert not {"\x1b", "\x9b", "\x07"} & set(text)
     assert "[bold]why" in text
     assert "[red]x" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    ("telling", "next_try_at", "words"),
+    [
+        (Telling.PENDING, NOW, "order.fulfilled is being delivered"),
+        (Telling.PENDING, NOW + 290, "order.fulfilled is tried again in 4 min 50 s"),
+        (Telling.DELIVERED, None, "order.fulfilled is delivered"),
+        (Telling.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
+    ],
+)
+def test_an_order_tells_how_far_its_backend_is(
+    printed: Print, width: int, telling: Telling, next_try_at: float | None, words: str
+) -> None:
+    tries = [
+        Try(NOW - 20, "evt_1", "order.fulfilled", None, "could not connect: ConnectionRefusedError", 5.2),
+        Try(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
+    ]
+    delivery = Delivery("evt_1", "order.fulfilled", telling, next_try_at)
+    text = printed(order_view(Snapshot(ORDER, [], WELL, NOW, delivery, tries), width), width)
+    for each in (words, "10 s ago", "503", "5 min", "could not connect"):
+        assert each in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -1,8 +1,12 @@
 """The configuration: what it takes, and that every mistake is told at once."""
 
+from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
+import fsspec
 import pytest
+from standardwebhooks import Webhook
 
 from willcall.config import Config, ConfigError, load
 from willcall.orders.errors import UnknownAccountError
@@ -88,6 +92,8 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
     colour = "red"
     [api]
     max_webhook_bytes = 0
+    [notify]
+    secret = "s3cret"
     [providers.nobody.default]
     api_key = "s3cret"
     [providers.tiqets.default]
@@ -106,6 +112,7 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         "redis_url",
         "colour",
         "api.max_webhook_bytes",
+        "notify.secret",
         "providers.nobody",
         "providers.tiqets.default.api_kee",
         "providers.tiqets.default.rate.limit",
@@ -131,10 +138,26 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         ("[providers.tiqets.default]\napi_key = 'k'\npolling = {cap = 1}", "cap must not be below initial"),
         ("[providers.tiqets.default]\napi_key = 'k'\nbase_url = 'http://api.tiqets.com'", "must be https"),
         ("[providers.tiqets.default.rate]\nlimit = nan", "finite"),
+        ('notify = {secret = "whsec_"}', "notify.secret: must be whsec_ and the base64 of 24 to 64 random bytes"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(23)).decode()}"}}', "notify.secret: must be whsec_"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(65)).decode()}"}}', "notify.secret: must be whsec_"),
+        (f'notify = {{secret = "{b64encode(bytes(32)).decode()}"}}', "notify.secret: must be whsec_"),
+        ('notify = {secret = "whsec_not base64, though it is long enough"}', "notify.secret: must be whsec_"),
+        ('notify = {secret = "whsec_größer"}', "notify.secret: must be whsec_"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:
     assert any(words in line for line in mistakes(text, tmp_path)), mistakes(text, tmp_path)
+
+
+@pytest.mark.parametrize("length", [24, 32, 64])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_a_signing_secret_is_taken_with_or_without_padding(tmp_path: Path, length: int, padding: str) -> None:
+    secret = "whsec_" + b64encode(bytes(range(length))).decode().rstrip("=")
+    secret += "=" * (-len(secret.removeprefix("whsec_")) % 4) if padding else ""
+    taken = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret
+    assert taken is not None
+    assert Webhook(taken.get_secret_value()).sign("id", datetime.now(UTC), "{}").startswith("v1,")
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
@@ -151,3 +174,49 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     config = read(GOOD, tmp_path, WILLCALL_REDIS_URL="redis://:p4ss@redis/0")
     assert "s3cret" not in repr(config)
     assert "p4ss" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("var/documents", "must be a URL"),
+        ("", "must be a URL"),
+        ("s3:/bucket", "must be a URL"),
+        ("simplecache::s3://bucket", "must be a URL"),
+        ("floppy://a", "floppy://, which no file system is known for"),
+        ("s3:///prefix", "names no bucket"),
+        ("file://{tmp_path}/willcall.toml", "no folder"),
+        ("file://{tmp_path}/willcall.toml/documents", "no folder"),
+    ],
+)
+def test_a_place_where_no_documents_can_be_kept_is_a_mistake(url: str, words: str, tmp_path: Path) -> None:
+    if url.startswith("s3:///"):
+        pytest.importorskip("s3fs")
+    (mistake,) = mistakes(f'documents_url = "{url.format(tmp_path=tmp_path)}"', tmp_path)
+    assert mistake.startswith("documents_url: ")
+    assert words in mistake
+
+
+def test_s3_without_its_package_is_a_mistake_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise ImportError("no s3fs")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
+    (mistake,) = mistakes('documents_url = "s3://tickets/willcall"', tmp_path)
+    assert mistake == "documents_url: needs `pip install 'willcall[s3]'`"
+
+
+@pytest.mark.parametrize("url", ["file://./var/documents", "file:///tmp/willcall/new/folder", "memory://x"])
+def test_places_for_documents(url: str, tmp_path: Path) -> None:
+    assert read(f'documents_url = "{url}"', tmp_path).settings.documents_url == url
+
+
+def test_every_entry_of_outbound_allow_is_checked(tmp_path: Path) -> None:
+    text = '[outbound]\nallow = ["127.0.0.0/8", "backend.internal", "http://x.internal", "10.0.0.1/8", "fd00::/8"]'
+    first, second = mistakes(text, tmp_path)
+    assert first.startswith("outbound.allow.2: is neither a network")
+    assert second == "outbound.allow.3: has bits beyond its length; is 10.0.0.0/8 meant?"
+    allowed = read("", tmp_path, WILLCALL_OUTBOUND__ALLOW='["127.0.0.0/8", "localhost"]').settings.outbound.allow
+    assert allowed == ("127.0.0.0/8", "localhost")

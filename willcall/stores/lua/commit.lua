@@ -1,11 +1,12 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
---       8 attention index  9 final index  10 late index  11 events
+--       8 attention index  9 final index  10 late index  11 events  12 delivery  13 undelivered index
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none'
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
---       14.. field, value pairs of the order ('' removes the field)
+--       14 host that is to be told of the event ('' = nobody)
+--       15.. field, value pairs of the order ('' removes the field)
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
 -- repeated, because the answer to it was lost, it returns the same again
 
@@ -18,13 +19,20 @@ if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1
 local now = milliseconds()
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'lease', 'claim', 'again', 'slot', 'shift', 'resent', 'resend_at'}
 local fields = {}
-for i = 14, #ARGV, 2 do
-  fields[ARGV[i]] = ARGV[i + 1]
-  if ARGV[i + 1] == '' then
+-- `undeliverable` follows from the delivery alone, whatever was true when the order was read; a newer event begins anew.
+local function attention(given)
+  if given ~= '' and given ~= 'undeliverable' then return given end
+  local failed = ARGV[11] == '' and redis.call('HGET', KEYS[12], 'state') == 'undeliverable'
+  return failed and 'undeliverable' or ''
+end
+for i = 15, #ARGV, 2 do
+  local value = ARGV[i] == 'attention' and attention(ARGV[i + 1]) or ARGV[i + 1]
+  fields[ARGV[i]] = value
+  if value == '' then
     drop[#drop + 1] = ARGV[i]
   else
     set[#set + 1] = ARGV[i]
-    set[#set + 1] = ARGV[i + 1]
+    set[#set + 1] = value
   end
 end
 if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
@@ -72,6 +80,14 @@ if ARGV[7] ~= '' then
   redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)
 end
 if ARGV[11] ~= '' then
-  redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now, 'data', ARGV[13])
+  local cursor = redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now,
+    'data', ARGV[13])
+  if ARGV[14] ~= '' then
+    -- It supersedes the event before it. A lease stays: what is being sent right now ends before this one is.
+    redis.call('HDEL', KEYS[12], 'state', 'tries', 'resent', 'resend_at')
+    redis.call('HSET', KEYS[12], 'event', ARGV[11], 'type', ARGV[12], 'at', now, 'data', ARGV[13], 'cursor', cursor,
+      'host', ARGV[14], 'number', 1, 'due', now)
+    redis.call('ZADD', KEYS[13], now, ARGV[1])
+  end
 end
 return due

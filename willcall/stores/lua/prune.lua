@@ -1,9 +1,20 @@
--- Removes final orders that ended before a moment, a bounded number at a time.
--- KEYS  1 final index  2 attention index  3 late index
+-- Removes final orders that ended before a moment, a bounded number at a time. One of which a backend is still to be
+-- told is kept for as long again.
+-- KEYS  1 final index  2 attention index  3 late index  4 undelivered index
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
--- Returns how many were removed
+-- Returns {how many were looked at, how many of them were removed}
 
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+-- include: now
+
+local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local ids = {}
+for _, id in ipairs(old) do
+  if redis.call('ZSCORE', KEYS[4], id) then
+    redis.call('ZADD', KEYS[1], milliseconds(), id)
+  else
+    ids[#ids + 1] = id
+  end
+end
 for _, id in ipairs(ids) do
   local key = ARGV[3] .. 'order:' .. id
   local order = redis.call('HMGET', key, 'provider', 'account', 'status')
@@ -17,9 +28,10 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
     redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
   end
-  redis.call('DEL', key, ARGV[3] .. 'spec:' .. id, ARGV[3] .. 'tickets:' .. id, ARGV[3] .. 'attempts:' .. id)
+  redis.call('DEL', key, ARGV[3] .. 'spec:' .. id, ARGV[3] .. 'tickets:' .. id, ARGV[3] .. 'attempts:' .. id,
+    ARGV[3] .. 'delivery:' .. id, ARGV[3] .. 'deliveries:' .. id)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
 end
-return #ids
+return {#old, #ids}

@@ -1,0 +1,16 @@
+"""`tasks.notify`: one try to tell a backend of an event, which reschedules itself."""
+
+from celery import Task, shared_task
+
+from willcall.stores.deliveries import Notice
+from willcall.usecases.notify import notify_once, put_off, send_notice
+
+
+@shared_task(name="tasks.notify", bind=True)
+def notify(self: Task, order_id: str, event_id: str, number: int, host: str) -> None:
+    """Tell of one event. `number` is the fence: any other message about the order is stale and tells nothing."""
+    context, notice = self.app.willcall, Notice(order_id, event_id, number, host)
+    with self.app.callbacks.place(host) as wait:
+        again = put_off(context, notice, wait) if wait else notify_once(context, notice)
+    if again:
+        send_notice(context, *again)

@@ -1,0 +1,70 @@
+"""Backends are told by real workers: one that hangs beside one that answers, and a worker killed in between."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+
+import pytest
+
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, submit_all, wait_for_the_end, wait_until
+from tests.receiver import HANG, Received, Receiver
+from willcall.orders.callbacks import Telling
+from willcall.stores import keys
+from willcall.stores.connection import connect
+
+pytestmark = pytest.mark.worker
+
+
+@pytest.fixture
+def receivers() -> Iterator[list[Receiver]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(Receiver()) for _ in range(3)]
+
+
+def orders(start: int, count: int) -> list[OrderScript]:
+    return [OrderScript(provider="tiqets", reference=str(1_000_000 + start + n)) for n in range(count)]
+
+
+def delay(message: Received) -> float:
+    """Seconds between a change of status and the backend's knowing of it."""
+    return message.at - datetime.fromisoformat(message.event["occurred_at"]).timestamp()
+
+
+def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, receivers: list[Receiver]) -> None:
+    dead, dead_too, good = receivers
+    dead.script(HANG)
+    dead_too.script(HANG)
+    system = stage({"tiqets/default": {}})
+    system.start("beat")
+    system.start("worker", "--concurrency", "8")
+    expected = submit_all(system, orders(0, 60), "dead", callback_url=dead.url())
+    expected |= submit_all(system, orders(100, 60), "dead-too", callback_url=dead_too.url())
+    wait_until(lambda: bool(dead.received and dead_too.received))
+    expected |= submit_all(system, orders(200, 40), "good", callback_url=good.url("/hooks"))
+    wait_until(lambda: len(good.received) == 40, 20)
+    wait_for_the_end(system, expected, 20)
+    assert max(delay(message) for message in good.received) < 3
+    assert all(message.verified for message in good.received)
+    assert set(Counter(good.told("/hooks")).values()) == {1}
+    assert dead.most_at_once <= 2
+
+
+def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(stage: Setup, receivers: list[Receiver]) -> None:
+    backend = receivers[0]
+    backend.script(HANG, 200)
+    system = stage({"tiqets/default": {}})
+    system.start("beat")
+    worker = system.start("worker")
+    submit_all(system, orders(0, 1), callback_url=backend.url())
+    wait_until(lambda: len(backend.received) == 1)
+    system.kill(worker)
+    with connect(system.redis.url) as redis:
+        redis.hset(keys.delivery("ord-0"), "lease", 1)  # 45 s later
+    system.start("worker")
+    wait_until(lambda: len(backend.received) == 2)
+    [event] = system.context.stores.events.after(None, 10)
+    assert backend.told() == [event.id, event.id]
+    stands = system.context.stores.deliveries.get
+    wait_until(lambda: (found := stands("ord-0")) is not None and found.telling is Telling.DELIVERED)

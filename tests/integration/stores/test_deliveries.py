@@ -1,0 +1,294 @@
+"""Deliveries: filed with the event, claimed once, superseded, re-sent, never forgotten too soon."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.integration.stores.conftest import ACCOUNT, Desk
+from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.model import Attention, Status
+from willcall.stores import keys
+from willcall.stores.deliveries import LOG, Claim, Notice, Try, Verdict
+
+URL = "https://backend.example/hooks"
+HOST = "backend.example"
+
+GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
+DELIVERED = Outlook(Telling.DELIVERED)
+
+
+def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> Notice:
+    """An order that was fulfilled, and the first message about that."""
+    desk.submit(order_id, callback_url=url)
+    desk.commit(desk.go(order_id=order_id), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    return Notice(order_id, "evt-1", 1, HOST)
+
+
+def partial(desk: Desk) -> Notice:
+    desk.submit(callback_url=URL)
+    desk.commit(desk.go(), event=True, status=Status.PARTIAL, wake_at=desk.now() - 1)
+    return Notice("ord-1", "evt-1", 1, HOST)
+
+
+def claim(desk: Desk, notice: Notice, claim_id: str = "", lease: float = 30, put_off: float = 0) -> Claim:
+    """By default every message has a claim id of its own, as in a worker."""
+    return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, put_off)
+
+
+def settle(
+    desk: Desk, notice: Notice, outlook: Outlook, claim_id: str = "", status: int = 500
+) -> tuple[Notice, float] | None:
+    made = Try(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
+    return desk.stores.deliveries.settle(notice, claim_id or repr(notice), made, outlook)
+
+
+def try_once(desk: Desk, notice: Notice, outlook: Outlook) -> tuple[Notice, float] | None:
+    assert claim(desk, notice).verdict is Verdict.GO
+    return settle(desk, notice, outlook)
+
+
+def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
+    desk.redis.hset(keys.delivery(order_id), "due", 1)
+    desk.redis.zadd(keys.UNDELIVERED, {order_id: 1})
+
+
+def attention(desk: Desk) -> tuple[Attention | None, list[str]]:
+    listed = desk.redis.zrange(keys.ATTENTION, 0, -1)
+    return desk.order().attention, [str(each) for each in listed]
+
+
+def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    fulfilled(desk, "quiet", url=None)
+    granted = claim(desk, notice)
+    [event, _] = desk.stores.events.after(None, 10)
+    assert (granted.verdict, granted.event, granted.url, granted.tries) == (Verdict.GO, event, URL, 0)
+    assert desk.redis.zrange(keys.UNDELIVERED, 0, -1) == ["ord-1"]
+    assert desk.stores.deliveries.get("quiet") is None
+
+
+def test_what_is_delivered_is_told_no_more_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    assert try_once(desk, notice, DELIVERED) is None
+    assert claim(desk, notice, "b").verdict is Verdict.STALE
+    assert desk.redis.zcard(keys.UNDELIVERED) == 0
+    assert desk.redis.hget(keys.delivery("ord-1"), "data") is None
+
+
+def test_of_many_copies_of_a_message_one_tells(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(pool.map(lambda n: claim(desk, notice, str(n)).verdict, range(8)))
+    assert sorted(verdicts) == ["busy"] * 7 + ["go"]
+
+
+def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    again = try_once(desk, notice, Outlook(Telling.PENDING, 60))
+    assert again == (Notice("ord-1", "evt-1", 2, HOST), pytest.approx(60, abs=0.01))
+    assert claim(desk, notice, "copy").verdict is Verdict.STALE
+    early = claim(desk, again[0])
+    assert (early.verdict, early.again) == (Verdict.WAIT, again[0])
+    assert early.wait == pytest.approx(60, abs=1)
+    bring_forward(desk)
+    assert claim(desk, again[0]).tries == 1
+
+
+def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    assert claim(desk, notice, "dead", lease=0).verdict is Verdict.GO
+    alive = claim(desk, notice, "alive")
+    assert alive.verdict is Verdict.GO
+    assert alive.event is not None
+    assert alive.event.id == "evt-1"
+    assert settle(desk, notice, GIVEN_UP, "dead") is None
+    assert desk.order().attention is None
+    settle(desk, notice, DELIVERED, "alive")
+    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == [500, 500]
+
+
+def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    assert [claim(desk, notice).verdict for _ in range(2)] == [Verdict.GO] * 2
+    again = settle(desk, notice, Outlook(Telling.PENDING, 60))
+    repeated = settle(desk, notice, Outlook(Telling.PENDING, 60))
+    assert again is not None
+    assert repeated is not None
+    assert repeated[0] == again[0]
+    assert len(desk.stores.deliveries.log("ord-1")) == 1
+
+
+def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
+    older = partial(desk)
+    again = try_once(desk, older, Outlook(Telling.PENDING, 5))
+    assert again is not None
+    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    bring_forward(desk)
+    assert [claim(desk, each, "b").verdict for each in (older, again[0])] == [Verdict.STALE] * 2
+    newer = claim(desk, Notice("ord-1", "evt-2", 1, HOST), "b")
+    assert newer.event is not None
+    assert (newer.event.type, newer.tries) == ("order.fulfilled", 0)
+    assert [event.id for event in desk.stores.events.after(None, 10)] == ["evt-1", "evt-2"]
+
+
+@pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, Outlook(Telling.PENDING, 5)])
+def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk, outlook: Outlook) -> None:
+    older, newer = partial(desk), Notice("ord-1", "evt-2", 1, HOST)
+    claim(desk, older)
+    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    assert claim(desk, newer, "b").verdict is Verdict.BUSY
+    assert settle(desk, older, outlook) == (newer, 0.0)
+    assert claim(desk, newer, "b").verdict is Verdict.GO
+    assert desk.order().attention is None
+
+
+def test_a_telling_that_is_put_off_is_not_overdue_meanwhile(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    later = claim(desk, notice, put_off=60)
+    assert later.again == Notice("ord-1", "evt-1", 2, HOST)
+    assert later.wait == pytest.approx(60, abs=0.01)
+    assert claim(desk, notice, put_off=60).verdict is Verdict.STALE
+    assert desk.stores.deliveries.overdue(0, 0, 10) == (0, [])
+
+
+def test_what_is_overdue_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    bring_forward(desk)
+    overdue = desk.stores.deliveries.overdue
+    for period in (200, 400, 800):
+        assert overdue(100.0, 0, 10) == (1, [notice])
+        resend_at = float(desk.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
+        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=1_000)
+        assert overdue(100.0, 0, 10) == (1, [])
+        desk.redis.hset(keys.delivery("ord-1"), "resend_at", 1)
+    claim(desk, notice)
+    assert overdue(0.001, 0, 10)[1] == []
+
+
+def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: Desk) -> None:
+    now = desk.now()
+    for n in range(6):
+        fulfilled(desk, f"ord-{n}")
+        due = int((now - 500 + n * 10) * 1_000)
+        desk.redis.hset(keys.delivery(f"ord-{n}"), "due", due)
+        desk.redis.zadd(keys.UNDELIVERED, {f"ord-{n}": due})
+    claim(desk, Notice("ord-4", "evt-1", 1, HOST))
+    resent = desk.stores.deliveries.overdue(15.0, 0, 20)[1]
+    assert [each.order_id for each in resent] == ["ord-0", "ord-1", "ord-2"]
+
+
+def test_attention_comes_with_the_last_try_and_goes_with_a_newer_event(desk: Desk) -> None:
+    try_once(desk, partial(desk), GIVEN_UP)
+    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
+    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    assert attention(desk) == (None, [])
+
+
+def test_polls_keep_the_attention_whatever_they_knew_of_it(desk: Desk) -> None:
+    notice = partial(desk)
+    read_before = desk.go(2)
+    try_once(desk, notice, GIVEN_UP)
+    desk.commit(read_before, wake_at=desk.now() - 1)
+    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
+    read_with = desk.go(3)
+    assert read_with.attention is Attention.UNDELIVERABLE
+    desk.stores.deliveries.redeliver("ord-1")
+    desk.commit(read_with, wake_at=desk.now() - 1)
+    assert attention(desk) == (None, [])
+
+
+def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_is_over(desk: Desk) -> None:
+    notice = partial(desk)
+    desk.commit(desk.go(2), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    try_once(desk, notice, GIVEN_UP)
+    assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
+    desk.commit(desk.go(3), attention=None, wake_at=desk.now() - 1)
+    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
+    desk.commit(desk.go(4), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    desk.stores.deliveries.redeliver("ord-1")
+    assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
+
+
+def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:
+    try_once(desk, fulfilled(desk), GIVEN_UP)
+    notice = desk.stores.deliveries.redeliver("ord-1")
+    assert notice == Notice("ord-1", "evt-1", 2, HOST)
+    assert attention(desk) == (None, [])
+    granted = claim(desk, notice)
+    assert (granted.verdict, granted.tries) == (Verdict.GO, 0)
+
+
+def test_what_was_delivered_can_be_told_again_while_the_feed_has_it(desk: Desk) -> None:
+    first = fulfilled(desk)
+    told = claim(desk, first).event
+    settle(desk, first, DELIVERED)
+    notice = desk.stores.deliveries.redeliver("ord-1")
+    assert notice is not None
+    assert claim(desk, notice).event == told
+    settle(desk, notice, DELIVERED)
+    desk.stores.events.prune(desk.now() + 10)
+    with pytest.raises(LookupError):
+        desk.stores.deliveries.redeliver("ord-1")
+    assert desk.redis.zcard(keys.UNDELIVERED) == 0
+
+
+def test_redelivering_what_is_being_told_repeats_it_only_where_that_fails(desk: Desk) -> None:
+    for order_id, outlook, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
+        notice = fulfilled(desk, order_id)
+        claim(desk, notice)
+        assert desk.stores.deliveries.redeliver(order_id) == Notice(order_id, "evt-1", 2, HOST)
+        assert settle(desk, notice, outlook) == ((Notice(order_id, "evt-1", 2, HOST), 0.0) if follows else None)
+
+
+def test_there_is_nothing_to_redeliver_before_the_first_event(desk: Desk) -> None:
+    desk.submit(callback_url=URL)
+    assert desk.stores.deliveries.redeliver("ord-1") is None
+
+
+def test_a_delivery_outlives_the_events_in_the_feed(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    desk.stores.events.prune(desk.now() + 10)
+    event = claim(desk, notice).event
+    assert event is not None
+    assert event.id == "evt-1"
+
+
+def test_an_order_is_not_pruned_before_its_backend_was_told(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 0)
+    try_once(desk, notice, DELIVERED)
+    assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
+    left = {key for key in desk.redis.scan_iter() if "ord-1" in key}
+    assert left == set()
+
+
+def test_a_result_for_an_order_that_is_gone_leaves_nothing_behind(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    claim(desk, notice)
+    desk.redis.delete(keys.delivery("ord-1"))
+    assert settle(desk, notice, DELIVERED) is None
+    assert not desk.redis.exists(keys.deliveries("ord-1"), keys.delivery("ord-1"))
+
+
+def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    for status in range(LOG + 5):
+        claim(desk, notice)
+        again = settle(desk, notice, Outlook(Telling.PENDING, 0), status=status)
+        assert again is not None
+        notice = again[0]
+        bring_forward(desk)
+    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == list(range(5, LOG + 5))
+
+
+def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:
+    notice = fulfilled(desk)
+    stands = desk.stores.deliveries.get("ord-1")
+    assert stands is not None
+    assert (stands.event_id, stands.event_type, stands.telling) == ("evt-1", "order.fulfilled", Telling.PENDING)
+    assert stands.next_try_at == pytest.approx(desk.now(), abs=1)
+    try_once(desk, notice, DELIVERED)
+    stands = desk.stores.deliveries.get("ord-1")
+    assert stands is not None
+    assert (stands.telling, stands.next_try_at) == (Telling.DELIVERED, None)
+    assert desk.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1

@@ -1,0 +1,355 @@
+"""Backends are told: real HTTP to a receiver that verifies every signature, a real Redis."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from schedules.timetable import run_sweep
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from tests.receiver import HANG, RESET, Answer, Receiver
+from willcall.orders.callbacks import SCHEDULE, Telling
+from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
+from willcall.orders.model import Attention, Status
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Limits, Outbound
+from willcall.stores import keys
+from willcall.stores.deliveries import Notice
+from willcall.stores.events import StoredEvent
+from willcall.usecases import notify
+from willcall.usecases.control import cancel_order, redeliver
+from willcall.usecases.notify import notify_once, put_off
+from willcall.usecases.settle import settle_expired
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+def fulfil(h: House, url: str, order_id: str = "ord-1", **script: object) -> StoredEvent:
+    """Submit an order with a callback URL and poll it once: the event of that."""
+    reference = str(1_000_000 + int(h.redis.incr("references")))
+    h.submit(
+        OrderScript.model_validate({"provider": "tiqets", "reference": reference, **script}),
+        id=order_id,
+        callback_url=url,
+    )
+    h.poll(order_id)
+    return list(h.context.stores.events.after(None, 1_000))[-1]
+
+
+def messages(h: House) -> list[tuple[Notice, float]]:
+    """What was sent to tasks.notify, with the countdowns."""
+    assert {name for name, _, _ in h.outbox.tasks} <= {"tasks.notify"}
+    return [(Notice(*args), countdown) for _, args, countdown in h.outbox.tasks]
+
+
+def tell(h: House) -> tuple[Notice, float] | None:
+    """Run the latest message, as if its time had come: what follows it, which is sent."""
+    notice, _ = messages(h)[-1]
+    if h.redis.zscore(keys.UNDELIVERED, notice.order_id) is not None:
+        h.redis.hset(keys.delivery(notice.order_id), "due", 1)
+    again = notify_once(h.context, notice)
+    if again:
+        notify.send_notice(h.context, *again)
+    return again
+
+
+def statuses(h: House, order_id: str = "ord-1") -> list[int | None]:
+    return [made.http_status for made in h.context.stores.deliveries.log(order_id)]
+
+
+def telling(h: House, order_id: str = "ord-1") -> Telling:
+    stands = h.context.stores.deliveries.get(order_id)
+    assert stands is not None
+    return stands.telling
+
+
+def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
+    house: Setup, receiver: Receiver
+) -> None:
+    h = house()
+    event = fulfil(h, receiver.url("/hooks?key=1"))
+    assert messages(h) == [(Notice("ord-1", event.id, 1, receiver.host), 0.0)]
+    assert tell(h) is None
+    [message] = receiver.received
+    assert message.verified
+    assert message.path == "/hooks?key=1"
+    assert message.id == event.id
+    assert message.event == event.document()
+    assert set(message.event) == {"id", "type", "order_id", "occurred_at", "data"}
+    assert message.event["data"]["tickets"]
+    assert message.headers["content-type"] == "application/json"
+    assert message.headers["user-agent"].startswith("Willcall/")
+    assert telling(h) is Telling.DELIVERED
+    assert statuses(h) == [200]
+
+
+def test_an_order_without_a_callback_url_sends_no_message(house: Setup) -> None:
+    h = house()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.poll()
+    assert h.events() == ["order.fulfilled"]
+    assert messages(h) == []
+
+
+def test_every_kind_of_event_is_told(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url(), "partly", provider="tixstock", partial_after=0, ready_after=600, quantity=2)
+    tell(h)
+    assert settle_expired(h.context, h.order("partly"), h.context.stores.accounts.now())
+    tell(h)
+    fulfil(h, receiver.url(), "unwanted", ready_after=600)
+    cancel_order(h.context, "unwanted")
+    tell(h)
+    fulfil(h, receiver.url(), "refused", ends="failed")
+    tell(h)
+    types = [message.event["type"] for message in receiver.received]
+    assert types == ["order.partial", "order.expired", "order.cancelled", "order.failed"]
+
+
+def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_last(
+    house: Setup, receiver: Receiver
+) -> None:
+    h = house()
+    event = fulfil(h, receiver.url())
+    receiver.script(500, 404, 301, 500, RESET, 502, 500, 429, 500, 503)
+    waits = []
+    while again := tell(h):
+        waits.append(again[1])
+    assert len(receiver.received) == len(SCHEDULE) + 1 == 10
+    assert all(
+        scheduled <= wait + 0.01 <= scheduled * 1.1 + 0.1 for scheduled, wait in zip(SCHEDULE, waits, strict=True)
+    )
+    assert set(receiver.told()) == {event.id}
+    assert all(message.verified for message in receiver.received)
+    assert all(message.event == event.document() for message in receiver.received)
+    assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
+    assert telling(h) is Telling.UNDELIVERABLE
+    assert h.order().attention is Attention.UNDELIVERABLE
+
+
+def test_retry_after_is_never_undercut(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    receiver.script(Answer(429, {"Retry-After": "3600"}))
+    again = tell(h)
+    assert again is not None
+    assert 3_599.9 <= again[1] <= 3_960
+    early = notify_once(h.context, again[0])
+    assert early is not None
+    assert early[1] > 3_590
+    assert len(receiver.received) == 1
+
+
+def test_410_ends_it_at_once(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    receiver.script(Answer(410, {"Retry-After": "5"}))
+    assert tell(h) is None
+    assert h.order().attention is Attention.UNDELIVERABLE
+    assert h.redis.zrange(keys.ATTENTION, 0, -1) == ["ord-1"]
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    receiver.script(Answer(307, {"Location": receiver.url("/elsewhere")}))
+    assert tell(h) is not None
+    assert receiver.told("/elsewhere") == []
+    assert statuses(h) == [307]
+
+
+def test_a_large_answer_is_ignored(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    receiver.script(Answer(200, body=b"x" * 3_000_000))
+    assert tell(h) is None
+    assert telling(h) is Telling.DELIVERED
+
+
+def test_a_backend_that_hangs_is_given_up_after_the_time_out(
+    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert notify.LIMITS.total_timeout + 15 < notify.LEASE
+    monkeypatch.setattr(notify, "LIMITS", Limits(0.2, 0.2, 0.2, 100))
+    h = house()
+    fulfil(h, receiver.url())
+    receiver.script(HANG)
+    assert tell(h) is not None
+    [made] = h.context.stores.deliveries.log("ord-1")
+    assert (made.http_status, made.why) == (None, "no whole answer in time")
+    assert receiver.host not in made.why
+
+
+def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    h.context = replace(h.context, outbound=Outbound(Guard()))
+    fulfil(h, receiver.url())
+    assert tell(h) is None
+    assert receiver.received == []
+    assert h.order().attention is Attention.UNDELIVERABLE
+
+
+def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    settings = h.context.settings
+    unsigned = settings.model_copy(update={"notify": settings.notify.model_copy(update={"secret": None})})
+    h.context = replace(h.context, settings=unsigned)
+    event = fulfil(h, receiver.url())
+    assert tell(h) is None
+    [message] = receiver.received
+    assert message.id == event.id
+    assert "webhook-signature" not in message.headers
+
+
+def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
+    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    event = fulfil(h, receiver.url())
+    with monkeypatch.context() as patch:
+        patch.setattr(notify, "after_try", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            tell(h)
+    [(notice, _)] = messages(h)
+    assert notify_once(h.context, notice) is None
+    assert receiver.told() == [event.id]
+    h.redis.hset(keys.delivery("ord-1"), "lease", 1)
+    assert notify_once(h.context, notice) is None
+    assert receiver.told() == [event.id, event.id]
+    assert telling(h) is Telling.DELIVERED
+
+
+def test_copies_of_a_message_tell_once(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    [(notice, _)] = messages(h)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: notify_once(h.context, notice), range(16))) == [None] * 16
+    assert len(receiver.received) == 1
+
+
+def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    older = fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
+    receiver.script(500, 200)
+    again = tell(h)
+    cancel_order(h.context, "ord-1")
+    tell(h)
+    assert again is not None
+    h.redis.hset(keys.delivery("ord-1"), "due", 1)
+    assert notify_once(h.context, again[0]) is None
+    types = [message.event["type"] for message in receiver.received]
+    assert types == ["order.partial", "order.cancelled"]
+    assert h.events() == types
+    assert receiver.told()[0] == older.id
+
+
+def test_an_event_that_comes_during_a_post_follows_it(
+    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
+    post = h.context.outbound.post
+    busy: list[object] = []
+
+    def interrupted(*arguments: object) -> object:
+        if not busy:
+            cancel_order(h.context, "ord-1")
+            busy.append(notify_once(h.context, messages(h)[-1][0]))
+        return post(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(h.context.outbound, "post", interrupted)
+    [(older, _)] = messages(h)
+    newer = notify_once(h.context, older)
+    assert busy == [None]
+    assert newer == (messages(h)[-1][0], 0.0)
+    assert notify_once(h.context, newer[0]) is None
+    assert [message.event["type"] for message in receiver.received] == ["order.partial", "order.cancelled"]
+
+
+def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    [(lost, _)] = messages(h)
+    h.outbox.tasks.clear()
+    assert run_sweep(h.context, "notify") == {"resent": 0}
+    h.redis.zadd(keys.UNDELIVERED, {"ord-1": 1})
+    assert run_sweep(h.context, "notify") == {"resent": 1}
+    assert messages(h) == [(lost, 0.0)]
+    assert run_sweep(h.context, "notify") == {"resent": 0}
+    tell(h)
+    assert len(receiver.received) == 1
+
+
+def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    [(notice, _)] = messages(h)
+    later = put_off(h.context, notice, 7.0)
+    assert later is not None
+    assert later[0] == replace(notice, number=2)
+    assert later[1] == pytest.approx(7.0, abs=0.01)
+    assert put_off(h.context, notice, 7.0) is None
+    assert statuses(h) == []
+
+
+def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    event = fulfil(h, receiver.url())
+    receiver.script(410, 200)
+    tell(h)
+    redeliver(h.context, "ord-1")
+    assert h.order().attention is None
+    assert tell(h) is None
+    assert receiver.told() == [event.id, event.id]
+    assert telling(h) is Telling.DELIVERED
+    redeliver(h.context, "ord-1")
+    tell(h)
+    assert receiver.told() == [event.id] * 3
+
+
+@pytest.mark.parametrize(("url", "words"), [(None, "no callback_url"), ("http://127.0.0.1:9/", "has not changed yet")])
+def test_what_cannot_be_redelivered_is_said(house: Setup, url: str | None, words: str) -> None:
+    h = house()
+    with pytest.raises(UnknownOrderError):
+        redeliver(h.context, "ord-1")
+    h.submit(OrderScript(provider="tiqets", reference="1"), callback_url=url)
+    with pytest.raises(NothingToDeliverError, match=words):
+        redeliver(h.context, "ord-1")
+
+
+def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    tell(h)
+    h.context.stores.events.prune(h.context.stores.accounts.now() + 10)
+    with pytest.raises(NothingToDeliverError, match="older than events are kept"):
+        redeliver(h.context, "ord-1")
+
+
+def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
+    receiver.script(410, 200)
+    tell(h)
+    assert h.order().attention is Attention.UNDELIVERABLE
+    settle_expired(h.context, h.order(), h.context.stores.accounts.now())
+    tell(h)
+    assert (h.order().status, h.order().attention) == (Status.EXPIRED, None)
+    assert receiver.received[-1].event["data"]["attention"] is None
+
+
+def test_prune_waits_for_the_backend_to_be_told(house: Setup, receiver: Receiver) -> None:
+    h = house()
+    fulfil(h, receiver.url())
+    h.redis.zadd(keys.FINAL, {"ord-1": 1})
+    assert run_sweep(h.context, "prune") == {"orders": 0, "events": 0}
+    tell(h)
+    h.redis.zadd(keys.FINAL, {"ord-1": 1})
+    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0}

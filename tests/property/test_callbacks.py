@@ -1,0 +1,61 @@
+"""The retry policy of callbacks, over everything that a receiver can say."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from willcall.orders.callbacks import JITTER, LONGEST_HINT, SCHEDULE, Telling, Tried, after_try, host_of
+
+LAST = len(SCHEDULE) + 1
+FAILURES = st.integers(100, 599).filter(lambda status: status // 100 != 2 and status != 410) | st.none()
+HINTS = st.none() | st.floats(0, 10**8)
+RNGS = st.randoms(use_true_random=False)
+
+
+@given(st.integers(200, 299), st.integers(1, LAST), HINTS, RNGS)
+def test_any_2xx_is_the_end_of_it(status: int, tries: int, hint: float | None, rng: Random) -> None:
+    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
+    assert (outlook.telling, outlook.wait) == (Telling.DELIVERED, None)
+
+
+@given(FAILURES, st.integers(1, LAST - 1), HINTS, RNGS)
+def test_a_failure_waits_as_scheduled_or_as_asked_never_less(
+    status: int | None, tries: int, hint: float | None, rng: Random
+) -> None:
+    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
+    assert outlook.telling is Telling.PENDING
+    assert outlook.wait is not None
+    least = max(SCHEDULE[tries - 1], min(hint or 0, LONGEST_HINT))
+    assert least <= outlook.wait <= least * (1 + JITTER)
+
+
+@given(FAILURES, st.integers(LAST, LAST + 5), HINTS, RNGS)
+def test_the_last_failure_ends_it(status: int | None, tries: int, hint: float | None, rng: Random) -> None:
+    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
+    assert (outlook.telling, outlook.wait) == (Telling.UNDELIVERABLE, None)
+
+
+@given(st.integers(1, LAST), RNGS)
+@pytest.mark.parametrize("tried", [Tried(410), Tried(410, retry_after=5), Tried(None, "not allowed", refused=True)])
+def test_what_is_gone_or_refused_is_not_tried_again(tried: Tried, tries: int, rng: Random) -> None:
+    assert after_try(tried, tries, rng).telling is Telling.UNDELIVERABLE
+
+
+def test_the_schedule_is_the_standards() -> None:
+    minute, hour = 60, 3_600
+    waits = (5, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour)
+    assert waits == SCHEDULE
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Backend.example/hooks?key=1", "backend.example"),
+        ("http://user:pass@backend.example:8080/x", "backend.example:8080"),
+        ("http://[::1]:80/", "[::1]:80"),
+    ],
+)
+def test_backends_are_told_apart_by_host_and_port(url: str, host: str) -> None:
+    assert host_of(url) == host

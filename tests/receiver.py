@@ -1,0 +1,124 @@
+"""A backend on loopback that is told of events: verifies every signature, answers as scripted, keeps a ledger."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict, deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver does with a request: `status` 0 hangs until the test ends, -1 resets the connection."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"ignored"
+
+
+HANG, RESET = Answer(0), Answer(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds."""
+
+    path: str
+    id: str
+    event: dict[str, Any]
+    headers: dict[str, str]
+    verified: bool
+    at: float
+
+
+class Receiver:
+    """Use as a context manager. Answers 200 unless a path is scripted; the last answer of a script stays."""
+
+    def __init__(self, secret: str = SECRET) -> None:
+        self._webhook = Webhook(secret)
+        self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self.received: list[Received] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.serve(self)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def url(self, path: str = "/") -> str:
+        return f"http://{self.host}{path}"
+
+    def script(self, *answers: Answer | int, path: str = "/") -> None:
+        with self._lock:
+            self._scripts[path] = deque(Answer(answer) if isinstance(answer, int) else answer for answer in answers)
+
+    def told(self, path: str = "/") -> list[str]:
+        """The ids of the messages that came, in their order."""
+        return [message.id for message in self.received if message.path == path]
+
+    def serve(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["content-length"]))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            self._webhook.verify(body, headers)
+            verified = True
+        except WebhookVerificationError:
+            verified = False
+        message = Received(request.path, headers["webhook-id"], json.loads(body), headers, verified, time.time())
+        with self._lock:
+            self.received.append(message)
+            answers = self._scripts[request.path]
+            answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else Answer()
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        with suppress(OSError):
+            self._answer(request, answer)
+        with self._lock:
+            self._at_once -= 1
+
+    def _answer(self, request: BaseHTTPRequestHandler, answer: Answer) -> None:
+        request.close_connection = True
+        if answer == HANG:
+            self._stopped.wait()
+        elif answer == RESET:
+            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            request.connection.close()
+        else:
+            request.send_response(answer.status)
+            for name, value in {**answer.headers, "content-length": str(len(answer.body))}.items():
+                request.send_header(name, value)
+            request.end_headers()
+            request.wfile.write(answer.body)

@@ -1,0 +1,68 @@
+"""What one try to tell a backend means: told, again later, or given up. Pure, like the poll policy.
+
+The schedule and the meaning of a status are those of Standard Webhooks:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from urllib.parse import urlsplit
+
+#: Seconds to wait after the first, second, ... failed try. After one try more than there are waits it is given up.
+SCHEDULE = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+#: Share of a wait that is added at random, so that what failed together is not tried together.
+JITTER = 0.1
+#: A `Retry-After` is believed up to a day: longer than that, the schedule itself never waits.
+LONGEST_HINT = 86_400.0
+
+_GONE = 410
+
+
+class Telling(StrEnum):
+    """Where the telling of an event stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of one POST.
+
+    `status` is None where there was no HTTP answer, and `why` says in words why not; both may be shown, so `why`
+    quotes neither URL nor body. `retry_after` is the receiver's wish in seconds. `refused`: the URL may not be
+    reached from here, so nothing was sent and no later try would be.
+    """
+
+    status: int | None
+    why: str = ""
+    retry_after: float | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What follows a try; `wait` (seconds) is None where nothing does."""
+
+    telling: Telling
+    wait: float | None = None
+
+
+def after_try(tried: Tried, tries: int, rng: Random) -> Outlook:
+    """What the `tries`-th try (from 1 on) of an event means.
+
+    Only a 2xx is a success. Redirects are failures like any other; 410 says that the endpoint is gone for good.
+    """
+    if tried.status is not None and tried.status // 100 == 2:  # noqa: PLR2004 - 2xx
+        return Outlook(Telling.DELIVERED)
+    if tried.status == _GONE or tried.refused or tries > len(SCHEDULE):
+        return Outlook(Telling.UNDELIVERABLE)
+    wait = max(SCHEDULE[tries - 1], min(tried.retry_after or 0.0, LONGEST_HINT))
+    return Outlook(Telling.PENDING, wait * (1 + JITTER * rng.random()))
+
+
+def host_of(url: str) -> str:
+    """The host that a callback URL names, with its port if it names one: backends are kept apart by it."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -1,0 +1,214 @@
+"""Telling backends: at most one event per order is on its way, and an index names when each is due."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from willcall.orders.callbacks import Outlook, Telling
+from willcall.stores import keys
+from willcall.stores.codec import blank_or_milliseconds, compact, milliseconds, seconds
+from willcall.stores.events import StoredEvent
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Longest log of tries kept per order: three schedules; older tries are forgotten first.
+LOG = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message that tells a worker to tell a backend.
+
+    `number` is the fence: of all messages about an event only the one with the number that the delivery has may act.
+    `host` is the one that the callback URL names.
+    """
+
+    order_id: str
+    event_id: str
+    number: int
+    host: str
+
+
+class Verdict(StrEnum):
+    """What a claim comes to; see `lua/notify.lua`."""
+
+    STALE = "stale"
+    BUSY = "busy"
+    WAIT = "wait"
+    GO = "go"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim. `now` is the server's clock, epoch seconds.
+
+    `again` is the message to come back with in `wait` seconds (`WAIT`). For `GO`: the event, where it goes, and how
+    many tries of the schedule were made before.
+    """
+
+    verdict: Verdict
+    now: float
+    again: Notice | None = None
+    wait: float = 0.0
+    event: StoredEvent | None = None
+    url: str = ""
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One line of an order's log of deliveries.
+
+    `wait` (seconds) is None where no further try follows. `at` is when it was made, epoch seconds.
+    """
+
+    at: float
+    event_id: str
+    event_type: str
+    http_status: int | None
+    why: str
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where the telling of an order's latest event stands. `next_try_at` (epoch seconds) while it is pending."""
+
+    event_id: str
+    event_type: str
+    telling: Telling
+    next_try_at: float | None
+
+
+class DeliveryStore:
+    """Deliveries in Redis; `commit.lua` files them, in the step that writes the event."""
+
+    def __init__(self, redis: "Redis", patient: "Redis") -> None:
+        """Both decode responses (see `connection.connect`); `patient` is for what became of a POST."""
+        self._redis = redis
+        names = ("notify", "redeliver", "overdue")
+        self._scripts = {name: load(redis, name) for name in names} | {"told": load(patient, "told")}
+
+    def claim(self, notice: Notice, claim_id: str, lease: float, put_off: float = 0.0) -> Claim:
+        """Permission for one try, or, where `put_off` (seconds) is not 0, the same message at a later time.
+
+        `lease`: seconds until another worker may try.
+        """
+        order_id = notice.order_id
+        verdict, now, *rest = self._scripts["notify"](
+            keys=[keys.delivery(order_id), keys.spec(order_id), keys.UNDELIVERED, keys.NOTIFIER],
+            args=[
+                order_id,
+                notice.event_id,
+                notice.number,
+                claim_id,
+                milliseconds(lease),
+                milliseconds(put_off),
+            ],
+        )
+        match Verdict(verdict):
+            case Verdict.WAIT:
+                until, number = rest
+                again = Notice(order_id, notice.event_id, number, notice.host)
+                return Claim(Verdict.WAIT, now / 1_000, again, (until - now) / 1_000)
+            case Verdict.GO:
+                flat, spec = rest
+                record = dict(zip(flat[::2], flat[1::2], strict=True))
+                return Claim(
+                    Verdict.GO,
+                    now / 1_000,
+                    event=_event(order_id, record),
+                    url=json.loads(spec)["callback_url"],
+                    tries=int(record.get("tries", 0)),
+                )
+            case other:
+                return Claim(other, now / 1_000)
+
+    def settle(self, notice: Notice, claim_id: str, made: Try, outlook: Outlook) -> tuple[Notice, float] | None:
+        """Write what became of a try.
+
+        Returns the message to send next and in how many seconds: the next try, or a newer event that came meanwhile.
+        """
+        order_id = notice.order_id
+        now, *rest = self._scripts["told"](
+            keys=[
+                keys.delivery(order_id),
+                keys.deliveries(order_id),
+                keys.UNDELIVERED,
+                keys.order(order_id),
+                keys.ATTENTION,
+            ],
+            args=[
+                order_id,
+                claim_id,
+                notice.event_id,
+                notice.number,
+                outlook.telling,
+                blank_or_milliseconds(outlook.wait),
+                _line(made),
+                LOG,
+            ],
+        )
+        if not rest:
+            return None
+        event_id, number, host, due = rest
+        return Notice(order_id, event_id, number, host), max(0.0, (due - now) / 1_000)
+
+    def redeliver(self, order_id: str) -> Notice | None:
+        """Start the schedule of the order's latest event anew; the message to send, None where there is no event.
+
+        Raises LookupError where the event was delivered and is no longer in the feed.
+        """
+        verdict, *rest = self._scripts["redeliver"](
+            keys=[keys.delivery(order_id), keys.UNDELIVERED, keys.order(order_id), keys.ATTENTION, keys.EVENTS],
+            args=[order_id],
+        )
+        if verdict == "forgotten":
+            raise LookupError(order_id)
+        return Notice(order_id, *rest) if rest else None
+
+    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[Notice]]:
+        """Look at `count` overdue deliveries from `offset` on: (how many there were, which messages to re-send)."""
+        seen, *sent = self._scripts["overdue"](
+            keys=[keys.UNDELIVERED, keys.delivery(""), keys.NOTIFIER], args=[milliseconds(grace), offset, count]
+        )
+        return seen, [Notice(*sent[at : at + 4]) for at in range(0, len(sent), 4)]
+
+    def get(self, order_id: str) -> Delivery | None:
+        """Where the telling of the order's latest event stands; None where there is none or nobody is told."""
+        event_id, event_type, state, due = cast(
+            "list[str | None]", self._redis.hmget(keys.delivery(order_id), ["event", "type", "state", "due"])
+        )
+        if event_id is None or event_type is None:
+            return None
+        return Delivery(event_id, event_type, Telling(state or Telling.PENDING), seconds(due))
+
+    def log(self, order_id: str) -> list[Try]:
+        """The tries made to tell of the order's events, oldest first."""
+        lines = cast("list[str]", self._redis.lrange(keys.deliveries(order_id), 0, -1))
+        return [_try(line) for line in reversed(lines)]
+
+
+def _event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
+    return StoredEvent(
+        cursor=record["cursor"],
+        id=record["event"],
+        type=record["type"],
+        order_id=order_id,
+        occurred_at=int(record["at"]) / 1_000,
+        data=json.loads(record["data"]),
+    )
+
+
+def _line(made: Try) -> str:
+    wait = None if made.wait is None else round(made.wait, 3)
+    return compact([milliseconds(made.at), made.event_id, made.event_type, made.http_status, made.why, wait])
+
+
+def _try(line: str) -> Try:
+    at, *rest = json.loads(line)
+    return Try(at / 1_000, *rest)

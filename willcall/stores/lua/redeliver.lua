@@ -1,0 +1,27 @@
+-- Somebody wants a backend to be told of an order's latest event again: the schedule starts anew, now.
+-- KEYS  1 delivery  2 undelivered index  3 order  4 attention index  5 events
+-- ARGV  1 id
+-- Returns {'sent', event id, number, host}: send this message; or {'none'}: there is no event to tell of;
+--   or {'forgotten'}: it was delivered, and the feed no longer has it
+
+-- include: now
+
+local record = redis.call('HMGET', KEYS[1], 'event', 'cursor', 'host', 'data')
+if not record[1] then return {'none'} end
+if not record[4] then
+  local entry = redis.call('XRANGE', KEYS[5], record[2], record[2])[1]
+  if not entry then return {'forgotten'} end
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'data' then redis.call('HSET', KEYS[1], 'data', entry[2][i + 1]) end
+  end
+end
+local now = milliseconds()
+local number = redis.call('HINCRBY', KEYS[1], 'number', 1)
+redis.call('HSET', KEYS[1], 'due', now)
+redis.call('HDEL', KEYS[1], 'state', 'tries', 'resent', 'resend_at')
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+if redis.call('HGET', KEYS[3], 'attention') == 'undeliverable' then
+  redis.call('HDEL', KEYS[3], 'attention')
+  redis.call('ZREM', KEYS[4], ARGV[1])
+end
+return {'sent', record[1], number, record[3]}

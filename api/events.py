@@ -1,6 +1,6 @@
 """The event feed, for a backend that would rather pull."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
@@ -9,8 +9,6 @@ from api import schemas
 from api.openapi import answers
 from api.parameters import EventsQuery, Given
 from api.problems import Kind
-from willcall.orders.documents import rfc3339
-from willcall.stores.events import StoredEvent
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -23,14 +21,4 @@ def list_events(context: Given, query: Annotated[EventsQuery, Query()]) -> JSONR
     """Events in their order. Come back with `next_cursor`, which is always there; keep it, and no event is missed."""
     events = list(context.stores.events.after(query.after, query.limit))
     cursor = events[-1].cursor if events else query.after or _BEGINNING
-    return JSONResponse({"items": [_document(event) for event in events], "next_cursor": cursor})
-
-
-def _document(event: StoredEvent) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "type": event.type,
-        "order_id": event.order_id,
-        "occurred_at": rfc3339(event.occurred_at),
-        "data": event.data,
-    }
+    return JSONResponse({"items": [event.document() for event in events], "next_cursor": cursor})

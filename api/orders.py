@@ -14,7 +14,7 @@ from willcall.orders.documents import attempt_document, order_document
 from willcall.orders.errors import Problem
 from willcall.orders.submission import SubmitOrder
 from willcall.stores.listing import Query as Listed
-from willcall.usecases.control import cancel_order, get_order, poll_now
+from willcall.usecases.control import cancel_order, get_order, poll_now, redeliver
 from willcall.usecases.submit import submit
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -89,4 +89,16 @@ def poll_order(context: Given, _: Nothing, order_id: GivenOrderId) -> JSONRespon
 def cancel(context: Given, _: Nothing, order_id: GivenOrderId) -> JSONResponse:
     """The order becomes `cancelled`; nothing is cancelled at the provider. May be repeated."""
     cancel_order(context, order_id)
+    return JSONResponse(order_document(get_order(context, order_id)), 202)
+
+
+@router.post(
+    "/{order_id}/redeliver",
+    summary="Tell the backend again",
+    status_code=202,
+    responses=answers(Kind.NOT_FOUND, Kind.CLOSED, Kind.REJECTED, ok_202=schemas.Order),
+)
+def redeliver_order(context: Given, _: Nothing, order_id: GivenOrderId) -> JSONResponse:
+    """The order's latest event goes to its `callback_url` again, from now on by the whole schedule."""
+    redeliver(context, order_id)
     return JSONResponse(order_document(get_order(context, order_id)), 202)

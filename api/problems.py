@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from willcall.orders.errors import (
     ClosedOrderError,
     ConflictingOrderError,
+    NothingToDeliverError,
     Problem,
     RejectedOrderError,
     UnknownAccountError,
@@ -117,7 +118,7 @@ def error_of(error: WillcallError) -> ApiError:
             return rejected(error.problems)
         case ConflictingOrderError():
             return ApiError(Kind.CONFLICT, str(error))
-        case ClosedOrderError():
+        case ClosedOrderError() | NothingToDeliverError():
             return ApiError(Kind.CLOSED, str(error))
         case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError():
             return ApiError(Kind.NOT_FOUND, str(error))

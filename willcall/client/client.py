@@ -111,6 +111,10 @@ class Client:
         """Stop asking; the order becomes cancelled. Raises NotFound, Conflict for what has ended otherwise."""
         return Order.read(self._connection.json("POST", _order(order_id, "cancel")))
 
+    def redeliver(self, order_id: str) -> Order:
+        """Tell the order's `callback_url` of its latest event again. Raises NotFound, Conflict where there is none."""
+        return Order.read(self._connection.json("POST", _order(order_id, "redeliver")))
+
     def document(self, order_id: str, document_id: str) -> bytes:
         """A file of the order. Raises NotFound."""
         return self._connection.request("GET", _order(order_id, "documents", document_id)).content

@@ -135,10 +135,25 @@ def test_an_order_can_be_hurried_and_cancelled_and_then_no_more(api: Running) ->
     problem(api.post("/v1/orders/ord-1/poll"), 409, "closed")
 
 
+def test_an_event_can_be_delivered_again_where_there_is_somebody_to_tell(api: Running) -> None:
+    api.submit()
+    problem(api.post("/v1/orders/ord-1/redeliver"), 409, "closed")
+    api.submit("ord-2", callback_url="https://backend.example.com/")
+    problem(api.post("/v1/orders/ord-2/redeliver"), 409, "closed")
+    api.post("/v1/orders/ord-2/cancel")
+    assert api.post("/v1/orders/ord-2/redeliver").status_code == 202
+
+
 @pytest.mark.parametrize("order_id", ["nobody", "!!", "%00", "ord-1:spec", "x" * 5_000])
 def test_an_order_that_there_is_not_is_not_found(api: Running, order_id: str) -> None:
     api.submit()
-    for method, what in (("GET", ""), ("GET", "/attempts"), ("POST", "/poll"), ("POST", "/cancel")):
+    for method, what in (
+        ("GET", ""),
+        ("GET", "/attempts"),
+        ("POST", "/poll"),
+        ("POST", "/cancel"),
+        ("POST", "/redeliver"),
+    ):
         problem(api.call(method, f"/v1/orders/{order_id}{what}"), 404, "not-found")
 
 

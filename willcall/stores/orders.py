@@ -113,14 +113,15 @@ class Commit:
     """Everything that one commit writes.
 
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
-    that wait for their account. `tickets` says whether they changed. `late_check_at` files an expired order
-    for `reconcile`.
+    that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
+    `late_check_at` files an expired order for `reconcile`.
     """
 
     before: Order
     after: Order
     wake_at: float | None = None
     held: bool = False
+    keep: bool = False
     earliest: float = 0.0
     attempt: Attempt | None = None
     tickets: bool = False
@@ -211,7 +212,7 @@ class OrderStore:
         """
         before, after = commit.before, commit.after
         account, event = before.account_key, commit.event
-        place = "held" if commit.held else "none" if commit.wake_at is None else "due"
+        place = "keep" if commit.keep else "held" if commit.held else "none" if commit.wake_at is None else "due"
         due = self._scripts["commit"](
             keys=[
                 keys.order(before.id),

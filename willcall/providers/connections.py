@@ -7,11 +7,12 @@ of the exchange. The name look-up alone is bounded by the resolver's own limits.
 
 import io
 import socket
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -19,6 +20,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from urllib3.response import HTTPResponse as PooledResponse
+
+#: What `socket.getaddrinfo` gives: family, kind, protocol, canonical name, address.
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
 #: A connection unused for longer is not used again: servers and the boxes between drop idle ones, and a
 #: request that meets such an end would have to be counted as unanswered. Seconds.
@@ -29,16 +33,22 @@ class TooManyBytesError(OSError):
     """More came over the wire than the exchange may take."""
 
 
+class RefusedAddressError(OSError):
+    """All addresses of the host are such that the exchange may not connect to them."""
+
+
 @dataclass(slots=True)
 class Allowance:
     """What one exchange may still take: time until `deadline` (monotonic seconds) and bytes off the wire.
 
+    `admits` says whether an address of a host may be connected to (host, address); None: any may.
     `refusal` is the class of the error that kept us from connecting, None where a connection was there.
     """
 
     deadline: float
     read_timeout: float
     wire_bytes: int
+    admits: Callable[[str, str], bool] | None = None
     refusal: str | None = None
 
     def seconds(self, at_most: float | None) -> float:
@@ -104,9 +114,7 @@ class _Bounded(HTTPConnection):
         """The first of the host's addresses that answers; each has the connect timeout, all the deadline."""
         allowance = ALLOWANCE.get()
         failure = OSError("the host has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self._dns_host, self.port, type=socket.SOCK_STREAM
-        ):
+        for family, kind, protocol, _, address in self._addresses(allowance):
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
@@ -120,6 +128,18 @@ class _Bounded(HTTPConnection):
             else:
                 return sock
         raise failure
+
+    def _addresses(self, allowance: Allowance) -> Sequence[_Address]:
+        """Where the host is, less what the exchange may not connect to.
+
+        These very addresses are connected to, so a name cannot mean one address when checked and another when used.
+        """
+        host = self._dns_host
+        found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        admitted = [entry for entry in found if allowance.admits is None or allowance.admits(host, str(entry[4][0]))]
+        if found and not admitted:
+            raise RefusedAddressError("no address of the host may be connected to")
+        return admitted
 
     def getresponse(self) -> "PooledResponse":  # type: ignore[override]  # as urllib3 has it
         response = super().getresponse()

@@ -13,41 +13,30 @@ What stands between requests' defaults and a provider here:
 import logging
 import ssl
 import time
-import zlib
 from collections.abc import Callable
-from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from urllib.parse import quote, urlencode
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ReadTimeout, RequestException
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.orders.retry_after import parse_retry_after
 from willcall.providers.base import Account, Answer, HttpLimits, Request
-from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, TooManyBytesError
+from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
+from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance
 
 _OK = 200
-#: Bytes read from a connection at a time.
-_CHUNK = 65_536
 #: Wire bytes that an answer may have beyond twice its `max_bytes`: headers and the frames of its chunks.
 _OVERHEAD = 1_048_576
 #: Connections kept per account and host: as many as a worker has threads.
 _CONNECTIONS = 64
 #: Accounts whose connections are kept; beyond, those opened first are closed.
 _ACCOUNTS = 256
-#: Names of the gzip coding. https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
-_GZIP = {"gzip", "x-gzip"}
-
-#: Whatever requests and urllib3 raise for the network and the other side; `OSError` and `HTTPException`
-#: are what slips through them unwrapped.
-_FAILURES = (RequestException, HTTPError, HTTPException, OSError)
 
 #: Loggers of urllib3 that write URLs, in which order keys stand.
 _CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.response", "urllib3.util.retry")
@@ -65,7 +54,7 @@ class Transport:
         self._pools: dict[str, _Pools] = {}
         self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         self._headers = {
-            "User-Agent": f"Willcall/{_version()} (ticket fulfilment)",
+            "User-Agent": user_agent(),
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         }
@@ -89,10 +78,10 @@ class Transport:
             response = self._pools_of(account.key).send(
                 prepared, stream=True, timeout=(limits.connect_timeout, limits.read_timeout)
             )
-        except _FAILURES as error:
+        except FAILURES as error:
             if allowance.refusal:
                 return Unavailable(reached=False, detail=f"could not connect: {allowance.refusal}")
-            return Unavailable(detail=_reason(error))
+            return Unavailable(detail=reason(error))
         try:
             return self._read(response.raw, limits)
         finally:
@@ -173,58 +162,24 @@ class _Pools(HTTPAdapter):
 
 def _read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes | Unavailable | Malformed:
     """The decoded body, never more than `max_bytes` and one chunk of it in memory."""
-    coding = raw.headers.get("content-encoding", "").strip().lower()
-    if coding not in _GZIP | {"", "identity"}:
-        return Malformed(detail="unexpected content encoding")
+    body = bytearray()
     try:
-        return _unpacked(raw, max_bytes) if coding in _GZIP else _plain(raw, max_bytes)
-    except zlib.error:
-        return Malformed(detail="broken gzip")
-    except (*_FAILURES, ValueError) as error:  # ValueError: nonsense where a chunk's size should stand
-        if isinstance(_innermost(error), TooManyBytesError):
-            return Malformed(detail=f"answer larger than {max_bytes} bytes")
-        return Unavailable(detail=_reason(error))
-
-
-def _plain(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    body = bytearray()
-    while chunk := raw.read(_CHUNK, decode_content=False):
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooManyBytesError
+        for chunk in read_chunks(raw, max_bytes):
+            body += chunk
+    except UnusableBodyError as error:
+        return Malformed(detail=str(error))
+    except BrokenBodyError as error:
+        return Unavailable(detail=str(error))
     return bytes(body)
-
-
-def _unpacked(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Unpacked here rather than by urllib3, to stop within a chunk and to notice a missing end."""
-    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    body = bytearray()
-    while chunk := raw.read(_CHUNK, decode_content=False):
-        if unpack.eof:
-            raise zlib.error("bytes beyond the end")
-        body += unpack.decompress(chunk, max_bytes + 1 - len(body))
-        if len(body) > max_bytes:
-            raise TooManyBytesError
-    if raw.tell() and not unpack.eof:
-        raise zlib.error("no end")
-    return bytes(body)
-
-
-def _reason(error: BaseException) -> str:
-    """Why there is no whole answer: the class of the innermost error, as messages quote URLs and bytes."""
-    if isinstance(error, ReadTimeout | ReadTimeoutError):
-        return "no whole answer in time"
-    return f"connection broken: {type(_innermost(error)).__name__}"
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while error.args and isinstance(error.args[-1], BaseException):
-        error = error.args[-1]
-    return error
 
 
 def _drop(_: logging.LogRecord) -> bool:
     return False
+
+
+def user_agent() -> str:
+    """Who we say we are; some providers require it."""
+    return f"Willcall/{_version()} (ticket fulfilment)"
 
 
 def _version() -> str:

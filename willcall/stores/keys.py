@@ -20,6 +20,8 @@ FINAL = PREFIX + "final"
 LATE = PREFIX + "late"
 #: Sorted set of `[account key, reference]` for which pushes are kept, by the time until which they are.
 INBOX = PREFIX + "inbox"
+#: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
+UNCLAIMED = PREFIX + "unclaimed"
 
 
 def order(order_id: str) -> str:
@@ -40,6 +42,16 @@ def tickets(order_id: str) -> str:
 def attempts(order_id: str) -> str:
     """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
     return f"{PREFIX}order:{order_id}:attempts"
+
+
+def document(document_id: str) -> str:
+    """Hash: what is known of a stored file. Goes with its owner."""
+    return f"{PREFIX}document:{document_id}"
+
+
+def documents(owner: str) -> str:
+    """Hash: an order's (or an account's) documents, SHA-256 of the content -> document id."""
+    return f"{PREFIX}documents:{owner}"
 
 
 def due(account_key: str) -> str:

@@ -2,24 +2,19 @@
 
 import gzip
 import logging
-import os
-import shutil
 import socket
-import ssl
 import struct
-import subprocess
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.scripted_server import Serve, Server, once, over_tls, saying, whole
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers import connections, http
 from willcall.providers.adapters.tiqets import ADAPTER
@@ -32,123 +27,11 @@ LIMITS = HttpLimits(connect_timeout=2, read_timeout=2, total_timeout=5, max_byte
 PROMPT = 3.0
 
 
-class Server:
-    """Accepts connections and gives each to `script`, which hears requests and says bytes."""
-
-    def __init__(self, script: Callable[["Server", socket.socket], None]) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.hung_up = threading.Semaphore(0)
-        self.stopped = threading.Event()
-        self._script = script
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def hear(self, connection: socket.socket) -> bytes:
-        """One whole request; empty where the client has hung up."""
-        heard = b""
-        while b"\r\n\r\n" not in heard:
-            more = connection.recv(65_536)
-            if not more:
-                return b""
-            heard += more
-        head, _, body = heard.partition(b"\r\n\r\n")
-        length = next(
-            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
-        )
-        while len(body) < length:
-            body += connection.recv(65_536)
-        self.requests.append(head + b"\r\n\r\n" + body)
-        return self.requests[-1]
-
-    def drip(self, connection: socket.socket, what: bytes) -> None:
-        """A byte every 20 ms, for ever, until the client hangs up or the test ends."""
-        while not self.stopped.wait(0.02):
-            connection.sendall(what)
-
-    def stop(self) -> None:
-        self.stopped.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            connection.settimeout(5)
-            thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            self._script(self, connection)
-        self.hung_up.release()
-
-
-def whole(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-def saying(*parts: bytes) -> Callable[[Server, socket.socket], None]:
-    """A script that answers every request with the same bytes, for as long as the client stays."""
-
-    def script(server: Server, connection: socket.socket) -> None:
-        while server.hear(connection):
-            connection.sendall(b"".join(parts))
-
-    return script
-
-
-def once(*parts: bytes) -> Callable[[Server, socket.socket], None]:
-    """A script that answers one request and hangs up."""
-
-    def script(server: Server, connection: socket.socket) -> None:
-        server.hear(connection)
-        connection.sendall(b"".join(parts))
-
-    return script
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[Server, socket.socket], None]], Server]]:
-    servers: list[Server] = []
-
-    def start(script: Callable[[Server, socket.socket], None]) -> Server:
-        servers.append(Server(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
 @pytest.fixture
 def transport() -> Iterator[Transport]:
     transport = Transport(clock=lambda: NOW)
     yield transport
     transport.close()
-
-
-Serve = Callable[[Callable[[Server, socket.socket], None]], Server]
 
 
 def account(name: str = "default", **limits: Any) -> Account:
@@ -389,30 +272,6 @@ def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: Tr
     outcome = transport.exchange(limited, Request("GET", f"https://127.0.0.1:{server.port}/"))
     assert isinstance(outcome, Unavailable)
     assert not outcome.reached
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for `localhost`, vouched for by nobody but itself, with its key in the same file."""
-    if shutil.which("openssl") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("needs openssl to make a certificate")
-    made = tmp_path / "certificate.pem"
-    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", made, "-out", tmp_path / "public.pem"]
-    subprocess.run(["openssl", "req", *options, *files], check=True, capture_output=True)  # noqa: S603, S607 - fixed words
-    made.write_text(made.read_text() + (tmp_path / "public.pem").read_text())
-    return made
-
-
-def over_tls(certificate: Path) -> Callable[[Server, socket.socket], None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def script(server: Server, connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as wrapped:
-            saying(whole(b"over TLS"))(server, wrapped)
-
-    return script
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(

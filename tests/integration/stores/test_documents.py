@@ -1,0 +1,214 @@
+"""Documents over a real Redis and real file systems."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.documents import pdf
+from willcall.stores import documents as module
+from willcall.stores import keys
+from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
+from willcall.stores.files import Files
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+PDF = pdf("one")
+Make = Callable[[], DocumentStore]
+
+
+@pytest.fixture(params=["file", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder, and something that is no folder, as object stores are."""
+    return f"file://{tmp_path}/documents" if request.param == "file" else f"memory://{tmp_path}"
+
+
+@pytest.fixture
+def make(url: str, redis: "Redis") -> Make:
+    """Makes stores over the same place."""
+    return lambda: DocumentStore(redis, url)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_what_is_put_can_be_read(make: Make) -> None:
+    document = make().put(PDF, "ord-1")
+    assert document.size == len(PDF)
+    assert document.sha256 == hashlib.sha256(PDF).hexdigest()
+    assert (document.owner, document.content_type) == ("ord-1", "application/pdf")
+    assert make().get(document.id) == document
+    assert make().read(document.id) == PDF
+    with make().open(document.id) as file:
+        assert file.read(5) == b"%PDF-"
+
+
+def test_ids_cannot_be_guessed(make: Make) -> None:
+    ids = {make().put(PDF, f"ord-{number}").id for number in range(50)}
+    assert len(ids) == 50
+    assert all(len(document_id) == 4 + 32 and document_id.startswith("doc_") for document_id in ids)
+
+
+def test_the_same_content_for_the_same_order_is_the_same_document(make: Make) -> None:
+    first = make().put(PDF, "ord-1")
+    assert make().put(PDF, "ord-1") == first
+    assert make().put(pdf("two"), "ord-1").id != first.id
+    assert make().put(PDF, "ord-2").id != first.id
+
+
+def test_threads_that_put_the_same_agree(make: Make) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(make().put(PDF, "ord-1").id)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert make().read(found[0]) == PDF
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "no PDF"),
+        (b"<!doctype html><p>Link expired</p>", "no PDF"),
+        (b"x" * 100 + PDF, "no PDF"),
+        (PDF[:-20], "without its end"),
+        (PDF + b"\0" * 2_000, "without its end"),
+    ],
+)
+def test_what_is_no_pdf_is_refused(make: Make, content: bytes, why: str) -> None:
+    with pytest.raises(RefusedDocumentError, match=why):
+        make().put(content, "ord-1")
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + PDF, b"\r\n" + PDF, PDF + b"\r\n\r\n", PDF.rstrip()])
+def test_a_pdf_with_blanks_around_it_is_one(make: Make, content: bytes) -> None:
+    store = make()
+    assert store.read(store.put(content, "ord-1").id) == content
+
+
+def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", len(PDF) - 1)
+    with pytest.raises(RefusedDocumentError, match="larger than"):
+        make().put(PDF, "ord-1")
+
+
+def test_a_draft_is_kept_as_it_was_written(make: Make, tmp_path: Path) -> None:
+    store = make()
+    with store.draft() as draft:
+        draft.write(PDF)
+        document = store.put(draft, "ord-1")
+    assert store.read(document.id) == PDF
+    with store.draft() as draft:
+        draft.write(b"half")
+    assert sum(path.suffix != ".pdf" for path in files_in(tmp_path)) == 0
+
+
+def test_a_document_whose_file_was_lost_comes_back_when_it_is_put_again(make: Make, url: str) -> None:
+    store = make()
+    document = store.put(PDF, "ord-1")
+    Files(url).remove(f"{document.id[4:6]}/{document.id}.pdf")
+    with pytest.raises(StorageError, match="no such file"):
+        store.read(document.id)
+    assert store.put(PDF, "ord-1") == document
+    assert store.read(document.id) == PDF
+
+
+def test_a_put_that_died_midway_is_completed_by_the_next_and_forgotten_with_its_order(
+    make: Make, redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("_id_for", "_noted"):
+        with monkeypatch.context() as patch:
+            patch.setattr(DocumentStore, step, die)
+            with pytest.raises(KeyboardInterrupt):
+                store.put(PDF, "ord-1")
+    (planned,) = redis.hvals(keys.documents("ord-1"))
+    assert store.get(planned) is None
+    store.forget(["ord-1"])
+    assert files_in(tmp_path) == []
+    assert store.put(PDF, "ord-1").id != planned
+
+
+def test_forgetting_an_order_leaves_nothing_of_it(make: Make, redis: "Redis", tmp_path: Path) -> None:
+    store = make()
+    mine = [store.put(pdf(str(number)), "ord-1") for number in range(3)]
+    other = store.put(PDF, "ord-2")
+    assert store.forget(["ord-1", "ord-9"]) == 3
+    assert [store.get(document.id) for document in mine] == [None] * 3
+    assert store.read(other.id) == PDF
+    assert not any("ord-1" in key or mine[0].id in key for key in redis.keys("*"))
+    assert not any(mine[0].id in path.name for path in files_in(tmp_path))
+    assert store.forget(["ord-1"]) == 0
+
+
+def test_documents_of_an_account_go_after_their_time(make: Make, redis: "Redis") -> None:
+    store = make()
+    loose, claimed = store.put(PDF, "tixstock/default"), store.put(PDF, "ord-1")
+    now = redis.time()[0]
+    assert store.prune(now - 10) == 0
+    assert store.prune(now + 10) == 1
+    assert (store.get(loose.id), store.get(claimed.id)) == (None, claimed)
+    assert redis.exists(keys.documents("tixstock/default"), keys.UNCLAIMED) == 0
+
+
+@pytest.mark.parametrize("document_id", ["", "doc_", "../../etc/passwd", "doc_" + "0" * 32])
+def test_an_unknown_id_opens_nothing(make: Make, document_id: str) -> None:
+    assert make().get(document_id) is None
+    with pytest.raises(UnknownDocumentError):
+        make().read(document_id)
+
+
+# Of a folder alone
+
+
+def test_a_relative_folder_is_meant_from_the_working_directory(
+    redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = DocumentStore(redis, "file://./var/documents").put(PDF, "ord-1")
+    (found,) = files_in(tmp_path)
+    assert found == tmp_path / "var/documents" / document.id[4:6] / f"{document.id}.pdf"
+    assert found.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(redis: "Redis", tmp_path: Path) -> None:
+    (tmp_path / "documents").write_text("in the way")
+    with pytest.raises(StorageError):
+        DocumentStore(redis, f"file://{tmp_path}/documents").put(PDF, "ord-1")
+
+
+def test_a_file_is_there_whole_or_not_at_all(redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DocumentStore(redis, f"file://{tmp_path}")
+
+    def fail(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StorageError):
+            store.put(PDF, "ord-1")
+    assert files_in(tmp_path) == []
+
+
+def test_drafts_of_the_dead_are_cleared_away(redis: "Redis", tmp_path: Path) -> None:
+    store = DocumentStore(redis, f"file://{tmp_path}")
+    with store.draft() as fresh:
+        old = Path(fresh.name).with_name("old")
+        old.write_bytes(b"half")
+        os.utime(old, (1, 1))
+        store.prune(0)
+        assert not old.exists()
+        assert Path(fresh.name).exists()

@@ -1,0 +1,59 @@
+"""Address classification over all addresses, with the standard library as a second opinion."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import builds, integers, ip_addresses, one_of, sampled_from
+
+from willcall.outbound.addresses import held_v4, is_public, parse_allowed
+from willcall.outbound.guard import Guard
+
+V4 = ip_addresses(v=4)  # leans towards the special blocks
+V6 = one_of(ip_addresses(v=6), builds(lambda low: IPv6Address((0x2000 << 112) | low), integers(0, 2**125 - 1)))
+
+
+@given(one_of(V4, V6))
+def test_what_python_knows_to_be_special_is_never_public(address: IPv4Address | IPv6Address) -> None:
+    special = (
+        address.is_private
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or not address.is_global
+    )
+    assert not (special and is_public(address))
+
+
+@given(V4)
+def test_a_v4_address_wrapped_into_v6_is_never_public(address: IPv4Address) -> None:
+    for wrapped in (
+        IPv6Address(f"::ffff:{address}"),
+        IPv6Address(f"::{address}"),
+        IPv6Address(f"64:ff9b::{address}"),
+        IPv6Address((0x2002 << 112) | (int(address) << 80)),
+    ):
+        assert not is_public(wrapped)
+
+
+@given(V4, sampled_from(["::ffff:{}", "64:ff9b::{}", "{}"]))
+def test_an_allowed_v4_network_covers_each_way_to_write_its_addresses(address: IPv4Address, form: str) -> None:
+    guard = Guard([f"{address}/32"])
+    assert guard.admits("x.example", str(IPv6Address(form.format(address)) if ":" in form else address))
+
+
+@given(one_of(V4, V6))
+def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IPv4Address | IPv6Address) -> None:
+    assert Guard().admits("x.example", str(address)) is is_public(address)
+    held = held_v4(address)
+    assert held is None or not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "public", ["1.1.1.1", "8.8.8.8", "100.63.255.255", "172.32.0.1", "192.0.1.1", "223.255.255.255", "2a00:1450::1"]
+)
+def test_the_internet_is_public(public: str) -> None:
+    network = parse_allowed(public)
+    assert not isinstance(network, str)
+    assert is_public(network.network_address)

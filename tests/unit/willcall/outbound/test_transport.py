@@ -1,0 +1,308 @@
+"""Requests to the outside against real servers on loopback, hostile ones among them."""
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tests.scripted_server import Serve, Server, once, over_tls, saying, whole
+from willcall.outbound import transport as module
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Failure, Limits, Outbound, Reply
+
+LIMITS = Limits(connect_timeout=2, read_timeout=2, total_timeout=3, max_bytes=1_000)
+LOOPBACK = ["127.0.0.0/8"]
+NOT_PUBLIC = Failure("the host's address is not public", permanent=True)
+Script = Callable[[Server, socket.socket], None]
+
+
+@pytest.fixture
+def outbound() -> Iterator[Outbound]:
+    outbound = Outbound(Guard(LOOPBACK))
+    yield outbound
+    outbound.close()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What names mean, by a DNS of our own: each look-up takes the first address, the last one stays."""
+    known: dict[str, list[str]] = {}
+
+    def look_up(host: str, port: int, **_: object) -> list[tuple]:
+        addresses = known.get(host, [host])
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in address.split()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return known
+
+
+def redirecting(location: str, status: str = "302 Found") -> Script:
+    return saying(whole(b"", status, f"Location: {location}"))
+
+
+def test_what_is_there_comes_back_whole(serve: Serve, outbound: Outbound) -> None:
+    server = serve(saying(whole(b"abc", "200 OK", "X-Twice: one", "X-Twice: two")))
+    reply = outbound.get(server.url + "/a?b=c", LIMITS, {"X-Mine": "1"})
+    assert reply == Reply(200, {"x-twice": "one", "content-length": "3"}, b"abc")
+    head = server.requests[0].decode()
+    assert head.startswith("GET /a?b=c HTTP/1.1\r\n")
+    for line in (f"Host: 127.0.0.1:{server.port}", "Accept: */*", "Accept-Encoding: identity", "X-Mine: 1"):
+        assert f"\r\n{line}\r\n" in head
+    assert "\r\nUser-Agent: Willcall/" in head
+
+
+def test_a_body_goes_where_it_shall_go(serve: Serve, outbound: Outbound) -> None:
+    found, missing, sink = serve(saying(whole(b"abc"))), serve(saying(whole(b"no", "404 Not Found"))), BytesIO()
+    assert outbound.get(missing.url, LIMITS, into=sink) == Reply(404, {"content-length": "2"}, b"no")
+    assert outbound.get(found.url, LIMITS, into=sink) == Reply(200, {"content-length": "3"}, b"")
+    assert sink.getvalue() == b"abc"
+
+
+def test_blanks_and_letters_beyond_ascii_are_encoded(serve: Serve, outbound: Outbound) -> None:
+    server = serve(saying(whole()))
+    outbound.get(server.url + "/My Tickét.pdf?a=%20b", LIMITS)
+    assert server.requests[0].startswith(b"GET /My%20Tick%C3%A9t.pdf?a=%20b HTTP/1.1\r\n")
+
+
+def test_a_post_is_sent_once_with_its_body_and_headers(serve: Serve, outbound: Outbound) -> None:
+    server = serve(saying(whole(b"", "204 No Content")))
+    assert outbound.post(server.url, b'{"a":1}', {"webhook-id": "evt_1"}, LIMITS) == Reply(204, {"content-length": "0"})
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST / HTTP/1.1\r\n")
+    assert b"webhook-id: evt_1" in head
+    assert body == b'{"a":1}'
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"])
+def test_a_post_follows_no_redirect(serve: Serve, outbound: Outbound, status: str) -> None:
+    elsewhere = serve(saying(whole()))
+    server = serve(redirecting(elsewhere.url, status))
+    reply = outbound.post(server.url, b"x", {}, LIMITS)
+    assert isinstance(reply, Reply)
+    assert reply.status == int(status[:3])
+    assert elsewhere.connections == 0
+
+
+def test_a_post_that_was_taken_counts_whatever_its_answer_holds(serve: Serve, outbound: Outbound) -> None:
+    for rest in (b"Content-Length: 9\r\n\r\nx", b"Content-Length: 5000\r\n\r\n", b"Content-Encoding: br\r\n\r\nx"):
+        reply = outbound.post(serve(once(b"HTTP/1.1 200 OK\r\n" + rest)).url, b"x", {}, LIMITS)
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.body) == (200, b"")
+
+
+# The guard
+
+
+def test_loopback_is_refused_unless_it_is_allowed(serve: Serve) -> None:
+    server = serve(saying(whole()))
+    for url in (server.url, f"http://localhost:{server.port}/", f"http://127.1:{server.port}/"):
+        for reply in (Outbound(Guard()).get(url, LIMITS), Outbound(Guard()).post(url, b"", {}, LIMITS)):
+            assert isinstance(reply, Failure)
+            assert reply.permanent
+    assert server.connections == 0
+
+
+def test_a_name_that_means_a_private_address_is_refused_at_connect_time(
+    serve: Serve, names: dict[str, list[str]]
+) -> None:
+    server = serve(saying(whole()))
+    outbound = Outbound(Guard())
+    for address in ("127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "fe80::1%lo"):  # noqa: S104
+        names["evil.example"] = [address]
+        assert outbound.get(f"http://evil.example:{server.port}/", LIMITS) == NOT_PUBLIC
+    assert server.connections == 0
+
+
+def test_a_name_that_changes_its_meaning_between_look_ups_gains_nothing(
+    serve: Serve, names: dict[str, list[str]]
+) -> None:
+    inside = serve(saying(whole(b"secret")))
+    names["rebinding.example"] = ["93.184.216.34", "127.0.0.1"]
+    assert socket.getaddrinfo("rebinding.example", 80)[0][4][0] == "93.184.216.34"  # type: ignore[comparison-overlap]
+    assert Outbound(Guard()).get(f"http://rebinding.example:{inside.port}/", LIMITS) == NOT_PUBLIC
+    assert inside.connections == 0
+
+
+def test_of_several_addresses_only_the_admitted_ones_are_used(serve: Serve, names: dict[str, list[str]]) -> None:
+    server = serve(saying(whole(b"abc")))
+    names["mixed.example"] = ["10.255.255.1 127.0.0.1"]
+    reply = Outbound(Guard(["127.0.0.1"])).get(f"http://mixed.example:{server.port}/", LIMITS)
+    assert isinstance(reply, Reply)
+
+
+def test_an_allowed_name_is_reached(serve: Serve, names: dict[str, list[str]]) -> None:
+    server = serve(saying(whole(b"abc")))
+    names.update({"backend.internal": ["127.0.0.1"], "other.internal": ["127.0.0.1"]})
+    outbound = Outbound(Guard(["backend.internal"]))
+    assert isinstance(outbound.get(f"http://backend.internal:{server.port}/", LIMITS), Reply)
+    assert outbound.get(f"http://other.internal:{server.port}/", LIMITS) == NOT_PUBLIC
+
+
+# Redirects
+
+
+def test_redirects_are_followed_up_to_three(serve: Serve, outbound: Outbound) -> None:
+    last = serve(saying(whole(b"abc")))
+    urls = [last.url + "/x"]
+    for status in ("301 Moved", "303 See Other", "308 Permanent Redirect", "302 Found"):
+        urls.append(serve(redirecting(urls[-1], status)).url)
+    assert outbound.get(urls[3], LIMITS) == Reply(200, {"content-length": "3"}, b"abc")
+    assert outbound.get(urls[4], LIMITS) == Failure("more than 3 redirects")
+
+
+def test_a_relative_redirect_is_followed_on_the_same_host_with_the_headers(serve: Serve, outbound: Outbound) -> None:
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            here = request.startswith(b"GET /a/b ")
+            connection.sendall(whole(b"", "302 Found", "Location: ../c d") if here else whole(b"abc"))
+
+    server = serve(script)
+    reply = outbound.get(server.url + "/a/b", LIMITS, {"Authorization": "Basic s3cret"})
+    assert isinstance(reply, Reply)
+    assert reply.body == b"abc"
+    assert server.requests[1].startswith(b"GET /c%20d HTTP/1.1\r\n")
+    assert b"s3cret" in server.requests[1]
+
+
+def test_headers_go_to_no_other_origin_and_do_not_come_back(serve: Serve, outbound: Outbound) -> None:
+    other = serve(saying(whole(b"abc")))
+    server = serve(redirecting(other.url))
+    outbound.get(server.url, LIMITS, {"Authorization": "Basic s3cret"})
+    assert b"s3cret" in server.requests[0]
+    assert len(other.requests) == 1
+    assert b"s3cret" not in other.requests[0]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "http://user:word@127.0.0.1/",
+        "//0x7f.2/",
+    ],
+)
+def test_a_redirect_is_checked_like_any_url(serve: Serve, location: str) -> None:
+    server = serve(redirecting(location))
+    reply = Outbound(Guard(["127.0.0.1"])).get(server.url, LIMITS)
+    assert isinstance(reply, Failure)
+    assert reply.permanent
+
+
+def test_a_redirect_to_a_name_that_is_private_is_refused(serve: Serve, names: dict[str, list[str]]) -> None:
+    inside = serve(saying(whole(b"secret")))
+    names.update({"outside.example": ["127.0.0.1"], "inside.example": ["127.0.0.1"]})
+    outside = serve(redirecting(f"http://inside.example:{inside.port}/"))
+    reply = Outbound(Guard(["outside.example"])).get(f"http://outside.example:{outside.port}/", LIMITS)
+    assert reply == NOT_PUBLIC
+    assert inside.connections == 0
+
+
+def test_a_redirect_that_cannot_be_read_is_a_failure(serve: Serve, outbound: Outbound) -> None:
+    assert isinstance(outbound.get(serve(redirecting("http://[")).url, LIMITS), Failure)
+
+
+# Limits and the environment
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        whole(b"x" * 1_001),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_001,
+        whole(gzip.compress(b"x" * 1_001), "200 OK", "Content-Encoding: gzip"),
+    ],
+    ids=["too large", "says so", "until close", "unpacked"],
+)
+def test_what_is_too_large_is_refused(serve: Serve, outbound: Outbound, said: bytes) -> None:
+    assert outbound.get(serve(once(said)).url, LIMITS) == Failure("answer larger than 1000 bytes")
+
+
+def test_what_is_cut_off_is_a_failure(serve: Serve, outbound: Outbound) -> None:
+    reply = outbound.get(serve(once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")).url, LIMITS)
+    assert reply == Failure("connection broken: IncompleteRead")
+
+
+def test_time_is_bounded_over_all_redirects_together(serve: Serve, outbound: Outbound) -> None:
+    def sleepy(location: str) -> Script:
+        def script(server: Server, connection: socket.socket) -> None:
+            server.hear(connection)
+            server.stopped.wait(0.4)
+            connection.sendall(whole(b"", "302 Found", f"Location: {location}"))
+
+        return script
+
+    def drip(server: Server, connection: socket.socket) -> None:
+        server.hear(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+        server.drip(connection, b"x")
+
+    url = serve(sleepy(serve(sleepy(serve(drip).url)).url)).url
+    began = time.monotonic()
+    reply = outbound.get(url, Limits(connect_timeout=1, read_timeout=1, total_timeout=1.2, max_bytes=1_000))
+    assert isinstance(reply, Failure)
+    assert not reply.permanent
+    assert 1.1 < time.monotonic() - began < 1.8
+
+
+def test_nothing_listens(outbound: Outbound) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert outbound.get(f"http://127.0.0.1:{port}/", LIMITS) == Failure("could not connect: ConnectionRefusedError")
+
+
+def test_the_environment_is_not_asked(serve: Serve, outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert isinstance(outbound.get(serve(saying(whole())).url, LIMITS), Reply)
+
+
+def test_cookies_are_not_kept(serve: Serve, outbound: Outbound) -> None:
+    server = serve(saying(whole(b"", "200 OK", "Set-Cookie: a=b")))
+    for _ in range(2):
+        outbound.get(server.url, LIMITS)
+    assert b"cookie" not in server.requests[1].lower()
+    assert server.connections == 1
+
+
+def test_https_is_verified(serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(over_tls(certificate))
+    url = f"https://localhost:{server.port}/"
+    assert Outbound(Guard(LOOPBACK)).get(url, LIMITS) == Failure("could not connect: SSLCertVerificationError")
+    monkeypatch.setattr(module, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    trusting = Outbound(Guard(LOOPBACK))
+    assert trusting.get(url, LIMITS) == Reply(200, {"content-length": "8"}, b"over TLS")
+    other = trusting.get(f"https://127.0.0.1:{server.port}/", LIMITS)
+    assert other == Failure("could not connect: SSLCertVerificationError")
+    trusting.close()
+
+
+def test_threads_share_it(serve: Serve, outbound: Outbound) -> None:
+    def echo(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            connection.sendall(whole(request.split(b" ")[1]))
+
+    server, wrong = serve(echo), []
+
+    def ask(number: int) -> None:
+        for turn in range(20):
+            reply = outbound.get(f"{server.url}/{number}-{turn}", LIMITS)
+            if not (isinstance(reply, Reply) and reply.body == f"/{number}-{turn}".encode()):
+                wrong.append(reply)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

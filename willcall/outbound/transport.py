@@ -1,0 +1,176 @@
+"""Requests to addresses that came from outside: bounded like those to providers, and guarded against our own network.
+
+- The guard is asked about the URL, and about the very address that is connected to, for every redirect anew.
+- Headers that the caller adds go to the first URL's origin alone, whatever redirects say.
+- No environment (proxies, netrc), no cookies; https is verified; nothing is sent twice.
+- Time and bytes are bounded over all redirects together.
+"""
+
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import punctuation
+from typing import BinaryIO
+from urllib.parse import quote, urljoin
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import PoolManager
+from urllib3.exceptions import LocationParseError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout, parse_url
+
+from willcall.outbound.guard import Guard
+from willcall.providers.base import HttpLimits as Limits
+from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
+from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, RefusedAddressError
+from willcall.providers.http import user_agent
+
+__all__ = ["Failure", "Limits", "Outbound", "Reply"]
+
+#: Redirects that are followed, one after another.
+REDIRECTS = 3
+_REDIRECTING = {301, 302, 303, 307, 308}
+_OK = 200
+#: Wire bytes that a reply may have beyond twice its `max_bytes`: headers and the frames of its chunks.
+_OVERHEAD = 1_048_576
+#: Hosts whose connections are kept, and how many of each.
+_HOSTS, _CONNECTIONS = 64, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, whole. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no reply, without the URL or anything secret.
+
+    `permanent`: the guard refuses it, and will until the configuration or the host's name says otherwise.
+    """
+
+    why: str
+    permanent: bool = False
+
+
+class Outbound:
+    """Sends such requests, for any number of threads."""
+
+    def __init__(self, guard: Guard) -> None:
+        """`guard` says where they may go."""
+        self._guard = guard
+        self._pools = PoolManager(
+            _HOSTS, maxsize=_CONNECTIONS, ssl_context=ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+        )
+        self._pools.pool_classes_by_scheme = POOL_CLASSES
+        self._headers = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
+
+    def get(
+        self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: BinaryIO | None = None
+    ) -> Reply | Failure:
+        """What is at a URL; up to three redirects are followed. The body of a 200 goes to `into`, where given."""
+        wanted = _Wanted("GET", limits, self._allowance(limits), into=into)
+        url = _escaped(url)
+        first = _origin(url)
+        for _ in range(REDIRECTS + 1):
+            reply = self._send(url, headers if headers and _origin(url) == first else {}, wanted)
+            if isinstance(reply, Failure) or reply.status not in _REDIRECTING or "location" not in reply.headers:
+                return reply
+            try:
+                url = urljoin(url, _escaped(reply.headers["location"], "latin-1"))
+            except ValueError:
+                return Failure("a redirect's URL cannot be read")
+        return Failure(f"more than {REDIRECTS} redirects")
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failure:
+        """Send a body, once. A redirect is a reply like any other; a reply whose body cannot be read has none."""
+        return self._send(_escaped(url), headers, _Wanted("POST", limits, self._allowance(limits), body=body))
+
+    def close(self) -> None:
+        """Closes all idle connections; one in use is closed when its exchange ends."""
+        self._pools.clear()
+
+    def _allowance(self, limits: Limits) -> Allowance:
+        return Allowance(
+            deadline=time.monotonic() + limits.total_timeout,
+            read_timeout=limits.read_timeout,
+            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
+            admits=self._guard.admits,
+        )
+
+    def _send(self, url: str, headers: Mapping[str, str], wanted: "_Wanted") -> Reply | Failure:
+        refusal = self._guard.refusal(url)
+        if refusal:
+            return Failure(refusal, permanent=True)
+        limits, allowance = wanted.limits, wanted.allowance
+        ALLOWANCE.set(allowance)
+        try:
+            response = self._pools.urlopen(
+                wanted.method,
+                url,
+                body=wanted.body,
+                headers={**self._headers, **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=Timeout(connect=limits.connect_timeout, read=limits.read_timeout),
+            )
+        except FAILURES as error:
+            if allowance.refusal == RefusedAddressError.__name__:
+                return Failure("the host's address is not public", permanent=True)
+            return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
+        try:
+            return _read(response, wanted)
+        finally:
+            response.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one call is after, over all its redirects."""
+
+    method: str
+    limits: Limits
+    allowance: Allowance
+    body: bytes | None = None
+    into: BinaryIO | None = None
+
+
+def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        headers.setdefault(name.lower(), value)
+    if response.status in _REDIRECTING:
+        return Reply(response.status, headers)
+    found = wanted.method == "GET" and response.status == _OK
+    body = bytearray()
+    try:
+        for chunk in read_chunks(response, wanted.limits.max_bytes):
+            if found and wanted.into is not None:
+                wanted.into.write(chunk)
+            else:
+                body += chunk
+    except (UnusableBodyError, BrokenBodyError) as error:
+        if found:
+            return Failure(str(error))
+        body.clear()  # the others speak by their status and headers
+    return Reply(response.status, headers, bytes(body))
+
+
+def _escaped(url: str, encoding: str = "utf-8") -> str:
+    """The URL with what no URL may hold percent-encoded, as browsers do: blanks, letters beyond ASCII."""
+    return quote(url, safe=punctuation, encoding=encoding, errors="replace")
+
+
+def _origin(url: str) -> tuple[str | None, str | None, int | None]:
+    """Scheme, host and port: to whom a request goes."""
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return None, None, None
+    return parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme or "")

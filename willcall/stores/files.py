@@ -1,0 +1,124 @@
+"""Files under `documents_url`, written atomically, by fsspec: a folder of this machine or what S3 and its like hold."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from time import time
+from typing import IO, Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from willcall.orders.errors import WillcallError
+
+#: Where what is being written stands in a local folder, so that keeping it is a mere renaming.
+_PARTS = "parts"
+#: Seconds after which what a process left there when it died is rubbish.
+_ABANDONED = 86_400.0
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(?!.*::)\S+")
+#: Extras of ours that bring the package for a scheme.
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+
+
+class StorageError(WillcallError):
+    """The files cannot be written or read now: full, away, not permitted. Names the kind of error alone."""
+
+
+def check_url(url: str) -> str:
+    """`url` where files can be kept under it; raises ValueError, in words for whoever wrote it, where they cannot."""
+    match = _URL.fullmatch(url)
+    if not match:
+        raise ValueError("must be a URL such as file://./var/documents or s3://bucket/prefix")
+    scheme = match[1]
+    if scheme in {"file", "local"}:
+        root = Path(fsspec.core.url_to_fs(url)[1])
+        if next(path for path in (root, *root.parents) if path.exists()).is_dir():
+            return url
+        raise ValueError("is no folder, nor can one be made there")
+    if scheme not in fsspec.available_protocols():
+        raise ValueError(f"starts with {scheme}://, which no file system is known for")
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        raise ValueError(f"needs `pip install 'willcall[{extra}]'`" if extra else str(error)) from None
+    if scheme in _EXTRAS and not urlsplit(url).netloc:
+        raise ValueError("names no bucket")
+    return url
+
+
+class Files:
+    """Files by name (`ab/name.pdf`) under one URL. Connects on first use; safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """A relative `file://./folder` is meant from the working directory of this moment."""
+        self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    @contextmanager
+    def draft(self) -> Iterator[IO[bytes]]:
+        """A file to write to, which only its owner can read; gone after the block unless it was kept."""
+        with _translated():
+            file = NamedTemporaryFile(dir=self._parts() if self._local else None, delete=False)  # noqa: SIM115 - may be kept
+        try:
+            with file:
+                yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+    def keep(self, draft: IO[bytes], name: str) -> None:
+        """Make a draft the file `name`, whole or not at all. Raises StorageError."""
+        target = f"{self._root}/{name}"
+        with _translated():
+            draft.flush()
+            if self._local:
+                os.fsync(draft.fileno())
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                Path(draft.name).replace(target)
+            else:
+                self._fs.put_file(draft.name, target)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is such a file. Raises StorageError."""
+        with _translated():
+            return bool(self._fs.exists(f"{self._root}/{name}"))
+
+    def open(self, name: str) -> BinaryIO:
+        """The file, to read from. Raises StorageError, also where there is none."""
+        with _translated():
+            return cast("BinaryIO", self._fs.open(f"{self._root}/{name}", "rb"))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there. Raises StorageError."""
+        with _translated(), suppress(FileNotFoundError):
+            self._fs.rm_file(f"{self._root}/{name}")
+
+    def clean(self) -> None:
+        """Remove drafts that processes left behind when they died; object stores keep none."""
+        if self._local:
+            with _translated():
+                for part in self._parts().iterdir():
+                    with suppress(FileNotFoundError):
+                        if part.stat().st_mtime < time() - _ABANDONED:
+                            part.unlink()
+
+    def _parts(self) -> Path:
+        folder = Path(self._root, _PARTS)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Whatever a file system raises, as ours: there is no class that those of all object stores share."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError("there is no such file") from error
+    except Exception as error:
+        raise StorageError(type(error).__name__) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from schedules.expire import expire
+from schedules.inbox import inbox
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
@@ -31,6 +32,7 @@ SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
+    "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),
 }
 

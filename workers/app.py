@@ -11,7 +11,8 @@ from tasks.bulkhead import Bulkhead
 from tasks.queues import AT_ITS_SLOT, DOCUMENTS, NOTIFY, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
 from willcall.providers.http import Transport
-from willcall.stores.connection import SOCKET_TIMEOUT
+from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from workers import transport
 from workers.sender import CelerySender
@@ -37,6 +38,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         settings=config.settings,
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
+        documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         http=Transport(),
         sender=CelerySender(app),
         rng=SystemRandom(),

@@ -74,7 +74,7 @@ class PushAnswer:
     """What the provider is answered."""
 
     status: int
-    body: bytes = b""
+    body: str = ""
     content_type: str | None = None
 
 

@@ -42,12 +42,12 @@ class Inbox:
         self._keep = load(redis, "keep")
         self._attached = load(redis, "attached")
 
-    def answered(self, account: str, digest: str) -> dict[str, Any] | None:
-        """The answer that a push of the same bytes got, None where there was none."""
+    def answered(self, account: str, digest: str) -> tuple[int, str, str | None] | None:
+        """The answer that a push of the same bytes got (status, body, content type), None where there was none."""
         text = cast("str | None", self._redis.get(keys.answered(account, digest)))
-        return json.loads(text) if text else None
+        return tuple(json.loads(text)) if text else None
 
-    def remember(self, account: str, digest: str, answer: dict[str, Any], seconds: float) -> None:
+    def remember(self, account: str, digest: str, answer: tuple[int, str, str | None], seconds: float) -> None:
         """Keep the answer to a push that was taken in, for `seconds`."""
         self._redis.set(keys.answered(account, digest), compact(answer), px=milliseconds(seconds))
 
@@ -64,6 +64,13 @@ class Inbox:
         found = cast("dict[str, str]", self._redis.hgetall(keys.kept(account, reference)))
         pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
         return sorted(pushes, key=lambda kept: kept.at)
+
+    def any_kept(self, places: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether something came ahead of each order, by account key and reference, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for account, reference in places:
+            pipe.exists(keys.kept(account, reference))
+        return [bool(found) for found in pipe.execute()]
 
     def attached(self, taken: Sequence[KeptPush]) -> None:
         """Forget pushes of one reference that their order has taken in."""

@@ -10,7 +10,9 @@ from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
+from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
@@ -47,6 +49,7 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     leases: LeaseStore
+    inbox: Inbox
 
     @classmethod
     def on(cls, url: str) -> "Stores":
@@ -60,6 +63,7 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             leases=LeaseStore(redis),
+            inbox=Inbox(redis),
         )
 
 
@@ -70,6 +74,7 @@ class Context:
     settings: Settings
     accounts: Mapping[str, Account]
     stores: Stores
+    documents: DocumentStore
     http: Exchange
     sender: Sender
     rng: Random

@@ -16,6 +16,8 @@ from willcall.config import load
 from willcall.orders.model import Order
 from willcall.providers.http import Transport
 from willcall.stores import keys
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.poll_once import poll_once
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [5, 6], "ceiling": 600, "missing_grace": 0.001}
+
+#: The secret part of the address that each provider calls.
+WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c", "tiqets": "wht-tiqets-77ab"}
 
 
 @dataclass
@@ -83,16 +88,21 @@ Setup = Callable[..., House]
 
 @pytest.fixture
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
-    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
+    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's.
+
+    With `callbacks` the providers that call back may do so.
+    """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http = Transport()
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
-        def setup(**tables: Any) -> House:
+        def setup(*, callbacks: bool = False, **tables: Any) -> House:
             providers = {
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
             }
+            for provider, token in WEBHOOK_TOKENS.items() if callbacks else ():
+                providers[provider]["default"]["webhook_token"] = token
             (tmp_path / "willcall.toml").write_text(toml({"providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()
@@ -100,6 +110,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 settings=config.settings,
                 accounts=config.accounts,
                 stores=Stores.on(redis_server.url),
+                documents=DocumentStore(connect(redis_server.url), f"file://{tmp_path}/documents"),
                 http=http,
                 sender=outbox,
                 rng=Random(1),

@@ -101,4 +101,4 @@ def _success(reading: Pushed, standing: Standing, credentials: TixstockCredentia
 
 def _answer(reference: str | None, word: str, message: str, *, success: bool, status: int = 200) -> PushAnswer:
     document = {"external_id": reference, "order_status": word, "message": message, "success": success}
-    return PushAnswer(status, json.dumps(document).encode(), "application/json")
+    return PushAnswer(status, json.dumps(document), "application/json")

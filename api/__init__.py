@@ -1,0 +1,1 @@
+"""The HTTP API: what backends ask and what providers tell."""

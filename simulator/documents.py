@@ -16,8 +16,13 @@ def document(name: str, ending: str) -> bytes:
     return f"<!doctype html><title>Tickets</title><p>Ticket {name}</p>".encode()
 
 
-def pdf(text: str) -> bytes:
-    """A valid one-page PDF 1.4 that says `text` (ASCII without parentheses)."""
+def pdf(text: str, *, size: int = 0) -> bytes:
+    """A valid one-page PDF 1.4 that says `text` (ASCII without parentheses), padded to at least `size` bytes."""
+    bare = _pdf(text, "")
+    return bare if len(bare) + 2 > size else _pdf(text, f"%{'.' * (size - len(bare) - 2)}\n")
+
+
+def _pdf(text: str, padding: str) -> bytes:
     stream = f"BT /F1 14 Tf 40 80 Td ({text}) Tj ET"
     objects = (
         "<</Type/Catalog/Pages 2 0 R>>",
@@ -26,7 +31,7 @@ def pdf(text: str) -> bytes:
         f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
-    body, offsets = "%PDF-1.4\n", []
+    body, offsets = f"%PDF-1.4\n{padding}", []
     for number, content in enumerate(objects, start=1):
         offsets.append(len(body))
         body += f"{number} 0 obj{content}endobj\n"

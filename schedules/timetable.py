@@ -32,8 +32,8 @@ SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
-    "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),
+    "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
 }
 
 

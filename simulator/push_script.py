@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, Po
 class PushScript(BaseModel):
     """One call of the provider to its client, `after` seconds from when the simulator got to know the order.
 
-    tixstock: `ticket` is which of the order's tickets it brings, `size` pads its PDF to at least so many bytes, `status` is
-    the word of an `update`. `spoil` makes it useless: no base64, no PDF, a wrong signature.
+    tixstock: `ticket` is which of the order's tickets it brings, `size` pads its PDF to at least so many bytes,
+    `status` is the word of an `update`. `spoil` makes it useless: no base64, no PDF, a wrong signature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

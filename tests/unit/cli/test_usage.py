@@ -45,6 +45,8 @@ def test_wrong_usage_is_said_and_ends_with_2(
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    commands = "submit import order orders poll cancel accounts pause resume up worker beat flower simulator sweep"
+    commands = (
+        "submit import order orders poll cancel inbox accounts pause resume up worker beat flower simulator sweep"
+    )
     for command in [*commands.split(), "check-config"]:
         assert f" {command} " in result.stdout

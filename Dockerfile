@@ -4,6 +4,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY willcall willcall
 COPY tasks tasks
 COPY schedules schedules
+COPY api api
 COPY workers workers
 COPY cli cli
 COPY simulator simulator

@@ -8,7 +8,7 @@ COPY api api
 COPY workers workers
 COPY cli cli
 COPY simulator simulator
-RUN python -m venv /opt/willcall && /opt/willcall/bin/pip install --no-cache-dir -c constraints.txt .
+RUN python -m venv /opt/willcall && /opt/willcall/bin/pip install --no-cache-dir -c constraints.txt '.[s3]'
 
 FROM python:3.13-slim
 RUN useradd --system --create-home --home-dir /var/lib/willcall willcall
@@ -16,5 +16,6 @@ COPY --from=build /opt/willcall /opt/willcall
 ENV PATH=/opt/willcall/bin:$PATH PYTHONUNBUFFERED=1
 USER willcall
 WORKDIR /var/lib/willcall
+RUN mkdir -p var/documents
 ENTRYPOINT ["willcall"]
 CMD ["worker"]

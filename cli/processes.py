@@ -81,7 +81,8 @@ def simulator(
                 provider: {name: table for name, table in by_name.items() if name in names}
                 for provider, by_name in tables.items()
             }
-            typer.echo(toml({"providers": known}), nl=False)
+            allow = {"allow": ["127.0.0.0/8"]}  # documents are served from the same place
+            typer.echo(toml({"outbound": allow, "providers": known}), nl=False)
         else:
             run(host, port, told)
     except ValidationError as error:

@@ -128,4 +128,9 @@ class Stage:
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
             providers.setdefault(provider, {})[name] = {**known[provider][name], **tables}
-        return toml({"redis_url": self.redis.url, **self._settings, "providers": providers})
+        ours = {
+            "redis_url": self.redis.url,
+            "documents_url": f"file://{self.folder}/documents",
+            "outbound": {"allow": ["127.0.0.0/8"]},  # the providers' documents are on this machine too
+        }
+        return toml({**ours, **self._settings, "providers": providers})

@@ -1,4 +1,4 @@
-"""Final orders and old events go after their retention."""
+"""Final orders with their documents, and old events, go after their retention."""
 
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH
@@ -11,4 +11,5 @@ def prune(context: Context) -> dict[str, int]:
     orders = 0
     while removed := context.stores.orders.prune(now - retention.orders, BATCH):
         orders += removed
-    return {"orders": orders, "events": context.stores.events.prune(now - retention.events)}
+    events = context.stores.events.prune(now - retention.events)
+    return {"orders": orders, "events": events, "documents": context.documents.prune(now - retention.orders)}

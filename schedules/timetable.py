@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from schedules.documents import documents
 from schedules.expire import expire
 from schedules.inbox import inbox
 from schedules.prune import prune
@@ -30,6 +31,7 @@ class Sweep:
 
 SWEEPS: dict[str, Sweep] = {
     "revive": Sweep(revive, lambda sweeps: sweeps.revive),
+    "documents": Sweep(documents, lambda sweeps: sweeps.documents),
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),

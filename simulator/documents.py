@@ -1,5 +1,13 @@
 """The files behind the addresses in answers: a small PDF per ticket, a page per order."""
 
+import hashlib
+from collections.abc import Mapping
+from secrets import token_bytes
+from urllib.parse import urlencode
+
+#: What the short-lived addresses of this simulator are signed with.
+_KEY = token_bytes(16)
+
 #: Content type by the ending of the name.
 TYPES = {
     "pdf": "application/pdf",
@@ -14,6 +22,22 @@ def document(name: str, ending: str) -> bytes:
     if ending == "pdf":
         return pdf(f"Ticket {name}")
     return f"<!doctype html><title>Tickets</title><p>Ticket {name}</p>".encode()
+
+
+def sign(name: str, until: float) -> str:
+    """The query that makes a document's address good until then (epoch seconds)."""
+    expires = f"{until:.3f}"
+    signature = hashlib.blake2b(f"{name} {expires}".encode(), key=_KEY, digest_size=16).hexdigest()
+    return urlencode({"expires": expires, "signature": signature})
+
+
+def is_signed(name: str, query: Mapping[str, str], now: float) -> bool:
+    """Whether an address with this query is good at `now`."""
+    try:
+        until = float(query.get("expires", ""))
+    except ValueError:
+        return False
+    return until > now and urlencode(query) == sign(name, until)
 
 
 def pdf(text: str, *, size: int = 0) -> bytes:

@@ -127,6 +127,10 @@ class OrderScript(_Model):
     fulfillment_starts_after: NonNegativeFloat | None = None
     #: paylogic: `needs_personalization` is true until then, and there is no e-ticket.
     needs_personalization_until: NonNegativeFloat | None = None
+    #: The order's PDFs are not found before that.
+    documents_after: NonNegativeFloat = 0.0
+    #: The PDFs' addresses are signed anew in each answer, and each is good for so long; None is for good.
+    link_life: PositiveFloat | None = None
     #: Used up one per request, before the answer that time gives.
     answers: tuple[Fault, ...] = ()
     #: tixstock and tiqets, where the account has a `webhook_url`; None is what the provider sends by itself.

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from simulator.control_api import control_routes
 from simulator.delivery import deliver
-from simulator.documents import TYPES, document
+from simulator.documents import TYPES, document, is_signed
 from simulator.exchange import Exchange
 from simulator.providers import REGISTRY
 from simulator.providers.base import Provider
@@ -92,8 +92,11 @@ async def _read(request: web.Request, prefix: int) -> Call:
 
 
 async def _document(world: World, request: web.Request) -> web.Response:
-    """A document, to whoever knows its name."""
-    name, ending = request.match_info["name"], request.match_info["ending"]
-    if name not in world.documents or ending not in TYPES:
+    """A document, to whoever knows its name, and while its address is good."""
+    name, ending, now = request.match_info["name"], request.match_info["ending"], world.clock()
+    order = world.documents.get(name)
+    if order is None or ending not in TYPES or now < order.known_at + order.script.documents_after:
         raise web.HTTPNotFound
+    if order.script.link_life is not None and not is_signed(name, request.query, now):
+        raise web.HTTPForbidden
     return web.Response(body=document(name, ending), content_type=TYPES[ending])

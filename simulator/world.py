@@ -47,8 +47,8 @@ class World:
         #: The calls that the providers are going to make.
         self.plan = Plan()
         self.ledger = Ledger(ledger)
-        #: The unguessable names of all documents.
-        self.documents: set[str] = set()
+        #: Whose document has which unguessable name.
+        self.documents: dict[str, Order] = {}
         self.accounts: dict[tuple[ProviderName, str], Account] = {}
         self._grants: dict[tuple[ProviderName, str], Grant] = {}
         described = {(account.provider, account.name): account for account in script.accounts}
@@ -80,7 +80,7 @@ class World:
         for (provider, name, _), script in new.items():
             account = self.accounts[provider, name]
             order = account.add(script, now)
-            self.documents.update(order.secrets)
+            self.documents.update(dict.fromkeys(order.secrets, order))
             self.push(account, order, account.provider.pushes(script) if script.pushes is None else script.pushes)
 
     def push(self, account: Account, order: Order, scripts: Iterable[PushScript]) -> None:

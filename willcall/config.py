@@ -15,9 +15,11 @@ from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.orders.submission import problems_of
+from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
 from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.files import check_url
 
 PREFIX = "WILLCALL_"
 #: Names the file; not part of it.
@@ -47,6 +49,11 @@ def _ascending(value: tuple[float, float]) -> tuple[float, float]:
 Span = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
+def _allowed(entry: str) -> str:
+    parse_allowed(entry)
+    return entry
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -66,9 +73,9 @@ class Notify(_Table):
 
 
 class Outbound(_Table):
-    """Private networks and hosts that callback and document URLs may reach."""
+    """Networks, addresses and hosts, private ones, that callback and document URLs may reach."""
 
-    allow: tuple[str, ...] = ()
+    allow: tuple[Annotated[str, AfterValidator(_allowed)], ...] = ()
 
 
 class Retention(_Table):
@@ -90,6 +97,7 @@ class Sweeps(_Table):
     reconcile: Positive = 300.0
     inbox: Positive = 30.0
     prune: Positive = 3_600.0
+    documents: Positive = 30.0
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0
@@ -154,7 +162,7 @@ class Settings(_Table):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(default="redis://localhost:6379/0", repr=False)
     broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(default="", repr=False)
-    documents_url: str = "file://./var/documents"
+    documents_url: Annotated[str, AfterValidator(check_url)] = Field(default="file://./var/documents", repr=False)
     api: Api = Api()
     notify: Notify = Notify()
     outbound: Outbound = Outbound()

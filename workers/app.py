@@ -10,6 +10,8 @@ from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead
 from tasks.queues import AT_ITS_SLOT, DOCUMENTS, NOTIFY, ORDINARY, SUBMIT, SWEEPS, poll_queue
 from willcall.config import Config
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.documents import DocumentStore
@@ -23,7 +25,7 @@ CONCURRENCY = 8
 #: Seconds after which a message that a dead worker had fetched is given to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 60
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.documents", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
@@ -38,12 +40,13 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         settings=config.settings,
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
-        documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         http=Transport(),
+        outbound=Outbound(Guard(config.settings.outbound.allow)),
+        documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
+    app.bulkhead = Bulkhead(concurrency, {DOCUMENTS, *(account.provider for account in config.accounts.values())})
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from threading import local
 from typing import Any
 
 import structlog
@@ -23,14 +24,16 @@ class CelerySender:
     def __init__(self, app: Celery) -> None:
         """`app` names the broker."""
         self._app = app
+        self._own = local()
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:
         """Send messages of one account; a broker that is away is noted, for the due index has the orders."""
+        if self._publish(account, messages, now):
+            return
         try:
             with self._app.producer_pool.acquire(block=True) as producer:
-                if not (producer.supports_batch_publish and self._publish(producer, account, messages, now)):
-                    for message in messages:
-                        self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))
+                for message in messages:
+                    self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))
         except OperationalError as error:
             log.warning("broker away", account=account, messages=len(messages), error=type(error).__name__)
 
@@ -41,13 +44,15 @@ class CelerySender:
         except OperationalError as error:
             log.warning("broker away", task=name, error=type(error).__name__)
 
-    def _publish(self, producer: Producer, account: str, messages: list[Message], now: float) -> bool:
+    def _publish(self, account: str, messages: list[Message], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.
 
-        False where the connection was lost: `send_task` reconnects and tries again. What had arrived already is then
-        stale the second time.
+        False on another broker, and where the connection was lost: `send_task` reconnects and tries again. What had
+        arrived already is then stale the second time.
         """
-        clock = datetime.now(UTC)
+        producer, clock = self._producer(), datetime.now(UTC)
+        if not producer.supports_batch_publish:
+            return False
         try:
             with producer.batch() if len(messages) > 1 else nullcontext():
                 for message in messages:
@@ -72,8 +77,17 @@ class CelerySender:
                     )
         except (BatchPublishError, *producer.connection.recoverable_connection_errors) as error:
             log.info("broker connection lost", account=account, error=type(error.__cause__ or error).__name__)
+            producer.connection.collect()
+            del self._own.producer
             return False
         return True
+
+    def _producer(self) -> Producer:
+        """The thread's own producer: taking one from the pool costs as much as preparing the message."""
+        if not hasattr(self._own, "producer"):
+            self._own.producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
+        producer: Producer = self._own.producer
+        return producer
 
     @cached_property
     def _like(self) -> Any:

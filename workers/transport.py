@@ -25,7 +25,7 @@ from redis import Redis
 from workers.waiting import compress, plain, script, waiting_key, without_eta
 
 if TYPE_CHECKING:
-    from redis.commands.core import Script
+    from willcall.stores.scripts import Script
 
 log = getLogger(__name__)
 
@@ -182,8 +182,8 @@ class Channel(stock.Channel):
             script(keys=keys, args=args)
         else:  # a pipeline of kombu's client, which prefixes the first key itself
             first = keys[0].removeprefix(self.global_keyprefix)
-            _publish_batch.pipeline.scripts.add(script)
-            _publish_batch.add("evalsha", script.sha, len(keys), first, *keys[1:], *args)
+            _publish_batch.pipeline.scripts.add(script.registered)
+            _publish_batch.add("evalsha", script.registered.sha, len(keys), first, *keys[1:], *args)
 
     # Claiming
 

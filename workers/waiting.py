@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from willcall.stores.scripts import Script, source
+
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.commands.core import Script
 
 #: What most messages have in common. Waiting messages are compressed against it, so it must never change.
 COMMON = (
@@ -47,9 +47,9 @@ def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[st
     return answer
 
 
-def script(client: "Redis", name: str) -> "Script":
-    """A script of the transport; it is sent once and survives a restart of Redis."""
-    return client.register_script(files("workers").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8"))
+def script(client: "Redis", name: str) -> Script:
+    """A script of the transport."""
+    return Script(client, source("workers", name))
 
 
 def waiting_key(queue: str) -> str:

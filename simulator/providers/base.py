@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
 
+from simulator.documents import sign
 from simulator.ledger import Kind
 from simulator.phases import Phase, tickets_at
 from simulator.push_script import PushScript
@@ -48,7 +49,9 @@ class View:
 
     def document(self, index: int = 0, ending: str = "pdf") -> str:
         """The address of the ticket's document."""
-        return f"{self.origin}/documents/{self.order.provider}/{self.secrets[index]}.{ending}"
+        name, life = self.secrets[index], self.order.link_life
+        signature = "" if life is None else "?" + sign(name, self.now + life)
+        return f"{self.origin}/documents/{self.order.provider}/{name}.{ending}{signature}"
 
     def barcode(self, index: int) -> str:
         """The ticket's barcode: thirteen digits."""

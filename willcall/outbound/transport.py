@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import punctuation
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import quote, urljoin
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -71,7 +71,7 @@ class Outbound:
         self._headers = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
 
     def get(
-        self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: BinaryIO | None = None
+        self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: IO[bytes] | None = None
     ) -> Reply | Failure:
         """What is at a URL; up to three redirects are followed. The body of a 200 goes to `into`, where given."""
         wanted = _Wanted("GET", limits, self._allowance(limits), into=into)
@@ -138,7 +138,7 @@ class _Wanted:
     limits: Limits
     allowance: Allowance
     body: bytes | None = None
-    into: BinaryIO | None = None
+    into: IO[bytes] | None = None
 
 
 def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:

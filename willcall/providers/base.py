@@ -120,6 +120,10 @@ class Credentials(BaseModel):
 
     base_url: ProviderUrl
 
+    def document_headers(self) -> Mapping[str, str]:
+        """What proves who asks for a document under `base_url`: nothing, where links are their own permission."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -22,6 +22,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from willcall.orders.outcomes import Malformed, Unavailable
@@ -143,12 +144,27 @@ class _Pools(HTTPAdapter):
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
+        self._by_origin: dict[tuple[str, str], HTTPConnectionPool] = {}
         super().__init__(pool_maxsize=_CONNECTIONS)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: object) -> None:  # noqa: FBT001, FBT002 - the base's
         """Pools whose connections are bounded, all with the one TLS context."""
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **more)
         self.poolmanager.pool_classes_by_scheme = POOL_CLASSES
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *_: object, **__: object) -> HTTPConnectionPool:
+        """The pool of the request's host; the base looks for proxies and makes up a key for each request."""
+        url = request.url or ""
+        scheme, _slashes, rest = url.partition("://")
+        origin = scheme, rest.partition("/")[0]
+        pool = self._by_origin.get(origin)
+        if pool is None:
+            pool = self._by_origin[origin] = self.poolmanager.connection_from_url(url)
+        return pool
+
+    def request_url(self, request: PreparedRequest, proxies: object) -> str:  # noqa: ARG002 - the base's
+        """The path and query: there is no proxy."""
+        return request.path_url
 
     def cert_verify(self, *_: object, **__: object) -> None:
         """Nothing: the context verifies, and has its certificates loaded once instead of per connection."""

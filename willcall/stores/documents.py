@@ -5,7 +5,6 @@ same content, put again, completes it, and in any case it goes with its order.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from os import SEEK_END
 from secrets import token_hex
@@ -101,33 +100,31 @@ class DocumentStore:
         with self.open(document_id) as file:
             return file.read()
 
-    def forget(self, owners: Iterable[str]) -> int:
-        """Remove all documents of some owners; how many it were. Raises StorageError, and may be repeated then."""
-        removed = 0
-        for owner in owners:
-            for document_id in cast("list[str]", self._redis.hvals(keys.documents(owner))):
-                self._files.remove(_name(document_id))
-                removed += int(self._redis.delete(keys.document(document_id)))
-            self._redis.delete(keys.documents(owner))
-        return removed
-
     def prune(self, before: float) -> int:
-        """Remove documents put before `before` (epoch seconds) for an account rather than an order; how many.
+        """Remove the documents of orders that are gone, and those put before `before` (epoch seconds) for an account.
 
-        What a process left half written when it died goes too. Raises StorageError.
+        Returns how many. What a process left half written when it died goes too. Raises StorageError, and may be
+        repeated then.
         """
         old = cast("list[str]", self._redis.zrangebyscore(keys.UNCLAIMED, "-inf", milliseconds(before)))
         for document_id in old:
             document = self.get(document_id)
-            self._files.remove(_name(document_id))
             pipe = self._redis.pipeline()
             if document:
                 pipe.hdel(keys.documents(document.owner), document.sha256)
-            pipe.delete(keys.document(document_id))
+            pipe.sadd(keys.FORGOTTEN, document_id)
             pipe.zrem(keys.UNCLAIMED, document_id)
             pipe.execute()
+        removed = 0
+        for document_id in cast("set[str]", self._redis.smembers(keys.FORGOTTEN)):
+            self._files.remove(_name(document_id))
+            pipe = self._redis.pipeline()
+            pipe.delete(keys.document(document_id))
+            pipe.srem(keys.FORGOTTEN, document_id)
+            pipe.execute()
+            removed += 1
         self._files.clean()
-        return len(old)
+        return removed
 
     def _id_for(self, owner: str, digest: str) -> str:
         """The document's id: the one that the owner's content has, else a new one, whoever else puts it now."""

@@ -15,6 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from willcall.orders.errors import WillcallError
 
+#: Seconds that one operation on what is no local folder may take.
+TIMEOUT = 15.0
 #: Where what is being written stands in a local folder, so that keeping it is a mere renaming.
 _PARTS = "parts"
 #: Seconds after which what a process left there when it died is rubbish.
@@ -59,6 +61,8 @@ class Files:
         """A relative `file://./folder` is meant from the working directory of this moment."""
         self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
         self._local = isinstance(self._fs, LocalFileSystem)
+        #: File systems of fsspec's asynchronous kind, S3's among them, take this with each call.
+        self._bounded = {"timeout": TIMEOUT} if self._fs.async_impl else {}
 
     @contextmanager
     def draft(self) -> Iterator[IO[bytes]]:
@@ -81,12 +85,12 @@ class Files:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
                 Path(draft.name).replace(target)
             else:
-                self._fs.put_file(draft.name, target)
+                self._fs.put_file(draft.name, target, **self._bounded)
 
     def holds(self, name: str) -> bool:
         """Whether there is such a file. Raises StorageError."""
         with _translated():
-            return bool(self._fs.exists(f"{self._root}/{name}"))
+            return bool(self._fs.exists(f"{self._root}/{name}", **self._bounded))
 
     def open(self, name: str) -> BinaryIO:
         """The file, to read from. Raises StorageError, also where there is none."""
@@ -96,7 +100,7 @@ class Files:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there. Raises StorageError."""
         with _translated(), suppress(FileNotFoundError):
-            self._fs.rm_file(f"{self._root}/{name}")
+            self._fs.rm_file(f"{self._root}/{name}", **self._bounded)
 
     def clean(self) -> None:
         """Remove drafts that processes left behind when they died; object stores keep none."""

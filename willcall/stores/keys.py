@@ -20,6 +20,10 @@ FINAL = PREFIX + "final"
 LATE = PREFIX + "late"
 #: Sorted set of `[account key, reference]` for which pushes are kept, by the time until which they are.
 INBOX = PREFIX + "inbox"
+#: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
+FETCHES = PREFIX + "fetches"
+#: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
+FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
 
@@ -42,6 +46,11 @@ def tickets(order_id: str) -> str:
 def attempts(order_id: str) -> str:
     """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
     return f"{PREFIX}order:{order_id}:attempts"
+
+
+def fetch(order_id: str) -> str:
+    """Hash: who fetches the order's documents, since when and how often; there while the order is in `FETCHES`."""
+    return f"{PREFIX}order:{order_id}:fetch"
 
 
 def document(document_id: str) -> str:

@@ -114,7 +114,8 @@ class Commit:
 
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
-    `late_check_at` files an expired order for `reconcile`.
+    `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
+    unless it is filed already.
     """
 
     before: Order
@@ -127,6 +128,7 @@ class Commit:
     tickets: bool = False
     event: Event | None = None
     late_check_at: float | None = None
+    fetch_in: float | None = None
 
 
 class OrderStore:
@@ -135,7 +137,7 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "claim", "hurry", "release", "revive", "prune")
+        names = ("submit", "claim", "extend", "hurry", "release", "revive", "prune")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[tuple[Submitted, Message | None]]:
@@ -153,7 +155,7 @@ class OrderStore:
 
     def _submit(self, filing: Filing, client: "Redis") -> None:
         order, account = filing.order, filing.order.account_key
-        self._scripts["submit"](
+        self._scripts["submit"].registered(
             keys=[
                 keys.order(order.id),
                 keys.spec(order.id),
@@ -204,6 +206,10 @@ class OrderStore:
             case other:
                 return Claim(other, now / 1_000)
 
+    def extend(self, order_id: str, claim_id: str, lease: float) -> bool:
+        """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
+        return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
+
     def commit(self, commit: Commit, claim_id: str = "") -> float | None:
         """Write what became of an order if nobody else did meanwhile.
 
@@ -226,6 +232,7 @@ class OrderStore:
                 keys.FINAL,
                 keys.LATE,
                 keys.EVENTS,
+                keys.FETCHES,
             ],
             args=[
                 before.id,
@@ -239,6 +246,7 @@ class OrderStore:
                 tickets_text(after) if commit.tickets else "",
                 blank_or_milliseconds(commit.late_check_at),
                 *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
+                blank_or_milliseconds(commit.fetch_in),
                 *(part for pair in mutable_fields(after).items() for part in pair),
             ],
         )
@@ -276,7 +284,8 @@ class OrderStore:
     def prune(self, before: float, count: int) -> int:
         """Remove up to `count` final orders that ended before `before` (epoch seconds); how many it were."""
         removed = self._scripts["prune"](
-            keys=[keys.FINAL, keys.ATTENTION, keys.LATE], args=[milliseconds(before), count, keys.PREFIX]
+            keys=[keys.FINAL, keys.ATTENTION, keys.LATE, keys.FORGOTTEN],
+            args=[milliseconds(before), count, keys.PREFIX],
         )
         return int(removed)
 

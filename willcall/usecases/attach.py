@@ -11,6 +11,7 @@ from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.inbox import KeptPush
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon, get_order
+from willcall.usecases.documents import FIRST_WAIT
 from willcall.usecases.settle import settle_push
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ def take_in(context: Context, account: Account, order_id: str, kind: str, push: 
         order = get_order(context, order_id)
         now = context.stores.accounts.now()
         receipt = receive(order, push, now)
-        if not receipt.changed or settle_push(context, order, receipt.order, _line(receipt, kind, now)):
+        if not receipt.changed or settle_push(context, order, receipt.order, _line(receipt, kind, now), FIRST_WAIT):
             break
     if isinstance(push, Spoilt) or not receipt.standing.stored:
         log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=receipt.standing.why)

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
+from willcall.stores.fetches import FetchStore
 from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
@@ -49,6 +51,7 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     leases: LeaseStore
+    fetches: FetchStore
     inbox: Inbox
 
     @classmethod
@@ -63,6 +66,7 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             leases=LeaseStore(redis),
+            fetches=FetchStore(redis),
             inbox=Inbox(redis),
         )
 
@@ -74,8 +78,9 @@ class Context:
     settings: Settings
     accounts: Mapping[str, Account]
     stores: Stores
-    documents: DocumentStore
     http: Exchange
+    outbound: Outbound
+    documents: DocumentStore
     sender: Sender
     rng: Random
 

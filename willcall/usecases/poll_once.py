@@ -1,18 +1,20 @@
-"""One attempt: claim, ask, decide, settle."""
+"""One attempt: claim, ask, fetch what the tickets point to, decide, settle."""
 
 import time
+from dataclasses import replace
 from secrets import token_hex
 
 import structlog
 
 from willcall.orders.model import Attention, Order
-from willcall.orders.outcomes import Malformed, NotReady, PartlyIssued
+from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import Message, Verdict
 from willcall.usecases.ask import Asked, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
+from willcall.usecases.documents import FIRST_WAIT, TASK, collect_issued
 from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
 
 log = structlog.get_logger(__name__)
@@ -52,8 +54,16 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
         _warn(asked, order)
-        message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now)
-    return (message, now) if message else None
+        missing = 0
+        if isinstance(asked.outcome, Issued | PartlyIssued):
+            outcome, missing = collect_issued(context, account, order, claim_id, asked.outcome)
+            asked = replace(asked, outcome=outcome)
+        message = settle_attempt(
+            context, account, claim, claim_id, asked=asked, now=now, fetch_in=FIRST_WAIT if missing else None
+        )
+        if missing:
+            context.sender.send_task(TASK, [order_id], FIRST_WAIT)
+    return (message, claim.now + time.monotonic() - started) if message else None
 
 
 def lease_seconds(account: Account) -> float:

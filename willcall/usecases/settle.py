@@ -10,6 +10,7 @@ from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
 from willcall.orders.states import CLOSED, OPEN
+from willcall.orders.ticket_documents import lacking
 from willcall.providers.base import Account
 from willcall.stores.accounts import Report
 from willcall.stores.orders import Claim, Commit, Event, Message
@@ -20,12 +21,20 @@ log = structlog.get_logger(__name__)
 
 
 def settle_attempt(
-    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
+    context: Context,
+    account: Account,
+    claim: Claim,
+    claim_id: str,
+    *,
+    asked: Asked,
+    now: float,
+    fetch_in: float | None = None,
 ) -> Message | None:
     """Decide what an attempt means and commit it; the next message of the chain, None where there is none.
 
     Where a push changed the order while the request was under way, the answer is decided upon once more, on top
-    of what the push brought: neither undoes the other.
+    of what the push brought: neither undoes the other. `now` is when the answer came; `fetch_in` seconds from the
+    commit on, documents that are missing are fetched.
     """
     before: Order | None = claimed_order(claim)
     late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
@@ -45,6 +54,7 @@ def settle_attempt(
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
+            fetch_in=fetch_in,
         )
         due = context.stores.orders.commit(commit, claim_id)
         if due is not None:
@@ -82,14 +92,22 @@ def settle_cancelled(context: Context, order: Order, now: float) -> bool:
     return context.stores.orders.commit(Commit(before=order, after=after, event=_event(order, after))) is not None
 
 
-def settle_push(context: Context, before: Order, after: Order, line: Attempt) -> bool:
+def settle_push(context: Context, before: Order, after: Order, line: Attempt, fetch_in: float) -> bool:
     """A push changed the order, or left a trace in its timeline; False where somebody else changed it meanwhile.
 
-    An order that stays open waits as it did before, under a new number.
+    An order that stays open waits as it did before, under a new number. Documents that it lacks are fetched in
+    `fetch_in` seconds, as some may have been fetched while this was decided.
     """
     event = _event(before, after)
-    ended = event is not None and after.status not in OPEN
-    commit = Commit(before, after, keep=not ended, attempt=line, tickets=after.tickets != before.tickets, event=event)
+    commit = Commit(
+        before=before,
+        after=after,
+        keep=event is None or after.status in OPEN,
+        attempt=line,
+        tickets=after.tickets != before.tickets,
+        event=event,
+        fetch_in=fetch_in if lacking(after.tickets) else None,
+    )
     due = context.stores.orders.commit(commit)
     if due is None:
         return False

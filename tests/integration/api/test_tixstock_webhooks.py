@@ -369,7 +369,10 @@ def test_a_poll_does_not_take_back_what_was_pushed(desk: Desk) -> None:
     desk.answer(seat(101))
     order = desk.house.poll()
     assert order.status is Status.FULFILLED
-    assert [(ticket.seat, bool(ticket.document)) for ticket in order.tickets] == [("100", False), ("101", True)]
+    assert [(ticket.seat, bool(ticket.extra.get("pushed"))) for ticket in order.tickets] == [
+        ("100", False),
+        ("101", True),
+    ]
 
 
 def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 TAKE = (
-    source("bucket")
+    source("willcall.stores", "bucket")
     + """
 local slot, shift = bucket_take(bucket_load(KEYS[1]), bucket_rate(ARGV, 5), tonumber(ARGV[1]),
   tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1')
@@ -23,7 +23,8 @@ return {slot or -1, shift or 0}
 """
 )
 BLOCK = (
-    source("bucket") + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
+    source("willcall.stores", "bucket")
+    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
 )
 START = 1_800_000_000_000
 

@@ -14,9 +14,10 @@ from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
 from willcall.config import load
 from willcall.orders.model import Order
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores import keys
-from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
@@ -93,7 +94,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
     With `callbacks` the providers that call back may do so.
     """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
-    http = Transport()
+    http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
         def setup(*, callbacks: bool = False, **tables: Any) -> House:
@@ -110,8 +111,9 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 settings=config.settings,
                 accounts=config.accounts,
                 stores=Stores.on(redis_server.url),
-                documents=DocumentStore(connect(redis_server.url), f"file://{tmp_path}/documents"),
                 http=http,
+                outbound=outbound,
+                documents=DocumentStore(redis, f"file://{tmp_path}/documents"),
                 sender=outbox,
                 rng=Random(1),
             )
@@ -119,3 +121,4 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
 
         yield setup
     http.close()
+    outbound.close()

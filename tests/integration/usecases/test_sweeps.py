@@ -91,9 +91,9 @@ def test_prune_forgets_after_the_retention(house: Setup) -> None:
     h = house()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.poll()
-    assert run_sweep(h.context, "prune") == {"orders": 0, "events": 0}
+    assert run_sweep(h.context, "prune") == {"orders": 0, "events": 0, "documents": 0}
     h.redis.zadd(keys.FINAL, {"ord-1": 1})
-    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0}
+    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0, "documents": 1}
     assert h.context.stores.orders.get("ord-1") is None
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from willcall.config import Config, ConfigError, load
@@ -151,3 +152,49 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     config = read(GOOD, tmp_path, WILLCALL_REDIS_URL="redis://:p4ss@redis/0")
     assert "s3cret" not in repr(config)
     assert "p4ss" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("var/documents", "must be a URL"),
+        ("", "must be a URL"),
+        ("s3:/bucket", "must be a URL"),
+        ("simplecache::s3://bucket", "must be a URL"),
+        ("floppy://a", "floppy://, which no file system is known for"),
+        ("s3:///prefix", "names no bucket"),
+        ("file://{tmp_path}/willcall.toml", "no folder"),
+        ("file://{tmp_path}/willcall.toml/documents", "no folder"),
+    ],
+)
+def test_a_place_where_no_documents_can_be_kept_is_a_mistake(url: str, words: str, tmp_path: Path) -> None:
+    if url.startswith("s3:///"):
+        pytest.importorskip("s3fs")
+    (mistake,) = mistakes(f'documents_url = "{url.format(tmp_path=tmp_path)}"', tmp_path)
+    assert mistake.startswith("documents_url: ")
+    assert words in mistake
+
+
+def test_s3_without_its_package_is_a_mistake_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise ImportError("no s3fs")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
+    (mistake,) = mistakes('documents_url = "s3://tickets/willcall"', tmp_path)
+    assert mistake == "documents_url: needs `pip install 'willcall[s3]'`"
+
+
+@pytest.mark.parametrize("url", ["file://./var/documents", "file:///tmp/willcall/new/folder", "memory://x"])
+def test_places_for_documents(url: str, tmp_path: Path) -> None:
+    assert read(f'documents_url = "{url}"', tmp_path).settings.documents_url == url
+
+
+def test_every_entry_of_outbound_allow_is_checked(tmp_path: Path) -> None:
+    text = '[outbound]\nallow = ["127.0.0.0/8", "backend.internal", "http://x.internal", "10.0.0.1/8", "fd00::/8"]'
+    first, second = mistakes(text, tmp_path)
+    assert first.startswith("outbound.allow.2: is neither a network")
+    assert second == "outbound.allow.3: has bits beyond its length; is 10.0.0.0/8 meant?"
+    allowed = read("", tmp_path, WILLCALL_OUTBOUND__ALLOW='["127.0.0.0/8", "localhost"]').settings.outbound.allow
+    assert allowed == ("127.0.0.0/8", "localhost")

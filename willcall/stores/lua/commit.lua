@@ -1,12 +1,13 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
---       8 attention index  9 final index  10 late index  11 events
+--       8 attention index  9 final index  10 late index  11 events  12 fetches index
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
---       14.. field, value pairs of the order ('' removes the field)
--- A change that is no poll leaves an attempt that is under way its claim, so that its answer still counts.
+--       14 wait until its documents are fetched (ms, '' = none are missing)
+--       15.. field, value pairs of the order ('' removes the field)
+-- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
 -- repeated, because the answer to it was lost, it returns the same again
 
@@ -20,9 +21,8 @@ local now = milliseconds()
 local keep = ARGV[4] == 'keep'
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
 if not keep then for _, part in ipairs({'slot', 'shift'}) do drop[#drop + 1] = part end end
-if ARGV[3] ~= '' then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
 local fields = {}
-for i = 14, #ARGV, 2 do
+for i = 15, #ARGV, 2 do
   fields[ARGV[i]] = ARGV[i + 1]
   if keep and ARGV[i] == 'ask' then
     -- belongs to the place
@@ -33,6 +33,8 @@ for i = 14, #ARGV, 2 do
     set[#set + 1] = ARGV[i + 1]
   end
 end
+local closed = fields['status'] == 'failed' or fields['status'] == 'cancelled'
+if ARGV[3] ~= '' or closed then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
 if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
 
 local due = 0
@@ -75,6 +77,7 @@ elseif not keep then
   redis.call('ZREM', KEYS[10], ARGV[1])
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
+if ARGV[14] ~= '' then redis.call('ZADD', KEYS[12], 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
 if ARGV[7] ~= '' then
   redis.call('LPUSH', KEYS[3], ARGV[7])
   redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)

@@ -1,5 +1,5 @@
 -- Removes final orders that ended before a moment, a bounded number at a time.
--- KEYS  1 final index  2 attention index  3 late index
+-- KEYS  1 final index  2 attention index  3 late index  4 documents whose files are to be removed
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
 -- Returns how many were removed
 
@@ -17,7 +17,10 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
     redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
   end
-  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts')
+  local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
+  if #documents > 0 then redis.call('SADD', KEYS[4], unpack(documents)) end
+  redis.call('DEL', key, key .. ':spec', key .. ':tickets', key .. ':attempts', key .. ':fetch',
+    ARGV[3] .. 'documents:' .. id)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)

@@ -48,3 +48,7 @@ class PaylogicCredentials(Credentials):
             return {"Cognito-Token": self.cognito_token.get_secret_value()}
         password = self.password.get_secret_value() if self.password else ""
         return {"Authorization": f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"}
+
+    def document_headers(self) -> dict[str, str]:
+        """The same header: e-tickets may be resources like the others."""
+        return self.headers()

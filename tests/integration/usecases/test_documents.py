@@ -1,0 +1,441 @@
+"""Documents are fetched with the answer that names them, and later where that could not be."""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schedules.timetable import run_sweep
+from simulator.documents import pdf
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from tests.scripted_server import Serve, Server, saying, whole
+from willcall.orders.model import Order, Status, Ticket, TicketKind
+from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
+from willcall.providers.adapters.tiqets import ADAPTER
+from willcall.stores import keys
+from willcall.stores.documents import DocumentStore
+from willcall.stores.files import StorageError
+from willcall.usecases import documents as module
+from willcall.usecases.control import cancel_order
+from willcall.usecases.documents import TASK, fetch_documents
+from willcall.usecases.poll_once import poll_once
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+PDF = pdf("one")
+
+
+def script(provider: str = "tiqets", reference: str = "1111111", **fields: Any) -> OrderScript:
+    return OrderScript.model_validate({"provider": provider, "reference": reference, **fields})
+
+
+def documents_of(order: Order) -> list[str | None]:
+    return [ticket.document for ticket in order.tickets if ticket.kind in {TicketKind.PDF, TicketKind.BARCODE}]
+
+
+def filed(h: House, order_id: str = "ord-1") -> float | None:
+    """When the order's documents are fetched next, by the index (epoch seconds)."""
+    due = h.redis.zscore(keys.FETCHES, order_id)
+    return None if due is None else due / 1_000
+
+
+def due_now(h: House, order_id: str = "ord-1") -> None:
+    h.redis.zadd(keys.FETCHES, {order_id: 1}, xx=True)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome], None]:
+    """Has Tiqets' adapter read any answer as an outcome, so that tickets point where a test wants."""
+
+    def read(outcome: Outcome) -> None:
+        monkeypatch.setattr(type(ADAPTER), "read_status", lambda *_: outcome)
+
+    return read
+
+
+def tickets(*urls: str, **fields: Any) -> Issued:
+    return Issued(tuple(Ticket(TicketKind.PDF, url=url, seat=str(n), **fields) for n, url in enumerate(urls)))
+
+
+Answers = Callable[[Outcome], None]
+
+
+def in_turn(*parts: bytes) -> Callable[[Server, socket.socket], None]:
+    """A script that says one after the other, and the last for ever."""
+    left = list(parts)
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while server.hear(connection):
+            connection.sendall(left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("provider", "reference", "fields"),
+    [
+        ("tiqets", "1111111", {}),
+        ("funtrips", "chk_1", {"link_life": 5}),
+        ("tixstock", "tix-1", {}),
+        ("paylogic", "a7c60001", {}),
+    ],
+)
+def test_documents_come_with_the_event(house: Setup, provider: str, reference: str, fields: dict[str, Any]) -> None:
+    h = house()
+    h.submit(script(provider, reference, quantity=2, **fields))
+    order = h.poll()
+    assert order.status is Status.FULFILLED
+    ids = documents_of(order)
+    assert ids
+    for document_id in ids:
+        assert document_id is not None
+        assert h.context.documents.read(document_id).startswith(b"%PDF-")
+        document = h.context.documents.get(document_id)
+        assert document is not None
+        assert document.owner == "ord-1"
+    (event,) = h.context.stores.events.after(None, 10)
+    told = [ticket["document"] for ticket in event.data["tickets"]]
+    assert [document for document in told if document] == ids
+    assert (filed(h), h.outbox.tasks) == (None, [])
+
+
+def test_what_is_no_pdf_for_us_is_left_alone(house: Setup, answers: Answers, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(PDF)))
+    kinds = (TicketKind.LINK, TicketKind.WALLET, TicketKind.PAGE, TicketKind.SHIPMENT)
+    answers(Issued((*(Ticket(kind, url=server.url) for kind in kinds), Ticket(TicketKind.BARCODE, code="1"))))
+    h.submit(script())
+    assert h.poll().status is Status.FULFILLED
+    assert server.connections == 0
+    assert filed(h) is None
+
+
+def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without_an_event(
+    house: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = house()
+    server = serve(in_turn(whole(b"", "404 Not Found"), whole(PDF)))
+    answers(tickets(server.url))
+    h.submit(script())
+    order = h.poll()
+    assert (order.status, documents_of(order)) == (Status.FULFILLED, [None])
+    assert order.tickets[0].url == server.url
+    assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
+    assert 3 < (filed(h) or 0) - time.time() <= 5.1
+    assert fetch_documents(h.context, "ord-1") is None
+    assert len(server.requests) == 1  # it was not due yet
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    (document_id,) = documents_of(h.order())
+    assert h.context.documents.read(document_id or "") == PDF
+    assert h.events() == ["order.fulfilled"]
+    assert filed(h) is None
+    assert h.redis.exists(keys.fetch("ord-1")) == 0
+
+
+def test_waits_grow_and_end_within_days(house: Setup, answers: Answers) -> None:
+    h = house()
+    answers(tickets("http://127.0.0.1:9/gone.pdf"))
+    h.submit(script())
+    h.poll()
+    waits = []
+    for _ in range(9):
+        due_now(h)
+        waits.append(fetch_documents(h.context, "ord-1") or 0)
+    for wait, expected in zip(waits, [5, 20, 80, 320, 1_280, 5_120, 20_480, 21_600, 21_600], strict=True):
+        assert expected <= wait <= expected * 1.1
+    since = int(h.redis.hget(keys.fetch("ord-1"), "since") or 0)
+    h.redis.hset(keys.fetch("ord-1"), "since", since - 3 * 86_400_000 + 1_000)
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert (filed(h), h.redis.exists(keys.fetch("ord-1"))) == (None, 0)
+    assert h.order().tickets[0].url == "http://127.0.0.1:9/gone.pdf"
+
+
+def test_a_server_that_names_a_time_is_not_asked_before(house: Setup, answers: Answers, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(b"", "503 Service Unavailable", "Retry-After: 100")))
+    answers(tickets(server.url + "/a", server.url + "/b"))
+    h.submit(script())
+    h.poll()
+    assert len(server.requests) == 1  # the other one would meet the same
+    due_now(h)
+    wait = fetch_documents(h.context, "ord-1")
+    assert wait is not None
+    assert wait >= 100
+    assert abs((filed(h) or 0) - time.time() - wait) < 1
+
+
+def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
+    house: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = house()
+    good = serve(saying(whole(PDF)))
+    bad = serve(saying(whole(b"<p>expired</p>")))
+    urls = ["http://10.255.255.1/x", "http://127.0.0.1:9/y", bad.url, good.url, "ftp://x/y"]
+    answers(tickets(*urls))
+    h.submit(script())
+    order = h.poll()
+    assert [document is not None for document in documents_of(order)] == [False, False, False, True, False]
+    assert [ticket.url for ticket in order.tickets] == urls
+    assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
+
+
+def test_the_same_address_is_fetched_once(house: Setup, answers: Answers, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(PDF)))
+    answers(tickets(server.url + "/all.pdf", server.url + "/all.pdf", server.url + "/same-content.pdf"))
+    h.submit(script())
+    ids = documents_of(h.poll())
+    assert len(server.requests) == 2
+    assert len(set(ids)) == 1
+    assert ids[0] is not None
+
+
+def test_later_polls_do_not_fetch_again_what_is_there(house: Setup, answers: Answers, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(PDF)))
+    signed = f"{server.url}/a.pdf?signature="
+    answers(PartlyIssued((Ticket(TicketKind.PDF, url=signed + "1", seat="1"),), 2))
+    h.submit(script())
+    first = documents_of(h.poll())
+    one, two = Ticket(TicketKind.PDF, url=signed + "2", seat="1"), Ticket(TicketKind.PDF, url=server.url, seat="2")
+    answers(Issued((one, two)))
+    h.redis.delete(keys.tokens("tiqets/default"))
+    order = h.poll()
+    assert order.status is Status.FULFILLED
+    assert documents_of(order)[:1] == first
+    assert order.tickets[0].url == signed + "2"
+    assert len(server.requests) == 2
+
+
+def test_an_address_that_no_longer_works_has_the_provider_asked_for_a_new_one(
+    house: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = house()
+    expired, good = serve(saying(whole(b"", "403 Forbidden"))), serve(saying(whole(PDF)))
+    answers(tickets(expired.url))
+    h.submit(script())
+    h.poll()
+    h.outbox.messages.clear()
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is not None
+    assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
+    answers(tickets(good.url))
+    h.redis.delete(keys.tokens("tiqets/default"))
+    order = h.poll()
+    assert documents_of(order) != [None]
+    assert (order.status, h.events()) == (Status.FULFILLED, ["order.fulfilled"])
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert filed(h) is None
+
+
+# Who gets our credentials
+
+
+def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_alone(
+    house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    own, other = serve(saying(whole(PDF))), serve(saying(whole(PDF)))
+    account = h.context.accounts["paylogic/default"]
+    credentials = account.credentials.model_copy(update={"base_url": own.url + "/api"})
+    mine = type(account)(account.provider, "default", account.adapter, credentials, account.rate, account.polling)
+    urls = [own.url + "/api/eticket", own.url + "/apiary", other.url + "/eticket"]
+    found = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
+    assert found.missing == 0
+    first, second = own.requests
+    assert b"Authorization: Basic " in first
+    assert b"Authorization" not in second + other.requests[0]
+    monkeypatch.setattr(h.context.stores.accounts.__class__, "take", lambda *_: False)
+    starved = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
+    assert (starved.found, starved.why) == (1, "no token left")
+    assert len(own.requests) == 2
+
+
+def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:
+    h = house()
+    h.submit(script())
+    h.context = replace(h.context, outbound=Outbound(Guard()))
+    order = h.poll()
+    assert (order.status, documents_of(order)) == (Status.FULFILLED, [None])
+
+
+# Storage, time, races, crashes
+
+
+def test_a_storage_that_is_away_delays_documents_and_nothing_else(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    h.submit(script())
+
+    def fail(*_: object) -> None:
+        raise StorageError("OSError")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DocumentStore, "put", fail)
+        order = h.poll()
+        assert (order.status, documents_of(order)) == (Status.FULFILLED, [None])
+        due_now(h)
+        assert fetch_documents(h.context, "ord-1") is not None
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert documents_of(h.order()) != [None]
+
+
+def test_an_attempt_with_slow_documents_is_bounded_and_keeps_its_order(
+    house: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    monkeypatch.setattr(module, "IN_ATTEMPT", 1.5)
+    leases: list[float] = []
+
+    def slow(server: Server, connection: socket.socket) -> None:
+        server.hear(connection)
+        leases.append(int(h.redis.hget(keys.order("ord-1"), "lease") or 0) / 1_000 - time.time())
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n%PDF-1.4")
+        server.drip(connection, b"x")
+
+    server = serve(slow)
+    answers(tickets(server.url + "/a", server.url + "/b"))
+    h.submit(script())
+    began = time.monotonic()
+    order = h.poll()
+    assert time.monotonic() - began < 2.5
+    assert order.status is Status.FULFILLED
+    assert len(leases) == 1
+    assert leases[0] > 30
+
+
+def test_an_attempt_that_lost_its_order_fetches_nothing(
+    house: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    server = serve(saying(whole(PDF)))
+    h.submit(script())
+    exchange = h.context.http.exchange
+
+    def cancel_first(*arguments: Any) -> Any:
+        cancel_order(h.context, "ord-1")
+        return exchange(*arguments)
+
+    answers(tickets(server.url))
+    monkeypatch.setattr(h.context.http, "exchange", cancel_first)
+    assert h.poll().status is Status.CANCELLED
+    assert server.connections == 0
+    assert filed(h) is None
+
+
+def test_a_cancelled_order_is_not_fetched_for(house: Setup) -> None:
+    h = house()
+    h.submit(script(documents_after=60))
+    h.poll()
+    assert filed(h) is not None
+    h.redis.hset(keys.order("ord-1"), "status", "cancelled")
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert (filed(h), h.redis.exists(keys.fetch("ord-1"))) == (None, 0)
+
+
+def test_tickets_that_change_during_a_round_are_looked_at_again(
+    house: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    server = serve(saying(whole(PDF)))
+    answers(tickets("http://127.0.0.1:9/"))
+    h.submit(script())
+    h.poll()
+    due_now(h)
+    collect = module.collect
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(module, "collect", collect)
+        changed = h.redis.get(keys.tickets("ord-1")) or ""
+        h.redis.set(keys.tickets("ord-1"), changed.replace("http://127.0.0.1:9/", server.url))
+        return collect(*arguments)
+
+    monkeypatch.setattr(module, "collect", meanwhile)
+    assert fetch_documents(h.context, "ord-1") == 0.0
+    assert h.order().tickets[0].url == server.url
+    assert fetch_documents(h.context, "ord-1") is None
+    assert documents_of(h.order()) != [None]
+
+
+def test_two_rounds_at_once_are_one(house: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = house()
+    answers(tickets("http://127.0.0.1:9/"))
+    h.submit(script())
+    h.poll()
+    due_now(h)
+    collect, inner = module.collect, []
+
+    def meanwhile(*arguments: Any) -> Any:
+        inner.append(fetch_documents(h.context, "ord-1"))
+        return collect(*arguments)
+
+    monkeypatch.setattr(module, "collect", meanwhile)
+    assert fetch_documents(h.context, "ord-1") is not None
+    assert inner == [None]
+    assert h.redis.hget(keys.fetch("ord-1"), "tries") == "1"
+
+
+def test_a_worker_that_dies_before_it_settles_costs_a_repetition_and_no_second_file(
+    house: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    h.submit(script())
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    order = h.order()
+    with monkeypatch.context() as patch:
+        patch.setattr("willcall.usecases.poll_once.settle_attempt", die)
+        with pytest.raises(KeyboardInterrupt):
+            poll_once(h.context, "ord-1", order.seq, order.account_key)
+    stored = list((tmp_path / "documents").rglob("*.pdf"))
+    assert len(stored) == 1
+    h.redis.hset(keys.order("ord-1"), "lease", 1)
+    order = h.poll()
+    assert documents_of(order) == [stored[0].stem]
+    assert list((tmp_path / "documents").rglob("*.pdf")) == stored
+
+
+def test_the_sweep_sends_again_what_nobody_came_for(house: Setup, answers: Answers) -> None:
+    h = house()
+    answers(tickets("http://127.0.0.1:9/"))
+    h.submit(script())
+    h.poll()
+    h.outbox.tasks.clear()
+    assert run_sweep(h.context, "documents") == {"resent": 0}
+    due_now(h)
+    assert run_sweep(h.context, "documents") == {"resent": 1}
+    assert h.outbox.tasks == [(TASK, ["ord-1"], 0.0)]
+    assert run_sweep(h.context, "documents") == {"resent": 0}
+    fetch_documents(h.context, "ord-1")
+    due_now(h)
+    assert run_sweep(h.context, "documents") == {"resent": 1}
+
+
+def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis: "Redis") -> None:
+    h = house()
+    h.submit(script("tixstock", "tix-1", quantity=3))
+    order = h.poll()
+    ids = [document for document in documents_of(order) if document]
+    assert len(ids) == 3
+    h.redis.zadd(keys.FINAL, {"ord-1": 1})
+    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0, "documents": 3}
+    assert list(tmp_path.rglob("*.pdf")) == []
+    assert [h.context.documents.get(document) for document in ids] == [None] * 3
+    left = set(redis.keys("*")) - {keys.EVENTS, keys.ACCOUNTS, keys.SUBMISSIONS}
+    assert not any("doc" in key or "ord-1" in key for key in left)

@@ -1,0 +1,75 @@
+"""Which tickets get a document, and which document a ticket keeps when it is listed anew."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.ticket_documents import carry_over, lacking, lacks_document, with_documents
+
+
+def ticket(url: str | None = "https://x.example/a.pdf", **fields: Any) -> Ticket:
+    return Ticket(fields.pop("kind", TicketKind.PDF), url=url, **fields)
+
+
+def carried(new: list[Ticket], old: list[Ticket]) -> list[str | None]:
+    return [one.document for one in carry_over(new, old)]
+
+
+@pytest.mark.parametrize(
+    ("one", "lacks"),
+    [
+        (ticket(), True),
+        (ticket(kind=TicketKind.BARCODE, code="1"), True),
+        (ticket(None, kind=TicketKind.BARCODE, code="1"), False),
+        (ticket(None), False),
+        (ticket(document="doc_1"), False),
+        (ticket(kind=TicketKind.LINK), False),
+        (ticket(kind=TicketKind.PAGE), False),
+        (ticket(kind=TicketKind.WALLET), False),
+    ],
+)
+def test_pdfs_that_are_elsewhere_are_fetched_and_nothing_else(one: Ticket, *, lacks: bool) -> None:
+    assert lacks_document(one) is lacks
+    assert bool(lacking([one])) is lacks
+
+
+def test_documents_go_to_the_tickets_of_their_address() -> None:
+    mine = [ticket("https://x/1"), ticket("https://x/2"), ticket("https://x/1"), ticket("https://x/1", document="old")]
+    assert lacking(mine) == ["https://x/1", "https://x/2"]
+    got = with_documents(mine, {"https://x/1": "new"})
+    assert [one.document for one in got] == ["new", None, "new", "old"]
+
+
+def test_a_ticket_of_the_same_address_keeps_its_document() -> None:
+    assert carried([ticket(code="2")], [ticket(code="1", document="doc_1")]) == ["doc_1"]
+
+
+def test_a_ticket_whose_address_was_signed_anew_keeps_its_document() -> None:
+    old = [ticket("https://x/a?s=1", seat="1", document="one"), ticket("https://x/b?s=1", seat="2", document="two")]
+    new = [ticket("https://x/b?s=2", seat="2"), ticket("https://x/a?s=2", seat="1"), ticket("https://x/c", seat="3")]
+    assert carried(new, old) == ["two", "one", None]
+
+
+def test_extra_fields_are_compared_whatever_their_order() -> None:
+    old = [ticket("https://x/a?1", extra={"a": 1, "b": [2]}, document="one")]
+    assert carried([ticket("https://x/a?2", extra={"b": [2], "a": 1})], old) == ["one"]
+    assert carried([ticket("https://x/a?2", extra={"b": [3], "a": 1})], old) == [None]
+
+
+@pytest.mark.parametrize("name", ["seat", "row", "section", "code", "valid_from"])
+def test_a_ticket_that_differs_otherwise_is_another(name: str) -> None:
+    old = [ticket("https://x/download?id=1", document="one")]
+    assert carried([replace(ticket("https://x/download?id=2"), **{name: "x"})], old) == [None]
+
+
+def test_tickets_that_only_the_query_tells_apart_are_not_mixed_up() -> None:
+    old = [ticket("https://x/get?id=1", document="one"), ticket("https://x/get?id=2", document="two")]
+    assert carried([ticket("https://x/get?id=2"), ticket("https://x/get?id=3")], old) == ["two", None]
+    assert carried([ticket("https://x/get?id=3")], old) == [None]
+    assert carried([ticket("https://x/get?id=3"), ticket("https://x/get?id=4")], old[:1]) == [None, None]
+
+
+def test_a_document_that_is_there_stays() -> None:
+    assert carried([ticket(document="pushed")], [ticket(document="old")]) == ["pushed"]

@@ -1,0 +1,85 @@
+"""Orders whose tickets lack documents, and when each is to be fetched again."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from willcall.orders.model import Order
+from willcall.stores import keys
+from willcall.stores.codec import blank_or_milliseconds, milliseconds, order_from, tickets_text
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Permission for one round. `now` and `since` (the first try) are epoch seconds; `tries` those before this one."""
+
+    order: Order
+    tickets: str
+    claim_id: str
+    now: float
+    since: float
+    tries: int
+
+
+class Fetched(StrEnum):
+    """What became of a round; see `lua/fetched.lua`."""
+
+    WRITTEN = "written"
+    CHANGED = "changed"
+    LOST = "lost"
+
+
+class FetchStore:
+    """The fetches index in Redis. An order is filed by the commit that leaves a ticket without its document."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._claim = load(redis, "fetch")
+        self._settle = load(redis, "fetched")
+        self._refetch = load(redis, "refetch")
+
+    def claim(self, order_id: str, claim_id: str, lease: float) -> Fetch | None:
+        """Permission to fetch, None where there is nothing to do; `lease` seconds until somebody else may."""
+        answer = self._claim(
+            keys=[
+                keys.order(order_id),
+                keys.spec(order_id),
+                keys.tickets(order_id),
+                keys.FETCHES,
+                keys.fetch(order_id),
+            ],
+            args=[order_id, claim_id, milliseconds(lease)],
+        )
+        if not answer:
+            return None
+        now, flat, spec, tickets, since, tries = answer
+        order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
+        return Fetch(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
+
+    def settle(self, fetch: Fetch, after: Order, wait: float | None) -> Fetched:
+        """Write the tickets of `after` and when to try again: in `wait` seconds, None for never."""
+        changed = after.tickets != fetch.order.tickets
+        return Fetched(
+            self._settle(
+                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id)],
+                args=[
+                    after.id,
+                    fetch.claim_id,
+                    fetch.tickets,
+                    tickets_text(after) if changed else "",
+                    blank_or_milliseconds(wait),
+                ],
+            )
+        )
+
+    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
+        """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
+        seen, *sent = self._refetch(
+            keys=[keys.FETCHES, keys.order("")],
+            args=[milliseconds(grace), offset, count],
+        )
+        return seen, sent

@@ -1,0 +1,189 @@
+"""Fetch the PDFs behind tickets' addresses: at once, for such addresses often expire, and again for what was not there.
+
+Short-lived ones: https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+import structlog
+
+from willcall.orders.model import Order, Ticket
+from willcall.orders.outcomes import Issued, PartlyIssued
+from willcall.orders.retry_after import parse_retry_after
+from willcall.orders.ticket_documents import carry_over, lacking, with_documents
+from willcall.outbound.transport import Failure, Limits, Reply
+from willcall.providers.base import Account
+from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
+from willcall.stores.fetches import Fetch, Fetched
+from willcall.stores.files import TIMEOUT
+from willcall.usecases.context import Context
+from willcall.usecases.control import ask_soon
+
+log = structlog.get_logger(__name__)
+
+
+TASK = "tasks.fetch_documents"
+#: Seconds that all documents of an order may take within an attempt, so that it ends well before its message is
+#: given to another worker; and within a round of their own.
+IN_ATTEMPT, ROUND = 15.0, 20.0
+#: Seconds beyond that after which whoever does it is taken for dead: storing the last one takes two operations.
+_LEASE_MARGIN = 2 * TIMEOUT + 5.0
+#: Below this many seconds no further document is begun.
+_TOO_LATE = 1.0
+#: Seconds from the attempt to the first round; each further wait is so many times as long, up to the longest.
+FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 5.0, 4, 6 * 3_600.0
+#: Seconds after which a document is given up: its ticket keeps its address.
+GIVE_UP = 3 * 86_400.0
+
+_LIMITS = Limits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
+_OK = 200
+#: The server is there, yet wants to be left alone for now.
+_BUSY = {408, 425, 429}
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Tickets with the documents that could be had.
+
+    `found` is how many those are, `missing` how many not. `retry_after`: seconds that a server asked us to wait.
+    `stale`: an address leads to no PDF (any more), so that only the provider can name one that does.
+    """
+
+    tickets: tuple[Ticket, ...]
+    found: int = 0
+    missing: int = 0
+    why: str | None = None
+    retry_after: float | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why a document could not be had. `away`: the host would not give others either; `full`: none can be stored."""
+
+    why: str
+    retry_after: float | None = None
+    stale: bool = False
+    away: bool = False
+    full: bool = False
+
+
+def collect(
+    context: Context, account: Account | None, order_id: str, tickets: Sequence[Ticket], seconds: float
+) -> Collected:
+    """Fetch what the tickets lack, one after another, within `seconds`; never raises for what others do wrong."""
+    until = time.monotonic() + seconds
+    wanted = lacking(tickets)
+    found: dict[str, str] = {}
+    troubles: list[_Trouble] = []
+    away: set[str] = set()
+    for url in wanted:
+        left, host = until - time.monotonic(), urlsplit(url).netloc
+        if left < _TOO_LATE or any(trouble.full for trouble in troubles):
+            break
+        if host in away:
+            continue
+        result = _fetch(context, account, order_id, url, left)
+        if isinstance(result, str):
+            found[url] = result
+            continue
+        troubles.append(result)
+        if result.away:
+            away.add(host)
+    return Collected(
+        tickets=with_documents(tickets, found),
+        found=len(found),
+        missing=len(wanted) - len(found),
+        why=troubles[-1].why if troubles else "no time left",
+        retry_after=max((trouble.retry_after for trouble in troubles if trouble.retry_after), default=None),
+        stale=any(trouble.stale for trouble in troubles),
+    )
+
+
+def collect_issued(
+    context: Context, account: Account, order: Order, claim_id: str, outcome: Issued | PartlyIssued
+) -> tuple[Issued | PartlyIssued, int]:
+    """The outcome of an attempt with the documents of its tickets, and how many are missing.
+
+    What the order has already is not fetched again. The attempt's lease is extended before anything is fetched.
+    """
+    tickets = carry_over(outcome.tickets, order.tickets)
+    missing = 0
+    lease = IN_ATTEMPT + _LEASE_MARGIN
+    if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
+        collected = collect(context, account, order.id, tickets, IN_ATTEMPT)
+        tickets, missing = collected.tickets, collected.missing
+        if missing:
+            log.warning("documents missing", order=order.id, missing=missing, why=collected.why)
+    return replace(outcome, tickets=tickets), missing
+
+
+def fetch_documents(context: Context, order_id: str) -> float | None:
+    """One round for an order that lacks documents: seconds until the next one, None where none is to follow by us.
+
+    What arrives is written into the order's tickets by compare-and-set, and makes no event: its status is the same.
+    """
+    fetch = context.stores.fetches.claim(order_id, token_hex(6), ROUND + _LEASE_MARGIN)
+    if fetch is None:
+        return None
+    order = fetch.order
+    account = context.accounts.get(order.account_key)
+    collected = collect(context, account, order_id, order.tickets, ROUND)
+    wait = _wait(context, fetch, collected)
+    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait):
+        case Fetched.CHANGED:
+            return 0.0
+        case Fetched.LOST:
+            return None
+    if collected.found:
+        log.info("documents", order=order_id, fetched=collected.found, missing=collected.missing)
+    if collected.missing and wait is None:
+        log.error("documents given up", order=order_id, missing=collected.missing, why=collected.why)
+    elif collected.stale and account:
+        ask_soon(context, account, order_id, express=False)
+    return wait
+
+
+def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
+    """Seconds until the next round, None where nothing is missing or it would be too late."""
+    if not collected.missing:
+        return None
+    grown = min(FIRST_WAIT * _GROWTH ** min(fetch.tries, 10), _LONGEST_WAIT)
+    wait = max(FIRST_WAIT if collected.found else grown, collected.retry_after or 0.0)
+    wait *= 1 + context.rng.uniform(0.0, 0.1)
+    return wait if fetch.now + wait <= fetch.since + GIVE_UP else None
+
+
+def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> str | _Trouble:
+    """The id of the stored document, or why there is none."""
+    headers = {"Accept": "application/pdf, */*;q=0.5"}
+    if account and url.startswith(f"{account.credentials.base_url}/"):
+        # A request to the provider like any other: with our credentials, and with a token.
+        if not context.stores.accounts.take(account.key, account.rate):
+            return _Trouble("no token left", away=True)
+        headers |= account.credentials.document_headers()
+    try:
+        with context.documents.draft() as draft:
+            limits = replace(_LIMITS, total_timeout=seconds)
+            reply = context.outbound.get(url, limits, headers, into=draft)
+            if isinstance(reply, Reply) and reply.status == _OK:
+                return context.documents.put(draft, order_id).id
+    except RefusedDocumentError as error:
+        return _Trouble(str(error), stale=True)
+    except (StorageError, OSError) as error:
+        log.warning("documents cannot be stored", order=order_id, error=str(error))
+        return _Trouble("storage", full=True)
+    return _trouble(context, reply)
+
+
+def _trouble(context: Context, reply: Reply | Failure) -> _Trouble:
+    """What it means that there is no document. A server that is away or busy is so for the order's others too."""
+    if isinstance(reply, Failure):
+        return _Trouble(reply.why, away=True)
+    busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
+    wait = parse_retry_after(reply.headers.get("retry-after"), context.stores.accounts.now())
+    return _Trouble(f"HTTP {reply.status}", wait, stale=not busy, away=busy)

@@ -1,1 +1,1 @@
-"""The HTTP API."""
+"""The HTTP API: what backends ask and what providers tell."""

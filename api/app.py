@@ -13,6 +13,7 @@ from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
 from api.security import Keys, require_key
+from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
 from willcall.usecases.context import Context
 
@@ -36,6 +37,7 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
     app.state.metrics = metrics.registry(context)
     problems.install(app)
     app.include_router(_keyed())
+    app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)
     describe(app, [SubmitOrder, schemas.Batch, schemas.Pause])

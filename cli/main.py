@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, demo, importing, orders, processes, redeliver, up, upkeep
+from cli import accounts, demo, importing, inbox, orders, processes, redeliver, up, upkeep
 from cli.errors import explain
 from cli.output import note
 
@@ -25,6 +25,7 @@ app.command("orders", rich_help_panel=ORDERS)(orders.list_orders)
 app.command(rich_help_panel=ORDERS)(orders.poll)
 app.command(rich_help_panel=ORDERS)(orders.cancel)
 app.command(rich_help_panel=ORDERS)(redeliver.redeliver)
+app.command(rich_help_panel=ORDERS)(inbox.inbox)
 app.command("accounts", rich_help_panel=ACCOUNTS)(accounts.list_accounts)
 app.command(rich_help_panel=ACCOUNTS)(accounts.pause)
 app.command(rich_help_panel=ACCOUNTS)(accounts.resume)

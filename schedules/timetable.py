@@ -7,6 +7,7 @@ import structlog
 
 from schedules.documents import documents
 from schedules.expire import expire
+from schedules.inbox import inbox
 from schedules.notify import notify
 from schedules.prune import prune
 from schedules.reconcile import reconcile
@@ -36,6 +37,7 @@ SWEEPS: dict[str, Sweep] = {
     "expire": Sweep(expire, lambda sweeps: sweeps.expire),
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),
+    "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
 }
 
 

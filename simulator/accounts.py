@@ -69,6 +69,7 @@ class Account:
     def __init__(self, script: AccountScript, jitter: float) -> None:
         self.script = script
         self.provider = REGISTRY[script.provider]
+        self.credentials = self.provider.default_credentials(script.name) | script.credentials
         #: The scripted orders by reference.
         self.orders: dict[str, Order] = {}
         self.bucket: Bucket | None = None

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+from simulator.push_script import PushScript
 from simulator.script import OrderScript
 
 
@@ -42,6 +43,19 @@ class Control:
         wanted = {"provider": provider, "reference": reference, "after": str(after)}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         return list(self._call("GET", f"ledger?{query}")["items"])
+
+    def push(
+        self, provider: str, reference: str, *pushes: PushScript | Mapping[str, Any], account: str = "default"
+    ) -> None:
+        """Have a provider call about an order: see `simulator.script.PushScript`; the clocks start now."""
+        scripts = [PushScript.model_validate(push).model_dump(exclude_defaults=True) for push in pushes]
+        self._call("POST", f"pushes/{provider}/{account}/{quote(reference, safe='')}", scripts)
+
+    def pushes(self, *, provider: str | None = None, reference: str | None = None) -> list[dict[str, Any]]:
+        """The calls that the simulator made; see `simulator.ledger.PushEntry`."""
+        wanted = {"provider": provider, "reference": reference}
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        return list(self._call("GET", f"pushes?{query}")["items"])
 
     def verdict(self) -> dict[str, Any]:
         """`ok`, `faults` and a tally per provider; see `simulator.verdict`."""

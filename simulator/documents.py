@@ -40,8 +40,13 @@ def is_signed(name: str, query: Mapping[str, str], now: float) -> bool:
     return until > now and urlencode(query) == sign(name, until)
 
 
-def pdf(text: str) -> bytes:
-    """A valid one-page PDF 1.4 that says `text` (ASCII without parentheses)."""
+def pdf(text: str, *, size: int = 0) -> bytes:
+    """A valid one-page PDF 1.4 that says `text` (ASCII without parentheses), padded to at least `size` bytes."""
+    bare = _pdf(text, "")
+    return bare if len(bare) + 2 > size else _pdf(text, f"%{'.' * (size - len(bare) - 2)}\n")
+
+
+def _pdf(text: str, padding: str) -> bytes:
     stream = f"BT /F1 14 Tf 40 80 Td ({text}) Tj ET"
     objects = (
         "<</Type/Catalog/Pages 2 0 R>>",
@@ -50,7 +55,7 @@ def pdf(text: str) -> bytes:
         f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
-    body, offsets = "%PDF-1.4\n", []
+    body, offsets = f"%PDF-1.4\n{padding}", []
     for number, content in enumerate(objects, start=1):
         offsets.append(len(body))
         body += f"{number} 0 obj{content}endobj\n"

@@ -46,11 +46,38 @@ class Entry:
         return asdict(self)
 
 
+@dataclass(slots=True)
+class PushEntry:
+    """One call that the simulator made. `status` and `answer` (the body) are None where there was no answer.
+
+    `attempt` counts from 1; `accepted` says whether the provider takes that for an answer.
+    """
+
+    number: int
+    sent: float
+    provider: ProviderName
+    account: str
+    reference: str
+    kind: str
+    attempt: int
+    status: int | None = None
+    answer: str | None = None
+    accepted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as it is shown."""
+        return asdict(self)
+
+
 class Ledger:
-    """The entries in order of arrival; with a `path`, each is also appended there when it is finished."""
+    """The entries in order of arrival; with a `path`, each is also appended there when it is finished.
+
+    `pushes` are the calls made by the simulator, in the order in which they were answered.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: list[Entry] = []
+        self.pushes: list[PushEntry] = []
         self._numbers = 0
         self._file = path.open("a", encoding="utf-8") if path else None
 

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from simulator.push_script import PushScript
+
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
 HintForm = Literal["seconds", "date"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
@@ -131,6 +133,8 @@ class OrderScript(_Model):
     link_life: PositiveFloat | None = None
     #: Used up one per request, before the answer that time gives.
     answers: tuple[Fault, ...] = ()
+    #: tixstock and tiqets, where the account has a `webhook_url`; None is what the provider sends by itself.
+    pushes: tuple[PushScript, ...] | None = None
     expect: Expected | None = None
 
     @model_validator(mode="after")
@@ -139,6 +143,8 @@ class OrderScript(_Model):
             raise ValueError(f"{self.provider} has no word for a failed order; use 'cancelled'")
         if self.cancel_after is not None and self.ends != "fulfilled":
             raise ValueError("only an order that ends fulfilled has a cancel_after")
+        for push in self.pushes or ():
+            push.check(self.provider, self.quantity)
         return self
 
     @property
@@ -183,6 +189,8 @@ class AccountScript(_Model):
     revoked: bool = False
     forbidden: bool = False
     down: Down | None = None
+    #: The client's address, with the secret part in it; None is never called.
+    webhook_url: str | None = None
 
     @property
     def least_interval(self) -> float:
@@ -200,6 +208,7 @@ class AccountChange(_Model):
     down: Down | None = None
     rate: Rate | None = None
     minimum: NonNegativeFloat | None = None
+    webhook_url: str | None = None
     #: Voids every OAuth token handed out so far.
     expire_tokens: bool = False
 
@@ -211,6 +220,8 @@ class Script(_Model):
     orders: tuple[OrderScript, ...] = ()
     #: Requests that arrive this soon after a 429 was sent were evidently under way before it.
     grace: NonNegativeFloat = 0.25
+    #: How long a minute of the providers' schedules of repeated calls takes.
+    push_minute: PositiveFloat = 60.0
     #: How much longer the network may hold up one request than another; widens the rate's burst by as much.
     jitter: NonNegativeFloat = 0.0
 

@@ -18,6 +18,7 @@ from simulator.documents import TYPES, document, is_signed
 from simulator.exchange import Exchange
 from simulator.providers import REGISTRY
 from simulator.providers.base import Provider
+from simulator.pusher import pushing
 from simulator.script import ProviderName
 from simulator.wire import Call
 from simulator.world import World
@@ -38,7 +39,10 @@ async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
-        yield int(runner.addresses[0][1])
+        chosen = int(runner.addresses[0][1])
+        world.origin = f"http://{host}:{chosen}"
+        async with pushing(world):
+            yield chosen
     finally:
         await runner.cleanup()
         world.ledger.close()

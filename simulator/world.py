@@ -10,6 +10,8 @@ from typing import Any
 from simulator.accounts import Account, Order
 from simulator.ledger import Ledger
 from simulator.providers.base import Scope
+from simulator.push_script import PushScript
+from simulator.pusher import Plan, Planned
 from simulator.script import PROVIDERS, AccountChange, AccountScript, OrderScript, ProviderName, Script
 from simulator.verdict import judge
 
@@ -39,6 +41,11 @@ class World:
     def __init__(self, script: Script, *, clock: Clock = time.time, ledger: Path | None = None) -> None:
         self.clock = clock
         self.grace = script.grace
+        self.push_minute = script.push_minute
+        #: Where the simulator itself is reached; known once it listens.
+        self.origin = ""
+        #: The calls that the providers are going to make.
+        self.plan = Plan()
         self.ledger = Ledger(ledger)
         #: Whose document has which unguessable name.
         self.documents: dict[str, Order] = {}
@@ -71,8 +78,15 @@ class World:
             raise ScriptError("; ".join(mistakes))
         now = self.clock()
         for (provider, name, _), script in new.items():
-            order = self.accounts[provider, name].add(script, now)
+            account = self.accounts[provider, name]
+            order = account.add(script, now)
             self.documents.update(dict.fromkeys(order.secrets, order))
+            self.push(account, order, account.provider.pushes(script) if script.pushes is None else script.pushes)
+
+    def push(self, account: Account, order: Order, scripts: Iterable[PushScript]) -> None:
+        """Plan calls about an order; their `after` counts from now."""
+        for script in scripts:
+            self.plan.add(self.clock() + script.after, Planned(account, order, script))
 
     def orders(self) -> Iterator[Order]:
         """Every scripted order."""
@@ -108,8 +122,7 @@ class World:
     def _add_account(self, account: Account) -> None:
         script = account.script
         self.accounts[script.provider, script.name] = account
-        credentials = account.provider.default_credentials(script.name) | script.credentials
-        for key, scope in account.provider.keys(credentials).items():
+        for key, scope in account.provider.keys(account.credentials).items():
             if (script.provider, key) in self._grants:
                 raise ScriptError(f"two accounts of {script.provider} have the same credentials")
             self._grants[script.provider, key] = Grant(account, scope)

@@ -18,6 +18,7 @@ from willcall.orders.rate import Rate
 from willcall.orders.submission import problems_of
 from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
+from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.files import check_url
 
@@ -115,6 +116,7 @@ class Sweeps(_Table):
     notify: Positive = 10.0
     expire: Positive = 30.0
     reconcile: Positive = 300.0
+    inbox: Positive = 30.0
     prune: Positive = 3_600.0
     documents: Positive = 30.0
     grace: Positive = 15.0
@@ -294,12 +296,13 @@ def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[
     path = f"providers.{adapter.name}.{name}"
     before = len(problems)
     defaults = adapter.defaults
-    polling_defaults = {key: value for key, value in asdict(defaults.polling).items() if key != "throttle_pause"}
-    rate = _part(_RateTable, asdict(defaults.rate), table.pop("rate", {}), f"{path}.rate", problems)
-    polling = _part(_PollingTable, polling_defaults, table.pop("polling", {}), f"{path}.polling", problems)
-    health = _part(_HealthTable, {}, table.pop("health", {}), f"{path}.health", problems)
-    http = _part(_HttpTable, {}, table.pop("http", {}), f"{path}.http", problems)
+    given = {name: table.pop(name, {}) for name in ("rate", "polling", "health", "http")}
     credentials = _part(adapter.credentials, {}, table, path, problems)
+    rate = _part(_RateTable, asdict(defaults.rate), given["rate"], f"{path}.rate", problems)
+    polling_defaults = _polling_defaults(defaults.polling, calls_back=bool(credentials and webhook_token(credentials)))
+    polling = _part(_PollingTable, polling_defaults, given["polling"], f"{path}.polling", problems)
+    health = _part(_HealthTable, {}, given["health"], f"{path}.health", problems)
+    http = _part(_HttpTable, {}, given["http"], f"{path}.http", problems)
     if len(problems) > before or not (rate and polling and health and http and credentials):
         return None
     policy = PollPolicy(**polling.model_dump(), throttle_pause=health.throttle_pause)
@@ -313,6 +316,12 @@ def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[
         health=Health(probe=health.probe),
         http=HttpLimits(**http.model_dump()),
     )
+
+
+def _polling_defaults(policy: PollPolicy, *, calls_back: bool) -> dict[str, Any]:
+    """The provider's own; where it tells us by itself, polling is a safety net at the slow cadence."""
+    fields = {key: value for key, value in asdict(policy).items() if key != "throttle_pause"}
+    return fields | {"strategy": "interval"} if calls_back else fields
 
 
 def _part(

@@ -9,6 +9,7 @@ from typing import ClassVar
 from simulator.documents import sign
 from simulator.ledger import Kind
 from simulator.phases import Phase, tickets_at
+from simulator.push_script import PushScript
 from simulator.script import OrderScript, ProviderName
 from simulator.wire import Answer, Call
 
@@ -57,6 +58,14 @@ class View:
         return f"{int(self.secrets[index], 16) % 10**13:013d}"
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One call to the client."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class Provider(ABC):
     """One provider's manner of speaking. What is implemented here is what most providers share."""
 
@@ -83,6 +92,14 @@ class Provider(ABC):
     @abstractmethod
     def error(self, status: int) -> Answer:
         """An error in the provider's own form."""
+
+    def pushes(self, order: OrderScript) -> Sequence[PushScript]:  # noqa: ARG002 - most never call
+        """What the provider sends by itself over an order's life."""
+        return ()
+
+    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:
+        """One call to the client, where `pushes` knows of such."""
+        raise NotImplementedError
 
     def members(self, reference: str) -> str | None:  # noqa: ARG002 - the same for every reference
         """The `external_user_id` whose orders a reference stands for; None for a single order."""

@@ -3,12 +3,14 @@
 https://developers.tiqets.dev/basics/openapi/booking-api/retrieve-tickets
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from simulator.phases import Phase
-from simulator.providers.base import Provider, Scope, Target, View, reason
-from simulator.script import ProviderName
+from simulator.providers.base import Provider, Push, Scope, Target, View, reason
+from simulator.push_script import PushScript
+from simulator.script import OrderScript, ProviderName
 from simulator.wire import Answer, Call, as_json
 
 WORDS = {
@@ -59,6 +61,21 @@ class Tiqets(Provider):
                 "post_purchase": "Be there ten minutes early." if done else None,
             }
         )
+
+    def pushes(self, order: OrderScript) -> Sequence[PushScript]:
+        """One notification per change of the order's status.
+
+        https://developers.tiqets.dev/basics/openapi/webhooks/order-change-notification
+        """
+        changes = [] if order.ends == "never" else [order.ready_after]
+        if order.cancel_after is not None:
+            changes.append(order.ready_after + order.cancel_after)
+        return [PushScript(kind="notification", after=after) for after in changes]
+
+    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:  # noqa: ARG002
+        """The order's id and nothing else, unsigned."""
+        body = json.dumps({"order_reference_id": view.order.reference}).encode()
+        return Push(body, {"Content-Type": "application/json"})
 
     def error(self, status: int) -> Answer:
         """`success`, `error_code`, `message`, `field_errors`."""

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from simulator.phases import Phase
-from simulator.providers.base import Provider, Scope, Target, View, reason
-from simulator.script import ProviderName
+from simulator.providers.base import Provider, Push, Scope, Target, View, reason
+from simulator.providers.tixstock_pushes import payload, signature
+from simulator.push_script import PushScript
+from simulator.script import OrderScript, ProviderName
 from simulator.wire import Answer, Call, as_json, timestamp
 
 WORDS = {
@@ -65,6 +67,26 @@ class Tixstock(Provider):
         }
         meta = {"mode": "Sandbox", "type": "partner.order.get", "request_id": view.secrets[0][:26]}
         return as_json({"data": data, "meta": meta})
+
+    def pushes(self, order: OrderScript) -> Sequence[PushScript]:
+        """One e-ticket per seat, one update per final word."""
+        early = order.partial_after
+        half = max(order.quantity // 2, 1) if early is not None else 0
+        sent = [PushScript(kind="eticket", after=early or 0.0, ticket=index) for index in range(half)]
+        if order.ends == "fulfilled":
+            sent += [PushScript(kind="eticket", after=order.ready_after, ticket=n) for n in range(half, order.quantity)]
+        elif order.ends != "never":
+            word = "Rejected" if order.ends == "failed" else "Cancelled"
+            sent.append(PushScript(kind="update", after=order.ready_after, status=word))
+        if order.cancel_after is not None:
+            sent.append(PushScript(kind="update", after=order.ready_after + order.cancel_after, status="Cancelled"))
+        return sent
+
+    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:
+        """The whole payload, signed with the bearer token over its bytes; see `tixstock_pushes`."""
+        body = payload(view, script)
+        key = "not-" * (script.spoil == "signature") + credentials["bearer_token"]
+        return Push(body, {"Content-Type": "application/json", "X-Tixstock-Signature": signature(body, key)})
 
     def error(self, status: int) -> Answer:
         """`errors` is an object for coded errors."""

@@ -19,10 +19,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from willcall.orders.documents import order_document
+from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.pushes import Arrived
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import AccountStore, Health
+from willcall.stores.inbox import Inbox, KeptPush
 from willcall.stores.orders import Filing, OrderStore
 from workers.embedded_redis import EmbeddedRedis, free_port
 
@@ -374,3 +377,14 @@ def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> No
     wait_until(lambda: not any(map(psutil.pid_exists, children)))
     again.send_signal(signal.SIGTERM)
     assert bare.finish(again).code == 0
+
+
+def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
+    assert "Nothing waits" in willcall("inbox").err
+    ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")
+    push = KeptPush("tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), Arrived((ticket,)))
+    assert Inbox(redis).keep(push) is None
+    (line,) = willcall("inbox", "--json").lines
+    assert (line["account"], line["reference"], line["holds"]) == ("tixstock/default", "o-1", "1 ticket")
+    assert line["kept_until"] > line["received_at"]
+    assert "order.eticket_fulfilment" in willcall("inbox").out

@@ -42,11 +42,13 @@ class NotReady(_Base):
     """Nothing yet. The provider's hint, if any: wait `retry_after` seconds, or until `not_before` (epoch).
 
     `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
+    `expected` is how many tickets the order has by the provider's word, for those that were pushed before.
     """
 
     retry_after: float | None = None
     not_before: float | None = None
     attention: Attention | None = None
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from willcall.orders.outcomes import (
     Unavailable,
 )
 from willcall.orders.states import FINAL, may_become
+from willcall.orders.tickets import admitted, any_pushed, reconciled
 
 #: Share of a wait that is added at random, so that orders submitted together drift apart.
 JITTER = 0.1
@@ -92,15 +93,20 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     )
     match outcome:
         case Issued(tickets):
-            return _finish(replace(order, tickets=tickets), Status.FULFILLED, None, now)
+            order = replace(order, tickets=reconciled(order.tickets, tickets))
+            return _finish(order, Status.FULFILLED, None, now)
         case Declined(reason):
             return _finish(order, Status.FAILED, reason, now)
         case Cancelled(reason):
             return _finish(order, Status.CANCELLED, reason, now)
-        case PartlyIssued(tickets):
-            order = replace(order, tickets=tickets)
+        case PartlyIssued(tickets, expected):
+            order = replace(order, tickets=reconciled(order.tickets, tickets))
+            if _completed_by_pushes(order, expected):
+                return _finish(order, Status.FULFILLED, None, now)
             if order.status is Status.PENDING:
                 order = replace(order, status=Status.PARTIAL)
+        case NotReady(expected=expected) if _completed_by_pushes(order, expected):
+            return _finish(order, Status.FULFILLED, None, now)
     return _again(order, outcome, policy, now, rng)
 
 
@@ -139,6 +145,11 @@ def back_off(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> floa
         low, high = policy.interval
         return rng.uniform(low, high)
     return _with_jitter(_exponential(policy, count), rng)
+
+
+def _completed_by_pushes(order: Order, expected: int | None) -> bool:
+    """Whether the pushed tickets, perhaps with polled ones, are as many as the provider says that there are."""
+    return expected is not None and any_pushed(order.tickets) and admitted(order.tickets) >= expected
 
 
 def _finish(order: Order, status: Status, reason: str | None, now: float) -> Decision:

@@ -21,6 +21,9 @@ OPEN = frozenset({Status.PENDING, Status.PARTIAL})
 #: Statuses that end an order.
 FINAL = frozenset(Status) - OPEN
 
+#: Statuses that nothing can change any more.
+CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
+
 
 def may_become(old: Status, new: Status) -> bool:
     """Whether `old -> new` is a change that the table allows; staying the same is not a change."""

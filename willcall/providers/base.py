@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from willcall.orders.outcomes import Outcome
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
+
+if TYPE_CHECKING:
+    from willcall.providers.pushes import Pushes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,8 @@ class Adapter(Protocol):
     """One provider, sans I/O.
 
     `token_request`/`read_token` serve providers with OAuth (None elsewhere); `list_request`/`read_list`
-    serve those that can list orders for reconciliation (None elsewhere).
+    serve those that can list orders for reconciliation (None elsewhere); `pushes` is there where the provider
+    calls back.
     """
 
     name: ClassVar[str]
@@ -153,6 +157,8 @@ class Adapter(Protocol):
     defaults: ClassVar[Defaults]
     shortest_interval: ClassVar[float]
     """Seconds between two requests for one order that the provider itself asks for; no config undercuts it."""
+    pushes: "ClassVar[Pushes | None]"
+    """What the provider's own calls mean, None where it makes none."""
 
     def check_reference(self, reference: str, credentials: Any) -> None:
         """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""

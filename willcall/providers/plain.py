@@ -1,7 +1,10 @@
 """What an adapter says of the parts of the protocol that its provider does not have."""
 
+from typing import ClassVar
+
 from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer, Listed
+from willcall.providers.pushes import Pushes
 
 
 class NoOAuth:
@@ -24,3 +27,9 @@ class NoList:
     def read_list(self, answer: Answer) -> list[Listed]:  # noqa: ARG002 - the protocol's signature
         """Nobody asked, so nothing is listed."""
         return []
+
+
+class NoPushes:
+    """A provider that does not call back."""
+
+    pushes: ClassVar[Pushes | None] = None

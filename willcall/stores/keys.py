@@ -20,6 +20,8 @@ ATTENTION = PREFIX + "attention"
 FINAL = PREFIX + "final"
 #: Sorted set of expired orders by the time of their next late check, for `reconcile`.
 LATE = PREFIX + "late"
+#: Sorted set of `[account key, reference]` for which pushes are kept, by the time until which they are.
+INBOX = PREFIX + "inbox"
 #: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
 FETCHES = PREFIX + "fetches"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
@@ -95,6 +97,16 @@ def index(account_key: str, status: str) -> str:
 def references(account_key: str) -> str:
     """Hash: the provider's reference -> the id of the order last submitted with it."""
     return f"{PREFIX}references:{account_key}"
+
+
+def kept(account_key: str, reference: str) -> str:
+    """Hash: digest -> a push that came ahead of its order. Expires `inbox.KEPT_FOR` after the last of them came."""
+    return f"{PREFIX}inbox:{account_key}:{reference}"
+
+
+def answered(account_key: str, digest: str) -> str:
+    """String: the answer that a push got. Expires after `retention.orders`, as long as its order may be kept."""
+    return f"{PREFIX}answered:{account_key}:{digest}"
 
 
 def account(account_key: str) -> str:

@@ -114,14 +114,16 @@ class Commit:
     """Everything that one commit writes.
 
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
-    that wait for their account. `tickets` says whether they changed. `late_check_at` files an expired order
-    for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents, unless it is filed already.
+    that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
+    `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
+    unless it is filed already.
     """
 
     before: Order
     after: Order
     wake_at: float | None = None
     held: bool = False
+    keep: bool = False
     earliest: float = 0.0
     attempt: Attempt | None = None
     tickets: bool = False
@@ -205,11 +207,9 @@ class OrderStore:
             case other:
                 return Claim(other, now / 1_000)
 
-    def extend(self, message: tuple[str, int], claim_id: str, lease: float) -> bool:
+    def extend(self, order_id: str, claim_id: str, lease: float) -> bool:
         """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
-        order_id, seq = message
-        args = [seq, claim_id, milliseconds(lease)]
-        return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=args))
+        return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
 
     def commit(self, commit: Commit, claim_id: str = "") -> float | None:
         """Write what became of an order if nobody else did meanwhile.
@@ -219,7 +219,7 @@ class OrderStore:
         """
         before, after = commit.before, commit.after
         account, event = before.account_key, commit.event
-        place = "held" if commit.held else "none" if commit.wake_at is None else "due"
+        place = "keep" if commit.keep else "held" if commit.held else "none" if commit.wake_at is None else "due"
         due = self._scripts["commit"](
             keys=[
                 keys.order(before.id),

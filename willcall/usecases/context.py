@@ -15,6 +15,7 @@ from willcall.stores.deliveries import DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
 from willcall.stores.fetches import FetchStore
+from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
@@ -53,6 +54,7 @@ class Stores:
     deliveries: DeliveryStore
     leases: LeaseStore
     fetches: FetchStore
+    inbox: Inbox
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -68,6 +70,7 @@ class Stores:
             deliveries=DeliveryStore(redis, patient),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
+            inbox=Inbox(redis),
         )
 
 

@@ -114,7 +114,7 @@ def collect_issued(
     tickets = carry_over(outcome.tickets, order.tickets)
     missing = 0
     lease = IN_ATTEMPT + _LEASE_MARGIN
-    if lacking(tickets) and context.stores.orders.extend((order.id, order.seq), claim_id, lease):
+    if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
         collected = collect(context, account, order.id, tickets, IN_ATTEMPT)
         tickets, missing = collected.tickets, collected.missing
         if missing:

@@ -9,6 +9,8 @@ from willcall.orders.documents import order_document
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
+from willcall.orders.states import CLOSED, OPEN
+from willcall.orders.ticket_documents import lacking
 from willcall.providers.base import Account
 from willcall.stores.accounts import Report
 from willcall.stores.orders import Claim, Commit, Event, Message
@@ -31,31 +33,36 @@ def settle_attempt(
 ) -> Message | None:
     """Decide what an attempt means and commit it; the next message of the chain, None where there is none.
 
-    `now` is when the answer came; `fetch_in` seconds from the commit on, documents that are missing are fetched.
+    Where a push changed the order while the request was under way, the answer is decided upon once more, on top
+    of what the push brought: neither undoes the other. `now` is when the answer came; `fetch_in` seconds from the
+    commit on, documents that are missing are fetched.
     """
-    before = claimed_order(claim)
-    late = claim.now - (before.next_poll_at or claim.now)
-    decision = decide(before, asked.outcome, account.polling, now, context.rng)
-    _report(context, account, claim, decision)
-    after, wake_at = decision.order, decision.wake_at
-    countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
-    attempt = Attempt(claim.now, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late)
-    return _commit(
-        context,
-        Commit(
+    before: Order | None = claimed_order(claim)
+    late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
+    while before:
+        decision = decide(before, asked.outcome, account.polling, now, context.rng)
+        if before is claim.order:
+            _report(context, account, claim, decision)
+        after, wake_at = decision.order, decision.wake_at
+        countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
+        commit = Commit(
             before=before,
             after=after,
             wake_at=None if decision.held else wake_at,
             held=decision.held,
             earliest=earliest(after, account.polling),
-            attempt=attempt,
+            attempt=Attempt(claim.now, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late),
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
-        ),
-        claim_id,
-    )
+        )
+        due = _write(context, commit, claim_id)
+        if due is not None:
+            return _next_message(commit, due)
+        before = _changed_meanwhile(context, before)
+    _superseded(claimed_order(claim))
+    return None
 
 
 def put_off(context: Context, claim: Claim, claim_id: str, until: float) -> Message | None:
@@ -86,6 +93,30 @@ def settle_cancelled(context: Context, order: Order, now: float) -> bool:
     return _write(context, Commit(before=order, after=after, event=_event(order, after))) is not None
 
 
+def settle_push(context: Context, before: Order, after: Order, line: Attempt, fetch_in: float) -> bool:
+    """A push changed the order, or left a trace in its timeline; False where somebody else changed it meanwhile.
+
+    An order that stays open waits as it did before, under a new number. Documents that it lacks are fetched in
+    `fetch_in` seconds, as some may have been fetched while this was decided.
+    """
+    event = _event(before, after)
+    commit = Commit(
+        before=before,
+        after=after,
+        keep=event is None or after.status in OPEN,
+        attempt=line,
+        tickets=after.tickets != before.tickets,
+        event=event,
+        fetch_in=fetch_in if lacking(after.tickets) else None,
+    )
+    due = _write(context, commit)
+    if due is None:
+        return False
+    message = _next_message(commit, due)
+    context.send(after.account_key, [message] if message else [])
+    return True
+
+
 def late_check_at(context: Context, order: Order, now: float) -> float | None:
     """When an expired order is to be asked for once more, None where it is not (any more)."""
     sweeps = context.settings.sweeps
@@ -104,18 +135,33 @@ def claimed_order(claim: Claim) -> Order:
 
 def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
     due = _write(context, commit, claim_id)
-    return Message(commit.before.id, commit.before.seq + 1, due) if due else None
+    if due is None:
+        _superseded(commit.before)
+        return None
+    return _next_message(commit, due)
 
 
 def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None:
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
     due = context.stores.orders.commit(commit, claim_id)
-    if due is None:
-        log.info("superseded", order=commit.before.id, seq=commit.before.seq)
-    elif commit.event:
+    if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
         announce(context, commit.after, commit.event.id)
     return due
+
+
+def _next_message(commit: Commit, due: float) -> Message | None:
+    return Message(commit.before.id, commit.before.seq + 1, due) if due else None
+
+
+def _superseded(order: Order) -> None:
+    log.info("superseded", order=order.id, seq=order.seq)
+
+
+def _changed_meanwhile(context: Context, before: Order) -> Order | None:
+    """The order as somebody else has left it, None where the answer to an attempt no longer counts."""
+    order = context.stores.orders.get(before.id)
+    return order if order and order.seq != before.seq and order.status not in CLOSED else None
 
 
 def _event(before: Order, after: Order) -> Event | None:

@@ -1,10 +1,13 @@
 """Take orders."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+
+import structlog
 
 from willcall.config import find_account
 from willcall.orders.errors import (
@@ -17,9 +20,14 @@ from willcall.orders.errors import (
 from willcall.orders.model import Order
 from willcall.orders.submission import SubmitOrder, parse_submission
 from willcall.providers.base import Account
+from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.documents import StorageError
 from willcall.stores.orders import Filing, Message, Submitted, digest_source
+from willcall.usecases.attach import attach_kept
 from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,22 @@ def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list
             messages[filing.order.account_key].append(message)
     for account, first in messages.items():
         context.send(account, first)
+    _attach(context, [filing.order for place, filing in filings if isinstance(results[place], Accepted)])
     return results
+
+
+def _attach(context: Context, orders: Sequence[Order]) -> None:
+    """Give orders what their providers pushed ahead of them; what cannot be given now is given by a sweep."""
+    called = {key for key, account in context.accounts.items() if webhook_token(account.credentials)}
+    orders = [order for order in orders if order.account_key in called]
+    waiting = (
+        context.stores.inbox.any_kept([(order.account_key, order.reference) for order in orders]) if orders else []
+    )
+    for order in itertools.compress(orders, waiting):
+        try:
+            attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
+        except StorageError as error:
+            log.warning("not attached yet", order=order.id, account=order.account_key, why=str(error))
 
 
 def _filing(context: Context, payload: Mapping[str, Any]) -> Filing:

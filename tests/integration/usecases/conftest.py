@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [5, 6], "ceiling": 600, "missing_grace": 0.001}
 
+#: The secret part of the address that each provider calls.
+WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c", "tiqets": "wht-tiqets-77ab"}
+
 
 @dataclass
 class Outbox:
@@ -87,17 +90,22 @@ Setup = Callable[..., House]
 
 @pytest.fixture
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
-    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's."""
+    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's.
+
+    With `callbacks` the providers that call back may do so.
+    """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
-        def setup(**tables: Any) -> House:
+        def setup(*, callbacks: bool = False, **tables: Any) -> House:
             providers = {
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
             }
             notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
+            for provider, token in WEBHOOK_TOKENS.items() if callbacks else ():
+                providers[provider]["default"]["webhook_token"] = token
             (tmp_path / "willcall.toml").write_text(toml({**notifying, "providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()

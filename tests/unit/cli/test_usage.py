@@ -27,7 +27,7 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         (("orders", "--limit", "0"), "--limit"),
         (("orders", "--cursor", "yesterday"), "is not a cursor"),
         (("pause", "tiqets", "--for", "soon"), "such as 15m"),
-        (("sweep", "dust"), "revive, documents, notify, expire, reconcile, prune"),
+        (("sweep", "dust"), "revive, documents, notify"),
         (("order",), "ID"),
         (("nonsense",), "nonsense"),
     ],
@@ -45,6 +45,9 @@ def test_wrong_usage_is_said_and_ends_with_2(
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    commands = "submit import order orders poll cancel accounts pause resume up worker beat api flower simulator sweep"
+    commands = (
+        "submit import order orders poll cancel redeliver inbox accounts pause resume up worker beat api flower "
+        "simulator sweep"
+    )
     for command in [*commands.split(), "check-config"]:
         assert f" {command} " in result.stdout

@@ -1,13 +1,14 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
 --       8 attention index  9 final index  10 late index  11 events  12 fetches index  13 delivery  14 undelivered index
--- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none'
+-- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
 --       14 wait until its documents are fetched (ms, '' = none are missing)
 --       15 host that is to be told of the event ('' = nobody)
 --       16.. field, value pairs of the order ('' removes the field)
+-- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
 -- repeated, because the answer to it was lost, it returns the same again
 
@@ -18,7 +19,9 @@ if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 t
 if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
 
 local now = milliseconds()
-local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'lease', 'claim', 'again', 'slot', 'shift', 'resent', 'resend_at'}
+local keep = ARGV[4] == 'keep'
+local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
+if not keep then for _, part in ipairs({'slot', 'shift'}) do drop[#drop + 1] = part end end
 local fields = {}
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read; a newer event begins anew.
 local function attention(given)
@@ -29,21 +32,27 @@ end
 for i = 16, #ARGV, 2 do
   local value = ARGV[i] == 'attention' and attention(ARGV[i + 1]) or ARGV[i + 1]
   fields[ARGV[i]] = value
-  if value == '' then
+  if keep and ARGV[i] == 'ask' then
+    -- belongs to the place
+  elseif value == '' then
     drop[#drop + 1] = ARGV[i]
   else
     set[#set + 1] = ARGV[i]
     set[#set + 1] = value
   end
 end
+local closed = fields['status'] == 'failed' or fields['status'] == 'cancelled'
+if ARGV[3] ~= '' or closed then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
 if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
 
 local due = 0
 local amendable = fields['status'] == 'fulfilled' or fields['status'] == 'expired'
 local allowed = (ARGV[4] == 'due' and tonumber(ARGV[6]) <= tonumber(fence[5])) or (ARGV[4] == 'none' and amendable)
 local again = ARGV[3] ~= '' and fence[3] and allowed
-redis.call('ZREM', KEYS[5], ARGV[1])
-if ARGV[4] == 'due' or again then
+if not keep then redis.call('ZREM', KEYS[5], ARGV[1]) end
+if keep then
+  due = redis.call('ZSCORE', KEYS[4], ARGV[1]) and tonumber(fence[7]) or 0
+elseif ARGV[4] == 'due' or again then
   due = tonumber(ARGV[5]) or math.huge
   if again then
     due = math.min(due, math.max(now, tonumber(ARGV[6])))
@@ -72,7 +81,7 @@ end
 if (fields['finished'] or '') ~= '' then redis.call('ZADD', KEYS[9], fields['finished'], ARGV[1]) end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[10], ARGV[10], ARGV[1])
-else
+elseif not keep then
   redis.call('ZREM', KEYS[10], ARGV[1])
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end

@@ -1,11 +1,11 @@
 -- Gives the attempt that has an order more time.
 -- KEYS  1 order
--- ARGV  1 seq  2 claim id  3 lease from now on (ms)
+-- ARGV  1 claim id  2 lease from now on (ms)
 -- Returns 1, or 0 where the order is not this attempt's any more
 
 -- include: now
 
-local order = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'lease')
-if order[1] ~= ARGV[1] or order[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'lease', math.max(tonumber(order[3]), milliseconds() + tonumber(ARGV[3])))
+local order = redis.call('HMGET', KEYS[1], 'claim', 'lease')
+if order[1] ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'lease', math.max(tonumber(order[2]), milliseconds() + tonumber(ARGV[2])))
 return 1

@@ -21,12 +21,12 @@ from willcall.providers.adapters.paylogic.references import (
 )
 from willcall.providers.base import Answer, Credentials, Defaults, Listed, Question, Request
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.plain import NoOAuth
+from willcall.providers.plain import NoOAuth, NoPushes
 from willcall.providers.reading import status_outcome, text
 from willcall.providers.safe import segment
 
 
-class PaylogicAdapter(NoOAuth):
+class PaylogicAdapter(NoOAuth, NoPushes):
     """Reads an order, one ticket, a barcode's ticket or a user's own tickets."""
 
     name: ClassVar[str] = "paylogic"

@@ -10,8 +10,10 @@ from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, Missing, NotReady, Outcome
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
+from willcall.providers.adapters.tiqets.pushes import TiqetsPushes
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
 from willcall.providers.plain import NoList, NoOAuth
+from willcall.providers.pushes import PushCredentials, Pushes
 from willcall.providers.reading import kept, read_object, retry_after, status_outcome, text, web_link
 from willcall.providers.safe import HeaderSecret, check_segment, segment, status_word
 
@@ -27,12 +29,11 @@ _CANCELLED = {"cancelled", "canceled"}
 _EXTRA = ("how_to_use", "post_purchase")
 
 
-class TiqetsCredentials(Credentials):
+class TiqetsCredentials(PushCredentials):
     """An account at Tiqets: the partner's API key, and the secret part of its callbacks' address."""
 
     base_url: ProviderUrl = "https://api.tiqets.com/v2"
     api_key: HeaderSecret
-    webhook_token: HeaderSecret | None = None
 
 
 class TiqetsAdapter(NoOAuth, NoList):
@@ -48,6 +49,8 @@ class TiqetsAdapter(NoOAuth, NoList):
         rate=Rate(limit=10, period=1, burst=10),
         polling=PollPolicy(initial=5, cap=600),
     )
+
+    pushes: ClassVar[Pushes | None] = TiqetsPushes()
 
     def check_reference(
         self,

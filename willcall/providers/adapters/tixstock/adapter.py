@@ -1,7 +1,7 @@
 """The Tixstock adapter.
 
-Its webhooks bring the tickets and polling is the safety net, so polling starts slower than elsewhere; it is
-complete all the same, for accounts whose webhooks are not set up.
+Its webhooks bring the tickets and polling is the safety net (`pushes.py`); it is complete all the same, for
+accounts whose webhooks are not set up.
 
 https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
 """
@@ -14,9 +14,11 @@ from willcall.orders.rate import Rate
 from willcall.providers.adapters.tixstock.credentials import TixstockCredentials
 from willcall.providers.adapters.tixstock.errors import MINUTE, error_outcome
 from willcall.providers.adapters.tixstock.order import read_order
+from willcall.providers.adapters.tixstock.pushes import TixstockPushes
 from willcall.providers.base import Answer, Credentials, Defaults, Question, Request
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.plain import NoList, NoOAuth
+from willcall.providers.pushes import Pushes
 from willcall.providers.reading import status_outcome
 from willcall.providers.safe import check_segment, segment
 
@@ -34,6 +36,8 @@ class TixstockAdapter(NoOAuth, NoList):
         rate=Rate(limit=290, period=60, burst=10),
         polling=PollPolicy(initial=30, cap=600),
     )
+
+    pushes: ClassVar[Pushes | None] = TixstockPushes()
 
     def check_reference(
         self,

@@ -28,14 +28,31 @@ def read_order(data: object, question: Question) -> Outcome:
     """The outcome of the `data` of an answer."""
     order = table(data)
     word = status_word(order.get("status"))
-    status = _SLASH.sub("/", (word or "").lower())
+    final = final_word(word)
+    if final:
+        return final
+    if word is None and not listed(order.get("items")):
+        return Malformed(detail="no order in the answer")
+    return _read_tickets(order, question, word, None if known_word(word) else "unknown status word")
+
+
+def final_word(word: str | None) -> Declined | Cancelled | None:
+    """What a status word that ends an order means, None for any other."""
+    status = _plain(word)
     if status in _DECLINED:
         return Declined(reason="the order was rejected", provider_status=word)
     if status in _CANCELLED:
         return Cancelled(reason="the order was cancelled or refunded", provider_status=word)
-    if word is None and not listed(order.get("items")):
-        return Malformed(detail="no order in the answer")
-    return _read_tickets(order, question, word, None if status in _OPEN else "unknown status word")
+    return None
+
+
+def known_word(word: str | None) -> bool:
+    """Whether Tixstock's list has the word."""
+    return _plain(word) in _DECLINED | _CANCELLED | _OPEN
+
+
+def _plain(word: str | None) -> str:
+    return _SLASH.sub("/", (word or "").lower())
 
 
 def _read_tickets(order: Mapping[str, Any], question: Question, word: str | None, remark: str | None) -> Outcome:
@@ -50,7 +67,7 @@ def _read_tickets(order: Mapping[str, Any], question: Question, word: str | None
     remarks = [remark, *_remarks(entrances)]
     attention = Attention.MALFORMED if any(entrance.remarks for entrance in entrances) else None
     if not tickets:
-        return NotReady(provider_status=word, detail=_joined(remarks), attention=attention)
+        return NotReady(provider_status=word, detail=_joined(remarks), attention=attention, expected=expected)
     count = _count(entrances, expected)
     if count >= expected:
         return Issued(tickets, provider_status=word, detail=_joined(remarks))

@@ -31,7 +31,7 @@ def entrance_of(item: object) -> Entrance:
     fields = table(item)
     files = [(entry, _file_ticket(fields, entry)) for entry in listed(fields.get("file")) if entry]
     pdfs = _once(ticket for _, ticket in files if ticket)
-    links = _once(_link_tickets(fields))
+    links = _once(link_tickets(fields))
     uncounted = {_NOT_KEPT if _is_inline_pdf(_value(entry)) else _UNKNOWN_FILE for entry, ticket in files if not ticket}
     return Entrance(pdfs + links, max(len(pdfs), len(links)), frozenset(uncounted))
 
@@ -63,7 +63,8 @@ def _is_inline_pdf(value: object) -> bool:
     return (text(value) or "").rpartition("base64,")[2].startswith(_PDF_IN_BASE64)
 
 
-def _link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
+def link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
+    """A ticket per mobile link that is a web address."""
     for entry in listed(item.get("mobile_links")):
         fields = table(entry)
         url = web_link(fields.get("link") if fields else entry)
@@ -77,12 +78,12 @@ def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any]) 
     extra = {
         "listing_id": text(item.get("listing_id")),
         "type": text(item.get("type")),
-        "general_admission": _truth(item.get("general_admission")),
+        "general_admission": truth(item.get("general_admission")),
     }
     return Ticket(kind, section=section, row=row, seat=seat, extra=kept(extra))
 
 
-def _truth(value: object) -> bool | None:
+def truth(value: object) -> bool | None:
     """Tixstock's booleans come as booleans, as 1 and 0, and as words."""
     if isinstance(value, bool):
         return value

@@ -1,0 +1,130 @@
+"""The webhook route behind a real uvicorn, over the use cases' house."""
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+from fastapi import FastAPI
+
+from api.webhooks import webhook_routes
+from tests.integration.usecases.conftest import WEBHOOK_TOKENS, House, Setup, house
+from willcall.orders.model import Order
+from willcall.usecases.context import Context
+from willcall.usecases.submit import submit
+
+__all__ = ["house"]
+
+#: The simulator's bearer token of Tixstock's account, hence the key of its signatures.
+KEY = "tixstock-default-token"
+
+
+def pdf(name: str = "", size: int = 0) -> bytes:
+    """Something that passes for a PDF."""
+    return b"%PDF-1.7\n" + name.encode() + b"\n" + b"x" * size + b"\n%%EOF\n"
+
+
+def upload(reference: str = "o-1", **fields: Any) -> dict[str, Any]:
+    """An e-ticket as in Tixstock's sample; `pdf` is its file's content, `type` another kind."""
+    content = fields.pop("pdf", b"")
+    kind = fields.pop("type", "order.eticket_fulfilment")
+    data = {
+        "order_id": reference,
+        "id": "15454542",
+        "general_admission": 0,
+        "row": "V",
+        "seat": "100",
+        "file": b64encode(content).decode() if content else "",
+        "proof_file_url": [],
+        "additional_file": "https://files.example/letter.pdf",
+        "mobile_links": [],
+    }
+    return {"data": data | fields, "meta": {"type": kind}}
+
+
+def seat(number: int, reference: str = "o-1", **fields: Any) -> dict[str, Any]:
+    """The e-ticket of one seat, different from those of others."""
+    return upload(reference, seat=str(number), pdf=pdf(f"seat {number}"), **fields)
+
+
+def general(name: str, reference: str = "o-1", **fields: Any) -> dict[str, Any]:
+    """A general-admission e-ticket."""
+    return upload(reference, general_admission=1, row=None, seat=None, pdf=pdf(name), **fields)
+
+
+@dataclass
+class Desk:
+    """A house with its webhooks open."""
+
+    house: House
+    url: str
+
+    def submit(
+        self, reference: str = "o-1", quantity: int | None = 2, provider: str = "tixstock", **fields: Any
+    ) -> str:
+        payload = {"id": "ord-1", "provider": provider, "reference": reference, "quantity": quantity, **fields}
+        return submit(self.house.context, {name: value for name, value in payload.items() if value}).order_id
+
+    def post(self, path: str, body: Any = b"", headers: dict[str, str] | None = None) -> requests.Response:
+        return requests.post(f"{self.url}/webhooks/{path}", data=body, headers=headers, timeout=60)
+
+    def push(self, document: dict[str, Any] | bytes, key: str = KEY) -> requests.Response:
+        """Call as Tixstock does."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"X-Tixstock-Signature": signature, "Content-Type": "application/json"}
+        return self.post(f"tixstock/default/{WEBHOOK_TOKENS['tixstock']}", body, headers)
+
+    def answer(self, document: dict[str, Any] | bytes) -> dict[str, Any]:
+        response = self.push(document)
+        assert response.status_code == 200
+        answer = response.json()
+        assert set(answer) == {"external_id", "order_status", "message", "success"}
+        return answer
+
+    def notify(self, reference: str) -> requests.Response:
+        """Call as Tiqets does."""
+        body = json.dumps({"order_reference_id": reference})
+        return self.post(f"tiqets/default/{WEBHOOK_TOKENS['tiqets']}", body)
+
+    def order(self) -> Order:
+        return self.house.order()
+
+
+class Server(uvicorn.Server):
+    """uvicorn in a thread."""
+
+    def __init__(self, context: Context) -> None:
+        app = FastAPI()
+        app.include_router(webhook_routes(context))
+        super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+        self._thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        while not self.started:
+            time.sleep(0.01)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self.should_exit = True
+        self._thread.join()
+
+
+OpenDesk = Callable[..., Desk]
+
+
+@pytest.fixture
+def desk(house: Setup) -> Iterator[Desk]:
+    made = house(callbacks=True)
+    with Server(made.context) as url:
+        yield Desk(made, url)

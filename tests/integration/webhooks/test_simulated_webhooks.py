@@ -1,0 +1,110 @@
+"""The simulator's own calls against the real route: what providers send over an order's life."""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from simulator.control import ControlError
+from simulator.running import SimulatorThread
+from simulator.script import OrderScript, Script
+from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
+from tests.integration.webhooks.conftest import Desk, Server
+from willcall.orders.model import Attention, Status
+
+
+def until(done: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait for something to be so."""
+    end = time.monotonic() + seconds
+    while not (found := done()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def called(desk: Desk) -> Desk:
+    """A desk whose providers know its address."""
+    for provider, token in WEBHOOK_TOKENS.items():
+        url = f"{desk.url}/webhooks/{provider}/default/{token}"
+        desk.house.providers.change_account(provider, webhook_url=url)
+    return desk
+
+
+def answers(desk: Desk, count: int, provider: str = "tixstock") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = until(
+        lambda: len(sent := desk.house.providers.pushes(provider=provider)) >= count and sent
+    )
+    assert len(found) == count
+    return found
+
+
+def test_tixstock_pushes_an_order_to_its_end(called: Desk) -> None:
+    called.house.submit(
+        OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=0.1, cancel_after=0.3)
+    )
+    sent = answers(called, 4)
+    assert [entry["kind"] for entry in sent] == ["eticket"] * 3 + ["update"]
+    assert all(entry["accepted"] for entry in sent)
+    assert called.house.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
+
+
+def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> None:
+    pushes = [
+        {"kind": "mobile_link", "ticket": 2},
+        {"kind": "mobile", "ticket": 1, "times": 2},
+        {"kind": "eticket", "ticket": 0, "spoil": "base64"},
+        {"kind": "eticket", "ticket": 0, "spoil": "pdf"},
+        {"kind": "eticket", "ticket": 0, "size": 300_000},
+    ]
+    script = {"provider": "tixstock", "reference": "o-1", "quantity": 3, "ready_after": 600, "pushes": pushes}
+    called.house.providers.add_orders([script])
+    assert [entry["status"] for entry in answers(called, 6)] == [200] * 6
+    called.submit(quantity=3)
+    order = called.order()
+    assert order.status is Status.FULFILLED
+    assert [(ticket.kind, ticket.seat) for ticket in order.tickets] == [("link", "102"), ("pdf", "101"), ("pdf", "100")]
+    document = called.house.context.documents.get(order.tickets[2].document or "")
+    assert document is not None
+    assert document.size >= 300_000
+
+
+def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(house: Setup) -> None:
+    made = house(callbacks=True)
+    with Server(made.context) as url, SimulatorThread(Script(push_minute=0.1)) as simulator:
+        target = f"{url}/webhooks/tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
+        simulator.control.change_account("tixstock", webhook_url=target)
+        pushes = [{"kind": "eticket", "spoil": "signature"}]
+        simulator.control.add_orders([{"provider": "tixstock", "reference": "o-1", "pushes": pushes}])
+        sent = until(lambda: len(found := simulator.control.pushes()) == 5 and found)
+        waits = [after["sent"] - before["sent"] for before, after in pairwise(sent)]
+    assert [entry["status"] for entry in sent] == [401] * 5
+    assert all(wait >= due for wait, due in zip(waits, (0.1, 0.2, 0.4, 0.8), strict=True))
+    assert list(made.redis.scan_iter()) == []
+
+
+def test_tiqets_notifies_of_each_change_and_never_more(called: Desk) -> None:
+    script = OrderScript(provider="tiqets", reference="1111111", ready_after=0.2, cancel_after=0.3)
+    called.house.submit(script)
+    assert called.house.poll().status is Status.PENDING
+    answers(called, 1, "tiqets")
+    assert called.order().next_poll_at is not None
+    assert called.house.poll().status is Status.FULFILLED
+    answers(called, 2, "tiqets")
+    assert called.house.poll().status is Status.CANCELLED
+    assert [entry["answer"] for entry in called.house.providers.pushes()] == ["", ""]
+
+
+def test_calls_can_be_made_at_run_time(called: Desk) -> None:
+    called.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    called.house.providers.push("tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"})
+    answers(called, 1)
+    assert called.order().attention is Attention.MALFORMED
+    called.house.providers.push("tixstock", "o-1", {"kind": "paper"})
+    answers(called, 2)
+    assert called.order().status is Status.FULFILLED
+    for mistake in ({"kind": "notification"}, {"kind": "eticket", "ticket": 2}):
+        with pytest.raises(ControlError):
+            called.house.providers.push("tixstock", "o-1", mistake)

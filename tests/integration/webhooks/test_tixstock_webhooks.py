@@ -1,0 +1,464 @@
+"""Tixstock's webhooks over real HTTP: what becomes of orders, and what is answered."""
+
+import json
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as GoneError
+
+from schedules.timetable import run_sweep
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import Setup
+from tests.integration.webhooks.conftest import Desk, Server, general, pdf, seat, upload
+from willcall.orders.model import Attention, Status
+from willcall.providers.adapters.tixstock.credentials import AnswerWords
+from willcall.stores import keys
+from willcall.usecases.control import cancel_order, pause, resume
+from willcall.usecases.submit import submit_many
+
+PAPER = {
+    "data": {
+        "order_id": "o-1",
+        "id": "01hgza5v9wybqtx7qsfsecp9ca",
+        "paper_ticket_details": {"shipping_tracking_id": "4433221155WER", "delivery_partner_name": "DHL"},
+    },
+    "meta": {"type": "order.paper_ticket_fulfilment"},
+}
+
+
+def update(status: str, reference: str = "o-1", **fields: Any) -> dict[str, Any]:
+    data = {"id": reference, "status": status, "items": [], "quantity": 2, **fields}
+    return {"data": data, "meta": {"type": "order.update"}}
+
+
+def links(*seats: str, **fields: Any) -> dict[str, Any]:
+    entries = [{"seat": seat, "link": f"https://m.example/{seat}"} for seat in seats]
+    return upload(type="order.mobile_link_ticket_fulfilment", mobile_links=entries, **fields)
+
+
+@pytest.mark.parametrize("kind", ["order.eticket_fulfilment", "order.mobile_ticket_fulfilment"])
+def test_an_order_is_complete_when_every_seat_has_its_ticket(desk: Desk, kind: str) -> None:
+    desk.submit(quantity=2)
+    assert desk.answer(seat(100, type=kind)) == {
+        "external_id": "o-1",
+        "order_status": "Approved",
+        "message": "The ticket was taken; the order has 1 of 2.",
+        "success": True,
+    }
+    assert desk.order().status is Status.PARTIAL
+    assert desk.answer(seat(101, type=kind)) == {
+        "external_id": "o-1",
+        "order_status": "Delivered",
+        "message": "Listing has been fulfilled for the order.",
+        "success": True,
+    }
+    order = desk.order()
+    assert (order.status, order.next_poll_at) == (Status.FULFILLED, None)
+    assert [(ticket.kind, ticket.row, ticket.seat) for ticket in order.tickets] == [
+        ("pdf", "V", "100"),
+        ("pdf", "V", "101"),
+    ]
+    assert [desk.house.context.documents.read(ticket.document or "") for ticket in order.tickets] == [
+        pdf("seat 100"),
+        pdf("seat 101"),
+    ]
+    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+
+
+def test_general_admission_is_counted_by_content(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    assert desk.answer(general("a"))["order_status"] == "Approved"
+    assert desk.answer(general("a", id=15454542))["order_status"] == "Approved"
+    assert desk.answer(general("b"))["order_status"] == "Delivered"
+    assert len(desk.order().tickets) == 2
+
+
+def test_mobile_links_are_counted_by_seat(desk: Desk) -> None:
+    desk.submit(quantity=3)
+    assert desk.answer(links("1", "2"))["order_status"] == "Approved"
+    assert desk.answer(links("2"))["order_status"] == "Approved"
+    assert desk.answer(links("3"))["order_status"] == "Delivered"
+    assert [ticket.url for ticket in desk.order().tickets] == [f"https://m.example/{n}" for n in (1, 2, 3)]
+
+
+def test_a_parcel_is_all_of_an_order(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    assert desk.answer(PAPER) == {
+        "external_id": "o-1",
+        "order_status": "Shipped",
+        "message": "Order has been fulfilled.",
+        "success": True,
+    }
+    (ticket,) = desk.order().tickets
+    assert (ticket.kind, ticket.code, ticket.extra["delivery_partner_name"]) == ("shipment", "4433221155WER", "DHL")
+    assert desk.order().status is Status.FULFILLED
+
+
+def test_the_same_again_changes_nothing_and_is_answered_the_same(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    first, second = seat(100), seat(101)
+    answers = [desk.answer(first), desk.answer(second)]
+    before = (desk.order(), desk.house.outcomes(), desk.house.events())
+    assert [desk.answer(first), desk.answer(second)] == answers
+    assert (desk.order(), desk.house.outcomes(), desk.house.events()) == before
+
+
+def in_lines(document: dict[str, Any]) -> dict[str, Any]:
+    file = document["data"]["file"]
+    return upload(**document["data"] | {"file": "\r\n".join(file[n : n + 64] for n in range(0, len(file), 64))})
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        lambda one: json.dumps(one, indent=4).encode(),
+        lambda one: json.dumps(one, sort_keys=True, ensure_ascii=False).encode("utf-16"),
+        lambda one: one | {"data": one["data"] | {"seat": 100, "row": " v ", "general_admission": "false"}},
+        lambda one: one | {"data": one["data"] | {"file": "data:application/pdf;base64," + one["data"]["file"]}},
+        lambda one: one | {"data": one["data"] | {"file": one["data"]["file"].rstrip("=")}},
+        lambda one: one | {"data": one["data"] | {"file": "\n".join(one["data"]["file"])}},
+        lambda one: json.dumps(one).replace("}}", ",}}").encode(),
+    ],
+)
+def test_the_same_in_another_form_is_no_other_ticket(desk: Desk, otherwise: Any) -> None:
+    desk.submit(quantity=2)
+    desk.answer(seat(100))
+    document = desk.order().tickets[0].document
+    assert desk.answer(otherwise(seat(100)))["order_status"] == "Approved"
+    assert [ticket.document for ticket in desk.order().tickets] == [document]
+    assert desk.house.events() == ["order.partial"]
+
+
+def test_a_corrected_file_for_a_seat_takes_the_place_of_the_first(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(seat(100))
+    desk.answer(upload(seat="100", pdf=pdf("corrected")))
+    (ticket,) = desk.order().tickets
+    assert desk.house.context.documents.read(ticket.document or "") == pdf("corrected")
+
+
+@pytest.mark.parametrize("sequence", list(permutations(range(3))))
+def test_pushes_come_in_any_order(desk: Desk, sequence: tuple[int, ...]) -> None:
+    pushes = [seat(1), seat(2), seat(3)]
+    desk.submit(quantity=3)
+    assert [desk.answer(pushes[n])["order_status"] for n in sequence] == ["Approved", "Approved", "Delivered"]
+    assert desk.order().status is Status.FULFILLED
+
+
+def test_without_a_quantity_the_provider_is_asked_at_once_how_many_there_are(desk: Desk) -> None:
+    desk.house.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)])
+    desk.submit(quantity=None)
+    desk.house.poll()
+    assert desk.answer(seat(100))["order_status"] == "Approved"
+    assert desk.order().status is Status.PARTIAL
+    assert desk.house.outbox.messages[-1].due <= desk.house.context.stores.accounts.now()
+    assert desk.house.poll().status is Status.FULFILLED
+    assert desk.order().tickets[0].document is not None
+
+
+def test_what_comes_ahead_of_its_order_is_kept_and_attached_on_submit(desk: Desk) -> None:
+    for push in (seat(101), seat(100), seat(100)):
+        assert desk.answer(push)["success"] is True
+    assert len(list(desk.house.context.stores.inbox.waiting())) == 2
+    desk.submit(quantity=2)
+    order = desk.order()
+    assert order.status is Status.FULFILLED
+    assert {desk.house.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
+    assert list(desk.house.context.stores.inbox.waiting()) == []
+    assert desk.house.redis.zcard(keys.INBOX) == 0
+    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+    assert desk.answer(seat(101))["order_status"] == "Delivered"
+    assert desk.order() == order
+
+
+def test_many_orders_submitted_at_once_get_what_came_ahead_of_them(desk: Desk) -> None:
+    desk.answer(seat(1, reference="o-1"))
+    desk.answer(seat(1, reference="o-3"))
+    orders = [{"id": f"m-{n}", "provider": "tixstock", "reference": f"o-{n}", "quantity": 1} for n in range(5)]
+    submit_many(desk.house.context, orders)
+    stored = desk.house.context.stores.orders.get_many([f"m-{n}" for n in range(5)])
+    assert [order.status.value for order in stored if order] == [
+        "pending",
+        "fulfilled",
+        "pending",
+        "fulfilled",
+        "pending",
+    ]
+
+
+def test_a_cancellation_ahead_of_its_order_is_attached_too(desk: Desk) -> None:
+    assert desk.answer(update("Cancelled"))["success"] is True
+    desk.submit()
+    assert desk.order().status is Status.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "reason"),
+    [
+        ("Rejected", Status.FAILED, "the order was rejected"),
+        ("Cancelled", Status.CANCELLED, "the order was cancelled or refunded"),
+        ("refunded / Cancelled", Status.CANCELLED, "the order was cancelled or refunded"),
+    ],
+)
+def test_a_final_word_is_taken(desk: Desk, word: str, status: Status, reason: str) -> None:
+    desk.submit()
+    answer = desk.answer(update(word))
+    assert (answer["success"], answer["order_status"], answer["external_id"]) == (True, word, "o-1")
+    order = desk.order()
+    assert (order.status, order.reason, order.provider_status, order.next_poll_at) == (status, reason, word, None)
+    assert desk.house.events() == [f"order.{status}"]
+
+
+def test_a_fulfilled_order_can_be_cancelled_later(desk: Desk) -> None:
+    desk.submit(quantity=1)
+    desk.answer(seat(1))
+    desk.answer(update("Refunded"))
+    assert desk.order().status is Status.CANCELLED
+    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+
+
+def test_an_expired_order_can_still_be_fulfilled(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.house.redis.hset(keys.order("ord-1"), mapping={"deadline": 1, "ask": 0})
+    assert desk.house.poll().status is Status.EXPIRED
+    assert desk.answer(seat(1))["order_status"] == "Approved"
+    assert desk.order().status is Status.EXPIRED
+    assert desk.house.redis.zscore(keys.LATE, "ord-1")
+    assert desk.answer(seat(2))["order_status"] == "Delivered"
+    assert desk.order().status is Status.FULFILLED
+    assert desk.house.events() == ["order.expired", "order.fulfilled"]
+
+
+def test_a_ticket_for_a_cancelled_order_is_not_taken(desk: Desk) -> None:
+    desk.submit()
+    cancel_order(desk.house.context, "ord-1")
+    answer = desk.answer(seat(1))
+    assert (answer["success"], answer["order_status"]) == (False, "Accepted")
+    assert answer["message"] == "Listing failed to be fulfilled for the order: the order is cancelled."
+    assert (desk.order().status, desk.order().tickets) == (Status.CANCELLED, ())
+
+
+def test_an_update_with_a_tracking_id_is_a_parcel(desk: Desk) -> None:
+    desk.submit()
+    assert desk.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Shipped"
+    assert desk.order().status is Status.FULFILLED
+
+
+@pytest.mark.parametrize(("word", "answered"), [("Sale on Hold", "Sale on Hold"), ("Commissionable", "Approved")])
+def test_any_other_update_has_the_provider_asked(desk: Desk, word: str, answered: str) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    desk.house.poll()
+    asked = len(desk.house.outbox.messages)
+    assert desk.answer(update(word))["order_status"] == answered
+    assert len(desk.house.outbox.messages) == asked + 1
+    assert desk.house.outbox.messages[-1].due <= desk.house.context.stores.accounts.now()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"file": "this is *not* base64!"}, "the file is not base64"),
+        ({"file": b64encode(b"GIF89a").decode()}, "the file is no PDF"),
+        ({"file": b64encode(b"%PDF-1.7 cut").decode()}, "the file is a PDF without its end"),
+        ({"file": ""}, "there is neither a file nor a link"),
+        ({"file": 12}, "the file is no PDF"),
+        ({"mobile_links": [{"seat": "1", "link": "javascript:alert(1)"}]}, "there is neither a file nor a link"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_leaves_a_trace(desk: Desk, fields: dict[str, Any], why: str) -> None:
+    desk.submit()
+    answer = desk.answer(upload(**fields))
+    assert answer == {
+        "external_id": "o-1",
+        "order_status": "Accepted",
+        "message": f"Listing failed to be fulfilled for the order: {why}.",
+        "success": False,
+    }
+    order = desk.order()
+    assert (order.status, order.tickets, order.attention) == (Status.PENDING, (), Attention.MALFORMED)
+    (line,) = desk.house.context.stores.orders.timeline("ord-1")
+    assert (line.outcome, line.http_status, line.why) == ("malformed", None, f"order.eticket_fulfilment: {why}")
+    assert order.attempts == 0
+    assert desk.answer(seat(1))["success"] is True
+
+
+def test_a_spoilt_push_ahead_of_its_order_is_refused_and_traced_when_the_order_comes(desk: Desk) -> None:
+    assert desk.answer(upload(file="%%%"))["success"] is False
+    desk.submit()
+    assert desk.order().attention is Attention.MALFORMED
+    assert desk.house.outcomes() == ["malformed"]
+
+
+@pytest.mark.parametrize("key", ["", "another-token"])
+def test_a_wrong_signature_is_401_and_changes_nothing(desk: Desk, key: str) -> None:
+    desk.submit()
+    before = {name: desk.house.redis.dump(name) for name in desk.house.redis.scan_iter()}
+    response = desk.push(seat(1), key or "x")
+    assert response.status_code == 401
+    assert response.json()["success"] is False
+    assert response.json()["message"]
+    assert {name: desk.house.redis.dump(name) for name in desk.house.redis.scan_iter()} == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[]", b'{"meta": {"type": "order.eticket_fulfilment"}}', b'{"data": {}}']
+)
+def test_a_signed_body_that_says_nothing_is_refused_politely(desk: Desk, body: bytes) -> None:
+    answer = desk.answer(body)
+    assert (answer["success"], answer["order_status"], answer["external_id"]) == (False, "Accepted", None)
+
+
+def test_a_push_leaves_the_order_where_it_waits(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    due = desk.house.poll().next_poll_at
+    desk.answer(seat(1))
+    order, message = desk.order(), desk.house.outbox.messages[-1]
+    assert (order.status, order.next_poll_at) == (Status.PARTIAL, due)
+    assert (message.seq, message.due) == (order.seq, due)
+    account = desk.house.context.accounts["tixstock/default"]
+    pause(desk.house.context, account, None)
+    desk.house.poll()
+    desk.answer(seat(1, additional_file="https://files.example/other.pdf"))
+    assert desk.order().next_poll_at is None
+    assert resume(desk.house.context, account) == 1
+    assert desk.house.poll().status is Status.PARTIAL
+
+
+def test_a_poll_in_flight_does_not_undo_a_push_nor_is_its_answer_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = {"do": "status", "status": 503, "retry_after": 7}
+    script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "answers": [fault]}
+    desk.house.submit(OrderScript.model_validate(script))
+    exchange = desk.house.context.http.exchange
+
+    def push_first(*arguments: Any) -> Any:
+        desk.answer(seat(1))
+        return exchange(*arguments)
+
+    monkeypatch.setattr(desk.house.context.http, "exchange", push_first)
+    order = desk.house.poll()
+    assert (order.status, len(order.tickets), order.attempts) == (Status.PARTIAL, 1, 1)
+    assert order.hint_at is not None
+    assert order.hint_at > desk.house.context.stores.accounts.now() + 5
+    assert desk.house.outcomes() == ["partly_issued", "unavailable"]
+    assert desk.house.outbox.messages[-1].seq == order.seq
+
+
+def test_a_poll_in_flight_that_says_cancelled_counts_after_the_last_ticket(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=1, ends="cancelled"))
+    exchange = desk.house.context.http.exchange
+
+    def push_first(*arguments: Any) -> Any:
+        desk.answer(seat(1))
+        return exchange(*arguments)
+
+    monkeypatch.setattr(desk.house.context.http, "exchange", push_first)
+    assert desk.house.poll().status is Status.CANCELLED
+    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+
+
+def test_a_poll_does_not_take_back_what_was_pushed(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.answer(seat(101))
+    order = desk.house.poll()
+    assert order.status is Status.FULFILLED
+    assert [(ticket.seat, bool(ticket.extra.get("pushed"))) for ticket in order.tickets] == [
+        ("100", False),
+        ("101", True),
+    ]
+
+
+def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any) -> None:
+        raise GoneError
+
+    desk.submit()
+    with monkeypatch.context() as away:
+        away.setattr(desk.house.context.stores.orders, "find", gone)
+        response = desk.push(seat(1))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "30")
+    assert desk.order().status is Status.PENDING
+    assert desk.answer(seat(1))["success"] is True
+
+
+def test_while_files_cannot_be_written_nothing_is_half_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.submit()
+    with monkeypatch.context() as away:
+        away.setattr(desk.house.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
+        assert desk.push(seat(1)).status_code == 503
+    assert (desk.order().status, desk.house.outcomes()) == (Status.PENDING, [])
+    assert desk.answer(seat(1))["success"] is True
+
+
+def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_sweep(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.answer(seat(1))
+    assert run_sweep(desk.house.context, "inbox") == {"attached": 0}
+    with monkeypatch.context() as dies:
+        dies.setattr("willcall.usecases.submit.attach_kept", lambda *_: 0)
+        desk.submit(quantity=1)
+    assert desk.order().status is Status.PENDING
+    assert run_sweep(desk.house.context, "inbox") == {"attached": 1}
+    assert desk.order().status is Status.FULFILLED
+    assert run_sweep(desk.house.context, "inbox") == {"attached": 0}
+
+
+def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.answer(seat(1))
+    with monkeypatch.context() as dies:
+        dies.setattr(desk.house.context.stores.inbox, "attached", lambda _: None)
+        desk.submit(quantity=2)
+    order = desk.order()
+    assert run_sweep(desk.house.context, "inbox") == {"attached": 1}
+    assert desk.order() == order
+    assert desk.house.events() == ["order.partial"]
+
+
+def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
+    desk.submit(quantity=8)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(desk.answer, [seat(n // 2) for n in range(16)]))
+    assert all(answer["success"] for answer in answers)
+    assert desk.order().status is Status.FULFILLED
+    assert sorted(ticket.seat or "" for ticket in desk.order().tickets) == [str(n) for n in range(8)]
+    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+
+
+def test_the_words_of_the_account_are_answered(house: Setup) -> None:
+    made = house(callbacks=True)
+    account = made.context.accounts["tixstock/default"]
+    words = AnswerWords(partial="Pending Review", complete="Commissionable", paper="Sent", failed="Rejected")
+    given = replace(account, credentials=account.credentials.model_copy(update={"answers": words}))
+    accounts = {**made.context.accounts, account.key: given}
+    with Server(replace(made.context, accounts=accounts)) as url:
+        desk = Desk(made, url)
+        desk.submit(quantity=2)
+        sent = [seat(1), upload(file="?"), seat(2), PAPER]
+        assert [desk.answer(push)["order_status"] for push in sent] == [
+            "Pending Review",
+            "Rejected",
+            "Commissionable",
+            "Sent",
+        ]
+
+
+@pytest.mark.parametrize("name", ["partial", "failed"])
+def test_a_word_that_raises_an_invoice_is_no_answer_to_missing_tickets(name: str) -> None:
+    with pytest.raises(ValueError, match="invoice"):
+        AnswerWords(**{name: "commissionable "})
+
+
+def test_a_file_of_20_mb_is_taken(desk: Desk) -> None:
+    content = pdf("large", size=20_000_000 - 40)
+    desk.submit(quantity=1)
+    assert desk.answer(upload(pdf=content))["order_status"] == "Delivered"
+    assert desk.house.context.documents.read(desk.order().tickets[0].document or "") == content
+    assert max(len(desk.house.redis.dump(name) or b"") for name in desk.house.redis.scan_iter()) < 10_000

@@ -1,0 +1,143 @@
+"""The route itself: who may call, how much, and what Tiqets' notification does."""
+
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from structlog.testing import capture_logs
+
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
+from tests.integration.webhooks.conftest import Desk, Server, pdf, seat, upload
+from willcall.orders.model import Status
+from willcall.stores import keys
+
+TIXSTOCK = f"tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nobody/default/x",
+        "tixstock/other/x",
+        "tixstock/default/x",
+        "tixstock/default/" + WEBHOOK_TOKENS["tiqets"],
+        "voordemensen/default/x",
+        "voordemensen/default/" + "0" * 64,
+        "tixstock/default/" + "\u00e9",
+    ],
+)
+def test_whoever_is_unknown_gets_one_and_the_same_404(desk: Desk, path: str) -> None:
+    response = desk.post(path, b"{}")
+    assert response.status_code == 404
+    assert response.content == desk.post("a/b/c").content
+    assert dict(response.headers) | {"date": ""} == dict(desk.post("a/b/c").headers) | {"date": ""}
+
+
+def test_an_account_without_a_webhook_token_takes_no_calls(house: Setup) -> None:
+    with Server(house().context) as url:
+        assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=10).status_code == 404
+
+
+def test_only_posts_are_taken(desk: Desk) -> None:
+    assert requests.get(f"{desk.url}/webhooks/{TIXSTOCK}", timeout=10).status_code == 405
+
+
+def chunks(size: int, piece: int = 1_000_000) -> Iterator[bytes]:
+    for _ in range(size // piece):
+        yield b" " * piece
+
+
+def test_a_body_above_the_limit_is_413(desk: Desk) -> None:
+    large = 45_000_000
+    assert desk.post(TIXSTOCK, b" " * large).status_code == 413
+    assert desk.post(TIXSTOCK, chunks(large)).status_code == 413
+    assert desk.post(TIXSTOCK, chunks(40_000_000)).status_code == 401
+
+
+def test_a_signature_that_is_no_hex_is_wrong(desk: Desk) -> None:
+    response = desk.post(TIXSTOCK, b"{}", {"X-Tixstock-Signature": "\u00ff" * 64})
+    assert response.status_code == 401
+
+
+def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with capture_logs() as logs:
+        desk.push(seat(1, reference="s3cret-reference"))
+        desk.push(seat(1, reference="s3cret-reference"), key="wrong")
+        desk.notify("s3cret-reference")
+        desk.submit(reference="s3cret-reference")
+        desk.push(upload("s3cret-reference", file="s3cret-file!"))
+    written = (
+        f"{logs}{[record.getMessage() for record in caplog.records if record.name.startswith(('willcall', 'api'))]}"
+    )
+    assert "attached" in written
+    assert not [secret for secret in ("s3cret", *WEBHOOK_TOKENS.values()) if secret in written]
+
+
+def test_large_files_at_once_take_bounded_memory(desk: Desk) -> None:
+    desk.submit(quantity=12)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pushes = [upload(seat=str(n), pdf=pdf(str(n), size=5_000_000)) for n in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        assert all(answer["success"] for answer in pool.map(desk.answer, pushes))
+    assert desk.order().status is Status.FULFILLED
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
+
+
+def test_tiqets_is_answered_exactly_200_whatever_it_says(desk: Desk) -> None:
+    path = f"tiqets/default/{WEBHOOK_TOKENS['tiqets']}"
+    for body in (b"", b"[]", b"\xff", b'{"order_reference_id": "nobody"}', b'{"order_reference_id": {}}'):
+        response = desk.post(path, body)
+        assert (response.status_code, response.content) == (200, b"")
+    assert list(desk.house.redis.scan_iter()) == []
+
+
+def test_a_notification_of_tiqets_has_the_order_asked_about_at_once(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    order = desk.house.poll()
+    assert order.next_poll_at is not None
+    assert order.next_poll_at > desk.house.context.stores.accounts.now() + 3
+    for _ in range(2):
+        assert desk.notify("1111111").status_code == 200
+    message = desk.house.outbox.messages[-1]
+    assert message.seq == order.seq + 1
+    assert message.due <= desk.house.context.stores.accounts.now()
+    assert desk.house.redis.hget(keys.order("ord-1"), "express") == "1"
+    assert desk.order().status is Status.PENDING
+
+
+def test_a_notification_during_an_attempt_is_followed_by_another(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    exchange = desk.house.context.http.exchange
+
+    def notify_first(*arguments: object) -> object:
+        desk.notify("1111111")
+        return exchange(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.house.context.http, "exchange", notify_first)
+    order = desk.house.poll()
+    assert order.next_poll_at is not None
+    assert order.next_poll_at <= time.time() + 1
+
+
+def test_a_notification_long_after_done_brings_the_cancellation(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=0.3))
+    assert desk.house.poll().status is Status.FULFILLED
+    time.sleep(0.4)
+    assert desk.notify("1111111").status_code == 200
+    assert desk.house.poll().status is Status.CANCELLED
+    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+
+
+def test_where_the_provider_may_call_back_it_is_polled_slowly(house: Setup) -> None:
+    strategies = {key: account.polling.strategy for key, account in house(callbacks=True).context.accounts.items()}
+    assert {key for key, strategy in strategies.items() if strategy == "interval"} == {
+        "tiqets/default",
+        "tixstock/default",
+    }
+    assert {account.polling.strategy for account in house().context.accounts.values()} == {"exponential"}

@@ -1,0 +1,141 @@
+"""What a provider's push can mean, and what it does to an order.
+
+`receive` is to pushes what `policy.decide` is to polls: a pure function of the order, the push and the time.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from willcall.orders.model import Attention, Order, Status, Ticket
+from willcall.orders.outcomes import Cancelled, Declined, outcome_name
+from willcall.orders.states import OPEN, may_become
+from willcall.orders.tickets import added, admitted
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Tickets. `whole`: they are all of the order (a parcel). `detail`: what was odd about them."""
+
+    tickets: tuple[Ticket, ...]
+    whole: bool = False
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A final word of the provider."""
+
+    outcome: Declined | Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something changed: ask. It says nothing by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A push of the provider's about this order that holds nothing of use, such as a file that is no PDF."""
+
+    detail: str
+
+
+#: The closed set.
+Push = Arrived | Told | Hint | Spoilt
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand after a push, for the answer to it.
+
+    `stored`: we have what it brought. `complete`: the order has all its tickets; it has tickets for `count`
+    people of `expected` (None: nobody said). `why`: in words, without anything that the push held.
+    """
+
+    stored: bool
+    complete: bool = False
+    count: int = 0
+    expected: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The order as it shall be, and how it stands then.
+
+    `outcome` is the word for the timeline. `changed`: there is something to write. `ask`: the provider has to be
+    asked what the push left open.
+    """
+
+    order: Order
+    standing: Standing
+    outcome: str
+    changed: bool
+    ask: bool = False
+
+
+def receive(order: Order, push: Push, now: float) -> Receipt:
+    """What `push`, received at `now`, does to `order`."""
+    match push:
+        case Arrived():
+            return _receive_tickets(order, push, now)
+        case Told(Declined() as outcome):
+            return _receive_end(order, outcome, Status.FAILED, now)
+        case Told(Cancelled() as outcome):
+            return _receive_end(order, outcome, Status.CANCELLED, now)
+        case Spoilt(detail):
+            attention = Attention.MALFORMED if order.status in OPEN else order.attention
+            after = replace(order, attention=attention)
+            return Receipt(after, _standing(order, detail, stored=False), "malformed", changed=True)
+    return Receipt(order, _standing(order), "hint", changed=False, ask=True)
+
+
+def ahead(push: Push) -> Standing:
+    """How things stand while nobody knows the order."""
+    match push:
+        case Spoilt(detail):
+            return Standing(stored=False, why=detail)
+        case Arrived(tickets, whole):
+            return Standing(stored=True, complete=whole, count=admitted(tickets), why="ahead of its order")
+    return Standing(stored=True, why="ahead of its order")
+
+
+def _receive_tickets(order: Order, push: Arrived, now: float) -> Receipt:
+    if order.status in {Status.FAILED, Status.CANCELLED}:
+        why = f"the order is {order.status}"
+        return Receipt(order, _standing(order, why, stored=False), "refused", changed=True)
+    after = replace(order, tickets=added(order.tickets, push.tickets))
+    count = admitted(after.tickets)
+    complete = push.whole or order.status is Status.FULFILLED or count >= (order.quantity or math.inf)
+    if complete and may_become(order.status, Status.FULFILLED):
+        after = _ended(after, Status.FULFILLED, None, now)
+    elif order.status is Status.PENDING:
+        after = replace(after, status=Status.PARTIAL)
+    have = "all in a parcel" if push.whole else f"{count} of {order.quantity or 'an unknown number of'} tickets"
+    standing = _standing(after, f"{have}; {push.detail}" if push.detail else have)
+    outcome = "issued" if complete else "partly_issued"
+    ask = order.quantity is None and not complete
+    return Receipt(after, standing, outcome, changed=after != order, ask=ask)
+
+
+def _receive_end(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> Receipt:
+    name = outcome_name(outcome)
+    if may_become(order.status, status):
+        word = outcome.provider_status or order.provider_status
+        after = _ended(replace(order, provider_status=word), status, outcome.reason, now)
+        return Receipt(after, _standing(after, outcome.reason), name, changed=True)
+    if order.status is status:
+        return Receipt(order, _standing(order, f"still {status}"), name, changed=False)
+    why = f"the provider says {status}, yet {order.status} stays"
+    return Receipt(order, _standing(order, why, stored=False), name, changed=True)
+
+
+def _ended(order: Order, status: Status, reason: str | None, now: float) -> Order:
+    return replace(
+        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_at=None, finished_at=now
+    )
+
+
+def _standing(order: Order, why: str = "", *, stored: bool = True) -> Standing:
+    complete = order.status is Status.FULFILLED
+    return Standing(stored, complete, admitted(order.tickets), order.quantity, why)

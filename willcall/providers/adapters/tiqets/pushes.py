@@ -1,0 +1,36 @@
+"""Tiqets' order change notification: it names an order, unsigned, and nothing of it is believed.
+
+https://developers.tiqets.dev/basics/openapi/webhooks/order-change-notification
+"""
+
+import math
+
+from willcall.orders.outcomes import Malformed
+from willcall.orders.pushes import Hint, Standing
+from willcall.providers.base import Answer, Credentials
+from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Reading, Unusable
+from willcall.providers.reading import read_object, text
+
+#: Exactly 200 is a success to Tiqets; anything else is repeated after 1, 2, 4 and 8 minutes, then told by e-mail.
+_OK = PushAnswer(200)
+
+
+class TiqetsPushes:
+    """Reads which order changed."""
+
+    def read_push(self, call: PushCall, credentials: Credentials) -> Reading:  # noqa: ARG002 - the protocol's signature
+        """A hint to ask about the order at once."""
+        body = read_object(Answer(200, {}, call.body, received_at=math.nan))
+        reference = None if isinstance(body, Malformed) else text(body.get("order_reference_id"))
+        if reference is None:
+            return Unusable("no order_reference_id in the notification")
+        return Pushed(reference, "order change notification", Hint())
+
+    def answer_push(
+        self,
+        reading: Reading,  # noqa: ARG002 - the protocol's signature
+        standing: Standing,  # noqa: ARG002
+        credentials: Credentials,  # noqa: ARG002
+    ) -> PushAnswer:
+        """200 without a body, also where the order is unknown: calling again would not change that."""
+        return _OK

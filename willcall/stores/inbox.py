@@ -1,0 +1,132 @@
+"""The inbox of pushes: answers to those that were taken in, and those that came ahead of their order."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, cast
+
+from willcall.orders.documents import ticket_document, ticket_from
+from willcall.orders.model import Status
+from willcall.orders.outcomes import Cancelled, Declined
+from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Told
+from willcall.stores import keys
+from willcall.stores.codec import compact, milliseconds
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds that a push waits for its order.
+KEPT_FOR = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPush:
+    """A push ahead of its order. `at` is when it came, epoch seconds; `kind` the provider's word for what it is."""
+
+    account: str
+    reference: str = field(repr=False)
+    digest: str
+    kind: str
+    at: float
+    push: Push
+
+
+class Inbox:
+    """Pushes in Redis. No file is kept here, only the ids of documents."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+        self._keep = load(redis, "keep")
+        self._attached = load(redis, "attached")
+
+    def answered(self, account: str, digest: str) -> tuple[int, str, str | None] | None:
+        """The answer that a push of the same bytes got (status, body, content type), None where there was none."""
+        text = cast("str | None", self._redis.get(keys.answered(account, digest)))
+        return tuple(json.loads(text)) if text else None
+
+    def remember(self, account: str, digest: str, answer: tuple[int, str, str | None], seconds: float) -> None:
+        """Keep the answer to a push that was taken in, for `seconds`."""
+        self._redis.set(keys.answered(account, digest), compact(answer), px=milliseconds(seconds))
+
+    def keep(self, kept: KeptPush) -> str | None:
+        """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""
+        order_id = self._keep(
+            keys=[keys.references(kept.account), keys.kept(kept.account, kept.reference), keys.INBOX],
+            args=[kept.reference, kept.digest, _text(kept), _member(kept), milliseconds(KEPT_FOR)],
+        )
+        return order_id or None
+
+    def kept(self, account: str, reference: str) -> list[KeptPush]:
+        """What came ahead of an order, oldest first."""
+        found = cast("dict[str, str]", self._redis.hgetall(keys.kept(account, reference)))
+        pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
+        return sorted(pushes, key=lambda kept: kept.at)
+
+    def any_kept(self, places: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether something came ahead of each order, by account key and reference, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for account, reference in places:
+            pipe.exists(keys.kept(account, reference))
+        return [bool(found) for found in pipe.execute()]
+
+    def attached(self, taken: Sequence[KeptPush]) -> None:
+        """Forget pushes of one reference that their order has taken in."""
+        first = taken[0]
+        self._attached(
+            keys=[keys.kept(first.account, first.reference), keys.INBOX],
+            args=[_member(first), *(kept.digest for kept in taken)],
+        )
+
+    def waiting(self) -> Iterator[KeptPush]:
+        """All pushes that wait for their orders, those that are kept longest last."""
+        self._redis.zremrangebyscore(keys.INBOX, "-inf", self._redis.time()[0] * 1_000)
+        for member in cast("list[str]", self._redis.zrange(keys.INBOX, 0, -1)):
+            yield from self.kept(*json.loads(member))
+
+
+def digest_of(account: str, body: bytes) -> str:
+    """What tells one push from another: the hash of its bytes, per account."""
+    return blake2b(body, key=blake2b(account.encode(), digest_size=32).digest(), digest_size=20).hexdigest()
+
+
+def _member(kept: KeptPush) -> str:
+    return compact([kept.account, kept.reference])
+
+
+def _text(kept: KeptPush) -> str:
+    return compact({"kind": kept.kind, "at": milliseconds(kept.at), **_push_document(kept.push)})
+
+
+def _kept(account: str, reference: str, digest: str, text: str) -> KeptPush:
+    document = json.loads(text)
+    return KeptPush(account, reference, digest, document["kind"], document["at"] / 1_000, _push_from(document))
+
+
+def _push_document(push: Push) -> dict[str, Any]:
+    match push:
+        case Arrived(tickets, whole, detail):
+            tickets_ = [ticket_document(ticket) for ticket in tickets]
+            return {"push": "arrived", "tickets": tickets_, "whole": whole, "detail": detail}
+        case Told(outcome):
+            end = Status.FAILED if isinstance(outcome, Declined) else Status.CANCELLED
+            return {"push": "told", "end": end, "reason": outcome.reason, "word": outcome.provider_status}
+        case Spoilt(detail):
+            return {"push": "spoilt", "detail": detail}
+        case Hint():
+            return {"push": "hint"}
+
+
+def _push_from(document: dict[str, Any]) -> Push:
+    match document["push"]:
+        case "arrived":
+            tickets = tuple(map(ticket_from, document["tickets"]))
+            return Arrived(tickets, document["whole"], document["detail"])
+        case "told":
+            kind = Declined if document["end"] == Status.FAILED else Cancelled
+            return Told(kind(document["reason"], provider_status=document["word"]))
+        case "spoilt":
+            return Spoilt(document["detail"])
+    return Hint()

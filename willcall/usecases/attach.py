@@ -1,0 +1,95 @@
+"""What a push does to its order, at once or when the order is submitted at last."""
+
+from dataclasses import replace
+
+import structlog
+
+from willcall.orders.model import Attempt
+from willcall.orders.pushes import Arrived, Push, Receipt, Spoilt, Standing, receive
+from willcall.providers.base import Account
+from willcall.stores.documents import UnknownDocumentError
+from willcall.stores.inbox import KeptPush
+from willcall.usecases.context import Context
+from willcall.usecases.control import ask_soon, get_order
+from willcall.usecases.documents import FIRST_WAIT
+from willcall.usecases.settle import settle_push
+
+log = structlog.get_logger(__name__)
+
+
+def take_in(context: Context, account: Account, order_id: str, kind: str, push: Push) -> Standing:
+    """Apply a push to an order: on top of whatever anybody else does to it meanwhile, and as often as one likes.
+
+    Raises UnknownOrderError; StorageError and StoreError, after which it has to be done again.
+    """
+    push = _owned(context, order_id, push)
+    while True:
+        order = get_order(context, order_id)
+        now = context.stores.accounts.now()
+        receipt = receive(order, push, now)
+        if not receipt.changed or settle_push(context, order, receipt.order, _line(receipt, kind, now), FIRST_WAIT):
+            break
+    if isinstance(push, Spoilt) or not receipt.standing.stored:
+        log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=receipt.standing.why)
+    if receipt.ask:
+        ask_soon(context, account, order_id, express=True)
+    return receipt.standing
+
+
+def attach_kept(context: Context, account: Account, order_id: str, reference: str) -> int:
+    """Give an order what came ahead of it, oldest first; how many pushes it were.
+
+    What is given is forgotten only afterwards, so that nothing is lost where this is interrupted.
+    """
+    taken = context.stores.inbox.kept(account.key, reference)
+    for kept in taken:
+        take_in(context, account, order_id, kept.kind, kept.push)
+    if taken:
+        context.stores.inbox.attached(taken)
+        log.info("attached", order=order_id, account=account.key, pushes=len(taken))
+    return len(taken)
+
+
+def attach_waiting(context: Context) -> int:
+    """Give orders what still waits for them, where a process died between submitting and attaching; how many."""
+    attached = 0
+    done: set[tuple[str, str]] = set()
+    for kept in context.stores.inbox.waiting():
+        place = (kept.account, kept.reference)
+        account = context.accounts.get(kept.account)
+        if account and place not in done:
+            done.add(place)
+            attached += _attach_if_there(context, account, kept)
+    return attached
+
+
+def _attach_if_there(context: Context, account: Account, kept: KeptPush) -> int:
+    order_id = context.stores.orders.find(account.key, kept.reference)
+    return attach_kept(context, account, order_id, kept.reference) if order_id else 0
+
+
+def _owned(context: Context, order_id: str, push: Push) -> Push:
+    """The push with its documents stored as the order's own."""
+    if not isinstance(push, Arrived):
+        return push
+    try:
+        tickets = [
+            replace(ticket, document=_document_of(context, order_id, ticket.document)) if ticket.document else ticket
+            for ticket in push.tickets
+        ]
+    except UnknownDocumentError:
+        return Spoilt("its file is no longer kept")
+    return replace(push, tickets=tuple(tickets))
+
+
+def _document_of(context: Context, order_id: str, document_id: str) -> str:
+    document = context.documents.get(document_id)
+    if document and document.owner == order_id:
+        return document_id
+    with context.documents.open(document_id) as file:
+        return context.documents.put(file.read(), order_id).id
+
+
+def _line(receipt: Receipt, kind: str, now: float) -> Attempt:
+    """The push in the order's timeline: no request of ours, hence no HTTP status and no countdown."""
+    return Attempt(now, receipt.outcome, None, None, f"{kind}: {receipt.standing.why}")

@@ -1,0 +1,88 @@
+"""A provider's own call: verify, store, apply, and only then answer."""
+
+import structlog
+
+from willcall.orders.errors import UnknownOrderError
+from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead
+from willcall.orders.tickets import as_pushed
+from willcall.providers.base import Account
+from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Pushes, Unusable
+from willcall.stores.documents import RefusedDocumentError
+from willcall.stores.inbox import KeptPush, digest_of
+from willcall.usecases.attach import take_in
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+_NOTHING = Standing(stored=False)
+
+
+def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushCall) -> PushAnswer:
+    """Take in one call to an account; the answer in its provider's own form.
+
+    Raises StoreError and StorageError where it cannot be stored now: then nothing of it counts, and the provider
+    has to call again.
+    """
+    reading = pushes.read_push(call, account.credentials)
+    if not isinstance(reading, Pushed):
+        why = reading.detail if isinstance(reading, Unusable) else "wrong signature"
+        log.warning("webhook of no use", account=account.key, why=why)
+        return pushes.answer_push(reading, _NOTHING, account.credentials)
+    if isinstance(reading.push, Hint):
+        return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
+    digest = digest_of(account.key, call.body)
+    before = context.stores.inbox.answered(account.key, digest)
+    if before:
+        return PushAnswer(*before)
+    standing, order_id = _file(context, account, reading, digest)
+    log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=standing.stored)
+    answer = pushes.answer_push(reading, standing, account.credentials)
+    if order_id:
+        parts = (answer.status, answer.body, answer.content_type)
+        context.stores.inbox.remember(account.key, digest, parts, context.settings.retention.orders)
+    return answer
+
+
+def _follow(context: Context, account: Account, reading: Pushed) -> Standing:
+    """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
+    order_id = context.stores.orders.find(account.key, reading.reference)
+    log.info("webhook", account=account.key, kind=reading.kind, order=order_id)
+    return _take_in(context, account, reading.kind, reading.push, order_id) if order_id else ahead(reading.push)
+
+
+def _file(context: Context, account: Account, reading: Pushed, digest: str) -> tuple[Standing, str | None]:
+    """Documents first, then the order, or the inbox where there is no order yet: how it stands, and which order."""
+    order_id = context.stores.orders.find(account.key, reading.reference)
+    push = _stored(context, reading, order_id or account.key)
+    if order_id is None:
+        now = context.stores.accounts.now()
+        kept = KeptPush(account.key, reading.reference, digest, reading.kind, now, push)
+        order_id = context.stores.inbox.keep(kept)
+    if order_id is None:
+        return ahead(push), None
+    return _take_in(context, account, reading.kind, push, order_id), order_id
+
+
+def _take_in(context: Context, account: Account, kind: str, push: Push, order_id: str) -> Standing:
+    try:
+        return take_in(context, account, order_id, kind, push)
+    except UnknownOrderError:
+        return Standing(stored=False, why="the order is no longer kept")
+
+
+def _stored(context: Context, reading: Pushed, owner: str) -> Push:
+    """The push with its files in the document store and only their ids in its tickets."""
+    push = reading.push
+    if not isinstance(push, Arrived):
+        return push
+    tickets = []
+    for ticket, content in zip(push.tickets, reading.files, strict=True):
+        if content is None:
+            tickets.append(as_pushed(ticket))
+            continue
+        try:
+            document = context.documents.put(content, owner)
+        except RefusedDocumentError as error:
+            return Spoilt(f"the file is {error}")
+        tickets.append(as_pushed(ticket, document.id, document.sha256))
+    return Arrived(tuple(tickets), push.whole, push.detail)

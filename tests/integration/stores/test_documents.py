@@ -151,13 +151,13 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("_id_for", "_noted"):
-        with monkeypatch.context() as patch:
-            patch.setattr(DocumentStore, step, die)
-            with pytest.raises(KeyboardInterrupt):
-                store.put(PDF, "ord-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "keep", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.put(PDF, "ord-1")
     (planned,) = redis.hvals(keys.documents("ord-1"))
-    assert store.get(planned) is None
+    with pytest.raises(StorageError):
+        store.read(planned)
     assert store.put(PDF, "ord-1").id == planned
     assert store.read(planned) == PDF
 

@@ -2,7 +2,7 @@
 
 Queues alone do not keep a slow provider from taking every thread of a worker that serves all queues: with ten
 seconds an answer, its messages would soon hold them all. So some threads are kept for each provider; the rest are
-for whoever comes.
+for whoever comes: the rounds that fetch documents have none of their own.
 """
 
 from collections import Counter
@@ -34,8 +34,9 @@ class Bulkhead:
                 self._under_way[provider] -= room
 
     def _room(self, provider: str) -> bool:
-        """A place of one's own is free, or one that is kept for nobody."""
-        if self._under_way[provider] < self._kept.get(provider, 0):
+        """A place of one's own is free, or one that is kept for nobody; the first one is always granted."""
+        if self._under_way[provider] < max(1, self._kept.get(provider, 0)):
             return True
-        others = sum(max(kept, self._under_way[name]) for name, kept in self._kept.items() if name != provider)
+        names = {*self._kept, *self._under_way} - {provider}
+        others = sum(max(self._kept.get(name, 0), self._under_way[name]) for name in names)
         return self._under_way[provider] + others < self._threads

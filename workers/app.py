@@ -46,7 +46,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         sender=CelerySender(app),
         rng=SystemRandom(),
     )
-    app.bulkhead = Bulkhead(concurrency, {DOCUMENTS, *(account.provider for account in config.accounts.values())})
+    app.bulkhead = Bulkhead(concurrency, {account.provider for account in config.accounts.values()})
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

@@ -184,3 +184,23 @@ def test_nothing_secret_is_logged(stage: Setup) -> None:
         secrets |= {ticket.code for ticket in order.tickets if ticket.code} | {t.url for t in order.tickets if t.url}
     assert len(secrets) > 80
     assert {secret for secret in secrets if secret in log} == set()
+
+
+def test_documents_come_with_their_tickets_or_by_themselves_later(stage: Setup) -> None:
+    system = stage({"funtrips/default": {}, "tiqets/default": {}})
+    system.start("worker", "--concurrency", "4")
+    system.wait_for_workers(1)
+    script = [
+        *(OrderScript(provider="funtrips", reference=f"chk_{n}", ready_after=1, link_life=2) for n in range(10)),
+        tiqets(1, documents_after=3),
+    ]
+    expected = submit_all(system, script)
+    wait_for_the_end(system, expected)
+    told = {event.order_id: event.data["tickets"] for event in system.context.stores.events.after(None, 100)}
+    assert all(ticket["document"] for order_id in list(expected)[:10] for ticket in told[order_id])
+    assert told["ord-10"][0]["document"] is None
+    wait_until(lambda: all(ticket.document for order in orders_of(system, expected) for ticket in order.tickets), 30)
+    for order in orders_of(system, expected):
+        for ticket in order.tickets:
+            assert system.context.documents.read(ticket.document or "").startswith(b"%PDF-")
+    assert set(events_per_change(system).values()) == {1}

@@ -1,13 +1,15 @@
 """Address classification over all addresses, with the standard library as a second opinion."""
 
+import socket
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
-from hypothesis.strategies import builds, integers, ip_addresses, one_of, sampled_from
+from hypothesis.strategies import builds, integers, ip_addresses, one_of, sampled_from, text
 
 from willcall.outbound.addresses import held_v4, is_public, parse_allowed
 from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Failure, Limits, Outbound
 
 V4 = ip_addresses(v=4)  # leans towards the special blocks
 V6 = one_of(ip_addresses(v=6), builds(lambda low: IPv6Address((0x2000 << 112) | low), integers(0, 2**125 - 1)))
@@ -48,6 +50,27 @@ def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IP
     assert Guard().admits("x.example", str(address)) is is_public(address)
     held = held_v4(address)
     assert held is None or not is_public(address)
+
+
+URLS = one_of(
+    text(),
+    builds("http://{}{}".format, text(alphabet="[]:@%/?#.\\\\ 0aé"), text()),
+    builds("http://{}/".format, ip_addresses()),
+)
+
+
+@given(URLS)
+def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fail)
+        outbound = Outbound(Guard())
+        for reply in (outbound.get(url, Limits()), outbound.post(url, b"", {}, Limits())):
+            assert isinstance(reply, Failure)
+    refusal = Guard().refusal(url)
+    assert refusal is None or len(url) < 5 or url not in refusal
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,10 @@ class Outbound:
     ) -> Reply | Failure:
         """What is at a URL; up to three redirects are followed. The body of a 200 goes to `into`, where given."""
         wanted = _Wanted("GET", limits, self._allowance(limits), into=into)
-        url = _escaped(url)
-        first = _origin(url)
+        url = first = _escaped(url)
         for _ in range(REDIRECTS + 1):
-            reply = self._send(url, headers if headers and _origin(url) == first else {}, wanted)
+            same = url == first or _origin(url) == _origin(first)
+            reply = self._send(url, headers if headers and same else {}, wanted)
             if isinstance(reply, Failure) or reply.status not in _REDIRECTING or "location" not in reply.headers:
                 return reply
             try:

@@ -1,7 +1,7 @@
 """Documents: the files that hold tickets, under ids that cannot be guessed, and what is known of each in Redis.
 
-The id is written down before the file, so that a process that dies in between leaves no file that nobody knows of: the
-same content, put again, completes it, and in any case it goes with its order.
+What is known is written before the file, so that a process that dies in between leaves no file that nobody knows of:
+the same content, put again, completes it, and in any case it goes with its order.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from willcall.orders.errors import WillcallError
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
 from willcall.stores.files import Files, StorageError
+from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -58,6 +59,7 @@ class DocumentStore:
     def __init__(self, redis: "Redis", url: str) -> None:
         """`redis` decodes responses; `url` is the configuration's `documents_url`."""
         self._redis = redis
+        self._note = load(redis, "document")
         self._files = Files(url)
 
     def draft(self) -> "AbstractContextManager[IO[bytes]]":
@@ -77,10 +79,10 @@ class DocumentStore:
         size = _checked(content)
         content.seek(0)
         digest = hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
-        document = Document(self._id_for(owner, digest), owner, digest, size, _TYPES[kind])
-        if not self._files.holds(_name(document.id)):
-            self._files.keep(content, _name(document.id))
-        return self._noted(document)
+        document_id, new = self._noted(owner, digest, size, _TYPES[kind])
+        if new or not self._files.holds(_name(document_id)):
+            self._files.keep(content, _name(document_id))
+        return Document(document_id, owner, digest, size, _TYPES[kind])
 
     def get(self, document_id: str) -> Document | None:
         """What is known of a document, None where there is none of that id."""
@@ -126,29 +128,14 @@ class DocumentStore:
         self._files.clean()
         return removed
 
-    def _id_for(self, owner: str, digest: str) -> str:
-        """The document's id: the one that the owner's content has, else a new one, whoever else puts it now."""
-        new = f"doc_{token_hex(16)}"
-        pipe = self._redis.pipeline()
-        pipe.hsetnx(keys.documents(owner), digest, new)
-        pipe.hget(keys.documents(owner), digest)
-        return cast("str", pipe.execute()[1])
-
-    def _noted(self, document: Document) -> Document:
-        pipe = self._redis.pipeline()
-        pipe.hset(
-            keys.document(document.id),
-            mapping={
-                "owner": document.owner,
-                "sha256": document.sha256,
-                "size": document.size,
-                "type": document.content_type,
-            },
+    def _noted(self, owner: str, digest: str, size: int, content_type: str) -> tuple[str, bool]:
+        """The document's id, and whether it is new: the owner's content has one, whoever puts it first."""
+        document_id, new = self._note(
+            keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED],
+            # An account's key has a slash, an order's id has none.
+            args=[f"doc_{token_hex(16)}", owner, digest, size, content_type, int("/" in owner)],
         )
-        if "/" in document.owner:  # an account's key; no order's id has a slash
-            pipe.zadd(keys.UNCLAIMED, {document.id: self._redis.time()[0] * 1_000}, nx=True)
-        pipe.execute()
-        return document
+        return document_id, bool(new)
 
 
 def _checked(content: IO[bytes]) -> int:

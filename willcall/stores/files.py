@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
+from tempfile import gettempdir
 from time import time
 from typing import IO, Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -68,12 +69,14 @@ class Files:
     def draft(self) -> Iterator[IO[bytes]]:
         """A file to write to, which only its owner can read; gone after the block unless it was kept."""
         with _translated():
-            file = NamedTemporaryFile(dir=self._parts() if self._local else None, delete=False)  # noqa: SIM115 - may be kept
+            path = (self._parts() if self._local else Path(gettempdir())) / f"willcall-{token_hex(16)}"
+            file = open(path, "x+b", opener=_private)  # noqa: SIM115 - pathlib knows no opener
         try:
             with file:
                 yield file
         finally:
-            Path(file.name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                path.unlink()
 
     def keep(self, draft: IO[bytes], name: str) -> None:
         """Make a draft the file `name`, whole or not at all. Raises StorageError."""
@@ -82,8 +85,7 @@ class Files:
             draft.flush()
             if self._local:
                 os.fsync(draft.fileno())
-                Path(target).parent.mkdir(parents=True, exist_ok=True)
-                Path(draft.name).replace(target)
+                _rename(Path(draft.name), Path(target))
             else:
                 self._fs.put_file(draft.name, target, **self._bounded)
 
@@ -113,8 +115,22 @@ class Files:
 
     def _parts(self) -> Path:
         folder = Path(self._root, _PARTS)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
+def _rename(path: Path, target: Path) -> None:
+    """Most folders are there already."""
+    try:
+        path.replace(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from secrets import token_hex
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -80,9 +79,9 @@ def collect(
     wanted = lacking(tickets)
     found: dict[str, str] = {}
     troubles: list[_Trouble] = []
-    away: set[str] = set()
+    away: list[list[str]] = []
     for url in wanted:
-        left, host = until - time.monotonic(), urlsplit(url).netloc
+        left, host = until - time.monotonic(), url.split("/", 3)[:3]
         if left < _TOO_LATE or any(trouble.full for trouble in troubles):
             break
         if host in away:
@@ -93,7 +92,7 @@ def collect(
             continue
         troubles.append(result)
         if result.away:
-            away.add(host)
+            away.append(host)
     return Collected(
         tickets=with_documents(tickets, found),
         found=len(found),

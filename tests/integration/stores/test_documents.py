@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ import pytest
 import requests
 
 from simulator.documents import pdf
+from tests.scripted_server import Serve
 from willcall.stores import documents as module
-from willcall.stores import keys
+from willcall.stores import files, keys
 from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
 from willcall.stores.files import Files
 
@@ -151,13 +153,13 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("_id_for", "_noted"):
-        with monkeypatch.context() as patch:
-            patch.setattr(DocumentStore, step, die)
-            with pytest.raises(KeyboardInterrupt):
-                store.put(PDF, "ord-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "keep", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.put(PDF, "ord-1")
     (planned,) = redis.hvals(keys.documents("ord-1"))
-    assert store.get(planned) is None
+    with pytest.raises(StorageError):
+        store.read(planned)
     assert store.put(PDF, "ord-1").id == planned
     assert store.read(planned) == PDF
 
@@ -232,3 +234,23 @@ def test_drafts_of_the_dead_are_cleared_away(redis: "Redis", tmp_path: Path) -> 
         store.prune(0)
         assert not old.exists()
         assert Path(fresh.name).exists()
+
+
+# Of object stores alone
+
+
+def test_an_object_store_that_does_not_answer_is_a_storage_error_in_time(
+    redis: "Redis", serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "made-up")
+    s3fs.S3FileSystem.clear_instance_cache()  # it would remember where the other tests' server is
+    monkeypatch.setenv("AWS_ENDPOINT_URL", serve(lambda server, _: server.stopped.wait(10) and None).url)
+    monkeypatch.setattr(files, "TIMEOUT", 0.5)
+    store = DocumentStore(redis, "s3://tickets/silent")
+    began = time.monotonic()
+    with pytest.raises(StorageError, match="Timeout"):
+        store.put(PDF, "ord-1")
+    assert time.monotonic() - began < 2
+    s3fs.S3FileSystem.clear_instance_cache()

@@ -2,6 +2,7 @@
 
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -180,11 +181,11 @@ def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
     h = house()
     good = serve(saying(whole(PDF)))
     bad = serve(saying(whole(b"<p>expired</p>")))
-    urls = ["http://10.255.255.1/x", "http://127.0.0.1:9/y", bad.url, good.url, "ftp://x/y"]
+    urls = ["http://10.255.255.1/x", "http://127.0.0.1:9/y", bad.url, good.url, "ftp://x/y", "http://[/z"]
     answers(tickets(*urls))
     h.submit(script())
     order = h.poll()
-    assert [document is not None for document in documents_of(order)] == [False, False, False, True, False]
+    assert [document is not None for document in documents_of(order)] == [False, False, False, True, False, False]
     assert [ticket.url for ticket in order.tickets] == urls
     assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
 
@@ -315,6 +316,20 @@ def test_an_attempt_with_slow_documents_is_bounded_and_keeps_its_order(
     assert order.status is Status.FULFILLED
     assert len(leases) == 1
     assert leases[0] > 30
+
+
+def test_a_large_document_passes_through_without_being_held_in_memory(house: Setup, serve: Serve) -> None:
+    h = house()
+    large = PDF[:-7].ljust(19_000_000, b"x") + PDF[-7:]
+    server = serve(saying(whole(large)))
+    found = tickets(server.url).tickets
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    collected = module.collect(h.context, None, "ord-1", found, 15)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert collected.missing == 0
+    assert peak < 1_500_000
 
 
 def test_an_attempt_that_lost_its_order_fetches_nothing(

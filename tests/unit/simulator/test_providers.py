@@ -2,6 +2,7 @@
 
 import base64
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -264,3 +265,23 @@ def test_a_document_is_only_there_for_those_who_know_its_name(start: Start) -> N
     sim = start({"provider": "tiqets"})
     assert sim.get("/documents/tiqets/0123456789abcdef.pdf").status_code == 404
     assert sim.clock() == NOON
+
+
+def test_a_document_may_come_later_than_its_address(start: Start) -> None:
+    sim = start({"provider": "tiqets", "documents_after": 10})
+    path = urlsplit(sim.tiqets().json()["tickets_pdf_url"]).path
+    assert sim.get(path).status_code == 404
+    sim.clock.now += 10
+    assert sim.get(path).status_code == 200
+
+
+def test_a_signed_address_is_good_for_its_life_and_cannot_be_prolonged(start: Start) -> None:
+    sim = start({"provider": "tiqets", "link_life": 10})
+    url = urlsplit(sim.tiqets().json()["tickets_pdf_url"])
+    expires, _, signature = url.query.partition("&")
+    assert sim.get(f"{url.path}?{url.query}").content.startswith(b"%PDF-")
+    for query in ("", "expires=x", f"{expires}0&{signature}", f"expires={NOON + 99:.3f}&{signature}"):
+        assert sim.get(f"{url.path}?{query}").status_code == 403
+    sim.clock.now += 10
+    assert sim.get(f"{url.path}?{url.query}").status_code == 403
+    assert sim.tiqets().json()["tickets_pdf_url"] != url.geturl()

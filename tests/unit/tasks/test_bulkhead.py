@@ -34,6 +34,17 @@ def test_alone_a_provider_has_all_threads() -> None:
         assert fill(stack, bulkhead, "alone") == 8
 
 
+def test_who_has_no_part_gets_what_nobody_else_wants_and_always_one() -> None:
+    bulkhead = Bulkhead(8, ["a", "b"])
+    with ExitStack() as stack:
+        assert fill(stack, bulkhead, "documents") == 8 - 2 * 2
+        assert [fill(stack, bulkhead, name) for name in "ab"] == [2, 2]
+    crowded = Bulkhead(1, ["a"])
+    with ExitStack() as stack:
+        assert fill(stack, crowded, "a") == 1
+        assert fill(stack, crowded, "documents") == 1
+
+
 def test_a_place_is_free_again_whatever_happened_in_it() -> None:
     bulkhead = Bulkhead(1, ["p"])
     with pytest.raises(ZeroDivisionError), bulkhead.place("p"):

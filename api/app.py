@@ -7,8 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import accounts, batch, events, health, metrics, orders, problems, schemas
-from api import documents as downloads
+from api import accounts, batch, documents, events, health, metrics, orders, problems, schemas
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
@@ -30,7 +29,6 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
         lifespan=_lifespan,
     )
     app.state.context = context
-    app.state.documents = context.documents
     app.state.keys = Keys(context.settings.api.keys)
     app.state.exposed = exposed
     app.state.parts = health.Parts(parts)
@@ -50,7 +48,7 @@ def _keyed() -> APIRouter:
         dependencies=[Depends(require_key)],
         responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
     )
-    for part in (orders, downloads, batch, events, accounts):
+    for part in (orders, documents, batch, events, accounts):
         router.include_router(part.router)
     return router
 

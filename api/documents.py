@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, Path
 from starlette.responses import Response, StreamingResponse
 
 from api.openapi import answers
 from api.parameters import Given, GivenOrderId, Nothing
 from api.problems import Kind
-from willcall.stores.documents import Document, DocumentStore, UnknownDocumentError
+from willcall.stores.documents import Document, UnknownDocumentError
 from willcall.usecases.control import get_order
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -33,7 +33,6 @@ _NOT_MODIFIED = 304
     },
 )
 def download_document(
-    request: Request,
     context: Given,
     _: Nothing,
     order_id: GivenOrderId,
@@ -41,16 +40,16 @@ def download_document(
     if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
 ) -> Response:
     """The file, if it is one of this order's."""
-    store: DocumentStore = request.app.state.documents
     order = get_order(context, order_id)
-    document = store.get(document_id)
+    document = context.documents.get(document_id)
     if document is None or document.owner != order.id:
         raise UnknownDocumentError("the order has no such document")
     headers = _headers(document)
     if headers["ETag"] in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
         return Response(status_code=_NOT_MODIFIED, headers=headers)
     headers["Content-Length"] = str(document.size)
-    return StreamingResponse(_chunks(store.open(document.id)), headers=headers, media_type=document.content_type)
+    file = context.documents.open(document.id)
+    return StreamingResponse(_chunks(file), headers=headers, media_type=document.content_type)
 
 
 def _headers(document: Document) -> dict[str, str]:

@@ -35,5 +35,6 @@ class Receiver(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+server = ThreadingHTTPServer(("127.0.0.1", int(port)), Receiver)
 print(f"listening on http://127.0.0.1:{port}", flush=True)
-ThreadingHTTPServer(("127.0.0.1", int(port)), Receiver).serve_forever()
+server.serve_forever()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "Document", "DocumentStore", "RefusedDocumentError", "StorageError", "UnknownDocumentError"]
 
 #: Largest document that is kept.
-MAX_BYTES = 20_000_000
+MAX_BYTES = 20 * 1024 * 1024
 
 #: How a PDF begins, perhaps after blanks, and what stands near its end.
 _BEGINNING, _END = b"%PDF-", b"%%EOF"

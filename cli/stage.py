@@ -1,6 +1,6 @@
 """Everything that Willcall needs, in child processes on this machine: for the demo, the tests and the bench.
 
-Redis, the five providers, any number of workers and beats. Each child can be killed and started again.
+Redis, the five providers, any number of workers, beats and APIs. Each child can be killed and started again.
 """
 
 import os
@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import urlopen
 
 from celery import Celery
 
+from cli.receiver import SECRET
 from simulator.client_config import account_tables, toml
 from simulator.control import Control
 from simulator.running import SimulatorProcess
@@ -21,29 +24,40 @@ from simulator.script import Script
 from willcall.config import FILE_VARIABLE, PREFIX, load
 from willcall.usecases.context import Context
 from workers.app import create_app
-from workers.embedded_redis import EmbeddedRedis
+from workers.embedded_redis import EmbeddedRedis, free_port
 
 #: Seconds that a child gets to finish what it is doing.
 STOP_TIMEOUT = 30.0
 #: Seconds that workers get to start.
 START_TIMEOUT = 30.0
+#: Providers that call back, and the end of their accounts' webhook addresses.
+WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
 
 
 class Stage:
     """Use as a context manager: Redis and the providers run for the block, workers and beats when started."""
 
     def __init__(
-        self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Mapping[str, Any]
+        self,
+        folder: Path,
+        script: Script,
+        accounts: Mapping[str, Mapping[str, Any]],
+        *,
+        callbacks: bool = False,
+        **settings: Any,
     ) -> None:
         """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
 
-        Only the accounts named are configured. `settings` are further tables of the config.
+        Only the accounts named are configured. `settings` are further keys and tables of the config. With `callbacks`
+        the providers that can call back do so, and backends are told with the signature of `cli.receiver`.
         """
         self.folder = folder
         self.redis = EmbeddedRedis(folder / "redis")
         self._simulator = SimulatorProcess(script)
         self._accounts = accounts
+        self._callbacks = callbacks
         self._settings = settings
+        self._api_port = free_port()
         self._children: list[subprocess.Popen[bytes]] = []
         self._app: Celery | None = None
 
@@ -51,6 +65,10 @@ class Stage:
         self.redis.start()
         self._simulator.__enter__()
         (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
+        for key in self._calling:
+            provider, _, name = key.partition("/")
+            url = f"{self.api_url}/webhooks/{key}/{WEBHOOK_TOKENS[provider]}"
+            self.providers.change_account(provider, name, webhook_url=url)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,6 +127,24 @@ class Stage:
                 return
         raise TimeoutError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
 
+    @property
+    def api_url(self) -> str:
+        """Where the API is, once it is started."""
+        return f"http://127.0.0.1:{self._api_port}"
+
+    def start_api(self) -> "subprocess.Popen[bytes]":
+        """Start the API; `wait_for_api` says when it answers."""
+        return self.start("api", "--port", str(self._api_port))
+
+    def wait_for_api(self) -> None:
+        """Wait until the API and all that it needs answers. Raises TimeoutError, with what it logged."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            with suppress(OSError), urlopen(f"{self.api_url}/readyz", timeout=5):  # noqa: S310 - our own
+                return
+            time.sleep(0.05)
+        raise TimeoutError((self.folder / "api.log").read_text(encoding="utf-8")[-2_000:])
+
     def kill(self, child: "subprocess.Popen[bytes]") -> None:
         """End a child as a crash would."""
         child.kill()
@@ -122,15 +158,23 @@ class Stage:
             child.kill()
             child.wait()
 
+    @property
+    def _calling(self) -> list[str]:
+        """The accounts whose provider calls back."""
+        return [key for key in self._accounts if self._callbacks and key.partition("/")[0] in WEBHOOK_TOKENS]
+
     def _config(self) -> str:
         known = account_tables(self._simulator.url)
         providers: dict[str, dict[str, Any]] = {}
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
-            providers.setdefault(provider, {})[name] = {**known[provider][name], **tables}
-        ours = {
+            token = {"webhook_token": WEBHOOK_TOKENS[provider]} if key in self._calling else {}
+            providers.setdefault(provider, {})[name] = {**known[provider][name], **token, **tables}
+        ours: dict[str, Any] = {
             "redis_url": self.redis.url,
             "documents_url": f"file://{self.folder}/documents",
             "outbound": {"allow": ["127.0.0.0/8"]},  # the providers' documents are on this machine too
         }
+        if self._callbacks:
+            ours["notify"] = {"secret": SECRET}
         return toml({**ours, **self._settings, "providers": providers})

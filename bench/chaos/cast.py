@@ -35,7 +35,7 @@ class ChaosStage(Stage):
     """A stage whose simulator keeps its ledger in a file."""
 
     def __init__(
-        self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Mapping[str, Any]
+        self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Any
     ) -> None:
         """As for any stage."""
         super().__init__(folder, script, accounts, **settings)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from cli.receiver import SECRET
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
-from tests.receiver import SECRET
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
 from willcall.usecases.submit import submit

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from cli.receiver import HANG, Received, Receiver
 from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end, wait_until
-from tests.receiver import HANG, Received, Receiver
 from willcall.orders.callbacks import Telling
 from willcall.stores import keys
 from willcall.stores.connection import connect

@@ -12,7 +12,7 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from tests.receiver import SECRET
+from cli.receiver import SECRET
 from workers.embedded_redis import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.receiver import SECRET
 from simulator.client_config import account_tables, toml
 from simulator.control import Control
 from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
-from tests.receiver import SECRET
 from willcall.config import load
 from willcall.orders.model import Order
 from willcall.outbound.guard import Guard

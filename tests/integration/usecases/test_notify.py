@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from cli.receiver import HANG, RESET, Answer, Receiver
 from schedules.timetable import run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
-from tests.receiver import HANG, RESET, Answer, Receiver
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status

@@ -1,4 +1,7 @@
-"""A backend on loopback that is told of events: verifies every signature, answers as scripted, keeps a ledger."""
+"""A backend on loopback that is told of events: verifies every signature, answers as scripted, keeps a ledger.
+
+For the demo, the tests and the bench.
+"""
 
 import json
 import socket
@@ -13,7 +16,8 @@ from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#: Signs events where the configuration is made for this receiver.
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,15 @@ class Receiver:
 
     @property
     def host(self) -> str:
+        """Host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def url(self, path: str = "/") -> str:
+        """A callback URL; scripts and ledger are per path."""
         return f"http://{self.host}{path}"
 
     def script(self, *answers: Answer | int, path: str = "/") -> None:
+        """What a path answers, one after the other; the last one stays."""
         with self._lock:
             self._scripts[path] = deque(Answer(answer) if isinstance(answer, int) else answer for answer in answers)
 
@@ -90,6 +97,7 @@ class Receiver:
         return [message.id for message in self.received if message.path == path]
 
     def serve(self, request: BaseHTTPRequestHandler) -> None:
+        """Take one message; called by the server."""
         body = request.rfile.read(int(request.headers["content-length"]))
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:

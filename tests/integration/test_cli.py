@@ -301,7 +301,7 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
     paused, unknown, sweep = willcall.all(
         ("pause", "tiqets", "--for", "15m"), ("pause", "funtrips"), ("sweep", "prune")
     )
-    assert sweep.out == "prune: 0 orders, 0 events\n"
+    assert sweep.out == "prune: 0 orders, 0 events, 0 documents\n"
     assert (paused.code, unknown.code) == (0, 2)
     assert "tiqets/default is paused for 15 min" in paused.out
     listed = willcall("accounts", "--json")

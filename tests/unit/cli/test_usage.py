@@ -27,7 +27,7 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         (("orders", "--limit", "0"), "--limit"),
         (("orders", "--cursor", "yesterday"), "is not a cursor"),
         (("pause", "tiqets", "--for", "soon"), "such as 15m"),
-        (("sweep", "dust"), "revive, expire, reconcile, prune"),
+        (("sweep", "dust"), "revive, documents, expire, reconcile, prune"),
         (("order",), "ID"),
         (("nonsense",), "nonsense"),
     ],

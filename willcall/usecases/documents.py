@@ -4,7 +4,7 @@ Short-lived ones: https://docs.funtrips.io/reference/admingetuserfulfillmentorde
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -72,15 +72,25 @@ class _Trouble:
 
 
 def collect(
-    context: Context, account: Account | None, order_id: str, tickets: Sequence[Ticket], seconds: float
+    context: Context,
+    account: Account | None,
+    order_id: str,
+    tickets: Sequence[Ticket],
+    seconds: float,
+    *,
+    later: Container[str] = (),
 ) -> Collected:
-    """Fetch what the tickets lack, one after another, within `seconds`; never raises for what others do wrong."""
+    """Fetch what the tickets lack, one after another, within `seconds`; never raises for what others do wrong.
+
+    In no fixed order, so that one that always fails cannot keep the same others waiting. Addresses that are fetched
+    `later` by themselves are missing for now.
+    """
     until = time.monotonic() + seconds
-    wanted = lacking(tickets)
+    wanted = [url for url in lacking(tickets) if url not in later]
     found: dict[str, str] = {}
     troubles: list[_Trouble] = []
     away: list[list[str]] = []
-    for url in wanted:
+    for url in context.rng.sample(wanted, len(wanted)):
         left, host = until - time.monotonic(), url.split("/", 3)[:3]
         if left < _TOO_LATE or any(trouble.full for trouble in troubles):
             break
@@ -93,11 +103,12 @@ def collect(
         troubles.append(result)
         if result.away:
             away.append(host)
+    complete = with_documents(tickets, found)
     return Collected(
-        tickets=with_documents(tickets, found),
+        tickets=complete,
         found=len(found),
-        missing=len(wanted) - len(found),
-        why=troubles[-1].why if troubles else "no time left",
+        missing=len(lacking(complete)),
+        why=troubles[-1].why if troubles else None,
         retry_after=max((trouble.retry_after for trouble in troubles if trouble.retry_after), default=None),
         stale=any(trouble.stale for trouble in troubles),
     )
@@ -105,20 +116,23 @@ def collect(
 
 def collect_issued(
     context: Context, account: Account, order: Order, claim_id: str, outcome: Issued | PartlyIssued
-) -> tuple[Issued | PartlyIssued, int]:
-    """The outcome of an attempt with the documents of its tickets, and how many are missing.
+) -> tuple[Issued | PartlyIssued, float | None]:
+    """The outcome of an attempt with the documents of its tickets, and when to fetch those that are missing.
 
-    What the order has already is not fetched again. The attempt's lease is extended before anything is fetched.
+    That is in so many seconds; None where none are. What the order has already is not fetched again, and what it
+    lacked before is fetched when that is due. The attempt's lease is extended before anything is fetched.
     """
     tickets = carry_over(outcome.tickets, order.tickets)
-    missing = 0
+    fetch_in = None
     lease = IN_ATTEMPT + _LEASE_MARGIN
     if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
-        collected = collect(context, account, order.id, tickets, IN_ATTEMPT)
-        tickets, missing = collected.tickets, collected.missing
-        if missing:
-            log.warning("documents missing", order=order.id, missing=missing, why=collected.why)
-    return replace(outcome, tickets=tickets), missing
+        collected = collect(context, account, order.id, tickets, IN_ATTEMPT, later=lacking(order.tickets))
+        tickets = collected.tickets
+        if collected.missing:
+            fetch_in = max(FIRST_WAIT, collected.retry_after or 0.0)
+        if collected.why:
+            log.warning("documents missing", order=order.id, missing=collected.missing, why=collected.why)
+    return replace(outcome, tickets=tickets), fetch_in
 
 
 def fetch_documents(context: Context, order_id: str) -> float | None:
@@ -151,7 +165,7 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
     """Seconds until the next round, None where nothing is missing or it would be too late."""
     if not collected.missing:
         return None
-    grown = min(FIRST_WAIT * _GROWTH ** min(fetch.tries, 10), _LONGEST_WAIT)
+    grown = min(FIRST_WAIT * _GROWTH ** min(fetch.tries + 1, 10), _LONGEST_WAIT)
     wait = max(FIRST_WAIT if collected.found else grown, collected.retry_after or 0.0)
     wait *= 1 + context.rng.uniform(0.0, 0.1)
     return wait if fetch.now + wait <= fetch.since + GIVE_UP else None

@@ -14,7 +14,7 @@ from willcall.stores.orders import Message, Verdict
 from willcall.usecases.ask import Asked, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
-from willcall.usecases.documents import FIRST_WAIT, TASK, collect_issued
+from willcall.usecases.documents import TASK, collect_issued
 from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
 
 log = structlog.get_logger(__name__)
@@ -54,15 +54,13 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
         _warn(asked, order)
-        missing = 0
+        fetch_in = None
         if isinstance(asked.outcome, Issued | PartlyIssued):
-            outcome, missing = collect_issued(context, account, order, claim_id, asked.outcome)
+            outcome, fetch_in = collect_issued(context, account, order, claim_id, asked.outcome)
             asked = replace(asked, outcome=outcome)
-        message = settle_attempt(
-            context, account, claim, claim_id, asked=asked, now=now, fetch_in=FIRST_WAIT if missing else None
-        )
-        if missing:
-            context.sender.send_task(TASK, [order_id], FIRST_WAIT)
+        message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
+        if fetch_in is not None:
+            context.sender.send_task(TASK, [order_id], fetch_in)
     return (message, claim.now + time.monotonic() - started) if message else None
 
 

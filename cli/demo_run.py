@@ -1,24 +1,28 @@
 """The main job end to end on this machine, against simulated providers.
 
-Starts Redis, the five providers, a worker and beat; submits orders of every kind; shows their progress; ends by
-itself with what came of them and with the providers' own account of how they were asked.
+Starts Redis, the five providers, a worker, beat, the API and a backend; submits orders of every kind over HTTP; shows
+their progress; ends by itself with what came of them, what the backend was told, and the providers' own account of how
+they were asked.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from cli.demo_tables import progress_table, summary_table, verdict_panel
+from cli.receiver import Received, Receiver
 from cli.stage import Stage
 from simulator.demo_script import RATES, demo_script
 from simulator.script import OrderScript, Script
+from willcall.client import Client
 from willcall.orders.model import Attempt, Order
-from willcall.usecases.submit import submit
 
 #: Seconds after which the demo gives up on orders that have not ended as scripted.
 LONGEST = 75.0
@@ -26,20 +30,30 @@ LONGEST = 75.0
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0.2, "interval": [2, 3], "ceiling": 30, "missing_grace": 10}
 HEALTH = {"probe": [1, 5], "throttle_pause": 2}
 SWEEPS = {"revive": 2, "expire": 2, "reconcile": 3, "grace": 5}
+#: One order in so many has a backend that is busy at first: it takes the event when it is told again.
+BUSY = 13
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How the orders stand: the orders, their timelines and how each should end, by id."""
+    """How the orders stand: the orders, their timelines and how each should end, by id; what the backend was sent."""
 
     orders: Mapping[str, Order]
     timelines: Mapping[str, list[Attempt]]
     expected: Mapping[str, str]
+    callbacks: Sequence[Received]
 
     @property
     def unlike(self) -> list[Order]:
         """The orders that have not ended as scripted, yet."""
         return [order for order in self.orders.values() if order.status != self.expected[order.id]]
+
+    @property
+    def untold(self) -> list[str]:
+        """The orders of whose end the backend has not been told, yet."""
+        taken = [each.event for each in self.callbacks if each.verified and each.answered == HTTPStatus.OK]
+        told = {event["order_id"]: event["data"]["status"] for event in taken}
+        return [order_id for order_id, status in self.expected.items() if told.get(order_id) != status]
 
 
 def run_demo(seed: int, svg: Path | None) -> bool:
@@ -54,48 +68,64 @@ def run_demo(seed: int, svg: Path | None) -> bool:
         }
         for (provider, account), limit in RATES.items()
     }
+    providers = Script(accounts=script.accounts, jitter=script.jitter, push_minute=1)
     with (
         TemporaryDirectory(prefix="willcall-demo-") as folder,
-        Stage(Path(folder), Script(accounts=script.accounts, jitter=script.jitter), accounts, sweeps=SWEEPS) as stage,
+        Receiver() as backend,
+        Stage(Path(folder), providers, accounts, callbacks=True, sweeps=SWEEPS) as stage,
     ):
-        with console.status("Starting Redis, five providers, a worker and beat ..."):
+        with console.status("Starting Redis, five providers, a worker, beat, the API and a backend ..."):
             stage.start("worker")
             stage.start("beat")
+            stage.start_api()
             stage.wait_for_workers(1)
-        run = _fulfil(stage, script.orders, console)
-        verdict = stage.providers.verdict()
+            stage.wait_for_api()
+        run = _fulfil(stage, backend, script.orders, console)
+        verdict, pushes = stage.providers.verdict(), stage.providers.pushes()
         changes = sum(1 for _ in stage.context.stores.events.after(None, 10_000))
     console.print(summary_table(run, verdict))
-    console.print(verdict_panel(run, verdict, changes))
+    console.print(verdict_panel(run, verdict, changes, pushes))
     if svg:
         svg.write_text(console.export_svg(title="make demo"), encoding="utf-8")
-    return not run.unlike and bool(verdict["ok"])
+    return not run.unlike and not run.untold and bool(verdict["ok"])
 
 
-def _fulfil(stage: Stage, orders: tuple[OrderScript, ...], console: Console) -> Run:
+def _fulfil(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ...], console: Console) -> Run:
     stage.providers.add_orders(orders)
-    expected: dict[str, str] = {}
-    for number, order in enumerate(orders, 1):
-        payload = {
-            "id": f"demo-{number:03}",
-            "provider": order.provider,
-            "account": order.account,
-            "reference": order.reference,
-            "quantity": order.quantity,
-        }
-        expected[submit(stage.context, payload).order_id] = order.expected
+    expected = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
+    with Client(stage.api_url) as client:
+        refused = [result.error for result in client.submit_many(_wishes(backend, expected, orders)) if result.error]
+    if refused:
+        raise RuntimeError(f"the API refuses {len(refused)} orders of the demo: {refused[0].detail}")
     started = time.monotonic()
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:
-            run = _look(stage, expected)
+            run = _look(stage, backend, expected)
             elapsed = time.monotonic() - started
             live.update(progress_table(run, elapsed))
-            if not run.unlike or elapsed > LONGEST:
+            if not (run.unlike or run.untold) or elapsed > LONGEST:
                 return run
             time.sleep(0.25)
 
 
-def _look(stage: Stage, expected: Mapping[str, str]) -> Run:
+def _wishes(backend: Receiver, order_ids: Iterable[str], orders: Iterable[OrderScript]) -> Iterator[dict[str, Any]]:
+    """What is submitted; the backend of some orders is too busy to be told at once."""
+    for number, (order_id, order) in enumerate(zip(order_ids, orders, strict=True)):
+        path = f"/events/{order_id}"
+        if number % BUSY == 0:
+            backend.script(HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.OK, path=path)
+        yield {
+            "id": order_id,
+            "provider": order.provider,
+            "account": order.account,
+            "reference": order.reference,
+            "quantity": order.quantity,
+            "callback_url": backend.url(path),
+        }
+
+
+def _look(stage: Stage, backend: Receiver, expected: Mapping[str, str]) -> Run:
     store = stage.context.stores.orders
     orders = {order.id: order for order in store.get_many(list(expected)) if order}
-    return Run(orders, {order_id: store.timeline(order_id) for order_id in orders}, expected)
+    timelines = {order_id: store.timeline(order_id) for order_id in orders}
+    return Run(orders, timelines, expected, tuple(backend.received))

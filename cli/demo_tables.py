@@ -1,6 +1,6 @@
 """What the demo shows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -64,17 +64,24 @@ def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
     return table
 
 
-def verdict_panel(run: "Run", verdict: Mapping[str, Any], events: int) -> Panel:
-    """The last word: whether all went as scripted, by the orders and by the providers' ledger."""
+def verdict_panel(run: "Run", verdict: Mapping[str, Any], events: int, pushes: Sequence[Mapping[str, Any]]) -> Panel:
+    """The last word: whether all went as scripted, by the orders, the backend and the providers' ledger."""
+    tickets = [ticket for order in run.orders.values() for ticket in order.tickets]
+    documents = len({ticket.document for ticket in tickets if ticket.document})
+    told = len({message.id for message in run.callbacks if message.verified})
+    again = len(run.callbacks) - told
     lines = [
         f"{len(run.orders) - len(run.unlike)} of {len(run.orders)} orders ended as scripted",
+        f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks taken from Tiqets and Tixstock",
         f"{events} events, one for each change of status",
+        f"{told} signed callbacks, {events - told} superseded by a newer event; {again} had to be sent again",
         "the providers' ledger: "
         + ("never asked too early, never over the rate, never two at once" if verdict["ok"] else "FAULTS"),
         *(f"  {fault}" for fault in verdict["faults"]),
         *(f"  {order.id} ({order.provider}) is {order.status}, not {run.expected[order.id]}" for order in run.unlike),
+        *(f"  the backend does not know how {order_id} ended" for order_id in run.untold),
     ]
-    good = verdict["ok"] and not run.unlike
+    good = verdict["ok"] and not run.unlike and not run.untold
     return Panel("\n".join(lines), title="as scripted" if good else "NOT as scripted", style="green" if good else "red")
 
 

@@ -34,13 +34,17 @@ HANG, RESET = Answer(0), Answer(-1)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds."""
+    """One request. `event` is its body; `verified` says that its signature is good; `answered` is the status given.
+
+    `at` is epoch seconds.
+    """
 
     path: str
     id: str
     event: dict[str, Any]
     headers: dict[str, str]
     verified: bool
+    answered: int
     at: float
 
 
@@ -105,11 +109,11 @@ class Receiver:
             verified = True
         except WebhookVerificationError:
             verified = False
-        message = Received(request.path, headers["webhook-id"], json.loads(body), headers, verified, time.time())
+        event, message_id, path = json.loads(body), headers["webhook-id"], request.path
         with self._lock:
-            self.received.append(message)
-            answers = self._scripts[request.path]
+            answers = self._scripts[path]
             answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else Answer()
+            self.received.append(Received(path, message_id, event, headers, verified, answer.status, time.time()))
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         with suppress(OSError):

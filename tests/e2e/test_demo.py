@@ -16,4 +16,5 @@ def test_the_demo_ends_by_itself_with_every_order_as_scripted(tmp_path: Path) ->
     assert demo.returncode == 0, demo.stdout[-4_000:] + demo.stderr[-2_000:]
     assert "78 of 78 orders ended as scripted" in demo.stdout
     assert "never asked too early" in demo.stdout
+    assert "signed callbacks" in demo.stdout
     assert picture.read_text().startswith("<svg")

@@ -61,6 +61,8 @@ class DocumentStore:
         self._redis = redis
         self._note = load(redis, "document")
         self._files = Files(url)
+        #: Seconds that storing one document may take.
+        self.patience = self._files.patience
 
     def draft(self) -> "AbstractContextManager[IO[bytes]]":
         """A file to write to what will be `put`; gone after the block. Raises StorageError."""

@@ -64,6 +64,8 @@ class Files:
         self._local = isinstance(self._fs, LocalFileSystem)
         #: File systems of fsspec's asynchronous kind, S3's among them, take this with each call.
         self._bounded = {"timeout": TIMEOUT} if self._fs.async_impl else {}
+        #: Seconds that it may take to store a file: to write it, and to look whether it is there. A folder is instant.
+        self.patience = 0.0 if self._local else 2 * TIMEOUT
 
     @contextmanager
     def draft(self) -> Iterator[IO[bytes]]:

@@ -18,7 +18,6 @@ from willcall.outbound.transport import Failure, Limits, Reply
 from willcall.providers.base import Account
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
 from willcall.stores.fetches import Fetch, Fetched
-from willcall.stores.files import TIMEOUT
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon
 
@@ -27,10 +26,10 @@ log = structlog.get_logger(__name__)
 
 TASK = "tasks.fetch_documents"
 #: Seconds that all documents of an order may take within an attempt, so that it ends well before its message is
-#: given to another worker; and within a round of their own.
+#: given to another worker (less where the account's requests have less); and within a round of their own.
 IN_ATTEMPT, ROUND = 15.0, 20.0
-#: Seconds beyond that after which whoever does it is taken for dead: storing the last one takes two operations.
-_LEASE_MARGIN = 2 * TIMEOUT + 5.0
+#: Seconds beyond that, and beyond storing the last one, after which whoever does it is taken for dead.
+_LEASE_MARGIN = 5.0
 #: Below this many seconds no further document is begun.
 _TOO_LATE = 1.0
 #: Seconds from the attempt to the first round; each further wait is so many times as long, up to the longest.
@@ -124,9 +123,10 @@ def collect_issued(
     """
     tickets = carry_over(outcome.tickets, order.tickets)
     fetch_in = None
-    lease = IN_ATTEMPT + _LEASE_MARGIN
+    seconds = min(IN_ATTEMPT, account.http.total_timeout)
+    lease = seconds + context.documents.patience + _LEASE_MARGIN
     if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
-        collected = collect(context, account, order.id, tickets, IN_ATTEMPT, later=lacking(order.tickets))
+        collected = collect(context, account, order.id, tickets, seconds, later=lacking(order.tickets))
         tickets = collected.tickets
         if collected.missing:
             fetch_in = max(FIRST_WAIT, collected.retry_after or 0.0)
@@ -140,7 +140,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
 
     What arrives is written into the order's tickets by compare-and-set, and makes no event: its status is the same.
     """
-    fetch = context.stores.fetches.claim(order_id, token_hex(6), ROUND + _LEASE_MARGIN)
+    fetch = context.stores.fetches.claim(order_id, token_hex(6), ROUND + context.documents.patience + _LEASE_MARGIN)
     if fetch is None:
         return None
     order = fetch.order

@@ -359,7 +359,7 @@ def test_an_attempt_with_slow_documents_is_bounded_and_keeps_its_order(
     assert time.monotonic() - began < 2.5
     assert order.status is Status.FULFILLED
     assert len(leases) == 1
-    assert leases[0] > 30
+    assert leases[0] > 1.5 + 4
 
 
 def test_a_large_document_passes_through_without_being_held_in_memory(house: Setup, serve: Serve) -> None:

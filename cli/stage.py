@@ -57,7 +57,8 @@ class Stage:
         self._accounts = accounts
         self._callbacks = callbacks
         self._settings = settings
-        self._api_port = free_port()
+        #: Where the API listens, once it is started.
+        self.api_port = free_port()
         self._children: list[subprocess.Popen[bytes]] = []
         self._app: Celery | None = None
 
@@ -130,11 +131,11 @@ class Stage:
     @property
     def api_url(self) -> str:
         """Where the API is, once it is started."""
-        return f"http://127.0.0.1:{self._api_port}"
+        return f"http://127.0.0.1:{self.api_port}"
 
     def start_api(self) -> "subprocess.Popen[bytes]":
         """Start the API; `wait_for_api` says when it answers."""
-        return self.start("api", "--port", str(self._api_port))
+        return self.start("api", "--port", str(self.api_port))
 
     def wait_for_api(self) -> None:
         """Wait until the API and all that it needs answers. Raises TimeoutError, with what it logged."""

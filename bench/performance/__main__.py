@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from bench.performance import cores, recovery, speed, submission, waiting
+from bench.performance import api, cores, recovery, speed, submission, waiting
 from bench.performance.contestants import Load, PlainCelery, Willcall
 from bench.performance.machine import machine
 from bench.performance.page import page
@@ -35,13 +35,15 @@ def run(*, quick: bool) -> Results:
         speeds.append(Speed(threads, latency, windows))
     _say("submission")
     taken = submission.measure(rounds, singles, batched)
+    _say("the API")
+    served = api.measure(rounds, singles, batched, pushed=min(300, singles))
     half = {name: median(each.rate for each in windows) / 2 for name, windows in speeds[0].windows.items()}
     _say(f"{waiting_orders:,} orders wait for Willcall")
     waits = {Willcall.name: waiting.willcall(waiting_orders, half[Willcall.name], seconds)}
     _say(f"{waiting_orders:,} orders wait for plain Celery")
     waits[PlainCelery.name] = waiting.plain_celery(waiting_orders, half[PlainCelery.name], seconds)
     _say("kill -9")
-    return Results(machine(), speeds, taken, waits, recovery.measure(patience))
+    return Results(machine(), speeds, taken, waits, recovery.measure(patience), served)
 
 
 def _say(what: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from string import Template
 
-from bench.performance import plain, recovery, speed, tables, waiting
+from bench.performance import calls, plain, recovery, speed, tables, waiting
 from bench.performance.results import Results
 
 
@@ -25,6 +25,9 @@ def page(results: Results) -> str:
         latency=tables.milliseconds(waiting.LATENCY),
         late_windows=f"{waiting.WINDOWS} windows",
         submissions=tables.submissions(results.submission),
+        apis=tables.apis(results.api),
+        connections=str(calls.CONNECTIONS),
+        pdf=f"{calls.PDF / 1_000:.0f} kB",
         recoveries=tables.recoveries(results.recovery),
         crowd=f"{recovery.LOAD.orders:,}",
         countdown=f"{recovery.LOAD.countdown:.0f} s",

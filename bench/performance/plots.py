@@ -7,7 +7,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.performance.results import Recovery, Results, Speed, Submission, Waiting
+from bench.performance.api import BARE, BATCH, ONE_BY_ONE, TIQETS, TIXSTOCK
+from bench.performance.results import Recovery, Results, Speed, Submission, Waiting, Window
 from bench.performance.statistics import median, percentile
 from bench.performance.tables import provider
 
@@ -16,6 +17,11 @@ COLOURS = {
     "plain Celery": "#d1742f",
     "plain Celery, retry()": "#b35900",
     "bare loop": "#8c959f",
+    ONE_BY_ONE: "#1f6feb",
+    BARE: "#8c959f",
+    BATCH: "#1f6feb",
+    TIXSTOCK: "#1f6feb",
+    TIQETS: "#1f6feb",
 }
 #: Points of a curve.
 POINTS = 200
@@ -30,6 +36,7 @@ def draw(results: Results, folder: Path) -> None:
         "memory": lambda: memory(results.waiting),
         "lateness": lambda: lateness(results.waiting),
         "submission": lambda: submission(results.submission),
+        "api": lambda: api(results.api),
         "recovery": lambda: recovery(results.recovery),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +68,15 @@ def submission(taken: Mapping[str, Submission]) -> Figure:
     for panel, how in zip(panels, ("one_by_one", "batch"), strict=True):
         bars(panel, {name: getattr(each, how) for name, each in taken.items()}, "{:,.0f}/s")
         panel.set_xlabel("orders per second (more is better)")
+    return figure
+
+
+def api(measured: Mapping[str, list[Window]]) -> Figure:
+    """CPU per order and per webhook."""
+    figure, panels = _panels(["orders", "webhooks"])
+    for panel, names in zip(panels, ((ONE_BY_ONE, BARE, BATCH), (TIXSTOCK, TIQETS)), strict=True):
+        bars(panel, {name: [window.cost for window in measured[name]] for name in names}, "{:.2f} ms")
+        panel.set_xlabel("API's CPU for each, ms (less is better)")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""What a run of the bench finds out. By contestant's name where there are several."""
+"""What a run of the bench finds out. By name where there are several: a contestant's, or what the API is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window of full load: polls, its length and the worker's CPU time, both in seconds."""
+    """A window of full load: what was done (polls, orders, ...), its length and the CPU time, both in seconds."""
 
-    polls: int
+    count: int
     seconds: float
     cpu: float
 
     @property
     def rate(self) -> float:
-        """Polls per second."""
-        return self.polls / self.seconds
+        """So many a second."""
+        return self.count / self.seconds
 
     @property
     def cost(self) -> float:
-        """Milliseconds of the worker's CPU time per poll."""
-        return 1_000 * self.cpu / self.polls
+        """Milliseconds of CPU time for each."""
+        return 1_000 * self.cpu / self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +77,4 @@ class Results:
     submission: Mapping[str, Submission]
     waiting: Mapping[str, Waiting]
     recovery: Mapping[str, Recovery]
+    api: Mapping[str, list[Window]]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.performance.results import Recovery, Results, Speed, Submission, Waiting
+from bench.performance.api import BARE, BATCH, ONE_BY_ONE, TIQETS, TIXSTOCK
+from bench.performance.results import Recovery, Results, Speed, Submission, Waiting, Window
 from bench.performance.statistics import median, percentile, ratios, spread
 
 OURS, THEIRS = "Willcall", "plain Celery"
@@ -28,6 +29,8 @@ def summary(results: Results) -> str:
         ("after kill -9: orders in flight", *(_latest(each.in_flight) for each in back), "", "within 60 s"),
         ("submit, one by one", *_taken(results.submission, "one_by_one"), "at least 1 x"),
         ("submit, in batches", *_taken(results.submission, "batch"), "at least 3 x"),
+        (f"HTTP: {ONE_BY_ONE} (beside bare FastAPI)", *_beside_bare(results.api), ""),
+        *((f"HTTP: {name}", _rate(results.api[name]), "", "", "") for name in (BATCH, TIXSTOCK, TIQETS)),
     ]
     return table(("figure", OURS, THEIRS, "ratio", "wanted"), rows)
 
@@ -81,6 +84,17 @@ def submissions(submission: Mapping[str, Submission]) -> str:
     return table(("", "one by one", "least to most", "in batches of 1,000", "least to most"), rows)
 
 
+def apis(api: Mapping[str, list[Window]]) -> str:
+    """A line per kind of call."""
+    bare = [window.cost for window in api[BARE]]
+    rows = []
+    for name, windows in api.items():
+        costs = [window.cost for window in windows]
+        beside = "" if name in {TIXSTOCK, TIQETS} else f"{median(ratios(costs, bare)):.2f} x"
+        rows.append((name, _rate(windows), f"{median(costs):.2f} ms", spread(costs), beside))
+    return table(("", "a second", "CPU each", "least to most, ms", "CPU beside bare"), rows)
+
+
 def recoveries(recovery: Mapping[str, Recovery]) -> str:
     """A line per contestant and fate."""
     rows = []
@@ -115,6 +129,16 @@ def milliseconds(seconds: float) -> str:
 def _costs(speed: Speed) -> tuple[str, str, str]:
     ours, theirs = ([window.cost for window in speed.windows[name]] for name in (OURS, THEIRS))
     return f"{median(ours):.2f} ms", f"{median(theirs):.2f} ms", f"{median(ratios(ours, theirs)):.2f} x"
+
+
+def _rate(windows: Sequence[Window]) -> str:
+    return f"{median(window.rate for window in windows):,.0f}/s"
+
+
+def _beside_bare(api: Mapping[str, list[Window]]) -> tuple[str, str, str]:
+    ours, bare = api[ONE_BY_ONE], api[BARE]
+    ratio = median(ratios((window.rate for window in ours), (window.rate for window in bare)))
+    return _rate(ours), _rate(bare), f"{ratio:.2f} x"
 
 
 def _latest(waits: Sequence[float | None]) -> str:

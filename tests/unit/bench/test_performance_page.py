@@ -1,21 +1,26 @@
+import json
 import re
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from bench.performance.api import BARE, BATCH, ONE_BY_ONE, TIQETS, TIXSTOCK
+from bench.performance.calls import batched, webhooks
 from bench.performance.orders import countdowns, payloads
 from bench.performance.page import page
 from bench.performance.results import Recovery, Results, Speed, Submission, Waiting, Window
-from bench.performance.tables import recoveries, speeds, summary, table
+from bench.performance.tables import apis, recoveries, speeds, summary, table
+from simulator.push_script import PushScript
 
 
 def windows(*costs: float) -> list[Window]:
     """Windows of a second with 100 polls of so many ms each."""
-    return [Window(polls=100, seconds=1.0, cpu=cost / 10) for cost in costs]
+    return [Window(count=100, seconds=1.0, cpu=cost / 10) for cost in costs]
 
 
-PICTURES = ("speed", "memory", "lateness", "submission", "recovery")
+PICTURES = ("speed", "memory", "lateness", "submission", "api", "recovery")
 
 SPEED = Speed(64, 0.1, {"Willcall": windows(1, 3, 1), "plain Celery": windows(2, 9, 4), "bare loop": windows(1, 1, 1)})
 WAITING = {
@@ -27,7 +32,14 @@ RECOVERY = {
     "Willcall": Recovery(45.0, [0.1, 2.5], [24.0]),
     "plain Celery": Recovery(45.0, [None, 3.0], [None]),
 }
-RESULTS = Results({"cores": "2"}, [SPEED, SPEED], SUBMISSION, WAITING, RECOVERY)
+API = {
+    ONE_BY_ONE: windows(2, 4, 3),
+    BARE: windows(1, 1, 1),
+    BATCH: windows(0.5, 0.5, 0.5),
+    TIXSTOCK: windows(4, 5, 6),
+    TIQETS: windows(1, 2, 3),
+}
+RESULTS = Results({"cores": "2"}, [SPEED, SPEED], SUBMISSION, WAITING, RECOVERY, API)
 
 
 def lines(text: str) -> Sequence[str]:
@@ -56,7 +68,33 @@ def test_the_summary_has_a_line_per_promise() -> None:
         "| after kill -9: orders in flight | all 1 within 24.0 s | 0 of 1 go on |  | within 60 s |",
         "| submit, one by one | 900/s | 600/s | 1.50 x | at least 1 x |",
         "| submit, in batches | 6,000/s | 2,000/s | 3.00 x | at least 3 x |",
+        "| HTTP: orders one by one (beside bare FastAPI) | 100/s | 100/s | 1.00 x |  |",
+        "| HTTP: orders in batches of 1,000 | 100/s |  |  |  |",
+        "| HTTP: Tixstock webhooks | 100/s |  |  |  |",
+        "| HTTP: Tiqets notifications | 100/s |  |  |  |",
     ]
+
+
+def test_the_api_is_compared_with_a_bare_one_where_both_do_the_same_job() -> None:
+    found = lines(apis(API))
+
+    assert "| orders one by one | 100/s | 3.00 ms | 2.00 to 4.00 | 3.00 x |" in found
+    assert "| Tixstock webhooks | 100/s | 5.00 ms | 4.00 to 6.00 |  |" in found
+
+
+def test_a_batch_holds_a_thousand_orders() -> None:
+    calls = batched(range(1_500), (0.0, 0.0))
+
+    assert [len(json.loads(call.body)["orders"]) for call in calls] == [1_000, 500]
+
+
+def test_every_webhook_is_signed_and_brings_a_pdf_of_its_own() -> None:
+    one, other = webhooks("tixstock", (1, 2), PushScript(kind="eticket", size=50_000))
+    files = [b64decode(json.loads(call.body)["data"]["file"]) for call in (one, other)]
+
+    assert "X-Tixstock-Signature" in one.headers
+    assert all(50_000 <= len(file) < 50_100 for file in files)
+    assert files[0] != files[1]
 
 
 def test_orders_that_never_go_on_are_named_so() -> None:

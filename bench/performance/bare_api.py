@@ -1,0 +1,39 @@
+"""`python -m bench.performance.bare_api`: the least that an API over FastAPI can do, for comparison with ours.
+
+It parses the same orders and keeps each by one HSET: no key, no log, no index, no message. It listens as ours does.
+"""
+
+import argparse
+
+from fastapi import FastAPI
+from redis import Redis
+from starlette.responses import JSONResponse
+
+from api.server import listen, serve
+from willcall.orders.submission import SubmitOrder
+
+
+def create(redis: Redis) -> FastAPI:
+    """The application."""
+    app = FastAPI()
+
+    @app.post("/v1/orders", status_code=201)
+    def take(order: SubmitOrder) -> JSONResponse:
+        redis.hset(f"bare:{order.id}", "order", order.model_dump_json())
+        return JSONResponse({"id": order.id}, 201)
+
+    return app
+
+
+def main() -> None:
+    """Serve until a signal."""
+    parser = argparse.ArgumentParser(prog="python -m bench.performance.bare_api")
+    parser.add_argument("--redis", required=True, help="its URL")
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    with listen("127.0.0.1", given.port) as listener:
+        serve(create(Redis.from_url(given.redis)), listener)
+
+
+if __name__ == "__main__":
+    main()

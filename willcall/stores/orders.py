@@ -152,7 +152,7 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "claim", "extend", "hurry", "release", "revive", "prune")
+        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[Filed]:
@@ -290,14 +290,12 @@ class OrderStore:
 
     def get_many(self, order_ids: Sequence[str]) -> list[Order | None]:
         """Orders by id, in the same order, in one round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for order_id in order_ids:
-            pipe.hgetall(keys.order(order_id))
-            pipe.mget(keys.spec(order_id), keys.tickets(order_id))
-        replies = pipe.execute()
+        found = self._scripts["order"].many(
+            [([keys.order(order_id), keys.spec(order_id), keys.tickets(order_id)], []) for order_id in order_ids]
+        )
         return [
-            order_from(order_id, fields, spec, tickets) if fields and spec else None
-            for order_id, fields, (spec, tickets) in zip(order_ids, replies[::2], replies[1::2], strict=True)
+            order_from(order_id, dict(_pairs(flat)), spec, tickets) if flat and spec else None
+            for order_id, (flat, spec, tickets) in zip(order_ids, found, strict=True)
         ]
 
     def timeline(self, order_id: str) -> list[Attempt]:

@@ -56,10 +56,10 @@ class Script:
         connection: Any = _own_connection(self._pool)  # its methods carry no types
 
         def once() -> list[Any]:
-            connection.connect()  # does nothing while connected
             connection.send_packed_command(connection.pack_commands(commands))
             return [_reply(connection) for _ in commands]
 
+        connection.connect()  # does nothing while connected; retries by itself, which must not be multiplied
         replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
         for reply in replies:
             if isinstance(reply, ResponseError):

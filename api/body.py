@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from api.problems import ApiError, Kind, rejected
 from willcall.orders.errors import Problem
@@ -67,14 +68,13 @@ def read_json(body: bytes) -> Any:
 def json_body(largest: int = LARGEST, *, optional: bool = False) -> Any:
     """The dependency of a handler that takes JSON of up to `largest` bytes; `optional`: {} where there is no body."""
 
-    async def received(request: Request) -> bytes:
+    async def read(request: Request) -> Any:
         body = await read_body(request, largest)
-        if body or not optional:
-            _require_json(request.headers.get("content-type", ""))
-        return body
-
-    def read(body: Annotated[bytes, Depends(received)]) -> Any:
-        return read_json(body) if body or not optional else {}
+        if optional and not body:
+            return {}
+        _require_json(request.headers.get("content-type", ""))
+        # A hop to a thread costs more than reading a small body; a large one would hold up all other requests.
+        return read_json(body) if len(body) <= LARGEST else await run_in_threadpool(read_json, body)
 
     return Depends(read)
 

@@ -65,13 +65,6 @@ class Inbox:
         pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
         return sorted(pushes, key=lambda kept: kept.at)
 
-    def any_kept(self, places: Sequence[tuple[str, str]]) -> list[bool]:
-        """Whether something came ahead of each order, by account key and reference, in one round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for account, reference in places:
-            pipe.exists(keys.kept(account, reference))
-        return [bool(found) for found in pipe.execute()]
-
     def attached(self, taken: Sequence[KeptPush]) -> None:
         """Forget pushes of one reference that their order has taken in."""
         first = taken[0]

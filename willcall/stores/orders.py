@@ -101,6 +101,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """What became of one filing.
+
+    `message` is the first of the order's poll chain, None where the order was there already. `now` is the server's
+    clock, epoch seconds. `ahead`: pushes came ahead of the order, and are to be attached.
+    """
+
+    outcome: Submitted
+    message: Message | None
+    now: float
+    ahead: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One change of an order's status, as it goes into the outbox. `data` is the order's JSON."""
 
@@ -138,47 +152,21 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "claim", "extend", "hurry", "release", "revive", "prune")
+        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
-    def submit(self, filings: Sequence[Filing]) -> list[tuple[Submitted, Message | None]]:
-        """File orders, each once and for itself, in one round trip; times are set by the server's clock.
-
-        The message is the first of the order's poll chain, None where the order was there already.
-        """
-        pipe = self._redis.pipeline(transaction=False)
-        for filing in filings:
-            self._submit(filing, pipe)
+    def submit(self, filings: Sequence[Filing]) -> list[Filed]:
+        """File orders, each once and for itself, in one round trip; times are set by the server's clock."""
+        replies = self._scripts["submit"].many([_submission(filing) for filing in filings])
         return [
-            (Submitted(verdict), Message(filing.order.id, 1, due / 1_000) if verdict == Submitted.NEW else None)
-            for filing, (verdict, due) in zip(filings, pipe.execute(), strict=True)
+            Filed(
+                Submitted(verdict),
+                Message(filing.order.id, 1, due / 1_000) if verdict == Submitted.NEW else None,
+                now / 1_000,
+                bool(ahead),
+            )
+            for filing, (verdict, due, now, ahead) in zip(filings, replies, strict=True)
         ]
-
-    def _submit(self, filing: Filing, client: "Redis") -> None:
-        order, account = filing.order, filing.order.account_key
-        self._scripts["submit"].registered(
-            keys=[
-                keys.order(order.id),
-                keys.spec(order.id),
-                keys.due(account),
-                keys.index(account, Status.PENDING),
-                keys.references(account),
-                keys.ACCOUNTS,
-                keys.SUBMISSIONS,
-            ],
-            args=[
-                order.id,
-                account,
-                filing.digest,
-                compact(spec_of(order)),
-                order.reference,
-                blank_or_milliseconds(order.not_before),
-                milliseconds(filing.ceiling),
-                order.provider,
-                order.account,
-            ],
-            client=client,
-        )
 
     def claim(self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate) -> Claim:
         """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again."""
@@ -302,14 +290,12 @@ class OrderStore:
 
     def get_many(self, order_ids: Sequence[str]) -> list[Order | None]:
         """Orders by id, in the same order, in one round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for order_id in order_ids:
-            pipe.hgetall(keys.order(order_id))
-            pipe.mget(keys.spec(order_id), keys.tickets(order_id))
-        replies = pipe.execute()
+        found = self._scripts["order"].many(
+            [([keys.order(order_id), keys.spec(order_id), keys.tickets(order_id)], []) for order_id in order_ids]
+        )
         return [
-            order_from(order_id, fields, spec, tickets) if fields and spec else None
-            for order_id, fields, (spec, tickets) in zip(order_ids, replies[::2], replies[1::2], strict=True)
+            order_from(order_id, dict(_pairs(flat)), spec, tickets) if flat and spec else None
+            for order_id, (flat, spec, tickets) in zip(order_ids, found, strict=True)
         ]
 
     def timeline(self, order_id: str) -> list[Attempt]:
@@ -344,6 +330,31 @@ class OrderStore:
     def accounts(self) -> list[str]:
         """Keys of the accounts that have ever had an order."""
         return sorted(cast("set[str]", self._redis.smembers(keys.ACCOUNTS)))
+
+
+def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
+    """Keys and arguments of `lua/submit.lua`."""
+    order, account = filing.order, filing.order.account_key
+    return [
+        keys.order(order.id),
+        keys.spec(order.id),
+        keys.due(account),
+        keys.index(account, Status.PENDING),
+        keys.references(account),
+        keys.ACCOUNTS,
+        keys.SUBMISSIONS,
+        keys.kept(account, order.reference),
+    ], [
+        order.id,
+        account,
+        filing.digest,
+        compact(spec_of(order)),
+        order.reference,
+        blank_or_milliseconds(order.not_before),
+        milliseconds(filing.ceiling),
+        order.provider,
+        order.account,
+    ]
 
 
 def digest_source(order: Order) -> str:

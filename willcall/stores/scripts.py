@@ -9,7 +9,7 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,20 +41,30 @@ class Script:
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """What the script returns. Raises RedisError."""
-        try:
-            return self._exchange("EVALSHA", self._sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return self._exchange("EVAL", self._text, len(keys), *keys, *args)
+        return self.many([(keys, args)])[0]
 
-    def _exchange(self, *command: Any) -> Any:
+    def many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """What the script returns for each (keys, args), in one round trip. Raises RedisError."""
+        commands = [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
+        try:
+            return self._exchange(commands)
+        except NoScriptError:
+            return self._exchange([("SCRIPT", "LOAD", self._text), *commands])[1:]
+
+    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The replies to all commands. Raises the first error, when all have been read."""
         connection: Any = _own_connection(self._pool)  # its methods carry no types
 
-        def once() -> Any:
-            connection.connect()  # does nothing while connected
-            connection.send_command(*command)
-            return connection.read_response()
+        def once() -> list[Any]:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [_reply(connection) for _ in commands]
 
-        return connection.retry.call_with_retry(once, lambda _: connection.disconnect())
+        connection.connect()  # does nothing while connected; retries by itself, which must not be multiplied
+        replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
 
 
 def load(redis: "Redis", name: str) -> Script:
@@ -63,6 +73,14 @@ def load(redis: "Redis", name: str) -> Script:
 
 
 _connections: "WeakKeyDictionary[ConnectionPool, local]" = WeakKeyDictionary()
+
+
+def _reply(connection: Any) -> Any:
+    """One reply; an error is returned, for others come after it."""
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _own_connection(pool: "ConnectionPool") -> "AbstractConnection":

@@ -1,6 +1,5 @@
 """Take orders."""
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from willcall.orders.errors import (
 from willcall.orders.model import Order
 from willcall.orders.submission import SubmitOrder, parse_submission
 from willcall.providers.base import Account
-from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.documents import StorageError
 from willcall.stores.orders import Filing, Message, Submitted, digest_source
@@ -62,32 +60,32 @@ def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list
         else:
             filings.append((len(results), filing))
             results.append(Accepted(filing.order.id, new=False))
-    submitted = context.stores.orders.submit([filing for _, filing in filings])
     messages: dict[str, list[Message]] = defaultdict(list)
-    for (place, filing), (outcome, message) in zip(filings, submitted, strict=True):
-        if outcome is Submitted.CONFLICT:
-            results[place] = ConflictingOrderError(filing.order.id)
-        if message:
-            results[place] = Accepted(filing.order.id, new=True)
-            messages[filing.order.account_key].append(message)
+    ahead: list[Order] = []
+    now = 0.0
+    filed = context.stores.orders.submit([filing for _, filing in filings])
+    for (place, filing), became in zip(filings, filed, strict=True):
+        order, now = filing.order, became.now
+        if became.outcome is Submitted.CONFLICT:
+            results[place] = ConflictingOrderError(order.id)
+        elif became.ahead:
+            ahead.append(order)
+        if became.message:
+            results[place] = Accepted(order.id, new=True)
+            messages[order.account_key].append(became.message)
     for account, first in messages.items():
-        context.send(account, first)
-    _attach(context, [filing.order for place, filing in filings if isinstance(results[place], Accepted)])
+        context.sender.send_polls(account, first, now)
+    for order in ahead:
+        _attach(context, order)
     return results
 
 
-def _attach(context: Context, orders: Sequence[Order]) -> None:
-    """Give orders what their providers pushed ahead of them; what cannot be given now is given by a sweep."""
-    called = {key for key, account in context.accounts.items() if webhook_token(account.credentials)}
-    orders = [order for order in orders if order.account_key in called]
-    waiting = (
-        context.stores.inbox.any_kept([(order.account_key, order.reference) for order in orders]) if orders else []
-    )
-    for order in itertools.compress(orders, waiting):
-        try:
-            attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
-        except StorageError as error:
-            log.warning("not attached yet", order=order.id, account=order.account_key, why=str(error))
+def _attach(context: Context, order: Order) -> None:
+    """Give an order what its provider pushed ahead of it; what cannot be given now is given by a sweep."""
+    try:
+        attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
+    except StorageError as error:
+        log.warning("not attached yet", order=order.id, account=order.account_key, why=str(error))
 
 
 def _filing(context: Context, payload: Mapping[str, Any]) -> Filing:

@@ -38,7 +38,8 @@ class Desk:
             deadline_at=0,
             **fields,
         )
-        return self.stores.orders.submit([Filing(order, f"digest of {order.reference}", ceiling)])[0]
+        (filed,) = self.stores.orders.submit([Filing(order, f"digest of {order.reference}", ceiling)])
+        return filed.outcome, filed.message
 
     def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 30) -> Claim:
         return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE)

@@ -1,16 +1,18 @@
 -- Accepts one order, once.
 -- KEYS  1 order  2 spec  3 due index  4 index of pending orders  5 references  6 accounts  7 submission counter
+--       8 pushes ahead of the order
 -- ARGV  1 id  2 account key  3 digest of what was submitted  4 spec (JSON)  5 reference
 --       6 not before (ms, '' = at once)  7 ceiling (ms)  8 provider  9 account
--- Returns {'new' | 'same' | 'conflict', due ms}
+-- Returns {'new' | 'same' | 'conflict', due ms, now ms, 1 where pushes came ahead of the order}
 
 -- include: now
 
+local now = milliseconds()
+local ahead = redis.call('EXISTS', KEYS[8])
 local known = redis.call('HGET', KEYS[1], 'digest')
 if known then
-  return {known == ARGV[3] and 'same' or 'conflict', 0}
+  return {known == ARGV[3] and 'same' or 'conflict', 0, now, ahead}
 end
-local now = milliseconds()
 local due = math.max(now, tonumber(ARGV[6]) or now)
 local number = redis.call('INCR', KEYS[7])
 redis.call('SET', KEYS[2], ARGV[4])
@@ -21,4 +23,4 @@ redis.call('ZADD', KEYS[3], due, ARGV[1])
 redis.call('ZADD', KEYS[4], number, ARGV[1])
 redis.call('HSET', KEYS[5], ARGV[5], ARGV[1])
 redis.call('SADD', KEYS[6], ARGV[2])
-return {'new', due}
+return {'new', due, now, ahead}

@@ -1,4 +1,4 @@
-"""Orders are handed in by waves while things break, by two ways in, each again until somebody takes it."""
+"""Orders are handed in by waves while things break, by three ways in, each again until somebody takes it."""
 
 import time
 from collections.abc import Sequence
@@ -8,14 +8,20 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from bench.chaos.history import Submitted
+from cli.receiver import Answer, Receiver
 from cli.stage import Stage
 from simulator.script import OrderScript
+from willcall.client import Client
+from willcall.client.errors import Unavailable
 from willcall.usecases.submit import submit
 
 #: Waves of a run.
 WAVES = 8
-#: One order in so many is handed in as a Celery task, as a backend's own Celery application would.
-BY_TASK = 5
+#: By turns: as a Celery task, as a backend's own Celery application would; over HTTP; in this process.
+WAYS = ("task", "api", "direct", "api", "direct")
+#: One backend in so many does not take its first message, and asks for a second to pass.
+FLAKY = 4
+_BUSY = Answer(503, {"retry-after": "1"})
 #: Seconds between two tries.
 AGAIN = 0.2
 
@@ -23,13 +29,15 @@ AGAIN = 0.2
 class Submitter(Thread):
     """Hands in all orders within `seconds`. An order whose submission failed is handed in again, as backends do."""
 
-    def __init__(self, stage: Stage, scripts: Sequence[OrderScript], seconds: float) -> None:
-        """The stage runs already."""
+    def __init__(self, stage: Stage, receiver: Receiver, scripts: Sequence[OrderScript], seconds: float) -> None:
+        """The stage runs already, and so does the receiver, on which each order's backend has a path of its own."""
         super().__init__(name="submitter", daemon=True)
         self.submitted: dict[str, Submitted] = {}
         self.retries = 0
         self.count = len(scripts)
         self._stage = stage
+        self._receiver = receiver
+        self._client = Client(stage.api_url)
         self._scripts = scripts
         self._pause = seconds / WAVES
         self._enough = Event()
@@ -44,7 +52,9 @@ class Submitter(Thread):
             scripts = self._scripts[first : first + size]
             self._stage.providers.add_orders(scripts)
             for number, script in enumerate(scripts, first):
-                self._hand_in(f"ord-{number:05}", script, by_task=number % BY_TASK == 0)
+                if number % FLAKY == 0:
+                    self._receiver.script(_BUSY, 200, path=path_of(_id(number)))
+                self._hand_in(_id(number), script, WAYS[number % len(WAYS)])
 
     def finish(self) -> dict[str, Submitted]:
         """Give up on what nobody took; everything that was tried."""
@@ -52,20 +62,32 @@ class Submitter(Thread):
         self.join(30.0)
         return dict(self.submitted)
 
-    def _hand_in(self, order_id: str, script: OrderScript, *, by_task: bool) -> None:
-        payload = {"id": order_id, **script.model_dump(include={"provider", "account", "reference", "quantity"})}
+    def _hand_in(self, order_id: str, script: OrderScript, way: str) -> None:
+        payload = script.model_dump(include={"provider", "account", "reference", "quantity"})
+        payload |= {"id": order_id, "callback_url": self._receiver.url(path_of(order_id))}
         accepted = None
         while accepted is None and not self._enough.is_set():
             try:
-                if by_task:
-                    self._stage.app.send_task("tasks.submit", kwargs=payload)
-                else:
-                    submit(self._stage.context, payload)
-            except (RedisError, OperationalError):
+                match way:
+                    case "task":
+                        self._stage.app.send_task("tasks.submit", kwargs=payload)
+                    case "api":
+                        self._client.submit(**payload)
+                    case _:
+                        submit(self._stage.context, payload)
+            except (RedisError, OperationalError, Unavailable):
                 self.retries += 1
                 self._enough.wait(AGAIN)
             else:
                 accepted = time.time()
         name = (script.provider, script.account, script.reference)
-        way = "task" if by_task else "direct"
         self.submitted[order_id] = Submitted(order_id, name, script.expected, accepted, way)
+
+
+def path_of(order_id: str) -> str:
+    """Where an order's backend is told."""
+    return f"/{order_id}"
+
+
+def _id(number: int) -> str:
+    return f"ord-{number:05}"

@@ -58,18 +58,18 @@ def whole_stream(redis: "Redis") -> tuple[SeenEvent, ...]:
 
 def _ended(stage: Stage, order: "Order") -> Ended:
     timeline = stage.context.stores.orders.timeline(order.id)
-    polls = [line for line in timeline if not _is_push(line)]
+    polls = [line for line in timeline if not is_push(line)]
     documents = [ticket.document for ticket in order.tickets if ticket.kind == "pdf"]
     return Ended(
         order.status.value,
         order.deadline_at,
         tuple(Settled(line.at, line.outcome, line.late) for line in polls),
-        pushed=tuple(line.at for line in timeline if _is_push(line)),
+        pushed=tuple(line.at for line in timeline if is_push(line)),
         unkept=sum(document is None or not _is_kept(stage, document) for document in documents),
     )
 
 
-def _is_push(line: "Attempt") -> bool:
+def is_push(line: "Attempt") -> bool:
     """Whether a line tells of a push: no request of ours, and its kind, which Tixstock calls `order.something`."""
     return line.http_status is None and line.why.startswith("order.")
 

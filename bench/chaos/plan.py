@@ -35,7 +35,7 @@ LASTS: dict[Kind, tuple[float, float]] = {
 TRACKS: tuple[tuple[Sequence[Kind], tuple[float, float]], ...] = (
     ((Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.WORKER_FREEZE, Kind.BEAT_KILL), (1.5, 6.0)),
     ((Kind.REDIS_KILL, Kind.CLIENTS_KILL, Kind.REDIS_FREEZE), (5.0, 12.0)),
-    ((Kind.API_KILL, Kind.API_TERM), (4.0, 10.0)),
+    ((Kind.API_KILL, Kind.API_TERM), (7.0, 15.0)),
 )
 
 

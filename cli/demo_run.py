@@ -51,7 +51,7 @@ class Run:
     @property
     def untold(self) -> list[str]:
         """The orders of whose end the backend has not been told, yet."""
-        taken = [each.event for each in self.callbacks if each.verified and each.answered == HTTPStatus.OK]
+        taken = [each.event for each in self.callbacks if each.verified and each.status == HTTPStatus.OK]
         told = {event["order_id"]: event["data"]["status"] for event in taken}
         return [order_id for order_id, status in self.expected.items() if told.get(order_id) != status]
 

@@ -34,9 +34,9 @@ HANG, RESET = Answer(0), Answer(-1)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request. `event` is its body; `verified` says that its signature is good; `answered` is the status given.
+    """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds.
 
-    `at` is epoch seconds.
+    `status` is what it is answered with, see `Answer`.
     """
 
     path: str
@@ -44,8 +44,14 @@ class Received:
     event: dict[str, Any]
     headers: dict[str, str]
     verified: bool
-    answered: int
     at: float
+    status: int
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    #: All threads of several workers may call at once.
+    request_queue_size = 128
 
 
 class Receiver:
@@ -68,8 +74,7 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:
@@ -109,11 +114,15 @@ class Receiver:
             verified = True
         except WebhookVerificationError:
             verified = False
-        event, message_id, path = json.loads(body), headers["webhook-id"], request.path
+        event = json.loads(body)
         with self._lock:
-            answers = self._scripts[path]
+            answers = self._scripts[request.path]
             answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else Answer()
-            self.received.append(Received(path, message_id, event, headers, verified, answer.status, time.time()))
+            self.received.append(
+                Received(
+                    request.path, headers["webhook-id"], event, headers, verified, at=time.time(), status=answer.status
+                )
+            )
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         with suppress(OSError):

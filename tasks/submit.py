@@ -1,11 +1,18 @@
 """`tasks.submit`: take an order from any Celery app on the same broker."""
 
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from celery import Task, shared_task
+from celery.exceptions import Reject
 from celery.worker.request import Request
+from kombu.exceptions import OperationalError
 
+from willcall.stores.connection import StoreError
 from willcall.usecases.submit import submit as submit_order
+
+#: Seconds after which an order that could not be written is submitted again.
+AGAIN = 5.0
 
 
 class MaskedRequest(Request):
@@ -22,6 +29,17 @@ class MaskedRequest(Request):
 def submit(self: Task, **payload: Any) -> str:
     """File one order (`SubmitOrder` as keyword arguments) and return its id.
 
-    A bad payload fails the task with everything that is wrong with it.
+    A bad payload fails the task with everything that is wrong with it. While Redis is away the order exists in this
+    message alone, so it is sent again, or stays in the broker where that is away too. Without an id the order gets one
+    that follows from the task's, so that a message which comes twice makes one order.
     """
-    return submit_order(self.app.willcall, payload).order_id
+    payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
+    try:
+        return submit_order(self.app.willcall, payload).order_id
+    except StoreError:
+        order_id: str = payload["id"]
+    try:
+        self.apply_async(kwargs=payload, task_id=self.request.id, countdown=AGAIN)
+    except (OperationalError, StoreError) as error:
+        raise Reject(error, requeue=True) from error
+    return order_id

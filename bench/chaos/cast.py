@@ -28,7 +28,10 @@ _STOPPED = {None, 0, -signal.SIGTERM}
 #: Seconds that a worker which was told to stop may take: the longest exchange, and what is left of Redis' outage.
 POLITE = 25.0
 
-COMMANDS: Mapping[str, tuple[str, ...]] = {"worker": ("worker", "--concurrency", str(CONCURRENCY)), "beat": ("beat",)}
+#: How many of each there are.
+ROLES: Mapping[str, int] = {"worker": PAIR, "beat": PAIR, "api": 1}
+#: Those who cannot be there twice, as they listen on one port: the next one starts when the one before has gone.
+_ALONE = {"api"}
 
 
 class ChaosStage(Stage):
@@ -45,7 +48,7 @@ class ChaosStage(Stage):
 
 @dataclass(slots=True)
 class Part:
-    """One of a pair: the process that plays it now."""
+    """One of the cast: the process that plays it now."""
 
     role: str
     number: int
@@ -54,18 +57,21 @@ class Part:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.role} {self.number + 1} (pid {self.process.pid})"
+        number = f" {self.number + 1}" if ROLES[self.role] > 1 else ""
+        return f"{self.role}{number} (pid {self.process.pid})"
 
 
 class Cast:
-    """Two workers, two beats and Redis. Everything is done from one thread, and nothing waits long."""
+    """Two workers, two beats, an API and Redis. Everything is done from one thread, and nothing waits long."""
 
     def __init__(self, stage: Stage) -> None:
         """Starts the processes."""
         self.hits: list[Hit] = []
         self.deaths: list[Death] = []
         self._stage = stage
-        self._parts = {(role, number): self._start(role, number) for role in COMMANDS for number in range(PAIR)}
+        self._parts = {
+            (role, number): self._start(role, number) for role, count in ROLES.items() for number in range(count)
+        }
         self._leaving: list[tuple[Part, float]] = []
         self._begun: dict[Blow, tuple[float, str, Callable[[], object]]] = {}
 
@@ -79,12 +85,12 @@ class Cast:
                 target = self._replace("worker", blow.target)
             case Kind.BEAT_KILL:
                 target = self._replace("beat", blow.target)
+            case Kind.API_KILL:
+                target = self._replace("api", 0)
             case Kind.WORKER_TERM:
-                part = self._parts["worker", blow.target]
-                target = part.name
-                part.process.terminate()
-                self._leaving.append((part, start))
-                self._parts["worker", blow.target] = self._start("worker", blow.target)
+                target = self._relieve("worker", blow.target)
+            case Kind.API_TERM:
+                target = self._relieve("api", 0)
             case Kind.WORKER_FREEZE:
                 part = self._parts["worker", blow.target]
                 target, undo = part.name, _freeze(part.process.pid)
@@ -110,7 +116,7 @@ class Cast:
 
     def supervise(self) -> None:
         """Put a new process in the place of one that ended, and kill what does not leave."""
-        for key, part in self._parts.items():
+        for key, part in list(self._parts.items()):
             code = part.process.poll()
             if code is not None:
                 self.deaths.append(Death(part.name, time.time(), code, self._last_words(part)))
@@ -121,6 +127,8 @@ class Cast:
             if late or part.process.poll() is not None:
                 self._stage.kill(part.process)
                 self._leaving.remove((part, since))
+                if part.role in _ALONE:
+                    self._parts[part.role, part.number] = self._start(part.role, part.number)
             if part.process.returncode not in _STOPPED:
                 words = f"did not stop within {POLITE:.0f} s" if late else self._last_words(part)
                 self.deaths.append(
@@ -128,25 +136,46 @@ class Cast:
                 )
 
     def dismiss(self, role: str) -> None:
-        """Stop both of a pair."""
+        """Stop all of a role."""
         for part in [part for part in self._parts.values() if part.role == role]:
             part.process.terminate()
             del self._parts[part.role, part.number]
 
     def kill_all(self) -> None:
-        """End every worker and beat at once."""
+        """End every worker, beat and API at once."""
         for part in [*self._parts.values(), *(part for part, _ in self._leaving)]:
             self._stage.kill(part.process)
         self._parts.clear()
         self._leaving.clear()
 
     def _start(self, role: str, number: int) -> Part:
-        return Part(role, number, self._stage.start(*COMMANDS[role]))
+        match role:
+            case "worker":
+                process = self._stage.start("worker", "--concurrency", str(CONCURRENCY))
+            case "api":
+                process = self._stage.start_api()
+            case _:
+                process = self._stage.start(role)
+        return Part(role, number, process)
 
     def _replace(self, role: str, number: int) -> str:
-        part = self._parts[role, number]
+        """Kill one; another one takes over at once."""
+        part = self._parts.get((role, number))
+        if part is None:
+            return "nobody: it is leaving"
         self._stage.kill(part.process)
         self._parts[role, number] = self._start(role, number)
+        return part.name
+
+    def _relieve(self, role: str, number: int) -> str:
+        """Tell one to stop; another one takes over at once, or as soon as there is room for it."""
+        part = self._parts.pop((role, number), None)
+        if part is None:
+            return "nobody: it is leaving"
+        part.process.terminate()
+        self._leaving.append((part, time.time()))
+        if role not in _ALONE:
+            self._parts[role, number] = self._start(role, number)
         return part.name
 
     def _last_words(self, part: Part) -> str:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from bench.chaos.history import Asked, Death, History, Hit, Request, SeenEvent
+from bench.chaos.history import Asked, History, Hit, Message, Request, SeenEvent
 from bench.chaos.plan import Kind
 from simulator.rate import Bucket
 
@@ -32,6 +32,13 @@ MAY_BECOME: Mapping[str, frozenset[str]] = {
 #: Hits that can keep an attempt from being written. Neither a freeze, which is shorter than the lease, nor a polite
 #: stop, nor a cut connection, which is tried again at once, is an excuse.
 _UNSETTLED = frozenset({Kind.WORKER_KILL, Kind.REDIS_KILL, Kind.REDIS_FREEZE})
+#: Hits after which the API is not there for a while.
+API_HITS = frozenset({Kind.API_KILL, Kind.API_TERM})
+#: Seconds that the next API may take to start, on a busy machine; and that a call may wait for its answer.
+API_START, API_ANSWER = 10.0, 15.0
+#: What a provider is answered: its call is taken, or Redis is away.
+_ANSWERS = {200, 503}
+
 #: Hits that delay the moment at which others learn what an answer said.
 _UNHEARD = _UNSETTLED | {Kind.WORKER_FREEZE}
 
@@ -149,11 +156,84 @@ def tokens_never_exceeded(history: History) -> list[str]:
 
 
 def every_repeat_is_explained(history: History) -> list[str]:
-    """A request whose attempt was never written was cut by a hit between claim and settle."""
+    """A request whose attempt was never written was cut by a hit between claim and settle, or a push came first."""
     return [
         f"{each.order_id}: {_shown(each.request)} was never settled, and nothing was hit then"
         for each in history.asked()
-        if each.attempt is None and explanation(each, history.hits, history.deaths) is None
+        if each.attempt is None and explanation(each, history) is None
+    ]
+
+
+def only_true_messages_are_told(history: History) -> list[str]:
+    """Every callback is signed, is an event of the stream, and went to the backend of that event's order."""
+    orders = {event.id: event.order_id for event in history.stream}
+    return [
+        f"message {message.id} to the backend of {message.order_id} is {wrong}"
+        for message in history.told
+        for wrong, is_so in (
+            ("not signed", not message.verified),
+            ("no event of the stream", message.id not in orders),
+            ("of another order", not message.order_id == message.told_of == orders.get(message.id, message.told_of)),
+        )
+        if is_so
+    ]
+
+
+def messages_keep_the_order(history: History) -> list[str]:
+    """No backend hears of an event, for the first time or again, after it has heard of a later one of that order."""
+    places = {event.id: place for place, event in enumerate(history.stream)}
+    told: dict[str, list[Message]] = defaultdict(list)
+    for message in sorted(history.told, key=lambda message: message.at):
+        if message.id in places:
+            told[message.order_id].append(message)
+    return [
+        f"{order_id}: {after.id} came after {before.id}, which is later"
+        for order_id, messages in told.items()
+        for before, after in pairwise(messages)
+        if places[after.id] < places[before.id]
+    ]
+
+
+def every_last_event_is_delivered(history: History) -> list[str]:
+    """Whatever was superseded, the backend of each order has taken the event that is true."""
+    taken = {message.id for message in history.told if message.taken}
+    last = {event.order_id: event for event in history.stream}
+    return [
+        f"{order_id}: {event.type} ({event.id}) was never taken"
+        for order_id, event in last.items()
+        if order_id in history.submitted and event.id not in taken
+    ]
+
+
+def every_repeated_message_is_explained(history: History) -> list[str]:
+    """A message that was taken comes again only where a hit kept the answer from being written."""
+    taken: dict[str, float] = {}
+    found = []
+    for message in sorted(history.told, key=lambda message: message.at):
+        before = taken.get(message.id)
+        if before is not None and not _any(history.hits, _UNSETTLED, before, before + SETTLE_MARGIN):
+            found.append(f"{message.order_id}: {message.id} came again after it was taken, and nothing was hit then")
+        if message.taken:
+            taken[message.id] = message.at
+    return found
+
+
+def every_call_of_a_provider_is_answered(history: History) -> list[str]:
+    """A provider's call is taken, or put off while Redis is away; only a hit API gives no answer."""
+    return [
+        f"the call about {'/'.join(push.name)} at {push.sent:.3f} got {push.status or 'no answer'}"
+        for push in history.pushes
+        if push.status not in _ANSWERS
+        and (push.status or not _any(history.hits, API_HITS, push.sent - API_START, push.sent + API_ANSWER))
+    ]
+
+
+def every_pdf_is_kept(history: History) -> list[str]:
+    """The PDFs of fulfilled orders are in the document store, and their tickets name them."""
+    return [
+        f"{order_id}: {ended.unkept} of its PDFs are not kept"
+        for order_id, ended in history.ended.items()
+        if ended.status == "fulfilled" and ended.unkept
     ]
 
 
@@ -163,7 +243,7 @@ def broker_is_empty(history: History) -> list[str]:
 
 
 def indexes_are_empty(history: History) -> list[str]:
-    """No order is due or held any more."""
+    """No order is due or held any more, no backend to be told, no document to be fetched, no push without its order."""
     return [f"{key}: {count} left" for key, count in history.indexes.items() if count]
 
 
@@ -182,17 +262,26 @@ CHECKS: tuple[Check, ...] = (
     no_event_lost,
     tokens_never_exceeded,
     every_repeat_is_explained,
+    only_true_messages_are_told,
+    messages_keep_the_order,
+    every_last_event_is_delivered,
+    every_repeated_message_is_explained,
+    every_call_of_a_provider_is_answered,
+    every_pdf_is_kept,
     broker_is_empty,
     indexes_are_empty,
     nothing_died_by_itself,
 )
 
 
-def explanation(asked: Asked, hits: Iterable[Hit], deaths: Iterable[Death] = ()) -> str | None:
-    """The hit, or the death, that kept a request from being settled; None where there is none."""
+def explanation(asked: Asked, history: History) -> str | None:
+    """The hit, the death, or the final word pushed meanwhile, that kept a request from being settled; None: nothing."""
     start, end = asked.request.arrived, asked.request.finished + SETTLE_MARGIN
-    named = [hit.kind.value for hit in hits if hit.kind in _UNSETTLED and hit.meets(start, end)]
-    named += [f"{death.process} died" for death in deaths if start <= death.at <= end + SETTLE_MARGIN]
+    named = [hit.kind.value for hit in history.hits if hit.kind in _UNSETTLED and hit.meets(start, end)]
+    named += [f"{death.process} died" for death in history.deaths if start <= death.at <= end + SETTLE_MARGIN]
+    ended = history.ended.get(asked.order_id)
+    if ended and MAY_BECOME.get(ended.status) == frozenset():
+        named += ["ended by a push" for at in ended.pushed if start - SETTLE_MARGIN <= at <= end]
     return named[0] if named else None
 
 
@@ -204,7 +293,7 @@ def _unheard(throttled: Asked, request: Request, decided: float, history: Histor
     if decided < gave.finished:
         return True
     if throttled.attempt is None:
-        return explanation(throttled, hits, history.deaths) is not None
+        return explanation(throttled, history) is not None
     meeting = [
         hit.end for hit in hits if hit.kind in _UNHEARD and hit.meets(gave.arrived, gave.finished + SETTLE_MARGIN)
     ]

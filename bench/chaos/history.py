@@ -76,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An attempt of an order's timeline: when it was claimed, how late that was."""
+    """An attempt of an order's timeline: when it was claimed, how late that was. Pushes are none."""
 
     claimed: float
     outcome: str
@@ -85,11 +85,16 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An order in Redis after the run, with its timeline, oldest first."""
+    """An order in Redis after the run, with its timeline, oldest first.
+
+    `pushed`: when pushes of its provider changed it. `unkept`: how many of its PDFs are not in the document store.
+    """
 
     status: str
     deadline: float
     timeline: tuple[Settled, ...] = ()
+    pushed: tuple[float, ...] = ()
+    unkept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,37 @@ class SeenEvent:
     id: str
     type: str
     order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A call that a provider made. `attempt` counts from 1; `status` is None where it got no answer."""
+
+    name: Name
+    sent: float
+    attempt: int
+    status: int | None
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A callback as it came to the receiver, and the `status` it was answered with.
+
+    `order_id` is whose `callback_url` it came to, `told_of` the order that the body names; `id` the `webhook-id`.
+    """
+
+    at: float
+    order_id: str
+    told_of: str
+    id: str
+    verified: bool
+    status: int
+
+    @property
+    def taken(self) -> bool:
+        """Whether the answer was 2xx."""
+        return self.status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +159,10 @@ class History:
     hits: tuple[Hit, ...]
     deaths: tuple[Death, ...]
     rates: Mapping[tuple[ProviderName, str], Rate]
-    #: Messages left in the broker, and orders left in the due and held indexes, by key.
+    #: In the order in which they came, and were answered.
+    told: tuple[Message, ...] = ()
+    pushes: tuple[Push, ...] = ()
+    #: Messages left in the broker, and orders left in the indexes of what is to be done, by key.
     messages: Mapping[str, int] = field(default_factory=dict)
     indexes: Mapping[str, int] = field(default_factory=dict)
 

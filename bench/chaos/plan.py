@@ -7,7 +7,7 @@ from random import Random
 
 #: Seconds before the first hit and after the last one.
 QUIET = 5.0
-#: Workers and beats that run at a time.
+#: Workers and beats that run at a time; there is one API, for providers call one address.
 PAIR = 2
 
 
@@ -18,6 +18,8 @@ class Kind(StrEnum):
     WORKER_TERM = "worker told to stop"
     WORKER_FREEZE = "worker frozen"
     BEAT_KILL = "beat killed"
+    API_KILL = "API killed"
+    API_TERM = "API told to stop"
     REDIS_KILL = "Redis killed"
     REDIS_FREEZE = "Redis frozen"
     CLIENTS_KILL = "connections cut"
@@ -29,10 +31,11 @@ LASTS: dict[Kind, tuple[float, float]] = {
     Kind.REDIS_KILL: (0.5, 3.0),
     Kind.REDIS_FREEZE: (1.0, 10.0),
 }
-#: Hits of one track follow each other; the two tracks do not know of one another. With seconds in between: from, to.
+#: Hits of one track follow each other; the tracks do not know of one another. With seconds in between: from, to.
 TRACKS: tuple[tuple[Sequence[Kind], tuple[float, float]], ...] = (
     ((Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.WORKER_FREEZE, Kind.BEAT_KILL), (1.5, 6.0)),
     ((Kind.REDIS_KILL, Kind.CLIENTS_KILL, Kind.REDIS_FREEZE), (5.0, 12.0)),
+    ((Kind.API_KILL, Kind.API_TERM), (7.0, 15.0)),
 )
 
 

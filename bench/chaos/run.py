@@ -3,20 +3,22 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from bench.chaos import orders
-from bench.chaos.aftermath import messages_left, orders_after, orders_left, whole_stream
+from bench.chaos.aftermath import chores_left, messages_left, orders_after, orders_left, whole_stream
 from bench.chaos.cast import Cast, ChaosStage
 from bench.chaos.checks import JITTER
 from bench.chaos.follower import Follower
-from bench.chaos.history import History, read_ledger
+from bench.chaos.history import History, Message, Push, read_ledger
 from bench.chaos.plan import Blow, plan
-from bench.chaos.submitter import Submitter
+from bench.chaos.submitter import Submitter, path_of
+from cli.receiver import Received, Receiver
 from simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
@@ -25,15 +27,21 @@ from workers.broker import VISIBILITY_TIMEOUT
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}
-SWEEPS = {"revive": 1, "expire": 2, "reconcile": 15, "grace": 3}
+SWEEPS = {"revive": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
+#: Seconds of a minute in the providers' schedules of repeated calls: the fifth call, 15 s after the first, is the last.
+PUSH_MINUTE = 1.0
 
 #: The share of the run in which orders come in.
 COMING = 2 / 3
-#: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up.
-CEILING = 75.0
+#: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up,
+#: which is the lease of an attempt that was killed while it fetched documents, 50 s, and an outage of Redis.
+CEILING = 90.0
 #: Seconds that the last orders may be late, and that the broker may take to become empty: what a killed worker had
 #: fetched is given back after the visibility timeout.
 CALM, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0
+#: Seconds that what follows an order's end may take: a killed worker keeps the lease of a delivery (45 s), or that of
+#: a round for documents (55 s).
+CHORES = 80.0
 #: Seconds between two looks.
 TICK = 0.05
 
@@ -65,23 +73,28 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         }
         for (provider, account), rate in rates.items()
     }
-    script = Script(accounts=orders.accounts(count), jitter=JITTER)
-    with ChaosStage(folder, script, tables, sweeps=SWEEPS) as stage, _playing(stage) as cast:
+    script = Script(accounts=orders.accounts(count), jitter=JITTER, push_minute=PUSH_MINUTE)
+    with (
+        Receiver() as receiver,
+        ChaosStage(folder, script, tables, callbacks=True, sweeps=SWEEPS) as stage,
+        _playing(stage) as cast,
+    ):
         stage.wait_for_workers(2)
+        stage.wait_for_api()
         follower = Follower(stage.redis.url, folder / "events.jsonl")
-        submitter = Submitter(stage, scripts, minutes * 60 * COMING)
+        submitter = Submitter(stage, receiver, scripts, minutes * 60 * COMING)
         follower.start()
         submitter.start()
         finished = _play(cast, plan(seed, minutes * 60), minutes * 60, submitter, follower)
         with connect(stage.redis.url) as redis:
+            _await(lambda: not chores_left(redis), CHORES, cast)
             cast.dismiss("beat")
-            until = time.monotonic() + DRAIN
-            while messages_left(redis) and time.monotonic() < until:
-                cast.supervise()
-                time.sleep(0.5)
+            _await(lambda: not messages_left(redis), DRAIN, cast)
             submitted = submitter.finish()
+            cast.dismiss("api")
             left = messages_left(redis), orders_left(redis)
             ended, stream = orders_after(stage, submitted), whole_stream(redis)
+            pushes = tuple(_push(entry) for entry in stage.providers.pushes())
         followed = follower.finish()
         cast.dismiss("worker")
     history = History(
@@ -93,6 +106,8 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         hits=tuple(sorted(cast.hits, key=lambda hit: hit.start)),
         deaths=tuple(cast.deaths),
         rates=rates,
+        told=tuple(_message(received) for received in receiver.received),
+        pushes=pushes,
         messages=left[0],
         indexes=left[1],
     )
@@ -135,6 +150,26 @@ def _play(cast: Cast, blows: list[Blow], seconds: float, submitter: Submitter, f
     cast.end_all()
     sys.stderr.write("\n")
     return ended == count
+
+
+def _await(done: Callable[[], bool], seconds: float, cast: Cast) -> None:
+    """Wait in calm, for so long at most."""
+    until = time.monotonic() + seconds
+    while not done() and time.monotonic() < until:
+        cast.supervise()
+        time.sleep(0.5)
+
+
+def _message(received: Received) -> Message:
+    order_id = received.path.removeprefix(path_of(""))
+    return Message(
+        received.at, order_id, received.event.get("order_id", ""), received.id, received.verified, received.status
+    )
+
+
+def _push(entry: Mapping[str, Any]) -> Push:
+    name = (entry["provider"], entry["account"], entry["reference"])
+    return Push(name, entry["sent"], entry["attempt"], entry["status"], entry["accepted"])
 
 
 def _show(progress: str, cast: Cast) -> None:

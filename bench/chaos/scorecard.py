@@ -59,7 +59,7 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
     kinds = Counter(hit.kind.value for hit in history.hits)
     surplus = ", ".join(f"{count} {why}" for why, count in counted.surplus.items()) or "none"
     rows = [
-        ("orders", f"{len(history.submitted)} ({ways['task']} by `tasks.submit`)"),
+        ("orders", f"{len(history.submitted)} ({ways['task']} by `tasks.submit`, {ways['api']} by HTTP)"),
         ("duration", f"{outcome.seconds:.0f} s"),
         ("hits", ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())),
         ("submissions that had to be repeated", str(outcome.retries)),
@@ -68,6 +68,8 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
         ("attempts written", str(counted.attempts)),
         ("requests never settled, and why", surplus),
         ("answers 429", str(counted.throttled)),
+        ("calls of providers: made / accepted / made again", _slashed(counted.pushes)),
+        ("callbacks: messages / repeats / distinct events", _slashed(counted.told)),
         ("troubles made", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
         ("messages sent again by `revive`", str(outcome.revived)),
         ("events", str(len(history.stream))),
@@ -75,6 +77,10 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
         ("died by themselves", str(len(history.deaths))),
     ]
     return _table(("what", "figure"), rows)
+
+
+def _slashed(counts: Sequence[int]) -> str:
+    return " / ".join(str(count) for count in counts)
 
 
 def _verdict(outcome: Outcome, found: Mapping[str, list[str]]) -> Iterator[str]:
@@ -93,6 +99,7 @@ def _verdict(outcome: Outcome, found: Mapping[str, list[str]]) -> Iterator[str]:
 
 def _hits(outcome: Outcome, counted: Figures) -> Iterator[str]:
     yield "Recovery: seconds from the end of the hit to the next claim whose attempt was written."
+    yield "For the API: to the next call of a provider that it took."
     yield ""
     rows = [
         (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.chaos.history import Ended, History, Request, SeenEvent, Settled, Submitted
+from bench.chaos.history import Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
 from simulator.script import Rate
 
 Spoil = Callable[..., History]
@@ -29,10 +29,37 @@ def request(number: int, name: tuple[str, str, str], arrived: float, **fields: A
     )
 
 
+def message(at: float, event_id: str, order_id: str, **fields: Any) -> Message:
+    """A callback that is as it should be."""
+    return Message(
+        **{
+            "at": at,
+            "order_id": order_id,
+            "told_of": order_id,
+            "id": event_id,
+            "verified": True,
+            "status": 200,
+            **fields,
+        }
+    )
+
+
 EVENTS = (
     SeenEvent("1-0", "evt_1", "order.partial", "a"),
     SeenEvent("2-0", "evt_2", "order.expired", "b"),
     SeenEvent("3-0", "evt_3", "order.fulfilled", "a"),
+)
+
+#: The first one of order a was not taken, and superseded before it was due again.
+TOLD = (
+    message(100.1, "evt_1", "a", status=503),
+    message(110.1, "evt_3", "a"),
+    message(130.1, "evt_2", "b", status=503),
+    message(135.3, "evt_2", "b"),
+)
+PUSHES = (
+    Push(ONE, 109.0, 1, 503, accepted=False),
+    Push(ONE, 110.0, 2, 200, accepted=True),
 )
 
 GOOD = History(
@@ -55,6 +82,8 @@ GOOD = History(
     hits=(),
     deaths=(),
     rates={("tiqets", "default"): Rate(limit=1, burst=1)},
+    told=TOLD,
+    pushes=PUSHES,
 )
 
 

@@ -6,9 +6,9 @@ import pytest
 from bench.chaos import checks
 from bench.chaos.checks import CHECKS, Check
 from bench.chaos.figures import figures
-from bench.chaos.history import Death, Ended, History, Hit, Request, SeenEvent, Settled, Submitted, match
+from bench.chaos.history import Death, Ended, History, Hit, Push, Request, SeenEvent, Settled, Submitted, match
 from bench.chaos.plan import Kind
-from tests.unit.bench.conftest import EVENTS, GOOD, ONE, TWO, Spoil, request
+from tests.unit.bench.conftest import EVENTS, GOOD, ONE, PUSHES, TOLD, TWO, Spoil, message, request
 
 
 def hit(kind: Kind, start: float, end: float | None = None) -> Hit:
@@ -49,6 +49,19 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     (checks.tokens_never_exceeded, {"requests": with_request(request(5, ONE, 110.1))}),
     (checks.every_repeat_is_explained, {"requests": with_request(request(5, ONE, 112.0))}),
     (checks.every_repeat_is_explained, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], timeline=())}}),
+    (checks.only_true_messages_are_told, {"told": (*TOLD, replace(TOLD[1], verified=False))}),
+    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_9", "a"))}),
+    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "b"))}),
+    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "a", told_of="b"))}),
+    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "unknown"))}),
+    (checks.messages_keep_the_order, {"told": (*TOLD, message(140.0, "evt_1", "a"))}),
+    (checks.messages_keep_the_order, {"told": (message(99.0, "evt_3", "a"), *TOLD)}),
+    (checks.every_last_event_is_delivered, {"told": TOLD[:3]}),
+    (checks.every_last_event_is_delivered, {"told": (TOLD[0], *TOLD[2:])}),
+    (checks.every_repeated_message_is_explained, {"told": (*TOLD, message(136.0, "evt_2", "b"))}),
+    (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, 500, accepted=False))}),
+    (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, None, accepted=False))}),
+    (checks.every_pdf_is_kept, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], unkept=1)}}),
     (checks.broker_is_empty, {"messages": {"poll.tiqets": 1}}),
     (checks.indexes_are_empty, {"indexes": {"willcall:due:tiqets/default": 1}}),
     (checks.nothing_died_by_itself, {"deaths": (Death("worker 1", 100.0, 1),)}),
@@ -70,6 +83,8 @@ def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], sp
         (Kind.WORKER_TERM, False),
         (Kind.CLIENTS_KILL, False),
         (Kind.BEAT_KILL, False),
+        (Kind.API_KILL, False),
+        (Kind.API_TERM, False),
     ],
 )
 def test_only_a_kill_or_an_outage_explains_a_repeat(kind: Kind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
@@ -82,6 +97,33 @@ def test_only_a_kill_or_an_outage_explains_a_repeat(kind: Kind, explains: bool, 
 def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
     assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(Kind.WORKER_KILL, start),)))
+
+
+def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_what_was_never_settled(
+    spoil: Spoil,
+) -> None:
+    failed = replace(GOOD.ended["a"], status="failed", pushed=(112.005,))
+    overtaken = with_request(request(5, ONE, 112.0))
+    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": failed})) == []
+    earlier = replace(failed, pushed=(110.5,))
+    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": earlier}))
+    went_on = replace(failed, status="fulfilled")
+    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": went_on}))
+
+
+def test_a_message_comes_again_where_its_worker_was_killed(spoil: Spoil) -> None:
+    again = (*TOLD, message(181.0, "evt_2", "b"))
+    killed = (hit(Kind.WORKER_KILL, 135.4),)
+    assert checks.every_repeated_message_is_explained(spoil(told=again, hits=killed)) == []
+    assert checks.messages_keep_the_order(spoil(told=again)) == []
+
+
+def test_an_api_that_was_hit_answers_nothing_for_a_while(spoil: Spoil) -> None:
+    unanswered = (*PUSHES, Push(ONE, 111.0, 1, None, accepted=False))
+    for kind in (Kind.API_KILL, Kind.API_TERM):
+        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, hits=(hit(kind, 108.0),))) == []
+    for other in (hit(Kind.WORKER_KILL, 108.0), hit(Kind.API_KILL, 90.0)):
+        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, hits=(other,)))
 
 
 def throttled(*, settled: bool) -> Callable[[Spoil, tuple[Hit, ...]], History]:
@@ -147,8 +189,9 @@ def test_an_attempts_request_is_the_first_after_its_claim() -> None:
 
 def test_the_figures_name_the_reason_of_each_repeat_and_the_recovery_from_each_hit(spoil: Spoil) -> None:
     requests = with_request(request(5, ONE, 112.0), request(6, ONE, 120.0))
-    hits = (hit(Kind.WORKER_KILL, 112.5), hit(Kind.REDIS_KILL, 131.0, 132.0))
+    hits = (hit(Kind.WORKER_KILL, 112.5), hit(Kind.REDIS_KILL, 131.0, 132.0), hit(Kind.API_KILL, 108.0))
     counted = figures(spoil(requests=requests, hits=hits))
     assert counted.surplus == {"worker killed": 1, "unexplained": 1}
-    assert counted.recovery == (17.5, None)
+    assert counted.recovery == (17.5, None, 2.0)
+    assert (counted.pushes, counted.told) == ((2, 1, 1), (4, 1, 3))
     assert (counted.attempts, counted.requests) == (4, 6)

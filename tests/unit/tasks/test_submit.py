@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+from celery import Celery, Task
+from celery.exceptions import Reject
+from kombu.exceptions import OperationalError
+
+import tasks.submit
+from willcall.stores.connection import StoreError
+from willcall.usecases.submit import Accepted
+
+PAYLOAD = {"id": "ord-1", "provider": "tiqets", "reference": "1"}
+
+
+@pytest.fixture
+def task() -> Task:
+    app = Celery("test", broker="memory://", set_as_current=False)
+    app.willcall = None
+    app.finalize()
+    found: Task = app.tasks["tasks.submit"]
+    found.push_request(id="task-1")
+    return found
+
+
+@pytest.fixture
+def sent(task: Task, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(task, "apply_async", lambda **options: sent.append(options))
+    return sent
+
+
+def away(*_: object) -> None:
+    raise StoreError("away")
+
+
+def test_an_order_that_cannot_be_written_now_is_submitted_again_later(
+    task: Task, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.submit, "submit_order", away)
+    task.run(**PAYLOAD)
+    assert [(options["kwargs"], options["task_id"]) for options in sent] == [(PAYLOAD, "task-1")]
+    assert sent[0]["countdown"] > 0
+
+
+def test_where_the_broker_is_away_as_well_the_message_stays_in_it(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(tasks.submit, "submit_order", away)
+    monkeypatch.setattr(task, "apply_async", broken)
+    with pytest.raises(Reject) as rejection:
+        task.run(**PAYLOAD)
+    assert rejection.value.requeue
+
+
+def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+
+    def write(_: object, payload: dict[str, Any]) -> Accepted:
+        ids.append(payload["id"])
+        return Accepted(payload["id"], new=True)
+
+    monkeypatch.setattr(tasks.submit, "submit_order", write)
+    without = {name: value for name, value in PAYLOAD.items() if name != "id"}
+    assert task.run(**without) == task.run(**without)
+    task.push_request(id="task-2")
+    task.run(**without)
+    task.run(**PAYLOAD)
+    assert ids[0] == ids[1] != ids[2]
+    assert ids[3] == "ord-1"

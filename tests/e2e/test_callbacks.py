@@ -32,6 +32,7 @@ def delay(message: Received) -> float:
     return message.at - datetime.fromisoformat(message.event["occurred_at"]).timestamp()
 
 
+@pytest.mark.alone
 def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, receivers: list[Receiver]) -> None:
     dead, dead_too, good = receivers
     dead.script(HANG)

@@ -30,6 +30,7 @@ def events_per_change(stage: Stage) -> Counter[tuple[str, str]]:
     return Counter((event.order_id, event.type) for event in events)
 
 
+@pytest.mark.alone
 def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     system = stage({"tiqets/default": {"rate": limit}})
@@ -121,6 +122,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     assert unauthorized < 60
 
 
+@pytest.mark.alone
 def test_a_provider_that_hangs_starves_no_other(stage: Setup) -> None:
     system = stage({"tiqets/default": {}, "tixstock/default": {}})
     system.providers.change_account("tiqets", down="hang")

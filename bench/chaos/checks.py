@@ -211,7 +211,7 @@ def every_repeated_message_is_explained(history: History) -> list[str]:
     found = []
     for message in sorted(history.told, key=lambda message: message.at):
         before = taken.get(message.id)
-        if before is not None and not _any(history.hits, _UNSETTLED, before, before + SETTLE_MARGIN):
+        if before is not None and not _any(history.hits, _UNSETTLED, before, _settled_by(before, history)):
             found.append(f"{message.order_id}: {message.id} came again after it was taken, and nothing was hit then")
         if message.taken:
             taken[message.id] = message.at
@@ -276,13 +276,22 @@ CHECKS: tuple[Check, ...] = (
 
 def explanation(asked: Asked, history: History) -> str | None:
     """The hit, the death, or the final word pushed meanwhile, that kept a request from being settled; None: nothing."""
-    start, end = asked.request.arrived, asked.request.finished + SETTLE_MARGIN
+    start, end = asked.request.arrived, _settled_by(asked.request.finished, history)
     named = [hit.kind.value for hit in history.hits if hit.kind in _UNSETTLED and hit.meets(start, end)]
     named += [f"{death.process} died" for death in history.deaths if start <= death.at <= end + SETTLE_MARGIN]
     ended = history.ended.get(asked.order_id)
     if ended and MAY_BECOME.get(ended.status) == frozenset():
         named += ["ended by a push" for at in ended.pushed if start - SETTLE_MARGIN <= at <= end]
     return named[0] if named else None
+
+
+def _settled_by(answered: float, history: History) -> float:
+    """When an answer is written at the latest; a worker that is frozen meanwhile writes it when it goes on."""
+    end = answered + SETTLE_MARGIN
+    thaws = [
+        hit.end + SETTLE_MARGIN for hit in history.hits if hit.kind is Kind.WORKER_FREEZE and hit.meets(answered, end)
+    ]
+    return max([end, *thaws])
 
 
 def _unheard(throttled: Asked, request: Request, decided: float, history: History) -> bool:

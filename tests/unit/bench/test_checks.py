@@ -93,6 +93,18 @@ def test_only_a_kill_or_an_outage_explains_a_repeat(kind: Kind, explains: bool, 
     assert (found == []) is explains
 
 
+@pytest.mark.parametrize(("start", "explains"), [(117.9, True), (119.5, False)])
+def test_what_a_frozen_worker_had_still_to_write_may_be_cut_until_it_has_gone_on(
+    start: float,
+    explains: bool,  # noqa: FBT001
+    spoil: Spoil,
+) -> None:
+    repeated = with_request(request(5, ONE, 112.0, finished=114.0))
+    frozen, killed = hit(Kind.WORKER_FREEZE, 114.5, 118.0), hit(Kind.REDIS_KILL, start)
+    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(frozen,)))
+    assert (checks.every_repeat_is_explained(spoil(requests=repeated, hits=(frozen, killed))) == []) is explains
+
+
 @pytest.mark.parametrize("start", [111.9, 115.5])
 def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))

@@ -14,6 +14,8 @@ Check = Callable[[History], list[str]]
 SETTLE_MARGIN = 1.0
 #: Seconds by which requests of a busy machine bunch up on their way: what the simulator's ledger is told, too.
 JITTER = 0.1
+#: Seconds that a request may be on its way: a provider reads it even where its worker was killed meanwhile.
+TRAVEL = 0.08
 #: Seconds of the longest `Retry-After` of a 429 in the scripts, in whole seconds rounded up by dates.
 LONGEST_THROTTLE = 3.0
 #: Bursts beyond the rate below this are floating-point dust.
@@ -276,7 +278,7 @@ CHECKS: tuple[Check, ...] = (
 
 def explanation(asked: Asked, history: History) -> str | None:
     """The hit, the death, or the final word pushed meanwhile, that kept a request from being settled; None: nothing."""
-    start, end = asked.request.arrived, _settled_by(asked.request.finished, history)
+    start, end = asked.request.arrived - TRAVEL, _settled_by(asked.request.finished, history)
     named = [hit.kind.value for hit in history.hits if hit.kind in _UNSETTLED and hit.meets(start, end)]
     named += [f"{death.process} died" for death in history.deaths if start <= death.at <= end + SETTLE_MARGIN]
     ended = history.ended.get(asked.order_id)

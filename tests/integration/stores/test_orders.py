@@ -160,6 +160,16 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     assert message.due == pytest.approx(now + 10, abs=0.002)
 
 
+def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
+    desk.submit()
+    assert desk.claim(claim_id="dead", lease=0.05).verdict is Verdict.GO
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
+    while (again := desk.claim(claim_id="alive")).verdict is Verdict.BUSY:
+        pass
+    assert again.order is not None
+    assert desk.commit(again.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
+
+
 def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()

@@ -123,6 +123,11 @@ def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_w
     assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": went_on}))
 
 
+def test_a_request_that_was_on_its_way_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
+    repeated = with_request(request(5, ONE, 112.0))
+    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(Kind.WORKER_KILL, 111.95),))) == []
+
+
 def test_a_message_comes_again_where_its_worker_was_killed(spoil: Spoil) -> None:
     again = (*TOLD, message(181.0, "evt_2", "b"))
     killed = (hit(Kind.WORKER_KILL, 135.4),)

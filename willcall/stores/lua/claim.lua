@@ -74,6 +74,7 @@ if slot then
 end
 if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
-redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express')
+-- Whoever wished for an attempt while a dead one was under way ('again') gets this one.
+redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express', 'again')
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'))

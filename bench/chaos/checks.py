@@ -16,6 +16,9 @@ SETTLE_MARGIN = 1.0
 JITTER = 0.1
 #: Seconds that a request may be on its way: a provider reads it even where its worker was killed meanwhile.
 TRAVEL = 0.08
+#: Seconds that a worker of a busy machine may take from its claim to the provider. What others learn meanwhile cannot
+#: hold the request back any more.
+UNDER_WAY = 0.5
 #: Seconds of the longest `Retry-After` of a 429 in the scripts, in whole seconds rounded up by dates.
 LONGEST_THROTTLE = 3.0
 #: Bursts beyond the rate below this are floating-point dust.
@@ -61,8 +64,9 @@ def every_order_ended_as_scripted(history: History) -> list[str]:
 def no_request_too_early(history: History) -> list[str]:
     """Nothing is asked before hints, 429 and minimum allow it, beyond the ledger's own grace.
 
-    A request counts from its claim where its worker was frozen since; and a 429 counts once somebody was able to tell
-    of it: after the freeze or outage in which it was answered, and not at all where its worker was killed.
+    A request counts from its claim where that was just before, or its worker was frozen since; and a 429 counts once
+    somebody was able to tell of it: after the freeze or outage in which it was answered, and not at all where its
+    worker was killed.
     """
     asked = history.asked()
     claims = {each.request.number: each.attempt.claimed for each in asked if each.attempt}
@@ -73,7 +77,7 @@ def no_request_too_early(history: History) -> list[str]:
             continue
         claimed = claims.get(request.number, request.arrived)
         thawed = _any(history.hits, {Kind.WORKER_FREEZE}, claimed, request.arrived)
-        decided = claimed if thawed else request.arrived
+        decided = claimed if thawed or request.arrived - claimed <= UNDER_WAY else request.arrived
         if not any(_unheard(each, request, decided, history) for each in throttled):
             found.append(f"{_shown(request)} came {request.too_early_by:.3f} s too early")
     return found

@@ -159,6 +159,18 @@ def throttled(*, settled: bool) -> Callable[[Spoil, tuple[Hit, ...]], History]:
     return make
 
 
+@pytest.mark.parametrize(("claimed", "blamed"), [(104.9, False), (104.7, True), (105.15, True)])
+def test_a_429_binds_no_request_that_was_claimed_just_before(spoil: Spoil, claimed: float, blamed: bool) -> None:  # noqa: FBT001
+    early = (
+        request(1, ONE, 100.02),
+        request(2, TWO, 105.01, status=429),
+        request(5, ONE, 105.3, too_early_by=1.7, allowed_at=107.0),
+    )
+    first, *_ = GOOD.ended["a"].timeline
+    ended = {**GOOD.ended, "a": replace(GOOD.ended["a"], timeline=(first, replace(first, claimed=claimed)))}
+    assert bool(checks.no_request_too_early(spoil(requests=early, ended=ended))) is blamed
+
+
 def test_a_429_whose_worker_was_killed_binds_nobody(spoil: Spoil) -> None:
     lost = throttled(settled=False)
     assert checks.no_request_too_early(lost(spoil, ())) != []

@@ -52,7 +52,7 @@ up: install ## everything on this machine, for development
 	$(BIN)/willcall up
 
 constraints: ## pin what is installed now, for reproducible installs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[s3,test,check,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,docs]'
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "1i \# Pins for reproducible installs; \`make constraints\` writes them anew." > constraints.txt
 
 clean: ## remove what the targets made

@@ -32,6 +32,10 @@ UNDELIVERED = PREFIX + "undelivered"
 NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
+#: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
+PROCESSES = PREFIX + "processes"
+#: Hash: the name of a sweep -> its last run, as JSON.
+SWEEPS = PREFIX + "sweeps"
 
 
 def order(order_id: str) -> str:
@@ -132,3 +136,8 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def process(kind: str, name: str) -> str:
+    """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
+    return f"{PREFIX}process:{kind}:{name}"

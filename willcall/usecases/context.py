@@ -20,6 +20,8 @@ from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.orders import Message, OrderStore
+from willcall.stores.processes import ProcessStore
+from willcall.stores.sweeps import SweepStore
 
 
 class Exchange(Protocol):
@@ -55,6 +57,8 @@ class Stores:
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
+    processes: ProcessStore
+    sweeps: SweepStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -71,6 +75,8 @@ class Stores:
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
+            processes=ProcessStore(redis),
+            sweeps=SweepStore(redis),
         )
 
 

@@ -33,6 +33,9 @@ NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
 
+#: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
+MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
+
 
 def order(order_id: str) -> str:
     """Hash: the mutable state of an order. Every value is short, which keeps it a compact listpack."""
@@ -132,3 +135,13 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def stats_minute(minute: int | str) -> str:
+    """Hash: `<account key>|<measure>` -> count, in a minute since the epoch. Expires after `MINUTE_KEPT`."""
+    return f"{PREFIX}stats:minute:{minute}"
+
+
+def stats_hour(hour: int | str) -> str:
+    """Hash: the same, in an hour since the epoch. Expires after `HOUR_KEPT`."""
+    return f"{PREFIX}stats:hour:{hour}"

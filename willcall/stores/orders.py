@@ -130,7 +130,7 @@ class Commit:
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
-    unless it is filed already. `measures` are the counters of the account that go up (see `orders.measures`).
+    unless it is filed already. `measures` are counted for the account (see `orders.measures`).
     """
 
     before: Order
@@ -242,7 +242,7 @@ class OrderStore:
                 *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
                 blank_or_milliseconds(commit.fetch_in),
                 host_of(after.callback_url) if after.callback_url else "",
-                "\n".join(f"{account}|{measure}" for measure in commit.measures),
+                keys.counter(account, commit.measures) if commit.measures else "",
                 keys.MINUTE_KEPT,
                 keys.HOUR_KEPT,
                 *(part for pair in mutable_fields(after).items() for part in pair),

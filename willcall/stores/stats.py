@@ -15,7 +15,7 @@ _MINUTE, _HOUR = 60, 3_600
 class StatsStore:
     """The counters in Redis, by its clock: one hash per minute and one per hour.
 
-    A counter is named by its account and its measure; `willcall.orders.measures` says which measures there are.
+    `willcall.orders.measures` says what there is to count.
     """
 
     def __init__(self, redis: "Redis") -> None:
@@ -53,6 +53,6 @@ def _by_account(found: Sequence[Mapping[str, str]]) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for one in found:
         for name, count in one.items():
-            account, _, measure = name.rpartition("|")
-            counts.setdefault(account, Counter())[measure] += int(count)
+            account, measures = keys.counted(name)
+            counts.setdefault(account, Counter()).update(dict.fromkeys(measures, int(count)))
     return counts

@@ -8,7 +8,7 @@
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
 --       14 wait until its documents are fetched (ms, '' = none are missing)
 --       15 host that is to be told of the event ('' = nobody)
---       16 counters that go up by one, a line each  17 seconds that those of a minute are kept  18 of an hour
+--       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
 --       19.. field, value pairs of the order ('' removes the field)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
@@ -104,12 +104,9 @@ if ARGV[11] ~= '' then
   end
 end
 if ARGV[16] ~= '' then
-  local counters = {[KEYS[15] .. math.floor(now / 60000)] = ARGV[17], [KEYS[16] .. math.floor(now / 3600000)] = ARGV[18]}
-  for key, kept in pairs(counters) do
-    for counter in string.gmatch(ARGV[16], '[^\n]+') do
-      -- A counter that is new may have made the hash; any other finds that its end is set.
-      if redis.call('HINCRBY', key, counter, 1) == 1 then redis.call('EXPIRE', key, kept) end
-    end
-  end
+  local minute, hour = KEYS[15] .. math.floor(now / 60000), KEYS[16] .. math.floor(now / 3600000)
+  -- A counter that is new may have made the hash; any other finds that its end is set.
+  if redis.call('HINCRBY', minute, ARGV[16], 1) == 1 then redis.call('EXPIRE', minute, ARGV[17]) end
+  if redis.call('HINCRBY', hour, ARGV[16], 1) == 1 then redis.call('EXPIRE', hour, ARGV[18]) end
 end
 return due

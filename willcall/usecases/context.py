@@ -21,6 +21,7 @@ from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.orders import Message, OrderStore
 from willcall.stores.processes import ProcessStore
+from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
 
 
@@ -57,6 +58,7 @@ class Stores:
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
+    stats: StatsStore
     processes: ProcessStore
     sweeps: SweepStore
 
@@ -75,6 +77,7 @@ class Stores:
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
+            stats=StatsStore(redis),
             processes=ProcessStore(redis),
             sweeps=SweepStore(redis),
         )

@@ -224,6 +224,7 @@ class OrderStore:
                 keys.FETCHES,
                 keys.delivery(before.id),
                 keys.UNDELIVERED,
+                keys.UNTOLD,
             ],
             args=[
                 before.id,

@@ -21,6 +21,7 @@ from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.ops import OpsStore
 from willcall.stores.orders import Message, OrderStore
+from willcall.stores.stats import StatsStore
 
 
 class Exchange(Protocol):
@@ -57,6 +58,7 @@ class Stores:
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
+    stats: StatsStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -74,6 +76,7 @@ class Stores:
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
+            stats=StatsStore(redis),
         )
 
 

@@ -11,7 +11,7 @@
 
 -- include: now
 -- include: bucket
--- include: attention
+-- include: attention_since
 
 local function value(flat, name)
   for i = 1, #flat, 2 do

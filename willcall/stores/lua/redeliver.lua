@@ -5,7 +5,7 @@
 --   or {'forgotten'}: it was delivered, and the feed no longer has it
 
 -- include: now
--- include: attention
+-- include: attention_since
 
 local record = redis.call('HMGET', KEYS[1], 'event', 'cursor', 'host', 'data')
 if not record[1] then return {'none'} end

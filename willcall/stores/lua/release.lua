@@ -4,7 +4,7 @@
 -- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
 -- include: now
--- include: attention
+-- include: attention_since
 
 local now = milliseconds()
 local sent = {}

@@ -6,7 +6,7 @@
 -- another worker has taken over; repeated, because the answer to it was lost, it writes nothing again
 
 -- include: now
--- include: attention
+-- include: attention_since
 
 local now = milliseconds()
 local record = redis.call('HMGET', KEYS[1], 'event', 'number', 'claim', 'settled')

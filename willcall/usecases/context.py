@@ -19,6 +19,7 @@ from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
+from willcall.stores.ops import OpsStore
 from willcall.stores.orders import Message, OrderStore
 from willcall.stores.processes import ProcessStore
 from willcall.stores.stats import StatsStore
@@ -55,6 +56,7 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     deliveries: DeliveryStore
+    ops: OpsStore
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
@@ -74,6 +76,7 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             deliveries=DeliveryStore(redis, patient),
+            ops=OpsStore(redis),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),

@@ -16,6 +16,7 @@ from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
+from workers.metrics import metrics_server
 
 log = structlog.get_logger(__name__)
 
@@ -27,26 +28,32 @@ SWITCH_INTERVAL = 0.001
 API_TIMEOUT = 2.0
 
 
-def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
-    """A worker, until it is told to stop."""
+def run_worker(
+    config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
+) -> None:
+    """A worker, until it is told to stop; `metrics_port` in place of the configured one."""
     configure_logging()
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--pool=threads",
-            f"--concurrency={concurrency}",
-            f"--queues={','.join(queues or queue_names(config))}",
-            f"--hostname=willcall-{os.getpid()}@{socket.gethostname()}",
-            "--loglevel=INFO",
-            "--without-gossip",
-            "--without-mingle",
-        ]
-    )
+    metrics = config.settings.metrics
+    with metrics_server(
+        app.willcall.meters.registry, metrics.host, metrics.port if metrics_port is None else metrics_port
+    ):
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=threads",
+                f"--concurrency={concurrency}",
+                f"--queues={','.join(queues or queue_names(config))}",
+                f"--hostname=willcall-{os.getpid()}@{socket.gethostname()}",
+                "--loglevel=INFO",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
 
 
 def run_beat(config: Config) -> None:

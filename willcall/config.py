@@ -124,6 +124,13 @@ class Sweeps(_Table):
     late_for: Positive = 7 * 86_400.0
 
 
+class Metrics(_Table):
+    """Where a worker serves its metrics: the first free port from `port` upwards; 0: nowhere."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65_535)
+
+
 class _RateTable(_Table):
     limit: Positive
     period: Positive
@@ -189,6 +196,7 @@ class Settings(_Table):
     outbound: Outbound = Outbound()
     retention: Retention = Retention()
     sweeps: Sweeps = Sweeps()
+    metrics: Metrics = Metrics()
 
 
 @dataclass(frozen=True, slots=True)

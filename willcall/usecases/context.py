@@ -1,7 +1,7 @@
 """Everything a use case works with, put together once per process by the composition root."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from willcall.stores.orders import Message, OrderStore
 from willcall.stores.processes import ProcessStore
 from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
+from willcall.usecases.meters import Meters
 
 
 class Exchange(Protocol):
@@ -88,7 +89,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What use cases are given. `rng` is the source of jitter."""
+    """What use cases are given. `rng` is the source of jitter; `meters` count what this process does."""
 
     settings: Settings
     accounts: Mapping[str, Account]
@@ -98,6 +99,12 @@ class Context:
     documents: DocumentStore
     sender: Sender
     rng: Random
+    meters: Meters = field(default_factory=Meters)
+
+    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+        """Send a request to a provider and time it; see `Exchange`."""
+        with self.meters.request(account.key):
+            return self.http.exchange(account, request)
 
     def send(self, account: str, messages: list[Message]) -> None:
         """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""

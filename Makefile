@@ -25,7 +25,7 @@ demo: install ## fulfil orders from five simulated providers, end to end
 
 test: install ## run all tests
 	$(BIN)/python -m pytest -n auto -m "not worker"
-	$(BIN)/python -m pytest -n 2 -m "worker and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "worker and not alone"
 	$(BIN)/python -m pytest -m alone
 
 check: install site ## lint, types, layers, documentation: what CI checks besides the tests

@@ -7,32 +7,25 @@ they were asked.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
+from cli.demo_stage import demo_stage, start_processes, submit_orders
 from cli.demo_tables import progress_table, summary_table, verdict_panel
 from cli.receiver import Received, Receiver
 from cli.stage import Stage
-from simulator.demo_script import RATES, demo_script
-from simulator.script import OrderScript, Script
-from willcall.client import Client
+from simulator.demo_script import demo_script
+from simulator.script import OrderScript
 from willcall.orders.model import Attempt, Order
 
 #: Seconds after which the demo gives up on orders that have not ended as scripted.
 LONGEST = 75.0
-#: Polling that suits a run of seconds; the providers' own minimum and hints hold all the same.
-POLLING = {"initial": 0.5, "cap": 3, "minimum": 0.2, "interval": [2, 3], "ceiling": 30, "missing_grace": 10}
-HEALTH = {"probe": [1, 5], "throttle_pause": 2}
-SWEEPS = {"revive": 2, "expire": 2, "reconcile": 3, "grace": 5}
-#: One order in so many has a backend that is busy at first: it takes the event when it is told again.
-BUSY = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +54,13 @@ def run_demo(seed: int, svg: Path | None) -> bool:
     """Run it and show what came of it; whether all went as scripted. `svg` gets a picture of the end."""
     console = Console(record=svg is not None, width=110 if svg else None)
     script = demo_script(seed=seed)
-    accounts = {
-        f"{provider}/{account}": {
-            "rate": {"limit": limit, "period": 1, "burst": limit},
-            "polling": POLLING,
-            "health": HEALTH,
-        }
-        for (provider, account), limit in RATES.items()
-    }
-    providers = Script(accounts=script.accounts, jitter=script.jitter, push_minute=1)
     with (
         TemporaryDirectory(prefix="willcall-demo-") as folder,
         Receiver() as backend,
-        Stage(Path(folder), providers, accounts, callbacks=True, sweeps=SWEEPS) as stage,
+        demo_stage(Path(folder), script) as stage,
     ):
         with console.status("Starting Redis, five providers, a worker, beat, the API and a backend ..."):
-            stage.start("worker")
-            stage.start("beat")
-            stage.start_api()
-            stage.wait_for_workers(1)
-            stage.wait_for_api()
+            start_processes(stage)
         run = _fulfil(stage, backend, script.orders, console)
         verdict, pushes = stage.providers.verdict(), stage.providers.pushes()
         changes = sum(1 for _ in stage.context.stores.events.after(None, 10_000))
@@ -94,12 +74,7 @@ def run_demo(seed: int, svg: Path | None) -> bool:
 
 
 def _fulfil(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ...], console: Console) -> Run:
-    stage.providers.add_orders(orders)
-    expected = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
-    with Client(stage.api_url) as client:
-        refused = [result.error for result in client.submit_many(_wishes(backend, expected, orders)) if result.error]
-    if refused:
-        raise RuntimeError(f"the API refuses {len(refused)} orders of the demo: {refused[0].detail}")
+    expected = submit_orders(stage, backend, orders)
     started = time.monotonic()
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:
@@ -109,22 +84,6 @@ def _fulfil(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ...], co
             if not (run.unlike or run.untold) or elapsed > LONGEST:
                 return run
             time.sleep(0.25)
-
-
-def _wishes(backend: Receiver, order_ids: Iterable[str], orders: Iterable[OrderScript]) -> Iterator[dict[str, Any]]:
-    """What is submitted; the backend of some orders is too busy to be told at once."""
-    for number, (order_id, order) in enumerate(zip(order_ids, orders, strict=True)):
-        path = f"/events/{order_id}"
-        if number % BUSY == 0:
-            backend.script(HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.OK, path=path)
-        yield {
-            "id": order_id,
-            "provider": order.provider,
-            "account": order.account,
-            "reference": order.reference,
-            "quantity": order.quantity,
-            "callback_url": backend.url(path),
-        }
 
 
 def _look(stage: Stage, backend: Receiver, expected: Mapping[str, str]) -> Run:

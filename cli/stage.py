@@ -30,6 +30,8 @@ from workers.embedded_redis import EmbeddedRedis, free_port
 STOP_TIMEOUT = 30.0
 #: Seconds that workers get to start.
 START_TIMEOUT = 30.0
+#: Who may see Flower: its name and password.
+FLOWER_LOGIN = ("operator", "flower-password")
 #: Providers that call back, and the end of their accounts' webhook addresses.
 WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
 
@@ -57,8 +59,9 @@ class Stage:
         self._accounts = accounts
         self._callbacks = callbacks
         self._settings = settings
-        #: Where the API listens, once it is started.
+        #: Where the API and Flower listen, once they are started.
         self.api_port = free_port()
+        self.flower_port = free_port()
         self._children: list[subprocess.Popen[bytes]] = []
         self._app: Celery | None = None
 
@@ -106,12 +109,12 @@ class Stage:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
 
-    def start(self, *command: str) -> "subprocess.Popen[bytes]":
+    def start(self, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
         """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
         with (self.folder / f"{command[0]}.log").open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "cli", *command],
-                env=self.environment,
+                env=self.environment | environment,
                 cwd=Path(__file__).parents[1],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -139,12 +142,25 @@ class Stage:
 
     def wait_for_api(self) -> None:
         """Wait until the API and all that it needs answers. Raises TimeoutError, with what it logged."""
+        self._wait_for(f"{self.api_url}/readyz", "api.log")
+
+    @property
+    def flower_url(self) -> str:
+        """Where Flower is, once it is started."""
+        return f"http://127.0.0.1:{self.flower_port}"
+
+    def start_flower(self) -> None:
+        """Start Flower, which asks for `FLOWER_LOGIN`; come back when it answers. Raises TimeoutError."""
+        self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
+        self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
+
+    def _wait_for(self, url: str, log: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            with suppress(OSError), urlopen(f"{self.api_url}/readyz", timeout=5):  # noqa: S310 - our own
+            with suppress(OSError), urlopen(url, timeout=5):  # noqa: S310 - our own
                 return
             time.sleep(0.05)
-        raise TimeoutError((self.folder / "api.log").read_text(encoding="utf-8")[-2_000:])
+        raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
     def kill(self, child: "subprocess.Popen[bytes]") -> None:
         """End a child as a crash would."""

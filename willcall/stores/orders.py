@@ -130,7 +130,7 @@ class Commit:
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
-    unless it is filed already.
+    unless it is filed already. `measures` are counted for the account (see `orders.measures`).
     """
 
     before: Order
@@ -144,6 +144,7 @@ class Commit:
     event: Event | None = None
     late_check_at: float | None = None
     fetch_in: float | None = None
+    measures: tuple[str, ...] = ()
 
 
 class OrderStore:
@@ -224,6 +225,8 @@ class OrderStore:
                 keys.FETCHES,
                 keys.delivery(before.id),
                 keys.UNDELIVERED,
+                keys.stats_minute(""),
+                keys.stats_hour(""),
             ],
             args=[
                 before.id,
@@ -239,6 +242,9 @@ class OrderStore:
                 *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
                 blank_or_milliseconds(commit.fetch_in),
                 host_of(after.callback_url) if after.callback_url else "",
+                keys.counter(account, commit.measures) if commit.measures else "",
+                keys.MINUTE_KEPT,
+                keys.HOUR_KEPT,
                 *(part for pair in mutable_fields(after).items() for part in pair),
             ],
         )

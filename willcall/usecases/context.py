@@ -20,6 +20,7 @@ from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.orders import Message, OrderStore
+from willcall.stores.stats import StatsStore
 
 
 class Exchange(Protocol):
@@ -55,6 +56,7 @@ class Stores:
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
+    stats: StatsStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -71,6 +73,7 @@ class Stores:
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
+            stats=StatsStore(redis),
         )
 
 

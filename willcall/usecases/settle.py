@@ -6,6 +6,7 @@ from uuid import uuid4
 import structlog
 
 from willcall.orders.documents import order_document
+from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
@@ -143,7 +144,8 @@ def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
 
 def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None:
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
-    due = context.stores.orders.commit(commit, claim_id)
+    measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
+    due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
         announce(context, commit.after, commit.event.id)

@@ -1,13 +1,15 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
 --       8 attention index  9 final index  10 late index  11 events  12 fetches index  13 delivery  14 undelivered index
+--       15 counters of a minute  16 of an hour (both without the number of it, which follows from the clock)
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
 --       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
 --       14 wait until its documents are fetched (ms, '' = none are missing)
 --       15 host that is to be told of the event ('' = nobody)
---       16.. field, value pairs of the order ('' removes the field)
+--       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
+--       19.. field, value pairs of the order ('' removes the field)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
 -- repeated, because the answer to it was lost, it returns the same again
@@ -29,7 +31,7 @@ local function attention(given)
   local failed = ARGV[11] == '' and redis.call('HGET', KEYS[13], 'state') == 'undeliverable'
   return failed and 'undeliverable' or ''
 end
-for i = 16, #ARGV, 2 do
+for i = 19, #ARGV, 2 do
   local value = ARGV[i] == 'attention' and attention(ARGV[i + 1]) or ARGV[i + 1]
   fields[ARGV[i]] = value
   if keep and ARGV[i] == 'ask' then
@@ -100,5 +102,11 @@ if ARGV[11] ~= '' then
       'host', ARGV[15], 'number', 1, 'due', now)
     redis.call('ZADD', KEYS[14], now, ARGV[1])
   end
+end
+if ARGV[16] ~= '' then
+  local minute, hour = KEYS[15] .. math.floor(now / 60000), KEYS[16] .. math.floor(now / 3600000)
+  -- A counter that is new may have made the hash; any other finds that its end is set.
+  if redis.call('HINCRBY', minute, ARGV[16], 1) == 1 then redis.call('EXPIRE', minute, ARGV[17]) end
+  if redis.call('HINCRBY', hour, ARGV[16], 1) == 1 then redis.call('EXPIRE', hour, ARGV[18]) end
 end
 return due

@@ -1,0 +1,78 @@
+"""A browser, pages that must not complain, and the running demo."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from cli.stage import Stage
+from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
+from tests.browser.demo import running_demo
+
+#: Opens a page: `width` of the window, whether its user prefers `dark`, and their `login` where a password is asked.
+Open = Callable[..., Page]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these tests share one browser and one demo, whichever process runs them."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.worker)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The demo at a good moment, all of its processes running."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="package")  # not longer: while it is open, no other test can run an asyncio loop
+def browser() -> Iterator[Browser]:
+    if executable() is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("chromium is not installed")
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What pages complained of. It has to be empty in the end; a test that expects a complaint removes it."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
+    """Opens a page of a user of its own; errors on it, and requests that leave this machine, are complaints."""
+    with ExitStack() as stack:
+
+        def open_one(width: int = WIDE, *, dark: bool = False, login: tuple[str, str] | None = None) -> Page:
+            context = stack.enter_context(browser.new_context(**window(width, dark=dark, login=login)))
+            page = context.new_page()
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("request", lambda request: _complain_of(request.url, complaints))
+            return page
+
+        yield open_one
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    """An empty page, 1280 pixels wide, light."""
+    return open_page()
+
+
+def _complain_of(url: str, complaints: list[str]) -> None:
+    address = urlsplit(url)
+    if address.scheme not in {"data", "blob"} and address.hostname not in LOOPBACK:
+        complaints.append(f"leaves this machine: {url}")

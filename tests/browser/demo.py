@@ -1,0 +1,56 @@
+"""The demo as a person finds it in a browser: many orders fulfilled, some on their way, some that need attention."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.demo_stage import demo_stage, start_processes, submit_orders
+from cli.receiver import Receiver
+from cli.stage import Stage
+from simulator.demo_script import demo_script
+from willcall.config import Api
+from willcall.orders.model import Status
+from willcall.stores.listing import Query
+from willcall.usecases.submit import submit
+
+#: Opens the order board.
+OPERATOR_KEY = "operator-key-of-the-demo"
+#: Seconds until an order expires: those that are never fulfilled stay for as long as anybody looks.
+CEILING = 3_600.0
+#: An order that its provider does not know.
+UNKNOWN = {"id": "demo-unknown", "provider": "tiqets", "reference": "9999999"}
+#: How many orders are fulfilled when the demo is worth a look, and how long that may take.
+ENOUGH, LONGEST = 30, 60.0
+
+
+@contextmanager
+def running_demo(folder: Path) -> Iterator[Stage]:
+    """The demo's orders with worker, beat, API, Flower and a backend, for the block, which begins at a good moment."""
+    script = demo_script()
+    settings = {"api": {"operator_keys": [OPERATOR_KEY]}} if "operator_keys" in Api.model_fields else {}
+    with (
+        Receiver() as backend,
+        demo_stage(folder, script, ceiling=CEILING, **settings) as stage,
+    ):
+        start_processes(stage)
+        stage.start_flower()
+        # Flower switches task events on by itself, within five seconds; the first orders shall be seen too.
+        stage.app.control.broadcast("enable_events", reply=True)
+        submit_orders(stage, backend, script.orders)
+        submit(stage.context, UNKNOWN)
+        _wait_for_a_good_moment(stage)
+        yield stage
+
+
+def _wait_for_a_good_moment(stage: Stage) -> None:
+    deadline = time.monotonic() + LONGEST
+    while True:
+        orders = stage.context.stores.listing.page(Query(), 500).orders
+        statuses = Counter(order.status for order in orders)
+        if statuses[Status.FULFILLED] >= ENOUGH and sum(order.attention is not None for order in orders) > 1:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the orders of the demo are only: {dict(statuses)}")
+        time.sleep(0.1)

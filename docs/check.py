@@ -1,18 +1,21 @@
-"""Checks that every relative link in the documentation leads somewhere, anchors included."""
+"""Checks that every relative link in the documentation leads somewhere, anchors included, and that others are URLs."""
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
-_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)\)|(<img[^>]+src=\")([^\"]+)\"")
+_FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_SCHEME = re.compile(r"[a-z]+:")
 
 
 def pages() -> list[Path]:
     """All pages of the project."""
-    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:
@@ -21,21 +24,50 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def broken(page: Path) -> list[str]:
-    """The links of a page that lead nowhere."""
-    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
-    found = []
-    for link in (first or second for first, second in _LINK.findall(text)):
-        if re.match(r"[a-z]+:", link):
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
-            found.append(f"{page.relative_to(ROOT)}: {link}")
-    return found
+def links(text: str) -> list[str]:
+    """The links of a page's text, those in code left out."""
+    return [first or second for _, first, _, second in _LINK.findall(_FENCE.sub("", text))]
+
+
+def with_links(text: str, change: Callable[[str], str]) -> str:
+    """The text with each of its links changed."""
+
+    def changed(match: re.Match[str]) -> str:
+        before, link = (match[1], match[2]) if match[2] else (match[3], match[4])
+        return match[0].replace(f"{before}{link}", f"{before}{change(link)}", 1)
+
+    parts = _FENCE.split(text)  # every second one is code
+    return "".join(part if number % 2 else _LINK.sub(changed, part) for number, part in enumerate(parts))
+
+
+def target_of(page: Path, link: str) -> Path | None:
+    """The file that a link of a page means, None for one to elsewhere."""
+    path = link.partition("#")[0]
+    if _SCHEME.match(link):
+        return None
+    return (page.parent / path).resolve() if path else page
+
+
+def is_broken(page: Path, link: str) -> bool:
+    """Whether a link of a page leads nowhere. Other hosts are not asked."""
+    target, anchor = target_of(page, link), link.partition("#")[2]
+    if target is None:
+        parts = urlsplit(link)
+        return parts.scheme not in {"https", "http", "mailto"} or not (parts.netloc or parts.path)
+    return not target.exists() or bool(anchor and target.suffix == ".md" and anchor not in anchors(target))
+
+
+def problems() -> list[str]:
+    """Every link that leads nowhere, with its page."""
+    return [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages()
+        for link in links(page.read_text(encoding="utf-8"))
+        if is_broken(page, link)
+    ]
 
 
 if __name__ == "__main__":
-    problems = [problem for page in pages() for problem in broken(page)]
-    sys.stdout.write("".join(f"leads nowhere: {problem}\n" for problem in problems))
-    sys.exit(bool(problems))
+    found = problems()
+    sys.stdout.write("".join(f"leads nowhere: {problem}\n" for problem in found))
+    sys.exit(bool(found))

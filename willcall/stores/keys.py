@@ -6,10 +6,14 @@ the rest is bounded by the number of orders and accounts, or has its bound besid
 An order's id, which may hold colons, is always the end of a key: so no id can be made to mean another order's key.
 """
 
+from collections.abc import Iterable
+
 PREFIX = "willcall:"
 
 #: Stream of events: the outbox and the event feed. Trimmed by `prune`.
 EVENTS = PREFIX + "events"
+#: Stream of what operators are told, bounded (see `ops.KEPT`); no part of the feed.
+OPS_EVENTS = PREFIX + "ops:events"
 #: Set of account keys that have ever had an order.
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
@@ -28,10 +32,19 @@ FETCHES = PREFIX + "fetches"
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
 UNDELIVERED = PREFIX + "undelivered"
+#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or of a redelivery.
+UNTOLD = PREFIX + "untold"
 #: Hash: how far the workers have come in telling backends.
 NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
+#: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
+PROCESSES = PREFIX + "processes"
+#: Hash: the name of a sweep -> its last run, as JSON.
+SWEEPS = PREFIX + "sweeps"
+
+#: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
+MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
 
 
 def order(order_id: str) -> str:
@@ -132,3 +145,29 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def process(kind: str, name: str) -> str:
+    """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
+    return f"{PREFIX}process:{kind}:{name}"
+
+
+def stats_minute(minute: int | str) -> str:
+    """Hash: `counter` -> how many commits of a minute since the epoch said so. Expires after `MINUTE_KEPT`."""
+    return f"{PREFIX}stats:minute:{minute}"
+
+
+def stats_hour(hour: int | str) -> str:
+    """Hash: the same, in an hour since the epoch. Expires after `HOUR_KEPT`."""
+    return f"{PREFIX}stats:hour:{hour}"
+
+
+def counter(account_key: str, measures: Iterable[str]) -> str:
+    """Field of these hashes: all that one commit measures, so that it counts in one step."""
+    return f"{account_key}|{' '.join(measures)}"
+
+
+def counted(counter: str) -> tuple[str, list[str]]:
+    """The account key and the measures of a counter."""
+    account_key, _, measures = counter.rpartition("|")
+    return account_key, measures.split(" ")

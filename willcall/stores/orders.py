@@ -49,6 +49,7 @@ class Claim:
 
     `until` is when to come back (`WAIT`); `order` is there for `EXPIRE` and `GO`. `probe`: this attempt tries
     a parked account. `clean`: the account has nothing against it, so that a good answer need not be reported.
+    `token_wait`: seconds until the token that the attempt was given, None where it was given none or had one booked.
     """
 
     verdict: Verdict
@@ -57,6 +58,7 @@ class Claim:
     order: Order | None = None
     probe: bool = False
     clean: bool = False
+    token_wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Commit:
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
-    unless it is filed already.
+    unless it is filed already. `measures` are counted for the account (see `orders.measures`).
     """
 
     before: Order
@@ -144,6 +146,7 @@ class Commit:
     event: Event | None = None
     late_check_at: float | None = None
     fetch_in: float | None = None
+    measures: tuple[str, ...] = ()
 
 
 class OrderStore:
@@ -186,12 +189,22 @@ class OrderStore:
         )
         match Verdict(verdict):
             case Verdict.WAIT:
-                return Claim(Verdict.WAIT, now / 1_000, until=rest[0] / 1_000)
+                until, booked = rest
+                return Claim(
+                    Verdict.WAIT, now / 1_000, until / 1_000, token_wait=(until - now) / 1_000 if booked else None
+                )
             case Verdict.EXPIRE | Verdict.GO as found:
                 flat, spec, tickets, *account_mark = rest
-                order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
+                fields = dict(zip(flat[::2], flat[1::2], strict=True))
                 mark = account_mark[0] if account_mark else ""
-                return Claim(found, now / 1_000, order=order, probe=mark == "probe", clean=mark == "clean")
+                return Claim(
+                    found,
+                    now / 1_000,
+                    order=order_from(order_id, fields, spec, tickets),
+                    probe=mark == "probe",
+                    clean=mark == "clean",
+                    token_wait=0.0 if mark and "slot" not in fields else None,
+                )
             case other:
                 return Claim(other, now / 1_000)
 
@@ -224,6 +237,9 @@ class OrderStore:
                 keys.FETCHES,
                 keys.delivery(before.id),
                 keys.UNDELIVERED,
+                keys.UNTOLD,
+                keys.stats_minute(""),
+                keys.stats_hour(""),
             ],
             args=[
                 before.id,
@@ -239,6 +255,9 @@ class OrderStore:
                 *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
                 blank_or_milliseconds(commit.fetch_in),
                 host_of(after.callback_url) if after.callback_url else "",
+                keys.counter(account, commit.measures) if commit.measures else "",
+                keys.MINUTE_KEPT,
+                keys.HOUR_KEPT,
                 *(part for pair in mutable_fields(after).items() for part in pair),
             ],
         )

@@ -55,7 +55,7 @@ class Desk:
         """Commit with changes to the order; due at once unless it is final or says otherwise."""
         commit = {
             name: changes.pop(name)
-            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt")
+            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt", "measures")
             if name in changes
         }
         after = replace(before, next_poll_at=commit.get("wake_at"), **changes)

@@ -1,0 +1,52 @@
+"""Counters of the recent past, in the hash of the minute and of the hour that Redis' clock says it is."""
+
+from tests.integration.stores.conftest import ACCOUNT, Desk
+from willcall.orders.model import Status
+from willcall.stores import keys
+
+MEASURES = ("outcome:not_ready", "late:0.05")
+
+
+def test_a_commit_counts_its_measures_in_its_minute_and_its_hour(desk: Desk) -> None:
+    desk.submit()
+    for seq in (1, 2):
+        desk.commit(desk.go(seq), wake_at=desk.now() - 1, measures=MEASURES)
+    expected = {ACCOUNT: {"outcome:not_ready": 2, "late:0.05": 2}}
+    assert desk.stores.stats.recent(2) == expected
+    assert [counts for _, counts in desk.stores.stats.hours(2) if counts] == [expected]
+
+
+def test_a_repeated_commit_and_one_behind_the_fence_count_nothing(desk: Desk) -> None:
+    desk.submit()
+    order, later = desk.go(), desk.now() + 60
+    for _ in range(3):
+        assert desk.commit(order, wake_at=later, measures=MEASURES)
+    assert desk.commit(order, "another", wake_at=later, measures=MEASURES) is None
+    assert desk.stores.stats.recent(2)[ACCOUNT] == {"outcome:not_ready": 1, "late:0.05": 1}
+
+
+def test_minutes_are_added_up_and_hours_are_kept_apart(desk: Desk) -> None:
+    minute, hour = int(desk.now()) // 60, int(desk.now()) // 3_600
+    for ago, count in {0: 1, 1: 10, 2: 100, 9: 1_000}.items():
+        desk.redis.hset(keys.stats_minute(minute - ago), f"{ACCOUNT}|ended:failed", count)
+        desk.redis.hset(keys.stats_hour(hour - ago), f"{ACCOUNT}|ended:failed", count)
+    assert desk.stores.stats.recent(5) == {ACCOUNT: {"ended:failed": 111}}
+    hours = desk.stores.stats.hours(5)
+    assert [counts[ACCOUNT]["ended:failed"] for _, counts in hours if counts] == [100, 10, 1]
+    assert {start % 3_600 for start, _ in hours} == {0.0}
+    assert [start for start, _ in hours] == sorted(start for start, _ in hours)
+
+
+def test_an_account_with_a_bar_in_its_name_keeps_it(desk: Desk) -> None:
+    desk.redis.hset(keys.stats_minute(int(desk.now()) // 60), "tiqets/a|b|ended:failed", 1)
+    assert desk.stores.stats.recent(2) == {"tiqets/a|b": {"ended:failed": 1}}
+
+
+def test_counters_go_when_nobody_can_ask_for_them_any_more(desk: Desk) -> None:
+    desk.submit()
+    desk.commit(desk.go(), status=Status.FAILED, finished_at=desk.now(), measures=("ended:failed",))
+    lives = {key: desk.redis.ttl(key) for key in desk.redis.scan_iter(keys.PREFIX + "stats:*")}
+    minutes = [life for key, life in lives.items() if "minute" in key]
+    hours = [life for key, life in lives.items() if "hour" in key]
+    assert 3_590 < minutes[0] <= 3_600
+    assert 49 * 3_600 < hours[0] <= 50 * 3_600

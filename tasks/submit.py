@@ -15,8 +15,8 @@ from willcall.usecases.submit import submit as submit_order
 AGAIN = 5.0
 
 
-#: What of an order may be shown: no reference, address or metadata.
-SHOWN = ("id", "provider", "account", "quantity")
+#: What of an order may be shown, where it is of its type: no reference, address or metadata.
+SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
 #: Characters of the longest of these, an id.
 LONGEST = 128
 
@@ -36,10 +36,10 @@ class MaskedRequest(Request):
 
 
 def _shown(payload: Any) -> str:
-    """The few fields of a payload that may be shown, where they are what they could be."""
+    """The few fields of a payload that may be shown."""
     given = payload if isinstance(payload, dict) else {}
-    plain = {name: given[name] for name in SHOWN if isinstance(given.get(name), str | int)}
-    return repr({name: value for name, value in plain.items() if len(str(value)) <= LONGEST})
+    shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
+    return repr({name: value for name, value in shown.items() if len(str(value)) <= LONGEST})
 
 
 @shared_task(name="tasks.submit", bind=True, Request=MaskedRequest)

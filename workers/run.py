@@ -1,5 +1,6 @@
 """Run one process of each kind in the foreground."""
 
+import os
 import sys
 from dataclasses import replace
 

@@ -84,7 +84,7 @@ def _waiting(config: "Config") -> "Mapping[str, Waiting]":
     from willcall.stores.connection import connect
     from workers.waiting import waiting
 
-    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss"}:
+    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss", "sentinel"}:
         return {}
     with connect(config.settings.broker_url or config.settings.redis_url) as broker:
         return waiting(broker, sorted({poll_queue(key) for key in config.accounts}))

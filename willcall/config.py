@@ -68,9 +68,13 @@ def _bearer(key: SecretStr) -> SecretStr:
 
 
 class Api(_Table):
-    """The HTTP API. Without keys it refuses to listen beyond loopback."""
+    """The HTTP API. Without keys it refuses to listen beyond loopback.
+
+    `operator_keys` open the order board, where nobody but operators is let in.
+    """
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
+    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 

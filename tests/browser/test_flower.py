@@ -96,8 +96,9 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
 def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Stage, complaints: list[str]) -> None:
     flower.goto(f"{demo.flower_url}/workers")
     (name,) = demo.app.control.ping()[0]
-    status = flower.evaluate("address => fetch(address, {method: 'POST'}).then(answer => answer.status)",
-                             f"/api/worker/shutdown/{name}")
+    status = flower.evaluate(
+        "address => fetch(address, {method: 'POST'}).then(answer => answer.status)", f"/api/worker/shutdown/{name}"
+    )
     assert status == 403
     assert "403" in complaints.pop()
     assert demo.app.control.ping()
@@ -107,7 +108,6 @@ def test_the_broker_page_says_how_many_messages_are_ready(flower: Page, demo: St
     with frozen_worker(demo):
         for number in range(3):
             submit(demo.context, {"provider": "paylogic", "reference": f"nobody-knows-{number}"})
-        ready = demo.redis_lengths()
         flower.goto(f"{demo.flower_url}/broker")
         row = flower.locator("#queue-table tbody tr").filter(has_text="poll.paylogic")
-        expect(row.locator("td").nth(1)).to_have_text(str(ready))
+        expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^([3-9]|\d\d)$"))

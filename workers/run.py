@@ -91,7 +91,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     api = create_api(context, parts, exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
-        serve(api, listener)
+        serve(api, listener, api.stop)
 
 
 def _reach_broker(app: Celery) -> None:

@@ -9,8 +9,9 @@ SWEEPS = "sweeps"
 #: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
 NOTIFY, DOCUMENTS = "notify", "documents"
 
-#: The queues of the tasks that are sent by name, beside polls.
+#: The queues of the tasks that are sent by name, beside polls, and how their ids follow from their arguments.
 QUEUES = {"tasks.notify": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+TASK_IDS = {"tasks.notify": "{0}:{1:.12}:{2}", "tasks.fetch_documents": "{0}:documents"}
 
 
 def poll_queue(account_key: str) -> str:

@@ -9,7 +9,7 @@ max_workers = 500
 read_only = True
 purge_offline_workers = 300
 natural_time = False
-tasks_columns = "name,args,state,received,runtime,worker"
+tasks_columns = "name,uuid,args,state,received,runtime"
 
 #: What the arguments of our tasks are, by their place.
 _FORMS = {

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
+from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -15,6 +15,7 @@ from api.security import Keys, require_key
 from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
 from willcall.usecases.context import Context
+from willcall.usecases.pulse import BEAT, Pulse
 
 
 def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, exposed: bool) -> Edge:
@@ -54,6 +55,18 @@ def _keyed() -> APIRouter:
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    yield
+    context: Context = app.state.context
+    with Pulse(context.stores.processes, "api") as pulse:
+        async with create_task_group() as group:
+            group.start_soon(_beat, pulse)
+            yield
+            group.cancel_scope.cancel()
+
+
+async def _beat(pulse: Pulse) -> None:
+    """As long as the event loop turns."""
+    while True:
+        pulse.beat()
+        await sleep(BEAT)

@@ -1,7 +1,5 @@
 """Run one process of each kind in the foreground."""
 
-import os
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,11 @@ from willcall.orders.errors import Problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
+from willcall.usecases.pulse import BEAT, Pulse, process_name
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
 from workers.metrics import metrics_server
+from workers.signs import BeatingScheduler, pulse_in_worker
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +37,22 @@ def run_worker(
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
+    taken = ",".join(queues or queue_names(config))
     metrics = config.settings.metrics
-    with metrics_server(
-        app.willcall.meters.registry, metrics.host, metrics.port if metrics_port is None else metrics_port
+    port = metrics.port if metrics_port is None else metrics_port
+    with (
+        metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
+        Pulse(app.willcall.stores.processes, "worker", {"queues": taken, "metrics": address or "none"}) as pulse,
     ):
+        pulse_in_worker(app, pulse)
         app.worker_main(
             [
                 "--quiet",
                 "worker",
                 "--pool=threads",
                 f"--concurrency={concurrency}",
-                f"--queues={','.join(queues or queue_names(config))}",
-                f"--hostname=willcall-{os.getpid()}@{socket.gethostname()}",
+                f"--queues={taken}",
+                f"--hostname={process_name()}",
                 "--loglevel=INFO",
                 "--without-gossip",
                 "--without-mingle",
@@ -60,7 +64,10 @@ def run_beat(config: Config) -> None:
     """The clock of the sweeps, until it is told to stop. Any number of them may run."""
     configure_logging()
     app = create_app(config)
-    app.start(["--quiet", "beat", "--loglevel=INFO", "--pidfile="])
+    with Pulse(app.willcall.stores.processes, "beat") as app.pulse:
+        scheduler = f"{BeatingScheduler.__module__}:{BeatingScheduler.__qualname__}"
+        options = [f"--scheduler={scheduler}", f"--max-interval={BEAT:g}", "--loglevel=INFO", "--pidfile="]
+        app.start(["--quiet", "beat", *options])
 
 
 def run_api(config: Config, host: str, port: int) -> None:

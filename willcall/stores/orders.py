@@ -237,6 +237,7 @@ class OrderStore:
                 keys.FETCHES,
                 keys.delivery(before.id),
                 keys.UNDELIVERED,
+                keys.UNTOLD,
                 keys.stats_minute(""),
                 keys.stats_hour(""),
             ],

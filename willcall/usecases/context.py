@@ -19,8 +19,11 @@ from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
+from willcall.stores.ops import OpsStore
 from willcall.stores.orders import Message, OrderStore
+from willcall.stores.processes import ProcessStore
 from willcall.stores.stats import StatsStore
+from willcall.stores.sweeps import SweepStore
 from willcall.usecases.meters import Meters
 
 
@@ -54,10 +57,13 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     deliveries: DeliveryStore
+    ops: OpsStore
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
     stats: StatsStore
+    processes: ProcessStore
+    sweeps: SweepStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -71,10 +77,13 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             deliveries=DeliveryStore(redis, patient),
+            ops=OpsStore(redis),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
             stats=StatsStore(redis),
+            processes=ProcessStore(redis),
+            sweeps=SweepStore(redis),
         )
 
 

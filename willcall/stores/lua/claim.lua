@@ -11,6 +11,7 @@
 
 -- include: now
 -- include: bucket
+-- include: attention_since
 
 local function value(flat, name)
   for i = 1, #flat, 2 do
@@ -45,7 +46,7 @@ if not ask then return answer('expire') end
 local slotted = value(order, 'slot')
 -- How far the workers have come through the account's queue, for `revive`; those at a slot overtake the others.
 if not slotted then redis.call('HSET', KEYS[7], 'reached', due, 'reached_at', now) end
-local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden')
+local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden', 'throttled_since')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then
@@ -58,10 +59,7 @@ if state ~= 'ok' and not probe then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift')
-  if state == 'unauthorized' then
-    redis.call('HSET', KEYS[1], 'attention', 'unauthorized')
-    redis.call('ZADD', KEYS[8], value(order, 'number'), ARGV[1])
-  end
+  if state == 'unauthorized' then attention_begins(KEYS[1], KEYS[8], ARGV[1], state, now) end
   return {'held', now}
 end
 
@@ -76,5 +74,5 @@ if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) e
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
 -- Whoever wished for an attempt while a dead one was under way ('again') gets this one.
 redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express', 'again')
-local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0
+local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0 and not account[6]
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'))

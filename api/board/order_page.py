@@ -1,0 +1,41 @@
+"""What an order's page shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from willcall.orders.model import Attempt, Order
+from willcall.stores.accounts import AccountState
+from willcall.stores.deliveries import Delivery, Try
+from willcall.usecases.context import Context
+from willcall.usecases.control import get_order
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order at `now` (epoch seconds, the server's clock).
+
+    `attempts` and `tries`, those to tell its backend, newest first. `account` is None where the configuration no longer
+    has it, `delivery` where nobody is told.
+    """
+
+    order: Order
+    attempts: Sequence[Attempt]
+    account: AccountState | None
+    delivery: Delivery | None
+    tries: Sequence[Try]
+    now: float
+
+
+def view_order(context: Context, order_id: str) -> OrderView:
+    """An order with its story. Raises UnknownOrderError, StoreError."""
+    stores = context.stores
+    order = get_order(context, order_id)
+    account = context.accounts.get(order.account_key)
+    return OrderView(
+        order=order,
+        attempts=stores.orders.timeline(order_id)[::-1],
+        account=stores.accounts.state(account.key, account.rate) if account else None,
+        delivery=stores.deliveries.get(order_id),
+        tries=stores.deliveries.log(order_id)[::-1],
+        now=stores.accounts.now(),
+    )

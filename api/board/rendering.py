@@ -43,11 +43,10 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     return response
 
 
-def fragments(template: str, names: Mapping[str, str], **values: Any) -> dict[str, str]:
-    """Parts of a page by their id: `names` says which macro... block of the template each one is."""
-    found = _environment().get_template(template)
-    context = found.new_context({**values, "notice": None, "path": "", "keyed": True})
-    return {name: "".join(found.blocks[block](context)).strip() for name, block in names.items()}
+def fragments(templates: Mapping[str, str], **values: Any) -> dict[str, str]:
+    """Parts of a page by their id, from the template of each."""
+    environment = _environment()
+    return {name: environment.get_template(template).render(values) for name, template in templates.items()}
 
 
 @cache

@@ -14,6 +14,7 @@ from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import BEAT, Pulse, process_name
 from workers.app import CONCURRENCY, create_app, queue_names
+from workers.backlog import Backlogs
 from workers.logs import configure_logging
 from workers.metrics import metrics_server
 from workers.signs import BeatingScheduler, pulse_in_worker
@@ -88,7 +89,7 @@ def run_api(config: Config, host: str, port: int) -> None:
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
     parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    api = create_api(context, parts, exposed=exposed)
+    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener)

@@ -9,7 +9,7 @@ from simulator.script import OrderScript
 from tasks.queues import Backlog
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
 from tests.e2e.rabbitmq import RabbitMQ
-from workers.backlog import backlogs
+from workers.backlog import Backlogs
 
 pytestmark = pytest.mark.worker
 
@@ -43,7 +43,7 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
         connection.default_channel.queue_purge("poll.voordemensen")
         for _ in range(3):
             connection.Producer().publish({}, routing_key="poll.voordemensen")
-        found = backlogs(system.app, ["no.such.queue", "poll.voordemensen"])
+        found = Backlogs(system.app, ["no.such.queue", "poll.voordemensen"])()
         connection.default_channel.queue_delete("poll.voordemensen")
     assert found == {"poll.voordemensen": Backlog(ready=3)}
 

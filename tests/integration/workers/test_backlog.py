@@ -1,6 +1,7 @@
 """How much is in the broker's queues, over real Redis."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from tasks.queues import Backlog
 from willcall.config import load
 from willcall.stores.orders import Message
 from workers.app import create_app
-from workers.backlog import backlogs
+from workers.backlog import Backlogs
 from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noq
 def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
     messages = [Message(f"ord-{n}", 1, due=1_000.0 + 600 * n, token=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
-    assert backlogs(app, ["poll.tiqets", "celery"]) == {
+    assert Backlogs(app, ["poll.tiqets", "celery"])() == {
         "poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
         "celery": Backlog(ready=0, waiting=0, lag=0.0),
     }
@@ -38,13 +39,29 @@ def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Cel
         (redis.time()[0] - 90) * 1_000,
     )
     assert overdue == 0
-    assert 89 < (backlogs(app, ["poll.tiqets"])["poll.tiqets"].lag or 0) < 100
+    assert 89 < (Backlogs(app, ["poll.tiqets"])()["poll.tiqets"].lag or 0) < 100
+
+
+def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path)
+    server.start()
+    app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
+    ask = Backlogs(app, ["celery"])
+    empty = {"celery": Backlog(ready=0, waiting=0, lag=0.0)}
+    assert ask() == empty
+    server.kill()
+    assert ask() == {}
+    server.start()
+    assert ask() == ask() == empty
+    ask.close()
+    app.close()
+    server.stop()
 
 
 def test_a_broker_that_is_away_tells_nothing_and_breaks_nothing() -> None:
     app = create_app(load({"WILLCALL_BROKER_URL": "redis://127.0.0.1:1/0"}))
-    assert backlogs(app, ["celery"]) == {}
+    assert Backlogs(app, ["celery"])() == {}
     app.close()
     rabbit = create_app(load({"WILLCALL_BROKER_URL": "amqp://127.0.0.1:1//"}))
-    assert backlogs(rabbit, ["celery"]) == {}
+    assert Backlogs(rabbit, ["celery"])() == {}
     rabbit.close()

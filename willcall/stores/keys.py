@@ -42,6 +42,10 @@ UNTOLD = PREFIX + "untold"
 NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
+#: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
+PROCESSES = PREFIX + "processes"
+#: Hash: the name of a sweep -> its last run, as JSON.
+SWEEPS = PREFIX + "sweeps"
 
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
@@ -155,6 +159,11 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def process(kind: str, name: str) -> str:
+    """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
+    return f"{PREFIX}process:{kind}:{name}"
 
 
 def stats_minute(minute: int | str) -> str:

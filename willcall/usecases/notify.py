@@ -102,6 +102,7 @@ def _tell_once(
         return _come_back(claim)
     tried = post(claim, event)
     outlook = after_try(tried, claim.tries + 1, context.rng)
+    context.meters.told(outlook.telling)
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
     made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)
     follows = deliveries.settle(notice, claim_id, made, outlook, alert)

@@ -151,6 +151,8 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
     measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
     due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
+    if due is not None:
+        context.meters.committed(commit.after.account_key, measured)
     if due is not None and commit.alert:
         send_alert(context, commit.alert)
     if due is not None and commit.event:

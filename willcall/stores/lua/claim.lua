@@ -5,7 +5,7 @@
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
 --   'busy'                        another worker is asking right now (a repeated claim of one's own is granted again)
 --   'held'                        the account is parked or paused; the order waits in the held index
---   'wait', now, until            come back then
+--   'wait', now, until, booked    come back then; booked 1 where a token is booked for that moment just now, else 0
 --   'expire', now, order, spec, tickets          the deadline is here and no attempt is allowed any more
 --   'go', now, order, spec, tickets, account     ask; lease and claim id are set, the token is taken
 
@@ -38,7 +38,7 @@ if tonumber(value(order, 'lease') or 0) > now then
   return {'busy', now}
 end
 local due = tonumber(value(order, 'due') or 0)
-if due > now then return {'wait', now, due} end
+if due > now then return {'wait', now, due, 0} end
 
 local deadline = tonumber(value(order, 'deadline'))
 if not ask then return answer('expire') end
@@ -68,7 +68,7 @@ local slot, shift = bucket_take(bucket_load(KEYS[6]), bucket_rate(ARGV, 5), now,
 if slot then
   redis.call('HSET', KEYS[1], 'slot', slot, 'shift', shift, 'due', slot)
   redis.call('ZADD', KEYS[4], slot, ARGV[1])
-  return {'wait', now, slot}
+  return {'wait', now, slot, 1}
 end
 if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])

@@ -12,7 +12,7 @@ SWEEPS = "sweeps"
 NOTIFY, DOCUMENTS = "notify", "documents"
 
 #: The queues of the tasks that are sent by name, beside polls.
-QUEUES = {"tasks.notify": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
 
 
 @dataclass(frozen=True, slots=True)

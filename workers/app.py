@@ -24,7 +24,7 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.documents", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:

@@ -23,7 +23,8 @@ def worker(
     queues: Annotated[str | None, typer.Option(metavar="Q,..", help="Only these queues; all if left out.")] = None,
 ) -> None:
     """Run a worker, which polls the providers."""
-    from workers.app import CONCURRENCY, queue_names
+    from tasks.queues import queue_names
+    from workers.app import CONCURRENCY
     from workers.run import run_worker
 
     config = open_config()

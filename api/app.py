@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import accounts, batch, documents, events, health, metrics, orders, problems, schemas
+from api.board import routes as board
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
@@ -39,8 +40,9 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
     app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)
+    streams = board.install(app, context, exposed=exposed)
     describe(app, [SubmitOrder, schemas.Batch, schemas.Pause])
-    return Edge(app)
+    return Edge(app, streams.stop)
 
 
 def _keyed() -> APIRouter:

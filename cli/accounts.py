@@ -8,7 +8,7 @@ import typer
 from cli.durations import duration
 from cli.output import results, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from cli.wording import absolute, counted, span
+from willcall.usecases.wording import absolute, counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def _waiting(config: "Config") -> "Mapping[str, Waiting]":
     from willcall.stores.connection import connect
     from workers.waiting import waiting
 
-    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss"}:
+    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss", "sentinel"}:
         return {}
     with connect(config.settings.broker_url or config.settings.redis_url) as broker:
         return waiting(broker, sorted({poll_queue(key) for key in config.accounts}))

@@ -20,6 +20,7 @@ from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
 from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
+from willcall.stores import sentinel
 from willcall.stores.files import check_url
 
 PREFIX = "WILLCALL_"
@@ -67,9 +68,13 @@ def _bearer(key: SecretStr) -> SecretStr:
 
 
 class Api(_Table):
-    """The HTTP API. Without keys it refuses to listen beyond loopback."""
+    """The HTTP API. Without keys it refuses to listen beyond loopback.
+
+    `operator_keys` open the order board, where nobody but operators is let in.
+    """
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
+    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 
@@ -124,6 +129,13 @@ class Sweeps(_Table):
     late_for: Positive = 7 * 86_400.0
 
 
+class Metrics(_Table):
+    """Where a worker serves its metrics: the first free port from `port` upwards; 0: nowhere."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65_535)
+
+
 class _RateTable(_Table):
     limit: Positive
     period: Positive
@@ -160,14 +172,17 @@ class _HttpTable(_Table):
 
 
 def _redis_url(value: str) -> str:
-    return _url(value, "redis", "rediss", "unix")
+    return _url(value, "redis", "rediss", "unix", sentinel.SCHEME)
 
 
 def _broker_url(value: str) -> str:
-    return value and _url(value, "redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+    return value and _url(value, "redis", "rediss", "redis+socket", sentinel.SCHEME, "amqp", "amqps")
 
 
 def _url(value: str, *schemes: str) -> str:
+    if sentinel.is_sentinel(value):
+        sentinel.read_url(value)
+        return value
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - a port that is no number is noticed when it is read
@@ -189,6 +204,7 @@ class Settings(_Table):
     outbound: Outbound = Outbound()
     retention: Retention = Retention()
     sweeps: Sweeps = Sweeps()
+    metrics: Metrics = Metrics()
 
 
 @dataclass(frozen=True, slots=True)

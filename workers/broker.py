@@ -6,7 +6,7 @@ Redis, by our own transport (docs/transport.md), unless the broker is RabbitMQ (
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from amqp.exceptions import MessageNacked, NotFound
 from celery import Celery
@@ -15,7 +15,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE, MAX_LEVEL, level_name
 
 from tasks.queues import AT_ITS_SLOT, PRIORITIES, SUBMIT
-from willcall.stores.connection import SOCKET_TIMEOUT
+from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
+from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
 
 #: Seconds after which Redis gives a message that a dead worker had fetched to another one: longer than any attempt.
@@ -37,6 +38,13 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     else:
         transport.install()
         app, settings = Celery("willcall", set_as_current=True), _redis(queues)
+    if is_sentinel(url):
+        sentinels = read_url(url)
+        url = _kombu_url(sentinels)
+        settings["broker_transport_options"] |= {
+            "master_name": sentinels.master,
+            "sentinel_kwargs": sentinel_options(sentinels),
+        }
     app.conf.update(settings, broker_url=url)
     return app
 
@@ -74,6 +82,13 @@ def _redis(queues: Sequence[str]) -> dict[str, Any]:
             "socket_keepalive": True,
         },
     }
+
+
+def _kombu_url(sentinels: SentinelUrl) -> str:
+    """The same as kombu has it: a URL for each Sentinel, with what is Redis' own in all of them."""
+    credentials = f"{quote(sentinels.username or '', '')}:{quote(sentinels.password or '', '')}@"
+    places = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in sentinels.sentinels)
+    return ";".join(f"{SCHEME}://{credentials}{place}/{sentinels.database}" for place in places)
 
 
 def _rabbitmq(queues: Sequence[str]) -> dict[str, Any]:

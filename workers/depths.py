@@ -26,7 +26,7 @@ class Depth:
 def depths(config: Config, timeout: float) -> dict[str, Depth]:
     """Each queue of the configuration. `timeout`: seconds of silence. Raises what the broker's driver raises."""
     names, url = queue_names(config), config.settings.broker_url or config.settings.redis_url
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if url.startswith(("amqp://", "amqps://", "redis+socket://")):  # the last is a form that kombu alone knows
         return _declared(config, names, timeout)
     with connect(url, timeout=timeout) as redis:
         moved, stored = ready(redis, names), waiting(redis, names)

@@ -16,6 +16,7 @@ from willcall.usecases.pulse import BEAT, Pulse, process_name
 from workers.app import CONCURRENCY, create_app
 from workers.broker import reach
 from workers.logs import configure_logging
+from workers.metrics import metrics_server
 from workers.signs import BeatingScheduler, pulse_in_worker
 
 log = structlog.get_logger(__name__)
@@ -28,15 +29,22 @@ SWITCH_INTERVAL = 0.001
 API_TIMEOUT = 2.0
 
 
-def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
-    """A worker, until it is told to stop."""
+def run_worker(
+    config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
+) -> None:
+    """A worker, until it is told to stop; `metrics_port` in place of the configured one."""
     configure_logging()
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
     taken = ",".join(queues or queue_names(config))
-    with Pulse(app.willcall.stores.processes, "worker", {"queues": taken}) as pulse:
+    metrics = config.settings.metrics
+    port = metrics.port if metrics_port is None else metrics_port
+    with (
+        metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
+        Pulse(app.willcall.stores.processes, "worker", {"queues": taken, "metrics": address or "none"}) as pulse,
+    ):
         pulse_in_worker(app, pulse)
         app.worker_main(
             [

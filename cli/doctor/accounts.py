@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from cli.wording import absolute, counted, relative, span
+from willcall.usecases.wording import absolute, counted, relative, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,13 +21,13 @@ def check(patient: "Patient") -> list[Finding]:
     if url == settings.redis_url:
         patient.redis.ping()
         return [ok("the same Redis, in which countdowns wait too")]
-    if url.startswith(("redis://", "rediss://")):
-        with connect(url, timeout=REDIS_TIMEOUT) as client:
-            return server.examine(client, "broker_url", url, patient.clock)
-    return _by_celery(patient.config, shown_url(url))
+    if url.startswith(("amqp://", "amqps://", "redis+socket://")):  # the last is a form that kombu alone knows
+        return _by_kombu(patient.config, shown_url(url))
+    with connect(url, timeout=REDIS_TIMEOUT) as client:
+        return server.examine(client, "broker_url", url, patient.clock)
 
 
-def _by_celery(config: "Config", where: str) -> list[Finding]:
+def _by_kombu(config: "Config", where: str) -> list[Finding]:
     from tasks.queues import queue_names
     from workers.broker import celery_app, delays_countdowns, reach
 
@@ -35,10 +35,10 @@ def _by_celery(config: "Config", where: str) -> list[Finding]:
     app.conf.broker_connection_timeout = TIMEOUT / 2
     try:
         reach(app)
-        ready = not config.broker_url.startswith("amqp") or delays_countdowns(app)
+        ready = config.broker_url.startswith("redis") or delays_countdowns(app)
     except app.connection_for_write().connection_errors as error:
         why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         return [wrong(f"{where} cannot be reached: {why}", "Start it, or correct `broker_url`.")]
     if not ready:
-        return [wrong(f"{where} cannot delay messages yet", "Start a worker, which sets that up.")]
+        return [wrong(f"{where} cannot hold countdowns yet", "Start a worker, which sets that up.")]
     return [ok(where)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from cli.doctor.patient import TIMEOUT
-from cli.wording import counted, span
+from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient

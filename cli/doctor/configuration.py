@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from cli.session import NO_ACCOUNTS
-from cli.wording import counted
+from willcall.usecases.wording import counted
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from cli.wording import counted, span
 from willcall.stores import keys
+from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient

@@ -4,9 +4,9 @@ import socket
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from cli.wording import span
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.usecases.wording import span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient

@@ -7,9 +7,9 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseErro
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from cli.output import shown_url
-from cli.wording import span
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
+from willcall.usecases.wording import span
 
 if TYPE_CHECKING:
     from redis import Redis

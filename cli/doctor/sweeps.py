@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, wrong
-from cli.wording import relative, span
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepRun, SweepStore
+from willcall.usecases.wording import relative, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient

@@ -11,7 +11,7 @@ from cli.doctor.examination import Diagnosis
 from cli.doctor.findings import Level
 from cli.output import plain
 from cli.views import bare_table
-from cli.wording import counted
+from willcall.usecases.wording import counted
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "red", Level.UNKNOWN: "dim"}
 

@@ -4,8 +4,8 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from cli.wording import counted, span
 from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,12 +1,19 @@
 """One way to connect to Redis."""
 
+from typing import Any
+
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelManagedConnection
+
+from willcall.stores.sentinel import SentinelUrl, is_sentinel, read_url
 
 #: A dead connection is noticed within this many seconds; nothing waits for Redis without a bound.
 SOCKET_TIMEOUT = 5.0
+#: A Sentinel that does not answer within this many seconds is passed over for the next one.
+SENTINEL_TIMEOUT = 1.0
 
 #: With waits of 0.1 s to 1 s between them: about 8 s where connections are refused.
 PATIENT_RETRIES = 12
@@ -21,13 +28,45 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT)
     One retry on a fresh connection covers those that Redis or a network dropped while they were idle. A `patient`
     client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer.
     Scripts are safe to repeat: each is fenced by the order's sequence number or by the digest of its content.
+    With Sentinels each new connection goes to whatever they call the master then.
     """
     retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), PATIENT_RETRIES) if patient else Retry(NoBackoff(), 1)
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        socket_keepalive=True,
-        retry=retry,
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "socket_keepalive": True,
+        "retry": retry,
+    }
+    if is_sentinel(url):
+        return _behind_sentinels(read_url(url), options)
+    return Redis.from_url(url, **options)
+
+
+def sentinel_options(url: SentinelUrl) -> dict[str, Any]:
+    """How the Sentinels themselves are asked."""
+    return {
+        "password": url.sentinel_password,
+        "socket_timeout": SENTINEL_TIMEOUT,
+        "socket_connect_timeout": SENTINEL_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def _behind_sentinels(url: SentinelUrl, options: dict[str, Any]) -> "Redis":
+    sentinel = Sentinel(url.sentinels, sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
+    credentials = {"username": url.username, "password": url.password}
+    client: Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+        url.master, db=url.database, connection_class=_MasterConnection, **credentials, **options
     )
+    return client
+
+
+class _MasterConnection(SentinelManagedConnection):
+    """Asks for the master before every try: redis-py's goes back to the one that it has just lost."""
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        """Send, to whatever is the master now where the connection was lost."""
+        if not self.is_connected:
+            self.connect_to(self.connection_pool.get_master_address())  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]

@@ -12,6 +12,8 @@ PREFIX = "willcall:"
 
 #: Stream of events: the outbox and the event feed. Trimmed by `prune`.
 EVENTS = PREFIX + "events"
+#: Stream of what operators are told, bounded (see `ops.KEPT`); no part of the feed.
+OPS_EVENTS = PREFIX + "ops:events"
 #: Set of account keys that have ever had an order.
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
@@ -30,6 +32,8 @@ FETCHES = PREFIX + "fetches"
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
 UNDELIVERED = PREFIX + "undelivered"
+#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or of a redelivery.
+UNTOLD = PREFIX + "untold"
 #: Hash: how far the workers have come in telling backends.
 NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.

@@ -131,6 +131,7 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         ("redis_url = ", "is not TOML"),
         ("redis_url = 'redis://h:port/'", "redis_url: is no URL"),
         ("broker_url = 'redis://[::1'", "broker_url: is no URL"),
+        ("redis_url = 'sentinel://one:26379'", "redis_url: must end with the name of the master"),
         ("broker_url = 'kafka://x'", "broker_url: must start with redis://"),
         ('providers = "x"', "must be a table"),
         ("[providers]\ntiqets = 3", "table per account"),

@@ -1,0 +1,35 @@
+"""State and messages in a Redis that fails over while orders wait, are polled and are told of."""
+
+from pathlib import Path
+
+import pytest
+
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
+from tests.e2e.sentinel import Failover
+from willcall.orders.states import Status
+
+pytestmark = pytest.mark.worker
+
+
+def test_orders_end_as_scripted_though_the_master_dies_and_its_replica_takes_over(tmp_path: Path, stage: Setup) -> None:
+    with Failover(tmp_path / "failover") as redis:
+        system = stage({"tiqets/default": {}, "tixstock/default": {}}, redis_url=redis.url)
+        first = redis.master
+        system.start("beat")
+        system.start("worker")
+        system.wait_for_workers(1)
+        expected = submit_all(
+            system,
+            [
+                *(OrderScript(provider="tiqets", reference=f"{1_000_000 + n}", ready_after=n / 5) for n in range(50)),
+                *(
+                    OrderScript(provider="tixstock", reference=f"t{n}", ready_after=10, ends="failed")
+                    for n in range(10)
+                ),
+            ],
+        )
+        wait_until(lambda: sum(order.status is Status.FULFILLED for order in orders_of(system, expected)) > 3)
+        redis.kill_master()
+        wait_until(lambda: redis.master != first)
+        wait_for_the_end(system, expected)

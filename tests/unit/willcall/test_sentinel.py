@@ -1,0 +1,39 @@
+"""URLs that name Sentinels."""
+
+import pytest
+
+from willcall.stores.sentinel import SentinelUrl, read_url
+from workers.broker import celery_app
+
+
+def test_a_sentinel_url_says_all_that_is_needed() -> None:
+    url = read_url("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=o%20ther")
+    assert url == SentinelUrl((("one", 26_379), ("::1", 26_380)), "tickets", 3, "willcall", "p@ss", "o ther")
+    assert read_url("sentinel://one/tickets") == SentinelUrl((("one", 26_379),), "tickets")
+
+
+def test_no_repr_of_a_sentinel_url_shows_a_secret() -> None:
+    shown = repr(read_url("sentinel://:hunter2@one/tickets/0?sentinel_password=hunter3"))
+    assert "hunter" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sentinel://one:26379", "name of the master"),
+        ("sentinel://one/tickets/zero", "number of a database"),
+        ("sentinel://one:port/tickets", "name each Sentinel"),
+        ("sentinel://one,,two/tickets", "name each Sentinel"),
+        ("sentinel://one/tickets?db=3", "no other option"),
+    ],
+)
+def test_what_is_wrong_with_a_sentinel_url_is_said_in_words(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_url(url)
+
+
+def test_messages_are_told_of_every_sentinel_in_kombus_form() -> None:
+    app = celery_app("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=other", ["celery"])
+    assert app.conf.broker_url == ("sentinel://willcall:p%40ss@one:26379/3;sentinel://willcall:p%40ss@[::1]:26380/3")
+    assert app.conf.broker_transport_options["master_name"] == "tickets"
+    assert app.conf.broker_transport_options["sentinel_kwargs"]["password"] == "other"

@@ -7,7 +7,7 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
-from willcall.orders.measures import OUTCOME, TICKET, LATE, quantile
+from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending

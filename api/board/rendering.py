@@ -34,8 +34,10 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     access: Access = request.app.state.board_access
     kept = request.cookies.get(NOTICE)
     notice = access.sessions.read_notice(kept) if kept else None
-    text = _environment().get_template(template).render(
-        **values, notice=notice, path=request.url.path, keyed=access.door is Door.KEYED
+    text = (
+        _environment()
+        .get_template(template)
+        .render(**values, notice=notice, path=request.url.path, keyed=access.door is Door.KEYED)
     )
     response = HTMLResponse(text, status, HEADERS)
     if kept:

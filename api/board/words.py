@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from willcall.orders.callbacks import Telling
 from willcall.orders.documents import rfc3339
-from willcall.orders.model import Attention, Attempt, Order, Status
+from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.states import CLOSED, OPEN
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Delivery

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
+from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import accounts, batch, documents, events, health, metrics, orders, problems, schemas
+from api.board import routes as board
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
@@ -15,6 +16,7 @@ from api.security import Keys, require_key
 from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
 from willcall.usecases.context import Context
+from willcall.usecases.pulse import BEAT, Pulse
 
 
 def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, exposed: bool) -> Edge:
@@ -38,8 +40,9 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
     app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)
+    streams = board.install(app, context, exposed=exposed)
     describe(app, [SubmitOrder, schemas.Batch, schemas.Pause])
-    return Edge(app)
+    return Edge(app, streams.stop)
 
 
 def _keyed() -> APIRouter:
@@ -54,6 +57,18 @@ def _keyed() -> APIRouter:
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    yield
+    context: Context = app.state.context
+    with Pulse(context.stores.processes, "api") as pulse:
+        async with create_task_group() as group:
+            group.start_soon(_beat, pulse)
+            yield
+            group.cancel_scope.cancel()
+
+
+async def _beat(pulse: Pulse) -> None:
+    """As long as the event loop turns."""
+    while True:
+        pulse.beat()
+        await sleep(BEAT)

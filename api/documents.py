@@ -10,6 +10,7 @@ from api.openapi import answers
 from api.parameters import Given, GivenOrderId, Nothing
 from api.problems import Kind
 from willcall.stores.documents import Document, UnknownDocumentError
+from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -40,6 +41,11 @@ def download_document(
     if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
 ) -> Response:
     """The file, if it is one of this order's."""
+    return document_response(context, order_id, document_id, if_none_match)
+
+
+def document_response(context: Context, order_id: str, document_id: str, if_none_match: str) -> Response:
+    """A document of an order, or 304 where the caller has it. Raises UnknownOrderError, UnknownDocumentError."""
     order = get_order(context, order_id)
     document = context.documents.get(document_id)
     if document is None or document.owner != order.id:

@@ -1,6 +1,7 @@
 """Around every request: its id, its line in the log, the headers of its answer, and how many there may be at once."""
 
 import re
+from collections.abc import Callable
 from time import perf_counter
 from uuid import uuid4
 
@@ -19,6 +20,10 @@ IN_FLIGHT = 2 * THREADS
 
 #: Answered however busy the process is, and not worth a line in the log.
 _PROBES = frozenset({"/healthz", "/readyz"})
+#: Open for hours, and bounded by itself.
+_STREAM = "/board/stream"
+#: Neither counted among the requests at once nor refused because of them.
+_APART = _PROBES | {_STREAM}
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,100}")
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -39,8 +44,10 @@ _DOCS_POLICY = (
 class Edge:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
+        """`stop` ends what would go on for hours when the process is told to stop."""
         self._app = app
+        self.stop = stop
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,9 +70,10 @@ class Edge:
                 _complete(MutableHeaders(scope=message), scope, request_id)
             await send(message)
 
-        self._in_flight += 1
+        counted = scope["path"] not in _APART
+        self._in_flight += counted
         try:
-            if self._in_flight > IN_FLIGHT and scope["path"] not in _PROBES:
+            if self._in_flight > IN_FLIGHT and counted:
                 busy = ApiError(Kind.BUSY, f"more than {IN_FLIGHT} requests at once", headers={"Retry-After": "1"})
                 await busy.response()(scope, receive, answer)
             else:
@@ -75,7 +83,7 @@ class Edge:
             if not status:
                 raise
         finally:
-            self._in_flight -= 1
+            self._in_flight -= counted
             _note(scope, status, perf_counter() - started)
 
 
@@ -90,6 +98,6 @@ def _complete(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
 def _note(scope: Scope, status: int, seconds: float) -> None:
     """One line; the path as the route has it, for what callers put into theirs may be secret."""
     route = getattr(scope.get("route"), "path", "none")
-    write = log.debug if scope["path"] in _PROBES else log.info
+    write = log.debug if scope["path"] in _APART else log.info
     method = scope["method"] if scope["method"] in _METHODS else "other"
     write("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1))

@@ -118,6 +118,7 @@ class Account(_Shape):
 
     account: str = Field(description="`<provider>/<account>`")
     health: Health
+    why: str | None = Field(description="What the provider said: an HTTP status, or why there was none.")
     since: datetime | None
     until: datetime | None = Field(description="When a pause or a throttle ends; null: not by itself.")
     probe_at: datetime | None

@@ -15,7 +15,8 @@ from api.problems import ApiError, Kind
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
-_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
+#: The names by which a machine calls itself.
+THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 
 
 class Keys:
@@ -55,7 +56,7 @@ def _require_this_machine(request: Request) -> None:
     """Keep out web pages: a browser on this machine must not be made to ask for them."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     try:
-        ours = urlsplit(f"//{host}").hostname in _THIS_MACHINE and origin in {None, f"http://{host}"}
+        ours = urlsplit(f"//{host}").hostname in THIS_MACHINE and origin in {None, f"http://{host}"}
     except ValueError:
         ours = False
     if not ours:

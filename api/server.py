@@ -5,7 +5,8 @@ import logging
 import socket
 
 import uvicorn
-from starlette.types import ASGIApp
+
+from api.edge import Edge
 
 #: Connections at once, idle ones included: below the usual limit of open files. Beyond, uvicorn answers 503 itself.
 CONNECTIONS = 800
@@ -35,7 +36,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(api: ASGIApp, listener: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    """Ends what would go on for hours, rather than wait for it."""
+
+    def __init__(self, config: uvicorn.Config, api: Edge) -> None:
+        super().__init__(config)
+        self._api = api
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._api.stop()
+        await super().shutdown(sockets)
+
+
+def serve(api: Edge, listener: socket.socket) -> None:
     """Serve until a signal; what is under way is finished first."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -52,4 +65,4 @@ def serve(api: ASGIApp, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, api).run(sockets=[listener])

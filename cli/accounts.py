@@ -8,7 +8,7 @@ import typer
 from cli.durations import duration
 from cli.output import results, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from cli.wording import absolute, counted, span
+from willcall.usecases.wording import absolute, counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

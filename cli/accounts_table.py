@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.views import HEALTH_STYLES, bare_table, health_words
-from cli.wording import counted
 from tasks.queues import poll_queue
 from willcall.orders.documents import rfc3339
 from willcall.orders.rate import Rate
 from willcall.usecases.accounts import AccountView, account_document
+from willcall.usecases.wording import counted
 from workers.waiting import Waiting
 
 #: Seconds that a due message waits before it is shown that no worker promotes it.

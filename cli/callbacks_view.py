@@ -8,9 +8,9 @@ from rich.text import Text
 
 from cli.output import plain
 from cli.views import INDENT, WIDE, bare_table
-from cli.wording import absolute, relative, span
 from willcall.orders.callbacks import Telling
 from willcall.stores.deliveries import Delivery, Try
+from willcall.usecases.wording import absolute, relative, span
 
 
 def callbacks_view(delivery: Delivery | None, tries: Sequence[Try], now: float, width: int) -> list[RenderableType]:

@@ -15,7 +15,7 @@ import typer
 from cli.errors import FAILED
 from cli.output import notes, plain, write_document
 from cli.session import note_missing_accounts, open_context
-from cli.wording import counted
+from willcall.usecases.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ import typer
 
 from cli.output import note, plain, results, write_line
 from cli.session import open_config, open_stores
-from cli.wording import counted, relative
 from willcall.orders.documents import rfc3339
 from willcall.orders.pushes import Arrived, Push, Spoilt, Told
+from willcall.usecases.wording import counted, relative
 
 if TYPE_CHECKING:
     from willcall.stores.inbox import KeptPush

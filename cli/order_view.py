@@ -12,37 +12,18 @@ from rich.text import Text
 from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
-from cli.wording import absolute, counted, relative, span
-from willcall.orders.model import Attempt, Attention, Order, Status, Ticket
+from willcall.orders.model import Attempt, Order, Status, Ticket
 from willcall.stores.deliveries import Delivery, Try
+from willcall.usecases.advice import ADVICE
+from willcall.usecases.wording import absolute, counted, relative, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
 
 _OPEN = {Status.PENDING, Status.PARTIAL}
 
-#: What each reason for attention means, and what to do.
-_ADVICE = {
-    Attention.UNAUTHORIZED: (
-        "The provider refuses our credentials. If they are right, nothing need be done: a probe notices when they work "
-        "again. If they changed, put the new ones into the configuration and restart the workers."
-    ),
-    Attention.NOT_FOUND: (
-        "The provider does not know this reference. Compare it with the purchase; "
-        "if it is wrong, `willcall cancel {id}` and submit the right one."
-    ),
-    Attention.MALFORMED: (
-        "The provider's answer could not be read. It may right itself at the next poll; "
-        "if it does not, show the timeline below to the provider."
-    ),
-    Attention.PERSONALIZATION: (
-        "The provider issues the tickets only once the customer has entered the names on them: remind the customer."
-    ),
-    Attention.UNDELIVERABLE: (
-        "The callback URL did not take the order's latest event (see below). Mend the endpoint, then "
-        "`willcall redeliver {id}`; the event feed has it meanwhile."
-    ),
-}
+#: How what an advice names is done here.
+_COMMANDS = {"cancel": "`willcall cancel {id}`", "redeliver": "`willcall redeliver {id}`"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +46,9 @@ def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None)
     order = snapshot.order
     parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), INDENT)]
     if order.attention:
-        advice = _ADVICE[order.attention].format(account=order.account_key, id=order.id)
-        words = Text.assemble((f"Attention: {_words(order.attention)}. ", "bold yellow"), advice)
+        advice = ADVICE[order.attention]
+        remedy = advice.remedy.format(**{name: words.format(id=order.id) for name, words in _COMMANDS.items()})
+        words = Text.assemble((f"Attention: {_words(order.attention)}. ", "bold yellow"), f"{advice.reason} {remedy}")
         parts += ["", Padding(words, INDENT)]
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]

@@ -8,10 +8,10 @@ import typer
 
 from cli.output import note, results, write_document, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from cli.wording import absolute, relative
 from willcall.orders.documents import order_document
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Delivery, Order, Status
+from willcall.usecases.wording import absolute, relative
 
 if TYPE_CHECKING:
     from cli.order_view import Snapshot

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from cli.output import plain
 from cli.views import STATUS_STYLES, WIDE, bare_table
-from cli.wording import relative
 from willcall.orders.model import Order
+from willcall.usecases.wording import relative
 
 
 def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:

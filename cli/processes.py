@@ -21,6 +21,10 @@ def worker(
     *,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Threads; most of them wait for a provider.")] = None,
     queues: Annotated[str | None, typer.Option(metavar="Q,..", help="Only these queues; all if left out.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Metrics on the first free port from here upwards; 0: nowhere."),
+    ] = None,
 ) -> None:
     """Run a worker, which polls the providers."""
     from workers.app import CONCURRENCY, queue_names
@@ -33,7 +37,7 @@ def worker(
     if wanted and not set(wanted) <= set(known):
         unknown = ", ".join(sorted(set(wanted) - set(known)))
         raise typer.BadParameter(f"no such queue: {unknown}; there is {', '.join(known)}", param_hint="--queues")
-    run_worker(config, concurrency or CONCURRENCY, wanted)
+    run_worker(config, concurrency or CONCURRENCY, wanted, metrics_port)
 
 
 def beat() -> None:

@@ -7,7 +7,7 @@ import typer
 
 from cli.output import results, shown_url
 from cli.session import note_missing_accounts, open_config, open_context
-from cli.wording import counted, span
+from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from willcall.orders.policy import PollPolicy

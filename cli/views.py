@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from cli.wording import relative, span
 from willcall.orders.model import Status
+from willcall.usecases.wording import relative, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState

@@ -58,7 +58,7 @@ def _compare_list(context: Context, account: Account) -> int:
     if not isinstance(authorization, Authorization):
         return 0
     request = account.adapter.list_request(account.credentials, authorization.token, since)
-    answer = context.http.exchange(account, request) if request else None
+    answer = context.exchange(account, request) if request else None
     if not isinstance(answer, Answer):
         log.warning("no list", account=account.key)
         return 0

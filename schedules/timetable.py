@@ -1,7 +1,9 @@
 """Which sweeps there are and how often beat starts them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 
@@ -13,6 +15,7 @@ from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
 from willcall.config import Sweeps
+from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
@@ -42,11 +45,23 @@ SWEEPS: dict[str, Sweep] = {
 
 
 def run_sweep(context: Context, name: str) -> dict[str, int] | None:
-    """Run a sweep now; its counts, or None where a run of it is at work elsewhere."""
+    """Run a sweep now, and keep how it went; its counts, or None where a run of it is at work elsewhere."""
     with context.stores.leases.held(f"sweep:{name}", LEASE) as ours:
         if not ours:
             return None
-        counts = SWEEPS[name].run(context)
+        counts = _recorded(context, name)
     if any(counts.values()):
         log.info("sweep", sweep=name, **counts)
+    return counts
+
+
+def _recorded(context: Context, name: str) -> dict[str, int]:
+    stores, begun = context.stores, monotonic()
+    try:
+        counts = SWEEPS[name].run(context)
+    except Exception as error:
+        with suppress(StoreError):  # what ended the sweep says more than that Redis is away for this line too
+            stores.sweeps.failed(name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
+        raise
+    stores.sweeps.ran(name, stores.accounts.now(), monotonic() - begun, counts)
     return counts

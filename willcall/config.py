@@ -68,9 +68,13 @@ def _bearer(key: SecretStr) -> SecretStr:
 
 
 class Api(_Table):
-    """The HTTP API. Without keys it refuses to listen beyond loopback."""
+    """The HTTP API. Without keys it refuses to listen beyond loopback.
+
+    `operator_keys` open the order board, where nobody but operators is let in.
+    """
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
+    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 
@@ -123,6 +127,13 @@ class Sweeps(_Table):
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0
+
+
+class Metrics(_Table):
+    """Where a worker serves its metrics: the first free port from `port` upwards; 0: nowhere."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65_535)
 
 
 class _RateTable(_Table):
@@ -193,6 +204,7 @@ class Settings(_Table):
     outbound: Outbound = Outbound()
     retention: Retention = Retention()
     sweeps: Sweeps = Sweeps()
+    metrics: Metrics = Metrics()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Run one process of each kind in the foreground."""
 
-import os
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,11 @@ from willcall.orders.errors import Problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
+from willcall.usecases.pulse import BEAT, Pulse, process_name
 from workers.app import CONCURRENCY, create_app, queue_names
 from workers.logs import configure_logging
+from workers.metrics import metrics_server
+from workers.signs import BeatingScheduler, pulse_in_worker
 
 log = structlog.get_logger(__name__)
 
@@ -27,33 +28,46 @@ SWITCH_INTERVAL = 0.001
 API_TIMEOUT = 2.0
 
 
-def run_worker(config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None) -> None:
-    """A worker, until it is told to stop."""
+def run_worker(
+    config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
+) -> None:
+    """A worker, until it is told to stop; `metrics_port` in place of the configured one."""
     configure_logging()
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = create_app(config, concurrency)
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--pool=threads",
-            f"--concurrency={concurrency}",
-            f"--queues={','.join(queues or queue_names(config))}",
-            f"--hostname=willcall-{os.getpid()}@{socket.gethostname()}",
-            "--loglevel=INFO",
-            "--without-gossip",
-            "--without-mingle",
-        ]
-    )
+    taken = ",".join(queues or queue_names(config))
+    metrics = config.settings.metrics
+    port = metrics.port if metrics_port is None else metrics_port
+    with (
+        metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
+        Pulse(app.willcall.stores.processes, "worker", {"queues": taken, "metrics": address or "none"}) as pulse,
+    ):
+        pulse_in_worker(app, pulse)
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=threads",
+                f"--concurrency={concurrency}",
+                f"--queues={taken}",
+                f"--hostname={process_name()}",
+                "--loglevel=INFO",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
 
 
 def run_beat(config: Config) -> None:
     """The clock of the sweeps, until it is told to stop. Any number of them may run."""
     configure_logging()
     app = create_app(config)
-    app.start(["--quiet", "beat", "--loglevel=INFO", "--pidfile="])
+    with Pulse(app.willcall.stores.processes, "beat") as app.pulse:
+        scheduler = f"{BeatingScheduler.__module__}:{BeatingScheduler.__qualname__}"
+        options = [f"--scheduler={scheduler}", f"--max-interval={BEAT:g}", "--loglevel=INFO", "--pidfile="]
+        app.start(["--quiet", "beat", *options])
 
 
 def run_api(config: Config, host: str, port: int) -> None:

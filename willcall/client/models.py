@@ -105,12 +105,13 @@ class Event(_Model):
 class Account(_Model):
     """One set of credentials at a provider; `account` is `<provider>/<name>`.
 
-    `health`: ok, throttled, paused, unauthorized, down. `orders`: how many by status. `backlog`: open orders that
-    are `waiting`, `due` or `held`.
+    `health`: ok, throttled, paused, unauthorized, down; `why` is what the provider said. `orders`: how many by
+    status. `backlog`: open orders that are `waiting`, `due` or `held`.
     """
 
     account: str
     health: str
+    why: str | None
     since: datetime | None
     until: datetime | None
     probe_at: datetime | None

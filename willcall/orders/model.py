@@ -73,6 +73,7 @@ class Order:
     `seq` is the fence: the number of the only poll message that may act. `answered` counts the polls that
     the provider answered (the back-off's exponent), `failures` the unanswered ones since the last answer.
     `last_poll_at` is when the provider was last asked, `hint_at` the moment before which it may not be asked.
+    `attention_at` is when it newly needed `attention`, or for another reason; the stores keep it.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Order:
     deadline_at: float
     seq: int = 1
     attention: Attention | None = None
+    attention_at: float | None = None
     reason: str | None = None
     provider_status: str | None = None
     quantity: int | None = None

@@ -35,7 +35,11 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What is known of an account. Moments are epoch seconds; `until` ends a pause or a throttle (None: no end)."""
+    """What is known of an account. Moments are epoch seconds; `until` ends a pause or a throttle (None: no end).
+
+    `since`: since when its health is what it is; a throttle begins with the first 429 after a good answer. `why` is
+    what the provider said: an HTTP status, or in words why there was none.
+    """
 
     health: Health
     since: float | None
@@ -44,16 +48,18 @@ class AccountState:
     throttles: int
     tokens: int
     burst: int
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an attempt said of the account."""
+    """What an attempt said of the account. `until` ends a throttle; `why`: the HTTP status, or why there was none."""
 
     signal: Signal
     order_id: str
     probe: bool
     until: float | None = None
+    why: str = ""
 
 
 class AccountStore:
@@ -79,6 +85,7 @@ class AccountStore:
                 OUTAGES,
                 REFUSALS,
                 *rate_arguments(rate),
+                report.why,
             ],
         )
         return Health(before), Health(after)
@@ -114,12 +121,14 @@ class AccountStore:
         pipe.hmget(keys.tokens(account), "tat", "blocked")
         fields, (tat, blocked) = pipe.execute()
         health, since, until = Health(fields.get("state", "ok")), seconds(fields.get("since")), None
+        why = fields.get("why")
         paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
         if paused_until and paused_until > now:
-            health, since = Health.PAUSED, seconds(fields.get("paused_since"))
+            health, since, why = Health.PAUSED, seconds(fields.get("paused_since")), None
             until = None if fields["paused_until"] == str(_FOREVER) else paused_until
         elif health is Health.OK and blocked_until and blocked_until > now:
-            health, until = Health.THROTTLED, blocked_until
+            health, since, until = Health.THROTTLED, seconds(fields.get("throttled_since")), blocked_until
+            why = fields.get("throttled_why")
         return AccountState(
             health=health,
             since=since,
@@ -128,6 +137,7 @@ class AccountStore:
             throttles=int(fields.get("throttles", 0)),
             tokens=_tokens_left(rate, float(tat or 0), now * 1_000),
             burst=rate.burst,
+            why=why,
         )
 
     def wants_release(self, account: str) -> int:

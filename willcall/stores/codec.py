@@ -83,6 +83,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         deadline_at=int(fields["deadline"]) / 1_000,
         seq=int(fields["seq"]),
         attention=Attention(fields["attention"]) if "attention" in fields else None,
+        attention_at=seconds(fields.get("attention_at")),
         reason=fields.get("reason"),
         provider_status=fields.get("provider_status"),
         quantity=spec.get("quantity"),

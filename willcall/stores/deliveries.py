@@ -84,6 +84,17 @@ class Delivery:
     next_try_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """How many events are still to be told.
+
+    `oldest_at`: since when the oldest of them is, epoch seconds; the time of the event, or of the wish to redeliver it.
+    """
+
+    count: int
+    oldest_at: float | None
+
+
 class DeliveryStore:
     """Deliveries in Redis; `commit.lua` files them, in the step that writes the event."""
 
@@ -139,6 +150,7 @@ class DeliveryStore:
                 keys.delivery(order_id),
                 keys.deliveries(order_id),
                 keys.UNDELIVERED,
+                keys.UNTOLD,
                 keys.order(order_id),
                 keys.ATTENTION,
             ],
@@ -164,7 +176,14 @@ class DeliveryStore:
         Raises LookupError where the event was delivered and is no longer in the feed.
         """
         verdict, *rest = self._scripts["redeliver"](
-            keys=[keys.delivery(order_id), keys.UNDELIVERED, keys.order(order_id), keys.ATTENTION, keys.EVENTS],
+            keys=[
+                keys.delivery(order_id),
+                keys.UNDELIVERED,
+                keys.order(order_id),
+                keys.ATTENTION,
+                keys.EVENTS,
+                keys.UNTOLD,
+            ],
             args=[order_id],
         )
         if verdict == "forgotten":
@@ -177,6 +196,14 @@ class DeliveryStore:
             keys=[keys.UNDELIVERED, keys.delivery(""), keys.NOTIFIER], args=[milliseconds(grace), offset, count]
         )
         return seen, [Notice(*sent[at : at + 4]) for at in range(0, len(sent), 4)]
+
+    def pending(self) -> Pending:
+        """What is still to be told, over all orders."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(keys.UNTOLD)
+        pipe.zrange(keys.UNTOLD, 0, 0, withscores=True)
+        count, oldest = pipe.execute()
+        return Pending(count, seconds(oldest[0][1]) if oldest else None)
 
     def get(self, order_id: str) -> Delivery | None:
         """Where the telling of the order's latest event stands; None where there is none or nobody is told."""

@@ -12,6 +12,8 @@ PREFIX = "willcall:"
 
 #: Stream of events: the outbox and the event feed. Trimmed by `prune`.
 EVENTS = PREFIX + "events"
+#: Stream of what operators are told, bounded (see `ops.KEPT`); no part of the feed.
+OPS_EVENTS = PREFIX + "ops:events"
 #: Set of account keys that have ever had an order.
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
@@ -30,10 +32,16 @@ FETCHES = PREFIX + "fetches"
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
 UNDELIVERED = PREFIX + "undelivered"
+#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or of a redelivery.
+UNTOLD = PREFIX + "untold"
 #: Hash: how far the workers have come in telling backends.
 NOTIFIER = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
 UNCLAIMED = PREFIX + "unclaimed"
+#: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
+PROCESSES = PREFIX + "processes"
+#: Hash: the name of a sweep -> its last run, as JSON.
+SWEEPS = PREFIX + "sweeps"
 
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
@@ -137,6 +145,11 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def process(kind: str, name: str) -> str:
+    """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
+    return f"{PREFIX}process:{kind}:{name}"
 
 
 def stats_minute(minute: int | str) -> str:

@@ -1,17 +1,23 @@
 """Lists of orders, newest first, in stable pages, and how many there are of each kind."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
 from willcall.stores.orders import OrderStore
+from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
+
+#: Orders that need attention are looked at so many at once: it takes Redis about a millisecond.
+LOOK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,34 @@ class Backlog:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Orders that need attention: some of them, how many by account and reason, and how many at all.
+
+    Where it is not `complete`, only the newest are in the tally.
+    """
+
+    orders: list[Order]
+    tally: Mapping[tuple[str, Attention], int]
+    total: int
+    complete: bool
+
+
+class _Mark(NamedTuple):
+    """Which order needs attention, and why; `position` is its submission number."""
+
+    order_id: str
+    position: float
+    provider: str
+    account: str
+    attention: Attention
+    status: Status
+
+    @property
+    def account_key(self) -> str:
+        return f"{self.provider}/{self.account}"
+
+
 class Listing:
     """Reads the indexes that the scripts keep."""
 
@@ -47,6 +81,7 @@ class Listing:
         """`orders` reads the orders behind the ids."""
         self._redis = redis
         self._orders = orders
+        self._attention = load(redis, "attention")
 
     def page(self, query: Query, limit: int, cursor: str | None = None) -> Page:
         """One page of orders. Raises ValueError where the cursor is none of ours."""
@@ -89,28 +124,51 @@ class Listing:
         entries = (entry for reply in pipe.execute() for entry in reply)
         return [(entry[0], entry[1]) for entry in nlargest(limit, entries, key=lambda entry: entry[1])]
 
+    def survey(self, parked: Collection[str], limit: int, most: int) -> Survey:
+        """The `limit` newest orders that need attention, and how many there are of each kind.
+
+        Orders that are `unauthorized` because their account is (`parked`) are counted and not named. It looks at the
+        `most` newest.
+        """
+        tally: Counter[tuple[str, Attention]] = Counter()
+        named: list[str] = []
+        for mark in islice(self._marks(None), most):
+            tally[mark.account_key, mark.attention] += 1
+            apart = mark.attention is Attention.UNAUTHORIZED and mark.account_key in parked
+            if len(named) < limit and not apart:
+                named.append(mark.order_id)
+        orders = [order for order in self._orders.get_many(named) if order and order.attention]
+        total = cast("int", self._redis.zcard(keys.ATTENTION))
+        return Survey(orders, tally, total, complete=total <= most)
+
     def _attention_page(self, query: Query, limit: int, newest: int | None) -> Page:
         """Few orders need attention, so the other filters are applied to what the one index names."""
-        found: list[tuple[str, float]] = []
-        orders: list[Order] = []
-        while len(orders) <= limit:
-            entries = self._newest([keys.ATTENTION], newest, 500)
-            if not entries:
-                break
-            for entry, order in zip(entries, self._orders.get_many([name for name, _ in entries]), strict=True):
-                if order and _matches(order, query):
-                    found.append(entry)
-                    orders.append(order)
-            newest = int(entries[-1][1])
-        return Page(orders[:limit], _cursor(found, limit))
+        found = [(mark.order_id, mark.position) for mark in _first(limit + 1, self._marks(newest), query)]
+        orders = [order for order in self._orders.get_many([name for name, _ in found[:limit]]) if order]
+        return Page(orders, _cursor(found, limit))
+
+    def _marks(self, newest: int | None) -> Iterator[_Mark]:
+        """All that need attention, newest first, older than `newest`."""
+        top = "+inf" if newest is None else f"({newest}"
+        while found := self._attention(keys=[keys.ATTENTION, keys.order("")], args=[top, LOOK]):
+            rows = [found[at : at + 6] for at in range(0, len(found), 6)]
+            for order_id, position, provider, account, attention, status in rows:
+                if attention:
+                    yield _Mark(order_id, float(position), provider, account, Attention(attention), Status(status))
+            if len(rows) < LOOK:
+                return
+            top = f"({rows[-1][1]}"
 
 
-def _matches(order: Order, query: Query) -> bool:
+def _first(count: int, marks: Iterable[_Mark], query: Query) -> Iterator[_Mark]:
+    return islice((mark for mark in marks if _matches(mark, query)), count)
+
+
+def _matches(mark: _Mark, query: Query) -> bool:
     return (
-        order.attention is not None
-        and (not query.attention or order.attention in query.attention)
-        and query.status in {None, order.status}
-        and query.provider in {None, order.provider}
+        (not query.attention or mark.attention in query.attention)
+        and query.status in {None, mark.status}
+        and query.provider in {None, mark.provider}
     )
 
 

@@ -49,6 +49,7 @@ class Claim:
 
     `until` is when to come back (`WAIT`); `order` is there for `EXPIRE` and `GO`. `probe`: this attempt tries
     a parked account. `clean`: the account has nothing against it, so that a good answer need not be reported.
+    `token_wait`: seconds until the token that the attempt was given, None where it was given none or had one booked.
     """
 
     verdict: Verdict
@@ -57,6 +58,7 @@ class Claim:
     order: Order | None = None
     probe: bool = False
     clean: bool = False
+    token_wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +189,22 @@ class OrderStore:
         )
         match Verdict(verdict):
             case Verdict.WAIT:
-                return Claim(Verdict.WAIT, now / 1_000, until=rest[0] / 1_000)
+                until, booked = rest
+                return Claim(
+                    Verdict.WAIT, now / 1_000, until / 1_000, token_wait=(until - now) / 1_000 if booked else None
+                )
             case Verdict.EXPIRE | Verdict.GO as found:
                 flat, spec, tickets, *account_mark = rest
-                order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
+                fields = dict(zip(flat[::2], flat[1::2], strict=True))
                 mark = account_mark[0] if account_mark else ""
-                return Claim(found, now / 1_000, order=order, probe=mark == "probe", clean=mark == "clean")
+                return Claim(
+                    found,
+                    now / 1_000,
+                    order=order_from(order_id, fields, spec, tickets),
+                    probe=mark == "probe",
+                    clean=mark == "clean",
+                    token_wait=0.0 if mark and "slot" not in fields else None,
+                )
             case other:
                 return Claim(other, now / 1_000)
 
@@ -225,6 +237,7 @@ class OrderStore:
                 keys.FETCHES,
                 keys.delivery(before.id),
                 keys.UNDELIVERED,
+                keys.UNTOLD,
                 keys.stats_minute(""),
                 keys.stats_hour(""),
             ],

@@ -38,6 +38,7 @@ def account_document(view: AccountView) -> dict[str, Any]:
     return {
         "account": account.key,
         "health": state.health.value,
+        "why": state.why,
         "since": rfc3339(state.since),
         "until": rfc3339(state.until),
         "probe_at": rfc3339(state.probe_at),

@@ -36,7 +36,7 @@ def ask(context: Context, account: Account, order: Order, now: float, send_befor
     if time.monotonic() > send_before:
         return Busy()
     request = account.adapter.status_request(question, account.credentials, authorization.token)
-    answer = context.http.exchange(account, request)
+    answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
         return Asked(answer)
     outcome = account.adapter.read_status(question, replace(answer, received_at=now))

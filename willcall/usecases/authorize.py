@@ -32,7 +32,7 @@ def authorize(context: Context, account: Account) -> Authorization | Busy | Outc
     if not oauth.lock(account.key, account.http.total_timeout + 5):
         return Authorization(stored.value, stored.proven) if stored else Busy()
     try:
-        answer = context.http.exchange(account, request)
+        answer = context.exchange(account, request)
         token = account.adapter.read_token(answer) if isinstance(answer, Answer) else answer
         if isinstance(token, AccessToken):
             oauth.put(account.key, token.value, token.expires_in)

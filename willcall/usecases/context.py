@@ -1,7 +1,7 @@
 """Everything a use case works with, put together once per process by the composition root."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
@@ -19,8 +19,12 @@ from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import Listing
 from willcall.stores.oauth import OAuthStore
+from willcall.stores.ops import OpsStore
 from willcall.stores.orders import Message, OrderStore
+from willcall.stores.processes import ProcessStore
 from willcall.stores.stats import StatsStore
+from willcall.stores.sweeps import SweepStore
+from willcall.usecases.meters import Meters
 
 
 class Exchange(Protocol):
@@ -53,10 +57,13 @@ class Stores:
     oauth: OAuthStore
     events: EventStore
     deliveries: DeliveryStore
+    ops: OpsStore
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
     stats: StatsStore
+    processes: ProcessStore
+    sweeps: SweepStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
@@ -70,16 +77,19 @@ class Stores:
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             deliveries=DeliveryStore(redis, patient),
+            ops=OpsStore(redis),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
             stats=StatsStore(redis),
+            processes=ProcessStore(redis),
+            sweeps=SweepStore(redis),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What use cases are given. `rng` is the source of jitter."""
+    """What use cases are given. `rng` is the source of jitter; `meters` count what this process does."""
 
     settings: Settings
     accounts: Mapping[str, Account]
@@ -89,6 +99,12 @@ class Context:
     documents: DocumentStore
     sender: Sender
     rng: Random
+    meters: Meters = field(default_factory=Meters)
+
+    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+        """Send a request to a provider and time it; see `Exchange`."""
+        with self.meters.request(account.key):
+            return self.http.exchange(account, request)
 
     def send(self, account: str, messages: list[Message]) -> None:
         """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""

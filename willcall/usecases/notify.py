@@ -42,6 +42,7 @@ def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None
         return _come_back(claim)
     tried = _post(context, claim.url, event, claim.now)
     outlook = after_try(tried, claim.tries + 1, context.rng)
+    context.meters.told(outlook.telling)
     if outlook.telling is Telling.UNDELIVERABLE:
         log.warning("undeliverable", order=notice.order_id, host=notice.host, http=tried.status, why=tried.why)
     made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)

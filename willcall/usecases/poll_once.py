@@ -37,6 +37,8 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         return None
     claim_id, started, lease = token_hex(6), time.monotonic(), lease_seconds(account)
     claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease, account.rate)
+    if claim.token_wait is not None:
+        context.meters.waits_for_token(account_key, claim.token_wait)
     match claim.verdict:
         case Verdict.WAIT:
             return Message(order_id, seq, claim.until, token=True), claim.now

@@ -43,7 +43,7 @@ def settle_attempt(
     while before:
         decision = decide(before, asked.outcome, account.polling, now, context.rng)
         if before is claim.order:
-            _report(context, account, claim, decision)
+            _report(context, account, claim, decision, _why(asked))
         after, wake_at = decision.order, decision.wake_at
         countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
         commit = Commit(
@@ -146,6 +146,8 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
     measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
     due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
+    if due is not None:
+        context.meters.committed(commit.after.account_key, measured)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
         announce(context, commit.after, commit.event.id)
@@ -175,11 +177,16 @@ def _event(before: Order, after: Order) -> Event | None:
     return Event(f"evt_{uuid4().hex}", f"order.{after.status}", order_document(after))
 
 
-def _report(context: Context, account: Account, claim: Claim, decision: Decision) -> None:
+def _why(asked: Asked) -> str:
+    """What came back, in a word or a few: the HTTP status, or why there was none. Never a secret, as no detail is."""
+    return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
+
+
+def _report(context: Context, account: Account, claim: Claim, decision: Decision, why: str) -> None:
     """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new."""
     if decision.signal is Signal.ANSWERED and claim.clean:
         return
-    report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until)
+    report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until, why)
     before, after = context.stores.accounts.report(account.key, report, account.health.probe, account.rate)
     if before is not after:
-        log.warning("account", account=account.key, was=before.value, health=after.value)
+        log.warning("account", account=account.key, was=before.value, health=after.value, why=why)

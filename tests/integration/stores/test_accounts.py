@@ -8,7 +8,7 @@ from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, Health, Report
+from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Report
 from willcall.stores.leases import LeaseStore
 from willcall.stores.orders import Verdict
 
@@ -19,13 +19,23 @@ PROBE = (30.0, 100.0)
 
 
 def report(
-    desk: Desk, signal: Signal, order_id: str = "ord-1", *, probe: bool = False, until: float | None = None
+    desk: Desk,
+    signal: Signal,
+    order_id: str = "ord-1",
+    *,
+    probe: bool = False,
+    until: float | None = None,
+    why: str = "200",
 ) -> Health:
-    return desk.stores.accounts.report(ACCOUNT, Report(signal, order_id, probe, until), PROBE, RATE)[1]
+    return desk.stores.accounts.report(ACCOUNT, Report(signal, order_id, probe, until, why), PROBE, RATE)[1]
+
+
+def state(desk: Desk) -> AccountState:
+    return desk.stores.accounts.state(ACCOUNT, RATE)
 
 
 def health(desk: Desk) -> Health:
-    return desk.stores.accounts.state(ACCOUNT, RATE).health
+    return state(desk).health
 
 
 def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk) -> None:
@@ -83,11 +93,12 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     report(desk, Signal.UNAUTHORIZED)
     desk.claim()
     assert desk.order().attention == "unauthorized"
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
     assert desk.redis.zcard(keys.ATTENTION) == 1
     report(desk, Signal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
     desk.stores.orders.release(ACCOUNT, 10, 0)
-    assert desk.order().attention is None
+    assert (desk.order().attention, desk.order().attention_at) == (None, None)
     assert desk.redis.zcard(keys.ATTENTION) == 0
 
 
@@ -100,6 +111,47 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     assert claim.verdict is Verdict.WAIT
     assert claim.until >= until
     assert not desk.stores.accounts.take(ACCOUNT, RATE)
+
+
+def test_why_and_since_when_an_account_is_parked_is_kept_until_it_is_well(desk: Desk) -> None:
+    report(desk, Signal.UNAUTHORIZED, why="401")
+    parked = state(desk)
+    assert (parked.why, parked.since) == ("401", pytest.approx(desk.now(), abs=1))
+    report(desk, Signal.UNAUTHORIZED, probe=True, why="401")
+    assert state(desk).since == parked.since
+    report(desk, Signal.ANSWERED)
+    assert state(desk).why is None
+    assert state(desk).since >= (parked.since or 0)
+
+
+def test_a_throttle_began_with_the_first_429_after_a_good_answer(desk: Desk) -> None:
+    report(desk, Signal.THROTTLED, until=desk.now() + 60, why="429")
+    first = state(desk)
+    assert (first.why, first.since) == ("429", pytest.approx(desk.now(), abs=1))
+    begun = desk.now() - 90
+    desk.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": int(begun * 1_000)})
+    report(desk, Signal.THROTTLED, until=desk.now() + 60, why="429")
+    assert state(desk).since == pytest.approx(begun, abs=0.01)
+    report(desk, Signal.ANSWERED)
+    report(desk, Signal.THROTTLED, until=desk.now() + 60, why="429")
+    assert state(desk).since == pytest.approx(desk.now(), abs=1)
+
+
+def test_a_429_long_after_the_last_one_ended_begins_a_new_throttle(desk: Desk) -> None:
+    long_ago = int((desk.now() - 1_000) * 1_000)
+    desk.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": long_ago, "throttled_until": long_ago})
+    report(desk, Signal.THROTTLED, until=desk.now() + 60)
+    assert state(desk).since == pytest.approx(desk.now(), abs=1)
+
+
+def test_a_good_answer_is_to_be_reported_while_the_account_was_throttled(desk: Desk) -> None:
+    for n in range(3):
+        desk.submit(f"ord-{n}")
+    assert desk.claim(order_id="ord-0").clean
+    report(desk, Signal.THROTTLED, until=desk.now())
+    assert not desk.claim(order_id="ord-1").clean
+    report(desk, Signal.ANSWERED)
+    assert desk.claim(order_id="ord-2").clean
 
 
 def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:

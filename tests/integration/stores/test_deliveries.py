@@ -8,7 +8,7 @@ from tests.integration.stores.conftest import ACCOUNT, Desk
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
-from willcall.stores.deliveries import LOG, Claim, Notice, Try, Verdict
+from willcall.stores.deliveries import LOG, Claim, Notice, Pending, Try, Verdict
 
 URL = "https://backend.example/hooks"
 HOST = "backend.example"
@@ -207,6 +207,50 @@ def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_i
     desk.commit(desk.go(4), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
     desk.stores.deliveries.redeliver("ord-1")
     assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
+
+
+def test_since_when_attention_is_needed_is_kept_while_the_reason_stays(desk: Desk) -> None:
+    desk.submit(callback_url=URL)
+    assert desk.order().attention_at is None
+    desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
+    desk.commit(desk.go(2), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    assert desk.order().attention_at == 1.0
+    desk.commit(desk.go(3), attention=Attention.NOT_FOUND, wake_at=desk.now() - 1)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    desk.commit(desk.go(4), attention=None, wake_at=desk.now() - 1)
+    assert desk.order().attention_at is None
+
+
+def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_redelivered(desk: Desk) -> None:
+    try_once(desk, fulfilled(desk), GIVEN_UP)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    desk.stores.deliveries.redeliver("ord-1")
+    assert desk.order().attention_at is None
+
+
+def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
+    pending = desk.stores.deliveries.pending
+    assert pending() == Pending(0, None)
+    first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
+    events = [event.occurred_at for event in desk.stores.events.after(None, 10)]
+    assert pending() == Pending(2, events[0])
+    again = try_once(desk, first, Outlook(Telling.PENDING, 60))
+    assert pending() == Pending(2, events[0])
+    assert again is not None
+    bring_forward(desk, "first")
+    try_once(desk, again[0], GIVEN_UP)
+    assert pending() == Pending(1, events[1])
+    try_once(desk, second, DELIVERED)
+    assert pending() == Pending(0, None)
+
+
+def test_what_is_redelivered_is_to_be_told_since_then(desk: Desk) -> None:
+    try_once(desk, fulfilled(desk), DELIVERED)
+    desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
+    desk.stores.deliveries.redeliver("ord-1")
+    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=1))
 
 
 def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:

@@ -1,14 +1,34 @@
 """What attempts, pushes, cancellations and deadlines add to the statistics, each exactly once."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
 from willcall.orders.pushes import Arrived
+from willcall.stores import keys
+from willcall.stores.deliveries import Notice
 from willcall.usecases.attach import take_in
+from willcall.usecases.context import Exchange
 from willcall.usecases.control import cancel_order
+from willcall.usecases.notify import notify_once
+from willcall.usecases.poll_once import poll_once
 from willcall.usecases.settle import settle_expired
+
+
+@dataclass
+class Meanwhile:
+    """Real HTTP, during which something else happens."""
+
+    http: Exchange
+    happens: Callable[[], object]
+
+    def exchange(self, *question: Any) -> Any:
+        self.happens()
+        return self.http.exchange(*question)
 
 
 def funtrips(**fields: object) -> OrderScript:
@@ -19,6 +39,10 @@ def counted(house: House, account: str = "funtrips/default") -> Counter[str]:
     """What was counted, but for how late attempts were."""
     counts = house.context.stores.stats.recent(2).get(account, Counter())
     return Counter({name: count for name, count in counts.items() if not name.startswith("late:")})
+
+
+def metered_value(house: House, name: str, **labels: str) -> float | None:
+    return house.context.meters.registry.get_sample_value(name, labels)
 
 
 def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(house: Setup) -> None:
@@ -51,3 +75,56 @@ def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(house: Setup
     assert h.order().status is Status.FULFILLED
     assert isinstance(h.context.stores.orders.timeline("ord-1")[-1], Attempt)
     assert counted(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
+
+
+def test_meters_say_what_the_statistics_say(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
+    h.poll()
+    h.poll()
+    account = {"provider": "funtrips", "account": "default"}
+    metered = {
+        outcome: metered_value(h, "willcall_attempts_total", **account, outcome=outcome)
+        for outcome in ("malformed", "issued")
+    }
+    assert metered == {"malformed": 1, "issued": 1}
+    assert metered_value(h, "willcall_attempt_lateness_seconds_count", **account) == 2
+    assert metered_value(h, "willcall_time_to_ticket_seconds_count", **account) == 1
+    assert metered_value(h, "willcall_provider_request_seconds_count", **account) == 3  # one for the access token
+
+
+def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=0))
+    order = h.order()
+    h.redis.hset(keys.order("ord-1"), "due", 1)
+    context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
+    assert poll_once(context, "ord-1", order.seq, order.account_key) is None
+    assert counted(h) == {"ended:cancelled": 1}
+    assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") is None
+
+
+def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(house: Setup) -> None:
+    h = house(rate={"limit": 1, "period": 5, "burst": 1})
+    for n in (1, 2):
+        h.submit(funtrips(reference=f"chk_{n}", ready_after=600), id=f"ord-{n}")
+        h.poll(f"ord-{n}")
+    account = {"provider": "funtrips", "account": "default"}
+    assert metered_value(h, "willcall_token_wait_seconds_count", **account) == 2
+    assert metered_value(h, "willcall_token_wait_seconds_bucket", **account, le="0.05") == 1
+    assert 4 < (metered_value(h, "willcall_token_wait_seconds_sum", **account) or 0) < 7
+    poll_once(h.context, "ord-2", 1, "funtrips/default")
+    assert metered_value(h, "willcall_token_wait_seconds_count", **account) == 2
+
+
+def test_tries_to_tell_a_backend_count_by_what_follows_them(house: Setup) -> None:
+    h = house()
+    h.submit(funtrips(ready_after=0), callback_url="http://127.0.0.1:9/hook")
+    h.poll()
+    ((_, arguments, _),) = h.outbox.tasks
+    notify_once(h.context, Notice(*arguments))
+    results = {
+        result: metered_value(h, "willcall_callbacks_total", result=result)
+        for result in ("delivered", "again", "undeliverable")
+    }
+    assert results == {"delivered": 0, "again": 1, "undeliverable": 0}

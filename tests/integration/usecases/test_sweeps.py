@@ -118,3 +118,19 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
     monkeypatch.setitem(SWEEPS, "revive", Sweep(dies, SWEEPS["revive"].every))
     run_sweep(h.context, "revive")
     assert 0 < left[0] <= 15_000
+
+
+def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Context) -> dict[str, int]:
+        raise ZeroDivisionError("a text that may hold anything")
+
+    h = house()
+    sweeps = h.context.stores.sweeps
+    run_sweep(h.context, "expire")
+    assert sweeps.last()["expire"].counts == {"expired": 0}
+    monkeypatch.setitem(SWEEPS, "expire", Sweep(fails, lambda sweeps: sweeps.expire))
+    with pytest.raises(ZeroDivisionError):
+        run_sweep(h.context, "expire")
+    run = sweeps.last()["expire"]
+    assert (run.error, run.counts) == ("ZeroDivisionError", {})
+    assert run.at == pytest.approx(h.context.stores.accounts.now(), abs=5)

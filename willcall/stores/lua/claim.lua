@@ -5,12 +5,13 @@
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
 --   'busy'                        another worker is asking right now (a repeated claim of one's own is granted again)
 --   'held'                        the account is parked or paused; the order waits in the held index
---   'wait', now, until            come back then
+--   'wait', now, until, booked    come back then; booked 1 where a token is booked for that moment just now, else 0
 --   'expire', now, order, spec, tickets          the deadline is here and no attempt is allowed any more
 --   'go', now, order, spec, tickets, account     ask; lease and claim id are set, the token is taken
 
 -- include: now
 -- include: bucket
+-- include: attention_since
 
 local function value(flat, name)
   for i = 1, #flat, 2 do
@@ -37,7 +38,7 @@ if tonumber(value(order, 'lease') or 0) > now then
   return {'busy', now}
 end
 local due = tonumber(value(order, 'due') or 0)
-if due > now then return {'wait', now, due} end
+if due > now then return {'wait', now, due, 0} end
 
 local deadline = tonumber(value(order, 'deadline'))
 if not ask then return answer('expire') end
@@ -45,7 +46,7 @@ if not ask then return answer('expire') end
 local slotted = value(order, 'slot')
 -- How far the workers have come through the account's queue, for `revive`; those at a slot overtake the others.
 if not slotted then redis.call('HSET', KEYS[7], 'reached', due, 'reached_at', now) end
-local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden')
+local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden', 'throttled_since')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then
@@ -58,10 +59,7 @@ if state ~= 'ok' and not probe then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift')
-  if state == 'unauthorized' then
-    redis.call('HSET', KEYS[1], 'attention', 'unauthorized')
-    redis.call('ZADD', KEYS[8], value(order, 'number'), ARGV[1])
-  end
+  if state == 'unauthorized' then attention_begins(KEYS[1], KEYS[8], ARGV[1], state, now) end
   return {'held', now}
 end
 
@@ -70,11 +68,11 @@ local slot, shift = bucket_take(bucket_load(KEYS[6]), bucket_rate(ARGV, 5), now,
 if slot then
   redis.call('HSET', KEYS[1], 'slot', slot, 'shift', shift, 'due', slot)
   redis.call('ZADD', KEYS[4], slot, ARGV[1])
-  return {'wait', now, slot}
+  return {'wait', now, slot, 1}
 end
 if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
 -- Whoever wished for an attempt while a dead one was under way ('again') gets this one.
 redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express', 'again')
-local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0
+local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0 and not account[6]
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'))

@@ -1,7 +1,8 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
 --       8 attention index  9 final index  10 late index  11 events  12 fetches index  13 delivery  14 undelivered index
---       15 counters of a minute  16 of an hour (both without the number of it, which follows from the clock)
+--       15 untold index
+--       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -16,7 +17,8 @@
 
 -- include: now
 
-local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due')
+local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due',
+  'attention')
 if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then return tonumber(fence[7] or 0) end
 if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
 
@@ -46,6 +48,11 @@ end
 local closed = fields['status'] == 'failed' or fields['status'] == 'cancelled'
 if ARGV[3] ~= '' or closed then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
 if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
+if (fields['attention'] or '') == '' then
+  drop[#drop + 1] = 'attention_at'
+elseif fields['attention'] ~= fence[8] then
+  for _, part in ipairs({'attention_at', now}) do set[#set + 1] = part end
+end
 
 local due = 0
 local amendable = fields['status'] == 'fulfilled' or fields['status'] == 'expired'
@@ -101,10 +108,11 @@ if ARGV[11] ~= '' then
     redis.call('HSET', KEYS[13], 'event', ARGV[11], 'type', ARGV[12], 'at', now, 'data', ARGV[13], 'cursor', cursor,
       'host', ARGV[15], 'number', 1, 'due', now)
     redis.call('ZADD', KEYS[14], now, ARGV[1])
+    redis.call('ZADD', KEYS[15], now, ARGV[1])
   end
 end
 if ARGV[16] ~= '' then
-  local minute, hour = KEYS[15] .. math.floor(now / 60000), KEYS[16] .. math.floor(now / 3600000)
+  local minute, hour = KEYS[16] .. math.floor(now / 60000), KEYS[17] .. math.floor(now / 3600000)
   -- A counter that is new may have made the hash; any other finds that its end is set.
   if redis.call('HINCRBY', minute, ARGV[16], 1) == 1 then redis.call('EXPIRE', minute, ARGV[17]) end
   if redis.call('HINCRBY', hour, ARGV[16], 1) == 1 then redis.call('EXPIRE', hour, ARGV[18]) end

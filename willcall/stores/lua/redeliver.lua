@@ -1,10 +1,11 @@
 -- Somebody wants a backend to be told of an order's latest event again: the schedule starts anew, now.
--- KEYS  1 delivery  2 undelivered index  3 order  4 attention index  5 events
+-- KEYS  1 delivery  2 undelivered index  3 order  4 attention index  5 events  6 untold index
 -- ARGV  1 id
 -- Returns {'sent', event id, number, host}: send this message; or {'none'}: there is no event to tell of;
 --   or {'forgotten'}: it was delivered, and the feed no longer has it
 
 -- include: now
+-- include: attention_since
 
 local record = redis.call('HMGET', KEYS[1], 'event', 'cursor', 'host', 'data')
 if not record[1] then return {'none'} end
@@ -20,8 +21,6 @@ local number = redis.call('HINCRBY', KEYS[1], 'number', 1)
 redis.call('HSET', KEYS[1], 'due', now)
 redis.call('HDEL', KEYS[1], 'state', 'tries', 'resent', 'resend_at')
 redis.call('ZADD', KEYS[2], now, ARGV[1])
-if redis.call('HGET', KEYS[3], 'attention') == 'undeliverable' then
-  redis.call('HDEL', KEYS[3], 'attention')
-  redis.call('ZREM', KEYS[4], ARGV[1])
-end
+redis.call('ZADD', KEYS[6], now, ARGV[1])
+attention_ends(KEYS[3], KEYS[4], ARGV[1], 'undeliverable')
 return {'sent', record[1], number, record[3]}

@@ -4,21 +4,19 @@
 -- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
 -- include: now
+-- include: attention_since
 
 local now = milliseconds()
 local sent = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
   redis.call('ZREM', KEYS[1], id)
   local key = KEYS[4] .. id
-  local order = redis.call('HMGET', key, 'seq', 'attention', 'last_poll', 'hint', 'not_before')
+  local order = redis.call('HMGET', key, 'seq', 'last_poll', 'hint', 'not_before')
   if order[1] then
-    local last, hint, not_before = tonumber(order[3] or 0), tonumber(order[4] or 0), tonumber(order[5] or 0)
+    local last, hint, not_before = tonumber(order[2] or 0), tonumber(order[3] or 0), tonumber(order[4] or 0)
     local due = math.max(now, last + tonumber(ARGV[2]), hint, not_before)
     redis.call('HSET', key, 'seq', order[1] + 1, 'due', due, 'ask', 1)
-    if order[2] == 'unauthorized' then
-      redis.call('HDEL', key, 'attention')
-      redis.call('ZREM', KEYS[3], id)
-    end
+    attention_ends(key, KEYS[3], id, 'unauthorized')
     redis.call('ZADD', KEYS[2], due, id)
     for _, part in ipairs({id, order[1] + 1, due}) do sent[#sent + 1] = part end
   end

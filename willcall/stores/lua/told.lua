@@ -1,11 +1,12 @@
 -- Writes what became of telling a backend, if the claim still holds.
--- KEYS  1 delivery  2 log  3 undelivered index  4 order  5 attention index
+-- KEYS  1 delivery  2 log  3 undelivered index  4 untold index  5 order  6 attention index
 -- ARGV  1 id  2 claim id  3 event id  4 number claimed  5 'pending' (try again) | 'delivered' | 'undeliverable'
 --       6 next try in (ms, of 'pending')  7 line of the log (JSON)  8 longest log
 -- Returns {now, event id, number, host, due}: send this message; or {now} where nothing is to be told any more, or
 -- another worker has taken over; repeated, because the answer to it was lost, it writes nothing again
 
 -- include: now
+-- include: attention_since
 
 local now = milliseconds()
 local record = redis.call('HMGET', KEYS[1], 'event', 'number', 'claim', 'settled')
@@ -31,6 +32,7 @@ if current and ARGV[5] == 'delivered' then
   redis.call('HSET', KEYS[1], 'state', 'delivered')
   redis.call('HDEL', KEYS[1], 'due', 'data', 'tries', 'resent', 'resend_at')
   redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
 elseif unchanged and ARGV[5] == 'pending' then
   local due = now + tonumber(ARGV[6])
   redis.call('HINCRBY', KEYS[1], 'tries', 1)
@@ -41,8 +43,9 @@ elseif unchanged then
   redis.call('HSET', KEYS[1], 'state', 'undeliverable')
   redis.call('HDEL', KEYS[1], 'due', 'resent', 'resend_at')
   redis.call('ZREM', KEYS[3], ARGV[1])
-  if redis.call('HSETNX', KEYS[4], 'attention', 'undeliverable') == 1 then
-    redis.call('ZADD', KEYS[5], redis.call('HGET', KEYS[4], 'number'), ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  if not redis.call('HGET', KEYS[5], 'attention') then
+    attention_begins(KEYS[5], KEYS[6], ARGV[1], 'undeliverable', now)
   end
 end
 return following()

@@ -1,6 +1,6 @@
 import pytest
 
-from cli.wording import absolute, counted, relative, span
+from willcall.usecases.wording import absolute, counted, relative, span
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""Who may see the board: operators who have logged in; in development, where there are no keys at all, this machine."""
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from pydantic import SecretStr
+from starlette.responses import Response
+
+from api.board.session import LASTS, Sessions, Tries
+from api.security import THIS_MACHINE
+from willcall.config import Api
+
+SESSION, NOTICE = "willcall_session", "willcall_notice"
+
+#: What a proxy adds to requests that came from elsewhere.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+class Door(StrEnum):
+    """How the board is kept."""
+
+    KEYED = "keyed"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class LoginNeededError(Exception):
+    """Whoever asks has no session, or it is over."""
+
+
+class ClosedBoardError(Exception):
+    """The board is not served to whoever asks; the message says why, and what would change it."""
+
+
+class ForeignRequestError(Exception):
+    """A request that would change something, and that no page of ours has sent."""
+
+
+class Access:
+    """Decides who is let in."""
+
+    def __init__(self, settings: Api, *, exposed: bool) -> None:
+        """`exposed`: the API can be reached beyond loopback. With keys for backends alone, this is no development."""
+        keys: tuple[SecretStr, ...] = settings.operator_keys
+        self.sessions = Sessions(keys)
+        self.tries = Tries()
+        self.door = Door.KEYED if keys else Door.CLOSED if exposed or settings.keys else Door.OPEN
+
+    def check(self, request: Request) -> None:
+        """Let the request pass if it may. Raises LoginNeededError, ClosedBoardError, ForeignRequestError."""
+        match self.door:
+            case Door.CLOSED:
+                raise ClosedBoardError("The order board needs a key for operators: set api.operator_keys.")
+            case Door.OPEN if not _of_this_machine(request):
+                raise ClosedBoardError(
+                    "Without api.operator_keys the order board is served to this machine alone, at localhost."
+                )
+            case Door.KEYED if not self.sessions.holds(request.cookies.get(SESSION, "")):
+                raise LoginNeededError
+        if request.method not in {"GET", "HEAD"} and not same_origin(request):
+            raise ForeignRequestError
+
+
+def same_origin(request: Request) -> bool:
+    """Whether a page of ours sent the request: by the browser's own word, else by the page's origin."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    scheme, _, page = request.headers.get("origin", "").partition("://")
+    return scheme in {"http", "https"} and page == request.headers.get("host")
+
+
+def remember(request: Request, response: Response, name: str, value: str) -> None:
+    """Give the browser something to keep: a session for as long as it lasts, a notice for the next page."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=LASTS if name == SESSION else 60,
+        httponly=True,
+        samesite="strict",
+        secure=_encrypted(request),
+    )
+
+
+def forget(response: Response, name: str) -> None:
+    """Have the browser forget it."""
+    response.delete_cookie(name, httponly=True, samesite="strict")
+
+
+def _encrypted(request: Request) -> bool:
+    """Whether the browser came by https. A proxy's word is enough: who invents it keeps only himself out."""
+    return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower()}
+
+
+def _of_this_machine(request: Request) -> bool:
+    """Whether it is addressed to this machine by name, so that no other name leads a browser here, and not proxied."""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return host in THIS_MACHINE and not any(name in request.headers for name in _FORWARDED)

@@ -1,0 +1,100 @@
+"""What operators can do: each button is a form that is sent here, and leads back to the page that it stands on."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from api.board.access import NOTICE, Access, remember
+from api.board.errors import BoardRoute
+from api.board.forms import Form, place_to_return
+from api.parameters import Given, GivenOrderId
+from willcall.config import find_account
+from willcall.orders.errors import ClosedOrderError, NothingToDeliverError
+from willcall.providers.base import Account
+from willcall.stores.orders import Hurried
+from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
+from willcall.usecases.wording import counted, span
+
+router = APIRouter(route_class=BoardRoute, include_in_schema=False)
+
+#: Longest pause that the page offers, seconds.
+_LONGEST_PAUSE = 86_400
+
+_ASKED = {
+    Hurried.SENT: "is asked about as soon as the provider allows",
+    Hurried.HELD: "waits for its account, and goes on with the others",
+    Hurried.BUSY: "is being asked about right now, and once more after that",
+    Hurried.SOON: "is asked about as soon as possible already",
+}
+
+
+async def _account(context: Given, provider: str, account: str) -> Account:
+    return find_account(context.accounts, provider, account)
+
+
+Named = Annotated[Account, Depends(_account)]
+
+
+@router.post("/orders/{order_id}/poll")
+def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Ask about an order now."""
+    try:
+        told = f"Order {order_id} {_ASKED[poll_now(context, order_id)]}."
+    except ClosedOrderError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/orders/{order_id}/cancel")
+def cancel(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Stop asking about an order."""
+    try:
+        now = cancel_order(context, order_id)
+        told = f"Order {order_id} is cancelled{'' if now else ' already'}. Nothing is cancelled at the provider."
+    except ClosedOrderError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/orders/{order_id}/redeliver")
+def redeliver_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Tell an order's backend again."""
+    try:
+        redeliver(context, order_id)
+        told = f"The backend is told of order {order_id} again."
+    except NothingToDeliverError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/accounts/{provider}/{account}/pause")
+def pause_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+    """Send nothing to an account for a while."""
+    text = form.get("seconds", "")
+    seconds = float(text) if text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE else None
+    pause(context, account, seconds)
+    told = f"for {span(seconds)}" if seconds else "until it is resumed"
+    return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")
+
+
+@router.post("/accounts/{provider}/{account}/resume")
+def resume_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+    """Let an account's orders go on."""
+    released = resume(context, account)
+    went = f"; {counted(released, 'order')} that waited {'goes' if released == 1 else 'go'} on" if released else ""
+    return _back(request, form, f"{account.key} is resumed{went}.")
+
+
+def _back(request: Request, form: Form, told: str) -> Response:
+    """To the page on which the button stands, which then says what was done."""
+    access: Access = request.app.state.board_access
+    response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
+    remember(request, response, NOTICE, access.sessions.notice(told))
+    return response
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,192 @@
+"""What an operator must know first: what is wrong as a whole, rather than order by order. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from api.board.overview import AccountLine, Overview
+from willcall.orders.model import Attention
+from willcall.stores.accounts import Health
+from willcall.stores.processes import Process
+from willcall.usecases.wording import counted
+
+#: Seconds after which a backend that has not been told of something is worth a look: two tries have failed.
+UNTOLD = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong. `grave`: tickets do not arrive because of it.
+
+    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `until` is
+    when something happens by itself: `then` says what. `account` is the one that resuming helps.
+    """
+
+    kind: str
+    grave: bool
+    title: str
+    effect: str
+    remedy: str
+    since: float | None = None
+    why: str | None = None
+    until: float | None = None
+    then: str = ""
+    account: AccountLine | None = None
+
+
+def alarms(overview: Overview) -> list[Alarm]:
+    """All that is wrong, the gravest first."""
+    found = [*_processes(overview), *_sweeps(overview), *_accounts(overview), *_forgotten(overview), *_untold(overview)]
+    return sorted(found, key=lambda alarm: not alarm.grave)
+
+
+def verdict(overview: Overview, found: list[Alarm]) -> str:
+    """How things stand, in one sentence."""
+    waiting = sum(line.open_orders for line in overview.accounts)
+    orders = overview.survey.total - overview.counted(Attention.UNAUTHORIZED)
+    troubles = [alarm for alarm in found if alarm.kind != "paused"]
+    if troubles:
+        grave = sum(alarm.grave for alarm in troubles)
+        return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
+    if orders > 0:
+        return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+    return f"All is well, {counted(waiting, 'order')} {'waits' if waiting == 1 else 'wait'} for tickets"
+
+
+def _processes(overview: Overview) -> Iterator[Alarm]:
+    if not _of_kind(overview, "worker"):
+        yield Alarm(
+            "workers",
+            grave=True,
+            title="No worker is alive",
+            effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
+            remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
+        )
+    if not _of_kind(overview, "beat"):
+        yield Alarm(
+            "beat",
+            grave=False,
+            title="Beat is not alive",
+            effect="Orders go on; held ones, expiry and what a dead worker left wait for the next beat.",
+            remedy="Start one: willcall beat. Several may run.",
+        )
+
+
+def _sweeps(overview: Overview) -> Iterator[Alarm]:
+    for name, run in sorted(overview.sweeps.items()):
+        if run.error:
+            yield Alarm(
+                "sweep",
+                grave=False,
+                title=f"The sweep {name} failed",
+                effect="What it would have mended waits for its next run.",
+                remedy=f"Its log has the error; willcall sweep {name} runs it now.",
+                since=run.at,
+                why=run.error,
+            )
+
+
+def _accounts(overview: Overview) -> Iterator[Alarm]:
+    for line in overview.accounts:
+        if line.view.state.health is not Health.OK:
+            yield _account(line)
+        elif line.overdue:
+            working = bool(_of_kind(overview, "worker"))
+            yield Alarm(
+                "overdue",
+                grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
+                title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
+                effect="Tickets that are there already are fetched late.",
+                remedy="Workers do not keep up, or the account's rate is too low: start more workers, compare the rate."
+                if working
+                else "They go on when a worker runs.",
+                account=None,
+            )
+
+
+def _account(line: AccountLine) -> Alarm:
+    """One alarm for an account, however many orders wait for it."""
+    state, waiting = line.view.state, counted(line.open_orders, "order")
+    wait = "waits" if line.open_orders == 1 else "wait"
+    match state.health:
+        case Health.UNAUTHORIZED:
+            return Alarm(
+                "unauthorized",
+                grave=True,
+                title=f"{line.key} refuses our key",
+                effect=f"{waiting} {wait}. Customers have no tickets yet; no order is failed for it.",
+                remedy="Put the right key into the configuration, restart the workers, then resume. "
+                "If the key is right, a probe notices when it works again.",
+                since=state.since,
+                why=state.why,
+                until=state.probe_at,
+                then="next probe",
+                account=line,
+            )
+        case Health.DOWN:
+            return Alarm(
+                "down",
+                grave=True,
+                title=f"{line.key} does not answer",
+                effect=f"{waiting} {wait}. Customers have no tickets yet; all go on by themselves when it answers.",
+                remedy="Look at the provider's status page; resume asks at once.",
+                since=state.since,
+                why=state.why,
+                until=state.probe_at,
+                then="next try",
+                account=line,
+            )
+        case Health.THROTTLED:
+            return Alarm(
+                "throttled",
+                grave=False,
+                title=f"{line.key} throttles us",
+                effect=f"{waiting} {wait}, and go on by themselves.",
+                remedy="If it lasts, lower the account's rate in the configuration, or find who else uses its key.",
+                since=state.since,
+                why=state.why,
+                until=state.until,
+                then="goes on",
+                account=line,
+            )
+    return Alarm(
+        "paused",
+        grave=False,
+        title=f"{line.key} is paused",
+        effect=f"{waiting} {wait}: a person wanted it so.",
+        remedy="Resume lets them go on.",
+        since=state.since,
+        until=state.until,
+        then="goes on",
+        account=line,
+    )
+
+
+def _forgotten(overview: Overview) -> Iterator[Alarm]:
+    for key, waiting in sorted(overview.forgotten.items()):
+        yield Alarm(
+            "forgotten",
+            grave=True,
+            title=f"{key} is not in the configuration",
+            effect=f"{counted(waiting, 'order')} of it {'is' if waiting == 1 else 'are'} asked about by nobody.",
+            remedy="Put the account back, or cancel its orders.",
+        )
+
+
+def _untold(overview: Overview) -> Iterator[Alarm]:
+    pending = overview.undelivered
+    if pending.oldest_at is not None and overview.now - pending.oldest_at > UNTOLD:
+        events = counted(pending.count, "event")
+        yield Alarm(
+            "untold",
+            grave=False,
+            title=f"{events} on the way to backends",
+            effect="They are told again and again, for three days; until then they do not know.",
+            remedy="Look at the backend's own logs: the orders' pages show what it answered.",
+            since=pending.oldest_at,
+        )
+
+
+def _of_kind(overview: Overview, kind: str) -> list[Process]:
+    return [process for process in overview.processes if process.kind == kind]
+
+

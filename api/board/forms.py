@@ -1,0 +1,30 @@
+"""What forms send: small, and read by names."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+
+from api.body import read_body
+from api.problems import ApiError, Kind
+
+#: Largest form, bytes.
+_LARGEST = 4 * 1024
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise ApiError(Kind.UNSUPPORTED, "send a form")
+    body = await read_body(request, _LARGEST)
+    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20))
+
+
+Form = Annotated[Mapping[str, str], Depends(_form)]
+
+
+def place_to_return(wanted: str | None) -> str:
+    """A page of ours to go back to: what would lead elsewhere leads to the first page."""
+    if wanted is None or not wanted.startswith("/") or wanted.startswith(("//", "/\\")) or not wanted.isprintable():
+        return "/"
+    return wanted

@@ -1,0 +1,61 @@
+"""What an order's page shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from api.board.words import masked, secret_reference
+from willcall.orders.model import Attempt, Order
+from willcall.providers.base import Account, Question
+from willcall.stores.accounts import AccountState
+from willcall.stores.deliveries import Delivery, Try
+from willcall.usecases.context import Context
+from willcall.usecases.control import get_order
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order at `now` (epoch seconds, the server's clock).
+
+    `attempts` and `tries`, those to tell its backend, newest first. `account` is None where the configuration no longer
+    has it, `delivery` where nobody is told. `asks` is the request that each attempt makes, None where none can be made.
+    """
+
+    order: Order
+    attempts: Sequence[Attempt]
+    account: AccountState | None
+    delivery: Delivery | None
+    tries: Sequence[Try]
+    now: float
+    asks: str | None
+
+
+def view_order(context: Context, order_id: str) -> OrderView:
+    """An order with its story. Raises UnknownOrderError, StoreError."""
+    stores = context.stores
+    order = get_order(context, order_id)
+    account = context.accounts.get(order.account_key)
+    return OrderView(
+        order=order,
+        attempts=stores.orders.timeline(order_id)[::-1],
+        account=stores.accounts.state(account.key, account.rate) if account else None,
+        delivery=stores.deliveries.get(order_id),
+        tries=stores.deliveries.log(order_id)[::-1],
+        now=stores.accounts.now(),
+        asks=_asks(account, order) if account else None,
+    )
+
+
+def _asks(account: Account, order: Order) -> str | None:
+    """Method and address of the request about an order: no header, so no key; no reference that lets its holder in."""
+    question = Question(order.reference, order.quantity, order.language)
+    try:
+        request = account.adapter.status_request(question, account.credentials, "")
+    except ValueError:
+        return None
+    asks = f"{request.method} {request.url}" + (f"?{urlencode(request.params)}" if request.params else "")
+    if not secret_reference(order):
+        return asks
+    for secret in {order.reference, quote(order.reference, safe=""), *order.reference.removeprefix("code:").split("@")}:
+        asks = asks.replace(secret, masked(secret))
+    return asks

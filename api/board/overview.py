@@ -1,0 +1,201 @@
+"""What the board shows of all accounts and orders at one moment: read once for all who look."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import Generic, TypeVar
+
+from willcall.orders.measures import OUTCOME, TICKET, LATE, quantile
+from willcall.orders.model import Attention, Order, Status
+from willcall.stores.accounts import Health
+from willcall.stores.deliveries import Pending
+from willcall.stores.listing import Survey
+from willcall.stores.ops import OpsEvent
+from willcall.stores.processes import Process
+from willcall.stores.sweeps import SweepRun
+from willcall.usecases.accounts import AccountView, view_account
+from willcall.usecases.context import Context
+
+#: Minutes over which lateness and answers are shown.
+RECENT = 15
+#: Hours over which tickets are shown.
+HOURS = 24
+#: Orders that need attention on the first page.
+SHOWN = 50
+#: Of more orders that need attention, only the newest are looked at: the rest is counted.
+SURVEYED = 20_000
+#: What happened lately, that many lines.
+HAPPENED = 12
+
+#: Seconds for which what was read is shown to whoever looks next.
+_FRESH = 1.0
+#: What takes long to read is read less often: at most this share of the time.
+_SHARE = 0.01
+
+Value = TypeVar("Value")
+Hour = tuple[float, Mapping[str, Counter[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """One account. `overdue` orders are due by more than `sweeps.grace`; `recent` and `day` count what was measured.
+
+    `hourly` is how many orders were fulfilled in each of the last hours: (its beginning, epoch seconds; how many).
+    """
+
+    view: AccountView
+    overdue: int
+    recent: Counter[str]
+    day: Counter[str]
+    hourly: Sequence[tuple[float, int]]
+
+    @property
+    def key(self) -> str:
+        """`<provider>/<account>`"""
+        return self.view.account.key
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.view.state.health is Health.OK and not self.overdue
+
+    @property
+    def open_orders(self) -> int:
+        """Orders that wait for tickets."""
+        return sum(self.view.counts[status] for status in (Status.PENDING, Status.PARTIAL))
+
+    @property
+    def asked(self) -> int:
+        """Requests of the last minutes that the provider got."""
+        return sum(count for measure, count in self.recent.items() if measure.startswith(f"{OUTCOME}:"))
+
+    @property
+    def used(self) -> float:
+        """The share of the rate that these were."""
+        rate = self.view.account.rate
+        return self.asked / (rate.limit / rate.period * RECENT * 60)
+
+    @property
+    def throttled(self) -> int:
+        """Answers with 429 in the last minutes."""
+        return self.recent[f"{OUTCOME}:throttled"]
+
+    def late(self, share: float) -> float | None:
+        """How late the polls of the last minutes were, seconds, but for the latest ones."""
+        return quantile(self.recent, LATE, share)
+
+    def ticket(self, share: float) -> float | None:
+        """How long the orders fulfilled in the last hours took, seconds."""
+        return quantile(self.day, TICKET, share)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the first page, at `now` (epoch seconds, the server's clock).
+
+    `forgotten`: accounts that have orders, and that the configuration no longer has.
+    """
+
+    now: float
+    accounts: Sequence[AccountLine]
+    forgotten: Mapping[str, int]
+    survey: Survey
+    undelivered: Pending
+    processes: Sequence[Process]
+    sweeps: Mapping[str, SweepRun]
+    happened: Sequence[OpsEvent]
+
+    def counted(self, attention: Attention) -> int:
+        """How many orders need attention for a reason."""
+        return sum(count for (_, reason), count in self.survey.tally.items() if reason is attention)
+
+    @property
+    def attention(self) -> Sequence[Order]:
+        """The newest orders that need attention."""
+        return self.survey.orders
+
+
+class Kept(Generic[Value]):
+    """A value that is read again when it is old: the longer that takes, the less often."""
+
+    def __init__(self, read: Callable[[], Value], fresh: float) -> None:
+        """`fresh`: seconds for which it is kept at least."""
+        self._read = read
+        self._fresh = fresh
+        self._until = 0.0
+        self._value: Value | None = None
+        self._lock = Lock()
+
+    def get(self) -> Value:
+        """The value; of several who ask at once, one reads it."""
+        with self._lock:
+            started = monotonic()
+            if self._value is None or started >= self._until:
+                self._value = self._read()
+                ended = monotonic()
+                self._until = ended + max(self._fresh, (ended - started) / _SHARE)
+            return self._value
+
+
+class Board:
+    """Reads overviews."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._overview = Kept(self._look, _FRESH)
+        self._survey = Kept(self._look_at_attention, _FRESH)
+        self._hours = Kept(lambda: context.stores.stats.hours(HOURS), 10.0)
+
+    def overview(self) -> Overview:
+        """How things stand now, or stood a moment ago. Raises StoreError."""
+        return self._overview.get()
+
+    def _look(self) -> Overview:
+        stores = self._context.stores
+        now = stores.accounts.now()
+        return Overview(
+            now=now,
+            accounts=self._lines(now),
+            forgotten=self._forgotten(),
+            survey=self._survey.get(),
+            undelivered=stores.deliveries.pending(),
+            processes=stores.processes.alive(),
+            sweeps=stores.sweeps.last(),
+            happened=stores.ops.recent(HAPPENED),
+        )
+
+    def _lines(self, now: float) -> list[AccountLine]:
+        """All accounts, those that are not well first."""
+        stores, grace = self._context.stores, self._context.settings.sweeps.grace
+        recent, hours = stores.stats.recent(RECENT), self._hours.get()
+        lines = [
+            AccountLine(
+                view_account(stores, account, now),
+                stores.listing.backlog(key, now - grace).due,
+                recent.get(key, Counter()),
+                sum((counts.get(key, Counter()) for _, counts in hours), Counter()),
+                [(start, counts.get(key, Counter())["ended:fulfilled"]) for start, counts in hours],
+            )
+            for key, account in sorted(self._context.accounts.items())
+        ]
+        return sorted(lines, key=lambda line: line.well)
+
+    def _forgotten(self) -> dict[str, int]:
+        stores = self._context.stores
+        found = {}
+        for key in set(stores.orders.accounts()) - set(self._context.accounts):
+            counts = stores.listing.counts(key)
+            if waiting := counts[Status.PENDING] + counts[Status.PARTIAL]:
+                found[key] = waiting
+        return found
+
+    def _look_at_attention(self) -> Survey:
+        stores = self._context.stores
+        parked = {
+            key
+            for key, account in self._context.accounts.items()
+            if stores.accounts.state(key, account.rate).health is Health.UNAUTHORIZED
+        }
+        return stores.listing.survey(parked, SHOWN, SURVEYED)

@@ -1,0 +1,123 @@
+"""The pages: all accounts and what needs a person, orders, one order."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from api.board.alarms import alarms, verdict
+from api.board.errors import BoardRoute
+from api.board.order_page import view_order
+from api.board.overview import Board, Overview
+from api.board.rendering import HEADERS, fragments, page
+from api.board.search import search
+from api.board.stream import Streams
+from api.documents import document_response
+from api.parameters import Given, GivenOrderId, Nothing, OrdersQuery, known_form
+from api.problems import rejected
+from willcall.orders.submission import problems_of
+from willcall.stores.listing import Query as Listed
+from willcall.usecases.context import Context
+
+router = APIRouter(route_class=BoardRoute, include_in_schema=False)
+
+#: Orders a page.
+_PAGE = 50
+
+#: The live parts of the pages: id -> template.
+_BOARD_PARTS = {
+    "verdict": "parts/verdict.html",
+    "alarms": "parts/alarms.html",
+    "accounts": "parts/accounts.html",
+    "attention": "parts/attention.html",
+    "happened": "parts/happened.html",
+    "pulse": "parts/pulse.html",
+}
+_ORDER_PARTS = {"order": "parts/order.html"}
+
+
+@router.get("/")
+def board(request: Request, _: Nothing) -> Response:
+    """How everything stands."""
+    overview = _board(request).overview()
+    return page(request, "board.html", **_told(overview))
+
+
+async def _filters(request: Request) -> OrdersQuery:
+    """What of the orders is wanted; a form sends what was left open as well."""
+    try:
+        return OrdersQuery.model_validate({name: value for name, value in request.query_params.items() if value})
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None
+
+
+@router.get("/orders")
+def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depends(_filters)]) -> Response:
+    """Orders, newest first."""
+    wanted = Listed(query.status, query.provider, query.reasons)
+    found = context.stores.listing.page(wanted, _PAGE, query.cursor)
+    return page(
+        request,
+        "orders.html",
+        orders=found.orders,
+        next_cursor=found.next_cursor,
+        query=query,
+        providers=sorted({account.provider for account in context.accounts.values()}),
+        now=context.stores.accounts.now(),
+    )
+
+
+@router.get("/search")
+def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_length=300)] = "") -> Response:
+    """An order by its id or by the provider's reference: its page, or those that it may be."""
+    found = search(context, q.strip())
+    if len(found) == 1:
+        return RedirectResponse(f"/orders/{quote(found[0].id, safe='')}", HTTPStatus.SEE_OTHER)
+    return page(request, "search.html", orders=found, asked=q.strip(), now=context.stores.accounts.now())
+
+
+@router.get("/orders/{order_id}")
+def order_page(request: Request, context: Given, _: Nothing, order_id: GivenOrderId) -> Response:
+    """An order and its story."""
+    return page(request, "order.html", view=view_order(context, order_id))
+
+
+@router.get("/orders/{order_id}/documents/{document_id}")
+def document(
+    context: Given, order_id: GivenOrderId, document_id: str, if_none_match: Annotated[str, Header()] = ""
+) -> Response:
+    """A file that holds tickets."""
+    return document_response(context, order_id, document_id, if_none_match)
+
+
+@router.get("/board/stream")
+async def stream(request: Request, context: Given, order: Annotated[str | None, Query()] = None) -> Response:
+    """What changes on the first page, or on an order's."""
+    streams: Streams = request.app.state.board_streams
+    if streams.full:
+        return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
+    look = _look_at_board(_board(request)) if order is None else _look_at_order(context, await known_form(order))
+    headers = {**HEADERS, "X-Accel-Buffering": "no"}
+    return StreamingResponse(streams.watch(order or "", look), headers=headers, media_type="text/event-stream")
+
+
+def _look_at_board(board_: Board) -> Callable[[], Mapping[str, str]]:
+    return lambda: fragments(_BOARD_PARTS, **_told(board_.overview()))
+
+
+def _look_at_order(context: Context, order_id: str) -> Callable[[], Mapping[str, str]]:
+    return lambda: fragments(_ORDER_PARTS, view=view_order(context, order_id))
+
+
+def _told(overview: Overview) -> dict[str, Any]:
+    found = alarms(overview)
+    return {"overview": overview, "alarms": found, "verdict": verdict(overview, found), "now": overview.now}
+
+
+def _board(request: Request) -> Board:
+    board_: Board = request.app.state.board
+    return board_

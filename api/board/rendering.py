@@ -1,0 +1,83 @@
+"""Pages from templates: every value is escaped, nothing comes from elsewhere, no script or style stands in a page."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from api.board import charts, words
+from api.board.access import NOTICE, Access, Door, forget
+from willcall.usecases.wording import absolute, counted, relative, span
+
+_FOLDER = Path(__file__).parent
+STATIC = _FOLDER / "static"
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, with the notice that is kept for it, if there is one."""
+    access: Access = request.app.state.board_access
+    kept = request.cookies.get(NOTICE)
+    notice = access.sessions.read_notice(kept) if kept else None
+    text = _environment().get_template(template).render(
+        **values, notice=notice, path=request.url.path, keyed=access.door is Door.KEYED
+    )
+    response = HTMLResponse(text, status, HEADERS)
+    if kept:
+        forget(response, NOTICE)
+    return response
+
+
+def fragments(templates: Mapping[str, str], **values: Any) -> dict[str, str]:
+    """Parts of a page by their id, from the template of each."""
+    environment = _environment()
+    return {name: environment.get_template(template).render(values) for name, template in templates.items()}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+    )
+    environment.globals |= {"charts": charts, "words": words, "asset": _asset, "icon": _icon}
+    environment.filters |= {
+        "span": span,
+        "counted": counted,
+        "absolute": absolute,
+        "relative": relative,
+        "segment": lambda text: quote(text, safe=""),
+        "number": lambda number: f"{number:,}",
+    }
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    """The address of a file of ours, which changes with its content."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/board/static/{name}?v={digest}"
+
+
+def _icon(name: str) -> Markup:
+    """A sign from the page's set; what it means is always said in words beside it."""
+    return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)

@@ -1,0 +1,29 @@
+"""Finding an order by what a person has in hand."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from willcall.orders.model import Order
+from willcall.orders.submission import OrderId
+from willcall.usecases.context import Context
+
+_ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
+
+
+def search(context: Context, text: str) -> list[Order]:
+    """The order of this id, and of each account the one that was submitted last with this reference."""
+    if not text:
+        return []
+    stores = context.stores
+    accounts = sorted({*context.accounts, *stores.orders.accounts()})
+    ids = [found for account in accounts if (found := stores.orders.find(account, text))]
+    if _could_be_id(text):
+        ids.insert(0, text)
+    return [order for order in stores.orders.get_many(list(dict.fromkeys(ids))) if order]
+
+
+def _could_be_id(text: str) -> bool:
+    try:
+        _ORDER_ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True

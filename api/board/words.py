@@ -1,0 +1,164 @@
+"""The board's words for states, answers and events; what of a reference or a ticket is shown at once."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from willcall.orders.callbacks import Telling
+from willcall.orders.documents import rfc3339
+from willcall.orders.model import Attention, Attempt, Order, Status
+from willcall.orders.states import CLOSED, OPEN
+from willcall.stores.accounts import Health
+from willcall.stores.deliveries import Delivery
+from willcall.stores.ops import OpsEvent
+from willcall.usecases.advice import ADVICE, Advice
+from willcall.usecases.wording import span
+
+#: How many characters of a code are shown at once.
+_SHOWN = 3
+
+#: What is done on this board, as an advice names it.
+_HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
+
+#: What came back, by the outcome's name.
+_CAME_BACK = {
+    "issued": "all tickets",
+    "partly_issued": "some of the tickets",
+    "not_ready": "no tickets yet",
+    "declined": "declined",
+    "cancelled": "cancelled",
+    "throttled": "too many requests",
+    "unavailable": "no usable answer",
+    "missing": "not known there",
+    "unauthorized": "key refused",
+    "malformed": "an answer that cannot be read",
+}
+
+_REASONS = {
+    Attention.UNAUTHORIZED: "key refused",
+    Attention.NOT_FOUND: "not known there",
+    Attention.MALFORMED: "answer unreadable",
+    Attention.PERSONALIZATION: "names missing",
+    Attention.UNDELIVERABLE: "backend not told",
+}
+
+_HAPPENED = {
+    "account.unauthorized": "refuses our key",
+    "account.down": "does not answer",
+    "account.throttled": "has been throttling us for long",
+    "account.ok": "is well again",
+}
+
+_HEALTH = {
+    Health.OK: "ok",
+    Health.THROTTLED: "throttled",
+    Health.PAUSED: "paused",
+    Health.UNAUTHORIZED: "key refused",
+    Health.DOWN: "down",
+}
+
+
+def health(state: Health) -> str:
+    """How an account is doing."""
+    return _HEALTH[state]
+
+
+def came_back(attempt: Attempt) -> str:
+    """What an attempt came back with."""
+    return _CAME_BACK.get(attempt.outcome, attempt.outcome.replace("_", " "))
+
+
+def advice(order: Order) -> Advice | None:
+    """What its reason for attention means, with what is to be done here."""
+    if order.attention is None:
+        return None
+    found = ADVICE[order.attention]
+    return Advice(found.reason, found.customer, found.remedy.format(**_HERE))
+
+
+def reason(attention: Attention) -> str:
+    """A reason in two or three words."""
+    return _REASONS[attention]
+
+
+def seconds(value: float | None) -> str:
+    """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
+    if value is None:
+        return "–"
+    if value < 1:
+        return f"{value * 1_000:.0f} ms"
+    return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
+
+
+def stands(delivery: Delivery) -> str:
+    """Where the telling of an event stands."""
+    match delivery.telling:
+        case Telling.DELIVERED:
+            return "delivered"
+        case Telling.UNDELIVERABLE:
+            return "could not be delivered"
+    return "on its way"
+
+
+def happened(event: OpsEvent) -> str:
+    """An event for operators, behind what it is about."""
+    if event.type == "order.attention":
+        known = event.data.get("attention")
+        return f"needs attention: {reason(Attention(known))}" if known in set(Attention) else "needs attention"
+    return _HAPPENED.get(event.type, event.type)
+
+
+def subject(event: OpsEvent) -> tuple[str, str]:
+    """What it is about: `account` or `order`, and which."""
+    kind, _, name = event.subject.partition(":")
+    return kind, name
+
+
+def can_poll(order: Order) -> bool:
+    """Whether asking now may change anything."""
+    return order.status not in CLOSED
+
+
+def can_cancel(order: Order) -> bool:
+    """Whether it can be cancelled."""
+    return order.status in OPEN
+
+
+def masked(text: str) -> str:
+    """The end of a code, for comparing."""
+    return "•••" + text[-_SHOWN:] if len(text) > 2 * _SHOWN else "•••"
+
+
+def secret_reference(order: Order) -> bool:
+    """Whether the reference alone lets its holder in: voordemensen's key, Paylogic's barcode."""
+    return order.provider == "voordemensen" or (order.provider == "paylogic" and order.reference.startswith("code:"))
+
+
+def reference(order: Order) -> str:
+    """The reference as it is shown at once."""
+    return masked(order.reference) if secret_reference(order) else order.reference
+
+
+def place(ticket: Any) -> str:
+    """Where a ticket lets its holder sit."""
+    parts: Mapping[str, str | None] = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+
+
+def web_address(url: str) -> str | None:
+    """The host of an address that may be followed, None for anything but http(s)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in {"http", "https"} else None
+
+
+def iso(moment: float) -> str:
+    """A moment for programs."""
+    return rfc3339(moment) or ""
+
+
+def status(value: Status) -> str:
+    """Where an order stands."""
+    return value.value

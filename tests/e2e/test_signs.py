@@ -1,0 +1,70 @@
+"""Signs of life of real processes: who is killed or frozen falls silent, who waits for its broker does not."""
+
+import signal
+
+import pytest
+
+from tests.e2e.conftest import Setup, wait_until
+from tests.e2e.rabbitmq import RabbitMQ
+from willcall.stores import keys
+from willcall.stores.connection import connect
+from willcall.stores.processes import ALIVE, ProcessStore
+
+pytestmark = pytest.mark.worker
+
+ACCOUNT: dict[str, dict[str, object]] = {"tiqets/default": {}}
+
+
+def alive(processes: ProcessStore) -> set[int]:
+    """The numbers of the workers that are alive."""
+    return {int(process.name.split("-")[1].split("@")[0]) for process in processes.alive("worker")}
+
+
+def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup, broker: dict[str, str]) -> None:
+    setting = stage(ACCOUNT, **broker)
+    processes, redis = setting.context.stores.processes, connect(setting.redis.url)
+    killed, frozen, well = (setting.start("worker", "--concurrency", "1") for _ in range(3))
+    wait_until(lambda: alive(processes) == {killed.pid, frozen.pid, well.pid})
+    frozen.send_signal(signal.SIGSTOP)
+    setting.kill(killed)
+    signs = 0
+    while signs < 2:  # between two signs of one worker each of the others would have given one
+        for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
+            redis.zadd(keys.PROCESSES, {member: seen - ALIVE * 1_000})
+        wait_until(lambda: bool(alive(processes)))
+        assert alive(processes) == {well.pid}
+        signs += 1
+    frozen.send_signal(signal.SIGCONT)
+    wait_until(lambda: frozen.pid in alive(processes))
+
+
+def test_a_worker_that_waits_for_its_broker_is_alive(stage: Setup, rabbitmq: RabbitMQ) -> None:
+    setting = stage(ACCOUNT, broker_url=rabbitmq.url)
+    processes = setting.context.stores.processes
+    setting.start("worker")
+
+    def state() -> list[str]:
+        return [process.detail["state"] for process in processes.alive("worker")]
+
+    wait_until(lambda: state() == ["working"])
+    rabbitmq.kill()
+    wait_until(lambda: state() == ["resting"])
+    rabbitmq.start()
+    wait_until(lambda: state() == ["working"])
+
+
+def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Setup) -> None:
+    setting = stage(ACCOUNT)
+    processes = setting.context.stores.processes
+    children = {
+        "worker": setting.start("worker", "--queues", "celery,notify"),
+        "beat": setting.start("beat"),
+        "api": setting.start_api(),
+    }
+    wait_until(lambda: {process.kind for process in processes.alive()} == children.keys())
+    wait_until(lambda: all(process.detail["state"] == "working" for process in processes.alive()))
+    (worker,) = processes.alive("worker")
+    assert worker.detail["queues"] == "celery,notify"
+    for child in children.values():
+        child.terminate()
+    wait_until(lambda: processes.alive() == [])

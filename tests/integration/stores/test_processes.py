@@ -1,0 +1,72 @@
+"""Who is alive, by the signs that processes give, and how the sweeps went."""
+
+from typing import TYPE_CHECKING
+
+from tests.integration.stores.conftest import Desk
+from willcall.stores import keys
+from willcall.stores.processes import ALIVE, FORGOTTEN
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NAME = "willcall-7@box"
+
+
+def silent_for(redis: "Redis", seconds: float) -> None:
+    """All processes gave their last sign so long ago."""
+    for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
+        redis.zadd(keys.PROCESSES, {member: seen - seconds * 1_000})
+
+
+def test_a_process_that_gave_a_sign_is_alive_with_what_it_said_of_itself(desk: Desk) -> None:
+    desk.stores.processes.seen("worker", NAME, {"queues": "celery,notify"})
+    (process,) = desk.stores.processes.alive()
+    assert (process.kind, process.name, process.detail) == ("worker", NAME, {"queues": "celery,notify"})
+    assert process.since == process.seen <= desk.now()
+
+
+def test_a_process_keeps_the_time_it_began_and_shows_what_it_said_last(desk: Desk, redis: "Redis") -> None:
+    desk.stores.processes.seen("worker", NAME, {"queues": "celery"})
+    (before,) = desk.stores.processes.alive()
+    redis.hincrby(keys.process("worker", NAME), "since", -5_000)
+    desk.stores.processes.seen("worker", NAME, {"queues": "notify"})
+    (after,) = desk.stores.processes.alive()
+    assert after.since == before.since - 5
+    assert after.seen >= before.seen
+    assert after.detail == {"queues": "notify"}
+
+
+def test_a_silent_process_is_not_alive_and_is_forgotten_later(desk: Desk, redis: "Redis") -> None:
+    processes = desk.stores.processes
+    processes.seen("worker", NAME, {})
+    silent_for(redis, ALIVE)
+    assert processes.alive() == []
+    assert [process.name for process in processes.alive(within=FORGOTTEN)] == [NAME]
+    assert 0 < redis.pttl(keys.process("worker", NAME)) <= FORGOTTEN * 1_000
+    silent_for(redis, FORGOTTEN - ALIVE)
+    processes.seen("beat", NAME, {})
+    assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
+
+
+def test_processes_are_told_apart_by_their_kind_and_leave_when_they_say_so(desk: Desk, redis: "Redis") -> None:
+    processes = desk.stores.processes
+    for kind in ("worker", "beat", "api"):
+        processes.seen(kind, NAME, {})
+    assert [process.kind for process in processes.alive("beat")] == ["beat"]
+    processes.gone("beat", NAME)
+    assert {process.kind for process in processes.alive()} == {"worker", "api"}
+    processes.gone("worker", NAME)
+    processes.gone("api", NAME)
+    assert not redis.keys("*process*")
+
+
+def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:
+    sweeps = desk.stores.sweeps
+    assert sweeps.last() == {}
+    sweeps.failed("revive", 1_000.5, 0.25, "TimeoutError")
+    sweeps.ran("prune", 2_000, 1, {"orders": 3})
+    assert sweeps.last()["revive"].error == "TimeoutError"
+    sweeps.ran("revive", 1_010.5, 0.125, {"resent": 1})
+    revive = sweeps.last()["revive"]
+    assert (revive.at, revive.seconds, revive.counts, revive.error) == (1_010.5, 0.125, {"resent": 1}, None)
+    assert sweeps.last().keys() == {"revive", "prune"}

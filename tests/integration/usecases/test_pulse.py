@@ -1,0 +1,96 @@
+"""Signs of life: only a loop that turns gives them, and Redis may be away."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from willcall.stores.processes import Process, ProcessStore
+from willcall.usecases.context import Stores
+from willcall.usecases.pulse import Pulse, process_name
+from workers.embedded_redis import EmbeddedRedis
+
+EVERY = 0.05
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server that a test may kill."""
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+def eventually(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def seen(processes: ProcessStore, kind: str | None = None) -> Process:
+    (process,) = processes.alive(kind)
+    return process
+
+
+def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: EmbeddedRedis) -> None:
+    processes = Stores.on(own_server.url).processes
+    with Pulse(processes, "api", every=EVERY) as pulse:
+        pulse.beat()
+        eventually(processes.alive)
+        first = seen(processes)
+        assert (first.kind, first.name) == ("api", process_name())
+
+        def again() -> bool:
+            pulse.beat()
+            return seen(processes).seen > first.seen
+
+        eventually(again)
+        assert seen(processes).since == first.since
+    assert processes.alive(within=60) == []
+
+
+def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
+    processes = Stores.on(own_server.url).processes
+    with Pulse(processes, "worker", every=EVERY) as stuck, Pulse(processes, "api", every=EVERY) as turning:
+        stuck.beat()
+        eventually(lambda: processes.alive("worker"))
+        last = seen(processes, "worker")
+
+        def still_turning() -> bool:
+            turning.beat()
+            return any(process.seen > last.seen + 5 * EVERY for process in processes.alive("api"))
+
+        eventually(still_turning)
+        assert seen(processes, "worker") == last
+        stuck.resting = True
+        eventually(lambda: seen(processes, "worker").seen > last.seen)
+        assert seen(processes, "worker").detail == {"state": "resting"}
+
+
+def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> None:
+    processes = Stores.on(own_server.url, timeout=1).processes
+    with Pulse(processes, "worker", every=EVERY) as pulse:
+        own_server.kill()
+        begun = time.monotonic()
+        for _ in range(1_000):
+            pulse.beat()
+        assert time.monotonic() - begun < 1, "a beat waits for nothing"
+        own_server.start()
+
+        def back() -> bool:
+            pulse.beat()
+            return bool(processes.alive())
+
+        eventually(back)
+
+
+def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: EmbeddedRedis) -> None:
+    processes = Stores.on(own_server.url).processes
+    processes.seen("worker", process_name(), {"queues": "celery"})
+    before = seen(processes).since
+    with Pulse(processes, "worker", every=EVERY) as pulse:
+        pulse.beat()
+        eventually(lambda: processes.alive() and seen(processes).since > before)

@@ -1,0 +1,52 @@
+"""What operators are told, as it leaves the house: an account that changed, an order that a person should look at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from willcall.orders.documents import order_document, rfc3339
+from willcall.orders.model import Order
+
+_WHAT_TO_DO = {
+    "unauthorized": "Have the provider restore the key, or put a new one into the configuration and restart the "
+    "workers. Its orders wait and go on by themselves once the key works; `willcall resume {account}` tries at once.",
+    "down": "Ask the provider whether it has an outage, and check that its address can be reached from the workers. "
+    "Its orders wait and go on by themselves once it answers; `willcall resume {account}` tries at once.",
+    "throttled": "Lower `rate.limit` of the account, or find what else uses its key; ask the provider which rate it "
+    "allows. Its orders go on by themselves, more slowly.",
+    "ok": "Nothing: its orders go on by themselves.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """How an account is now and was before. `since` is milliseconds, as the stores keep it; `waiting` orders wait."""
+
+    health: str
+    was: str
+    since: int
+    why: str
+    waiting: int
+
+
+def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
+    """A change of an account's health as JSON."""
+    provider, _, name = account_key.partition("/")
+    return {
+        "provider": provider,
+        "account": name,
+        "health": change.health,
+        "was": change.was,
+        "since": rfc3339(change.since / 1_000),
+        "why": change.why,
+        "orders_waiting": change.waiting,
+        "what_to_do": _WHAT_TO_DO[change.health].format(account=account_key),
+    }
+
+
+def attention_document(order: Order, *, secret_reference: bool) -> dict[str, Any]:
+    """An order as operators are told of it: without its tickets, and without a reference that opens it."""
+    document = order_document(order)
+    del document["tickets"]
+    if secret_reference:
+        del document["reference"]
+    return document

@@ -1,0 +1,59 @@
+"""What operators are told: a short stream of its own, beside the backends' feed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from willcall.orders.alerts import AccountChange, account_document
+from willcall.orders.documents import rfc3339
+from willcall.stores import keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class OpsEvent:
+    """One change that operators are told of. `at` is epoch seconds.
+
+    `subject` is what changed, `account:<provider>/<account>` or `order:<id>`: a newer event of it supersedes an older.
+    """
+
+    id: str
+    type: str
+    at: float
+    subject: str
+    data: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The event as JSON: the body that is POSTed."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "subject": self.subject,
+            "occurred_at": rfc3339(self.at),
+            "data": dict(self.data),
+        }
+
+
+class OpsStore:
+    """Events for operators in Redis; `alert.lua` writes them, in the step that makes the change."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+
+    def recent(self, count: int) -> list[OpsEvent]:
+        """The latest `count` events, newest first."""
+        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(keys.OPS_EVENTS, count=count))
+        return [ops_event(fields) for _, fields in entries]
+
+
+def ops_event(fields: Mapping[str, str]) -> OpsEvent:
+    """An event from its fields, as `alert.lua` wrote them."""
+    subject, data = fields["subject"], json.loads(fields["data"])
+    kind, _, name = subject.partition(":")
+    if kind == "account":
+        data = account_document(name, AccountChange(**data))
+    return OpsEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)

@@ -1,0 +1,73 @@
+"""Which of our processes are alive, by the signs that they give."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from willcall.stores import keys
+from willcall.stores.codec import compact, milliseconds
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds between two signs of a process that is well.
+EVERY = 5.0
+#: Seconds of silence after which a process is no longer taken for alive: several signs are missing.
+ALIVE = 20.0
+#: Seconds of silence after which it is forgotten.
+FORGOTTEN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. `kind` is worker, beat or api; `since` and `seen` are epoch seconds by the server's clock."""
+
+    kind: str
+    name: str
+    since: float
+    seen: float
+    detail: Mapping[str, str]
+
+
+class ProcessStore:
+    """Signs of life in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+        self._seen = load(redis, "seen")
+
+    def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> None:
+        """A process is alive now; `detail` is what it says of itself."""
+        self._seen(
+            keys=[keys.PROCESSES, keys.process(kind, name)],
+            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN)],
+        )
+
+    def alive(self, kind: str | None = None, within: float = ALIVE) -> list[Process]:
+        """The processes (of one kind) that were seen within so many seconds, at most `FORGOTTEN`; the oldest first."""
+        moment, micros = self._redis.time()
+        oldest = moment * 1_000 + micros // 1_000 - milliseconds(within)
+        entries = cast(
+            "list[tuple[str, float]]", self._redis.zrangebyscore(keys.PROCESSES, oldest, "+inf", withscores=True)
+        )
+        signs = [(*member.partition(":")[::2], seen / 1_000) for member, seen in entries]
+        wanted = [(of_kind, name, seen) for of_kind, name, seen in signs if kind in {None, of_kind}]
+        pipe = self._redis.pipeline(transaction=False)
+        for of_kind, name, _ in wanted:
+            pipe.hgetall(keys.process(of_kind, name))
+        found = [
+            Process(of_kind, name, int(fields["since"]) / 1_000, seen, json.loads(fields["detail"]))
+            for (of_kind, name, seen), fields in zip(wanted, pipe.execute(), strict=True)
+            if fields  # gone between the two
+        ]
+        return sorted(found, key=lambda process: process.since)
+
+    def gone(self, kind: str, name: str) -> None:
+        """A process has ended, or begins anew."""
+        pipe = self._redis.pipeline()
+        pipe.zrem(keys.PROCESSES, f"{kind}:{name}")
+        pipe.delete(keys.process(kind, name))
+        pipe.execute()

@@ -1,0 +1,50 @@
+"""A worker's own metrics over HTTP, for Prometheus."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EADDRINUSE
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
+log = structlog.get_logger(__name__)
+
+#: Ports that are tried, from the configured one upwards: as many workers may share a machine.
+PORTS = 100
+_LAST_PORT = 65_535
+
+
+@contextmanager
+def metrics_server(registry: CollectorRegistry, host: str, port: int) -> Iterator[str | None]:
+    """Serve the metrics for the block: the address, `<host>:<port>`, or None where there is none.
+
+    `port` 0: none is wanted. A worker polls also where nobody can watch it, so that no port can be had is only noted.
+    """
+    server = _listen(registry, host, port) if port else None
+    if server is None:
+        yield None
+        return
+    address = f"{host}:{server.server_port}"
+    log.info("metrics", url=f"http://{address}/metrics")
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _listen(registry: CollectorRegistry, host: str, first: int) -> "WSGIServer | None":
+    """A server on the first port that is free."""
+    for port in range(first, min(first + PORTS, _LAST_PORT + 1)):
+        try:
+            return start_http_server(port, host, registry)[0]
+        except OSError as error:
+            if error.errno != EADDRINUSE:
+                log.warning("no metrics", host=host, port=port, why=error.strerror)
+                return None
+    log.warning("no metrics", host=host, port=first, why=f"{PORTS} ports from there on are taken")
+    return None

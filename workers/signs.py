@@ -1,0 +1,57 @@
+"""Where the loops of Celery's processes beat: a worker's event loop, and beat's own."""
+
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.beat import Scheduler
+from celery.worker.consumer.tasks import Tasks
+
+from willcall.usecases.pulse import BEAT, Pulse
+
+
+def pulse_in_worker(app: Celery, pulse: Pulse) -> None:
+    """Let the pulse beat in the event loop of a worker of this application."""
+    app.pulse = pulse
+    app.steps["consumer"].add(LoopBeat)
+
+
+class LoopBeat(bootsteps.StartStopStep):
+    """A step that runs while the worker takes messages; it stops for as long as the broker is away."""
+
+    requires = (Tasks,)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._timer = None
+        self._rest(consumer)
+
+    def start(self, consumer: Any) -> None:
+        """From now on the loop must turn."""
+        pulse: Pulse = consumer.app.pulse
+        pulse.resting = False
+        pulse.beat()
+        self._timer = consumer.timer.call_repeatedly(BEAT, pulse.beat)
+
+    def stop(self, consumer: Any) -> None:
+        """The connection is lost, or the worker finishes what it has begun."""
+        self._rest(consumer)
+        if self._timer is not None:
+            consumer.timer.cancel(self._timer)
+            self._timer = None
+
+    shutdown = stop
+
+    def _rest(self, consumer: Any) -> None:
+        pulse: Pulse = consumer.app.pulse
+        pulse.resting = True
+        pulse.beat()
+
+
+class BeatingScheduler(Scheduler):
+    """Beat's scheduler: a tick sends one sweep that is due, if there is one."""
+
+    def tick(self, *arguments: Any, **options: Any) -> float:
+        """Seconds until the next tick."""
+        self.app.pulse.beat()
+        wait: float = super().tick(*arguments, **options)
+        return wait

@@ -93,7 +93,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
-        serve(api, listener)
+        serve(api, listener, api.stop)
 
 
 def run_flower(config: Config, address: str, port: int) -> None:

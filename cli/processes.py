@@ -27,7 +27,8 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker, which polls the providers."""
-    from workers.app import CONCURRENCY, queue_names
+    from tasks.queues import queue_names
+    from workers.app import CONCURRENCY
     from workers.run import run_worker
 
     config = open_config()

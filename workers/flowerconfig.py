@@ -15,6 +15,7 @@ tasks_columns = "name,uuid,args,state,received,runtime"
 _FORMS = {
     "tasks.poll": "{0}  attempt {1}  {2}",
     "tasks.notify": "{0}  try {2}  {3}  {1}",
+    "tasks.alert": "{0}  try {2}  {1}",
     "tasks.fetch_documents": "{0}",
 }
 

@@ -5,15 +5,17 @@ import sys
 from dataclasses import replace
 
 import structlog
-from celery import Celery
 
+from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import BEAT, Pulse, process_name
-from workers.app import CONCURRENCY, create_app, queue_names
+from workers.app import CONCURRENCY, create_app
+from workers.backlog import Backlogs
+from workers.broker import reach
 from workers.logs import configure_logging
 from workers.metrics import metrics_server
 from workers.signs import BeatingScheduler, pulse_in_worker
@@ -87,17 +89,11 @@ def run_api(config: Config, host: str, port: int) -> None:
         stores=Stores.on(url, API_TIMEOUT),
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
-    parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    api = create_api(context, parts, exposed=exposed)
+    parts = {"redis": context.stores.accounts.now, "broker": lambda: reach(app)}
+    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener, api.stop)
-
-
-def _reach_broker(app: Celery) -> None:
-    """Raises whatever the broker's driver raises where it cannot be had."""
-    with app.connection_for_write() as connection:
-        connection.default_channel.close()
 
 
 def run_flower(config: Config, address: str, port: int) -> None:

@@ -40,11 +40,11 @@ class CelerySender:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
 
-        The first argument is the order's id: like its polls, the task is named after it and hangs on its first attempt.
+        Its first argument is the order's id, or the account's key, and it is named after that.
         """
-        named = {"task_id": TASK_IDS[name].format(*args), "root_id": f"{args[0]}:1"}
+        task_id = TASK_IDS[name].format(*args)
         try:
-            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], **named)
+            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
             log.warning("broker away", task=name, error=type(error).__name__)
 

@@ -1,16 +1,13 @@
 """Flower in a browser, on the running demo."""
 
-import os
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Error, Page, expect
 
 from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.conftest import Open
+from tests.browser.demo import frozen_worker
 from willcall.orders.model import Order, Status
 from willcall.stores.listing import Query
 from willcall.usecases.submit import submit
@@ -32,17 +29,6 @@ def patient_order(demo: Stage) -> Order:
     """A fulfilled order that was asked about more than once."""
     orders = demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
     return next(order for order in orders if order.attempts > 1)
-
-
-@contextmanager
-def frozen_worker(demo: Stage) -> Iterator[None]:
-    """The demo's worker takes no message for the block."""
-    (stats,) = demo.app.control.inspect().stats().values()
-    os.kill(stats["pid"], signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(stats["pid"], signal.SIGCONT)
 
 
 def test_it_asks_for_a_password(page: Page, demo: Stage, complaints: list[str]) -> None:

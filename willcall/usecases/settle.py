@@ -153,7 +153,8 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
     if due is not None:
         context.meters.committed(commit.after.account_key, measured)
-    if due is not None and commit.alert:
+    # That an order is undeliverable, once another reason is over, shows in the step alone: a sweep sends the message.
+    if due is not None and commit.alert and commit.after.attention:
         send_alert(context, commit.alert)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)

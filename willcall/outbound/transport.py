@@ -95,6 +95,24 @@ class Outbound:
         way = self._trusted if trusted else self._guarded
         return self._send(_escaped(url), headers, _Wanted("POST", limits, way, body=body))
 
+    def reach(self, url: str, limits: Limits) -> Failure | None:
+        """Connect to where a URL leads, by TLS where it says so, and send nothing; None where that can be done."""
+        url = _escaped(url)
+        refusal = self._guard.refusal(url)
+        if refusal:
+            return Failure(refusal, permanent=True)
+        allowance = self._allowance(limits)
+        ALLOWANCE.set(allowance)
+        connection = self._pools.connection_from_url(url)._new_conn()  # noqa: SLF001 - a pool lends none without a request
+        connection.timeout = limits.connect_timeout
+        try:
+            connection.connect()
+        except FAILURES as error:
+            return _failure(error, allowance)
+        finally:
+            connection.close()
+        return None
+
     def close(self) -> None:
         """Closes all idle connections; one in use is closed when its exchange ends."""
         for way in (self._guarded, self._trusted):
@@ -118,9 +136,7 @@ class Outbound:
                 timeout=Timeout(connect=limits.connect_timeout, read=limits.read_timeout),
             )
         except FAILURES as error:
-            if allowance.refusal == RefusedAddressError.__name__:
-                return Failure("the host's address is not public", permanent=True)
-            return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
+            return _failure(error, allowance)
         try:
             return _read(response, wanted)
         finally:
@@ -154,6 +170,12 @@ def _pools(context: ssl.SSLContext) -> PoolManager:
     pools = PoolManager(_HOSTS, maxsize=_CONNECTIONS, ssl_context=context)
     pools.pool_classes_by_scheme = POOL_CLASSES
     return pools
+
+
+def _failure(error: Exception, allowance: Allowance) -> Failure:
+    if allowance.refusal == RefusedAddressError.__name__:
+        return Failure("the host's address is not public", permanent=True)
+    return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
 
 
 def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:

@@ -46,6 +46,8 @@ UNCLAIMED = PREFIX + "unclaimed"
 PROCESSES = PREFIX + "processes"
 #: Hash: the name of a sweep -> its last run, as JSON.
 SWEEPS = PREFIX + "sweeps"
+#: String that `willcall doctor` writes to see whether it can. Expires after a second.
+DOCTOR = PREFIX + "doctor"
 
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600

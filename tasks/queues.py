@@ -1,5 +1,7 @@
 """Which queue a message goes to, and how urgent it is there."""
 
+from dataclasses import dataclass
+
 from willcall.config import Config
 from willcall.stores.orders import Message
 
@@ -11,7 +13,19 @@ SWEEPS = "sweeps"
 NOTIFY, DOCUMENTS = "notify", "documents"
 
 #: The queues of the tasks that are sent by name, beside polls.
-QUEUES = {"tasks.notify": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages of a queue are ready, and how many wait for their time; None where the broker does not tell.
+
+    `lag`: by how many seconds the next of those that wait is overdue, because no worker moves it.
+    """
+
+    ready: int
+    waiting: int | None = None
+    lag: float | None = None
 
 
 def poll_queue(account_key: str) -> str:

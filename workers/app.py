@@ -16,6 +16,7 @@ from willcall.providers.http import Transport
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
+from willcall.usecases.meters import Meters
 from workers.broker import celery_app
 from workers.sender import CelerySender
 
@@ -23,7 +24,7 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.documents", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
@@ -42,6 +43,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         sender=CelerySender(app),
         rng=SystemRandom(),
+        meters=Meters(config.accounts),
     )
     providers = {account.provider for account in config.accounts.values()}
     app.bulkhead = Bulkhead(concurrency, shares(concurrency, providers))

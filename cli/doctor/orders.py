@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from willcall.stores import keys
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -17,17 +16,16 @@ LATE, TOO_LATE = 60.0, 300.0
 def check(patient: "Patient") -> list[Finding]:
     """All orders that are still asked about."""
     stores, now, found = patient.stores, patient.now(), []
-    waiting = 0
-    for account in sorted({*patient.config.accounts, *stores.orders.accounts()}):
-        backlog = stores.listing.backlog(account, now)
+    accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
+    for account, tally in zip(accounts, stores.listing.tallies(accounts, now), strict=True):
+        backlog = tally.backlog
         waiting += backlog.waiting + backlog.due + backlog.held
-        oldest = stores.listing.oldest_due(account)
-        late = now - oldest if oldest else 0.0
+        late = now - tally.first_due if tally.first_due else 0.0
         if late >= LATE:
             what = f"{counted(backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"
             how = "Look at the workers and queues above; where they are well, they are too few: start more."
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
-    puzzling = patient.redis.zcard(keys.ATTENTION)
+    puzzling = stores.listing.needing_attention()
     if puzzling:
         what = "1 order needs a person" if puzzling == 1 else f"{puzzling:,} orders need a person"
         found.append(warning(what, "`willcall orders --attention` names them, and `willcall order ID` says why."))

@@ -1,6 +1,7 @@
 """Run one process of each kind in the foreground."""
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,8 +90,8 @@ def run_api(config: Config, host: str, port: int) -> None:
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
     parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
-    with listen(host, port) as listener:
+    with closing(Backlogs(app, queue_names(config))) as queues, listen(host, port) as listener:
+        api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener)
 

@@ -3,10 +3,10 @@
 import ipaddress
 import logging
 import socket
+from collections.abc import Callable
 
 import uvicorn
-
-from api.edge import Edge
+from starlette.types import ASGIApp
 
 #: Connections at once, idle ones included: below the usual limit of open files. Beyond, uvicorn answers 503 itself.
 CONNECTIONS = 800
@@ -39,17 +39,17 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Ends what would go on for hours, rather than wait for it."""
 
-    def __init__(self, config: uvicorn.Config, api: Edge) -> None:
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
         super().__init__(config)
-        self._api = api
+        self._stop = stop
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._api.stop()
+        self._stop()
         await super().shutdown(sockets)
 
 
-def serve(api: Edge, listener: socket.socket) -> None:
-    """Serve until a signal; what is under way is finished first."""
+def serve(api: ASGIApp, listener: socket.socket, stop: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal; what is under way is finished first, but for what `stop` ends."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
         api,
@@ -65,4 +65,4 @@ def serve(api: Edge, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    _Server(config, api).run(sockets=[listener])
+    _Server(config, stop).run(sockets=[listener])

@@ -1,15 +1,18 @@
 """Who may see the board: operators who have logged in; in development, where there are no keys at all, this machine."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from pydantic import SecretStr
 from starlette.responses import Response
 
 from api.board.session import LASTS, Sessions, Tries
 from api.security import THIS_MACHINE
 from willcall.config import Api
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 SESSION, NOTICE = "willcall_session", "willcall_notice"
 

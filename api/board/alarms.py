@@ -188,5 +188,3 @@ def _untold(overview: Overview) -> Iterator[Alarm]:
 
 def _of_kind(overview: Overview, kind: str) -> list[Process]:
     return [process for process in overview.processes if process.kind == kind]
-
-

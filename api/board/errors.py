@@ -26,6 +26,19 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>Willcall</title>'
 
 
+#: What is answered here; all else is a mistake of ours, or the application's to answer.
+_KNOWN = (
+    LoginNeededError,
+    ClosedBoardError,
+    ForeignRequestError,
+    WillcallError,
+    ApiError,
+    RequestValidationError,
+    StoreError,
+    StorageError,
+)
+
+
 class BoardRoute(APIRoute):
     """A route whose errors are pages."""
 
@@ -36,27 +49,8 @@ class BoardRoute(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 return await plain(request)
-            except LoginNeededError:
-                return _to_login(request)
-            except ClosedBoardError as error:
-                return _failed(request, HTTPStatus.FORBIDDEN, "The order board is closed", str(error))
-            except ForeignRequestError:
-                told = "It was not sent by this page. Reload the page and try again."
-                return _failed(request, HTTPStatus.FORBIDDEN, "Nothing was changed", told)
-            except WillcallError as error:
-                problem = error_of(error)
-                return _failed(request, problem.kind.status, problem.kind.title, str(error))
-            except ApiError as error:
-                return _failed(request, error.kind.status, error.kind.title, error.detail)
-            except RequestValidationError:
-                told = "The address has parts that the board does not know."
-                return _failed(request, HTTPStatus.UNPROCESSABLE_ENTITY, "This address leads nowhere", told)
-            except StoreError as error:
-                log.warning("redis away", error=type(error).__name__)
-                return _away(request, "Redis does not answer", "Nothing is lost: what it was told is on its disk.")
-            except StorageError as error:
-                log.warning("document storage away", error=type(error.__cause__ or error).__name__)
-                return _away(request, "The documents' storage does not answer", "The document is kept; try again.")
+            except _KNOWN as error:
+                return _to_login(request) if isinstance(error, LoginNeededError) else _failed(request, error)
 
         return handle
 
@@ -72,11 +66,23 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse(f"/login?back={quote(wanted, safe='')}", HTTPStatus.SEE_OTHER)
 
 
-def _away(request: Request, title: str, told: str) -> Response:
-    response = _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, title, told)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+def _failed(request: Request, error: Exception) -> Response:
+    problem = error_of(error) if isinstance(error, WillcallError) else error
+    match problem:
+        case ApiError(kind=kind, detail=detail):
+            status, title, told = kind.status, kind.title, detail
+        case ClosedBoardError():
+            status, title, told = 403, "The order board is closed", str(problem)
+        case ForeignRequestError():
+            status, title = 403, "Nothing was changed"
+            told = "It was not sent by a page of this board. Reload the page and try again."
+        case RequestValidationError():
+            status, title, told = 422, "This address leads nowhere", "It has parts that the board does not know."
+        case _:
+            part = "Redis" if isinstance(problem, StoreError) else "The documents' storage"
+            log.warning("part away", part=part, error=type(problem.__cause__ or problem).__name__)
+            status, title, told = 503, f"{part} does not answer", "Nothing is lost. Try again in some seconds."
+    response = page(request, "error.html", status, title=title, told=told)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
-
-
-def _failed(request: Request, status: int, title: str, told: str) -> Response:
-    return page(request, "error.html", int(status), title=title, told=told)

@@ -54,9 +54,9 @@ async def login(request: Request, access: Lock, form: Form) -> Response:
         wrong = "This is no operator key of ours."
         return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, wrong=wrong)
     log.info("login", caller=caller)
-    response = _go(back)
-    remember(request, response, SESSION, session)
-    return response
+    entered = _go(back)
+    remember(request, entered, SESSION, session)
+    return entered
 
 
 @router.post("/logout")

@@ -7,7 +7,7 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
-from willcall.orders.measures import OUTCOME, TICKET, LATE, quantile
+from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
@@ -53,7 +53,7 @@ class AccountLine:
 
     @property
     def key(self) -> str:
-        """`<provider>/<account>`"""
+        """`<provider>/<account>`."""
         return self.view.account.key
 
     @property
@@ -65,6 +65,11 @@ class AccountLine:
     def open_orders(self) -> int:
         """Orders that wait for tickets."""
         return sum(self.view.counts[status] for status in (Status.PENDING, Status.PARTIAL))
+
+    @property
+    def fulfilled(self) -> int:
+        """Orders that were fulfilled in the last hours."""
+        return sum(count for _, count in self.hourly)
 
     @property
     def asked(self) -> int:

@@ -2,26 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from api.board import words
 from api.board.alarms import alarms, verdict
 from api.board.errors import BoardRoute
 from api.board.order_page import view_order
 from api.board.overview import Board, Overview
 from api.board.rendering import HEADERS, fragments, page
 from api.board.search import search
-from api.board.stream import Streams
 from api.documents import document_response
-from api.parameters import Given, GivenOrderId, Nothing, OrdersQuery, known_form
+from api.parameters import ANY, Given, GivenOrderId, Nothing, OrdersQuery, known_form
 from api.problems import rejected
+from willcall.orders.model import Attention, Status
 from willcall.orders.submission import problems_of
 from willcall.stores.listing import Query as Listed
 from willcall.usecases.context import Context
+
+if TYPE_CHECKING:
+    from api.board.stream import Streams
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
@@ -60,15 +64,30 @@ def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depen
     """Orders, newest first."""
     wanted = Listed(query.status, query.provider, query.reasons)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
+    asked = query.model_dump(include={"status", "provider", "attention"}, exclude_none=True)
     return page(
         request,
         "orders.html",
         orders=found.orders,
-        next_cursor=found.next_cursor,
-        query=query,
-        providers=sorted({account.provider for account in context.accounts.values()}),
+        filters=_choices(context, query),
+        advice=words.meaning(query.attention),
+        newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
+        older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
         now=context.stores.accounts.now(),
     )
+
+
+def _choices(context: Context, query: OrdersQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
+    """The filters: (name, label, what may be chosen, what is)."""
+    providers = sorted(
+        {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
+    )
+    reasons = [(ANY, "any reason"), *((each.value, words.reason(each)) for each in Attention)]
+    return [
+        ("provider", "Provider", [(name, name) for name in providers], query.provider),
+        ("status", "Status", [(each.value, each.value) for each in Status], query.status),
+        ("attention", "Needs a person", reasons, query.attention),
+    ]
 
 
 @router.get("/search")

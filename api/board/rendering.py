@@ -34,9 +34,9 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     access: Access = request.app.state.board_access
     kept = request.cookies.get(NOTICE)
     notice = access.sessions.read_notice(kept) if kept else None
-    text = _environment().get_template(template).render(
-        **values, notice=notice, path=request.url.path, keyed=access.door is Door.KEYED
-    )
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is Door.KEYED}
+    text = _environment().get_template(template).render(base | values)
     response = HTMLResponse(text, status, HEADERS)
     if kept:
         forget(response, NOTICE)

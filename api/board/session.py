@@ -1,4 +1,4 @@
-"""Sessions of operators: a signed cookie that holds no key, ends after half a day, and with the key it was opened with."""
+"""Sessions of operators: a signed cookie, no key in it. It ends after half a day, and with the key that opened it."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -67,12 +67,12 @@ class Tries:
         self._failed.setdefault(caller, deque(maxlen=TRIES)).append(self._now())
 
 
-def _signer(secret: bytes, purpose: str) -> URLSafeTimedSerializer[str]:
+def _signer(secret: bytes, purpose: str) -> URLSafeTimedSerializer:
     options = {"key_derivation": "hmac", "digest_method": sha256}
     return URLSafeTimedSerializer(secret, salt=f"willcall board {purpose}", signer_kwargs=options)
 
 
-def _read(signer: URLSafeTimedSerializer[str], text: str, seconds: float) -> str | None:
+def _read(signer: URLSafeTimedSerializer, text: str, seconds: float) -> str | None:
     try:
         found = signer.loads(text, max_age=int(seconds))
     except BadSignature:

@@ -1,15 +1,17 @@
 """The board's words for states, answers and events; what of a reference or a ticket is shown at once."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from willcall.orders.callbacks import Telling
 from willcall.orders.documents import rfc3339
-from willcall.orders.model import Attention, Attempt, Order, Status
+from willcall.orders.model import Attempt, Attention, Order, Ticket
 from willcall.orders.states import CLOSED, OPEN
 from willcall.stores.accounts import Health
-from willcall.stores.deliveries import Delivery
+from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
 from willcall.usecases.advice import ADVICE, Advice
 from willcall.usecases.wording import span
@@ -70,9 +72,16 @@ def came_back(attempt: Attempt) -> str:
 
 def advice(order: Order) -> Advice | None:
     """What its reason for attention means, with what is to be done here."""
-    if order.attention is None:
-        return None
-    found = ADVICE[order.attention]
+    return _here(order.attention) if order.attention else None
+
+
+def meaning(attention: str | None) -> Advice | None:
+    """What a reason means that orders are filtered by; None for all reasons together."""
+    return _here(Attention(attention)) if attention in set(Attention) else None
+
+
+def _here(attention: Attention) -> Advice:
+    found = ADVICE[attention]
     return Advice(found.reason, found.customer, found.remedy.format(**_HERE))
 
 
@@ -84,7 +93,7 @@ def reason(attention: Attention) -> str:
 def seconds(value: float | None) -> str:
     """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
     if value is None:
-        return "–"
+        return "–"  # noqa: RUF001 - a dash, where a number would be
     if value < 1:
         return f"{value * 1_000:.0f} ms"
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
@@ -139,7 +148,7 @@ def reference(order: Order) -> str:
     return masked(order.reference) if secret_reference(order) else order.reference
 
 
-def place(ticket: Any) -> str:
+def place(ticket: Ticket) -> str:
     """Where a ticket lets its holder sit."""
     parts: Mapping[str, str | None] = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
@@ -159,6 +168,40 @@ def iso(moment: float) -> str:
     return rfc3339(moment) or ""
 
 
-def status(value: Status) -> str:
-    """Where an order stands."""
-    return value.value
+def clock(moment: float) -> str:
+    """When it was, by the clock of UTC; pages with a script show the reader's own."""
+    return f"{datetime.fromtimestamp(moment, UTC):%H:%M} UTC"
+
+
+def taken(made: Try) -> str:
+    """What a backend's answer without words of ours comes to."""
+    return "taken" if made.wait is None else "not taken"
+
+
+def unwell(state: Health) -> str:
+    """What an order's account is, where it is not well."""
+    return "refusing our key" if state is Health.UNAUTHORIZED else health(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Orders that need attention for one reason: how many, at which accounts, and the newest of them."""
+
+    attention: Attention
+    title: str
+    advice: Advice
+    count: int
+    accounts: Sequence[tuple[str, int]]
+    orders: Sequence[Order]
+
+
+def groups(survey: Survey) -> list[Group]:
+    """What needs a person, reason by reason: first the reason that named orders have."""
+    found = []
+    for attention in Attention:
+        accounts = sorted((key, count) for (key, reason_), count in survey.tally.items() if reason_ is attention)
+        orders = [order for order in survey.orders if order.attention is attention]
+        if accounts:
+            count = sum(count for _, count in accounts)
+            found.append(Group(attention, reason(attention), _here(attention), count, accounts, orders))
+    return sorted(found, key=lambda group: not group.orders)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores import keys
@@ -170,7 +170,7 @@ class Listing:
             if len(named) < limit and not apart:
                 named.append(mark.order_id)
         orders = [order for order in self._orders.get_many(named) if order and order.attention]
-        total = cast("int", self._redis.zcard(keys.ATTENTION))
+        total = self._redis.zcard(keys.ATTENTION)
         return Survey(orders, tally, total, complete=total <= most)
 
     def _attention_page(self, query: Query, limit: int, newest: int | None) -> Page:

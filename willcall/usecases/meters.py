@@ -100,7 +100,7 @@ class Meters:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
     def told(self, telling: Telling) -> None:
-        """A backend was told of an event, or was to be."""
+        """A backend, or operators, were told of an event, or were to be."""
         self._callbacks.labels(_result(telling)).inc()
 
     def _histogram(self, name: str, help_text: str, bounds: tuple[float, ...]) -> Histogram:

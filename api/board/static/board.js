@@ -1,0 +1,140 @@
+// The board works without this. With it: what changes comes by itself, moments go by, and the keyboard gets around.
+"use strict";
+
+const skew = Date.now() / 1000 - Number(document.body.dataset.now || Date.now() / 1000);
+
+// Moments: the reader's own clock, and what has passed since, by the server's.
+
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+function relative(moment) {
+  const distance = Math.round(moment - (Date.now() / 1000 - skew));
+  if (distance === 0) return "now";
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(distance) >= size);
+  const words = `${Math.floor(Math.abs(distance) / size)} ${unit}`;
+  return distance > 0 ? `in ${words}` : `${words} ago`;
+}
+
+function clock(moment) {
+  const date = new Date(moment * 1000);
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  if (date.toDateString() === new Date().toDateString()) return time;
+  return `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
+}
+
+function tell(root) {
+  for (const time of root.querySelectorAll("time")) {
+    const words = ("ago" in time.dataset ? relative : clock)(Date.parse(time.dateTime) / 1000);
+    if (time.textContent !== words) time.textContent = words;
+  }
+}
+
+tell(document);
+setInterval(() => tell(document), 1000);
+
+// Live: parts of the page by their id. What somebody has opened stays open, what has the focus keeps it.
+
+function put(id, html) {
+  const part = document.getElementById(id);
+  if (!part) return;
+  const fresh = part.cloneNode(false);
+  fresh.innerHTML = html;
+  tell(fresh);
+  if (fresh.textContent === part.textContent && fresh.innerHTML === part.innerHTML) return;
+  for (const opened of part.querySelectorAll("details[open][data-key]")) {
+    const again = fresh.querySelector(`details[data-key="${CSS.escape(opened.dataset.key)}"]`);
+    if (again) again.open = true;
+  }
+  const focused = part.contains(document.activeElement) ? place(document.activeElement, part) : null;
+  part.replaceChildren(...fresh.childNodes);
+  if (focused) part.querySelectorAll(focused.selector)[focused.at]?.focus({ preventScroll: true });
+}
+
+// How to find an element again: by where it leads, else by its kind, and which one of those it is.
+function place(element, part) {
+  const href = element.getAttribute("href"), form = element.closest("form");
+  const selector = href
+    ? `[href="${CSS.escape(href)}"]`
+    : form ? `form[action="${CSS.escape(form.getAttribute("action"))}"] button` : element.localName;
+  return { selector, at: [...part.querySelectorAll(selector)].indexOf(element) };
+}
+
+function say(live, words) {
+  for (const sign of document.querySelectorAll("[data-live]")) {
+    sign.classList.toggle("on", live);
+    sign.classList.toggle("off", !live);
+    if (words) sign.textContent = words;
+  }
+}
+
+function watch() {
+  const source = new EventSource(document.body.dataset.stream);
+  source.onopen = () => say(true, "live");
+  source.onmessage = (event) => {
+    for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
+    say(true, "live");
+    const verdict = document.querySelector("#verdict h1");
+    if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
+  };
+  source.onerror = () => {
+    say(false, "not live");
+    if (source.readyState === EventSource.CLOSED) setTimeout(again, 5000);
+  };
+  addEventListener("pagehide", () => source.close());
+}
+
+// Refused for good: the session may be over, then the page leads to the login.
+async function again() {
+  const answer = await fetch(document.body.dataset.stream, { method: "HEAD" }).catch(() => null);
+  if (answer && answer.status === 401) location.reload();
+  else watch();
+}
+
+if (document.body.dataset.stream && "EventSource" in window) watch();
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+// Keys.
+
+const help = document.getElementById("keys");
+
+function step(by) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  const at = rows.findIndex((row) => row === document.activeElement || row.closest("tr, li")?.contains(document.activeElement));
+  const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1);
+  rows[next]?.focus();
+  rows[next]?.closest("tr, li")?.scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  "/": () => document.getElementById("q")?.select(),
+  "j": () => step(1),
+  "k": () => step(-1),
+  "b": () => location.assign("/"),
+  "o": () => location.assign("/orders"),
+  "?": () => help.open || help.showModal(),
+};
+
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+    if (event.target.id === "q") event.target.blur();
+  }
+  const writing = event.target.closest?.("input, select, textarea, dialog");
+  if (writing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+for (const button of document.querySelectorAll("[data-help]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => help.showModal());
+}

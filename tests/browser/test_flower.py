@@ -96,8 +96,9 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
 def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Stage, complaints: list[str]) -> None:
     flower.goto(f"{demo.flower_url}/workers")
     (name,) = demo.app.control.ping()[0]
-    status = flower.evaluate("address => fetch(address, {method: 'POST'}).then(answer => answer.status)",
-                             f"/api/worker/shutdown/{name}")
+    status = flower.evaluate(
+        "address => fetch(address, {method: 'POST'}).then(answer => answer.status)", f"/api/worker/shutdown/{name}"
+    )
     assert status == 403
     assert "403" in complaints.pop()
     assert demo.app.control.ping()

@@ -87,7 +87,8 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
-    desk.stores.accounts.report(ACCOUNT, Report(Signal.THROTTLED, "ord-1", False, desk.now() + 60), (30, 600), RATE)
+    throttled = Report(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 60)
+    desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"

@@ -97,14 +97,15 @@ def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running
 
 
 def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: Running, desk: Desk) -> None:
-    assert Shown(api)("events_undelivered_oldest_seconds") == 0
+    assert Shown(api)("events_undelivered_oldest_seconds", to="backends") == 0
     desk.submit(callback_url="https://backend.example/hook")
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
     desk.redis.zadd(keys.UNTOLD, {"ord-1": int((desk.now() - 300) * 1_000)})
     desk.redis.zadd(keys.FETCHES, {"ord-1": 1, "ord-2": 2})
     shown = Shown(api)
-    assert (shown("events"), shown("events_undelivered"), shown("documents_pending")) == (1, 1, 2)
-    assert 300 <= (shown("events_undelivered_oldest_seconds") or 0) < 310
+    assert (shown("events"), shown("documents_pending")) == (1, 2)
+    assert [shown("events_undelivered", to=to) for to in ("backends", "operators")] == [1, 0]
+    assert 300 <= (shown("events_undelivered_oldest_seconds", to="backends") or 0) < 310
 
 
 def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:

@@ -96,14 +96,13 @@ class Outbound:
         return self._send(_escaped(url), headers, _Wanted("POST", limits, way, body=body))
 
     def reach(self, url: str, limits: Limits) -> Failure | None:
-        """Connect to where a URL leads, by TLS where it says so, and send nothing; None where that can be done."""
-        url = _escaped(url)
-        refusal = self._guard.refusal(url)
-        if refusal:
-            return Failure(refusal, permanent=True)
-        allowance = self._allowance(limits)
+        """Connect to where a URL of the configuration leads, by TLS where it says so, and send nothing.
+
+        None where that can be done.
+        """
+        allowance = self._trusted.allowance(limits)
         ALLOWANCE.set(allowance)
-        connection = self._pools.connection_from_url(url)._new_conn()  # noqa: SLF001 - a pool lends none without a request
+        connection = self._trusted.pools.connection_from_url(_escaped(url))._new_conn()  # noqa: SLF001 - a pool lends none without a request
         connection.timeout = limits.connect_timeout
         try:
             connection.connect()
@@ -150,6 +149,15 @@ class _Way:
     guard: Guard
     pools: PoolManager
 
+    def allowance(self, limits: Limits) -> Allowance:
+        """How long one call may take and how much it may bring."""
+        return Allowance(
+            deadline=time.monotonic() + limits.total_timeout,
+            read_timeout=limits.read_timeout,
+            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
+            admits=self.guard.admits,
+        )
+
 
 class _Wanted:
     """What one call is after, over all its redirects."""
@@ -158,12 +166,7 @@ class _Wanted:
         self, method: str, limits: Limits, way: _Way, body: bytes | None = None, into: IO[bytes] | None = None
     ) -> None:
         self.method, self.limits, self.way, self.body, self.into = method, limits, way, body, into
-        self.allowance = Allowance(
-            deadline=time.monotonic() + limits.total_timeout,
-            read_timeout=limits.read_timeout,
-            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
-            admits=way.guard.admits,
-        )
+        self.allowance = way.allowance(limits)
 
 
 def _pools(context: ssl.SSLContext) -> PoolManager:

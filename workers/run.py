@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import structlog
@@ -90,8 +91,8 @@ def run_api(config: Config, host: str, port: int) -> None:
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
     parts = {"redis": context.stores.accounts.now, "broker": lambda: reach(app)}
-    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
-    with listen(host, port) as listener:
+    with closing(Backlogs(app, queue_names(config))) as queues, listen(host, port) as listener:
+        api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener, api.stop)
 

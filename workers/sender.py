@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 
-from tasks.queues import QUEUES, poll_priority, poll_queue
+from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.stores.orders import Message
 
 log = structlog.get_logger(__name__)
@@ -40,10 +40,11 @@ class CelerySender:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
 
-        The first argument is the order's id; like all that is done for the order, the task hangs on its first attempt.
+        Its first argument is the order's id, or the account's key, and it is named after that.
         """
+        task_id = TASK_IDS[name].format(*args)
         try:
-            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], root_id=f"{args[0]}:1")
+            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
             log.warning("broker away", task=name, error=type(error).__name__)
 

@@ -11,10 +11,11 @@ COPY simulator simulator
 RUN python -m venv /opt/willcall && /opt/willcall/bin/pip install --no-cache-dir -c constraints.txt '.[s3]'
 
 FROM python:3.13-slim
-RUN useradd --system --create-home --home-dir /var/lib/willcall willcall
+# A number, so that Kubernetes can see that it is not root.
+RUN useradd --system --uid 999 --create-home --home-dir /var/lib/willcall willcall
 COPY --from=build /opt/willcall /opt/willcall
 ENV PATH=/opt/willcall/bin:$PATH PYTHONUNBUFFERED=1
-USER willcall
+USER 999
 WORKDIR /var/lib/willcall
 RUN mkdir -p var/documents
 ENTRYPOINT ["willcall"]

@@ -13,14 +13,19 @@ from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
 from api.security import Keys, require_key
+from api.standing import Queues
 from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
 from willcall.usecases.context import Context
 from willcall.usecases.pulse import BEAT, Pulse
 
 
-def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, exposed: bool) -> Edge:
-    """The API over a context. `parts`: what readiness asks, by name; `exposed`: it can be reached beyond loopback."""
+def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queues: Queues, *, exposed: bool) -> Edge:
+    """The API over a context.
+
+    `parts`: what readiness asks, by name; `queues`: what the broker holds, for the metrics; `exposed`: it can be
+    reached beyond loopback.
+    """
     app = FastAPIOffline(
         title="Willcall",
         version=VERSION,
@@ -32,9 +37,10 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], *, e
     )
     app.state.context = context
     app.state.keys = Keys(context.settings.api.keys)
+    app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
     app.state.exposed = exposed
     app.state.parts = health.Parts(parts)
-    app.state.metrics = metrics.registry(context)
+    app.state.metrics = metrics.registry(context, queues)
     problems.install(app)
     app.include_router(_keyed())
     app.include_router(webhook_routes(context))

@@ -36,7 +36,19 @@ class Keys:
 
 async def require_key(request: Request, credentials: Credentials) -> None:
     """Let the request pass if it may. Raises ApiError."""
-    keys: Keys = request.app.state.keys
+    _require(request.app.state.keys, request, credentials)
+
+
+async def require_any_key_beyond_loopback(request: Request, credentials: Credentials) -> None:
+    """The same, or an operator's, where the API can be reached from elsewhere; else anybody here may ask.
+
+    Raises ApiError.
+    """
+    if request.app.state.exposed:
+        _require(request.app.state.all_keys, request, credentials)
+
+
+def _require(keys: Keys, request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
     if not keys:
         _require_this_machine(request)
     elif credentials is None or not keys.accept(credentials.credentials):
@@ -44,12 +56,6 @@ async def require_key(request: Request, credentials: Credentials) -> None:
         raise ApiError(
             Kind.UNAUTHORIZED, f"{what}: Authorization: Bearer <key>", headers={"WWW-Authenticate": "Bearer"}
         )
-
-
-async def require_key_beyond_loopback(request: Request, credentials: Credentials) -> None:
-    """The same where the API can be reached from elsewhere; else anybody here may ask. Raises ApiError."""
-    if request.app.state.exposed:
-        await require_key(request, credentials)
 
 
 def _require_this_machine(request: Request) -> None:

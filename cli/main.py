@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import accounts, demo, importing, inbox, orders, processes, redeliver, up, upkeep
+from cli.doctor.command import doctor
 from cli.errors import explain
 from cli.output import note
 
@@ -36,6 +37,7 @@ app.command(rich_help_panel=PROCESSES)(processes.api)
 app.command(rich_help_panel=PROCESSES)(processes.flower)
 app.command(rich_help_panel=PROCESSES)(processes.simulator)
 app.command(rich_help_panel=UPKEEP)(demo.demo)
+app.command(rich_help_panel=UPKEEP)(doctor)
 app.command(rich_help_panel=UPKEEP)(upkeep.sweep)
 app.command(rich_help_panel=UPKEEP)(upkeep.check_config)
 

@@ -27,7 +27,8 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker, which polls the providers."""
-    from workers.app import CONCURRENCY, queue_names
+    from tasks.queues import queue_names
+    from workers.app import CONCURRENCY
     from workers.run import run_worker
 
     config = open_config()
@@ -63,13 +64,17 @@ def api(
 
 def flower(
     *,
-    address: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    address: Annotated[
+        str, typer.Option(help="The address to listen on; beyond loopback only with FLOWER_BASIC_AUTH.")
+    ] = LOOPBACK,
     port: PortOption = 5555,
 ) -> None:
-    """Run Flower, the dashboard of tasks and workers."""
+    """Run Flower, the dashboard of tasks and workers; FLOWER_BASIC_AUTH=name:password makes it ask for a password."""
     from workers.run import run_flower
 
-    run_flower(open_config(), address, port)
+    config = open_config()
+    with _listening(address, port):
+        run_flower(config, address, port)
 
 
 def simulator(

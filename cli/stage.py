@@ -149,10 +149,11 @@ class Stage:
         """Where Flower is, once it is started."""
         return f"http://127.0.0.1:{self.flower_port}"
 
-    def start_flower(self) -> None:
+    def start_flower(self) -> "subprocess.Popen[bytes]":
         """Start Flower, which asks for `FLOWER_LOGIN`; come back when it answers. Raises TimeoutError."""
-        self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
+        child = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
         self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
+        return child
 
     def _wait_for(self, url: str, log: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -134,10 +134,8 @@ def _run_processes(url: str, api_port: int, flower_port: int) -> int:
     processes.add_process("worker", _command("worker"), env=environment)
     processes.add_process("beat", _command("beat"), env=environment)
     processes.add_process("api", _command("api", "--port", str(api_port)), env=environment)
-    # Flower's page reads its API, which it opens without a password only when told so; it listens on loopback.
-    flower_environment = {**environment, "FLOWER_UNAUTHENTICATED_API": "true"}
     flower = _command("flower", "--address", LOOPBACK, "--port", str(flower_port))
-    processes.add_process("flower", flower, env=flower_environment)
+    processes.add_process("flower", flower, env=environment)
     processes.loop()
     return int(processes.returncode)
 

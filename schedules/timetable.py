@@ -14,6 +14,7 @@ from schedules.notify import notify
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
+from schedules.watch import watch
 from willcall.config import Sweeps
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
@@ -41,6 +42,7 @@ SWEEPS: dict[str, Sweep] = {
     "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
     "prune": Sweep(prune, lambda sweeps: sweeps.prune),
     "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
+    "watch": Sweep(watch, lambda sweeps: sweeps.watch),
 }
 
 

@@ -1,5 +1,8 @@
 """Which queue a message goes to, and how urgent it is there."""
 
+from dataclasses import dataclass
+
+from willcall.config import Config
 from willcall.stores.orders import Message
 
 #: Submissions arrive where any Celery app sends by default, so that a backend needs no routing.
@@ -10,7 +13,19 @@ SWEEPS = "sweeps"
 NOTIFY, DOCUMENTS = "notify", "documents"
 
 #: The queues of the tasks that are sent by name, beside polls.
-QUEUES = {"tasks.notify": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages of a queue are ready, and how many wait for their time; None where the broker does not tell.
+
+    `lag`: by how many seconds the next of those that wait is overdue, because no worker moves it.
+    """
+
+    ready: int
+    waiting: int | None = None
+    lag: float | None = None
 
 
 def poll_queue(account_key: str) -> str:
@@ -18,9 +33,14 @@ def poll_queue(account_key: str) -> str:
     return "poll." + account_key.partition("/")[0]
 
 
+def queue_names(config: Config) -> list[str]:
+    """All queues that the configuration needs a worker for."""
+    return [SUBMIT, SWEEPS, NOTIFY, DOCUMENTS, *sorted({poll_queue(key) for key in config.accounts})]
+
+
 #: Message priorities on Redis, where 0 is served first. A poll that comes back at its booked slot overtakes the
 #: others: behind a crowd it would miss the slot and have to book another.
-AT_ITS_SLOT, ORDINARY = 0, 3
+PRIORITIES = AT_ITS_SLOT, ORDINARY = 0, 3
 
 
 def poll_priority(message: Message) -> int:

@@ -15,14 +15,31 @@ from willcall.usecases.submit import submit as submit_order
 AGAIN = 5.0
 
 
+#: What of an order may be shown, where it is of its type: no reference, address or metadata.
+SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
+#: Characters of the longest of these, an id.
+LONGEST = 128
+
+
 class MaskedRequest(Request):
-    """Keeps the payload, whose reference may be all it takes to fetch tickets, out of events and logs."""
+    """Keeps the payload, whose reference may be all it takes to fetch tickets, out of events, logs and inspection."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         """As Celery makes it, whatever the sender put into the headers."""
         super().__init__(message, **options)
         self._request_dict["argsrepr"] = self._argsrepr = "()"
-        self._request_dict["kwargsrepr"] = self._kwargsrepr = "{...}"
+        self._request_dict["kwargsrepr"] = self._kwargsrepr = _shown(self.kwargs)
+
+    def info(self, safe: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
+        """What `celery inspect` and Flower's page of a worker tell of it."""
+        return super().info(safe=True)
+
+
+def _shown(payload: Any) -> str:
+    """The few fields of a payload that may be shown."""
+    given = payload if isinstance(payload, dict) else {}
+    shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
+    return repr({name: value for name, value in shown.items() if len(str(value)) <= LONGEST})
 
 
 @shared_task(name="tasks.submit", bind=True, Request=MaskedRequest)

@@ -90,11 +90,22 @@ def _signing_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _ops_url(value: str) -> str:
+    parts = urlsplit(_url(value, "http", "https"))
+    if not parts.hostname or "@" in parts.netloc:
+        raise ValueError("must name a host, and hold no credentials")
+    return value
+
+
 class Notify(_Table):
-    """How the backend is told. Without a secret callbacks go out unsigned."""
+    """How backends, and operators, are told. Without a secret callbacks go out unsigned.
+
+    `ops_url` is where operators are told; that an account is throttled is told after `throttled_after` seconds of it.
+    """
 
     secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = None
-    ops_url: str | None = None
+    ops_url: Annotated[str, AfterValidator(_ops_url)] | None = Field(default=None, repr=False)
+    throttled_after: Positive = 300.0
 
 
 class Outbound(_Table):
@@ -124,6 +135,7 @@ class Sweeps(_Table):
     inbox: Positive = 30.0
     prune: Positive = 3_600.0
     documents: Positive = 30.0
+    watch: Positive = 10.0
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0

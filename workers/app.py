@@ -8,7 +8,7 @@ from celery import Celery
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import Bulkhead, shares
 from tasks.hosts import Hosts
-from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS, poll_queue
+from tasks.queues import SUBMIT, queue_names
 from willcall.config import Config
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
@@ -16,6 +16,7 @@ from willcall.providers.http import Transport
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
+from willcall.usecases.meters import Meters
 from workers.broker import celery_app
 from workers.sender import CelerySender
 
@@ -23,7 +24,7 @@ from workers.sender import CelerySender
 #: them wait longer for their turn to run; to ask more at once, start more workers.
 CONCURRENCY = 8
 
-TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.documents", "schedules.tasks")
+TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
 
 
 def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
@@ -42,6 +43,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         sender=CelerySender(app),
         rng=SystemRandom(),
+        meters=Meters(config.accounts),
     )
     providers = {account.provider for account in config.accounts.values()}
     app.bulkhead = Bulkhead(concurrency, shares(concurrency, providers))
@@ -50,11 +52,6 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
     for module in TASK_MODULES:
         app.loader.import_task_module(module)
     return app
-
-
-def queue_names(config: Config) -> list[str]:
-    """All queues that the configuration needs a worker for."""
-    return [SUBMIT, SWEEPS, NOTIFY, DOCUMENTS, *sorted({poll_queue(key) for key in config.accounts})]
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from amqp.exceptions import MessageNacked, NotFound
 from celery import Celery
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
+from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE, MAX_LEVEL, level_name
 
-from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
+from tasks.queues import AT_ITS_SLOT, PRIORITIES, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
@@ -48,13 +49,34 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     return app
 
 
+def reach(app: Celery) -> None:
+    """Connect to the broker, once. Raises whatever its driver raises where it cannot be had."""
+    with app.connection_for_write() as connection:
+        connection.connect()  # a channel would try for ever
+        connection.channel().close()
+
+
+def delays_countdowns(app: Celery) -> bool:
+    """RabbitMQ: whether a worker has set up what countdowns go through. Raises as `reach` does."""
+    names = [CELERY_DELAYED_DELIVERY_EXCHANGE, *(level_name(level) for level in range(MAX_LEVEL + 1))]
+    with app.connection_for_write() as connection:
+        connection.connect()
+        channel = connection.channel()
+        try:
+            for name in names:
+                channel.exchange_declare(name, type="topic", passive=True)
+        except NotFound:
+            return False
+    return True
+
+
 def _redis(queues: Sequence[str]) -> dict[str, Any]:
     return {
         "task_queues": [Queue(name) for name in queues],
         "worker_prefetch_multiplier": 1,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "priority_steps": [AT_ITS_SLOT, ORDINARY],
+            "priority_steps": list(PRIORITIES),
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": SOCKET_TIMEOUT,
             "socket_keepalive": True,

@@ -1,19 +1,21 @@
 """Run one process of each kind in the foreground."""
 
+import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
-from celery import Celery
 
+from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import BEAT, Pulse, process_name
-from workers.app import CONCURRENCY, create_app, queue_names
+from workers.app import CONCURRENCY, create_app
+from workers.backlog import Backlogs
+from workers.broker import reach
 from workers.logs import configure_logging
 from workers.metrics import metrics_server
 from workers.signs import BeatingScheduler, pulse_in_worker
@@ -87,28 +89,21 @@ def run_api(config: Config, host: str, port: int) -> None:
         stores=Stores.on(url, API_TIMEOUT),
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
-    parts = {"redis": context.stores.accounts.now, "broker": lambda: _reach_broker(app)}
-    api = create_api(context, parts, exposed=exposed)
+    parts = {"redis": context.stores.accounts.now, "broker": lambda: reach(app)}
+    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
     with listen(host, port) as listener:
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener, api.stop)
 
 
-def _reach_broker(app: Celery) -> None:
-    """Raises whatever the broker's driver raises where it cannot be had."""
-    with app.connection_for_write() as connection:
-        connection.default_channel.close()
-
-
 def run_flower(config: Config, address: str, port: int) -> None:
-    """The dashboard of tasks, until it is told to stop."""
+    """The dashboard of tasks, until it is told to stop. Raises ConfigError where it must not listen there, OSError."""
+    # Flower takes a while to import, and starting it is all that this process does.
+    from api.server import loopback_only  # noqa: PLC0415
+    from workers import flower  # noqa: PLC0415
+
+    if not flower.has_password(os.environ) and not loopback_only(address):
+        why = f"is not set, and without a password Flower listens on loopback, not {address}"
+        raise ConfigError([Problem(flower.PASSWORDS, why)])
     configure_logging()
-    app = create_app(config)
-    app.start(
-        [
-            "flower",
-            f"--conf={Path(__file__).with_name('flowerconfig.py')}",
-            f"--address={address}",
-            f"--port={port}",
-        ]
-    )
+    flower.run(create_app(config), address, port)

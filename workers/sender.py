@@ -38,9 +38,12 @@ class CelerySender:
             log.warning("broker away", account=account, messages=len(messages), error=type(error).__name__)
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
-        """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it."""
+        """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
+
+        The first argument is the order's id; like all that is done for the order, the task hangs on its first attempt.
+        """
         try:
-            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name])
+            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], root_id=f"{args[0]}:1")
         except OperationalError as error:
             log.warning("broker away", task=name, error=type(error).__name__)
 

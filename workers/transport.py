@@ -157,6 +157,17 @@ class Channel(stock.Channel):
     def _lists(self, queue: str) -> list[str]:
         return [self.key(self._q_for_pri(queue, step)) for step in self.priority_steps]
 
+    def ready(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many messages of each queue may be claimed right now."""
+        pipe = self.commands.pipeline(transaction=False)
+        lists = [(queue, name) for queue in queues for name in self._lists(queue)]
+        for _, name in lists:
+            pipe.llen(name)
+        found = dict.fromkeys(queues, 0)
+        for (queue, _), length in zip(lists, pipe.execute(), strict=True):
+            found[queue] += length
+        return found
+
     # Putting
 
     def encode_body(self, body: Any, encoding: str | None = None) -> tuple[Any, str | None]:

@@ -10,7 +10,6 @@ from cli.demo_stage import demo_stage, start_processes, submit_orders
 from cli.receiver import Receiver
 from cli.stage import Stage
 from simulator.demo_script import demo_script
-from willcall.config import Api
 from willcall.orders.model import Status
 from willcall.stores.listing import Query
 from willcall.usecases.submit import submit
@@ -29,10 +28,9 @@ ENOUGH, LONGEST = 30, 60.0
 def running_demo(folder: Path) -> Iterator[Stage]:
     """The demo's orders with worker, beat, API, Flower and a backend, for the block, which begins at a good moment."""
     script = demo_script()
-    settings = {"api": {"operator_keys": [OPERATOR_KEY]}} if "operator_keys" in Api.model_fields else {}
     with (
         Receiver() as backend,
-        demo_stage(folder, script, ceiling=CEILING, **settings) as stage,
+        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}) as stage,
     ):
         start_processes(stage)
         stage.start_flower()

@@ -1,12 +1,114 @@
 """Flower in a browser, on the running demo."""
 
-from playwright.sync_api import expect
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, expect
 
 from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.conftest import Open
+from willcall.orders.model import Order, Status
+from willcall.stores.listing import Query
+from willcall.usecases.submit import submit
 
 
-def test_the_task_list_names_order_provider_and_attempt(open_page: Open, demo: Stage) -> None:
-    page = open_page(login=FLOWER_LOGIN)
+@pytest.fixture
+def flower(open_page: Open) -> Page:
+    """An empty page of somebody who has Flower's password."""
+    return open_page(login=FLOWER_LOGIN)
+
+
+def search(page: Page, demo: Stage, words: str) -> None:
     page.goto(f"{demo.flower_url}/tasks")
-    expect(page.locator("#tasks-table tbody tr").first).to_contain_text("demo-")
+    page.get_by_placeholder("state:FAILURE").fill(words)
+    expect(page.locator(".dataTables_info")).to_contain_text("filtered")
+
+
+def patient_order(demo: Stage) -> Order:
+    """A fulfilled order that was asked about more than once."""
+    orders = demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
+    return next(order for order in orders if order.attempts > 1)
+
+
+@contextmanager
+def frozen_worker(demo: Stage) -> Iterator[None]:
+    """The demo's worker takes no message for the block."""
+    (stats,) = demo.app.control.inspect().stats().values()
+    os.kill(stats["pid"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(stats["pid"], signal.SIGCONT)
+
+
+def test_it_asks_for_a_password(page: Page, demo: Stage, complaints: list[str]) -> None:
+    answer = page.goto(f"{demo.flower_url}/tasks")
+    assert answer is not None
+    assert answer.status == 401
+    assert "401" in complaints.pop()
+
+
+def test_the_task_list_names_order_attempt_and_account(flower: Page, demo: Stage) -> None:
+    search(flower, demo, "tasks.poll")
+    arguments = flower.locator("#tasks-table tbody tr td:nth-child(2)")
+    expect(arguments.first).to_have_text(re.compile(r"^(demo-\w+) +attempt \d+ +(\w+)/(\w+)$"))
+
+
+def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(flower: Page, demo: Stage) -> None:
+    order = patient_order(demo)
+    search(flower, demo, f"{order.id}:")
+    rows = flower.locator("#tasks-table tbody tr")
+    expect(rows).to_have_count(order.attempts)
+    assert {row.get_attribute("id") for row in rows.all()} == {f"{order.id}:{n + 1}" for n in range(order.attempts)}
+    search(flower, demo, order.id)
+    expect(rows).not_to_have_count(order.attempts)
+    rows.filter(has_text="tasks.notify").first.get_by_role("link", name="tasks.notify").click()
+    flower.get_by_title(f"{order.id}:1").first.click()
+    expect(flower.locator(".task-uuid-value")).to_contain_text(f"{order.id}:1")
+    expect(flower.locator("#task-page")).to_contain_text(f"{order.id} attempt 1 tiqets/default")
+
+
+def test_an_order_that_another_application_submitted_is_found_too(flower: Page, demo: Stage) -> None:
+    order = {"id": "demo-by-task", "provider": "tiqets", "reference": "8888888", "quantity": 2}
+    demo.app.send_task("tasks.submit", kwargs=order, task_id="submitted-elsewhere")
+    flower.goto(f"{demo.flower_url}/tasks")
+    flower.get_by_placeholder("state:FAILURE").fill("tasks.submit kwargs:id=demo-by-task")
+    row = flower.locator("#submitted-elsewhere")
+    while not row.count():  # Flower looks again when it is asked again
+        flower.reload()
+    expect(row).to_contain_text("demo-by-task tiqets 2")
+
+
+def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page, demo: Stage) -> None:
+    flower.goto(f"{demo.flower_url}/workers")
+    (name,) = demo.app.control.ping()[0]
+    row = flower.locator("#workers-table tbody tr").filter(has_text=name)
+    expect(row).to_contain_text("Online")
+    row.get_by_role("link", name=name).click()
+    expect(flower.locator("#workername")).to_have_text(name)
+    assert flower.get_by_text(re.compile("Shut Down|Restart Pool")).count() == 0
+
+
+def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Stage, complaints: list[str]) -> None:
+    flower.goto(f"{demo.flower_url}/workers")
+    (name,) = demo.app.control.ping()[0]
+    status = flower.evaluate(
+        "address => fetch(address, {method: 'POST'}).then(answer => answer.status)", f"/api/worker/shutdown/{name}"
+    )
+    assert status == 403
+    assert "403" in complaints.pop()
+    assert demo.app.control.ping()
+
+
+def test_the_broker_page_says_how_many_messages_are_ready(flower: Page, demo: Stage) -> None:
+    with frozen_worker(demo):
+        for number in range(3):
+            submit(demo.context, {"provider": "paylogic", "reference": f"nobody-knows-{number}"})
+        ready = demo.redis_lengths()
+        flower.goto(f"{demo.flower_url}/broker")
+        row = flower.locator("#queue-table tbody tr").filter(has_text="poll.paylogic")
+        expect(row.locator("td").nth(1)).to_have_text(str(ready))

@@ -101,6 +101,36 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
     assert settled <= asked <= settled + max(cut, 32)
 
 
+def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_request_repeated(
+    stage: Setup, broker: dict[str, str]
+) -> None:
+    """What docs/ops/deployment.md says of an upgrade: the new one starts, the old one is told to stop and finishes."""
+    system = stage({"tiqets/default": {}}, **broker)
+    slow = [{"do": "hang", "seconds": 1.0}] * 3
+    roles = ("worker", "worker", "beat")
+    running = [system.start(role) for role in roles]
+    system.wait_for_workers(2)
+    expected = submit_all(
+        system,
+        [*(tiqets(n, ready_after=n / 3) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(20))],
+    )
+    for role, old in zip(roles, running, strict=True):
+        attempts = len(system.providers.ledger())
+        system.start(role)
+        if role == "worker":
+            system.wait_for_workers(3)
+        wait_until(lambda before=attempts: len(system.providers.ledger()) > before)  # type: ignore[misc]
+        old.terminate()
+        assert old.wait(30) == 0
+    wait_for_the_end(system, expected)
+
+    assert set(events_per_change(system).values()) == {1}
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]
+    asked = sum(tally["status_requests"] for tally in verdict["providers"].values())
+    assert asked == sum(order.attempts for order in orders_of(system, expected))
+
+
 def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(stage: Setup) -> None:
     system = stage({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")

@@ -6,8 +6,10 @@ import pytest
 from kombu import Connection
 
 from simulator.script import OrderScript
+from tasks.queues import Backlog
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
 from tests.e2e.rabbitmq import RabbitMQ
+from workers.backlog import Backlogs
 
 pytestmark = pytest.mark.worker
 
@@ -30,6 +32,20 @@ def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(stage
     assert verdict["ok"], verdict["faults"]
     log = (system.folder / "worker.log").read_text()
     assert "Traceback" not in log, "no attempt fails because the next one cannot be sent"
+
+
+def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_are_not(
+    stage: Setup, rabbitmq: RabbitMQ
+) -> None:
+    system = stage({"voordemensen/default": {}}, broker_url=rabbitmq.url)
+    with Connection(rabbitmq.url) as connection:
+        connection.default_channel.queue_declare("poll.voordemensen", durable=True, auto_delete=False)
+        connection.default_channel.queue_purge("poll.voordemensen")
+        for _ in range(3):
+            connection.Producer().publish({}, routing_key="poll.voordemensen")
+        found = Backlogs(system.app, ["no.such.queue", "poll.voordemensen"])()
+        connection.default_channel.queue_delete("poll.voordemensen")
+    assert found == {"poll.voordemensen": Backlog(ready=3)}
 
 
 def tiqets(count: int, ready_after: float = 0) -> list[OrderScript]:

@@ -44,9 +44,12 @@ def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
 
 
 def attention_document(order: Order, *, secret_reference: bool) -> dict[str, Any]:
-    """An order as operators are told of it: without its tickets, and without a reference that opens it."""
+    """An order as operators are told of it: without its tickets, and without a reference that opens it.
+
+    Why it needs attention is added by the step that makes it so.
+    """
     document = order_document(order)
-    del document["tickets"]
+    del document["attention"], document["tickets"]
     if secret_reference:
         del document["reference"]
     return document

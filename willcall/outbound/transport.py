@@ -63,18 +63,16 @@ class Outbound:
 
     def __init__(self, guard: Guard) -> None:
         """`guard` says where they may go."""
-        self._guard = guard
-        self._pools = PoolManager(
-            _HOSTS, maxsize=_CONNECTIONS, ssl_context=ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
-        )
-        self._pools.pool_classes_by_scheme = POOL_CLASSES
+        context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+        self._guarded = _Way(guard, _pools(context))
+        self._trusted = _Way(Guard(["0.0.0.0/0", "::/0"]), _pools(context))
         self._headers = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
 
     def get(
         self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: IO[bytes] | None = None
     ) -> Reply | Failure:
         """What is at a URL; up to three redirects are followed. The body of a 200 goes to `into`, where given."""
-        wanted = _Wanted("GET", limits, self._allowance(limits), into=into)
+        wanted = _Wanted("GET", limits, self._guarded, into=into)
         url = first = _escaped(url)
         for _ in range(REDIRECTS + 1):
             same = url == first or _origin(url) == _origin(first)
@@ -87,30 +85,46 @@ class Outbound:
                 return Failure("a redirect's URL cannot be read")
         return Failure(f"more than {REDIRECTS} redirects")
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failure:
-        """Send a body, once. A redirect is a reply like any other; a reply whose body cannot be read has none."""
-        return self._send(_escaped(url), headers, _Wanted("POST", limits, self._allowance(limits), body=body))
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits, *, trusted: bool = False
+    ) -> Reply | Failure:
+        """Send a body, once. A redirect is a reply like any other; a reply whose body cannot be read has none.
+
+        `trusted`: the URL is the configuration's own, and may lead into our own network.
+        """
+        way = self._trusted if trusted else self._guarded
+        return self._send(_escaped(url), headers, _Wanted("POST", limits, way, body=body))
+
+    def reach(self, url: str, limits: Limits) -> Failure | None:
+        """Connect to where a URL of the configuration leads, by TLS where it says so, and send nothing.
+
+        None where that can be done.
+        """
+        allowance = self._trusted.allowance(limits)
+        ALLOWANCE.set(allowance)
+        connection = self._trusted.pools.connection_from_url(_escaped(url))._new_conn()  # noqa: SLF001 - a pool lends none without a request
+        connection.timeout = limits.connect_timeout
+        try:
+            connection.connect()
+        except FAILURES as error:
+            return _failure(error, allowance)
+        finally:
+            connection.close()
+        return None
 
     def close(self) -> None:
         """Closes all idle connections; one in use is closed when its exchange ends."""
-        self._pools.clear()
-
-    def _allowance(self, limits: Limits) -> Allowance:
-        return Allowance(
-            deadline=time.monotonic() + limits.total_timeout,
-            read_timeout=limits.read_timeout,
-            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
-            admits=self._guard.admits,
-        )
+        for way in (self._guarded, self._trusted):
+            way.pools.clear()
 
     def _send(self, url: str, headers: Mapping[str, str], wanted: "_Wanted") -> Reply | Failure:
-        refusal = self._guard.refusal(url)
+        refusal = wanted.way.guard.refusal(url)
         if refusal:
             return Failure(refusal, permanent=True)
         limits, allowance = wanted.limits, wanted.allowance
         ALLOWANCE.set(allowance)
         try:
-            response = self._pools.urlopen(
+            response = wanted.way.pools.urlopen(
                 wanted.method,
                 url,
                 body=wanted.body,
@@ -121,9 +135,7 @@ class Outbound:
                 timeout=Timeout(connect=limits.connect_timeout, read=limits.read_timeout),
             )
         except FAILURES as error:
-            if allowance.refusal == RefusedAddressError.__name__:
-                return Failure("the host's address is not public", permanent=True)
-            return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
+            return _failure(error, allowance)
         try:
             return _read(response, wanted)
         finally:
@@ -131,14 +143,42 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
+class _Way:
+    """A guard, and the connections that it has admitted: nothing else may be sent over them."""
+
+    guard: Guard
+    pools: PoolManager
+
+    def allowance(self, limits: Limits) -> Allowance:
+        """How long one call may take and how much it may bring."""
+        return Allowance(
+            deadline=time.monotonic() + limits.total_timeout,
+            read_timeout=limits.read_timeout,
+            wire_bytes=2 * limits.max_bytes + _OVERHEAD,
+            admits=self.guard.admits,
+        )
+
+
 class _Wanted:
     """What one call is after, over all its redirects."""
 
-    method: str
-    limits: Limits
-    allowance: Allowance
-    body: bytes | None = None
-    into: IO[bytes] | None = None
+    def __init__(
+        self, method: str, limits: Limits, way: _Way, body: bytes | None = None, into: IO[bytes] | None = None
+    ) -> None:
+        self.method, self.limits, self.way, self.body, self.into = method, limits, way, body, into
+        self.allowance = way.allowance(limits)
+
+
+def _pools(context: ssl.SSLContext) -> PoolManager:
+    pools = PoolManager(_HOSTS, maxsize=_CONNECTIONS, ssl_context=context)
+    pools.pool_classes_by_scheme = POOL_CLASSES
+    return pools
+
+
+def _failure(error: Exception, allowance: Allowance) -> Failure:
+    if allowance.refusal == RefusedAddressError.__name__:
+        return Failure("the host's address is not public", permanent=True)
+    return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
 
 
 def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:

@@ -163,6 +163,9 @@ class Adapter(Protocol):
     def check_reference(self, reference: str, credentials: Any) -> None:
         """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""
 
+    def reference_is_secret(self, reference: str) -> bool:
+        """Whether the reference is all it takes to get at the tickets, or holds a code of one."""
+
     def status_request(self, question: Question, credentials: Any, access_token: str | None) -> Request:
         """The request that asks about one order."""
 

@@ -29,6 +29,14 @@ class NoList:
         return []
 
 
+class NoSecretReferences:
+    """A provider that shows an order to nobody who knows its reference alone."""
+
+    def reference_is_secret(self, reference: str) -> bool:  # noqa: ARG002 - the protocol's signature
+        """It may be shown to people."""
+        return False
+
+
 class NoPushes:
     """A provider that does not call back."""
 

@@ -9,6 +9,7 @@ from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds
+from willcall.stores.ops import Alert, alert_arguments, alert_keys
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
 
@@ -62,6 +63,15 @@ class Report:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The account's health before and after a report, and whether operators are told of it."""
+
+    before: Health
+    after: Health
+    told: bool
+
+
 class AccountStore:
     """Accounts in Redis."""
 
@@ -69,12 +79,12 @@ class AccountStore:
         """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
         self._report = load(patient, "report")
-        self._take = load(redis, "take")
+        self._scripts = {name: load(redis, name) for name in ("take", "resume", "watch")}
 
-    def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate) -> tuple[Health, Health]:
-        """Take note of what an answer says of the account: its health before and after."""
-        before, after = self._report(
-            keys=[keys.account(account), keys.tokens(account)],
+    def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate, alert: Alert) -> Reported:
+        """Take note of what an answer says of the account; operators are told where its health changed by it."""
+        before, after, told = self._report(
+            keys=_keys(account, alert),
             args=[
                 report.signal.value,
                 report.order_id,
@@ -86,14 +96,20 @@ class AccountStore:
                 REFUSALS,
                 *rate_arguments(rate),
                 report.why,
+                *alert_arguments(alert),
             ],
         )
-        return Health(before), Health(after)
+        return Reported(Health(before), Health(after), bool(told))
+
+    def watch(self, account: str, throttled_after: float, alert: Alert) -> bool:
+        """Tell operators, once, where the account has been throttled for `throttled_after` seconds."""
+        args = [milliseconds(throttled_after), *alert_arguments(alert)]
+        return bool(self._scripts["watch"](keys=_keys(account, alert), args=args))
 
     def take(self, account: str, rate: Rate) -> bool:
         """A token for a request that is about no single order, now or not at all."""
         keys_ = [keys.account(account), keys.tokens(account)]
-        return bool(self._take(keys=keys_, args=list(rate_arguments(rate))))
+        return bool(self._scripts["take"](keys=keys_, args=list(rate_arguments(rate))))
 
     def pause(self, account: str, until: float | None) -> None:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed)."""
@@ -101,17 +117,13 @@ class AccountStore:
         now = milliseconds(self.now())
         self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
 
-    def resume(self, account: str, rate: Rate) -> None:
+    def resume(self, account: str, rate: Rate, alert: Alert) -> bool:
         """End a pause, a throttle and a parking: the next attempt decides what is true now.
 
-        The bucket starts empty, for what was sent lately is forgotten with the throttle.
+        Whether operators are told that it is well again, as they had been told that it is not.
         """
-        sent = rate_arguments(rate)[2]
-        pipe = self._redis.pipeline()
-        pipe.delete(keys.account(account), keys.tokens(account))
-        pipe.hset(keys.tokens(account), "tat", self.now() * 1_000 + sent)
-        pipe.pexpire(keys.tokens(account), 86_400_000)
-        pipe.execute()
+        args = [rate_arguments(rate)[2], *alert_arguments(alert)]
+        return bool(self._scripts["resume"](keys=_keys(account, alert), args=args))
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """How the account is doing now."""
@@ -157,6 +169,17 @@ class AccountStore:
         """The server's clock, epoch seconds; whole milliseconds, as the scripts read it and as they are kept."""
         moment, micros = self._redis.time()
         return moment + micros // 1_000 / 1_000
+
+
+def _keys(account: str, alert: Alert) -> list[str]:
+    """The keys of scripts that may change an account's health."""
+    return [
+        keys.account(account),
+        keys.tokens(account),
+        keys.due(account),
+        keys.held(account),
+        *alert_keys(alert.subject),
+    ]
 
 
 def _tokens_left(rate: Rate, tat: float, now: float) -> int:

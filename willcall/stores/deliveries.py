@@ -1,7 +1,10 @@
-"""Telling backends: at most one event per order is on its way, and an index names when each is due."""
+"""Telling backends, and operators: at most one event per subject is on its way, and an index names when each is due.
+
+A subject is an order for backends, and for operators whatever their event is about.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -10,24 +13,43 @@ from willcall.orders.callbacks import Outlook, Telling
 from willcall.stores import keys
 from willcall.stores.codec import blank_or_milliseconds, compact, milliseconds, seconds
 from willcall.stores.events import StoredEvent
+from willcall.stores.ops import Alert, OpsEvent, alert_keys, attention_arguments, ops_event, order_subject
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Longest log of tries kept per order: three schedules; older tries are forgotten first.
+#: Longest log of tries kept per subject: three schedules; older tries are forgotten first.
 LOG = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """Who is told, by the keys that it is kept under. `orders`: the subjects are orders, which say where to tell."""
+
+    undelivered: str
+    untold: str
+    notifier: str
+    delivery: Callable[[str], str]
+    log: Callable[[str], str]
+    orders: bool
+
+
+BACKENDS = Channel(keys.UNDELIVERED, keys.UNTOLD, keys.NOTIFIER, keys.delivery, keys.deliveries, orders=True)
+OPERATORS = Channel(
+    keys.OPS_UNDELIVERED, keys.OPS_UNTOLD, keys.OPS_NOTIFIER, keys.ops_delivery, keys.ops_deliveries, orders=False
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A message that tells a worker to tell a backend.
+    """A message that tells a worker to tell somebody.
 
     `number` is the fence: of all messages about an event only the one with the number that the delivery has may act.
-    `host` is the one that the callback URL names.
+    `host` is the one that the callback URL names, '' where the configuration says where operators are told.
     """
 
-    order_id: str
+    subject: str
     event_id: str
     number: int
     host: str
@@ -46,22 +68,22 @@ class Verdict(StrEnum):
 class Claim:
     """The answer to a claim. `now` is the server's clock, epoch seconds.
 
-    `again` is the message to come back with in `wait` seconds (`WAIT`). For `GO`: the event, where it goes, and how
-    many tries of the schedule were made before.
+    `again` is the message to come back with in `wait` seconds (`WAIT`). For `GO`: the event, the order's callback URL,
+    and how many tries of the schedule were made before.
     """
 
     verdict: Verdict
     now: float
     again: Notice | None = None
     wait: float = 0.0
-    event: StoredEvent | None = None
+    event: StoredEvent | OpsEvent | None = None
     url: str = ""
     tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One line of an order's log of deliveries.
+    """One line of a subject's log of deliveries.
 
     `wait` (seconds) is None where no further try follows. `at` is when it was made, epoch seconds.
     """
@@ -76,7 +98,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where the telling of an order's latest event stands. `next_try_at` (epoch seconds) while it is pending."""
+    """Where the telling of a subject's latest event stands. `next_try_at` (epoch seconds) while it is pending."""
 
     event_id: str
     event_type: str
@@ -96,11 +118,12 @@ class Pending:
 
 
 class DeliveryStore:
-    """Deliveries in Redis; `commit.lua` files them, in the step that writes the event."""
+    """Deliveries in Redis; `deliver.lua` files them, in the step that writes the event."""
 
-    def __init__(self, redis: "Redis", patient: "Redis") -> None:
+    def __init__(self, redis: "Redis", patient: "Redis", channel: Channel = BACKENDS) -> None:
         """Both decode responses (see `connection.connect`); `patient` is for what became of a POST."""
         self._redis = redis
+        self._channel = channel
         names = ("notify", "redeliver", "overdue")
         self._scripts = {name: load(redis, name) for name in names} | {"told": load(patient, "told")}
 
@@ -109,11 +132,16 @@ class DeliveryStore:
 
         `lease`: seconds until another worker may try.
         """
-        order_id = notice.order_id
+        subject, channel = notice.subject, self._channel
         verdict, now, *rest = self._scripts["notify"](
-            keys=[keys.delivery(order_id), keys.spec(order_id), keys.UNDELIVERED, keys.NOTIFIER],
+            keys=[
+                channel.delivery(subject),
+                channel.undelivered,
+                channel.notifier,
+                *([keys.spec(subject)] if channel.orders else []),
+            ],
             args=[
-                order_id,
+                subject,
                 notice.event_id,
                 notice.number,
                 claim_id,
@@ -124,7 +152,7 @@ class DeliveryStore:
         match Verdict(verdict):
             case Verdict.WAIT:
                 until, number = rest
-                again = Notice(order_id, notice.event_id, number, notice.host)
+                again = Notice(subject, notice.event_id, number, notice.host)
                 return Claim(Verdict.WAIT, now / 1_000, again, (until - now) / 1_000)
             case Verdict.GO:
                 flat, spec = rest
@@ -132,30 +160,31 @@ class DeliveryStore:
                 return Claim(
                     Verdict.GO,
                     now / 1_000,
-                    event=_event(order_id, record),
-                    url=json.loads(spec)["callback_url"],
+                    event=_order_event(subject, record) if channel.orders else _ops_event(subject, record),
+                    url=json.loads(spec)["callback_url"] if spec else "",
                     tries=int(record.get("tries", 0)),
                 )
             case other:
                 return Claim(other, now / 1_000)
 
-    def settle(self, notice: Notice, claim_id: str, made: Try, outlook: Outlook) -> tuple[Notice, float] | None:
-        """Write what became of a try.
+    def settle(
+        self, notice: Notice, claim_id: str, made: Try, outlook: Outlook, alert: Alert | None = None
+    ) -> tuple[Notice, float] | None:
+        """Write what became of a try; `alert` is for operators, should the order newly need attention by it.
 
         Returns the message to send next and in how many seconds: the next try, or a newer event that came meanwhile.
         """
-        order_id = notice.order_id
+        subject, channel = notice.subject, self._channel
         now, *rest = self._scripts["told"](
             keys=[
-                keys.delivery(order_id),
-                keys.deliveries(order_id),
-                keys.UNDELIVERED,
-                keys.UNTOLD,
-                keys.order(order_id),
-                keys.ATTENTION,
+                channel.delivery(subject),
+                channel.log(subject),
+                channel.undelivered,
+                channel.untold,
+                *([keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))] if channel.orders else []),
             ],
             args=[
-                order_id,
+                subject,
                 claim_id,
                 notice.event_id,
                 notice.number,
@@ -163,12 +192,13 @@ class DeliveryStore:
                 blank_or_milliseconds(outlook.wait),
                 _line(made),
                 LOG,
+                *attention_arguments(alert),
             ],
         )
         if not rest:
             return None
         event_id, number, host, due = rest
-        return Notice(order_id, event_id, number, host), max(0.0, (due - now) / 1_000)
+        return Notice(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
 
     def redeliver(self, order_id: str) -> Notice | None:
         """Start the schedule of the order's latest event anew; the message to send, None where there is no event.
@@ -192,35 +222,42 @@ class DeliveryStore:
 
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[Notice]]:
         """Look at `count` overdue deliveries from `offset` on: (how many there were, which messages to re-send)."""
+        channel = self._channel
         seen, *sent = self._scripts["overdue"](
-            keys=[keys.UNDELIVERED, keys.delivery(""), keys.NOTIFIER], args=[milliseconds(grace), offset, count]
+            keys=[channel.undelivered, channel.untold, channel.delivery(""), channel.notifier],
+            args=[milliseconds(grace), offset, count],
         )
-        return seen, [Notice(*sent[at : at + 4]) for at in range(0, len(sent), 4)]
+        parts = [sent[at : at + 4] for at in range(0, len(sent), 4)]
+        return seen, [Notice(subject, event_id, int(number), host) for subject, event_id, number, host in parts]
 
     def pending(self) -> Pending:
-        """What is still to be told, over all orders."""
+        """What is still to be told, over all subjects."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zcard(keys.UNTOLD)
-        pipe.zrange(keys.UNTOLD, 0, 0, withscores=True)
+        pipe.zcard(self._channel.untold)
+        pipe.zrange(self._channel.untold, 0, 0, withscores=True)
         count, oldest = pipe.execute()
         return Pending(count, seconds(oldest[0][1]) if oldest else None)
 
-    def get(self, order_id: str) -> Delivery | None:
-        """Where the telling of the order's latest event stands; None where there is none or nobody is told."""
+    def get(self, subject: str) -> Delivery | None:
+        """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""
         event_id, event_type, state, due = cast(
-            "list[str | None]", self._redis.hmget(keys.delivery(order_id), ["event", "type", "state", "due"])
+            "list[str | None]", self._redis.hmget(self._channel.delivery(subject), ["event", "type", "state", "due"])
         )
         if event_id is None or event_type is None:
             return None
         return Delivery(event_id, event_type, Telling(state or Telling.PENDING), seconds(due))
 
-    def log(self, order_id: str) -> list[Try]:
-        """The tries made to tell of the order's events, oldest first."""
-        lines = cast("list[str]", self._redis.lrange(keys.deliveries(order_id), 0, -1))
+    def log(self, subject: str) -> list[Try]:
+        """The tries made to tell of the subject's events, oldest first."""
+        lines = cast("list[str]", self._redis.lrange(self._channel.log(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
 
 
-def _event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
+def _ops_event(subject: str, record: Mapping[str, str]) -> OpsEvent:
+    return ops_event({**record, "id": record["event"], "subject": subject})
+
+
+def _order_event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
     return StoredEvent(
         cursor=record["cursor"],
         id=record["event"],

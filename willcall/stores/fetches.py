@@ -38,6 +38,7 @@ class FetchStore:
 
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
+        self._redis = redis
         self._claim = load(redis, "fetch")
         self._settle = load(redis, "fetched")
         self._refetch = load(redis, "refetch")
@@ -75,6 +76,10 @@ class FetchStore:
                 ],
             )
         )
+
+    def count(self) -> int:
+        """How many orders lack documents that are still to be fetched."""
+        return self._redis.zcard(keys.FETCHES)
 
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""

@@ -12,8 +12,12 @@ PREFIX = "willcall:"
 
 #: Stream of events: the outbox and the event feed. Trimmed by `prune`.
 EVENTS = PREFIX + "events"
-#: Stream of what operators are told, bounded (see `ops.KEPT`); no part of the feed.
+#: Stream of what operators are told, bounded (see `lua/alert.lua`); no part of the feed.
 OPS_EVENTS = PREFIX + "ops:events"
+#: What `UNDELIVERED`, `UNTOLD` and `NOTIFIER` are for backends, for operators: by the subject of the event.
+OPS_UNDELIVERED = PREFIX + "ops:undelivered"
+OPS_UNTOLD = PREFIX + "ops:untold"
+OPS_NOTIFIER = PREFIX + "ops:notifier"
 #: Set of account keys that have ever had an order.
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
@@ -42,6 +46,8 @@ UNCLAIMED = PREFIX + "unclaimed"
 PROCESSES = PREFIX + "processes"
 #: Hash: the name of a sweep -> its last run, as JSON.
 SWEEPS = PREFIX + "sweeps"
+#: String that `willcall doctor` writes to see whether it can. Expires after a second.
+DOCTOR = PREFIX + "doctor"
 
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
@@ -80,6 +86,16 @@ def delivery(order_id: str) -> str:
 def deliveries(order_id: str) -> str:
     """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
     return f"{PREFIX}deliveries:{order_id}"
+
+
+def ops_delivery(subject: str) -> str:
+    """Hash: how far telling operators of a subject's latest event is. An order's goes with the order."""
+    return f"{PREFIX}ops:delivery:{subject}"
+
+
+def ops_deliveries(subject: str) -> str:
+    """List: the tries to tell operators of a subject's events, newest first, bounded, gone with the delivery."""
+    return f"{PREFIX}ops:deliveries:{subject}"
 
 
 def document(document_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores import keys
-from willcall.stores.codec import milliseconds
+from willcall.stores.codec import milliseconds, seconds
 from willcall.stores.orders import OrderStore
 from willcall.stores.scripts import load
 
@@ -44,6 +44,15 @@ class Backlog:
     waiting: int
     due: int
     held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """An account's orders by status, its backlog, and when the first of those scheduled is due (epoch seconds)."""
+
+    counts: Mapping[Status, int]
+    backlog: Backlog
+    first_due: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,29 @@ class Listing:
         pipe.zcard(keys.held(account))
         scheduled, due, held = pipe.execute()
         return Backlog(scheduled - due, due, held)
+
+    def tallies(self, accounts: Sequence[str], now: float) -> list[Tally]:
+        """The same and more of many accounts, in the same order and one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for account in accounts:
+            for status in Status:
+                pipe.zcard(keys.index(account, status))
+            pipe.zcard(keys.due(account))
+            pipe.zcount(keys.due(account), "-inf", milliseconds(now))
+            pipe.zcard(keys.held(account))
+            pipe.zrange(keys.due(account), 0, 0, withscores=True)
+        replies = iter(pipe.execute())
+        found = []
+        for _ in accounts:
+            counts = {status: next(replies) for status in Status}
+            scheduled, due, held, first = islice(replies, 4)
+            first_due = seconds(first[0][1]) if first else None
+            found.append(Tally(counts, Backlog(scheduled - due, due, held), first_due))
+        return found
+
+    def needing_attention(self) -> int:
+        """How many orders a person should look at."""
+        return self._redis.zcard(keys.ATTENTION)
 
     def _indexes(self, query: Query) -> list[str]:
         accounts = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from willcall.orders.alerts import AccountChange, account_document
 from willcall.orders.documents import rfc3339
 from willcall.stores import keys
+from willcall.stores.codec import compact
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,6 +36,44 @@ class OpsEvent:
             "occurred_at": rfc3339(self.at),
             "data": dict(self.data),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The event that operators are told of if a step makes the change that it is about.
+
+    `send`: they have an address. `order`: the order that it is about, as JSON without its attention.
+    """
+
+    id: str
+    subject: str
+    send: bool
+    order: Mapping[str, Any] | None = None
+
+
+def account_subject(account_key: str) -> str:
+    """How events name an account."""
+    return f"account:{account_key}"
+
+
+def order_subject(order_id: str) -> str:
+    """How events name an order."""
+    return f"order:{order_id}"
+
+
+def alert_keys(subject: str) -> list[str]:
+    """The keys that `lua/alert.lua` writes to."""
+    return [keys.OPS_EVENTS, keys.ops_delivery(subject), keys.OPS_UNDELIVERED, keys.OPS_UNTOLD]
+
+
+def alert_arguments(alert: Alert | None) -> list[Any]:
+    """The arguments that `lua/alert.lua` takes."""
+    return [alert.id, alert.subject, int(alert.send)] if alert else ["", "", 0]
+
+
+def attention_arguments(alert: Alert | None) -> list[Any]:
+    """The same, and the order that newly needs attention."""
+    return [*alert_arguments(alert), compact(alert.order) if alert else ""]
 
 
 class OpsStore:

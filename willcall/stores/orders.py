@@ -20,6 +20,7 @@ from willcall.stores.codec import (
     spec_of,
     tickets_text,
 )
+from willcall.stores.ops import Alert, alert_keys, attention_arguments, order_subject
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
 
@@ -132,7 +133,8 @@ class Commit:
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
-    unless it is filed already. `measures` are counted for the account (see `orders.measures`).
+    unless it is filed already. `alert` is for operators, should the order newly need attention. `measures` are counted
+    for the account (see `orders.measures`).
     """
 
     before: Order
@@ -146,6 +148,7 @@ class Commit:
     event: Event | None = None
     late_check_at: float | None = None
     fetch_in: float | None = None
+    alert: Alert | None = None
     measures: tuple[str, ...] = ()
 
 
@@ -240,6 +243,7 @@ class OrderStore:
                 keys.UNTOLD,
                 keys.stats_minute(""),
                 keys.stats_hour(""),
+                *alert_keys(order_subject(before.id)),
             ],
             args=[
                 before.id,
@@ -258,6 +262,7 @@ class OrderStore:
                 keys.counter(account, commit.measures) if commit.measures else "",
                 keys.MINUTE_KEPT,
                 keys.HOUR_KEPT,
+                *attention_arguments(commit.alert),
                 *(part for pair in mutable_fields(after).items() for part in pair),
             ],
         )
@@ -290,7 +295,7 @@ class OrderStore:
         seen, *sent = self._scripts["revive"](
             keys=[keys.due(account), keys.order(""), keys.account(account)], args=[milliseconds(grace), offset, count]
         )
-        return seen, [Message(order_id, seq, 0.0) for order_id, seq in _pairs(sent)]
+        return seen, [Message(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
 
     def prune(self, before: float, count: int) -> tuple[int, int]:
         """Look at up to `count` final orders that ended before `before` (epoch seconds), remove those that may go.
@@ -298,7 +303,15 @@ class OrderStore:
         Returns how many were looked at and how many removed.
         """
         seen, removed = self._scripts["prune"](
-            keys=[keys.FINAL, keys.ATTENTION, keys.LATE, keys.UNDELIVERED, keys.FORGOTTEN],
+            keys=[
+                keys.FINAL,
+                keys.ATTENTION,
+                keys.LATE,
+                keys.UNDELIVERED,
+                keys.FORGOTTEN,
+                keys.OPS_UNDELIVERED,
+                keys.OPS_UNTOLD,
+            ],
             args=[milliseconds(before), count, keys.PREFIX],
         )
         return seen, removed

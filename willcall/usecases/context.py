@@ -11,7 +11,7 @@ from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
-from willcall.stores.deliveries import DeliveryStore
+from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
 from willcall.stores.fetches import FetchStore
@@ -58,6 +58,7 @@ class Stores:
     events: EventStore
     deliveries: DeliveryStore
     ops: OpsStore
+    ops_deliveries: DeliveryStore
     leases: LeaseStore
     fetches: FetchStore
     inbox: Inbox
@@ -78,6 +79,7 @@ class Stores:
             events=EventStore(redis),
             deliveries=DeliveryStore(redis, patient),
             ops=OpsStore(redis),
+            ops_deliveries=DeliveryStore(redis, patient, OPERATORS),
             leases=LeaseStore(redis),
             fetches=FetchStore(redis),
             inbox=Inbox(redis),

@@ -7,6 +7,7 @@ from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.deliveries import Notice
 from willcall.stores.orders import Hurried
+from willcall.usecases.alert import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.notify import send_notice
 from willcall.usecases.settle import settle_cancelled
@@ -86,7 +87,9 @@ def pause(context: Context, account: Account, seconds: float | None) -> None:
 
 def resume(context: Context, account: Account) -> int:
     """Let an account's orders go on, whatever stopped them; how many had been waiting for it."""
-    context.stores.accounts.resume(account.key, account.rate)
+    alert = account_alert(context, account.key)
+    if context.stores.accounts.resume(account.key, account.rate, alert):
+        send_alert(context, alert)
     return release_held(context, account.key)
 
 

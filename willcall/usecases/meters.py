@@ -4,7 +4,7 @@ Labels come from the configuration and from closed sets of ours: never an id, a 
 processes share is in Redis (`stores/stats.py`, `api/metrics.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from willcall.orders.callbacks import Telling
 from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured
+from willcall.orders.states import FINAL
 
 _ACCOUNT = ("provider", "account")
 #: Upper bounds of the buckets of requests, seconds; the longest exchange takes `http.total_timeout`.
@@ -29,8 +30,8 @@ _REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 class Meters:
     """The metrics of one process, in a registry of their own; safe to share between threads."""
 
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
-        """`clock` in seconds, for what is timed."""
+    def __init__(self, accounts: Iterable[str] = (), clock: Callable[[], float] = perf_counter) -> None:
+        """`accounts`: keys of those that are configured; `clock` in seconds, for what is timed."""
         # They would be a series more for each of ours, and say no more than the process' start.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -57,11 +58,21 @@ class Meters:
         self._requests = self._histogram(
             "willcall_provider_request_seconds", "Requests to a provider's API, answered or not.", _REQUESTS
         )
+        self._ended = Counter(
+            "willcall_orders_ended",
+            "Orders that came to a final status.",
+            (*_ACCOUNT, "status"),
+            registry=self.registry,
+        )
         self._callbacks = Counter(
             "willcall_callbacks", "Tries to tell a backend of an event.", ("result",), registry=self.registry
         )
+        # What is rare must be seen the first time, which takes a 0 before it.
         for telling in Telling:
             self._callbacks.labels(_result(telling))
+        for account_key in accounts:
+            for status in FINAL:
+                self._ended.labels(*_labels(account_key), status.value)
 
     def committed(self, account_key: str, measured: Measured) -> None:
         """A commit was written, once."""
@@ -70,6 +81,8 @@ class Meters:
             self._attempts.labels(*labels, measured.outcome).inc()
         if measured.late is not None:
             self._lateness.labels(*labels).observe(measured.late)
+        if measured.ended is not None:
+            self._ended.labels(*labels, measured.ended.value).inc()
         if measured.ticket is not None:
             self._to_ticket.labels(*labels).observe(measured.ticket)
 
@@ -87,7 +100,7 @@ class Meters:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
     def told(self, telling: Telling) -> None:
-        """A backend was told of an event, or was to be."""
+        """A backend, or operators, were told of an event, or were to be."""
         self._callbacks.labels(_result(telling)).inc()
 
     def _histogram(self, name: str, help_text: str, bounds: tuple[float, ...]) -> Histogram:

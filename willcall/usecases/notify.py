@@ -1,7 +1,7 @@
-"""Tell a backend of an event: claim, POST, settle."""
+"""Tell a backend, or operators, of an event: claim, POST, settle."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
 
@@ -14,15 +14,18 @@ from willcall.orders.model import Order
 from willcall.orders.retry_after import parse_retry_after
 from willcall.outbound.transport import Failure, Limits
 from willcall.stores.codec import compact
-from willcall.stores.deliveries import Claim, Notice, Try, Verdict
+from willcall.stores.deliveries import Claim, DeliveryStore, Notice, Try, Verdict
 from willcall.stores.events import StoredEvent
+from willcall.stores.ops import Alert, OpsEvent
+from willcall.usecases.alert import TASK as ALERT
+from willcall.usecases.alert import order_alert, send_alert
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
 
 #: A receiver that takes longer is better tried again: it has an answer in 15 s or none.
 LIMITS = Limits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_bytes=65_536)
-#: Seconds until another worker may tell of the same order: the claim's own way back, twice over, and the POST.
+#: Seconds until another worker may tell of the same subject: the claim's own way back, twice over, and the POST.
 LEASE = 45.0
 
 #: The number of an event's first message.
@@ -35,23 +38,36 @@ def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None
     Returns the next message about the order and in how many seconds it is to run; None where nothing is to be told,
     or where it goes on by another message.
     """
-    claim_id, started = token_hex(6), time.monotonic()
-    claim = context.stores.deliveries.claim(notice, claim_id, LEASE)
-    event = claim.event
-    if claim.verdict is not Verdict.GO or event is None:
-        return _come_back(claim)
-    tried = _post(context, claim.url, event, claim.now)
-    outlook = after_try(tried, claim.tries + 1, context.rng)
-    context.meters.told(outlook.telling)
-    if outlook.telling is Telling.UNDELIVERABLE:
-        log.warning("undeliverable", order=notice.order_id, host=notice.host, http=tried.status, why=tried.why)
-    made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)
-    return context.stores.deliveries.settle(notice, claim_id, made, outlook)
+
+    def post(claim: Claim, event: StoredEvent | OpsEvent) -> Tried:
+        return _post(context, claim.url, event, claim.now)
+
+    def give_up(tried: Tried) -> Alert | None:
+        log.warning("undeliverable", order=notice.subject, host=notice.host, http=tried.status, why=tried.why)
+        order = context.stores.orders.get(notice.subject)
+        return order_alert(context, order) if order else None
+
+    return _tell_once(context, context.stores.deliveries, notice, post, give_up)
 
 
-def put_off(context: Context, notice: Notice, seconds: float) -> tuple[Notice, float] | None:
+def alert_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
+    """Tell operators of an event, once, if that is what `notice` is still for; what is returned is as above."""
+
+    def post(claim: Claim, event: StoredEvent | OpsEvent) -> Tried:
+        url = context.settings.notify.ops_url
+        if url is None:
+            return Tried(None, "notify.ops_url is not set any more", refused=True)
+        return _post(context, url, event, claim.now, trusted=True)
+
+    def give_up(tried: Tried) -> None:
+        log.error("operators not told", subject=notice.subject, http=tried.status, why=tried.why)
+
+    return _tell_once(context, context.stores.ops_deliveries, notice, post, give_up)
+
+
+def put_off(deliveries: DeliveryStore, notice: Notice, seconds: float) -> tuple[Notice, float] | None:
     """Tell in `seconds` rather than now, because there is no room; what is returned is as of `notify_once`."""
-    return _come_back(context.stores.deliveries.claim(notice, token_hex(6), LEASE, seconds))
+    return _come_back(deliveries.claim(notice, token_hex(6), LEASE, seconds))
 
 
 def announce(context: Context, order: Order, event_id: str) -> None:
@@ -62,18 +78,47 @@ def announce(context: Context, order: Order, event_id: str) -> None:
 
 def send_notice(context: Context, notice: Notice, countdown: float = 0.0) -> None:
     """Send a message that tells a worker to tell a backend, in `countdown` seconds."""
-    args = [notice.order_id, notice.event_id, notice.number, notice.host]
+    args = [notice.subject, notice.event_id, notice.number, notice.host]
     context.sender.send_task("tasks.notify", args, countdown)
+
+
+def send_notice_to_operators(context: Context, notice: Notice, countdown: float = 0.0) -> None:
+    """Send a message that tells a worker to tell operators, in `countdown` seconds."""
+    context.sender.send_task(ALERT, [notice.subject, notice.event_id, notice.number], countdown)
+
+
+def _tell_once(
+    context: Context,
+    deliveries: DeliveryStore,
+    notice: Notice,
+    post: Callable[[Claim, StoredEvent | OpsEvent], Tried],
+    give_up: Callable[[Tried], Alert | None],
+) -> tuple[Notice, float] | None:
+    """Claim, POST, settle. What `give_up` returns is for operators, should the order newly need attention by it."""
+    claim_id, started = token_hex(6), time.monotonic()
+    claim = deliveries.claim(notice, claim_id, LEASE)
+    event = claim.event
+    if claim.verdict is not Verdict.GO or event is None:
+        return _come_back(claim)
+    tried = post(claim, event)
+    outlook = after_try(tried, claim.tries + 1, context.rng)
+    context.meters.told(outlook.telling)
+    alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
+    made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)
+    follows = deliveries.settle(notice, claim_id, made, outlook, alert)
+    if alert:
+        send_alert(context, alert)
+    return follows
 
 
 def _come_back(claim: Claim) -> tuple[Notice, float] | None:
     return (claim.again, claim.wait) if claim.again else None
 
 
-def _post(context: Context, url: str, event: StoredEvent, now: float) -> Tried:
+def _post(context: Context, url: str, event: StoredEvent | OpsEvent, now: float, *, trusted: bool = False) -> Tried:
     body = compact(event.document())
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
-    reply = context.outbound.post(url, body.encode(), headers, LIMITS)
+    reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, Failure):
         return Tried(None, reply.why, refused=reply.permanent)
     return Tried(reply.status, retry_after=parse_retry_after(reply.headers.get("retry-after"), now))

@@ -13,8 +13,10 @@ from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, e
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
 from willcall.providers.base import Account
-from willcall.stores.accounts import Report
+from willcall.stores.accounts import Health, Report
+from willcall.stores.ops import Alert
 from willcall.stores.orders import Claim, Commit, Event, Message
+from willcall.usecases.alert import account_alert, attention_alert, send_alert
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context
 from willcall.usecases.notify import announce
@@ -39,11 +41,12 @@ def settle_attempt(
     commit on, documents that are missing are fetched.
     """
     before: Order | None = claimed_order(claim)
+    parked = False
     late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
     while before:
         decision = decide(before, asked.outcome, account.polling, now, context.rng)
         if before is claim.order:
-            _report(context, account, claim, decision, _why(asked))
+            parked = _report(context, account, claim, decision, _why(asked)) is Health.UNAUTHORIZED
         after, wake_at = decision.order, decision.wake_at
         countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
         commit = Commit(
@@ -57,6 +60,7 @@ def settle_attempt(
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
+            alert=_alert(context, before, decision, parked=parked),
         )
         due = _write(context, commit, claim_id)
         if due is not None:
@@ -109,6 +113,7 @@ def settle_push(context: Context, before: Order, after: Order, line: Attempt, fe
         tickets=after.tickets != before.tickets,
         event=event,
         fetch_in=fetch_in if lacking(after.tickets) else None,
+        alert=attention_alert(context, before, after),
     )
     due = _write(context, commit)
     if due is None:
@@ -148,6 +153,8 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
     if due is not None:
         context.meters.committed(commit.after.account_key, measured)
+    if due is not None and commit.alert:
+        send_alert(context, commit.alert)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
         announce(context, commit.after, commit.event.id)
@@ -177,16 +184,30 @@ def _event(before: Order, after: Order) -> Event | None:
     return Event(f"evt_{uuid4().hex}", f"order.{after.status}", order_document(after))
 
 
+def _alert(context: Context, before: Order, decision: Decision, *, parked: bool) -> Alert | None:
+    """Operators are told once that an account is parked, not of each of its orders (see docs/decisions/0015)."""
+    if decision.held or (parked and decision.order.attention is Attention.UNAUTHORIZED):
+        return None
+    return attention_alert(context, before, decision.order)
+
+
 def _why(asked: Asked) -> str:
     """What came back, in a word or a few: the HTTP status, or why there was none. Never a secret, as no detail is."""
     return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
 
 
-def _report(context: Context, account: Account, claim: Claim, decision: Decision, why: str) -> None:
-    """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new."""
+def _report(context: Context, account: Account, claim: Claim, decision: Decision, why: str) -> Health:
+    """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new.
+
+    Returns the account's health as it is then, whatever else throttles or pauses it.
+    """
     if decision.signal is Signal.ANSWERED and claim.clean:
-        return
+        return Health.OK
     report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until, why)
-    before, after = context.stores.accounts.report(account.key, report, account.health.probe, account.rate)
-    if before is not after:
-        log.warning("account", account=account.key, was=before.value, health=after.value, why=why)
+    alert = account_alert(context, account.key)
+    became = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
+    if became.before is not became.after:
+        log.warning("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
+    if became.told:
+        send_alert(context, alert)
+    return became.after

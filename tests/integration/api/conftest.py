@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,17 +81,23 @@ def problem(response: requests.Response, status: int, kind: str) -> dict[str, An
 
 
 @contextmanager
-def running(folder: Path, redis_url: str, *keys: str) -> Iterator[Running]:
-    """Run the API in a folder until the block ends."""
+def running(
+    folder: Path,
+    redis_url: str,
+    *keys: str,
+    host: str = "127.0.0.1",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Running]:
+    """Run the API in a folder until the block ends; `environment` over the file."""
     names = ", ".join(f'"{key}"' for key in keys)
     (folder / "willcall.toml").write_text(CONFIG.format(redis_url=redis_url, folder=folder, keys=names))
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-P", "-m", "cli", "api", "--port", str(port)],
+            [sys.executable, "-P", "-m", "cli", "api", "--host", host, "--port", str(port)],
             cwd=folder,
-            env=inherited | {"PYTHONPATH": str(ROOT)},
+            env=inherited | {"PYTHONPATH": str(ROOT), **environment},
             stderr=log,
         )
     api = Running(f"http://127.0.0.1:{port}", folder, process)

@@ -7,6 +7,7 @@ import pytest
 
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
+from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Claim, Commit, Event, Filing, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
@@ -69,6 +70,10 @@ class Desk:
 
     def now(self) -> float:
         return self.stores.accounts.now()
+
+    def account_alert(self, *, send: bool = True) -> Alert:
+        """What operators are told with, each time under another id."""
+        return Alert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
 
     def park(self) -> None:
         """Hold the account's orders until somebody resumes it."""

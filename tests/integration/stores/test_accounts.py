@@ -27,7 +27,8 @@ def report(
     until: float | None = None,
     why: str = "200",
 ) -> Health:
-    return desk.stores.accounts.report(ACCOUNT, Report(signal, order_id, probe, until, why), PROBE, RATE)[1]
+    found = Report(signal, order_id, probe, until, why)
+    return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert()).after
 
 
 def state(desk: Desk) -> AccountState:
@@ -158,7 +159,7 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 60)
     assert health(desk) is Health.PAUSED
     assert desk.stores.accounts.wants_release(ACCOUNT) == 0
-    desk.stores.accounts.resume(ACCOUNT, RATE)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
     assert health(desk) is Health.OK
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
     assert health(desk) is Health.OK
@@ -167,7 +168,7 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
 
 def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
-    desk.stores.accounts.resume(ACCOUNT, RATE)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
     desk.submit()
     assert desk.claim().until - desk.now() < 1
 

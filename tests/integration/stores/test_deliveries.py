@@ -174,7 +174,7 @@ def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: D
         desk.redis.zadd(keys.UNDELIVERED, {f"ord-{n}": due})
     claim(desk, Notice("ord-4", "evt-1", 1, HOST))
     resent = desk.stores.deliveries.overdue(15.0, 0, 20)[1]
-    assert [each.order_id for each in resent] == ["ord-0", "ord-1", "ord-2"]
+    assert [each.subject for each in resent] == ["ord-0", "ord-1", "ord-2"]
 
 
 def test_attention_comes_with_the_last_try_and_goes_with_a_newer_event(desk: Desk) -> None:

@@ -50,8 +50,8 @@ def messages(h: House) -> list[tuple[Notice, float]]:
 def tell(h: House) -> tuple[Notice, float] | None:
     """Run the latest message, as if its time had come: what follows it, which is sent."""
     notice, _ = messages(h)[-1]
-    if h.redis.zscore(keys.UNDELIVERED, notice.order_id) is not None:
-        h.redis.hset(keys.delivery(notice.order_id), "due", 1)
+    if h.redis.zscore(keys.UNDELIVERED, notice.subject) is not None:
+        h.redis.hset(keys.delivery(notice.subject), "due", 1)
     again = notify_once(h.context, notice)
     if again:
         notify.send_notice(h.context, *again)
@@ -257,11 +257,11 @@ def test_an_event_that_comes_during_a_post_follows_it(
     post = h.context.outbound.post
     busy: list[object] = []
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: object, **options: bool) -> object:
         if not busy:
             cancel_order(h.context, "ord-1")
             busy.append(notify_once(h.context, messages(h)[-1][0]))
-        return post(*arguments)  # type: ignore[arg-type]
+        return post(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(h.context.outbound, "post", interrupted)
     [(older, _)] = messages(h)
@@ -290,11 +290,11 @@ def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Receive
     h = house()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
-    later = put_off(h.context, notice, 7.0)
+    later = put_off(h.context.stores.deliveries, notice, 7.0)
     assert later is not None
     assert later[0] == replace(notice, number=2)
     assert later[1] == pytest.approx(7.0, abs=0.01)
-    assert put_off(h.context, notice, 7.0) is None
+    assert put_off(h.context.stores.deliveries, notice, 7.0) is None
     assert statuses(h) == []
 
 

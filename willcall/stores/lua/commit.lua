@@ -3,6 +3,7 @@
 --       8 attention index  9 final index  10 late index  11 events  12 fetches index  13 delivery  14 undelivered index
 --       15 untold index
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
+--       18-21 of the event for operators (see alert.lua)
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -10,12 +11,14 @@
 --       14 wait until its documents are fetched (ms, '' = none are missing)
 --       15 host that is to be told of the event ('' = nobody)
 --       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
---       19.. field, value pairs of the order ('' removes the field)
+--       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
+--       23.. field, value pairs of the order ('' removes the field)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
 -- repeated, because the answer to it was lost, it returns the same again
 
 -- include: now
+-- include: alert
 
 local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due',
   'attention')
@@ -33,7 +36,7 @@ local function attention(given)
   local failed = ARGV[11] == '' and redis.call('HGET', KEYS[13], 'state') == 'undeliverable'
   return failed and 'undeliverable' or ''
 end
-for i = 19, #ARGV, 2 do
+for i = 23, #ARGV, 2 do
   local value = ARGV[i] == 'attention' and attention(ARGV[i + 1]) or ARGV[i + 1]
   fields[ARGV[i]] = value
   if keep and ARGV[i] == 'ask' then
@@ -52,6 +55,7 @@ if (fields['attention'] or '') == '' then
   drop[#drop + 1] = 'attention_at'
 elseif fields['attention'] ~= fence[8] then
   for _, part in ipairs({'attention_at', now}) do set[#set + 1] = part end
+  if ARGV[22] ~= '' then alert_attention(18, 19, fields['attention'], ARGV[22], now) end
 end
 
 local due = 0
@@ -103,12 +107,8 @@ if ARGV[11] ~= '' then
   local cursor = redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now,
     'data', ARGV[13])
   if ARGV[15] ~= '' then
-    -- It supersedes the event before it. A lease stays: what is being sent right now ends before this one is.
-    redis.call('HDEL', KEYS[13], 'state', 'tries', 'resent', 'resend_at')
-    redis.call('HSET', KEYS[13], 'event', ARGV[11], 'type', ARGV[12], 'at', now, 'data', ARGV[13], 'cursor', cursor,
-      'host', ARGV[15], 'number', 1, 'due', now)
-    redis.call('ZADD', KEYS[14], now, ARGV[1])
-    redis.call('ZADD', KEYS[15], now, ARGV[1])
+    local event = {id = ARGV[11], type = ARGV[12], at = now, data = ARGV[13], cursor = cursor, host = ARGV[15]}
+    deliver(KEYS[13], KEYS[14], KEYS[15], ARGV[1], event)
   end
 end
 if ARGV[16] ~= '' then

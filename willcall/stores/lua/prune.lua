@@ -1,6 +1,7 @@
 -- Removes final orders that ended before a moment, a bounded number at a time. One of which a backend is still to be
 -- told is kept for as long again.
 -- KEYS  1 final index  2 attention index  3 late index  4 undelivered index  5 documents whose files are to be removed
+--       6 undelivered and 7 untold index of events for operators
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
 -- Returns {how many were looked at, how many of them were removed}
 
@@ -34,6 +35,9 @@ for _, id in ipairs(ids) do
   for _, part in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
     redis.call('DEL', ARGV[3] .. part .. ':' .. id)
   end
+  for _, part in ipairs({'delivery', 'deliveries'}) do redis.call('DEL', ARGV[3] .. 'ops:' .. part .. ':order:' .. id) end
+  redis.call('ZREM', KEYS[6], 'order:' .. id)
+  redis.call('ZREM', KEYS[7], 'order:' .. id)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)

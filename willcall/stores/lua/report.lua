@@ -1,17 +1,19 @@
 -- What an answer says of the whole account.
--- KEYS  1 account  2 token bucket
+-- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event for operators (see health.lua)
 -- ARGV  1 signal: 'answered' | 'throttled' | 'unavailable' | 'unauthorized' | 'forbidden'  2 order id
 --       3 '1' where the attempt was the account's probe  4 throttled until (ms, '' = no)
 --       5 first and 6 longest interval between probes (ms)  7 outages in a row that take the account down
 --       8 orders refused in a row that park it  9-12 rate (see bucket.lua)  13 why, in words for people
--- Returns {state before, state after}: 'ok' | 'unauthorized' | 'down'
+--       14-16 of the event for operators
+-- Returns {state before, state after: 'ok' | 'unauthorized' | 'down', 1 where operators are told}
 
 -- include: now
 -- include: bucket
+-- include: health
 
 local now = milliseconds()
 local account = redis.call('HMGET', KEYS[1], 'state', 'failures', 'forbidden', 'forbidden_by', 'probe_wait',
-  'throttled_until')
+  'throttled_until', 'told')
 local before = account[1] or 'ok'
 local after = before
 local signal = ARGV[1]
@@ -49,4 +51,8 @@ elseif after ~= 'ok' and ARGV[3] == '1' then
   local wait = math.min(tonumber(account[5] or ARGV[5]) * 2, tonumber(ARGV[6]))
   redis.call('HSET', KEYS[1], 'probe_wait', wait, 'probe_at', now + wait)
 end
-return {before, after}
+
+-- A circuit that a 429 has closed is well again with the first good answer only.
+local told = (after ~= before and after ~= 'ok') or (signal == 'answered' and account[7])
+if told then health_changed(14, after, now, ARGV[13], now) end
+return {before, after, told and 1 or 0}

@@ -1,12 +1,15 @@
--- Writes what became of telling a backend, if the claim still holds.
--- KEYS  1 delivery  2 log  3 undelivered index  4 untold index  5 order  6 attention index
--- ARGV  1 id  2 claim id  3 event id  4 number claimed  5 'pending' (try again) | 'delivered' | 'undeliverable'
+-- Writes what became of telling somebody, if the claim still holds.
+-- KEYS  1 delivery  2 log  3 undelivered index  4 untold index; if it is about an order:
+--       5 order  6 attention index  7-10 of the event for operators (see alert.lua)
+-- ARGV  1 subject  2 claim id  3 event id  4 number claimed  5 'pending' (try again) | 'delivered' | 'undeliverable'
 --       6 next try in (ms, of 'pending')  7 line of the log (JSON)  8 longest log
+--       9-11 of the event for operators  12 the order (JSON without attention, '' = they are not told)
 -- Returns {now, event id, number, host, due}: send this message; or {now} where nothing is to be told any more, or
 -- another worker has taken over; repeated, because the answer to it was lost, it writes nothing again
 
 -- include: now
 -- include: attention_since
+-- include: alert
 
 local now = milliseconds()
 local record = redis.call('HMGET', KEYS[1], 'event', 'number', 'claim', 'settled')
@@ -44,8 +47,9 @@ elseif unchanged then
   redis.call('HDEL', KEYS[1], 'due', 'resent', 'resend_at')
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
-  if not redis.call('HGET', KEYS[5], 'attention') then
-    attention_begins(KEYS[5], KEYS[6], ARGV[1], 'undeliverable', now)
+  if KEYS[5] and not redis.call('HGET', KEYS[5], 'attention') then
+    attention_begins(KEYS[5], KEYS[6], ARGV[1], ARGV[5], now)
+    if ARGV[12] ~= '' then alert_attention(7, 9, ARGV[5], ARGV[12], now) end
   end
 end
 return following()

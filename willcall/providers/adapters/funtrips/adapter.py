@@ -20,7 +20,7 @@ from willcall.providers.base import (
     Question,
     Request,
 )
-from willcall.providers.plain import NoPushes
+from willcall.providers.plain import NoPushes, NoSecretReferences
 from willcall.providers.reading import read_json, retry_after, status_outcome, text
 from willcall.providers.safe import check_segment, segment
 
@@ -36,7 +36,7 @@ _LONGEST_USER = 255
 _MOST_LISTED = 1_000
 
 
-class FuntripsAdapter(NoPushes):
+class FuntripsAdapter(NoPushes, NoSecretReferences):
     """Reads the fulfilments of one checkout, or all of one user."""
 
     name: ClassVar[str] = "funtrips"

@@ -46,6 +46,10 @@ class PaylogicAdapter(NoOAuth, NoPushes):
             case OrderUid() | Barcode() if credentials.is_user:
                 raise ValueError("orders and barcodes need an account with username and password")
 
+    def reference_is_secret(self, reference: str) -> bool:
+        """A barcode is what the customer shows at the gate; uids open nothing without the account."""
+        return isinstance(parse_reference(reference), Barcode)
+
     def status_request(
         self,
         question: Question,

@@ -62,6 +62,10 @@ class VoordemensenAdapter(NoOAuth, NoList, NoPushes):
         except ValueError as error:
             raise ValueError(f"order_key {error}") from None
 
+    def reference_is_secret(self, reference: str) -> bool:  # noqa: ARG002 - every order key is
+        """The order key opens the order to whoever holds it."""
+        return True
+
     def status_request(
         self,
         question: Question,

@@ -1,0 +1,144 @@
+"""How everything stands right now, as metrics: orders, accounts, events, queues, sweeps, processes.
+
+All processes share it, so every API shows the same. Labels come from the configuration and from closed sets of ours.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tasks.queues import Backlog
+from willcall.stores.accounts import Health
+from willcall.usecases.context import Context
+
+#: What is in each of the broker's queues, by name.
+Queues = Callable[[], Mapping[str, Backlog]]
+
+_ACCOUNT = ("provider", "account")
+_KINDS = ("worker", "beat", "api")
+
+
+class Standing(Collector):
+    """Reads the indexes whenever somebody asks. Raises StoreError."""
+
+    def __init__(self, context: Context, queues: Queues) -> None:
+        self._context = context
+        self._stores = context.stores
+        self._queues = queues
+
+    def describe(self) -> list[Metric]:
+        """Nothing in advance: registering must not ask Redis."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, in the order of docs/metrics.md."""
+        now = self._stores.accounts.now()
+        yield from self._orders(now)
+        yield from self._accounts()
+        yield from self._telling(now)
+        yield from self._messages()
+        yield from self._sweeps()
+        yield from self._processes()
+
+    def _orders(self, now: float) -> Iterator[Metric]:
+        """Of all accounts that have, or ever had, an order."""
+        orders = GaugeMetricFamily("willcall_orders", "Orders kept.", labels=(*_ACCOUNT, "status"))
+        waiting = _by_account("willcall_orders_waiting", "Open orders that wait for their time.")
+        overdue = _by_account("willcall_orders_overdue", "Open orders overdue by more than sweeps.grace.")
+        held = _by_account("willcall_orders_held", "Open orders whose account is stopped.")
+        oldest = _by_account("willcall_orders_oldest_overdue_seconds", "How long the most overdue order has been due.")
+        listing, late = self._stores.listing, now - self._context.settings.sweeps.grace
+        accounts = sorted({*self._context.accounts, *self._stores.orders.accounts()})
+        for key, tally in zip(accounts, listing.tallies(accounts, late), strict=True):
+            labels = key.split("/", 1)
+            for status, count in tally.counts.items():
+                orders.add_metric([*labels, status.value], count)
+            waiting.add_metric(labels, tally.backlog.waiting)
+            overdue.add_metric(labels, tally.backlog.due)
+            held.add_metric(labels, tally.backlog.held)
+            oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
+        yield from (orders, waiting, overdue, held, oldest)
+        yield GaugeMetricFamily(
+            "willcall_orders_attention", "Orders that a person should look at.", listing.needing_attention()
+        )
+
+    def _accounts(self) -> Iterator[Metric]:
+        """Of the accounts of the configuration."""
+        health = GaugeMetricFamily(
+            "willcall_account_health", "1 for how the account is, else 0.", labels=(*_ACCOUNT, "health")
+        )
+        since = _by_account("willcall_account_health_since_timestamp_seconds", "Since when the account is so.")
+        tokens = _by_account("willcall_account_tokens", "Requests that the account may get at once.")
+        throttles = CounterMetricFamily(
+            "willcall_account_throttles", "Answers with 429, since the account was last resumed.", labels=_ACCOUNT
+        )
+        for account in self._context.accounts.values():
+            labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
+            for one in Health:
+                health.add_metric([*labels, one.value], one is state.health)
+            if state.since is not None:
+                since.add_metric(labels, state.since)
+            tokens.add_metric(labels, state.tokens)
+            throttles.add_metric(labels, state.throttles)
+        yield from (health, since, tokens, throttles)
+
+    def _telling(self, now: float) -> Iterator[Metric]:
+        pending = self._stores.deliveries.pending()
+        oldest = 0.0 if pending.oldest_at is None else max(0.0, now - pending.oldest_at)
+        yield GaugeMetricFamily("willcall_events", "Events kept in the feed.", self._stores.events.count())
+        yield GaugeMetricFamily(
+            "willcall_events_undelivered", "Events that backends are still to be told of.", pending.count
+        )
+        yield GaugeMetricFamily(
+            "willcall_events_undelivered_oldest_seconds", "How long the oldest of them has waited.", oldest
+        )
+        yield GaugeMetricFamily(
+            "willcall_documents_pending", "Orders whose tickets lack documents.", self._stores.fetches.count()
+        )
+
+    def _messages(self) -> Iterator[Metric]:
+        messages = GaugeMetricFamily("willcall_queue_messages", "Messages in the broker.", labels=("queue", "state"))
+        lag = GaugeMetricFamily(
+            "willcall_queue_lag_seconds", "How long the next waiting message has been due.", labels=("queue",)
+        )
+        for queue, backlog in self._queues().items():
+            messages.add_metric((queue, "ready"), backlog.ready)
+            if backlog.waiting is not None:
+                messages.add_metric((queue, "waiting"), backlog.waiting)
+            if backlog.lag is not None:
+                lag.add_metric((queue,), backlog.lag)
+        yield from (messages, lag)
+
+    def _sweeps(self) -> Iterator[Metric]:
+        """Of the last run of each sweep."""
+        last = _by_sweep("willcall_sweep_last_run_timestamp_seconds", "When the last run ended.")
+        took = _by_sweep("willcall_sweep_duration_seconds", "How long it took.")
+        failed = _by_sweep("willcall_sweep_failed", "1 where it ended with an error, else 0.")
+        every = _by_sweep("willcall_sweep_interval_seconds", "How often beat starts the sweep.")
+        results = _by_sweep("willcall_sweep_results", "What it did.", "result")
+        intervals = self._context.settings.sweeps.model_dump()
+        for name, run in sorted(self._stores.sweeps.last().items()):
+            last.add_metric((name,), run.at)
+            took.add_metric((name,), run.seconds)
+            failed.add_metric((name,), run.error is not None)
+            if name in intervals:  # a sweep of another version may have run here
+                every.add_metric((name,), intervals[name])
+            for result, count in run.counts.items():
+                results.add_metric((name, result), count)
+        yield from (last, took, failed, every, results)
+
+    def _processes(self) -> Iterator[Metric]:
+        alive = [process.kind for process in self._stores.processes.alive()]
+        processes = GaugeMetricFamily("willcall_processes", "Processes that gave a sign of life.", labels=("kind",))
+        for kind in _KINDS:
+            processes.add_metric((kind,), alive.count(kind))
+        yield processes
+
+
+def _by_account(name: str, meaning: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=_ACCOUNT)
+
+
+def _by_sweep(name: str, meaning: str, *more: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=("sweep", *more))

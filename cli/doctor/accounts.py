@@ -1,0 +1,55 @@
+"""The accounts: which providers do not give what they are asked for, since when, and what helps."""
+
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.usecases.wording import absolute, counted, relative, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cli.doctor.patient import Patient
+    from willcall.usecases.accounts import AccountView
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """All accounts of the configuration. No provider is asked: that is for the polls, and their tokens."""
+    from willcall.usecases.accounts import view_account  # noqa: PLC0415 - see cli.session
+
+    now = patient.now()
+    accounts = patient.config.accounts
+    return judge((view_account(patient.stores, accounts[key], now) for key in sorted(accounts)), now)
+
+
+def judge(views: "Iterable[AccountView]", now: float) -> list[Finding]:
+    """By what is known of each."""
+    seen = list(views)
+    found = [finding for view in seen for finding in _illness(view, now)]
+    return found or [ok(f"{counted(len(seen), 'account')}, all well" if seen else "there is none")]
+
+
+def _illness(view: "AccountView", now: float) -> list[Finding]:
+    key, state = view.account.key, view.state
+    probe = f" (one order tries {relative(max(state.probe_at, now), now)})" if state.probe_at else ""
+    what = _what(view, now)
+    match state.health:
+        case "unauthorized":
+            table = f"[providers.{key.replace('/', '.')}]"
+            how = f"Put credentials that work into {table} and restart, or have the provider mend them{probe}."
+            return [wrong(what, how)]
+        case "down":
+            return [wrong(what, f"Ask the provider; when it answers again all go on by themselves{probe}.")]
+        case "throttled":
+            return [warning(what, "If it goes on, lower its `rate`: others may use the account as well.")]
+        case "paused":
+            return [warning(what, f"`willcall resume {key}` ends it.")]
+    return []
+
+
+def _what(view: "AccountView", now: float) -> str:
+    state, backlog = view.state, view.backlog
+    why = f" ({state.why})" if state.why else ""
+    since = f" for {span(now - state.since)}, since {absolute(state.since)}" if state.since else ""
+    until = f", until {absolute(state.until)}" if state.until else ""
+    orders = backlog.waiting + backlog.due + backlog.held
+    return f"{view.account.key} is {state.health}{why}{since}{until}; {counted(orders, 'open order')}"

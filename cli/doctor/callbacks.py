@@ -1,0 +1,45 @@
+"""The way to backends and operators: whether they are told, and believe it."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, warning, wrong
+from cli.doctor.patient import TIMEOUT
+from willcall.usecases.wording import counted, span
+
+if TYPE_CHECKING:
+    from cli.doctor.patient import Patient
+
+#: Seconds for which an event may be undelivered: the first tries of the schedule are then over.
+LATE = 600.0
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """The secret, the operators' address, and the events that are still to be told."""
+    notify, found = patient.config.settings.notify, []
+    if notify.secret is None:
+        how = "Set `notify.secret`, so that backends can tell ours from anybody's."
+        found.append(warning("callbacks go out unsigned", how))
+    if notify.ops_url:
+        found += _reached(patient, notify.ops_url)
+    pending, now = patient.stores.deliveries.pending(), patient.now()
+    if pending.oldest_at is not None and now - pending.oldest_at >= LATE:
+        what = f"{counted(pending.count, 'event')} undelivered, the oldest for {span(now - pending.oldest_at)}"
+        how = "`willcall order ID` shows what the backend answers, and `willcall redeliver ID` tells it again at once."
+        found.append(warning(what, how))
+    operators = "can be reached" if notify.ops_url else "are not told, as `notify.ops_url` is not set"
+    return found or [ok(f"{counted(pending.count, 'event')} on the way; operators {operators}")]
+
+
+def _reached(patient: "Patient", url: str) -> list[Finding]:
+    from willcall.outbound.guard import Guard
+    from willcall.outbound.transport import Limits, Outbound
+
+    limits = Limits(connect_timeout=TIMEOUT / 2, total_timeout=TIMEOUT)
+    failure = Outbound(Guard(patient.config.settings.outbound.allow)).reach(url, limits)
+    if failure is None:
+        return []
+    how = "Start what listens there, or correct `notify.ops_url`."
+    if failure.permanent:
+        how = "Name its network or its host in `outbound.allow`, or correct `notify.ops_url`."
+    return [wrong(f"the operators' address cannot be used: {failure.why}", how)]

@@ -1,0 +1,68 @@
+"""`willcall doctor`."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import FAILED, USAGE
+from cli.output import results, write_document
+from cli.session import open_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.doctor.examination import Diagnosis
+
+
+class Kind(StrEnum):
+    """Kinds of processes."""
+
+    WORKER = "worker"
+    BEAT = "beat"
+    API = "api"
+
+
+def doctor(
+    *,
+    only: Annotated[list[str] | None, typer.Option(metavar="CHECK", help="Only this check; may be repeated.")] = None,
+    own: Annotated[Kind | None, typer.Option("--self", help="Only whether such a process of this host lives.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say what is wrong here and how to mend it; exit code 0 where nothing is."""
+    diagnoses, code = _diagnoses(only or [], own)
+    _show(diagnoses, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosis], int]":
+    """What is found, and the exit code that it means. Raises typer.BadParameter."""
+    from cli.doctor.configuration import mistakes
+    from cli.doctor.examination import CHECKS, Diagnosis, examined
+    from cli.doctor.own import check
+    from cli.doctor.patient import Patient
+    from willcall.config import ConfigError
+
+    unknown = [name for name in only if name not in CHECKS]
+    if unknown:
+        raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
+    if kind and only:
+        raise typer.BadParameter("is a check by itself", param_hint="--self")
+    try:
+        patient = Patient(open_config())
+    except ConfigError as error:
+        return [Diagnosis("config", mistakes(error))], USAGE
+    diagnoses = [Diagnosis(kind, check(patient, kind))] if kind else examined(patient, only)
+    return diagnoses, 0 if all(diagnosis.well for diagnosis in diagnoses) else FAILED
+
+
+def _show(diagnoses: "Sequence[Diagnosis]", *, as_json: bool) -> None:
+    from cli.doctor.view import document, summary, table
+
+    if as_json:
+        write_document(document(diagnoses))
+    else:
+        console = results()
+        console.print(table(diagnoses))
+        console.print(f"\n{summary(diagnoses)}")

@@ -1,0 +1,32 @@
+"""The orders: whether they are asked about in time, and which need a person."""
+
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.usecases.wording import counted, span
+
+if TYPE_CHECKING:
+    from cli.doctor.patient import Patient
+
+#: Seconds by which an account's oldest order may be overdue before somebody should look, and before it is wrong.
+#: Those that wait for their token are not: they are due when it is theirs.
+LATE, TOO_LATE = 60.0, 300.0
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """All orders that are still asked about."""
+    stores, now, found = patient.stores, patient.now(), []
+    accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
+    for account, tally in zip(accounts, stores.listing.tallies(accounts, now), strict=True):
+        backlog = tally.backlog
+        waiting += backlog.waiting + backlog.due + backlog.held
+        late = now - tally.first_due if tally.first_due else 0.0
+        if late >= LATE:
+            what = f"{counted(backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"
+            how = "Look at the workers and queues above; where they are well, they are too few: start more."
+            found.append((wrong if late >= TOO_LATE else warning)(what, how))
+    puzzling = stores.listing.needing_attention()
+    if puzzling:
+        what = "1 order needs a person" if puzzling == 1 else f"{puzzling:,} orders need a person"
+        found.append(warning(what, "`willcall orders --attention` names them, and `willcall order ID` says why."))
+    return found or [ok(f"{counted(waiting, 'open order')}, none overdue")]

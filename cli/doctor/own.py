@@ -1,0 +1,33 @@
+"""One process of this host, for the health checks of containers."""
+
+import socket
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.stores.connection import StoreError
+from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.usecases.wording import span
+
+if TYPE_CHECKING:
+    from cli.doctor.patient import Patient
+
+
+def check(patient: "Patient", kind: str) -> list[Finding]:
+    """Whether a process of a kind is alive on this host.
+
+    Where Redis is away nobody can tell. That is no reason to restart the process, so it is a warning.
+    """
+    host = socket.gethostname()
+    try:
+        seen = [each for each in ProcessStore(patient.redis).alive(kind, FORGOTTEN) if each.name.endswith(f"@{host}")]
+        now = patient.now()
+    except StoreError:
+        return [warning("Redis is away, so nobody can tell", "Look at Redis: to restart this process would not help.")]
+    latest = max(seen, key=lambda process: process.seen, default=None)
+    how = f"Restart it: {kind}s give a sign of life every few seconds."
+    if latest is None:
+        return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN)}", how)]
+    ago = now - latest.seen
+    if ago > ALIVE:
+        return [wrong(f"{latest.name} is silent for {span(ago)}", how)]
+    return [ok(f"{latest.name}, seen {span(max(0.0, ago))} ago")]

@@ -1,0 +1,46 @@
+"""Whom the doctor looks at."""
+# ruff: noqa: PLC0415 - see cli.session
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from willcall.stores.connection import connect
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from willcall.config import Config
+    from willcall.usecases.context import Stores
+
+#: Seconds after which a check that has not ended is given up.
+TIMEOUT = 5.0
+#: Seconds of silence that mean that Redis is away: twice that is still less than a check may take.
+REDIS_TIMEOUT = 2.0
+
+
+@dataclass
+class Patient:
+    """What the checks work with; `clock` is this machine's, epoch seconds."""
+
+    config: "Config"
+    clock: Callable[[], float] = time.time
+    redis: "Redis" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Connects on first use."""
+        self.redis = connect(self.config.settings.redis_url, timeout=REDIS_TIMEOUT)
+
+    @cached_property
+    def stores(self) -> "Stores":
+        """All stores; much to import, so a quick check makes the one that it needs."""
+        from willcall.usecases.context import Stores
+
+        return Stores.on(self.config.settings.redis_url, REDIS_TIMEOUT)
+
+    def now(self) -> float:
+        """Redis' clock, epoch seconds. Raises StoreError."""
+        moment, micros = self.redis.time()
+        return float(moment + micros / 1e6)

@@ -1,0 +1,45 @@
+"""The sweeps: whether each runs in time, and well."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, wrong
+from willcall.stores.processes import ProcessStore
+from willcall.stores.sweeps import SweepRun, SweepStore
+from willcall.usecases.wording import relative, span
+
+if TYPE_CHECKING:
+    from cli.doctor.patient import Patient
+
+#: A sweep is missed after so many of its intervals, but not before so many seconds.
+MISSED, AT_LEAST = 3, 30.0
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """All sweeps; beat gives each its first run an interval after it has begun."""
+    from schedules.timetable import SWEEPS
+
+    beats = ProcessStore(patient.redis).alive("beat")
+    began = beats[0].since if beats else None
+    intervals = {name: sweep.every(patient.config.settings.sweeps) for name, sweep in SWEEPS.items()}
+    return judge(SweepStore(patient.redis).last(), intervals, began, patient.now())
+
+
+def judge(
+    last: Mapping[str, SweepRun], intervals: Mapping[str, float], began: float | None, now: float
+) -> list[Finding]:
+    """By the last run of each and its interval, seconds; `began`: since when a beat is alive, None where none is."""
+    found = []
+    for name, every in intervals.items():
+        run = last.get(name)
+        if run and run.error:
+            how = f"Read what the workers logged then; `willcall sweep {name}` runs it by hand."
+            found.append(wrong(f"{name} failed {relative(run.at, now)}: {run.error}", how))
+        elif now - max(run.at if run else 0.0, began or 0.0) > max(MISSED * every, AT_LEAST):
+            ran = f"last ran {relative(run.at, now)}" if run else "has never run"
+            how = f"Look at beat, and at the workers of the queue `sweeps`; `willcall sweep {name}` runs it by hand."
+            found.append(wrong(f"{name} {ran}, and is due every {span(every)}", how))
+    latest = max((run.at for run in last.values()), default=None)
+    when = "none has had to run yet" if latest is None else f"the last run was {relative(latest, now)}"
+    return found or [ok(f"all {len(intervals)} are in time, {when}")]

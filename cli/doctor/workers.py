@@ -1,0 +1,46 @@
+"""The workers: whether there are any, and whether all queues are served."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from typing import TYPE_CHECKING
+
+from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.usecases.wording import counted, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.doctor.patient import Patient
+    from willcall.stores.processes import Process
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """The workers of all machines."""
+    from tasks.queues import queue_names
+
+    now = patient.now()
+    return judge(ProcessStore(patient.redis).alive("worker", FORGOTTEN), queue_names(patient.config), now)
+
+
+def judge(seen: "Sequence[Process]", queues: "Sequence[str]", now: float) -> list[Finding]:
+    """By those that were seen lately, the longest-lived first, and the queues that there are."""
+    alive = [worker for worker in seen if now - worker.seen <= ALIVE]
+    silent = [f"{worker.name} is silent for {span(now - worker.seen)}" for worker in seen if worker not in alive]
+    if not alive:
+        why = "; ".join(silent) or "nothing is asked and nobody is told"
+        return [wrong(f"no worker is alive: {why}", "Start one, `willcall worker`, and read the log of the last.")]
+    found = [warning(each, "It was killed or is stuck: read its log, and start it again.") for each in silent]
+    working = [worker for worker in alive if worker.detail.get("state") != "resting"]
+    served = {queue for worker in working for queue in worker.detail.get("queues", "").split(",")}
+    left = [queue for queue in queues if queue not in served]
+    if not working:
+        found.append(
+            wrong("all workers wait for the broker, or are stopping", "Look at the broker, and at their logs.")
+        )
+    elif left:
+        how = f"Start one for all queues, or `willcall worker --queues {','.join(left)}`."
+        found.append(wrong(f"no worker takes from {', '.join(left)}", how))
+    oldest = span(now - alive[0].since)
+    return found or [
+        ok(f"{counted(len(alive), 'worker')}, the first for {oldest}; all {len(queues)} queues are served")
+    ]

@@ -1,0 +1,19 @@
+"""`tasks.alert`: one try to tell operators of an event, which reschedules itself."""
+
+from celery import Task, shared_task
+
+from willcall.orders.callbacks import host_of
+from willcall.stores.deliveries import Notice
+from willcall.usecases.alert import TASK
+from willcall.usecases.notify import alert_once, put_off, send_notice_to_operators
+
+
+@shared_task(name=TASK, bind=True)
+def alert(self: Task, subject: str, event_id: str, number: int) -> None:
+    """Tell of one event. `number` is the fence: any other message about the subject is stale and tells nothing."""
+    context = self.app.willcall
+    notice = Notice(subject, event_id, number, host_of(context.settings.notify.ops_url or ""))
+    with self.app.callbacks.place(notice.host) as wait:
+        again = put_off(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
+    if again:
+        send_notice_to_operators(context, *again)

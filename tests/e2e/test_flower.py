@@ -1,0 +1,205 @@
+"""Flower over HTTP, with a worker: who may see it, that it changes nothing, and that it never holds a secret."""
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from celery import Celery
+from kombu import Connection
+
+from cli.stage import FLOWER_LOGIN, Stage
+from tests.e2e.conftest import Setup, wait_until
+
+pytestmark = pytest.mark.worker
+
+#: Parts of what an outside application sends that nobody may see.
+REFERENCE, ADDRESS, METADATA = "XgFca-QmBxG-9WhAj", "token-in-the-address", "name-of-a-customer"
+SECRETS = (REFERENCE, ADDRESS, METADATA)
+GOOD = {
+    "id": "ord-good",
+    "provider": "voordemensen",
+    "reference": REFERENCE,
+    "quantity": 2,
+    "callback_url": f"https://backend.example/hook?{ADDRESS}",
+    "metadata": {"name": METADATA},
+}
+#: Each is wrong in another way, and still holds what nobody may see.
+BAD: list[dict[str, Any]] = [
+    {"provider": "ticketmaster"},
+    {"account": "nobody"},
+    {"quantity": REFERENCE},
+    {"not_before": REFERENCE},
+    {"delivery": REFERENCE},
+    {"callback_url": f"ftp://{ADDRESS}"},
+    {"metadata": METADATA},
+    {"reference": [REFERENCE]},
+    {"reference": REFERENCE * 50},
+    {"id": [REFERENCE]},
+    {"provider": {"name": REFERENCE}},
+    *({"provider": name, "reference": f" {REFERENCE}/ö"} for name in ("funtrips", "tiqets", "tixstock", "paylogic")),
+]
+VIEWS = ("/", "/workers", "/workers?json=1", "/tasks", "/broker", "/metrics")
+CALLS = ("/api/tasks", "/api/workers?refresh=1", "/api/task/types", "/api/queues/length")
+CHANGES = (
+    *(
+        f"/api/worker/{what}/NAME"
+        for what in ("shutdown", "pool/restart", "pool/grow", "pool/shrink", "pool/autoscale")
+    ),
+    *(f"/api/worker/queue/{what}/NAME" for what in ("add-consumer", "cancel-consumer")),
+    *(f"/api/task/{what}/tasks.submit" for what in ("apply", "async-apply", "send-task", "timeout", "rate-limit")),
+    *(f"/api/task/{what}/some-task" for what in ("abort", "revoke")),
+)
+
+
+@pytest.fixture
+def flower(stage: Setup) -> Stage:
+    """A running worker and Flower, which receives the events of tasks."""
+    names = ("funtrips", "paylogic", "tiqets", "tixstock", "voordemensen")
+    system = stage({f"{name}/default": {} for name in names})
+    system.start("worker")
+    system.start_flower()
+    wait_until(lambda: "{task} enabled" in log(system, "worker"))
+    return system
+
+
+@pytest.fixture
+def outside(flower: Stage) -> Iterator[Celery]:
+    """A backend's own Celery application, which tells everybody what it sends."""
+    app = Celery("backend", broker=flower.redis.url, set_as_current=False)
+    app.conf.update(task_ignore_result=True, task_send_sent_event=True)
+    yield app
+    app.close()
+
+
+def ask(
+    system: Stage, path: str, method: str = "GET", body: str | None = None, login: tuple[str, str] | None = FLOWER_LOGIN
+) -> tuple[int, str]:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    if login:
+        headers["authorization"] = "Basic " + b64encode(":".join(login).encode()).decode()
+    connection = HTTPConnection("127.0.0.1", system.flower_port, timeout=30)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def tasks(system: Stage) -> dict[str, Any]:
+    """What Flower knows of tasks, by their ids."""
+    found: dict[str, Any] = json.loads(ask(system, "/api/tasks")[1])
+    return found
+
+
+def log(system: Stage, process: str) -> str:
+    return (system.folder / f"{process}.log").read_text(encoding="utf-8")
+
+
+def everything(system: Stage) -> str:
+    """All that Flower serves."""
+    columns = "&".join(f"columns[{number}][data]={name}" for number, name in enumerate(("name", "received")))
+    table = f"draw=1&start=0&length=1000&order[0][column]=1&order[0][dir]=desc&{columns}"
+    workers = json.loads(ask(system, "/api/workers?refresh=1")[1])
+    ids = list(tasks(system))
+    paths = [*VIEWS, *CALLS, *(f"/worker/{name}" for name in workers)]
+    paths += [f"{page}/{task}" for task in ids for page in ("/task", "/api/task/info")]
+    answers = [ask(system, path) for path in paths] + [ask(system, "/tasks/datatable", "POST", table)]
+    assert {status for status, _ in answers} == {200}
+    assert workers
+    return "\n".join(text for _, text in answers)
+
+
+def test_what_an_outside_application_submits_is_seen_nowhere(flower: Stage, outside: Celery) -> None:
+    outside.send_task("tasks.submit", kwargs=GOOD, queue="nobody-listens", task_id="unheard")
+    outside.send_task("tasks.submit", kwargs=GOOD, task_id="good")
+    for number, wrong in enumerate(BAD):
+        payload = GOOD | {"id": f"ord-bad-{number}"} | wrong
+        outside.send_task("tasks.submit", kwargs=payload, task_id=f"bad-{number}")
+    outside.send_task("tasks.submit", args=[REFERENCE], kwargs=GOOD, task_id="positional")
+    outside.send_task("tasks.submit", kwargs=GOOD | {"id": "ord-again", "sesame": METADATA}, task_id="unknown-field")
+    failing = {f"bad-{number}" for number in range(len(BAD))} | {"positional", "unknown-field"}
+
+    def done() -> bool:
+        known = tasks(flower)
+        return "good" in known and {name for name, task in known.items() if task["state"] == "FAILURE"} >= failing
+
+    wait_until(done)
+    known = tasks(flower)
+    assert known["good"]["state"] == "SUCCESS"
+    assert known["good"]["kwargs"] == "{'id': 'ord-good', 'provider': 'voordemensen', 'quantity': 2}"
+    assert "unheard" not in known, "its sender told of it, with all that it sent"
+    for text in (everything(flower), log(flower, "worker"), log(flower, "flower")):
+        assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
+
+
+def test_messages_that_no_task_can_take_are_dropped_without_being_quoted(flower: Stage, outside: Celery) -> None:
+    outside.send_task("tasks.sumbit", kwargs=GOOD)
+    with Connection(flower.redis.url) as connection:
+        producer = connection.Producer(routing_key="celery")
+        producer.publish(GOOD, serializer="json")
+        producer.publish(GOOD, serializer="pickle", headers={"task": "tasks.submit", "id": "pickled"})
+        producer.publish({"task": "tasks.submit", "id": "old", "args": REFERENCE, "kwargs": REFERENCE})
+        producer.publish(
+            json.dumps([[], GOOD, {}])[:-2],
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers={"task": "tasks.submit", "id": "cut"},
+        )
+    outside.send_task("tasks.submit", kwargs=GOOD, task_id="good")
+    wait_until(lambda: "good" in tasks(flower))
+    assert log(flower, "worker").count("dropped a message") == 5
+    for text in (everything(flower), log(flower, "worker")):
+        assert [secret for secret in SECRETS if secret in text] == []
+
+
+def test_nothing_is_shown_without_the_password(flower: Stage) -> None:
+    for path in (*VIEWS, *CALLS, "/task/some-task", "/worker/some-worker", "/tasks/datatable"):
+        for login in (None, ("operator", "wrong"), ("", "")):
+            assert ask(flower, path, login=login)[0] == 401, path
+    assert ask(flower, "/healthcheck", login=None) == (200, "OK")
+
+
+def test_nothing_can_be_changed(flower: Stage) -> None:
+    name = next(iter(flower.app.control.ping()[0]))
+    for path in CHANGES:
+        assert ask(flower, path.replace("NAME", name), "POST")[0] == 403, path
+    assert flower.app.control.ping()
+
+
+def test_workers_tell_of_tasks_only_while_flower_runs(stage: Setup) -> None:
+    system = stage({"tiqets/default": {}})
+    system.start("worker")
+    system.wait_for_workers(1)
+    assert "{task}" not in log(system, "worker")
+    flower = system.start_flower()
+    wait_until(lambda: "{task} enabled" in log(system, "worker"))
+    flower.terminate()
+    wait_until(lambda: "{task} disabled" in log(system, "worker"))
+
+
+@pytest.mark.parametrize(
+    ("passwords", "complaint"),
+    [(None, "listens on loopback, not 0.0.0.0"), ("", "must be name:password"), ("operator", "must be name:password")],
+)
+def test_without_a_password_it_listens_on_loopback_only(passwords: str | None, complaint: str, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
+    environment |= {} if passwords is None else {"FLOWER_BASIC_AUTH": passwords}
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli", "flower", "--address", "0.0.0.0"],  # noqa: S104 - it is refused
+        env=environment | {"WILLCALL_REDIS_URL": f"unix://{tmp_path}/none"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert complaint in ended.stderr

@@ -1,0 +1,192 @@
+"""`/metrics` of a running API: how everything stands, read from a real Redis."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.standing import Standing
+from tests.integration.api.conftest import Running, running
+from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from willcall.config import load
+from willcall.orders.model import Attempt, Attention, Status
+from willcall.orders.policy import Signal
+from willcall.stores import keys
+from willcall.stores.accounts import Report
+from willcall.usecases.context import Context, Stores
+from workers.app import create_app
+from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+DEFAULT = {"provider": "tiqets", "account": "default"}
+
+
+@pytest.fixture
+def desk(stores: Stores, redis: "Redis") -> Desk:
+    return Desk(stores, redis)
+
+
+class Shown:
+    """What `/metrics` shows at one moment."""
+
+    def __init__(self, api: Running) -> None:
+        answer = api.get("/metrics", key=None)
+        assert answer.status_code == 200
+        self.types: dict[str, str] = {}
+        self.samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+        for family in text_string_to_metric_families(answer.text):
+            self.types[family.name] = family.type
+            for sample in family.samples:
+                self.samples[sample.name, frozenset(sample.labels.items())] = sample.value
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self.samples.get((f"willcall_{name}", frozenset(labels.items())))
+
+
+def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
+    now = desk.now()
+    for order_id, due in {"late": now - 90, "soon": now + 90, "graced": now - 1}.items():
+        desk.submit(order_id)
+        desk.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
+    desk.submit("aside", not_before=now + 500)
+    desk.commit(desk.order("aside"), "", attention=Attention.MALFORMED, wake_at=None, held=True)
+    shown = Shown(api)
+    assert shown("orders", **DEFAULT, status="pending") == 4
+    assert shown("orders", **DEFAULT, status="expired") == 0
+    assert [shown(f"orders_{state}", **DEFAULT) for state in ("waiting", "overdue", "held")] == [2, 1, 1]
+    assert 90 <= (shown("orders_oldest_overdue_seconds", **DEFAULT) or 0) < 100
+    assert shown("orders_attention") == 1
+    assert shown("orders_overdue", provider="tixstock", account="default") == 0
+
+
+def test_an_account_that_left_the_configuration_still_has_its_orders_counted(api: Running, desk: Desk) -> None:
+    desk.redis.sadd(keys.ACCOUNTS, "tiqets/former")
+    desk.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})
+    assert Shown(api)("orders", provider="tiqets", account="former", status="pending") == 1
+
+
+def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Running, desk: Desk) -> None:
+    shown = Shown(api)
+    assert {health: shown("account_health", **DEFAULT, health=health) for health in ("ok", "paused", "down")} == {
+        "ok": 1,
+        "paused": 0,
+        "down": 0,
+    }
+    assert shown("account_health_since_timestamp_seconds", **DEFAULT) is None
+    desk.park()
+    parked = Shown(api)
+    assert [parked("account_health", **DEFAULT, health=health) for health in ("ok", "paused")] == [0, 1]
+    since = parked("account_health_since_timestamp_seconds", **DEFAULT) or 0
+    assert desk.now() - 10 < since <= desk.now()
+
+
+def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
+    assert Shown(api)("account_tokens", **DEFAULT) == 10
+    desk.stores.accounts.report(ACCOUNT, Report(Signal.THROTTLED, "ord-1", False, desk.now() + 60), (30, 600), RATE)
+    shown = Shown(api)
+    assert shown("account_throttles_total", **DEFAULT) == 1
+    assert shown.types["willcall_account_throttles"] == "counter"
+    assert shown("account_health", **DEFAULT, health="throttled") == 1
+    assert shown("account_tokens", **DEFAULT) == 0
+
+
+def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: Running, desk: Desk) -> None:
+    assert Shown(api)("events_undelivered_oldest_seconds") == 0
+    desk.submit(callback_url="https://backend.example/hook")
+    desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    desk.redis.zadd(keys.UNTOLD, {"ord-1": int((desk.now() - 300) * 1_000)})
+    desk.redis.zadd(keys.FETCHES, {"ord-1": 1, "ord-2": 2})
+    shown = Shown(api)
+    assert (shown("events"), shown("events_undelivered"), shown("documents_pending")) == (1, 1, 2)
+    assert 300 <= (shown("events_undelivered_oldest_seconds") or 0) < 310
+
+
+def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:
+    api.submit("now")
+    api.submit("later", not_before="2099-01-01T00:00:00Z")
+    shown = Shown(api)
+    assert shown("queue_messages", queue="poll.tiqets", state="ready") == 1
+    assert shown("queue_messages", queue="poll.tiqets", state="waiting") == 1
+    assert shown("queue_lag_seconds", queue="poll.tiqets") == 0
+    assert shown("queue_messages", queue="sweeps", state="ready") == 0
+
+
+def test_sweeps_show_their_last_run(api: Running, stores: Stores) -> None:
+    now = stores.accounts.now()
+    stores.sweeps.ran("revive", now - 5, 0.25, {"resent": 3, "released": 0})
+    stores.sweeps.failed("notify", now - 7, 0.5, "TimeoutError")
+    stores.sweeps.ran("of-another-version", now, 0, {})
+    shown = Shown(api)
+    assert shown("sweep_last_run_timestamp_seconds", sweep="revive") == pytest.approx(now - 5, abs=0.01)
+    assert (shown("sweep_duration_seconds", sweep="revive"), shown("sweep_interval_seconds", sweep="revive")) == (
+        0.25,
+        10,
+    )
+    assert shown("sweep_results", sweep="revive", result="resent") == 3
+    assert [shown("sweep_failed", sweep=name) for name in ("revive", "notify")] == [0, 1]
+    assert shown("sweep_interval_seconds", sweep="of-another-version") is None
+
+
+def test_processes_are_counted_by_their_kind(api: Running, stores: Stores) -> None:
+    stores.processes.seen("worker", "one", {})
+    stores.processes.seen("worker", "other", {})
+    shown = Shown(api)
+    assert [shown("processes", kind=kind) for kind in ("worker", "beat")] == [2, 0]
+
+
+def test_what_the_api_did_itself_is_there_too(api: Running) -> None:
+    ended = Shown(api)("orders_ended_total", **DEFAULT, status="cancelled") or 0
+    api.submit()
+    api.post("/v1/orders/ord-1/cancel")
+    assert Shown(api)("orders_ended_total", **DEFAULT, status="cancelled") == ended + 1
+
+
+def test_nothing_that_could_be_secret_is_shown(api: Running, desk: Desk) -> None:
+    desk.submit("ord-hidden", reference="hidden-reference", callback_url="https://backend.example/hidden")
+    attempt = Attempt(desk.now(), "issued", 200, None, "hidden why")
+    desk.commit(
+        desk.go(order_id="ord-hidden"), event=True, status=Status.FULFILLED, finished_at=desk.now(), attempt=attempt
+    )
+    text = api.get("/metrics", key=None).text
+    assert not [word for word in ("hidden", "top-secret-key", "backend.example") if word in text]
+
+
+@pytest.fixture
+def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Running]:  # noqa: ARG001 - it is empty
+    options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["night-shift"]'}}  # noqa: S104
+    with running(tmp_path, redis_server.url, "a-backend", **options) as api:
+        yield api
+
+
+def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed: Running) -> None:
+    status = {key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "night-shift", "a-backend")}
+    assert status == {None: 401, "wrong": 401, "night-shift": 200, "a-backend": 200}
+    assert exposed.get("/v1/orders", key="night-shift").status_code == 401
+
+
+def test_collecting_costs_no_more_with_a_hundred_thousand_orders(redis_server: EmbeddedRedis, redis: "Redis") -> None:
+    environment = {"WILLCALL_REDIS_URL": redis_server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
+    app = create_app(load(environment))
+    context: Context = app.willcall
+    standing = Standing(context, dict)
+
+    def quickest() -> float:
+        def collect() -> float:
+            started = perf_counter()
+            assert sum(len(family.samples) for family in standing.collect()) > 20
+            return perf_counter() - started
+
+        return min(collect() for _ in range(10))
+
+    before = quickest()
+    scores = {f"ord-{n}": n for n in range(100_000)}
+    indexes = [keys.due(ACCOUNT), keys.held(ACCOUNT), keys.ATTENTION, keys.UNTOLD, keys.FETCHES]
+    for key in (*indexes, *(keys.index(ACCOUNT, status) for status in Status)):
+        redis.zadd(key, scores)
+    assert quickest() < 3 * before
+    app.close()

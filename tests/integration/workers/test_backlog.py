@@ -1,0 +1,67 @@
+"""How much is in the broker's queues, over real Redis."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from celery import Celery
+
+from tasks.queues import Backlog
+from willcall.config import load
+from willcall.stores.orders import Message
+from workers.app import create_app
+from workers.backlog import Backlogs
+from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@pytest.fixture
+def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noqa: ARG001 - it is empty
+    app = create_app(load({"WILLCALL_REDIS_URL": redis_server.url}))
+    yield app
+    app.close()
+
+
+def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
+    messages = [Message(f"ord-{n}", 1, due=1_000.0 + 600 * n, token=n == 1) for n in range(4)]
+    app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
+    assert Backlogs(app, ["poll.tiqets", "celery"])() == {
+        "poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
+        "celery": Backlog(ready=0, waiting=0, lag=0.0),
+    }
+    overdue = redis.eval(
+        "return redis.call('ZADD', KEYS[1], ARGV[1], redis.call('ZRANGE', KEYS[1], 0, 0)[1])",
+        1,
+        "poll.tiqets:waiting",
+        (redis.time()[0] - 90) * 1_000,
+    )
+    assert overdue == 0
+    assert 89 < (Backlogs(app, ["poll.tiqets"])()["poll.tiqets"].lag or 0) < 100
+
+
+def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path)
+    server.start()
+    app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
+    ask = Backlogs(app, ["celery"])
+    empty = {"celery": Backlog(ready=0, waiting=0, lag=0.0)}
+    assert ask() == empty
+    server.kill()
+    assert ask() == {}
+    server.start()
+    assert ask() == ask() == empty
+    ask.close()
+    app.close()
+    server.stop()
+
+
+def test_a_broker_that_is_away_tells_nothing_and_breaks_nothing() -> None:
+    app = create_app(load({"WILLCALL_BROKER_URL": "redis://127.0.0.1:1/0"}))
+    assert Backlogs(app, ["celery"])() == {}
+    app.close()
+    rabbit = create_app(load({"WILLCALL_BROKER_URL": "amqp://127.0.0.1:1//"}))
+    assert Backlogs(rabbit, ["celery"])() == {}
+    rabbit.close()

@@ -1,0 +1,74 @@
+"""How much is in each queue of the broker, for the metrics."""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import structlog
+from amqp.exceptions import NotFound
+from kombu.exceptions import OperationalError
+
+from tasks.queues import Backlog
+from workers.transport import Channel
+from workers.waiting import waiting
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+#: Seconds of silence after which the broker is away: whoever collects metrics waits for 10 s in all.
+PATIENCE = 2.0
+
+
+class Backlogs:
+    """Asks over a connection of its own, which is kept: to make one costs more than to ask."""
+
+    def __init__(self, app: "Celery", queues: Sequence[str]) -> None:
+        """`app` names the broker."""
+        quick = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        self._connection: Connection = app.connection_for_write(connect_timeout=PATIENCE, transport_options=quick)
+        self._queues = queues
+        self._lock = Lock()
+
+    def __call__(self) -> dict[str, Backlog]:
+        """What is in the queues; nothing where the broker is away, which is noted.
+
+        RabbitMQ keeps what waits apart from the queues, so of it only those that are ready are known.
+        """
+        with self._lock:
+            try:
+                return self._ask()
+            except (OperationalError, *self._connection.connection_errors):
+                self._connection.collect()  # it may have been idle for too long
+            try:
+                return self._ask()
+            except (OperationalError, *self._connection.connection_errors) as error:
+                log.warning("broker away", error=type(error).__name__)
+                self._connection.collect()
+                return {}
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._connection.release()
+
+    def _ask(self) -> dict[str, Backlog]:
+        self._connection.ensure_connection(max_retries=0)
+        channel = self._connection.default_channel
+        return self._redis(channel) if isinstance(channel, Channel) else self._rabbitmq()
+
+    def _redis(self, channel: Channel) -> dict[str, Backlog]:
+        ready = channel.ready(self._queues)
+        later = waiting(channel.commands, self._queues, channel.key(""))
+        return {queue: Backlog(ready[queue], later[queue].count, later[queue].lag) for queue in self._queues}
+
+    def _rabbitmq(self) -> dict[str, Backlog]:
+        found = {}
+        for queue in self._queues:
+            with self._connection.channel() as channel:  # asking for a queue that is not there closes it
+                try:
+                    found[queue] = Backlog(channel.queue_declare(queue, passive=True).message_count)
+                except NotFound:
+                    continue
+        return found

@@ -1,0 +1,61 @@
+"""Flower as we run it: a live view of tasks and workers that changes nothing and shows nothing secret."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from celery import Celery
+from flower import events, urls
+from flower.views.monitor import Metrics
+from tornado.web import authenticated
+
+from willcall.config import ConfigError
+from willcall.orders.errors import Problem
+
+#: The environment variable with those who may see it: `name:password`, several separated by commas. Not an option of
+#: the command, which everybody on the machine could read in the list of processes.
+PASSWORDS = "FLOWER_BASIC_AUTH"
+
+#: Seconds that the workers get to be told at the end.
+STOP_TIMEOUT = 2.0
+
+
+def has_password(environment: Mapping[str, str]) -> bool:
+    """Whether people have to say who they are. Raises ConfigError for passwords that nobody could give."""
+    users = [user.partition(":") for user in environment.get(PASSWORDS, "").split(",") if PASSWORDS in environment]
+    if not all(name and password and (name + password).isascii() for name, _, password in users):
+        raise ConfigError([Problem(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
+    return bool(users or environment.get("FLOWER_AUTH"))
+
+
+def run(app: Celery, address: str, port: int) -> None:
+    """Serve until a signal; then the workers stop sending task events, which only Flower asks them for."""
+    urls.handlers.insert(0, (r"/metrics", _Metrics))
+    events.EventsState = _State
+    settings = Path(__file__).with_name("flowerconfig.py")
+    app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
+    telling = Thread(target=app.control.disable_events, daemon=True)
+    telling.start()
+    telling.join(STOP_TIMEOUT)
+    if telling.is_alive():  # the broker is away, and Flower's own threads would wait for it before they end
+        os._exit(0)
+
+
+class _Metrics(Metrics):
+    """Flower's figures, which name tasks and workers: Flower itself shows them without a password."""
+
+    @authenticated
+    async def get(self) -> None:
+        """As Flower writes them."""
+        await super().get()
+
+
+class _State(events.EventsState):
+    """What workers tell of tasks. What those who send tasks tell would hold all that they sent."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        if event["type"] != "task-sent":
+            super().event(event)

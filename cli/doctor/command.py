@@ -1,6 +1,7 @@
 """`willcall doctor`."""
 # ruff: noqa: PLC0415 - see cli.session
 
+import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,12 +44,14 @@ def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosi
     from cli.doctor.own import check
     from cli.doctor.patient import Patient
     from willcall.config import ConfigError
+    from workers.logs import configure_logging
 
     unknown = [name for name in only if name not in CHECKS]
     if unknown:
         raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
     if kind and only:
         raise typer.BadParameter("is a check by itself", param_hint="--self")
+    configure_logging(logging.ERROR)  # what a check stumbles over is a finding
     try:
         patient = Patient(open_config())
     except ConfigError as error:

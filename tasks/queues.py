@@ -12,8 +12,13 @@ SWEEPS = "sweeps"
 #: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
 NOTIFY, DOCUMENTS = "notify", "documents"
 
-#: The queues of the tasks that are sent by name, beside polls.
+#: The queues of the tasks that are sent by name, beside polls, and how their ids follow from their arguments.
 QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+TASK_IDS = {
+    "tasks.notify": "{0}:{1:.12}:{2}",
+    "tasks.alert": "{0}:{1:.12}:{2}",
+    "tasks.fetch_documents": "{0}:documents",
+}
 
 
 @dataclass(frozen=True, slots=True)

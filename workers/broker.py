@@ -38,6 +38,8 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     else:
         transport.install()
         app, settings = Celery("willcall", set_as_current=True), _redis(queues)
+    if urlsplit(url).scheme == "rediss" and "ssl_" not in urlsplit(url).query:
+        url += f"{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"  # kombu would believe any certificate
     if is_sentinel(url):
         sentinels = read_url(url)
         url = _kombu_url(sentinels)

@@ -41,7 +41,7 @@ def alarms(overview: Overview) -> list[Alarm]:
 
 def verdict(overview: Overview, found: list[Alarm]) -> str:
     """How things stand, in one sentence."""
-    waiting = sum(line.open_orders for line in overview.accounts)
+    waiting = waiting_words(sum(line.open_orders for line in overview.accounts))
     orders = overview.survey.total - overview.counted(Attention.UNAUTHORIZED)
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
     if troubles:
@@ -49,7 +49,12 @@ def verdict(overview: Overview, found: list[Alarm]) -> str:
         return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
     if orders > 0:
         return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
-    return f"All is well, {counted(waiting, 'order')} {'waits' if waiting == 1 else 'wait'} for tickets"
+    return f"All is well, {waiting[0].lower()}{waiting[1:]} for tickets"
+
+
+def waiting_words(number: int) -> str:
+    """`No order waits`, `1 order waits`, `2 orders wait`."""
+    return f"{counted(number, 'order')} wait{'s' if number == 1 else ''}" if number else "No order waits"
 
 
 def _processes(overview: Overview) -> Iterator[Alarm]:
@@ -105,15 +110,14 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
 
 def _account(line: AccountLine) -> Alarm:
     """One alarm for an account, however many orders wait for it."""
-    state, waiting = line.view.state, counted(line.open_orders, "order")
-    wait = "waits" if line.open_orders == 1 else "wait"
+    state, waiting = line.view.state, waiting_words(line.open_orders)
     match state.health:
         case Health.UNAUTHORIZED:
             return Alarm(
                 "unauthorized",
                 grave=True,
                 title=f"{line.key} refuses our key",
-                effect=f"{waiting} {wait}. Customers have no tickets yet; no order is failed for it.",
+                effect=f"{waiting}. Customers have no tickets yet; no order is failed for it.",
                 remedy="Put the right key into the configuration, restart the workers, then resume. "
                 "If the key is right, a probe notices when it works again.",
                 since=state.since,
@@ -127,7 +131,7 @@ def _account(line: AccountLine) -> Alarm:
                 "down",
                 grave=True,
                 title=f"{line.key} does not answer",
-                effect=f"{waiting} {wait}. Customers have no tickets yet; all go on by themselves when it answers.",
+                effect=f"{waiting}. Customers have no tickets yet; all go on by themselves when it answers.",
                 remedy="Look at the provider's status page; resume asks at once.",
                 since=state.since,
                 why=state.why,
@@ -140,7 +144,7 @@ def _account(line: AccountLine) -> Alarm:
                 "throttled",
                 grave=False,
                 title=f"{line.key} throttles us",
-                effect=f"{waiting} {wait}, and go on by themselves.",
+                effect=f"{waiting}, and go on by themselves.",
                 remedy="If it lasts, lower the account's rate in the configuration, or find who else uses its key.",
                 since=state.since,
                 why=state.why,
@@ -152,7 +156,7 @@ def _account(line: AccountLine) -> Alarm:
         "paused",
         grave=False,
         title=f"{line.key} is paused",
-        effect=f"{waiting} {wait}: a person wanted it so.",
+        effect=f"{waiting}: a person wanted it so.",
         remedy="Resume lets them go on.",
         since=state.since,
         until=state.until,

@@ -168,9 +168,9 @@ def iso(moment: float) -> str:
     return rfc3339(moment) or ""
 
 
-def clock(moment: float) -> str:
+def clock(moment: float, *, seconds: bool = False) -> str:
     """When it was, by the clock of UTC; pages with a script show the reader's own."""
-    return f"{datetime.fromtimestamp(moment, UTC):%H:%M} UTC"
+    return f"{datetime.fromtimestamp(moment, UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
 
 
 def taken(made: Try) -> str:

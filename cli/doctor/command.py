@@ -51,11 +51,12 @@ def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosi
         raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
     if kind and only:
         raise typer.BadParameter("is a check by itself", param_hint="--self")
-    configure_logging(logging.ERROR)  # what a check stumbles over is a finding
     try:
-        patient = Patient(open_config())
+        config = open_config()
     except ConfigError as error:
         return [Diagnosis("config", mistakes(error))], USAGE
+    configure_logging(config, logging.ERROR)  # what a check stumbles over is a finding
+    patient = Patient(config)
     diagnoses = [Diagnosis(kind, check(patient, kind))] if kind else examined(patient, only)
     return diagnoses, 0 if all(diagnosis.well for diagnosis in diagnoses) else FAILED
 

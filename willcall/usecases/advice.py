@@ -32,7 +32,7 @@ ADVICE: dict[Attention, Advice] = {
     Attention.MALFORMED: Advice(
         "The provider's answer could not be read.",
         "No tickets yet, though the provider may have issued them.",
-        "It may right itself at the next poll; if it does not, show the timeline below to the provider.",
+        "It may right itself at the next poll; if it does not, show the order's timeline to the provider.",
     ),
     Attention.PERSONALIZATION: Advice(
         "The provider issues the tickets only once the customer has entered the names on them.",

@@ -15,16 +15,21 @@ function relative(moment) {
   return distance > 0 ? `in ${words}` : `${words} ago`;
 }
 
-function clock(moment) {
+function clock(moment, second) {
   const date = new Date(moment * 1000);
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second, hourCycle: "h23" });
   if (date.toDateString() === new Date().toDateString()) return time;
   return `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
 }
 
+function ahead(moment) {
+  return moment > Date.now() / 1000 - skew ? relative(moment) : "any moment";
+}
+
 function tell(root) {
   for (const time of root.querySelectorAll("time")) {
-    const words = ("ago" in time.dataset ? relative : clock)(Date.parse(time.dateTime) / 1000);
+    const tell = "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
+    const words = tell(Date.parse(time.dateTime) / 1000, time.dataset.clock ? "2-digit" : undefined);
     if (time.textContent !== words) time.textContent = words;
   }
 }

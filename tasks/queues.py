@@ -45,7 +45,7 @@ def queue_names(config: Config) -> list[str]:
 
 #: Message priorities on Redis, where 0 is served first. A poll that comes back at its booked slot overtakes the
 #: others: behind a crowd it would miss the slot and have to book another.
-PRIORITIES = AT_ITS_SLOT, ORDINARY = 0, 3
+AT_ITS_SLOT, ORDINARY = 0, 3
 
 
 def poll_priority(message: Message) -> int:

@@ -35,7 +35,7 @@ class CelerySender:
                 for message in messages:
                     self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))
         except OperationalError as error:
-            log.warning("broker away", account=account, messages=len(messages), error=type(error).__name__)
+            log.warning("broker away", account=account, messages=len(messages), error=error)
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
@@ -46,7 +46,7 @@ class CelerySender:
         try:
             self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
-            log.warning("broker away", task=name, error=type(error).__name__)
+            log.warning("broker away", task=name, error=error)
 
     def _publish(self, account: str, messages: list[Message], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.
@@ -80,7 +80,7 @@ class CelerySender:
                         reply_to="",
                     )
         except (BatchPublishError, *producer.connection.recoverable_connection_errors) as error:
-            log.info("broker connection lost", account=account, error=type(error.__cause__ or error).__name__)
+            log.info("broker connection lost", account=account, error=error.__cause__ or error)
             producer.connection.collect()
             del self._own.producer
             return False

@@ -44,6 +44,4 @@ def _reached(patient: "Patient", url: str) -> list[Finding]:
     if failure is None:
         return []
     how = "Start what listens there, or correct `notify.ops_url`."
-    if failure.permanent:
-        how = "Name its network or its host in `outbound.allow`, or correct `notify.ops_url`."
-    return [wrong(f"the operators' address cannot be used: {failure.why}", how)]
+    return [wrong(f"the operators' address cannot be reached: {failure.why}", how)]

@@ -208,7 +208,8 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
     alert = account_alert(context, account.key)
     became = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
     if became.before is not became.after:
-        log.warning("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
+        write = log.info if became.after is Health.OK else log.warning
+        write("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
     if became.told:
         send_alert(context, alert)
     return became.after

@@ -5,9 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -37,9 +36,10 @@ def watching(operator: Operator, query: str = "") -> Iterator[Iterator[dict[str,
 
 
 def changes(answer: requests.Response) -> Iterator[dict[str, str]]:
-    for line in answer.iter_lines(chunk_size=1):
-        if line.startswith(b"data: "):
-            yield json.loads(line.removeprefix(b"data: "))
+    kept = b""
+    for chunk in answer.iter_content(None):
+        *events, kept = (kept + chunk).split(b"\n\n")
+        yield from (json.loads(event.removeprefix(b"data: ")) for event in events if event.startswith(b"data: "))
 
 
 def until(changed: Iterator[dict[str, str]], part: str, words: str) -> dict[str, str]:
@@ -85,23 +85,15 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
 
 def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None:
     operator = Operator(api)
-    answers: list[Any] = []
-    try:
-        for _ in range(MOST):
-            answers.append(operator.session.get(f"{api.url}/board/stream", stream=True, timeout=30))
-            next(changes(answers[-1]))
-        assert MOST > IN_FLIGHT
+    assert MOST > IN_FLIGHT
+    with ExitStack() as stack:
+        watchers = [stack.enter_context(watching(operator)) for _ in range(MOST)]
+        assert all(next(changed) for changed in watchers)
         refused = operator.get("/board/stream")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
         assert operator.get("/").status_code == 200
-    finally:
-        for answer in answers:
-            answer.close()
     deadline = time.monotonic() + 30
-    while True:  # the server notices by itself that they have gone
-        with operator.session.get(f"{api.url}/board/stream", stream=True, timeout=30) as again:
-            if again.status_code == 200:
-                return
+    while operator.get("/board/stream", stream=True).status_code == 503:  # it notices by itself that they have gone
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -45,7 +45,7 @@ class Parts:
             try:
                 await to_thread.run_sync(self.calls[name], abandon_on_cancel=True, limiter=self.threads)
             except Exception as error:  # noqa: BLE001 - every driver has errors of its own; all mean the same here
-                log.warning("not ready", part=name, error=type(error).__name__)
+                log.warning("not ready", part=name, error=error)
                 found[name] = "does not answer"
             else:
                 found[name] = None

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from tasks.queues import Backlog
 from willcall.stores.accounts import Health
 from willcall.usecases.context import Context
+from willcall.usecases.meters import BACKENDS, OPERATORS
 
 #: What is in each of the broker's queues, by name.
 Queues = Callable[[], Mapping[str, Backlog]]
@@ -84,15 +85,16 @@ class Standing(Collector):
         yield from (health, since, tokens, throttles)
 
     def _telling(self, now: float) -> Iterator[Metric]:
-        pending = self._stores.deliveries.pending()
-        oldest = 0.0 if pending.oldest_at is None else max(0.0, now - pending.oldest_at)
+        count = GaugeMetricFamily("willcall_events_undelivered", "Events that are still to be told.", labels=("to",))
+        oldest = GaugeMetricFamily(
+            "willcall_events_undelivered_oldest_seconds", "How long the oldest of them has waited.", labels=("to",)
+        )
+        for to, deliveries in ((BACKENDS, self._stores.deliveries), (OPERATORS, self._stores.ops_deliveries)):
+            pending = deliveries.pending()
+            count.add_metric((to,), pending.count)
+            oldest.add_metric((to,), 0.0 if pending.oldest_at is None else max(0.0, now - pending.oldest_at))
         yield GaugeMetricFamily("willcall_events", "Events kept in the feed.", self._stores.events.count())
-        yield GaugeMetricFamily(
-            "willcall_events_undelivered", "Events that backends are still to be told of.", pending.count
-        )
-        yield GaugeMetricFamily(
-            "willcall_events_undelivered_oldest_seconds", "How long the oldest of them has waited.", oldest
-        )
+        yield from (count, oldest)
         yield GaugeMetricFamily(
             "willcall_documents_pending", "Orders whose tickets lack documents.", self._stores.fetches.count()
         )

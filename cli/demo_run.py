@@ -5,9 +5,11 @@ their progress; ends by itself with what came of them, what the backend was told
 they were asked.
 """
 
+import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -50,20 +52,26 @@ class Run:
         return [order_id for order_id, status in self.expected.items() if told.get(order_id) != status]
 
 
-def run_demo(seed: int, svg: Path | None) -> bool:
-    """Run it and show what came of it; whether all went as scripted. `svg` gets a picture of the end."""
+def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
+    """Run it and show what came of it; whether all went as scripted.
+
+    `svg` gets a picture of the end, `keep` all that the processes wrote and, in `issued.json`, what of the providers
+    may not stand in their logs.
+    """
     console = Console(record=svg is not None, width=110 if svg else None)
     script = demo_script(seed=seed)
     with (
-        TemporaryDirectory(prefix="willcall-demo-") as folder,
+        _folder(keep) as folder,
         Receiver() as backend,
-        demo_stage(Path(folder), script) as stage,
+        demo_stage(folder, script) as stage,
     ):
         with console.status("Starting Redis, five providers, a worker, beat, the API and a backend ..."):
             start_processes(stage)
         run = _fulfil(stage, backend, script.orders, console)
         verdict, pushes = stage.providers.verdict(), stage.providers.pushes()
         changes = sum(1 for _ in stage.context.stores.events.after(None, 10_000))
+        if keep:
+            (keep / "issued.json").write_text(json.dumps(stage.providers.issued()), encoding="utf-8")
     console.print(summary_table(run, verdict))
     console.print(verdict_panel(run, verdict, changes, pushes))
     if svg:
@@ -71,6 +79,17 @@ def run_demo(seed: int, svg: Path | None) -> bool:
         # A picture of the documentation loads no font from another host.
         svg.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
     return not run.unlike and not run.untold and bool(verdict["ok"])
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A folder to work in: one that stays, or goes with the block."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with TemporaryDirectory(prefix="willcall-demo-") as folder:
+            yield Path(folder)
 
 
 def _fulfil(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ...], console: Console) -> Run:

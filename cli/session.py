@@ -47,8 +47,9 @@ def open_context() -> "Context":
     from workers.app import create_app
     from workers.logs import configure_logging
 
-    configure_logging(logging.WARNING)
-    context: Context = create_app(open_config()).willcall
+    config = open_config()
+    configure_logging(config, logging.WARNING)
+    context: Context = create_app(config).willcall
     return context
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def sweep(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which; all of them if left out.")] = None,
 ) -> None:
-    """Run a sweep now, in this process: revive, documents, notify, inbox, expire, reconcile or prune."""
+    """Run a sweep now, in this process: revive, documents, notify, watch, inbox, expire, reconcile or prune."""
     from schedules.timetable import SWEEPS, run_sweep
 
     if name is not None and name not in SWEEPS:

@@ -9,7 +9,7 @@ from tasks.queues import SWEEPS as QUEUE
 from willcall.config import Sweeps
 
 
-@shared_task(name="schedules.sweep", bind=True)
+@shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
 def sweep(self: Task, name: str) -> dict[str, int] | None:
     """Run the sweep `name`, unless a run of it is at work already."""
     return run_sweep(self.app.willcall, name)

@@ -36,6 +36,10 @@ class Control:
         """Every scripted order: `ends`, `expect`, `asked`, `told` and its key."""
         return list(self._call("GET", "orders")["items"])
 
+    def issued(self) -> list[str]:
+        """What nobody but the client may see: references, tokens, names and codes of tickets."""
+        return list(self._call("GET", "issued")["items"])
+
     def ledger(
         self, *, provider: str | None = None, reference: str | None = None, after: int = 0
     ) -> list[dict[str, Any]]:

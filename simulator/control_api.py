@@ -21,6 +21,7 @@ def control_routes(world: World) -> Iterable[web.RouteDef]:
         web.get("/_sim/healthz", _healthy),
         web.post("/_sim/orders", partial(_add_orders, world)),
         web.get("/_sim/orders", partial(_orders, world)),
+        web.get("/_sim/issued", partial(_issued, world)),
         web.get("/_sim/ledger", partial(_ledger, world)),
         web.post("/_sim/pushes/{provider}/{account}/{reference}", partial(_push, world)),
         web.get("/_sim/pushes", partial(_pushes, world)),
@@ -47,6 +48,11 @@ async def _add_orders(world: World, request: web.Request) -> web.Response:
 async def _orders(world: World, _: web.Request) -> web.Response:
     """Every scripted order: what it ends as, what was told of it and how often it was asked for."""
     return web.json_response({"items": [order.as_json() for order in world.orders()]})
+
+
+async def _issued(world: World, _: web.Request) -> web.Response:
+    """Everything that nobody but the client may see."""
+    return web.json_response({"items": world.issued()})
 
 
 async def _ledger(world: World, request: web.Request) -> web.Response:

@@ -96,6 +96,13 @@ class World:
         """What a credential opens or once opened; None where it was never valid."""
         return None if key is None else self._grants.get((provider, key))
 
+    def issued(self) -> list[str]:
+        """All that opens or is a ticket: references, names and barcodes, and the OAuth tokens given away."""
+        now = self.clock()
+        tokens = [key.rpartition(" ")[2] for (_, key), grant in self._grants.items() if grant.expires_at is not None]
+        references = [order.script.reference for order in self.orders()]
+        return tokens + references + [secret for order in self.orders() for secret in order.view(now, "").contents()]
+
     def issue_token(self, account: Account) -> str:
         """A new OAuth token of the account; it opens what servers may see."""
         token = secrets.token_urlsafe(24)

@@ -12,7 +12,7 @@ from willcall.usecases.documents import fetch_documents as fetch
 CROWDED = (1.0, 2.0)
 
 
-@shared_task(name=TASK, bind=True)
+@shared_task(name=TASK, bind=True, log_fields=("order",))
 def fetch_documents(self: Task, order_id: str) -> None:
     """Fetch what an order lacks, if that is due: copies of the message find nothing to do."""
     context = self.app.willcall

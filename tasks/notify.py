@@ -6,7 +6,7 @@ from willcall.stores.deliveries import Notice
 from willcall.usecases.notify import notify_once, put_off, send_notice
 
 
-@shared_task(name="tasks.notify", bind=True)
+@shared_task(name="tasks.notify", bind=True, log_fields=("order", "event_id", "number", "host"))
 def notify(self: Task, order_id: str, event_id: str, number: int, host: str) -> None:
     """Tell of one event. `number` is the fence: any other message about the order is stale and tells nothing."""
     context, notice = self.app.willcall, Notice(order_id, event_id, number, host)

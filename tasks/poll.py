@@ -11,7 +11,7 @@ from willcall.usecases.poll_once import poll_once
 CROWDED = (0.05, 0.15)
 
 
-@shared_task(name="tasks.poll", bind=True)
+@shared_task(name="tasks.poll", bind=True, log_fields=("order", "seq", "account"))
 def poll(self: Task, order_id: str, seq: int, account: str) -> None:
     """Ask once about an order. `seq` is the fence: any other message of the order is stale and asks nothing."""
     context = self.app.willcall

@@ -12,8 +12,13 @@ SWEEPS = "sweeps"
 #: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
 NOTIFY, DOCUMENTS = "notify", "documents"
 
-#: The queues of the tasks that are sent by name, beside polls.
+#: The queues of the tasks that are sent by name, beside polls, and how their ids follow from their arguments.
 QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
+TASK_IDS = {
+    "tasks.notify": "{0}:{1:.12}:{2}",
+    "tasks.alert": "{0}:{1:.12}:{2}",
+    "tasks.fetch_documents": "{0}:documents",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def queue_names(config: Config) -> list[str]:
 
 #: Message priorities on Redis, where 0 is served first. A poll that comes back at its booked slot overtakes the
 #: others: behind a crowd it would miss the slot and have to book another.
-PRIORITIES = AT_ITS_SLOT, ORDINARY = 0, 3
+AT_ITS_SLOT, ORDINARY = 0, 3
 
 
 def poll_priority(message: Message) -> int:

@@ -7,6 +7,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
+from structlog.contextvars import bind_contextvars
 
 from willcall.stores.connection import StoreError
 from willcall.usecases.submit import submit as submit_order
@@ -51,6 +52,7 @@ def submit(self: Task, **payload: Any) -> str:
     that follows from the task's, so that a message which comes twice makes one order.
     """
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
+    bind_contextvars(order=payload["id"])
     try:
         return submit_order(self.app.willcall, payload).order_id
     except StoreError:

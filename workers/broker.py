@@ -14,7 +14,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE, MAX_LEVEL, level_name
 
-from tasks.queues import AT_ITS_SLOT, PRIORITIES, SUBMIT
+from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
@@ -38,6 +38,8 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     else:
         transport.install()
         app, settings = Celery("willcall", set_as_current=True), _redis(queues)
+    if urlsplit(url).scheme == "rediss" and "ssl_" not in urlsplit(url).query:
+        url += f"{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"  # kombu would believe any certificate
     if is_sentinel(url):
         sentinels = read_url(url)
         url = _kombu_url(sentinels)
@@ -76,7 +78,7 @@ def _redis(queues: Sequence[str]) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "priority_steps": list(PRIORITIES),
+            "priority_steps": [AT_ITS_SLOT, ORDINARY],
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": SOCKET_TIMEOUT,
             "socket_keepalive": True,

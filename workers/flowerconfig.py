@@ -9,12 +9,13 @@ max_workers = 500
 read_only = True
 purge_offline_workers = 300
 natural_time = False
-tasks_columns = "name,args,state,received,runtime,worker"
+tasks_columns = "name,uuid,args,state,received,runtime"
 
 #: What the arguments of our tasks are, by their place.
 _FORMS = {
     "tasks.poll": "{0}  attempt {1}  {2}",
     "tasks.notify": "{0}  try {2}  {3}  {1}",
+    "tasks.alert": "{0}  try {2}  {1}",
     "tasks.fetch_documents": "{0}",
 }
 

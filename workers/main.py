@@ -2,5 +2,8 @@
 
 from willcall.config import load
 from workers.app import create_app
+from workers.logs import configure_logging
 
-app = create_app(load())
+config = load()
+configure_logging(config)
+app = create_app(config)

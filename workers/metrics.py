@@ -29,7 +29,7 @@ def metrics_server(registry: CollectorRegistry, host: str, port: int) -> Iterato
         yield None
         return
     address = f"{host}:{server.server_port}"
-    log.info("metrics", url=f"http://{address}/metrics")
+    log.info("metrics", address=address)
     try:
         yield address
     finally:

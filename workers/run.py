@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import structlog
@@ -34,7 +35,7 @@ def run_worker(
     config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
 ) -> None:
     """A worker, until it is told to stop; `metrics_port` in place of the configured one."""
-    configure_logging()
+    configure_logging(config)
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -64,7 +65,7 @@ def run_worker(
 
 def run_beat(config: Config) -> None:
     """The clock of the sweeps, until it is told to stop. Any number of them may run."""
-    configure_logging()
+    configure_logging(config)
     app = create_app(config)
     with Pulse(app.willcall.stores.processes, "beat") as app.pulse:
         scheduler = f"{BeatingScheduler.__module__}:{BeatingScheduler.__qualname__}"
@@ -81,7 +82,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     exposed = not loopback_only(host)
     if exposed and not config.settings.api.keys:
         raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
-    configure_logging()
+    configure_logging(config)
     app = create_app(config)
     url = config.settings.redis_url
     context = replace(
@@ -90,8 +91,8 @@ def run_api(config: Config, host: str, port: int) -> None:
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
     parts = {"redis": context.stores.accounts.now, "broker": lambda: reach(app)}
-    api = create_api(context, parts, Backlogs(app, queue_names(config)), exposed=exposed)
-    with listen(host, port) as listener:
+    with closing(Backlogs(app, queue_names(config))) as queues, listen(host, port) as listener:
+        api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener, api.stop)
 
@@ -105,5 +106,5 @@ def run_flower(config: Config, address: str, port: int) -> None:
     if not flower.has_password(os.environ) and not loopback_only(address):
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
         raise ConfigError([Problem(flower.PASSWORDS, why)])
-    configure_logging()
+    configure_logging(config)
     flower.run(create_app(config), address, port)

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 
-from tasks.queues import QUEUES, poll_priority, poll_queue
+from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.stores.orders import Message
 
 log = structlog.get_logger(__name__)
@@ -35,17 +35,18 @@ class CelerySender:
                 for message in messages:
                     self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))
         except OperationalError as error:
-            log.warning("broker away", account=account, messages=len(messages), error=type(error).__name__)
+            log.warning("broker away", account=account, messages=len(messages), error=error)
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
 
-        The first argument is the order's id; like all that is done for the order, the task hangs on its first attempt.
+        Its first argument is the order's id, or the account's key, and it is named after that.
         """
+        task_id = TASK_IDS[name].format(*args)
         try:
-            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], root_id=f"{args[0]}:1")
+            self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
-            log.warning("broker away", task=name, error=type(error).__name__)
+            log.warning("broker away", task=name, error=error)
 
     def _publish(self, account: str, messages: list[Message], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.
@@ -79,7 +80,7 @@ class CelerySender:
                         reply_to="",
                     )
         except (BatchPublishError, *producer.connection.recoverable_connection_errors) as error:
-            log.info("broker connection lost", account=account, error=type(error.__cause__ or error).__name__)
+            log.info("broker connection lost", account=account, error=error.__cause__ or error)
             producer.connection.collect()
             del self._own.producer
             return False

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from tasks.queues import PRIORITIES
 from willcall.stores.scripts import Script, source
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ COMMON = (
     b'"delivery_info": {"exchange": "", "routing_key": "poll."}, "priority": 3, "body_encoding": "utf-8", '
     b'"delivery_tag": ""}}'
 )
-
-#: Kombu's, between a queue's name and a priority.
-_SEPARATOR = "\x06\x16"
 
 
 @dataclass(frozen=True)
@@ -51,24 +47,9 @@ def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[st
     return answer
 
 
-def ready(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[str, int]:
-    """Per queue how many messages wait for a worker, on the lists of all our priorities."""
-    pipe = client.pipeline(transaction=False)
-    for queue in queues:
-        for name in ready_keys(queue):
-            pipe.llen(prefix + name)
-    counts, steps = pipe.execute(), len(PRIORITIES)
-    return {queue: sum(counts[at * steps : (at + 1) * steps]) for at, queue in enumerate(queues)}
-
-
 def script(client: "Redis", name: str) -> Script:
     """A script of the transport."""
     return Script(client, source("workers", name))
-
-
-def ready_keys(queue: str) -> list[str]:
-    """Lists: a queue's messages that wait for a worker, one per priority, named as kombu does."""
-    return [f"{queue}{_SEPARATOR}{priority}" if priority else queue for priority in PRIORITIES]
 
 
 def waiting_key(queue: str) -> str:

@@ -80,7 +80,7 @@ def _failed(request: Request, error: Exception) -> Response:
             status, title, told = 422, "This address leads nowhere", "It has parts that the board does not know."
         case _:
             part = "Redis" if isinstance(problem, StoreError) else "The documents' storage"
-            log.warning("part away", part=part, error=type(problem.__cause__ or problem).__name__)
+            log.warning("part away", part=part, error=problem.__cause__ or problem)
             status, title, told = 503, f"{part} does not answer", "Nothing is lost. Try again in some seconds."
     response = page(request, "error.html", status, title=title, told=told)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -54,7 +54,7 @@ class Channel:
                 try:
                     self._take({**await to_thread.run_sync(self._look), "trouble": ""})
                 except StoreError as error:
-                    log.warning("redis away", error=type(error).__name__)
+                    log.warning("redis away", error=error)
                     self._take({"trouble": "Redis does not answer. What is shown is old."})
                 await asyncio.sleep(EVERY)
         except Exception:

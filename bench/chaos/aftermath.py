@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from bench.chaos.follower import read_events
-from bench.chaos.history import Ended, SeenEvent, Settled
+from bench.chaos.history import Alert, Ended, SeenEvent, Settled
 from cli.stage import Stage
 from willcall.stores.documents import StorageError, UnknownDocumentError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from willcall.orders.model import Attempt, Order
 
+#: More events for operators than are kept.
+_ALERTS = 10_000
 #: The product's own keys, and those of kombu and Celery that hold no task: bindings, who consumes from what, the bell
 #: that wakes a worker, remote control and its answers, task events.
 _STATE = "willcall:"
@@ -54,6 +56,16 @@ def whole_stream(redis: "Redis") -> tuple[SeenEvent, ...]:
     while page := read_events(redis, events[-1].cursor if events else None):
         events += page
     return tuple(events)
+
+
+def alerts(stage: Stage) -> tuple[Alert, ...]:
+    """What operators are told of accounts, oldest first."""
+    events = reversed(stage.context.stores.ops.recent(_ALERTS))
+    return tuple(
+        Alert(event.id, event.subject, event.data["was"], event.data["health"])
+        for event in events
+        if event.type != "order.attention"
+    )
 
 
 def _ended(stage: Stage, order: "Order") -> Ended:

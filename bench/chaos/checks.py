@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from bench.chaos.history import Asked, History, Hit, Message, Request, SeenEvent
+from bench.chaos.history import Alert, Asked, History, Hit, Message, Request, SeenEvent
 from bench.chaos.plan import Kind
 from simulator.rate import Bucket
 
@@ -126,6 +126,18 @@ def one_event_per_change(history: History) -> list[str]:
         elif ended is None or way[-1] != ended.status:
             found.append(f"{order_id}: is {ended.status if ended else 'unknown'}, but was told {' -> '.join(way)}")
     return sorted(found)
+
+
+def one_alert_per_change(history: History) -> list[str]:
+    """Per account operators are told a way on which each step begins where the last one ended, and leads elsewhere."""
+    found = [f"alert {alert_id} is there {count} times" for alert_id, count in _repeated(history.alerts)]
+    last: dict[str, str] = {}
+    for alert in history.alerts:
+        before = last.get(alert.account, "ok")
+        if alert.was != before or alert.health == before:
+            found.append(f"{alert.account}: told to be {alert.health}, having been {alert.was}, after {before}")
+        last[alert.account] = alert.health
+    return found
 
 
 def no_event_lost(history: History) -> list[str]:
@@ -265,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     no_request_after_the_deadline,
     only_known_orders_are_asked_about,
     one_event_per_change,
+    one_alert_per_change,
     no_event_lost,
     tokens_never_exceeded,
     every_repeat_is_explained,
@@ -319,7 +332,7 @@ def _any(hits: Iterable[Hit], kinds: Iterable[Kind], start: float, end: float) -
     return any(hit.kind in kinds and hit.meets(start, end) for hit in hits)
 
 
-def _repeated(events: Iterable[SeenEvent]) -> Iterator[tuple[str, int]]:
+def _repeated(events: Iterable[SeenEvent | Alert]) -> Iterator[tuple[str, int]]:
     ids = sorted(event.id for event in events)
     counts = ((event_id, len(list(same))) for event_id, same in groupby(ids))
     return ((event_id, count) for event_id, count in counts if count > 1)

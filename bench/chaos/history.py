@@ -108,6 +108,16 @@ class SeenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """What operators are told of an account: how it had been, by what they were told before, and how it is."""
+
+    id: str
+    account: str
+    was: str
+    health: str
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """A call that a provider made. `attempt` counts from 1; `status` is None where it got no answer."""
 
@@ -162,6 +172,7 @@ class History:
     #: In the order in which they came, and were answered.
     told: tuple[Message, ...] = ()
     pushes: tuple[Push, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     #: Messages left in the broker, and orders left in the indexes of what is to be done, by key.
     messages: Mapping[str, int] = field(default_factory=dict)
     indexes: Mapping[str, int] = field(default_factory=dict)

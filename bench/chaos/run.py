@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.chaos import orders
-from bench.chaos.aftermath import chores_left, messages_left, orders_after, orders_left, whole_stream
+from bench.chaos.aftermath import alerts, chores_left, messages_left, orders_after, orders_left, whole_stream
 from bench.chaos.cast import Cast, ChaosStage
 from bench.chaos.checks import JITTER
 from bench.chaos.follower import Follower
@@ -94,7 +94,7 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
             cast.dismiss("api")
             left = messages_left(redis), orders_left(redis)
             ended, stream = orders_after(stage, submitted), whole_stream(redis)
-            pushes = tuple(_push(entry) for entry in stage.providers.pushes())
+            pushes, alerted = tuple(_push(entry) for entry in stage.providers.pushes()), alerts(stage)
         followed = follower.finish()
         cast.dismiss("worker")
     history = History(
@@ -108,6 +108,7 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         rates=rates,
         told=tuple(_message(received) for received in receiver.received),
         pushes=pushes,
+        alerts=alerted,
         messages=left[0],
         indexes=left[1],
     )

@@ -6,26 +6,31 @@ from cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.usecases.wording import absolute, counted, relative, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cli.doctor.patient import Patient
+    from willcall.stores.listing import Backlog
     from willcall.usecases.accounts import AccountView
 
 
 def check(patient: "Patient") -> list[Finding]:
-    """All accounts of the configuration. No provider is asked: that is for the polls, and their tokens."""
+    """All accounts. No provider is asked: that is for the polls, and their tokens."""
     from willcall.usecases.accounts import view_account  # noqa: PLC0415 - see cli.session
 
-    now = patient.now()
-    accounts = patient.config.accounts
-    return judge((view_account(patient.stores, accounts[key], now) for key in sorted(accounts)), now)
+    stores, accounts, now = patient.stores, patient.config.accounts, patient.now()
+    found = []
+    for key in sorted(accounts):
+        found += _illness(view_account(stores, accounts[key], now), now)
+    for key in sorted({*stores.orders.accounts()} - accounts.keys()):
+        found += _orphans(key, stores.listing.backlog(key, now))
+    return found or [ok(f"{counted(len(accounts), 'account')}, all well" if accounts else "there is none")]
 
 
-def judge(views: "Iterable[AccountView]", now: float) -> list[Finding]:
-    """By what is known of each."""
-    seen = list(views)
-    found = [finding for view in seen for finding in _illness(view, now)]
-    return found or [ok(f"{counted(len(seen), 'account')}, all well" if seen else "there is none")]
+def _orphans(key: str, backlog: "Backlog") -> list[Finding]:
+    """The orders of an account that the configuration does not have."""
+    orders = backlog.waiting + backlog.due + backlog.held
+    if not orders:
+        return []
+    what = f"{key} is not in the configuration, and has {counted(orders, 'open order')}"
+    return [wrong(what, "Put the account back, or cancel its orders: nobody asks about them.")]
 
 
 def _illness(view: "AccountView", now: float) -> list[Finding]:

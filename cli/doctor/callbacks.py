@@ -3,8 +3,9 @@
 
 from typing import TYPE_CHECKING
 
-from cli.doctor.findings import Finding, ok, warning, wrong
+from cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from cli.doctor.patient import TIMEOUT
+from willcall.stores.connection import StoreError
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def check(patient: "Patient") -> list[Finding]:
         found.append(warning("callbacks go out unsigned", how))
     if notify.ops_url:
         found += _reached(patient, notify.ops_url)
-    pending, now = patient.stores.deliveries.pending(), patient.now()
+    try:
+        pending, now = patient.stores.deliveries.pending(), patient.now()
+    except StoreError:  # what was found without it is worth no less
+        return [*found, unknown("Redis is away")]
     if pending.oldest_at is not None and now - pending.oldest_at >= LATE:
         what = f"{counted(pending.count, 'event')} undelivered, the oldest for {span(now - pending.oldest_at)}"
         how = "`willcall order ID` shows what the backend answers, and `willcall redeliver ID` tells it again at once."
@@ -40,6 +44,4 @@ def _reached(patient: "Patient", url: str) -> list[Finding]:
     if failure is None:
         return []
     how = "Start what listens there, or correct `notify.ops_url`."
-    if failure.permanent:
-        how = "Name its network or its host in `outbound.allow`, or correct `notify.ops_url`."
-    return [wrong(f"the operators' address cannot be used: {failure.why}", how)]
+    return [wrong(f"the operators' address cannot be reached: {failure.why}", how)]

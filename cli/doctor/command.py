@@ -1,6 +1,7 @@
 """`willcall doctor`."""
 # ruff: noqa: PLC0415 - see cli.session
 
+import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,7 @@ def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosi
     from cli.doctor.own import check
     from cli.doctor.patient import Patient
     from willcall.config import ConfigError
+    from workers.logs import configure_logging
 
     unknown = [name for name in only if name not in CHECKS]
     if unknown:
@@ -50,9 +52,11 @@ def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosi
     if kind and only:
         raise typer.BadParameter("is a check by itself", param_hint="--self")
     try:
-        patient = Patient(open_config())
+        config = open_config()
     except ConfigError as error:
         return [Diagnosis("config", mistakes(error))], USAGE
+    configure_logging(config, logging.ERROR)  # what a check stumbles over is a finding
+    patient = Patient(config)
     diagnoses = [Diagnosis(kind, check(patient, kind))] if kind else examined(patient, only)
     return diagnoses, 0 if all(diagnosis.well for diagnosis in diagnoses) else FAILED
 

@@ -3,15 +3,14 @@
 
 from typing import TYPE_CHECKING
 
-from cli.doctor.findings import Finding, ok, warning, wrong
-from cli.doctor.patient import TIMEOUT
+from cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cli.doctor.patient import Patient
-    from workers.depths import Depth
+    from tasks.queues import Backlog
 
 #: Seconds by which a message may be late for its queue.
 LATE = 5.0
@@ -21,20 +20,29 @@ MANY = 1_000
 
 def check(patient: "Patient") -> list[Finding]:
     """All queues, on whichever broker."""
-    from workers.depths import depths
+    from tasks.queues import queue_names
+    from workers.backlog import Backlogs
+    from workers.broker import celery_app
 
-    return judge(depths(patient.config, TIMEOUT / 2))
+    names = queue_names(patient.config)
+    ask = Backlogs(celery_app(patient.config.broker_url, names), names)
+    try:
+        return judge(ask())
+    finally:
+        ask.close()
 
 
-def judge(queues: "Mapping[str, Depth]") -> list[Finding]:
-    """By what lies in each."""
+def judge(queues: "Mapping[str, Backlog]") -> list[Finding]:
+    """By what is in each; nothing is known of any where the broker is away."""
+    if not queues:
+        return [unknown("the broker is away")]
     found = []
-    for name, depth in queues.items():
-        if depth.lag > LATE:
-            late = f"what is due in {name} is {span(depth.lag)} late"
+    for name, backlog in queues.items():
+        if backlog.lag and backlog.lag > LATE:
+            late = f"what is due in {name} is {span(backlog.lag)} late"
             found.append(wrong(late, "Start a worker for it: each of them moves what is due."))
-        if depth.ready >= MANY:
-            crowd = f"{counted(depth.ready, 'message')} of {name} wait for a worker"
+        if backlog.ready >= MANY:
+            crowd = f"{counted(backlog.ready, 'message')} of {name} wait for a worker"
             found.append(warning(crowd, "Start more workers, or wait if it is a crowd that has just come."))
     ready, waiting = sum(each.ready for each in queues.values()), sum(each.waiting or 0 for each in queues.values())
     return found or [ok(f"{counted(ready, 'message')} ready, {waiting:,} waiting for their time")]

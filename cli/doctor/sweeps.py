@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cli.doctor.findings import Finding, ok, wrong
+from cli.doctor.findings import Finding, ok, unknown, wrong
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepRun, SweepStore
 from willcall.usecases.wording import relative, span
@@ -33,13 +33,17 @@ def judge(
     found = []
     for name, every in intervals.items():
         run = last.get(name)
+        by_hand = f"`willcall sweep {name}` runs it by hand"
+        since = max((moment for moment in (run and run.at, began) if moment), default=now)
         if run and run.error:
-            how = f"Read what the workers logged then; `willcall sweep {name}` runs it by hand."
-            found.append(wrong(f"{name} failed {relative(run.at, now)}: {run.error}", how))
-        elif now - max(run.at if run else 0.0, began or 0.0) > max(MISSED * every, AT_LEAST):
-            ran = f"last ran {relative(run.at, now)}" if run else "has never run"
-            how = f"Look at beat, and at the workers of the queue `sweeps`; `willcall sweep {name}` runs it by hand."
-            found.append(wrong(f"{name} {ran}, and is due every {span(every)}", how))
+            what = f"{name} failed {relative(run.at, now)}: {run.error}"
+            found.append(wrong(what, f"Read what the workers logged then; {by_hand}."))
+        elif now - since > max(MISSED * every, AT_LEAST):
+            what = f"{name} last ran {relative(run.at, now)}" if run else f"{name} has never run"
+            how = f"Look at beat and at the workers of the queue `sweeps`; {by_hand}."
+            found.append(wrong(f"{what}, and is due every {span(every)}", how))
+    if found or began is None:
+        return found or [unknown("beat is away")]
     latest = max((run.at for run in last.values()), default=None)
     when = "none has had to run yet" if latest is None else f"the last run was {relative(latest, now)}"
-    return found or [ok(f"all {len(intervals)} are in time, {when}")]
+    return [ok(f"all {len(intervals)} are in time, {when}")]

@@ -1,7 +1,7 @@
 """What a provider is: it reads a call and renders an answer. No I/O, no clock and no state here."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
@@ -52,6 +52,11 @@ class View:
         name, life = self.secrets[index], self.order.link_life
         signature = "" if life is None else "?" + sign(name, self.now + life)
         return f"{self.origin}/documents/{self.order.provider}/{name}.{ending}{signature}"
+
+    def contents(self) -> Iterator[str]:
+        """What makes a ticket worth having, whether it is issued yet or not."""
+        for index, name in enumerate(self.secrets):
+            yield from (name, self.barcode(index))
 
     def barcode(self, index: int) -> str:
         """The ticket's barcode: thirteen digits."""

@@ -1,5 +1,7 @@
 """The demo as a person finds it in a browser: many orders fulfilled, some on their way, some that need attention."""
 
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from cli.receiver import Receiver
 from cli.stage import Stage
 from simulator.demo_script import demo_script
 from willcall.orders.model import Status
+from willcall.stores.accounts import Health
 from willcall.stores.listing import Query
 from willcall.usecases.submit import submit
 
@@ -52,3 +55,27 @@ def _wait_for_a_good_moment(stage: Stage) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the orders of the demo are only: {dict(statuses)}")
         time.sleep(0.1)
+
+
+def make_trouble(stage: Stage) -> None:
+    """Make it a bad moment: an account's key is revoked, and orders of it wait."""
+    stage.providers.change_account("paylogic", revoked=True)
+    for number in range(1, 8):
+        submit(stage.context, {"id": f"late-{number:03}", "provider": "paylogic", "reference": f"a7c6late{number}"})
+    account = stage.context.accounts["paylogic/default"]
+    deadline = time.monotonic() + LONGEST
+    while stage.context.stores.accounts.state(account.key, account.rate).health is not Health.UNAUTHORIZED:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody has noticed that the key is revoked")
+        time.sleep(0.1)
+
+
+@contextmanager
+def frozen_worker(stage: Stage) -> Iterator[None]:
+    """The worker takes no message for the block."""
+    (stats,) = stage.app.control.inspect().stats().values()
+    os.kill(stats["pid"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(stats["pid"], signal.SIGCONT)

@@ -22,7 +22,7 @@ from willcall.usecases.submit import submit
 POLLING = {"initial": 0.3, "cap": 1.0, "minimum": 0.2, "interval": [1, 2], "ceiling": 60, "missing_grace": 2}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"read_timeout": 2, "total_timeout": 3}
-SWEEPS = {"revive": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "grace": 2}
+SWEEPS = {"revive": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "watch": 0.5, "grace": 2}
 #: Backends are on loopback, and verify what they are told.
 TELLING = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
 WIDE = {"limit": 200, "period": 1, "burst": 200}
@@ -48,7 +48,7 @@ def stage(tmp_path: Path) -> Iterator[Setup]:
                 for key, table in tables.items()
             ]
             script = Script(accounts=tuple(scripts))
-            return stack.enter_context(Stage(tmp_path, script, tables, sweeps=SWEEPS, **TELLING, **settings))
+            return stack.enter_context(Stage(tmp_path, script, tables, sweeps=SWEEPS, **{**TELLING, **settings}))
 
         yield setup
 

@@ -1,5 +1,6 @@
 """What is different over RabbitMQ; the chain itself is tested over both brokers in `test_chain.py`."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -43,7 +44,8 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
         connection.default_channel.queue_purge("poll.voordemensen")
         for _ in range(3):
             connection.Producer().publish({}, routing_key="poll.voordemensen")
-        found = Backlogs(system.app, ["no.such.queue", "poll.voordemensen"])()
+        with closing(Backlogs(system.app, ["no.such.queue", "poll.voordemensen"])) as ask:
+            found = ask()
         connection.default_channel.queue_delete("poll.voordemensen")
     assert found == {"poll.voordemensen": Backlog(ready=3)}
 

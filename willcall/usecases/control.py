@@ -1,5 +1,7 @@
 """What a person, a backend or a provider's callback can ask for: poll now, cancel, redeliver, pause, resume."""
 
+import structlog
+
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Order, Status
@@ -11,6 +13,8 @@ from willcall.usecases.alert import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.notify import send_notice
 from willcall.usecases.settle import settle_cancelled
+
+log = structlog.get_logger(__name__)
 
 #: How many orders one call to the store lets go.
 BATCH = 500
@@ -83,6 +87,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> None:
     """Send nothing to an account, for `seconds` or until it is resumed."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
     context.stores.accounts.pause(account.key, until)
+    log.info("paused", account=account.key, seconds=seconds)
 
 
 def resume(context: Context, account: Account) -> int:
@@ -90,7 +95,9 @@ def resume(context: Context, account: Account) -> int:
     alert = account_alert(context, account.key)
     if context.stores.accounts.resume(account.key, account.rate, alert):
         send_alert(context, alert)
-    return release_held(context, account.key)
+    released = release_held(context, account.key)
+    log.info("resumed", account=account.key, released=released)
+    return released
 
 
 def release_held(context: Context, account_key: str, limit: int | None = None) -> int:

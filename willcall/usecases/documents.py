@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, PartlyIssued
@@ -144,6 +145,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     if fetch is None:
         return None
     order = fetch.order
+    bind_contextvars(provider=order.provider, account=order.account_key)
     account = context.accounts.get(order.account_key)
     collected = collect(context, account, order_id, order.tickets, ROUND)
     wait = _wait(context, fetch, collected)
@@ -188,7 +190,7 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
     except RefusedDocumentError as error:
         return _Trouble(str(error), stale=True)
     except (StorageError, OSError) as error:
-        log.warning("documents cannot be stored", order=order_id, error=str(error))
+        log.warning("documents cannot be stored", order=order_id, error=error)
         return _Trouble("storage", full=True)
     return _trouble(context, reply)
 

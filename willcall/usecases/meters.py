@@ -22,6 +22,9 @@ from willcall.orders.callbacks import Telling
 from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured
 from willcall.orders.states import FINAL
 
+#: Who is told of events.
+BACKENDS, OPERATORS = "backends", "operators"
+
 _ACCOUNT = ("provider", "account")
 #: Upper bounds of the buckets of requests, seconds; the longest exchange takes `http.total_timeout`.
 _REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -65,11 +68,12 @@ class Meters:
             registry=self.registry,
         )
         self._callbacks = Counter(
-            "willcall_callbacks", "Tries to tell a backend of an event.", ("result",), registry=self.registry
+            "willcall_callbacks", "Tries to tell of an event.", ("to", "result"), registry=self.registry
         )
         # What is rare must be seen the first time, which takes a 0 before it.
-        for telling in Telling:
-            self._callbacks.labels(_result(telling))
+        for to in (BACKENDS, OPERATORS):
+            for telling in Telling:
+                self._callbacks.labels(to, _result(telling))
         for account_key in accounts:
             for status in FINAL:
                 self._ended.labels(*_labels(account_key), status.value)
@@ -99,9 +103,9 @@ class Meters:
         finally:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
-    def told(self, telling: Telling) -> None:
+    def told(self, to: str, telling: Telling) -> None:
         """A backend, or operators, were told of an event, or were to be."""
-        self._callbacks.labels(_result(telling)).inc()
+        self._callbacks.labels(to, _result(telling)).inc()
 
     def _histogram(self, name: str, help_text: str, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(name, help_text, _ACCOUNT, registry=self.registry, buckets=bounds)

@@ -20,6 +20,7 @@ from willcall.stores.ops import Alert, OpsEvent
 from willcall.usecases.alert import TASK as ALERT
 from willcall.usecases.alert import order_alert, send_alert
 from willcall.usecases.context import Context
+from willcall.usecases.meters import BACKENDS, OPERATORS
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,7 @@ def _tell_once(
         return _come_back(claim)
     tried = post(claim, event)
     outlook = after_try(tried, claim.tries + 1, context.rng)
-    context.meters.told(outlook.telling)
+    context.meters.told(OPERATORS if isinstance(event, OpsEvent) else BACKENDS, outlook.telling)
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
     made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)
     follows = deliveries.settle(notice, claim_id, made, outlook, alert)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from secrets import token_hex
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import Attention, Order
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
@@ -50,6 +51,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         case _:
             return None
     order = claimed_order(claim)
+    bind_contextvars(attempt=order.attempts + 1)
     asked = ask(context, account, order, claim.now, send_before=started + lease - account.http.total_timeout)
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):

@@ -85,7 +85,7 @@ class Pulse:
             self._processes.seen(self._kind, self._name, detail)
         except StoreError as error:
             if not self._away:
-                log.warning("no sign of life can be given", process=self._name, error=type(error).__name__)
+                log.warning("no sign of life can be given", process=self._name, error=error)
             self._away = True
         else:
             self._away = False

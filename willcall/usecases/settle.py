@@ -153,7 +153,8 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
     if due is not None:
         context.meters.committed(commit.after.account_key, measured)
-    if due is not None and commit.alert:
+    # That an order is undeliverable, once another reason is over, shows in the step alone: a sweep sends the message.
+    if due is not None and commit.alert and commit.after.attention:
         send_alert(context, commit.alert)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
@@ -207,7 +208,8 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
     alert = account_alert(context, account.key)
     became = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
     if became.before is not became.after:
-        log.warning("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
+        write = log.info if became.after is Health.OK else log.warning
+        write("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
     if became.told:
         send_alert(context, alert)
     return became.after

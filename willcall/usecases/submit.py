@@ -85,7 +85,7 @@ def _attach(context: Context, order: Order) -> None:
     try:
         attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
     except StorageError as error:
-        log.warning("not attached yet", order=order.id, account=order.account_key, why=str(error))
+        log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
 
 
 def _filing(context: Context, payload: Mapping[str, Any]) -> Filing:

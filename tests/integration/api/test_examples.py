@@ -1,4 +1,4 @@
-"""The examples of docs/backend.md, as a backend developer runs them."""
+"""The examples of docs/backend.md and docs/events.md, as those who need them run them."""
 
 import base64
 import json
@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from standardwebhooks import Webhook
 
 from tests.integration.api.conftest import KEY, ROOT, Running
+from tests.scripted_server import Serve, saying, whole
 from workers.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
@@ -85,6 +86,32 @@ def test_a_follower_of_the_feed_goes_on_where_it_was(api: Running, tmp_path: Pat
         with example("follow_the_feed.py", tmp_path, api.url, KEY) as child:
             assert lines(child, 1)[0].endswith(f"order.cancelled ord-{number}")
             wait_until(lambda: place(tmp_path) == api.get("/v1/events").json()["next_cursor"])
+
+
+def test_a_pager_is_rung_for_an_account_that_turns_bad_and_told_when_it_is_well(serve: Serve, tmp_path: Path) -> None:
+    pager, port = serve(saying(whole())), free_port()
+    account = {"provider": "tiqets", "account": "default", "why": "401", "orders_waiting": 4}
+    with example("pager.py", tmp_path, SECRET, str(port), pager.url, "routing-key") as child:
+        lines(child, 1)
+        for health in ("unauthorized", "ok"):
+            subject, data = "account:tiqets/default", account | {"health": health}
+            ring(port, {"id": "evt_1", "type": f"account.{health}", "subject": subject, "data": data})
+        order = {"id": "cart-42", "provider": "tiqets", "account": "default", "attention": "not_found"}
+        ring(port, {"id": "evt_1", "type": "order.attention", "subject": "order:cart-42", "data": order})
+    rung = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in pager.requests]
+    assert [(each["event_action"], each["dedup_key"], each["payload"]["summary"]) for each in rung] == [
+        ("trigger", "account:tiqets/default", "tiqets/default is unauthorized (401), 4 orders wait"),
+        ("resolve", "account:tiqets/default", "tiqets/default is ok (401), 4 orders wait"),
+        ("trigger", "order:cart-42", "Order cart-42 of tiqets/default needs attention: not_found"),
+    ]
+
+
+def ring(port: int, event: dict[str, Any]) -> None:
+    """POST an event, signed; it is answered when the pager has taken it."""
+    body, now = json.dumps(event), datetime.now(UTC)
+    headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp()))}
+    headers["webhook-signature"] = Webhook(SECRET).sign("evt_1", now, body)
+    assert requests.post(f"http://127.0.0.1:{port}", data=body, headers=headers, timeout=10).status_code == 204
 
 
 def place(folder: Path) -> str:

@@ -87,7 +87,8 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
-    desk.stores.accounts.report(ACCOUNT, Report(Signal.THROTTLED, "ord-1", False, desk.now() + 60), (30, 600), RATE)
+    throttled = Report(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 60)
+    desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"
@@ -96,14 +97,15 @@ def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running
 
 
 def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: Running, desk: Desk) -> None:
-    assert Shown(api)("events_undelivered_oldest_seconds") == 0
+    assert Shown(api)("events_undelivered_oldest_seconds", to="backends") == 0
     desk.submit(callback_url="https://backend.example/hook")
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
     desk.redis.zadd(keys.UNTOLD, {"ord-1": int((desk.now() - 300) * 1_000)})
     desk.redis.zadd(keys.FETCHES, {"ord-1": 1, "ord-2": 2})
     shown = Shown(api)
-    assert (shown("events"), shown("events_undelivered"), shown("documents_pending")) == (1, 1, 2)
-    assert 300 <= (shown("events_undelivered_oldest_seconds") or 0) < 310
+    assert (shown("events"), shown("documents_pending")) == (1, 2)
+    assert [shown("events_undelivered", to=to) for to in ("backends", "operators")] == [1, 0]
+    assert 300 <= (shown("events_undelivered_oldest_seconds", to="backends") or 0) < 310
 
 
 def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
-from willcall.stores.ops import Alert, account_subject
+from willcall.stores.ops import Alert, account_subject, order_subject
 from willcall.stores.orders import Claim, Commit, Event, Filing, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
@@ -56,7 +56,7 @@ class Desk:
         """Commit with changes to the order; due at once unless it is final or says otherwise."""
         commit = {
             name: changes.pop(name)
-            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt", "measures")
+            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt", "measures", "alert")
             if name in changes
         }
         after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
@@ -74,6 +74,10 @@ class Desk:
     def account_alert(self, *, send: bool = True) -> Alert:
         """What operators are told with, each time under another id."""
         return Alert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
+
+    def order_alert(self, order_id: str = "ord-1") -> Alert:
+        """The same, about an order that newly needs attention."""
+        return Alert(f"evt-{self.redis.incr('alerts')}", order_subject(order_id), send=True, order={"id": order_id})
 
     def park(self) -> None:
         """Hold the account's orders until somebody resumes it."""

@@ -124,7 +124,7 @@ def test_tries_to_tell_a_backend_count_by_what_follows_them(house: Setup) -> Non
     ((_, arguments, _),) = h.outbox.tasks
     notify_once(h.context, Notice(*arguments))
     results = {
-        result: metered_value(h, "willcall_callbacks_total", result=result)
+        result: metered_value(h, "willcall_callbacks_total", to="backends", result=result)
         for result in ("delivered", "again", "undeliverable")
     }
     assert results == {"delivered": 0, "again": 1, "undeliverable": 0}

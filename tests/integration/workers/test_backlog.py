@@ -1,6 +1,7 @@
 """How much is in the broker's queues, over real Redis."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,15 @@ def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noq
     app.close()
 
 
+def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
+    with closing(Backlogs(app, queues)) as ask:
+        return ask()
+
+
 def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
     messages = [Message(f"ord-{n}", 1, due=1_000.0 + 600 * n, token=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
-    assert Backlogs(app, ["poll.tiqets", "celery"])() == {
+    assert found(app, ["poll.tiqets", "celery"]) == {
         "poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
         "celery": Backlog(ready=0, waiting=0, lag=0.0),
     }
@@ -39,29 +45,28 @@ def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Cel
         (redis.time()[0] - 90) * 1_000,
     )
     assert overdue == 0
-    assert 89 < (Backlogs(app, ["poll.tiqets"])()["poll.tiqets"].lag or 0) < 100
+    assert 89 < (found(app, ["poll.tiqets"])["poll.tiqets"].lag or 0) < 100
 
 
 def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     server.start()
     app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
-    ask = Backlogs(app, ["celery"])
     empty = {"celery": Backlog(ready=0, waiting=0, lag=0.0)}
-    assert ask() == empty
-    server.kill()
-    assert ask() == {}
-    server.start()
-    assert ask() == ask() == empty
-    ask.close()
+    with closing(Backlogs(app, ["celery"])) as ask:
+        assert ask() == empty
+        server.kill()
+        assert ask() == {}
+        server.start()
+        assert ask() == ask() == empty
     app.close()
     server.stop()
 
 
 def test_a_broker_that_is_away_tells_nothing_and_breaks_nothing() -> None:
     app = create_app(load({"WILLCALL_BROKER_URL": "redis://127.0.0.1:1/0"}))
-    assert Backlogs(app, ["celery"])() == {}
+    assert found(app, ["celery"]) == {}
     app.close()
     rabbit = create_app(load({"WILLCALL_BROKER_URL": "amqp://127.0.0.1:1//"}))
-    assert Backlogs(rabbit, ["celery"])() == {}
+    assert found(rabbit, ["celery"]) == {}
     rabbit.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.chaos.history import Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
+from bench.chaos.history import Alert, Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
 from simulator.script import Rate
 
 Spoil = Callable[..., History]
@@ -62,6 +62,12 @@ PUSHES = (
     Push(ONE, 110.0, 2, 200, accepted=True),
 )
 
+ALERTS = (
+    Alert("evt_4", "account:tiqets/default", "ok", "down"),
+    Alert("evt_5", "account:tiqets/default", "down", "unauthorized"),
+    Alert("evt_6", "account:tiqets/default", "unauthorized", "ok"),
+)
+
 GOOD = History(
     submitted={
         "a": Submitted("a", ONE, "fulfilled", accepted=99.0),
@@ -84,6 +90,7 @@ GOOD = History(
     rates={("tiqets", "default"): Rate(limit=1, burst=1)},
     told=TOLD,
     pushes=PUSHES,
+    alerts=ALERTS,
 )
 
 

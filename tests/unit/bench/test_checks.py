@@ -8,7 +8,7 @@ from bench.chaos.checks import CHECKS, Check
 from bench.chaos.figures import figures
 from bench.chaos.history import Death, Ended, History, Hit, Push, Request, SeenEvent, Settled, Submitted, match
 from bench.chaos.plan import Kind
-from tests.unit.bench.conftest import EVENTS, GOOD, ONE, PUSHES, TOLD, TWO, Spoil, message, request
+from tests.unit.bench.conftest import ALERTS, EVENTS, GOOD, ONE, PUSHES, TOLD, TWO, Spoil, message, request
 
 
 def hit(kind: Kind, start: float, end: float | None = None) -> Hit:
@@ -37,6 +37,9 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     ),
     (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ("tiqets", "default", "3"), 1.0))}),
     (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ONE, 1.0, auth="wrong"))}),
+    (checks.one_alert_per_change, {"alerts": ALERTS[1:]}),
+    (checks.one_alert_per_change, {"alerts": (*ALERTS, ALERTS[2])}),
+    (checks.one_alert_per_change, {"alerts": (*ALERTS, replace(ALERTS[2], id="evt_7", was="ok"))}),
     (checks.one_event_per_change, {"stream": EVENTS[:2]}),
     (checks.one_event_per_change, {"stream": (*EVENTS, replace(EVENTS[2], cursor="4-0"))}),
     (checks.one_event_per_change, {"stream": (*EVENTS, SeenEvent("4-0", "evt_4", "order.fulfilled", "a"))}),

@@ -1,8 +1,10 @@
+import json
 from typing import Any
 
 import pytest
 from celery import Celery, Task
 from celery.exceptions import Reject
+from kombu import Message
 from kombu.exceptions import OperationalError
 
 import tasks.submit
@@ -70,3 +72,16 @@ def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
     task.run(**PAYLOAD)
     assert ids[0] == ids[1] != ids[2]
     assert ids[3] == "ord-1"
+
+
+def test_whoever_looks_into_a_worker_sees_no_payload(task: Task) -> None:
+    message = Message(
+        json.dumps([["positional-secret"], PAYLOAD | {"reference": "a-secret", "quantity": 2}, {}]),
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"id": "task-1", "task": "tasks.submit", "argsrepr": "a-secret", "kwargsrepr": "a-secret"},
+    )
+    request = tasks.submit.MaskedRequest(message, app=task.app)
+    for shown in (request.info(), request.info(safe=True), repr(request), str(request), request.argsrepr):
+        assert "secret" not in str(shown)
+    assert request.kwargsrepr == "{'id': 'ord-1', 'provider': 'tiqets', 'quantity': 2}"

@@ -145,6 +145,12 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         (f'notify = {{secret = "{b64encode(bytes(32)).decode()}"}}', "notify.secret: must be whsec_"),
         ('notify = {secret = "whsec_not base64, though it is long enough"}', "notify.secret: must be whsec_"),
         ('notify = {secret = "whsec_größer"}', "notify.secret: must be whsec_"),
+        ('notify = {ops_url = "ftp://s3cret.example"}', "notify.ops_url: must start with http://, https://"),
+        ('notify = {ops_url = "alerts.example/hook"}', "notify.ops_url: must start with http://, https://"),
+        ('notify = {ops_url = "https:///hook"}', "notify.ops_url: must name a host, and hold no credentials"),
+        ('notify = {ops_url = "https://me:s3cret@h/"}', "notify.ops_url: must name a host, and hold no credentials"),
+        ('notify = {ops_url = "https://h:port/"}', "notify.ops_url: is no URL"),
+        ("notify = {throttled_after = 0}", "notify.throttled_after: Input should be greater than 0"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:

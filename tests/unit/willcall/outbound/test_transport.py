@@ -136,6 +136,23 @@ def test_of_several_addresses_only_the_admitted_ones_are_used(serve: Serve, name
     assert isinstance(reply, Reply)
 
 
+def test_what_the_operators_own_url_opened_is_open_to_nobody_else(serve: Serve, names: dict[str, list[str]]) -> None:
+    names["alerts.internal"] = ["127.0.0.1"]
+
+    def lasting(_: Server, connection: socket.socket) -> None:
+        while connection.recv(65_536):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    server, outbound = serve(lasting), Outbound(Guard())
+    url = f"http://alerts.internal:{server.port}/"
+    for _ in range(2):
+        assert isinstance(outbound.post(url, b"{}", {}, LIMITS, trusted=True), Reply)
+    assert outbound.post(url, b"{}", {}, LIMITS) == NOT_PUBLIC
+    assert outbound.get(url, LIMITS) == NOT_PUBLIC
+    assert server.connections == 1
+    outbound.close()
+
+
 def test_an_allowed_name_is_reached(serve: Serve, names: dict[str, list[str]]) -> None:
     server = serve(saying(whole(b"abc")))
     names.update({"backend.internal": ["127.0.0.1"], "other.internal": ["127.0.0.1"]})

@@ -1,4 +1,6 @@
-"""URLs that name Sentinels."""
+"""URLs of Redis, as the state and the messages read them."""
+
+import ssl
 
 import pytest
 
@@ -30,6 +32,12 @@ def test_no_repr_of_a_sentinel_url_shows_a_secret() -> None:
 def test_what_is_wrong_with_a_sentinel_url_is_said_in_words(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_url(url)
+
+
+def test_the_certificate_of_a_broker_is_verified_unless_its_url_says_otherwise() -> None:
+    assert celery_app("rediss://redis/0", ["celery"]).connection().ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    told = celery_app("rediss://redis/0?ssl_cert_reqs=none", ["celery"]).connection().ssl
+    assert told == {"ssl_cert_reqs": ssl.CERT_NONE}
 
 
 def test_messages_are_told_of_every_sentinel_in_kombus_form() -> None:

@@ -1,0 +1,84 @@
+"""Takes the pictures of Flower and of the order board: `make screenshots`, into docs/img/.
+
+They show the demo, first while all is well, then with an account whose key was revoked.
+"""
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from cli.stage import FLOWER_LOGIN, Stage
+from tests.browser.chromium import NARROW, WIDE, chromium, window
+from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, running_demo
+from willcall.orders.model import Status
+from willcall.stores.listing import Query
+from willcall.usecases.submit import submit
+
+FOLDER = Path(__file__).with_name("img")
+#: No picture is larger, bytes.
+LARGEST = 200_000
+
+
+def keep(page: Page, name: str) -> None:
+    """Write what the page shows, in 256 colours."""
+    shot = Image.open(BytesIO(page.screenshot(animations="disabled")))
+    path = FOLDER / f"{name}.png"
+    shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    size = path.stat().st_size
+    if size > LARGEST:
+        sys.exit(f"{path} has {size} bytes")
+    sys.stdout.write(f"{path.relative_to(FOLDER.parent)}  {size // 1024} kB\n")
+
+
+def flower(browser: Browser, demo: Stage) -> None:
+    """The tasks of one order, and the queues while no worker takes from them."""
+    with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context:
+        page = context.new_page()
+        page.goto(f"{demo.flower_url}/tasks")
+        page.locator("#tasks-table tbody tr a").first.wait_for()
+        keep(page, "flower-tasks")
+        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004 - a chain worth a picture
+        page.get_by_placeholder("state:FAILURE").fill(f"{order.id}:")
+        page.get_by_text("filtered from").wait_for()
+        keep(page, "flower-order")
+        with frozen_worker(demo):
+            for number in range(4):
+                submit(demo.context, {"provider": "funtrips", "reference": f"chk-late-{number}"})
+            page.goto(f"{demo.flower_url}/broker")
+            keep(page, "flower-broker")
+
+
+def board(browser: Browser, demo: Stage, name: str, path: str, *, width: int = WIDE, dark: bool = False) -> None:
+    """One page of the order board."""
+    with browser.new_context(**window(width, dark=dark)) as context:
+        page = context.new_page()
+        page.goto(f"{demo.api_url}/login")
+        page.get_by_label("Operator key").fill(OPERATOR_KEY)
+        page.get_by_role("button", name="Log in").click()
+        page.goto(f"{demo.api_url}{path}")
+        keep(page, name)
+
+
+def _orders(demo: Stage) -> list:
+    return demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
+
+
+def main() -> None:
+    """Take all pictures."""
+    with TemporaryDirectory() as folder, running_demo(Path(folder)) as demo, chromium() as browser:
+        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004
+        flower(browser, demo)
+        board(browser, demo, "board", "/")
+        board(browser, demo, "board-phone", "/", width=NARROW)
+        board(browser, demo, "board-order", f"/orders/{order.id}")
+        make_trouble(demo)
+        board(browser, demo, "board-trouble", "/", dark=True)
+        board(browser, demo, "board-trouble-phone", "/", width=NARROW, dark=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The doctor over real processes: all well, then somebody ends beat."""
+
+import pytest
+from kombu import Connection
+
+from cli.doctor.examination import examined
+from cli.doctor.findings import Level
+from cli.doctor.patient import Patient
+from tests.e2e.conftest import Setup, wait_until
+from tests.e2e.rabbitmq import RabbitMQ
+from willcall.config import load
+
+pytestmark = pytest.mark.worker
+
+
+def ill(patient: Patient) -> dict[str, list[str]]:
+    """What is found that is not ok, by the check."""
+    diagnoses = {each.check: each.findings for each in examined(patient, [])}
+    texts = {name: [one.found for one in found if one.level is not Level.OK] for name, found in diagnoses.items()}
+    return {name: found for name, found in texts.items() if found}
+
+
+def test_a_house_at_work_is_well_until_its_beat_is_killed(stage: Setup, broker: dict[str, str]) -> None:
+    system = stage({"tiqets/default": {}}, **broker)
+    patient = Patient(load(system.environment))
+    system.start("worker")
+    beat = system.start("beat")
+    wait_until(lambda: ill(patient) == {})
+    system.kill(beat)
+    patient.redis.zremrangebyrank("willcall:processes", 0, -1)  # as if 20 s had passed: who lives comes back
+    wait_until(lambda: ill(patient).keys() == {"beat", "sweeps"})
+    assert ill(patient)["sweeps"] == ["beat is away"]
+
+
+def test_a_rabbitmq_on_which_no_worker_ever_was_cannot_hold_countdowns(stage: Setup, rabbitmq: RabbitMQ) -> None:
+    with Connection(rabbitmq.url) as connection:
+        connection.default_channel.exchange_delete("celery_delayed_27")
+    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+    patient = Patient(load(system.environment))
+    assert ill(patient)["broker"] == [f"{shown(rabbitmq)} cannot hold countdowns yet"]
+    assert "queues" not in ill(patient)
+    system.start("worker")
+    wait_until(lambda: not ill(patient).keys() & {"broker", "workers"})
+
+
+def shown(rabbitmq: RabbitMQ) -> str:
+    """Its URL without the password."""
+    return f"amqp://{rabbitmq.url.rpartition('@')[2]} (password hidden)"

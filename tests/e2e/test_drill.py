@@ -1,0 +1,113 @@
+"""The drill: it is three in the morning, and a provider refuses our key. What do operators see, and what is lost?"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from cli.receiver import SECRET, Receiver
+from cli.stage import Stage
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
+from willcall.orders.model import Status
+
+pytestmark = pytest.mark.worker
+
+#: Opens the board.
+KEY = "operator-key-of-the-drill"
+PROVIDERS = {"tiqets": "2{:06}", "tixstock": "TX{:06}", "funtrips": "chk_{:06}", "paylogic": "a7c6{:06}"}
+#: What the board says on top while the key is refused.
+ALARM = "tiqets/default refuses our key"
+#: Orders at each provider, and the seconds after which their tickets are there.
+ORDERS, READY = 8, 8.0
+
+
+@pytest.fixture
+def pager() -> Iterator[Receiver]:
+    """Where operators are told."""
+    with Receiver() as started:
+        yield started
+
+
+class Operator:
+    """Somebody who looks at everything that there is to look at."""
+
+    def __init__(self, system: Stage) -> None:
+        self._system = system
+        self._browser = requests.Session()
+        headers = {"Origin": system.api_url}
+        self._browser.post(f"{system.api_url}/login", data={"key": KEY}, headers=headers, timeout=10).raise_for_status()
+
+    def board(self) -> str:
+        answer = self._browser.get(f"{self._system.api_url}/", timeout=10)
+        answer.raise_for_status()
+        return answer.text
+
+    def health(self, provider: str) -> list[str]:
+        """What the metrics say of an account: the words that are true."""
+        text = requests.get(f"{self._system.api_url}/metrics", timeout=10).text
+        return [
+            sample.labels["health"]
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "willcall_account_health" and sample.labels["provider"] == provider and sample.value
+        ]
+
+    def doctor(self) -> tuple[int, str]:
+        """The exit code of `willcall doctor`, and what it says of the accounts."""
+        command = [sys.executable, "-m", "cli", "doctor", "--json"]
+        done = subprocess.run(command, env=self._system.environment, capture_output=True, text=True, check=False)  # noqa: S603
+        findings = json.loads(done.stdout)["findings"]
+        return done.returncode, next(each["found"] for each in findings if each["check"] == "accounts")
+
+
+def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(stage: Setup, pager: Receiver) -> None:
+    notify = {"secret": SECRET, "ops_url": pager.url("/ops")}
+    accounts: dict[str, dict[str, Any]] = {f"{provider}/default": {} for provider in PROVIDERS}
+    system = stage(accounts, notify=notify, api={"operator_keys": [KEY]}, metrics={"port": 0})
+    for process in ("beat", "worker"):
+        system.start(process)
+    system.start_api()
+    system.wait_for_api()
+    system.wait_for_workers(1)
+    operator = Operator(system)
+    scripts = [
+        OrderScript.model_validate({"provider": provider, "reference": form.format(n), "ready_after": READY})
+        for provider, form in PROVIDERS.items()
+        for n in range(ORDERS)
+    ]
+    expected = submit_all(system, scripts)
+    wait_until(lambda: all(order.attempts for order in orders_of(system, expected)))
+
+    revoked = time.monotonic()
+    system.providers.change_account("tiqets", revoked=True)
+    wait_until(lambda: bool(pager.received))
+    wait_until(lambda: operator.health("tiqets") == ["unauthorized"])
+    wait_until(lambda: ALARM in operator.board())
+    code, found = operator.doctor()
+    assert time.monotonic() - revoked < 60
+    assert (code, found.startswith("tiqets/default is unauthorized (401) for ")) == (1, True)
+    [told] = pager.received
+    assert told.verified
+    assert told.event["type"] == "account.unauthorized"
+    assert (told.event["data"]["account"], told.event["data"]["why"]) == ("default", "401")
+    assert told.event["data"]["orders_waiting"] == ORDERS
+    assert operator.health("tixstock") == ["ok"]
+
+    system.providers.change_account("tiqets", revoked=False)
+    wait_for_the_end(system, expected)
+    wait_until(lambda: len(pager.received) > 1)
+    assert operator.health("tiqets") == ["ok"]
+    assert ALARM not in operator.board()
+    assert operator.doctor() == (0, f"{len(PROVIDERS)} accounts, all well")
+    assert [message.event["type"] for message in pager.received] == ["account.unauthorized", "account.ok"]
+    assert {order.status for order in orders_of(system, expected)} == {Status.FULFILLED}
+    assert {event.type for event in system.context.stores.events.after(None, 1_000)} == {"order.fulfilled"}
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]

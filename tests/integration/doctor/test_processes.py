@@ -1,0 +1,128 @@
+"""Workers, beat, sweeps and the process of a container: by the signs of life in a real Redis."""
+
+import socket
+
+import pytest
+
+from cli.doctor import own
+from cli.doctor.findings import Level
+from cli.doctor.patient import Patient
+from schedules.timetable import SWEEPS
+from tasks.queues import queue_names
+from tests.integration.doctor.conftest import Admit, told, well
+from willcall.stores import keys
+from willcall.stores.processes import ProcessStore
+from willcall.stores.sweeps import SweepStore
+
+HERE = f"willcall-7@{socket.gethostname()}"
+
+
+def live(patient: Patient, kind: str = "worker", name: str = HERE, ago: float = 0, **detail: str) -> None:
+    """A process gave its last sign so many seconds ago, and its first as long before."""
+    ProcessStore(patient.redis).seen(kind, name, detail)
+    patient.redis.zincrby(keys.PROCESSES, -ago * 1_000, f"{kind}:{name}")
+    patient.redis.hincrby(keys.process(kind, name), "since", int(-ago * 1_000))
+
+
+def test_one_worker_of_all_queues_is_enough(admit: Admit) -> None:
+    patient = admit()
+    live(patient, queues=",".join(queue_names(patient.config)))
+    assert well(patient, "workers").startswith("1 worker, ")
+
+
+def test_without_a_worker_nothing_goes_on(admit: Admit) -> None:
+    ((level, what),) = told(admit(), "workers")
+    assert (level, what[:18]) == ("wrong", "no worker is alive")
+
+
+def test_a_worker_that_has_fallen_silent_is_named(admit: Admit) -> None:
+    patient = admit()
+    live(patient, ago=31, queues=",".join(queue_names(patient.config)))
+    assert told(patient, "workers") == [("wrong", f"no worker is alive: {HERE} is silent for 31 s")]
+    live(patient, name="willcall-8@elsewhere", queues=",".join(queue_names(patient.config)))
+    assert told(patient, "workers") == [("warning", f"{HERE} is silent for 31 s")]
+
+
+def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:
+    patient = admit()
+    live(patient, queues="celery,sweeps,notify,documents,poll.tiqets")
+    assert told(patient, "workers") == [("wrong", "no worker takes from poll.tixstock")]
+    live(patient, name="willcall-8@elsewhere", queues="poll.tixstock")
+    assert well(patient, "workers").startswith("2 workers, ")
+
+
+def test_workers_that_wait_for_their_broker_serve_nothing(admit: Admit) -> None:
+    patient = admit()
+    live(patient, queues=",".join(queue_names(patient.config)), state="resting")
+    assert told(patient, "workers") == [("wrong", "all workers wait for the broker, or are stopping")]
+
+
+def test_beat_is_alive_by_its_last_sign(admit: Admit) -> None:
+    patient = admit()
+    live(patient, "beat", ago=21)
+    ((level, what),) = told(patient, "beat")
+    assert (level, what[:16]) == ("wrong", "no beat is alive")
+    live(patient, "beat", "willcall-8@elsewhere", ago=3)
+    assert well(patient, "beat") == "1 beat, the last sign 3 s ago"
+
+
+@pytest.fixture
+def swept(admit: Admit) -> Patient:
+    """All sweeps ran a moment ago, and beat is alive."""
+    patient = admit()
+    live(patient, "beat")
+    patient.redis.hincrby(keys.process("beat", HERE), "since", -3_600_000)
+    for name in SWEEPS:
+        SweepStore(patient.redis).ran(name, patient.now() - 1, 0.1, {})
+    return patient
+
+
+def test_sweeps_that_ran_in_time_are_well(swept: Patient) -> None:
+    assert well(swept, "sweeps") == f"all {len(SWEEPS)} are in time, the last run was 1 s ago"
+
+
+def test_a_sweep_that_failed_or_is_missed_is_named(swept: Patient) -> None:
+    sweeps = SweepStore(swept.redis)
+    sweeps.failed("notify", swept.now() - 4, 0.1, "TimeoutError")
+    sweeps.ran("expire", swept.now() - 80, 0.1, {})
+    failed, missed = "notify failed 4 s ago: TimeoutError", "expire last ran 1 min 35 s ago, and is due every 30 s"
+    assert wrong(swept) == [failed]
+    sweeps.ran("expire", swept.now() - 95, 0.1, {})
+    assert wrong(swept) == [failed, missed]
+
+
+def wrong(patient: Patient) -> list[str]:
+    """What is wrong, without the rest."""
+    found = told(patient, "sweeps")
+    assert all(level == "wrong" for level, _ in found)
+    return [what for _, what in found]
+
+
+def test_a_sweep_is_missed_no_sooner_than_beat_could_have_started_it(admit: Admit) -> None:
+    patient = admit()
+    assert told(patient, "sweeps") == [("not checked", "beat is away")]
+    live(patient, "beat")
+    assert well(patient, "sweeps") == f"all {len(SWEEPS)} are in time, none has had to run yet"
+    patient.redis.hincrby(keys.process("beat", HERE), "since", -120_000)
+    missed = [what.split()[0] for what in wrong(patient)]
+    assert missed == [name for name in SWEEPS if name not in {"reconcile", "prune"}]
+
+
+@pytest.mark.parametrize("kind", ["worker", "beat", "api"])
+def test_a_process_is_asked_for_by_its_host(admit: Admit, kind: str) -> None:
+    patient = admit()
+    live(patient, kind, "willcall-7@elsewhere")
+    (finding,) = own.check(patient, kind)
+    assert finding.level is Level.WRONG
+    assert finding.found.startswith(f"no {kind} on {socket.gethostname()} ")
+    live(patient, kind, ago=25)
+    (finding,) = own.check(patient, kind)
+    assert (finding.level, finding.found) == (Level.WRONG, f"{HERE} is silent for 25 s")
+    live(patient, kind, f"willcall-9@{socket.gethostname()}")
+    (finding,) = own.check(patient, kind)
+    assert (finding.level, finding.found) == (Level.OK, f"willcall-9@{socket.gethostname()}, seen 0 s ago")
+
+
+def test_a_process_is_not_restarted_because_redis_is_away(admit: Admit) -> None:
+    (finding,) = own.check(admit(redis_url="redis://127.0.0.1:1/0"), "worker")
+    assert finding.level is Level.WARNING

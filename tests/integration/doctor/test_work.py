@@ -1,0 +1,195 @@
+"""Queues, orders, accounts, documents and callbacks."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.doctor.patient import Patient
+from tests.integration.doctor.conftest import Admit, findings, told, well
+from willcall.orders.policy import Signal
+from willcall.orders.rate import Rate
+from willcall.orders.submission import SubmitOrder
+from willcall.stores import keys
+from willcall.stores.accounts import OUTAGES, Report
+from willcall.stores.ops import Alert, account_subject
+from willcall.stores.orders import Filing
+from workers.embedded_redis import free_port
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+ACCOUNT, RATE = "tiqets/default", Rate(10, 1, 10)
+SECRET = "whsec_" + "QUJD" * 8
+
+
+def file_order(patient: Patient, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
+    """What submitting it leaves, overdue by so many seconds."""
+    order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
+    patient.stores.orders.submit([Filing(order, "digest", 86_400)])
+    patient.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
+
+
+def report(patient: Patient, signal: Signal, times: int = 1, until: float | None = None) -> None:
+    for number in range(times):
+        said = Report(signal, "ord-1", False, until)
+        patient.stores.accounts.report(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
+
+
+def told_of(change: str) -> Alert:
+    """The event of a change of the account, of which nobody is told."""
+    return Alert(f"evt-{change}", account_subject(ACCOUNT), send=False)
+
+
+def test_messages_that_move_are_well(admit: Admit, redis: "Redis") -> None:
+    redis.lpush("poll.tiqets", "a message", "another")
+    redis.zadd("poll.tixstock:waiting", {"a message": 9e15})
+    assert well(admit(), "queues") == "2 messages ready, 1 waiting for their time"
+
+
+def test_messages_that_nobody_moves_or_takes_are_told(admit: Admit, redis: "Redis") -> None:
+    patient = admit()
+    redis.zadd("poll.tixstock:waiting", {"a message": (patient.now() - 63) * 1_000})
+    redis.lpush("poll.tiqets", *range(1_000))
+    assert told(patient, "queues") == [
+        ("warning", "1,000 messages of poll.tiqets wait for a worker"),
+        ("wrong", "what is due in poll.tixstock is 1 min 3 s late"),
+    ]
+
+
+def test_orders_in_time_are_well(admit: Admit) -> None:
+    patient = admit()
+    for number in range(3):
+        file_order(patient, f"ord-{number}")
+    assert well(patient, "orders") == "3 open orders, none overdue"
+
+
+@pytest.mark.parametrize(("late", "level"), [(61, "warning"), (301, "wrong")])
+def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late: float, level: str) -> None:
+    patient = admit()
+    file_order(patient, "ord-1", late)
+    file_order(patient, "ord-2")
+    patient.redis.zadd(keys.ATTENTION, {"ord-2": 1})
+    (overdue, what), (puzzling, who) = told(patient, "orders")
+    assert (overdue, puzzling, who) == (level, "warning", "1 order needs a person")
+    assert what.startswith("2 orders of tiqets/default overdue, the oldest by ")
+
+
+def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: Admit) -> None:
+    patient = admit()
+    file_order(patient, "ord-1")
+    assert well(patient, "accounts") == "2 accounts, all well"
+    patient.stores.accounts.pause(ACCOUNT, None)
+    ((level, what),) = told(patient, "accounts")
+    assert (level, what[:24]) == ("warning", "tiqets/default is paused")
+    assert what.endswith("; 1 open order")
+    patient.stores.accounts.resume(ACCOUNT, RATE, told_of("resumed"))
+    report(patient, Signal.UNAVAILABLE, OUTAGES)
+    ((level, what),) = told(patient, "accounts")
+    assert (level, what[:22]) == ("wrong", "tiqets/default is down")
+    report(patient, Signal.ANSWERED)
+    report(patient, Signal.UNAUTHORIZED)
+    (finding,) = findings(patient, "accounts")
+    assert finding.level == "wrong"
+    assert finding.found.startswith("tiqets/default is unauthorized")
+    assert "since " in finding.found
+    assert "[providers.tiqets.default]" in str(finding.mend)
+
+
+def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
+    patient = admit()
+    report(patient, Signal.THROTTLED, until=patient.now() + 60)
+    ((level, what),) = told(patient, "accounts")
+    assert (level, what[:27]) == ("warning", "tiqets/default is throttled")
+
+
+def test_orders_of_an_account_that_is_not_configured_any_more_are_told(admit: Admit) -> None:
+    patient = admit()
+    file_order(patient, "ord-1", provider="paylogic")
+    assert told(patient, "accounts") == [
+        ("wrong", "paylogic/default is not in the configuration, and has 1 open order")
+    ]
+
+
+def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
+    assert well(admit(), "config") == "2 accounts"
+    ((level, what),) = told(admit(providers={}), "config")
+    assert (level, what) == ("warning", "no account is configured yet")
+
+
+def test_documents_are_written_read_and_removed(admit: Admit, tmp_path: Path) -> None:
+    assert well(admit(), "documents").endswith("/documents can be written to and read")
+    assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
+
+
+def test_a_place_for_documents_that_cannot_be_written_is_told(admit: Admit, tmp_path: Path) -> None:
+    """Root ignores modes, but can put no folder into a file either."""
+    patient = admit(documents_url=f"file://{tmp_path}/place/documents")
+    (tmp_path / "place").write_text("no folder")
+    ((level, what),) = told(patient, "documents")
+    assert level == "wrong"
+    assert what.endswith("cannot be used: NotADirectoryError")
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def ops(port: int, scheme: str = "http", host: str = "127.0.0.1") -> dict[str, dict[str, str]]:
+    return {"notify": {"secret": SECRET, "ops_url": f"{scheme}://{host}:{port}/hooks/top-secret-path"}}
+
+
+def test_operators_that_can_be_reached_and_backends_that_are_told_are_well(
+    admit: Admit, listener: socket.socket
+) -> None:
+    patient = admit(**ops(listener.getsockname()[1]))
+    assert well(patient, "callbacks") == "0 events on the way; operators can be reached"
+    connection, _ = listener.accept()
+    with connection:
+        assert connection.recv(1) == b"", "nothing is sent"
+
+
+def test_callbacks_without_a_secret_are_a_warning(admit: Admit) -> None:
+    assert told(admit(), "callbacks") == [("warning", "callbacks go out unsigned")]
+
+
+def test_why_operators_cannot_be_reached_is_told_without_their_address(admit: Admit) -> None:
+    (finding,) = findings(admit(**ops(free_port())), "callbacks")
+    assert finding.level == "wrong"
+    assert finding.found == "the operators' address cannot be reached: could not connect: ConnectionRefusedError"
+    assert "secret" not in str(finding)
+
+
+def test_an_operators_certificate_that_nobody_vouches_for_is_told(
+    admit: Admit, listener: socket.socket, certificate: Path
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+
+    def greet() -> None:
+        connection, _ = listener.accept()
+        with pytest.raises(ssl.SSLError), server.wrap_socket(connection, server_side=True):
+            raise AssertionError("it was believed")
+
+    greeting = threading.Thread(target=greet)
+    greeting.start()
+    patient = admit(**ops(listener.getsockname()[1], "https", "localhost"))
+    ((level, what),) = told(patient, "callbacks")
+    greeting.join()
+    assert level == "wrong"
+    assert "could not connect: SSLCertVerificationError" in what
+
+
+def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
+    patient = admit(notify={"secret": SECRET})
+    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 599) * 1_000})
+    assert well(patient, "callbacks").startswith("1 event on the way")
+    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 3_600) * 1_000})
+    ((level, what),) = told(patient, "callbacks")
+    assert (level, what) == ("warning", "1 event undelivered, the oldest for 1 h")

@@ -1,0 +1,259 @@
+"""Events for operators: one per change, written in the step that makes it, filed beside the deliveries of backends."""
+
+import pytest
+
+from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.model import Attention, Status
+from willcall.orders.policy import Signal
+from willcall.stores import keys
+from willcall.stores.accounts import OUTAGES, Report, Reported
+from willcall.stores.deliveries import Notice, Pending, Try, Verdict
+from willcall.stores.ops import OpsEvent
+from willcall.stores.orders import Verdict as Claimed
+
+SUBJECT = f"account:{ACCOUNT}"
+PROBE = (30.0, 100.0)
+GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
+
+
+def report(
+    desk: Desk, signal: Signal, why: str = "200", *, until: float | None = None, probe: bool = False, send: bool = True
+) -> Reported:
+    found = Report(signal, "ord-1", probe, until, why)
+    return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
+
+
+def told(desk: Desk) -> list[str]:
+    """The types of the events so far, oldest first."""
+    return [event.type for event in reversed(desk.stores.ops.recent(1_000))]
+
+
+def reasons(desk: Desk) -> list[str]:
+    """Why orders newly needed attention, oldest first."""
+    return [event.data["attention"] for event in reversed(desk.stores.ops.recent(1_000))]
+
+
+def latest(desk: Desk) -> OpsEvent:
+    return desk.stores.ops.recent(1)[0]
+
+
+def throttled(desk: Desk, since: float, until: float) -> None:
+    """Move a throttle: both in seconds from now."""
+    now = desk.now()
+    fields = {"throttled_since": int((now + since) * 1_000), "throttled_until": int((now + until) * 1_000)}
+    desk.redis.hset(keys.account(ACCOUNT), mapping=fields)
+
+
+def watch(desk: Desk) -> bool:
+    return desk.stores.accounts.watch(ACCOUNT, 300.0, desk.account_alert())
+
+
+def needs(desk: Desk, attention: Attention | None, seq: int = 1) -> None:
+    """An attempt after which the order needs attention, or no more."""
+    desk.commit(desk.go(seq), attention=attention, wake_at=desk.now() - 1, alert=desk.order_alert())
+
+
+def partial(desk: Desk) -> None:
+    desk.submit(callback_url="https://backend.example/")
+    desk.commit(desk.go(), event=True, status=Status.PARTIAL, wake_at=desk.now() - 1)
+
+
+def give_up(desk: Desk) -> None:
+    """Tell the backend of the first event of ord-1 for the last time."""
+    notice = Notice("ord-1", "evt-1", 1, "backend.example")
+    assert desk.stores.deliveries.claim(notice, "b", 30).verdict is Verdict.GO
+    made = Try(desk.now(), "evt-1", "order.partial", 410, "", None)
+    desk.stores.deliveries.settle(notice, "b", made, GIVEN_UP, desk.order_alert())
+
+
+def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> None:
+    for n in range(3):
+        desk.submit(f"ord-{n}")
+    assert report(desk, Signal.UNAUTHORIZED, "401").told
+    for _ in range(3):
+        assert not report(desk, Signal.UNAUTHORIZED, "401", probe=True).told
+    event = latest(desk)
+    assert (event.type, event.subject) == ("account.unauthorized", SUBJECT)
+    assert event.at == pytest.approx(desk.now(), abs=1)
+    data = dict(event.data)
+    assert "willcall resume tiqets/default" in data.pop("what_to_do")
+    assert data.pop("since") == event.document()["occurred_at"]
+    assert data == {
+        "provider": "tiqets",
+        "account": "default",
+        "health": "unauthorized",
+        "was": "ok",
+        "why": "401",
+        "orders_waiting": 3,
+    }
+    assert report(desk, Signal.ANSWERED).told
+    assert not report(desk, Signal.ANSWERED).told
+    assert told(desk) == ["account.unauthorized", "account.ok"]
+    assert (latest(desk).data["was"], latest(desk).data["why"]) == ("unauthorized", "200")
+
+
+def test_an_outage_is_told_when_the_circuit_opens_and_a_refused_key_after_it_too(desk: Desk) -> None:
+    for _ in range(OUTAGES + 3):
+        report(desk, Signal.UNAVAILABLE, "503")
+    assert told(desk) == ["account.down"]
+    report(desk, Signal.UNAUTHORIZED, "401", probe=True)
+    assert told(desk) == ["account.down", "account.unauthorized"]
+    assert latest(desk).data["was"] == "down"
+
+
+def test_an_outage_that_ends_with_429_is_over_with_the_first_good_answer(desk: Desk) -> None:
+    for _ in range(OUTAGES):
+        report(desk, Signal.UNAVAILABLE, "503")
+    assert not report(desk, Signal.THROTTLED, "429", until=desk.now() + 1, probe=True).told
+    assert report(desk, Signal.ANSWERED).told
+    assert told(desk) == ["account.down", "account.ok"]
+
+
+def test_a_throttle_is_told_once_when_it_has_lasted_and_is_over_with_the_first_good_answer(desk: Desk) -> None:
+    report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
+    assert not watch(desk)
+    throttled(desk, since=-301, until=59)
+    assert watch(desk)
+    assert not watch(desk)
+    assert not report(desk, Signal.THROTTLED, "429", until=desk.now() + 60).told
+    assert latest(desk).data["why"] == "429"
+    assert report(desk, Signal.ANSWERED).told
+    assert not watch(desk)
+    assert told(desk) == ["account.throttled", "account.ok"]
+    assert latest(desk).data["was"] == "throttled"
+
+
+def test_one_short_throttle_and_silence_since_is_not_long(desk: Desk) -> None:
+    report(desk, Signal.THROTTLED, "429", until=desk.now() + 1)
+    throttled(desk, since=-900, until=-899)
+    assert not watch(desk)
+
+
+def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
+    report(desk, Signal.THROTTLED, "429", until=desk.now() + 3_600)
+    throttled(desk, since=-301, until=3_299)
+    assert watch(desk)
+
+
+def test_resuming_tells_that_an_account_is_well_if_it_was_told_to_be_unwell(desk: Desk) -> None:
+    resume = desk.stores.accounts.resume
+    assert not resume(ACCOUNT, RATE, desk.account_alert())
+    report(desk, Signal.UNAUTHORIZED, "401")
+    assert resume(ACCOUNT, RATE, desk.account_alert())
+    assert not resume(ACCOUNT, RATE, desk.account_alert())
+    assert told(desk) == ["account.unauthorized", "account.ok"]
+    assert latest(desk).data["why"] == "resumed"
+
+
+def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk) -> None:
+    desk.submit()
+    changes = [Attention.MALFORMED, Attention.MALFORMED, Attention.NOT_FOUND, None, Attention.MALFORMED]
+    for seq, attention in enumerate(changes, start=1):
+        needs(desk, attention, seq)
+    assert reasons(desk) == ["malformed", "not_found", "malformed"]
+    event = latest(desk)
+    assert (event.type, event.subject) == ("order.attention", "order:ord-1")
+    assert event.data == {"id": "ord-1", "attention": "malformed"}
+
+
+def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
+    desk.submit()
+    order, soon = desk.go(), desk.now() - 1
+    lost = desk.commit(order, "another", attention=Attention.MALFORMED, wake_at=soon, alert=desk.order_alert())
+    assert lost is None
+    assert told(desk) == []
+    for _ in range(2):
+        desk.commit(order, attention=Attention.MALFORMED, wake_at=soon, alert=desk.order_alert())
+    assert told(desk) == ["order.attention"]
+
+
+def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(desk: Desk) -> None:
+    for n in range(5):
+        desk.submit(f"ord-{n}")
+    report(desk, Signal.UNAUTHORIZED, "401")
+    for n in range(5):
+        assert desk.claim(order_id=f"ord-{n}").verdict is Claimed.HELD
+    assert desk.redis.zcard(keys.ATTENTION) == 5
+    assert told(desk) == ["account.unauthorized"]
+
+
+def test_an_order_whose_backend_could_not_be_told_is_told_to_operators(desk: Desk) -> None:
+    partial(desk)
+    give_up(desk)
+    assert latest(desk).data == {"id": "ord-1", "attention": "undeliverable"}
+
+
+def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(desk: Desk) -> None:
+    partial(desk)
+    needs(desk, Attention.MALFORMED, 2)
+    give_up(desk)
+    assert reasons(desk) == ["malformed"]
+    needs(desk, None, 3)
+    assert reasons(desk) == ["malformed", "undeliverable"]
+
+
+def test_without_an_address_the_stream_has_the_event_and_nothing_is_filed(desk: Desk) -> None:
+    report(desk, Signal.UNAUTHORIZED, "401", send=False)
+    assert told(desk) == ["account.unauthorized"]
+    assert desk.stores.ops_deliveries.pending() == Pending(0, None)
+    assert desk.stores.ops_deliveries.get(SUBJECT) is None
+
+
+def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_nothing_of_it(desk: Desk) -> None:
+    report(desk, Signal.UNAUTHORIZED, "401")
+    first = latest(desk)
+    report(desk, Signal.ANSWERED)
+    second = latest(desk)
+    deliveries = desk.stores.ops_deliveries
+    assert deliveries.pending() == Pending(1, second.at)
+    assert deliveries.claim(Notice(SUBJECT, first.id, 1, ""), "a", 30).verdict is Verdict.STALE
+    granted = deliveries.claim(Notice(SUBJECT, second.id, 1, ""), "a", 30)
+    assert (granted.verdict, granted.event, granted.url) == (Verdict.GO, second, "")
+    assert desk.stores.events.count() == 0
+    assert desk.stores.deliveries.pending() == Pending(0, None)
+
+
+def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
+    desk.submit()
+    needs(desk, Attention.MALFORMED)
+    deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
+    deliveries.claim(notice, "a", 30)
+    made = Try(desk.now(), notice.event_id, "order.attention", 410, "", None)
+    assert deliveries.settle(notice, "a", made, GIVEN_UP) is None
+    stands = deliveries.get("order:ord-1")
+    assert stands is not None
+    assert stands.telling is Telling.UNDELIVERABLE
+    assert [each.http_status for each in deliveries.log("order:ord-1")] == [410]
+    assert desk.order().attention is Attention.MALFORMED
+    assert deliveries.pending() == Pending(0, None)
+
+
+def test_an_overdue_alert_is_sent_again_like_any_other_delivery(desk: Desk) -> None:
+    report(desk, Signal.UNAUTHORIZED, "401")
+    overdue = desk.stores.ops_deliveries.overdue
+    assert overdue(100.0, 0, 10) == (0, [])
+    desk.redis.zadd(keys.OPS_UNDELIVERED, {SUBJECT: 1})
+    assert overdue(100.0, 0, 10) == (1, [Notice(SUBJECT, latest(desk).id, 1, "")])
+    assert overdue(100.0, 0, 10) == (1, [])
+
+
+def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
+    desk.submit()
+    needs(desk, Attention.MALFORMED)
+    desk.commit(desk.go(2), status=Status.FULFILLED, finished_at=desk.now())
+    deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
+    deliveries.claim(notice, "a", 30)
+    made = Try(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
+    assert deliveries.settle(notice, "a", made, Outlook(Telling.PENDING, 5.0)) is not None
+    assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
+    assert [key for key in desk.redis.scan_iter() if "ord-1" in key] == []
+    assert deliveries.pending() == Pending(0, None)
+    assert desk.redis.zcard(keys.OPS_UNDELIVERED) == 0
+
+
+def test_the_stream_is_bounded(desk: Desk) -> None:
+    for _ in range(800):
+        report(desk, Signal.UNAUTHORIZED, "401")
+        report(desk, Signal.ANSWERED)
+    assert 1_000 <= desk.redis.xlen(keys.OPS_EVENTS) < 1_300

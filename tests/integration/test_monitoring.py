@@ -1,0 +1,106 @@
+"""What docs/ops/ gives to Prometheus and Grafana, judged by Prometheus' own tool."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+OPS = Path(__file__).parents[2] / "docs" / "ops"
+RULES = [rule for group in yaml.safe_load((OPS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+#: What Grafana puts in place of its variables.
+VARIABLES = {"$__rate_interval": "1m", "$provider": ".*", "$account": ".*"}
+
+
+def promtool(*arguments: str, cwd: Path = OPS) -> None:
+    """Run promtool, which must be content."""
+    if shutil.which("promtool") is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(
+            "promtool is not installed: it comes with Debian's prometheus"
+        )
+    done = subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def expressions(part: Any) -> list[str]:
+    """All PromQL in the dashboard, with its variables replaced."""
+    if isinstance(part, list):
+        return [found for one in part for found in expressions(one)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["expr"]] if "expr" in part else []
+    found = own + [found for one in part.values() for found in expressions(one)]
+    return [re.sub(r"\$\w+", lambda match: VARIABLES[match[0]], expression) for expression in found]
+
+
+def dashboard() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((OPS / "grafana-dashboard.json").read_text())
+    return document
+
+
+def test_the_alert_rules_are_good_and_do_what_their_tests_say() -> None:
+    promtool("check", "rules", "--lint-fatal", "alerts.yml")
+    promtool("test", "rules", "alerts_test.yml")
+
+
+def test_every_alert_is_tested_for_when_it_fires_and_when_it_does_not() -> None:
+    tests = yaml.safe_load((OPS / "alerts_test.yml").read_text())["tests"]
+    tried = {(one["alertname"], bool(one["exp_alerts"])) for test in tests for one in test["alert_rule_test"]}
+    names = {rule["alert"] for rule in RULES}
+    assert {name for name, fires in tried if fires} == names
+    assert {name for name, fires in tried if not fires} >= names - {"WillcallAccountThrottled"}  # its test shows both
+
+
+def test_every_alert_says_how_bad_it_is_and_leads_to_its_entry_in_the_runbook() -> None:
+    runbook = (OPS / "runbook.md").read_text()
+    anchors = {heading.lower() for heading in re.findall(r"^#+ (\w+)$", runbook, re.MULTILINE)}
+    for rule in RULES:
+        name = rule["alert"]
+        assert rule["labels"]["severity"] in {"page", "ticket"}, name
+        assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}, name
+        assert rule["annotations"]["runbook_url"] == f"docs/ops/runbook.md#{name.lower()}"
+        assert name.lower() in anchors
+
+
+def test_the_configuration_of_prometheus_is_good() -> None:
+    promtool("check", "config", "--syntax-only", "prometheus.yml")
+
+
+def test_every_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
+    queries = expressions(dashboard())
+    assert len(queries) > 20
+    rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", "--lint=none", "queries.yml", cwd=tmp_path)
+
+
+def test_panels_of_the_dashboard_have_ids_of_their_own_and_lie_beside_each_other() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+def test_compose_gives_prometheus_and_grafana_what_their_files_name() -> None:
+    compose = yaml.safe_load((OPS.parents[1] / "docker-compose.yml").read_text())
+    services, secrets = compose["services"], compose["secrets"]
+    prometheus = yaml.safe_load((OPS / "prometheus.yml").read_text())
+    for name in ("prometheus", "grafana"):
+        assert services[name]["profiles"] == ["monitoring"]
+        sources = [volume.partition(":")[0] for volume in services[name]["volumes"]]
+        assert all((OPS.parents[1] / source).exists() for source in sources if source.startswith("./"))
+        assert set(services[name]["secrets"]) <= secrets.keys()
+    jobs = {job["job_name"]: job["dns_sd_configs"][0] for job in prometheus["scrape_configs"]}
+    assert all(names in services for job in jobs.values() for names in job["names"])
+    assert jobs["willcall-worker"]["port"] == 9_464

@@ -1,0 +1,264 @@
+"""Operators are told: real HTTP from providers and to a receiver that verifies every signature, a real Redis."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from cli.receiver import Receiver
+from schedules.timetable import run_sweep
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from willcall.orders.callbacks import SCHEDULE, Telling
+from willcall.orders.model import Attention, Status
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
+from willcall.stores import keys
+from willcall.stores.accounts import REFUSALS
+from willcall.stores.deliveries import Notice
+from willcall.usecases.alert import TASK
+from willcall.usecases.control import resume
+from willcall.usecases.notify import alert_once, notify_once, send_notice_to_operators
+
+ACCOUNT = "tiqets/default"
+SUBJECT = f"account:{ACCOUNT}"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+@pytest.fixture
+def watched(house: Setup, receiver: Receiver) -> House:
+    """A house whose operators are at the receiver, which nothing but the configuration allows to be reached."""
+    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
+    told_at(h, receiver.url("/ops"))
+    h.context = replace(h.context, outbound=Outbound(Guard()))
+    return h
+
+
+def told_at(h: House, url: str | None) -> None:
+    settings = h.context.settings
+    changed = settings.notify.model_copy(update={"ops_url": url})
+    h.context = replace(h.context, settings=settings.model_copy(update={"notify": changed}))
+
+
+def messages(h: House) -> list[Notice]:
+    return [Notice(*args, "") for name, args, _ in h.outbox.tasks if name == TASK]
+
+
+def tell(h: House) -> list[tuple[Notice, float] | None]:
+    """Run all messages to operators, as if their time had come; what follows each is sent, and returned."""
+    pending = messages(h)
+    h.outbox.tasks.clear()
+    follows = []
+    for notice in pending:
+        if h.redis.zscore(keys.OPS_UNDELIVERED, notice.subject) is not None:
+            h.redis.hset(keys.ops_delivery(notice.subject), "due", 1)
+        again = alert_once(h.context, notice)
+        if again:
+            send_notice_to_operators(h.context, *again)
+        follows.append(again)
+    return follows
+
+
+def answered(status: int, times: int = 1) -> dict[str, Any]:
+    return {"answers": ({"do": "status", "status": status, "times": times},)}
+
+
+def submit(h: House, order_id: str = "ord-1", provider: str = "tiqets", **script: Any) -> None:
+    reference = script.pop("reference", str(1_000_000 + int(h.redis.incr("references"))))
+    given = {"provider": provider, "reference": reference, **script}
+    h.submit(OrderScript.model_validate(given), id=order_id)
+
+
+def types(h: House) -> list[str]:
+    return [event.type for event in reversed(h.context.stores.ops.recent(100))]
+
+
+def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(watched: House, receiver: Receiver) -> None:
+    h = watched
+    for n in range(4):
+        submit(h, f"ord-{n}")
+    h.providers.change_account("tiqets", revoked=True)
+    for n in range(4):
+        h.poll(f"ord-{n}")
+        assert h.order(f"ord-{n}").attention is Attention.UNAUTHORIZED
+    assert tell(h) == [None]
+    h.providers.change_account("tiqets", revoked=False)
+    h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    run_sweep(h.context, "revive")
+    for n in range(4):
+        h.poll(f"ord-{n}")
+    run_sweep(h.context, "revive")
+    for n in range(4):
+        assert h.poll(f"ord-{n}").status is Status.FULFILLED
+    assert tell(h) == [None]
+    down, well = receiver.received
+    assert (down.verified, down.path, well.verified) == (True, "/ops", True)
+    assert down.event == next(e for e in h.context.stores.ops.recent(9) if e.id == down.id).document()
+    assert set(down.event) == {"id", "type", "subject", "occurred_at", "data"}
+    assert (down.event["type"], down.event["subject"]) == ("account.unauthorized", SUBJECT)
+    assert (down.event["data"]["why"], down.event["data"]["orders_waiting"]) == ("401", 4)
+    assert (well.event["type"], well.event["data"]["was"]) == ("account.ok", "unauthorized")
+    assert types(h) == ["account.unauthorized", "account.ok"]
+    assert h.events() == ["order.fulfilled"] * 4
+
+
+def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(watched: House) -> None:
+    h = watched
+    for n in range(REFUSALS + 2):
+        submit(h, f"ord-{n}", **answered(403, times=9))
+        h.poll(f"ord-{n}")
+    h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    assert h.poll(f"ord-{REFUSALS}").attention is Attention.UNAUTHORIZED
+    assert types(h) == ["order.attention"] * (REFUSALS - 1) + ["account.unauthorized"]
+
+
+def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: House, receiver: Receiver) -> None:
+    h = watched
+    submit(h, **answered(404, times=2))
+    for _ in range(2):
+        assert h.poll().attention is Attention.NOT_FOUND
+    tell(h)
+    [message] = receiver.received
+    assert (message.event["type"], message.event["subject"]) == ("order.attention", "order:ord-1")
+    assert {"id", "account", "reference", "deadline_at", "status"} < set(message.event["data"])
+    assert message.event["data"]["attention"] == "not_found"
+    assert "tickets" not in message.event["data"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "reference", "told"),
+    [
+        ("voordemensen", "ok_5d41402abc4b2a76b9719d911017c592", []),
+        ("paylogic", "code:2208801234567@b8cf0001", []),
+        ("paylogic", "a7c60001", ["reference"]),
+    ],
+)
+def test_a_reference_that_opens_an_order_is_not_told(
+    watched: House, provider: str, reference: str, told: list[str]
+) -> None:
+    h = watched
+    submit(h, provider=provider, reference=reference, **answered(404))
+    h.poll()
+    [event] = h.context.stores.ops.recent(9)
+    assert [field for field, value in event.data.items() if reference in json.dumps(value)] == told
+
+
+def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be_inside_our_network(
+    watched: House, receiver: Receiver
+) -> None:
+    h = watched
+    submit(h, "early", **answered(404))
+    h.poll("early")
+    tell(h)
+    h.providers.add_orders([OrderScript(provider="tiqets", reference="7")])
+    h.submit(OrderScript(provider="tiqets", reference="8"), id="ord-1", callback_url=receiver.url("/hooks"))
+    h.poll()
+    [(_, args, _)] = [task for task in h.outbox.tasks if task[0] == "tasks.notify"]
+    assert notify_once(h.context, Notice(*args)) is None
+    tell(h)
+    assert [(message.path, message.event["data"]["attention"]) for message in receiver.received] == [
+        ("/ops", "not_found"),
+        ("/ops", "undeliverable"),
+    ]
+    assert receiver.received[-1].event["data"]["status"] == "fulfilled"
+
+
+def test_an_alert_is_tried_again_by_the_schedule_and_that_it_was_given_up_is_an_error_in_the_log(
+    watched: House, receiver: Receiver
+) -> None:
+    h = watched
+    submit(h, **answered(404))
+    h.poll()
+    receiver.script(500, path="/ops")
+    with capture_logs() as logs:
+        tries = 1
+        while (follows := tell(h)) and follows[0]:
+            tries += 1
+    assert tries == len(SCHEDULE) + 1
+    assert len(set(receiver.told("/ops"))) == 1
+    stands = h.context.stores.ops_deliveries.get("order:ord-1")
+    assert stands is not None
+    assert stands.telling is Telling.UNDELIVERABLE
+    assert h.order().attention is Attention.NOT_FOUND
+    [error] = [line for line in logs if line["log_level"] == "error"]
+    assert error["subject"] == "order:ord-1"
+    assert receiver.host not in str(error)
+
+
+def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receiver: Receiver) -> None:
+    h = watched
+    submit(h, **answered(404))
+    h.poll()
+    receiver.script(500, path="/ops")
+    tell(h)
+    told_at(h, receiver.url("/moved"))
+    assert tell(h) == [None]
+    assert receiver.told("/moved") == receiver.told("/ops")
+
+
+def test_what_waits_is_given_up_where_operators_are_not_told_any_more(watched: House, receiver: Receiver) -> None:
+    h = watched
+    submit(h, **answered(404))
+    h.poll()
+    told_at(h, None)
+    assert tell(h) == [None]
+    assert receiver.received == []
+    assert h.context.stores.ops_deliveries.pending().count == 0
+
+
+def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: House) -> None:
+    h = watched
+    told_at(h, None)
+    submit(h, **answered(404))
+    h.poll()
+    assert types(h) == ["order.attention"]
+    assert messages(h) == []
+
+
+def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_again_by_an_answer(
+    watched: House, receiver: Receiver
+) -> None:
+    h = watched
+    submit(h, answers=({"do": "status", "status": 429, "retry_after": 1},))
+    h.poll()
+    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 0}
+    now = int(h.context.stores.accounts.now() * 1_000)
+    h.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": now - 301_000, "throttled_until": now})
+    assert run_sweep(h.context, "watch") == {"throttled": 1, "resent": 0}
+    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 0}
+    h.redis.delete(keys.tokens(ACCOUNT))
+    assert h.poll().status is Status.FULFILLED
+    tell(h)
+    assert types(h) == ["account.throttled", "account.ok"]
+    assert receiver.received[-1].event["data"]["was"] == "throttled"
+
+
+def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Receiver) -> None:
+    h = watched
+    submit(h, **answered(404))
+    h.poll()
+    lost = messages(h)
+    h.outbox.tasks.clear()
+    h.redis.zadd(keys.OPS_UNDELIVERED, {"order:ord-1": 1})
+    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 1}
+    assert messages(h) == lost
+    tell(h)
+    assert len(receiver.received) == 1
+
+
+def test_resuming_a_parked_account_is_told(watched: House, receiver: Receiver) -> None:
+    h = watched
+    submit(h, **answered(401))
+    h.poll()
+    tell(h)
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == 1
+    tell(h)
+    assert [message.event["type"] for message in receiver.received] == ["account.unauthorized", "account.ok"]

@@ -1,0 +1,117 @@
+"""What a real worker writes of messages and failures: that they were, never what was in them."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cli.stage import Stage
+from simulator.script import OrderScript, Script
+from tests.integration.transport.conftest import eventually
+from willcall.usecases.submit import submit
+
+#: One worker serves them all.
+pytestmark = [pytest.mark.worker, pytest.mark.xdist_group("logs")]
+
+SECRET = "Vdm94-QmBxG-9WhAj"
+
+Line = dict[str, Any]
+
+
+class Log:
+    """The lines of a worker, and its stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    def text(self) -> str:
+        return (self.stage.folder / "worker.log").read_text()
+
+    def lines(self, **fields: object) -> list[Line]:
+        """The lines with these fields, in full."""
+        lines = [json.loads(line) for line in self.text().splitlines() if line.endswith("}")]
+        return [line for line in lines if fields.items() <= line.items()]
+
+    def next(self, beginning: str) -> Line:
+        """The one line whose event begins so, once it is there."""
+        eventually(lambda: self._found(beginning))
+        [line] = self._found(beginning)
+        return line
+
+    def send(self, body: object, **options: Any) -> None:
+        """Put any message where tasks are expected."""
+        with self.stage.app.producer_or_acquire() as producer:
+            producer.publish(body, exchange="", routing_key="celery", **options)
+
+    def _found(self, beginning: str) -> list[Line]:
+        return [line for line in self.lines() if line["event"].startswith(beginning)]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
+    """A worker at work over a silent Tiqets."""
+    polling = {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}
+    with Stage(tmp_path_factory.mktemp("stage"), Script(), {"tiqets/default": polling}) as stage:
+        stage.start("worker", "--concurrency", "2")
+        stage.wait_for_workers(1)
+        log = Log(stage)
+        yield log
+        assert SECRET not in log.text()
+
+
+def test_a_task_that_nobody_knows(log: Log) -> None:
+    log.stage.app.send_task("tasks.unknown", kwargs={"reference": SECRET}, queue="celery")
+    line = log.next("Received unregistered task of type 'tasks.unknown'.")
+    assert "The full contents of the message body was:\n…" in line["event"]
+
+
+def test_a_message_that_is_no_task(log: Log) -> None:
+    log.send({"reference": SECRET})
+    assert "body was: …" in log.next("Received and deleted unknown message.")["event"]
+
+
+def test_a_message_that_cannot_be_read(log: Log) -> None:
+    log.send(SECRET.encode(), content_type="application/x-python-serialize", content_encoding="binary")
+    assert "body: …" in log.next("Can't decode message body: kombu.exceptions.ContentDisallowed")["event"]
+
+
+def test_a_message_that_is_no_proper_task(log: Log) -> None:
+    log.send({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET})
+    assert "body was:\n…" in log.next("Received invalid task message: celery.exceptions.InvalidTaskError")["event"]
+
+
+def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
+    log.stage.app.send_task("tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="celery", task_id="seven")
+    line = log.next("Task tasks.notify[seven] raised unexpected: …")
+    assert line["exception"].endswith("\nTypeError")
+    assert "trace.py" in line["exception"]
+    assert (line["task"], line["order"], line["event_id"]) == ("tasks.notify", "ord-7", "evt_7")
+
+
+def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
+    payload = {"id": "bad", "provider": "tiqets", "reference": SECRET, "quantity": SECRET}
+    log.stage.app.send_task("tasks.submit", kwargs=payload, queue="celery")
+    eventually(lambda: log.lines(order="bad"))
+    [line] = log.lines(order="bad")
+    assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")
+
+
+def test_every_line_of_an_attempt_says_which_it_is(log: Log) -> None:
+    log.stage.providers.add_orders([OrderScript(provider="tiqets", reference="1000001")])
+    submit(log.stage.context, {"id": "ord-1", "provider": "tiqets", "reference": "1000001"})
+    eventually(lambda: log.lines(event="order", order="ord-1"))
+    [line] = log.lines(event="order", order="ord-1")
+    expected = {
+        "task": "tasks.poll",
+        "provider": "tiqets",
+        "account": "tiqets/default",
+        "attempt": 1,
+        "seq": 1,
+        "status": "fulfilled",
+        "level": "info",
+        "logger": "willcall.usecases.settle",
+    }
+    assert expected.items() <= line.items()
+    assert line["timestamp"].startswith(time.strftime("%Y-%m-%dT", time.gmtime()))

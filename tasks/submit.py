@@ -35,11 +35,11 @@ class MaskedRequest(Request):
         return super().info(safe=True)
 
 
-def _shown(payload: Any) -> dict[str, str | int]:
-    """The few fields of a payload that may be shown, which nobody has checked yet."""
+def _shown(payload: Any) -> dict[str, Any]:
+    """The few fields of a payload that may be shown."""
     given = payload if isinstance(payload, dict) else {}
-    fields = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
-    return {name: value for name, value in fields.items() if len(str(value)) <= LONGEST}
+    shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
+    return {name: value for name, value in shown.items() if len(str(value)) <= LONGEST}
 
 
 @shared_task(name="tasks.submit", bind=True, Request=MaskedRequest)
@@ -51,7 +51,9 @@ def submit(self: Task, **payload: Any) -> str:
     that follows from the task's, so that a message which comes twice makes one order.
     """
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
-    bind_contextvars(order=_shown(payload).get("id"))
+    shown = {"account": "default"} | _shown(payload)
+    provider = shown.get("provider")
+    bind_contextvars(order=shown.get("id"), provider=provider, account=f"{provider}/{shown['account']}")
     try:
         return submit_order(self.app.willcall, payload).order_id
     except StoreError:

@@ -13,9 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.chromium import NARROW, WIDE, chromium, window
-from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, running_demo
-from willcall.orders.model import Status
-from willcall.stores.listing import Query
+from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, patient_order, running_demo
 from willcall.usecases.submit import submit
 
 FOLDER = Path(__file__).with_name("img")
@@ -41,8 +39,7 @@ def flower(browser: Browser, demo: Stage) -> None:
         page.goto(f"{demo.flower_url}/tasks")
         page.locator("#tasks-table tbody tr a").first.wait_for()
         keep(page, "flower-tasks")
-        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004 - a chain worth a picture
-        page.get_by_placeholder("state:FAILURE").fill(f"{order.id}:")
+        page.get_by_placeholder("state:FAILURE").fill(f"{patient_order(demo).id}:")
         page.get_by_text("filtered from").wait_for()
         keep(page, "flower-order")
         with frozen_worker(demo):
@@ -63,18 +60,13 @@ def board(browser: Browser, demo: Stage, name: str, path: str, *, width: int = W
         keep(page, name)
 
 
-def _orders(demo: Stage) -> list:
-    return demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
-
-
 def main() -> None:
     """Take all pictures."""
     with TemporaryDirectory() as folder, running_demo(Path(folder)) as demo, chromium() as browser:
-        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004
         flower(browser, demo)
         board(browser, demo, "board", "/")
         board(browser, demo, "board-phone", "/", width=NARROW)
-        board(browser, demo, "board-order", f"/orders/{order.id}")
+        board(browser, demo, "board-order", f"/orders/{patient_order(demo).id}")
         make_trouble(demo)
         board(browser, demo, "board-trouble", "/", dark=True)
         board(browser, demo, "board-trouble-phone", "/", width=NARROW, dark=True)

@@ -1,7 +1,7 @@
 """What operators can do: each button is a form that is sent here, and leads back to the page that it stands on."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -16,6 +16,9 @@ from willcall.providers.base import Account
 from willcall.stores.orders import Hurried
 from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
 from willcall.usecases.wording import counted, span
+
+if TYPE_CHECKING:
+    from api.board.overview import Board
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
@@ -90,6 +93,8 @@ def resume_account(request: Request, context: Given, account: Named, form: Form)
 def _back(request: Request, form: Form, told: str) -> Response:
     """To the page on which the button stands, which then says what was done."""
     access: Access = request.app.state.board_access
+    board: Board = request.app.state.board
+    board.renew()
     response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
     remember(request, response, NOTICE, access.sessions.notice(told))
     return response

@@ -14,9 +14,9 @@ _LARGEST = 4 * 1024
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(Kind.UNSUPPORTED, "send a form")
     body = await read_body(request, _LARGEST)
+    if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise ApiError(Kind.UNSUPPORTED, "send a form")
     return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20))
 
 

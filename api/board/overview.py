@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
@@ -29,10 +30,8 @@ SURVEYED = 20_000
 #: What happened lately, that many lines.
 HAPPENED = 12
 
-#: Seconds for which what was read is shown to whoever looks next.
-_FRESH = 1.0
-#: What takes long to read is read less often: at most this share of the time.
-_SHARE = 0.01
+#: What takes longer to read than this, seconds, is read less often: at most this share of the time.
+_LONG, _SHARE = 0.01, 0.01
 
 Value = TypeVar("Value")
 Hour = tuple[float, Mapping[str, Counter[str]]]
@@ -122,26 +121,30 @@ class Overview:
         return self.survey.orders
 
 
-class Kept(Generic[Value]):
-    """A value that is read again when it is old: the longer that takes, the less often."""
+class Shared(Generic[Value]):
+    """A value that is read once for all who ask while it is read, and kept for a while where that takes long."""
 
-    def __init__(self, read: Callable[[], Value], fresh: float) -> None:
-        """`fresh`: seconds for which it is kept at least."""
+    def __init__(self, read: Callable[[], Value]) -> None:
         self._read = read
-        self._fresh = fresh
-        self._until = 0.0
-        self._value: Value | None = None
         self._lock = Lock()
+        self._began = self._until = -inf
+        self._value: Value | None = None
 
     def get(self) -> Value:
-        """The value; of several who ask at once, one reads it."""
+        """The value as it is now, or was a moment ago if it takes long to read."""
+        asked = monotonic()
         with self._lock:
-            started = monotonic()
-            if self._value is None or started >= self._until:
+            if self._value is None or asked >= max(self._began, self._until):
+                self._began = monotonic()
                 self._value = self._read()
-                ended = monotonic()
-                self._until = ended + max(self._fresh, (ended - started) / _SHARE)
+                took = monotonic() - self._began
+                self._until = self._began + took / _SHARE if took > _LONG else -inf
             return self._value
+
+    def forget(self) -> None:
+        """Read it anew for whoever asks next."""
+        with self._lock:
+            self._value = None
 
 
 class Board:
@@ -149,13 +152,18 @@ class Board:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._overview = Kept(self._look, _FRESH)
-        self._survey = Kept(self._look_at_attention, _FRESH)
-        self._hours = Kept(lambda: context.stores.stats.hours(HOURS), 10.0)
+        self._overview = Shared(self._look)
+        self._survey = Shared(self._look_at_attention)
+        self._hours = Shared(lambda: context.stores.stats.hours(HOURS))
 
     def overview(self) -> Overview:
-        """How things stand now, or stood a moment ago. Raises StoreError."""
+        """How things stand. Raises StoreError."""
         return self._overview.get()
+
+    def renew(self) -> None:
+        """Somebody has changed something, and looks whether it shows."""
+        for part in (self._survey, self._overview):
+            part.forget()
 
     def _look(self) -> Overview:
         stores = self._context.stores

@@ -9,6 +9,7 @@ from willcall.orders.callbacks import Telling
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attempt, Attention, Order, Ticket
 from willcall.orders.states import CLOSED, OPEN
+from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.listing import Survey
@@ -139,8 +140,9 @@ def masked(text: str) -> str:
 
 
 def secret_reference(order: Order) -> bool:
-    """Whether the reference alone lets its holder in: voordemensen's key, Paylogic's barcode."""
-    return order.provider == "voordemensen" or (order.provider == "paylogic" and order.reference.startswith("code:"))
+    """Whether the reference alone lets its holder in."""
+    adapter = ADAPTERS.get(order.provider)
+    return adapter is None or adapter.reference_is_secret(order.reference)
 
 
 def reference(order: Order) -> str:

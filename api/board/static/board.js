@@ -88,10 +88,10 @@ function watch() {
   addEventListener("pagehide", () => source.close());
 }
 
-// Refused for good: the session may be over, then the page leads to the login.
+// Refused for good: the session may be over, then this page leads to the login.
 async function again() {
-  const answer = await fetch(document.body.dataset.stream, { method: "HEAD" }).catch(() => null);
-  if (answer && answer.status === 401) location.reload();
+  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") location.reload();
   else watch();
 }
 

@@ -1,0 +1,217 @@
+"""What the pages of the order board show, and what their buttons do."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.api.conftest import Running
+from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from willcall.orders.model import Attention, Status, Ticket, TicketKind
+from willcall.orders.policy import Signal
+from willcall.orders.rate import Rate
+from willcall.stores.accounts import Report
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
+from willcall.stores.listing import Query
+from willcall.stores.ops import Alert, account_subject
+from willcall.stores.orders import Commit
+from willcall.usecases.context import Stores
+from workers.embedded_redis import EmbeddedRedis
+
+LATER = "2099-01-01T00:00:00Z"
+PDF = b"%PDF-1.4\n%%EOF"
+HOSTILE = "\"><u>{{7*7}}'"
+
+
+@pytest.fixture(scope="module")
+def served(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with board(tmp_path_factory.mktemp("board"), redis_server.url, OPERATOR_KEY) as api:
+        yield api
+
+
+@pytest.fixture
+def api(served: Running, redis: object) -> Running:  # noqa: ARG001 - empties it
+    return served
+
+
+@pytest.fixture
+def operator(api: Running) -> Operator:
+    return Operator(api)
+
+
+def change(stores: Stores, order_id: str, **fields: object) -> None:
+    """Write what an attempt might have written."""
+    before = stores.orders.get(order_id)
+    assert before is not None
+    after = replace(before, **fields)  # type: ignore[arg-type]
+    assert stores.orders.commit(Commit(before, after, tickets="tickets" in fields)) is not None
+
+
+def test_an_account_is_shown_with_what_waits_for_it(api: Running, operator: Operator) -> None:
+    for number in range(3):
+        api.submit(f"ord-{number}", not_before=LATER)
+    shown = words(operator.get("/"))
+    assert "tiqets /default ok 3 " in shown
+    assert "tixstock /default ok 0 " in shown
+
+
+def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Operator) -> None:
+    api.submit(not_before=LATER)
+    answer = operator.post("/accounts/tiqets/default/pause", back="/", seconds="900")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    shown = words(operator.get("/"))
+    assert "tiqets/default is paused for 15 min. Its orders wait; their deadlines go on." in shown
+    assert "1 order waits: a person wanted it so." in shown
+    again = words(operator.get("/"))
+    assert "for 15 min. Its orders" not in again
+    operator.post("/accounts/tiqets/default/resume", back="/")
+    assert "tiqets/default is resumed." in words(operator.get("/"))
+    assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
+
+
+def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
+    shown = words(operator.get("/"))
+    assert "1 thing must be mended" in shown
+    assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
+
+
+def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    for order_id, attention in (("ord-1", Attention.NOT_FOUND), ("ord-2", Attention.MALFORMED)):
+        api.submit(order_id, reference=order_id, not_before=LATER)
+        change(stores, order_id, attention=attention)
+    page = operator.get("/")
+    shown = words(page)
+    assert "not known there 1 The provider does not know this reference." in shown
+    assert "answer unreadable 1 The provider's answer could not be read." in html.unescape(shown)
+    assert 'action="/orders/ord-1/cancel"' in page.text
+    assert 'action="/orders/ord-2/poll"' in page.text
+    assert 'action="/orders/ord-2/cancel"' not in page.text
+    filtered = words(operator.get("/orders?attention=not_found&status=&provider="))
+    assert "ord-1" in filtered
+    assert "ord-2" not in filtered
+
+
+def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_nothing(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("the-other", reference="the-other", not_before=LATER)
+    change(stores, "the-other", attention=Attention.NOT_FOUND)
+    for number in range(60):
+        api.submit(f"held-{number}", reference=str(number), not_before=LATER)
+        change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
+    report = Report(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
+    alert = Alert("evt_1", account_subject("tiqets/default"), send=False)
+    stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    shown = words(operator.get("/"))
+    assert "tiqets/default refuses our key" in shown
+    assert "61 orders wait. Customers have no tickets yet" in shown
+    assert "key refused 60" in shown
+    assert "the-other" in shown
+    assert "held-" not in shown
+
+
+def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator: Operator) -> None:
+    for number in range(60):
+        api.submit(f"ord-{number:02}", reference=str(number), not_before=LATER)
+    first = operator.get("/orders?provider=tiqets")
+    older = html.unescape(first.text.partition('rel="next" href="')[2].partition('"')[0])
+    assert older.startswith("/orders?provider=tiqets&cursor=")
+    second = operator.get(older)
+    names = [f"ord-{number:02}" for number in range(60)]
+    assert [name for name in names if f'/orders/{name}"' in first.text] == names[10:]
+    assert [name for name in names if f'/orders/{name}"' in second.text] == names[:10]
+
+
+def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Operator) -> None:
+    api.submit("ord-1", reference="7777777", not_before=LATER)
+    assert operator.get("/search", params={"q": " ord-1 "}).headers["Location"] == "/orders/ord-1"
+    assert operator.get("/search", params={"q": "7777777"}).headers["Location"] == "/orders/ord-1"
+    api.submit("ord-2", provider="tixstock", reference="7777777", not_before=LATER)
+    several = words(operator.get("/search", params={"q": "7777777"}))
+    assert "2 orders may be meant" in several
+    assert "ord-1" in several
+    assert "ord-2" in several
+    assert "Nothing found" in words(operator.get("/search", params={"q": HOSTILE}))
+    assert "Nothing found" in words(operator.get("/search"))
+
+
+def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, operator: Operator) -> None:
+    api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
+    for action, told in (
+        ("poll", "Order ord-1 is asked about as soon as possible already."),
+        ("redeliver", "The status of order ord-1 has not changed yet, so there is no event."),
+        ("cancel", "Order ord-1 is cancelled. Nothing is cancelled at the provider."),
+        ("cancel", "Order ord-1 is cancelled already."),
+        ("redeliver", "The backend is told of order ord-1 again."),
+        ("poll", "Order ord-1 is cancelled; no answer could change that."),
+    ):
+        answer = operator.post(f"/orders/ord-1/{action}", back="/orders/ord-1")
+        assert answer.headers["Location"] == "/orders/ord-1"
+        assert told in words(operator.get("/orders/ord-1"))
+    shown = words(operator.get("/orders/ord-1"))
+    assert "order.cancelled on its way" in shown
+    for missing in ("/orders/nobody/poll", "/orders/nobody/cancel", "/accounts/tiqets/other/pause"):
+        assert operator.post(missing).status_code == 404
+
+
+def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", reference="1111111", not_before=LATER)
+    tickets = (
+        Ticket(TicketKind.BARCODE, code="0123456789012", code_format="EAN13", row="4", seat="17"),
+        Ticket(TicketKind.LINK, url="javascript:alert(1)"),
+    )
+    change(stores, "ord-1", tickets=tickets, status=Status.PARTIAL)
+    page = operator.get("/orders/ord-1").text
+    summary, _, rest = page.partition("•••012")[2].partition("</summary>")
+    assert "0123456789012" not in page.partition("•••012")[0] + summary
+    assert "0123456789012" in rest.partition("</details>")[0]
+    assert "row 4, seat 17" in page
+    assert 'href="javascript' not in page
+
+
+def test_a_document_comes_through_the_session(
+    api: Running, operator: Operator, redis_server: EmbeddedRedis, stores: Stores
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    documents = DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents")
+    document = documents.put(PDF, "ord-1")
+    change(stores, "ord-1", tickets=(Ticket(TicketKind.PDF, document=document.id),), status=Status.PARTIAL)
+    address = f"/orders/ord-1/documents/{document.id}"
+    assert f'href="{address}"' in operator.get("/orders/ord-1").text
+    answer = operator.get(address)
+    assert (answer.content, answer.headers["Content-Type"]) == (PDF, "application/pdf")
+    assert answer.headers["Content-Disposition"].startswith("attachment; ")
+    assert operator.get("/orders/ord-1/documents/doc_0").status_code == 404
+
+
+def test_hostile_values_are_text(api: Running, operator: Operator, stores: Stores) -> None:
+    api.submit(
+        "ord-1~:@.x",
+        provider="tixstock",
+        reference=HOSTILE,
+        metadata={HOSTILE: HOSTILE},
+        callback_url="https://backend.example/" + "%22%3E" + "'\"><script>",
+        not_before=LATER,
+    )
+    change(stores, "ord-1~:@.x", attention=Attention.NOT_FOUND, provider_status=HOSTILE, reason=HOSTILE)
+    for path in ("/", "/orders", "/orders/ord-1~:@.x", "/search", f"/orders/{HOSTILE}"):
+        answer = operator.get(path, params={"q": HOSTILE} if path == "/search" else None)
+        assert "<u>" not in answer.text
+        assert ">49" not in html.unescape(answer.text)
+    assert html.unescape(operator.get("/orders/ord-1~:@.x").text).count(HOSTILE) >= 4
+    assert stores.listing.page(Query(), 10).orders[0].reference == HOSTILE
+
+
+def test_what_is_not_there_is_a_page(operator: Operator) -> None:
+    for path in ("/orders/nobody", "/orders/a%2F..%2Fb", "/orders/%00"):
+        answer = operator.get(path)
+        assert answer.status_code == 404, path
+    for path in ("/orders?status=lost", "/orders?cursor=x", "/?what=ever", "/search?q=" + "x" * 301):
+        answer = operator.get(path)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), path

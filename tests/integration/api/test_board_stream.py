@@ -1,0 +1,109 @@
+"""What changes on a page comes by itself: server-sent events over a real server."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from api.board.stream import MOST
+from api.edge import IN_FLIGHT
+from tests.integration.api.conftest import Running
+from tests.integration.api.operator import OPERATOR_KEY, Operator, board
+from workers.embedded_redis import EmbeddedRedis
+
+LATER = "2099-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def api(redis_server: EmbeddedRedis, tmp_path: Path, redis: object) -> Iterator[Running]:  # noqa: ARG001 - empties it
+    with board(tmp_path, redis_server.url, OPERATOR_KEY) as api:
+        yield api
+
+
+@contextmanager
+def watching(operator: Operator, query: str = "") -> Iterator[Iterator[dict[str, str]]]:
+    """The changes that a page is sent, one by one."""
+    with operator.session.get(f"{operator.url}/board/stream{query}", stream=True, timeout=30) as answer:
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        yield changes(answer)
+
+
+def changes(answer: requests.Response) -> Iterator[dict[str, str]]:
+    kept = b""
+    for chunk in answer.iter_content(None):
+        *events, kept = (kept + chunk).split(b"\n\n")
+        yield from (json.loads(event.removeprefix(b"data: ")) for event in events if event.startswith(b"data: "))
+
+
+def until(changed: Iterator[dict[str, str]], part: str, words: str) -> dict[str, str]:
+    """The change that brings these words to a part of the page."""
+    return next(change for change in changed if words in change.get(part, ""))
+
+
+def test_a_watcher_is_sent_everything_at_first_and_then_what_changes(api: Running) -> None:
+    operator = Operator(api)
+    with watching(operator) as changed:
+        assert {"verdict", "alarms", "accounts", "attention", "happened", "pulse"} <= next(changed).keys()
+        operator.post("/accounts/tiqets/default/pause")
+        change = until(changed, "alarms", "tiqets/default is paused")
+        assert "happened" not in change
+        assert "attention" not in change
+
+
+def test_an_orders_page_is_sent_its_own_changes(api: Running) -> None:
+    api.submit("ord-1", not_before=LATER)
+    operator = Operator(api)
+    with watching(operator, "?order=ord-1") as changed:
+        assert next(changed).keys() == {"order", "trouble"}
+        operator.post("/orders/ord-1/cancel")
+        assert until(changed, "order", "by the caller").keys() == {"order"}
+    for gone in ("?order=a%2Fb", "?order="):
+        answer = operator.get(f"/board/stream{gone}")
+        assert answer.status_code == 404
+
+
+def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path) -> None:
+    own = EmbeddedRedis(tmp_path / "redis")
+    own.start()
+    try:
+        with board(tmp_path, own.url, OPERATOR_KEY) as api, watching(Operator(api)) as changed:
+            assert next(changed)["trouble"] == ""
+            own.kill()
+            until(changed, "trouble", "Redis does not answer")
+            own.start()
+            assert next(change for change in changed if "trouble" in change)["trouble"] == ""
+    finally:
+        own.stop()
+
+
+def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None:
+    operator = Operator(api)
+    assert MOST > IN_FLIGHT
+    with ExitStack() as stack:
+        watchers = [stack.enter_context(watching(operator)) for _ in range(MOST)]
+        assert all(next(changed) for changed in watchers)
+        refused = operator.get("/board/stream")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
+        assert operator.get("/").status_code == 200
+    deadline = time.monotonic() + 30
+    while operator.get("/board/stream", stream=True).status_code == 503:  # it notices by itself that they have gone
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_server_stops_at_once_though_somebody_watches(api: Running) -> None:
+    with watching(Operator(api)) as changed:
+        next(changed)
+        started = time.monotonic()
+        os.kill(api.process.pid, signal.SIGTERM)
+        assert list(changed) == []
+        assert api.process.wait(10) is not None
+        assert time.monotonic() - started < 5
+    assert "Traceback" not in api.log

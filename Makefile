@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SITE_STAMP := .venv/.installed-site
 
-.PHONY: help install demo test check site format bench chaos overload up constraints clean
+.PHONY: help install demo test check site format bench chaos overload screenshots up constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -54,6 +54,9 @@ chaos: install ## kill everything at random and check that nothing was lost: a s
 
 overload: install ## more due than one worker can poll: nothing multiplies, all drains
 	$(BIN)/python -m bench.overload
+
+screenshots: install ## take the pictures of Flower and the board anew, from the running demo
+	$(BIN)/python -m docs.screenshots
 
 up: install ## everything on this machine, for development
 	$(BIN)/willcall up

@@ -13,14 +13,14 @@ from playwright.sync_api import Browser, Page
 
 from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.chromium import NARROW, WIDE, chromium, window
-from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, running_demo
-from willcall.orders.model import Status
-from willcall.stores.listing import Query
+from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, patient_order, running_demo
 from willcall.usecases.submit import submit
 
 FOLDER = Path(__file__).with_name("img")
 #: No picture is larger, bytes.
 LARGEST = 200_000
+#: What the board says of an account whose key was revoked.
+REFUSED = "key refused"
 
 
 def keep(page: Page, name: str) -> None:
@@ -39,12 +39,9 @@ def flower(browser: Browser, demo: Stage) -> None:
     with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context:
         page = context.new_page()
         page.goto(f"{demo.flower_url}/tasks")
-        page.locator("#tasks-table tbody tr a").first.wait_for()
-        keep(page, "flower-tasks")
-        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004 - a chain worth a picture
-        page.get_by_placeholder("state:FAILURE").fill(f"{order.id}:")
+        page.get_by_placeholder("state:FAILURE").fill(f"{patient_order(demo).id}:")
         page.get_by_text("filtered from").wait_for()
-        keep(page, "flower-order")
+        keep(page, "flower-tasks")
         with frozen_worker(demo):
             for number in range(4):
                 submit(demo.context, {"provider": "funtrips", "reference": f"chk-late-{number}"})
@@ -52,32 +49,31 @@ def flower(browser: Browser, demo: Stage) -> None:
             keep(page, "flower-broker")
 
 
-def board(browser: Browser, demo: Stage, name: str, path: str, *, width: int = WIDE, dark: bool = False) -> None:
-    """One page of the order board."""
+def board(
+    browser: Browser, demo: Stage, name: str, path: str, text: str, *, width: int = WIDE, dark: bool = False
+) -> None:
+    """One page of the order board, as soon as it shows the `text`."""
     with browser.new_context(**window(width, dark=dark)) as context:
         page = context.new_page()
         page.goto(f"{demo.api_url}/login")
         page.get_by_label("Operator key").fill(OPERATOR_KEY)
         page.get_by_role("button", name="Log in").click()
         page.goto(f"{demo.api_url}{path}")
+        page.get_by_text(text).first.wait_for()
         keep(page, name)
-
-
-def _orders(demo: Stage) -> list:
-    return demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
 
 
 def main() -> None:
     """Take all pictures."""
     with TemporaryDirectory() as folder, running_demo(Path(folder)) as demo, chromium() as browser:
-        order = next(each for each in _orders(demo) if each.attempts > 2)  # noqa: PLR2004
         flower(browser, demo)
-        board(browser, demo, "board", "/")
-        board(browser, demo, "board-phone", "/", width=NARROW)
-        board(browser, demo, "board-order", f"/orders/{order.id}")
+        order = patient_order(demo)
+        board(browser, demo, "board", "/", "need a person")
+        board(browser, demo, "board-phone", "/", "need a person", width=NARROW)
+        board(browser, demo, "board-order", f"/orders/{order.id}", "fulfilled")
         make_trouble(demo)
-        board(browser, demo, "board-trouble", "/", dark=True)
-        board(browser, demo, "board-trouble-phone", "/", width=NARROW, dark=True)
+        board(browser, demo, "board-trouble", "/", REFUSED, dark=True)
+        board(browser, demo, "board-trouble-phone", "/", REFUSED, width=NARROW, dark=True)
 
 
 if __name__ == "__main__":

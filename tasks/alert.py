@@ -8,7 +8,7 @@ from willcall.usecases.alert import TASK
 from willcall.usecases.notify import alert_once, put_off, send_notice_to_operators
 
 
-@shared_task(name=TASK, bind=True)
+@shared_task(name=TASK, bind=True, log_fields=("subject", "event_id", "number"))
 def alert(self: Task, subject: str, event_id: str, number: int) -> None:
     """Tell of one event. `number` is the fence: any other message about the subject is stale and tells nothing."""
     context = self.app.willcall

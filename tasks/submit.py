@@ -15,7 +15,6 @@ from willcall.usecases.submit import submit as submit_order
 #: Seconds after which an order that could not be written is submitted again.
 AGAIN = 5.0
 
-
 #: What of an order may be shown, where it is of its type: no reference, address or metadata.
 SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
 #: Characters of the longest of these, an id.
@@ -29,18 +28,18 @@ class MaskedRequest(Request):
         """As Celery makes it, whatever the sender put into the headers."""
         super().__init__(message, **options)
         self._request_dict["argsrepr"] = self._argsrepr = "()"
-        self._request_dict["kwargsrepr"] = self._kwargsrepr = _shown(self.kwargs)
+        self._request_dict["kwargsrepr"] = self._kwargsrepr = repr(_shown(self.kwargs))
 
     def info(self, safe: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
         """What `celery inspect` and Flower's page of a worker tell of it."""
         return super().info(safe=True)
 
 
-def _shown(payload: Any) -> str:
+def _shown(payload: Any) -> dict[str, Any]:
     """The few fields of a payload that may be shown."""
     given = payload if isinstance(payload, dict) else {}
     shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
-    return repr({name: value for name, value in shown.items() if len(str(value)) <= LONGEST})
+    return {name: value for name, value in shown.items() if len(str(value)) <= LONGEST}
 
 
 @shared_task(name="tasks.submit", bind=True, Request=MaskedRequest)
@@ -52,7 +51,9 @@ def submit(self: Task, **payload: Any) -> str:
     that follows from the task's, so that a message which comes twice makes one order.
     """
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
-    bind_contextvars(order=payload["id"])
+    shown = {"account": "default"} | _shown(payload)
+    provider = shown.get("provider")
+    bind_contextvars(order=shown.get("id"), provider=provider, account=f"{provider}/{shown['account']}")
     try:
         return submit_order(self.app.willcall, payload).order_id
     except StoreError:

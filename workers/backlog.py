@@ -45,7 +45,7 @@ class Backlogs:
             try:
                 return self._ask()
             except (OperationalError, *self._connection.connection_errors) as error:
-                log.warning("broker away", error=type(error).__name__)
+                log.warning("broker away", error=error)
                 self._connection.collect()
                 return {}
 

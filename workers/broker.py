@@ -3,13 +3,15 @@
 Redis, by our own transport (docs/transport.md), unless the broker is RabbitMQ (docs/rabbitmq.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from amqp.exceptions import MessageNacked, NotFound
 from celery import Celery
+from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE, MAX_LEVEL, level_name
@@ -53,16 +55,14 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
 
 def reach(app: Celery) -> None:
     """Connect to the broker, once. Raises whatever its driver raises where it cannot be had."""
-    with app.connection_for_write() as connection:
-        connection.connect()  # a channel would try for ever
+    with _connected(app) as connection:
         connection.channel().close()
 
 
 def delays_countdowns(app: Celery) -> bool:
     """RabbitMQ: whether a worker has set up what countdowns go through. Raises as `reach` does."""
     names = [CELERY_DELAYED_DELIVERY_EXCHANGE, *(level_name(level) for level in range(MAX_LEVEL + 1))]
-    with app.connection_for_write() as connection:
-        connection.connect()
+    with _connected(app) as connection:
         channel = connection.channel()
         try:
             for name in names:
@@ -70,6 +70,14 @@ def delays_countdowns(app: Celery) -> bool:
         except NotFound:
             return False
     return True
+
+
+@contextmanager
+def _connected(app: Celery) -> Iterator[Connection]:
+    """A connection of its own, by a single try: somebody waits for the answer."""
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        yield connection
 
 
 def _redis(queues: Sequence[str]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ tasks_columns = "name,uuid,args,state,received,runtime"
 #: What the arguments of our tasks are, by their place.
 _FORMS = {
     "tasks.poll": "{0}  attempt {1}  {2}",
-    "tasks.notify": "{0}  try {2}  {3}  {1}",
-    "tasks.alert": "{0}  try {2}  {1}",
+    "tasks.notify": "{0}  try {2}  {3}",
+    "tasks.alert": "{0}  try {2}",
     "tasks.fetch_documents": "{0}",
 }
 

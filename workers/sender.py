@@ -46,7 +46,7 @@ class CelerySender:
         try:
             self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
-            log.warning("broker away", task=name, error=error)
+            log.warning("broker away", sending=name, error=error)
 
     def _publish(self, account: str, messages: list[Message], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, wrong
-from willcall.stores.processes import ProcessStore
+from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 def check(patient: "Patient") -> list[Finding]:
     """The beats of all machines; one is enough."""
-    alive, now = ProcessStore(patient.redis).alive("beat"), patient.now()
+    seen, now = ProcessStore(patient.redis).alive("beat", FORGOTTEN), patient.now()
+    alive = [beat for beat in seen if now - beat.seen <= ALIVE]
     if not alive:
-        what = "no beat is alive: no sweep is started, and what is lost stays lost"
-        return [wrong(what, "Start one, `willcall beat`, and read the log of the last.")]
-    ticked = max(process.seen for process in alive)
+        silent = [f"{beat.name} is silent for {span(now - beat.seen)}" for beat in seen]
+        why = "; ".join(silent) or "no sweep is started, and what is lost stays lost"
+        return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]
+    ticked = max(beat.seen for beat in alive)
     return [ok(f"{counted(len(alive), 'beat')}, the last sign {span(now - ticked)} ago")]

@@ -30,18 +30,18 @@ def judge(
     last: Mapping[str, SweepRun], intervals: Mapping[str, float], began: float | None, now: float
 ) -> list[Finding]:
     """By the last run of each and its interval, seconds; `began`: since when a beat is alive, None where none is."""
-    found = []
+    found, missed = [], []
     for name, every in intervals.items():
         run = last.get(name)
-        by_hand = f"`willcall sweep {name}` runs it by hand"
         since = max((moment for moment in (run and run.at, began) if moment), default=now)
         if run and run.error:
-            what = f"{name} failed {relative(run.at, now)}: {run.error}"
-            found.append(wrong(what, f"Read what the workers logged then; {by_hand}."))
+            how = f"Read what the workers logged then; `willcall sweep {name}` runs it by hand."
+            found.append(wrong(f"{name} failed {relative(run.at, now)}: {run.error}", how))
         elif now - since > max(MISSED * every, AT_LEAST):
-            what = f"{name} last ran {relative(run.at, now)}" if run else f"{name} has never run"
-            how = f"Look at beat and at the workers of the queue `sweeps`; {by_hand}."
-            found.append(wrong(f"{what}, and is due every {span(every)}", how))
+            missed.append(f"{name} (every {span(every)}) {f'ran {relative(run.at, now)}' if run else 'never ran'}")
+    if missed:
+        how = "Start beat" if began is None else "See whether a worker serves the queue `sweeps` and is not overrun"
+        found.append(wrong(f"missed: {', '.join(missed)}", f"{how}; `willcall sweep` runs them by hand."))
     if found or began is None:
         return found or [unknown("beat is away")]
     latest = max((run.at for run in last.values()), default=None)

@@ -74,5 +74,5 @@ def page(open_page: Open) -> Page:
 
 def _complain_of(url: str, complaints: list[str]) -> None:
     address = urlsplit(url)
-    if address.scheme not in {"data", "blob"} and address.hostname not in LOOPBACK:
+    if address.scheme not in {"data", "blob", "file"} and address.hostname not in LOOPBACK:
         complaints.append(f"leaves this machine: {url}")

@@ -12,7 +12,7 @@ from cli.demo_stage import demo_stage, start_processes, submit_orders
 from cli.receiver import Receiver
 from cli.stage import Stage
 from simulator.demo_script import demo_script
-from willcall.orders.model import Status
+from willcall.orders.model import Order, Status
 from willcall.stores.accounts import Health
 from willcall.stores.listing import Query
 from willcall.usecases.submit import submit
@@ -68,6 +68,12 @@ def make_trouble(stage: Stage) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("nobody has noticed that the key is revoked")
         time.sleep(0.1)
+
+
+def patient_order(stage: Stage) -> Order:
+    """The fulfilled order that was asked about most often."""
+    fulfilled = stage.context.stores.listing.page(Query(Status.FULFILLED), 200).orders
+    return max(fulfilled, key=lambda order: order.attempts)
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def test_the_demo_ends_by_itself_with_every_order_as_scripted(demo: Demo) -> Non
 def test_no_secret_stands_in_what_its_processes_wrote(demo: Demo) -> None:
     """Credentials, tokens, references, codes and addresses of tickets: none, whichever process had it."""
     config = load({"WILLCALL_CONFIG": str(demo.folder / "willcall.toml")})
-    ours, theirs = secrets_of(config), set(json.loads((demo.folder / "issued.json").read_text()))
+    issued = json.loads((demo.folder / "issued.json").read_text())
+    ours, theirs = secrets_of(config), {secret for secret in issued if len(secret) > 6}  # `me`, `mine` are words
     assert {SECRET, "tiqets-webhook-token", "tixstock-webhook-token"} < ours
     assert len(ours) > 10
     assert len(theirs) > 300

@@ -141,6 +141,15 @@ def test_ports_and_images_agree_with_the_compose_file() -> None:
         assert named("Service", name)["spec"]["ports"][0]["port"] == port
 
 
+def test_workers_are_scaled_on_metrics_that_there_are() -> None:
+    queries = [trigger["metadata"]["query"] for trigger in named("ScaledObject", "worker")["spec"]["triggers"]]
+    known = set(re.findall(r"`(willcall_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    assert {name for query in queries for name in re.findall(r"willcall_\w+", query)} <= known
+    (port,) = pods()["worker"]["spec"]["containers"][0]["ports"]
+    assert port["name"] == "metrics"
+    assert f"port = {port['containerPort']}" in named("ConfigMap", "willcall-config")["data"]["willcall.toml"]
+
+
 def test_redis_starts_with_the_arguments_of_the_manifest(tmp_path: Path) -> None:
     (container,) = pods()["redis"]["spec"]["containers"]
     arguments = [argument.replace("$(REDIS_PASSWORD)", "hunter2") for argument in container["args"][1:]]

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from standardwebhooks import Webhook
 
 from cli.receiver import SECRET
+from willcall.orders.model import Attention, Status
+from willcall.orders.states import FINAL
+from willcall.stores.accounts import Health
 from workers.embedded_redis import free_port
 
-PAGE = Path(__file__).parents[2] / "docs" / "events.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "events.md"
 EVENT = '{"id": "evt_1", "type": "order.fulfilled", "order_id": "ord-1", "data": {"tickets": [{}, {}]}}'
 
 
@@ -51,3 +56,14 @@ def test_the_backend_of_the_events_page_takes_what_is_signed_and_each_event_once
         backend.kill()
         out, _ = backend.communicate()
     assert out == "order.fulfilled ord-1 2 tickets\n"
+
+
+def test_the_runbook_has_a_place_for_each_alert_each_attention_each_health_and_each_end_without_tickets() -> None:
+    runbook = (DOCS / "ops" / "runbook.md").read_text()
+    headings = set(re.findall(r"^### (\S+)$", runbook, re.MULTILINE))
+    (group,) = yaml.safe_load((DOCS / "ops" / "alerts.yml").read_text())["groups"]
+    alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in group["rules"] if "alert" in rule}
+    assert len(alerts) > 10
+    assert {name: f"docs/ops/runbook.md#{name.lower()}" for name in alerts} == alerts
+    assert headings >= {*alerts, *Attention, *(FINAL - {Status.FULFILLED})}
+    assert all(f"| {health} |" in runbook for health in Health)

@@ -8,6 +8,7 @@ from secrets import token_hex
 import structlog
 from pydantic import SecretStr
 from standardwebhooks import Webhook
+from structlog.contextvars import bind_contextvars
 
 from willcall.orders.callbacks import Telling, Tried, after_try, host_of
 from willcall.orders.model import Order
@@ -41,6 +42,7 @@ def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None
     """
 
     def post(claim: Claim, event: StoredEvent | OpsEvent) -> Tried:
+        bind_contextvars(provider=event.data["provider"], account=f"{event.data['provider']}/{event.data['account']}")
         return _post(context, claim.url, event, claim.now)
 
     def give_up(tried: Tried) -> Alert | None:

@@ -92,6 +92,8 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
     colour = "red"
     [api]
     max_webhook_bytes = 0
+    [metrics]
+    port = 70000
     [notify]
     secret = "s3cret"
     [providers.nobody.default]
@@ -112,6 +114,7 @@ def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> 
         "redis_url",
         "colour",
         "api.max_webhook_bytes",
+        "metrics.port",
         "notify.secret",
         "providers.nobody",
         "providers.tiqets.default.api_kee",

@@ -1,4 +1,4 @@
-"""`python -m bench.board`: the order board over 100,000 orders: how soon its first page is there, what live updates cost.
+"""`python -m bench.board`: how soon the order board's first page is there, and what live updates cost.
 
 The API has one core, everything else the other. 100,000 orders wait at five accounts, and 12,000 of them need a person.
 10,000 were polled, and a day of such hours was counted. Exit code 0 only if the first page is there soon enough, and
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,9 +125,15 @@ def _page(stage: Stage, api: psutil.Process) -> Page:
 def _viewer(stage: Stage) -> Iterator[None]:
     """Someone who watches the board."""
     with requests.get(f"{stage.api_url}/board/stream", stream=True, timeout=30) as answer:
-        reading = threading.Thread(target=lambda: [None for _ in answer.iter_content(65_536)], daemon=True)
+        reading = threading.Thread(target=_read, args=(answer,), daemon=True)
         reading.start()
         yield
+
+
+def _read(answer: requests.Response) -> None:
+    with suppress(AttributeError, requests.RequestException):  # it is closed while it is read
+        for _ in answer.iter_content(None):
+            pass
 
 
 @contextmanager

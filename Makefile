@@ -48,6 +48,7 @@ format: install ## format the code
 bench: install ## measure against plain Celery, some minutes: docs/performance.md and its pictures
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m bench.performance
+	$(BIN)/python -m bench.board
 
 chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
 	for seed in 1 2 3; do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done

@@ -8,13 +8,14 @@ from api.board import actions, login, pages
 from api.board.access import Access
 from api.board.errors import BoardRoute
 from api.board.overview import Board
-from api.board.rendering import STATIC
+from api.board.rendering import STATIC, prepare
 from api.board.stream import Streams
 from willcall.usecases.context import Context
 
 
 def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
     """Serve the board from the application; gives what must be ended when the process is told to stop."""
+    prepare()
     streams = Streams()
     app.state.board = Board(context)
     app.state.board_access = Access(context.settings.api, exposed=exposed)

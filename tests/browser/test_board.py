@@ -1,0 +1,282 @@
+"""The order board in a browser, on the running demo."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from cli.stage import Stage
+from tests.browser.chromium import NARROW, WIDE, window
+from tests.browser.conftest import Open
+from tests.browser.demo import OPERATOR_KEY, UNKNOWN
+from willcall.orders.model import Order, Status, TicketKind
+from willcall.stores.listing import Query
+from willcall.usecases.control import get_order, pause, resume
+from willcall.usecases.submit import submit
+
+#: Changes come every two seconds, and later from a busy machine, milliseconds.
+expect.set_options(timeout=15_000)
+
+Board = Callable[..., Page]
+
+LATER = "2099-01-01T00:00:00Z"
+PAGES = ("/", "/orders", "/orders?attention=true", "/search?q=nothing", f"/orders/{UNKNOWN['id']}")
+
+
+@pytest.fixture
+def board(open_page: Open, demo: Stage) -> Board:
+    """Opens a page of an operator who has logged in."""
+
+    def open_board(path: str = "/", width: int = WIDE, *, dark: bool = False) -> Page:
+        page = open_page(width, dark=dark)
+        log_in(page, demo, path)
+        return page
+
+    return open_board
+
+
+@pytest.fixture
+def order(demo: Stage, request: pytest.FixtureRequest) -> Order:
+    """An order that waits for long, whose backend would be told."""
+    order_id = f"board-{request.node.name.removeprefix('test_')[:40]}"
+    url = f"http://127.0.0.1:9/{order_id}"
+    wish = {"id": order_id, "provider": "tiqets", "reference": "4444444", "not_before": LATER, "callback_url": url}
+    submit(demo.context, wish)
+    return get_order(demo.context, order_id)
+
+
+@pytest.fixture
+def resumed(demo: Stage) -> Iterator[None]:
+    """Whatever happens to the account, it goes on in the end."""
+    yield
+    resume(demo.context, demo.context.accounts["paylogic/user"])
+
+
+def log_in(page: Page, demo: Stage, path: str) -> None:
+    page.goto(f"{demo.api_url}{path}")
+    page.get_by_label("Operator key").fill(OPERATOR_KEY)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+def row(page: Page, account: str) -> Locator:
+    provider, _, name = account.partition("/")
+    return page.locator("table.accounts tbody tr").filter(has=page.get_by_text(f"{provider}/{name}", exact=True))
+
+
+def a_fulfilled(demo: Stage, kind: TicketKind, provider: str | None = None) -> Order:
+    """A fulfilled order that has such a ticket."""
+    orders = demo.context.stores.listing.page(Query(Status.FULFILLED, provider), 100).orders
+    return next(order for order in orders if any(ticket.kind is kind for ticket in order.tickets))
+
+
+def first_outcome(demo: Stage, order: Order) -> str:
+    """What the first of the order's attempts came back with."""
+    return demo.context.stores.orders.timeline(order.id)[0].outcome
+
+
+def test_an_operator_logs_in_with_a_key_and_out(page: Page, demo: Stage, complaints: list[str]) -> None:
+    page.goto(f"{demo.api_url}/orders")
+    page.get_by_label("Operator key").fill("a guess")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="no operator key")).to_be_visible()
+    assert "403" in complaints.pop()
+    page.get_by_label("Operator key").fill(OPERATOR_KEY)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{demo.api_url}/orders")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Operator key")).to_be_focused()
+
+
+def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board, demo: Stage) -> None:
+    page = board()
+    expect(page.locator("table.accounts tbody tr")).to_have_count(len(demo.context.accounts))
+    tiqets = row(page, "tiqets/default")
+    expect(tiqets.locator(".state")).to_have_text("ok")
+    for label in ("Waiting", "Due", "Overdue", "Held", "429s"):
+        expect(tiqets.locator(f'[data-label="{label}"]')).to_have_text(re.compile(r"^\d+$"))
+    expect(tiqets.locator('[data-label="Late p50, p99"]')).to_have_text(re.compile(r"\d m?s +\d.* m?s"))
+    expect(tiqets.locator(".rate")).to_have_text(re.compile(r"\d+ % of 10 per 1 s, \d+ left"))
+    fulfilled = tiqets.get_by_role("img", name=re.compile("^Fulfilled per hour, tiqets.default. [1-9]"))
+    expect(fulfilled.locator("rect")).to_have_count(24)
+    took = tiqets.get_by_role("img", name=re.compile("^Time to ticket, tiqets.default. [1-9].* within 1 min"))
+    expect(took).to_be_visible()
+
+
+def test_the_pulse_tells_that_workers_beat_and_sweeps_are_well(board: Board) -> None:
+    pulse = board().locator(".pulse")
+    expect(pulse).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ events? on the way\s+live"))
+
+
+@pytest.mark.usefixtures("resumed")
+def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
+    page = board()
+    expect(page.locator(".pulse [data-live]")).to_have_class(re.compile(r"\bon\b"))
+    page.evaluate("window.stayed = true")
+    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
+    expect(page.get_by_role("heading", name="paylogic/user is paused")).to_be_visible()
+    expect(row(page, "paylogic/user").locator(".state")).to_have_text("paused")
+    resume(demo.context, demo.context.accounts["paylogic/user"])
+    expect(page.get_by_role("heading", name="paylogic/user is paused")).to_be_hidden()
+    assert page.evaluate("window.stayed")
+
+
+def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage, order: Order) -> None:
+    page = board(f"/orders/{order.id}")
+    expect(page.locator("[data-live]")).to_have_text("live")
+    page.get_by_text("Cancel …").click()
+    demo.context.stores.orders.hurry(order.id, order.account_key, 1, express=False)
+    submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
+    page.wait_for_function("performance.now() > 0")
+    expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
+
+
+@pytest.mark.usefixtures("resumed")
+def test_an_account_is_paused_and_resumed_by_buttons(board: Board) -> None:
+    page = board()
+    account = row(page, "paylogic/user")
+    account.get_by_text("Pause …").click()
+    account.get_by_role("button", name="15 min").click()
+    expect(page.locator("#notice")).to_have_text(re.compile("paylogic/user is paused for 15 min"))
+    expect(row(page, "paylogic/user").locator(".state")).to_have_text("paused")
+    row(page, "paylogic/user").get_by_role("button", name="Resume").click()
+    expect(page.locator("#notice")).to_have_text(re.compile("paylogic/user is resumed"))
+    expect(row(page, "paylogic/user").locator(".state")).to_have_text("ok")
+
+
+def test_an_order_that_needs_a_person_is_listed_with_reason_remedy_and_button(board: Board) -> None:
+    page = board()
+    group = page.locator("article.group").filter(has_text="The provider does not know this reference.")
+    expect(group).to_contain_text("Compare it with the purchase")
+    line = group.locator("li").filter(has=page.get_by_role("link", name=UNKNOWN["id"], exact=True))
+    expect(line).to_contain_text("since ")
+    line.get_by_role("button", name="Poll now").click()
+    expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
+    group.get_by_role("link", name="tiqets/default").click()
+    expect(page).to_have_url(re.compile(r"/orders\?attention=not_found&provider=tiqets$"))
+    expect(page.get_by_role("link", name=UNKNOWN["id"], exact=True)).to_be_visible()
+
+
+def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Stage) -> None:
+    page = board()
+    for words in (UNKNOWN["id"], UNKNOWN["reference"]):
+        page.get_by_role("searchbox").fill(words)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{demo.api_url}/orders/{UNKNOWN['id']}")
+        page.goto(demo.api_url)
+    page.get_by_role("searchbox").fill("nobody knows")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+
+
+def test_an_orders_page_tells_its_story(board: Board, demo: Stage) -> None:
+    orders = demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
+    order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
+    page = board(f"/orders/{order.id}")
+    expect(page.locator(".asks")).to_contain_text(f"/orders/{order.reference}/tickets")
+    attempts = page.locator("table.timeline tbody tr")
+    expect(attempts).to_have_count(order.attempts)
+    expect(attempts.first).to_contain_text("all tickets")
+    expect(attempts.last).to_contain_text(re.compile(r"no tickets yet\s+200\s+\S.*; \S"))
+    expect(page.locator(".telling")).to_have_text("delivered")
+    expect(page.locator("table.tries tbody tr").first).to_contain_text(
+        re.compile(r"order.fulfilled\s+evt_\w+\s+200\s+taken")
+    )
+
+
+def test_a_document_is_downloaded_through_the_session(board: Board, demo: Stage) -> None:
+    order = a_fulfilled(demo, TicketKind.PDF)
+    page = board(f"/orders/{order.id}")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download PDF").first.click()
+    assert downloading.value.path().read_bytes().startswith(b"%PDF-")
+
+
+def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: Stage) -> None:
+    order = a_fulfilled(demo, TicketKind.BARCODE)
+    code = next(ticket.code for ticket in order.tickets if ticket.code)
+    page = board(f"/orders/{order.id}")
+    hidden = page.locator(".ticket .reveal").first
+    expect(hidden).to_be_hidden()
+    page.locator(".ticket summary").first.click()
+    expect(hidden).to_contain_text(code)
+    secret = demo.context.stores.listing.page(Query(provider="voordemensen"), 1).orders[0]
+    page.goto(f"{demo.api_url}/orders?provider=voordemensen")
+    expect(page.locator("table.orders")).not_to_contain_text(secret.reference)
+
+
+def test_an_order_is_cancelled_by_a_second_press_and_its_backend_told_again(board: Board, order: Order) -> None:
+    page = board(f"/orders/{order.id}")
+    page.get_by_text("Cancel …").click()
+    page.get_by_role("button", name="Cancel this order").click()
+    expect(page.locator("#notice")).to_contain_text(f"Order {order.id} is cancelled.")
+    expect(page.locator("h1 + p .status")).to_have_text("cancelled")
+    expect(page.locator("#order")).to_contain_text("order.cancelled")
+    page.get_by_role("button", name="Redeliver").first.click()
+    expect(page.locator("#notice")).to_contain_text(f"The backend is told of order {order.id} again.")
+    expect(page.locator("table.tries tbody tr").first).to_contain_text("order.cancelled")
+
+
+def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
+    page = board()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(page.locator("table.accounts tbody .key").first).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("table.accounts tbody .key").nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/orders\?provider="))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("b")
+    expect(page).to_have_url(f"{demo.api_url}/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_no_page_is_wider_than_the_window(board: Board, demo: Stage, width: int, *, dark: bool) -> None:
+    page = board("/", width, dark=dark)
+    for path in PAGES:
+        page.goto(f"{demo.api_url}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(243, 241, 236)"
+        assert light is not dark
+
+
+def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
+    page = board("/", NARROW)
+    page.locator("summary", has_text="Pause …").first.click()
+    box = page.locator(".sheet:visible").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= NARROW
+
+
+def test_without_a_script_all_the_same_is_there(browser: Browser, demo: Stage) -> None:
+    with browser.new_context(**window(WIDE), java_script_enabled=False) as context:
+        page = context.new_page()
+        log_in(page, demo, "/")
+        expect(page.locator("table.accounts tbody tr")).to_have_count(len(demo.context.accounts))
+        expect(page.locator("noscript meta[http-equiv=refresh]")).to_have_count(1)
+        page.locator("#attention").get_by_role("link", name=UNKNOWN["id"], exact=True).click()
+        expect(page.locator("table.timeline tbody tr").first).to_contain_text("not known there 404")
+        page.get_by_role("button", name="Poll now").first.click()
+        expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
+
+
+def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo: Stage) -> None:
+    page = board()
+    for path in PAGES:
+        page.goto(f"{demo.api_url}{path}")
+        expect(page.locator("h1")).to_have_count(1)
+        for control in page.locator("button:visible, a:visible, input:visible, select:visible, summary:visible").all():
+            named = control.evaluate("e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent")
+            assert named.strip(), control.evaluate("e => e.outerHTML")

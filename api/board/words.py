@@ -114,7 +114,7 @@ def happened(event: OpsEvent) -> str:
     """An event for operators, behind what it is about."""
     if event.type == "order.attention":
         known = event.data.get("attention")
-        return f"needs attention: {reason(Attention(known))}" if known in set(Attention) else "needs attention"
+        return reason(Attention(known)) if known in set(Attention) else "needs a person"
     return _HAPPENED.get(event.type, event.type)
 
 

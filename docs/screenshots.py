@@ -34,19 +34,24 @@ def keep(page: Page, name: str) -> None:
     sys.stdout.write(f"{path.relative_to(FOLDER.parent)}  {size // 1024} kB\n")
 
 
-def flower(browser: Browser, demo: Stage) -> None:
-    """The tasks of one order, and the queues while no worker takes from them."""
+def flower_tasks(browser: Browser, demo: Stage) -> None:
+    """The tasks of one order."""
     with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context:
         page = context.new_page()
         page.goto(f"{demo.flower_url}/tasks")
         page.get_by_placeholder("state:FAILURE").fill(f"{patient_order(demo).id}:")
         page.get_by_text("filtered from").wait_for()
         keep(page, "flower-tasks")
-        with frozen_worker(demo):
-            for number in range(4):
-                submit(demo.context, {"provider": "funtrips", "reference": f"chk-late-{number}"})
-            page.goto(f"{demo.flower_url}/broker")
-            keep(page, "flower-broker")
+
+
+def flower_broker(browser: Browser, demo: Stage) -> None:
+    """The queues, while no worker takes from them."""
+    with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context, frozen_worker(demo):
+        for number in range(4):
+            submit(demo.context, {"provider": "funtrips", "reference": f"chk-late-{number}"})
+        page = context.new_page()
+        page.goto(f"{demo.flower_url}/broker")
+        keep(page, "flower-broker")
 
 
 def board(
@@ -66,7 +71,7 @@ def board(
 def main() -> None:
     """Take all pictures."""
     with TemporaryDirectory() as folder, running_demo(Path(folder)) as demo, chromium() as browser:
-        flower(browser, demo)
+        flower_tasks(browser, demo)
         order = patient_order(demo)
         board(browser, demo, "board", "/", "need a person")
         board(browser, demo, "board-phone", "/", "need a person", width=NARROW)
@@ -74,6 +79,7 @@ def main() -> None:
         make_trouble(demo)
         board(browser, demo, "board-trouble", "/", REFUSED, dark=True)
         board(browser, demo, "board-trouble-phone", "/", REFUSED, width=NARROW, dark=True)
+        flower_broker(browser, demo)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The sweeps as one Celery task, and beat's entries for it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Task, shared_task
@@ -7,6 +8,8 @@ from celery import Task, shared_task
 from schedules.timetable import SWEEPS, run_sweep
 from tasks.queues import SWEEPS as QUEUE
 from willcall.config import Sweeps
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
@@ -16,11 +19,15 @@ def sweep(self: Task, name: str) -> dict[str, int] | None:
 
 
 def beat_schedule(sweeps: Sweeps) -> dict[str, dict[str, Any]]:
-    """Beat's entries. One that was not started before the next is due has nothing left to do and expires."""
+    """Beat's entries. All are due when it starts: else one that starts often never ran those with long intervals.
+
+    One that was not started before the next is due has nothing left to do and expires.
+    """
     return {
         name: {
             "task": sweep.name,
             "schedule": entry.every(sweeps),
+            "last_run_at": _LONG_AGO,
             "args": (name,),
             "options": {"queue": QUEUE, "expires": entry.every(sweeps)},
         }

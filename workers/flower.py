@@ -1,18 +1,21 @@
 """Flower as we run it: a live view of tasks and workers that changes nothing and shows nothing secret."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from celery import Celery
 from flower import events, urls
+from flower.views import BaseHandler
 from flower.views.monitor import Metrics
+from tornado.ioloop import IOLoop
 from tornado.web import authenticated
 
 from willcall.config import ConfigError
 from willcall.orders.errors import Problem
+from workers.backlog import Backlogs
 
 #: The environment variable with those who may see it: `name:password`, several separated by commas. Not an option of
 #: the command, which everybody on the machine could read in the list of processes.
@@ -30,10 +33,13 @@ def has_password(environment: Mapping[str, str]) -> bool:
     return bool(users or environment.get("FLOWER_AUTH"))
 
 
-def run(app: Celery, address: str, port: int) -> None:
+def run(app: Celery, queues: Sequence[str], address: str, port: int) -> None:
     """Serve until a signal; then the workers stop sending task events, which only Flower asks them for."""
     urls.handlers.insert(0, (r"/metrics", _Metrics))
     events.EventsState = _State
+    if "FLOWER_BROKER_API" not in os.environ:  # what RabbitMQ's management tells is more
+        broker = _Broker(Backlogs(app, queues))
+        BaseHandler.get_broker = lambda _: broker
     settings = Path(__file__).with_name("flowerconfig.py")
     app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
     telling = Thread(target=app.control.disable_events, daemon=True)
@@ -41,6 +47,21 @@ def run(app: Celery, address: str, port: int) -> None:
     telling.join(STOP_TIMEOUT)
     if telling.is_alive():  # the broker is away, and Flower's own threads would wait for it before they end
         os._exit(0)
+
+
+class _Broker:
+    """The queues' lengths as the metrics have them: over any broker, and with the messages that wait for their time."""
+
+    def __init__(self, backlogs: Backlogs) -> None:
+        self._backlogs = backlogs
+
+    async def queues(self, _: Collection[str]) -> list[dict[str, Any]]:
+        """Rows of Flower's broker page: all queues, for one that no worker serves is worth a look too."""
+        found = await IOLoop.current().run_in_executor(None, self._backlogs)
+        return [
+            {"name": name, "messages": queue.ready + (queue.waiting or 0), "messages_ready": queue.ready}
+            for name, queue in found.items()
+        ]
 
 
 class _Metrics(Metrics):

@@ -107,4 +107,4 @@ def run_flower(config: Config, address: str, port: int) -> None:
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
         raise ConfigError([Problem(flower.PASSWORDS, why)])
     configure_logging(config)
-    flower.run(create_app(config), address, port)
+    flower.run(create_app(config), queue_names(config), address, port)

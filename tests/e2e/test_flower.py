@@ -176,6 +176,16 @@ def test_nothing_can_be_changed(flower: Stage) -> None:
     assert flower.app.control.ping()
 
 
+def test_the_queues_are_known_over_either_broker(stage: Setup, broker: dict[str, str]) -> None:
+    system = stage({"tiqets/default": {}}, **broker)
+    system.start("worker")
+    system.wait_for_workers(1)
+    system.start_flower()
+    queues = json.loads(ask(system, "/api/queues/length")[1])["active_queues"]
+    assert {queue["name"] for queue in queues} == {"celery", "sweeps", "notify", "documents", "poll.tiqets"}
+    assert "poll.tiqets" in ask(system, "/broker")[1]
+
+
 def test_workers_tell_of_tasks_only_while_flower_runs(stage: Setup) -> None:
     system = stage({"tiqets/default": {}})
     system.start("worker")

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from schedules.timetable import SWEEPS
 from tests.e2e.conftest import Setup, wait_until
 from tests.e2e.rabbitmq import RabbitMQ
 from willcall.stores import keys
@@ -68,3 +69,10 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Set
     for child in children.values():
         child.terminate()
     wait_until(lambda: processes.alive() == [])
+
+
+def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(stage: Setup) -> None:
+    setting = stage(ACCOUNT)
+    setting.start("worker", "--queues", "sweeps")
+    setting.start("beat")
+    wait_until(lambda: setting.context.stores.sweeps.last().keys() == SWEEPS.keys())

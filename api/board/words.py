@@ -95,7 +95,7 @@ def seconds(value: float | None) -> str:
     """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
     if value is None:
         return "–"  # noqa: RUF001 - a dash, where a number would be
-    if value < 1:
+    if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
         return f"{value * 1_000:.0f} ms"
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
 

@@ -81,7 +81,7 @@ def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> No
 def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
     line: Line,
     health: Health,
-    grave: bool,
+    grave: bool,  # noqa: FBT001 - a case
     title: str,
 ) -> None:
     (alarm,) = alarms(overview(line(health=health, orders=10_000)))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from api.board.overview import AccountLine, Overview
-from willcall.orders.model import Attention
 from willcall.stores.accounts import Health
 from willcall.stores.processes import Process
 from willcall.usecases.wording import counted
@@ -42,7 +41,7 @@ def alarms(overview: Overview) -> list[Alarm]:
 def verdict(overview: Overview, found: list[Alarm]) -> str:
     """How things stand, in one sentence."""
     waiting = waiting_words(sum(line.open_orders for line in overview.accounts))
-    orders = overview.survey.total - overview.counted(Attention.UNAUTHORIZED)
+    orders = overview.survey.total - overview.told_of_by_accounts
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
     if troubles:
         grave = sum(alarm.grave for alarm in troubles)

@@ -111,9 +111,11 @@ class Overview:
     sweeps: Mapping[str, SweepRun]
     happened: Sequence[OpsEvent]
 
-    def counted(self, attention: Attention) -> int:
-        """How many orders need attention for a reason."""
-        return sum(count for (_, reason), count in self.survey.tally.items() if reason is attention)
+    @property
+    def told_of_by_accounts(self) -> int:
+        """How many orders need attention only because their account is refused."""
+        refused = [line.key for line in self.accounts if line.view.state.health is Health.UNAUTHORIZED]
+        return sum(self.survey.tally.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
 
     @property
     def attention(self) -> Sequence[Order]:

@@ -95,7 +95,7 @@ def seconds(value: float | None) -> str:
     """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
     if value is None:
         return "–"  # noqa: RUF001 - a dash, where a number would be
-    if value < 1:
+    if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
         return f"{value * 1_000:.0f} ms"
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
 
@@ -114,7 +114,7 @@ def happened(event: OpsEvent) -> str:
     """An event for operators, behind what it is about."""
     if event.type == "order.attention":
         known = event.data.get("attention")
-        return f"needs attention: {reason(Attention(known))}" if known in set(Attention) else "needs attention"
+        return reason(Attention(known)) if known in set(Attention) else "needs a person"
     return _HAPPENED.get(event.type, event.type)
 
 

@@ -65,3 +65,25 @@ def test_counts_follow_the_status(crowd: Desk) -> None:
     assert (counts[Status.FULFILLED], counts[Status.PENDING], counts[Status.EXPIRED]) == (5, 5, 0)
     backlog = crowd.stores.listing.backlog(ACCOUNT, crowd.now())
     assert (backlog.waiting, backlog.due, backlog.held) == (5, 0, 0)
+
+
+def test_a_survey_names_the_newest_and_counts_all(crowd: Desk) -> None:
+    survey = crowd.stores.listing.survey(parked=(), limit=3, most=100)
+    assert [order.id for order in survey.orders] == ["ord-9", "ord-6", "ord-3"]
+    assert (survey.tally, survey.total, survey.complete) == ({(ACCOUNT, Attention.MALFORMED): 4}, 4, True)
+
+
+def test_a_survey_of_too_many_says_so(crowd: Desk) -> None:
+    survey = crowd.stores.listing.survey(parked=(), limit=10, most=3)
+    assert [order.id for order in survey.orders] == ["ord-9", "ord-6", "ord-3"]
+    assert (sum(survey.tally.values()), survey.total, survey.complete) == (3, 4, False)
+
+
+def test_a_survey_counts_what_is_refused_with_its_account_and_does_not_name_it(crowd: Desk) -> None:
+    crowd.submit("refused")
+    crowd.commit(crowd.go(order_id="refused"), wake_at=crowd.now() + 60, attention=Attention.UNAUTHORIZED)
+    named = crowd.stores.listing.survey(parked={ACCOUNT}, limit=1, most=100)
+    assert [order.id for order in named.orders] == ["ord-9"]
+    assert named.tally[ACCOUNT, Attention.UNAUTHORIZED] == 1
+    alone = crowd.stores.listing.survey(parked=(), limit=1, most=100)
+    assert [order.id for order in alone.orders] == ["refused"]

@@ -1,0 +1,135 @@
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from api.board.alarms import alarms, verdict
+from api.board.overview import AccountLine, Overview
+from willcall.orders.model import Attention, Status
+from willcall.orders.rate import Rate
+from willcall.providers.base import Account, Credentials
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import AccountState, Health
+from willcall.stores.deliveries import Pending
+from willcall.stores.listing import Backlog, Survey
+from willcall.stores.processes import Process
+from willcall.stores.sweeps import SweepRun
+from willcall.usecases.accounts import AccountView
+
+NOW = 1_795_341_600.0
+WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
+ALIVE = [Process(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
+
+Line = Callable[..., AccountLine]
+
+
+@pytest.fixture
+def line() -> Line:
+    """An account with so many orders."""
+
+    def make(provider: str = "tiqets", health: Health = Health.OK, orders: int = 0, overdue: int = 0) -> AccountLine:
+        adapter = ADAPTERS[provider]
+        account = Account(
+            provider=provider,
+            name="default",
+            adapter=adapter,
+            credentials=Credentials(base_url="https://provider.example"),
+            rate=Rate(10, 1, 10),
+            polling=adapter.defaults.polling,
+        )
+        state = replace(WELL, health=health, since=NOW - 60, until=NOW + 60, why="401")
+        counts = dict.fromkeys(Status, 0) | {Status.PENDING: orders}
+        view = AccountView(account, state, Backlog(orders, overdue, 0), counts)
+        return AccountLine(view, overdue, Counter(), Counter(), [])
+
+    return make
+
+
+def overview(*lines: AccountLine, **fields: Any) -> Overview:
+    """How things stand; well, but for what is given."""
+    nothing = Survey([], {}, 0, complete=True)
+    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [])
+    return replace(well, **fields)
+
+
+def titles(found: Overview) -> list[str]:
+    return [alarm.title for alarm in alarms(found)]
+
+
+def told(found: Overview) -> str:
+    return verdict(found, alarms(found))
+
+
+def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> None:
+    assert titles(overview(line(orders=1))) == []
+    assert told(overview(line(orders=1))) == "All is well, 1 order waits for tickets"
+    assert told(overview(line(orders=7), line(orders=5))) == "All is well, 12 orders wait for tickets"
+    assert told(overview()) == "All is well, no order waits for tickets"
+
+
+@pytest.mark.parametrize(
+    ("health", "grave", "title"),
+    [
+        (Health.UNAUTHORIZED, True, "tiqets/default refuses our key"),
+        (Health.DOWN, True, "tiqets/default does not answer"),
+        (Health.THROTTLED, False, "tiqets/default throttles us"),
+        (Health.PAUSED, False, "tiqets/default is paused"),
+    ],
+)
+def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
+    line: Line,
+    health: Health,
+    grave: bool,  # noqa: FBT001 - a case
+    title: str,
+) -> None:
+    (alarm,) = alarms(overview(line(health=health, orders=10_000)))
+    assert (alarm.title, alarm.grave, alarm.since) == (title, grave, NOW - 60)
+    assert alarm.effect.startswith("10,000 orders wait")
+    assert alarm.account is not None
+
+
+def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
+    found = overview(
+        line(health=Health.PAUSED),
+        line("paylogic", Health.DOWN),
+        processes=ALIVE[:1],
+        sweeps={"revive": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
+        forgotten={"funtrips/old": 2},
+        undelivered=Pending(3, NOW - 3_600),
+    )
+    assert titles(found) == [
+        "paylogic/default does not answer",
+        "funtrips/old is not in the configuration",
+        "Beat is not alive",
+        "The sweep revive failed",
+        "tiqets/default is paused",
+        "3 events on the way to backends",
+    ]
+    assert told(found) == "2 things must be mended"
+
+
+def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:
+    assert told(overview(line(health=Health.PAUSED, orders=2))) == "All is well, 2 orders wait for tickets"
+
+
+def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
+    (few,) = alarms(overview(line(overdue=1)))
+    (many,) = alarms(overview(line(overdue=601)))
+    assert (few.title, few.grave, many.grave) == ("tiqets/default: 1 order overdue", False, True)
+    assert "start more workers" in few.remedy
+    assert "when a worker runs" in alarms(overview(line(overdue=1), processes=[]))[-1].remedy
+
+
+def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
+    key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
+    survey = Survey([], {key_refused: 40, unknown: 1}, 41, complete=True)
+    assert told(overview(line(), survey=survey)) == "41 orders need a person"
+    refused_account = overview(line(health=Health.UNAUTHORIZED), survey=survey)
+    assert told(refused_account) == "1 thing must be mended"
+    assert refused_account.told_of_by_accounts == 40
+
+
+def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
+    assert titles(overview(line(), undelivered=Pending(1, NOW - 60))) == []

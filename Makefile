@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SITE_STAMP := .venv/.installed-site
 
-.PHONY: help install demo test check site format bench chaos overload screenshots up constraints clean
+.PHONY: help install demo test deep check site format bench chaos overload screenshots up constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -24,9 +24,12 @@ demo: install ## fulfil orders from five simulated providers, end to end
 	$(BIN)/willcall demo
 
 test: install ## run all tests
-	$(BIN)/python -m pytest -n auto -m "not worker"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not worker"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "worker and not alone"
 	$(BIN)/python -m pytest -m alone
+
+deep: install ## search for inputs that break a promise, some minutes: twenty times what `make test` tries
+	$(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 --hypothesis-profile deep tests/property tests/contract tests/unit tests/integration/api/test_schema.py
 
 check: install site ## lint, types, layers, documentation: what CI checks besides the tests
 	$(BIN)/ruff check .

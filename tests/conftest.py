@@ -6,10 +6,11 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.scripted_server import Serve, Server
 from willcall.stores.connection import connect
@@ -18,9 +19,33 @@ from workers.embedded_redis import EmbeddedRedis
 if TYPE_CHECKING:
     from redis import Redis
 
-# On a laptop hypothesis looks for something new each time; CI says the same of the same commit.
-settings.register_profile("willcall", deadline=None, derandomize="CI" in os.environ)
+# On a laptop hypothesis looks for something new each time; CI says the same of the same commit. `make deep` looks
+# twenty times as long.
+settings.register_profile(
+    "willcall",
+    max_examples=50,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("deep", settings.get_profile("willcall"), max_examples=1_000, derandomize=False)
 settings.load_profile("willcall")
+
+
+#: Files, and a folder, whose tests share a stage that is dear to set up.
+_TOGETHER = ("tests/browser/", "tests/e2e/test_demo.py", "tests/integration/workers/test_logs.py")
+
+
+class _Scheduling(LoadGroupScheduling):
+    """pytest-xdist's own mark for tests that belong together does nothing with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((place for place in _TOGETHER if nodeid.startswith(place)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
+    """Tests that belong together run in one process, the others in whichever is free."""
+    return _Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

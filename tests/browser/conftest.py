@@ -20,14 +20,13 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests share one browser and one demo, whichever process runs them."""
+    """All of these tests are about real workers."""
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.worker)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The demo at a good moment, all of its processes running."""
     with running_demo(tmp_path_factory.mktemp("demo")) as stage:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.credentials import TABLES
@@ -132,7 +132,6 @@ def _part(ticket: object, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CALLING)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(body=st.binary(max_size=200) | (JSON | NEARLY_RIGHT).map(lambda value: json.dumps(value).encode()))
 def test_any_signed_body_is_one_of_the_closed_set(name: str, body: bytes) -> None:
     read(name, body)
@@ -146,7 +145,6 @@ def test_an_awkward_body_is_unusable(name: str, body: bytes) -> None:
     assert isinstance(read(name, body), Unusable)
 
 
-@settings(max_examples=200)
 @given(body=st.binary(max_size=100), signature=st.text(max_size=80), key=st.text(min_size=1, max_size=20))
 def test_nothing_counts_that_tixstock_did_not_sign(body: bytes, signature: str, key: str) -> None:
     pushes, credentials = pushes_of("tixstock")

@@ -1,7 +1,6 @@
 """A stage per test: real Redis, real providers over HTTP, real workers."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from cli.receiver import SECRET
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
+from tests.waiting import wait_until
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
 from willcall.usecases.submit import submit
@@ -88,14 +88,6 @@ def submit_all(stage: Stage, orders: Iterable[OrderScript], prefix: str = "ord",
         }
         expected[submit(stage.context, payload).order_id] = order.expected
     return expected
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Come back as soon as it is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def orders_of(stage: Stage, expected: dict[str, str]) -> list[Order]:

@@ -9,7 +9,8 @@ import pytest
 
 from cli.receiver import HANG, Received, Receiver
 from simulator.script import OrderScript
-from tests.e2e.conftest import Setup, submit_all, wait_for_the_end, wait_until
+from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
+from tests.waiting import wait_until
 from willcall.orders.callbacks import Telling
 from willcall.stores import keys
 from willcall.stores.connection import connect

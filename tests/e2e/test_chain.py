@@ -10,7 +10,8 @@ from celery import Celery
 
 from cli.stage import Stage
 from simulator.script import OrderScript
-from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end, wait_until
+from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end
+from tests.waiting import wait_until
 from willcall.config import load
 from willcall.orders.model import Status
 from willcall.orders.rate import Rate

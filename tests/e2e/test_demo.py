@@ -13,8 +13,7 @@ from cli.receiver import SECRET
 from willcall.config import load
 from workers.masks import MASK, secrets_of
 
-#: All of them look at one run.
-pytestmark = [pytest.mark.worker, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.worker
 
 #: What Celery writes past all logging while it is told to stop.
 _ASIDE = {"", "worker: Warm shutdown (MainProcess)"}

@@ -6,8 +6,9 @@ from kombu import Connection
 from cli.doctor.examination import examined
 from cli.doctor.findings import Level
 from cli.doctor.patient import Patient
-from tests.e2e.conftest import Setup, wait_until
+from tests.e2e.conftest import Setup
 from tests.e2e.rabbitmq import RabbitMQ
+from tests.waiting import wait_until
 from willcall.config import load
 
 pytestmark = pytest.mark.worker

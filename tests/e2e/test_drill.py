@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from cli.receiver import SECRET, Receiver
 from cli.stage import Stage
 from simulator.script import OrderScript
-from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
+from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
+from tests.waiting import wait_until
 from willcall.orders.model import Status
 
 pytestmark = pytest.mark.worker

@@ -17,7 +17,8 @@ from celery import Celery
 from kombu import Connection
 
 from cli.stage import FLOWER_LOGIN, Stage
-from tests.e2e.conftest import Setup, wait_until
+from tests.e2e.conftest import Setup
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.worker
 

@@ -13,7 +13,8 @@ import requests
 import yaml
 
 from simulator.script import OrderScript
-from tests.e2e.conftest import Setup, submit_all, wait_until
+from tests.e2e.conftest import Setup, submit_all
+from tests.waiting import wait_until
 from workers.embedded_redis import free_port
 
 pytestmark = pytest.mark.worker

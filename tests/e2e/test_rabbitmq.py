@@ -8,8 +8,9 @@ from kombu import Connection
 
 from simulator.script import OrderScript
 from tasks.queues import Backlog
-from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end, wait_until
+from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
+from tests.waiting import wait_until
 from workers.backlog import Backlogs
 
 pytestmark = pytest.mark.worker

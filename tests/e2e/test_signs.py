@@ -5,8 +5,9 @@ import signal
 import pytest
 
 from schedules.timetable import SWEEPS
-from tests.e2e.conftest import Setup, wait_until
+from tests.e2e.conftest import Setup
 from tests.e2e.rabbitmq import RabbitMQ
+from tests.waiting import wait_until
 from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.processes import ALIVE, ProcessStore

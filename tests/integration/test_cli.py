@@ -1,4 +1,8 @@
-"""The `willcall` command as a user runs it: real processes, a real Redis."""
+"""The `willcall` command as a user runs it, over a real Redis.
+
+Commands that come to an end by themselves run in this process, which costs a fiftieth of starting one; those that are
+told to stop, or are watched, run in their own.
+"""
 
 import json
 import os
@@ -7,17 +11,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from cli.main import main
+from tests.own_logging import own_logging
+from tests.waiting import wait_until
 from willcall.orders.documents import order_document
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.pushes import Arrived
@@ -75,11 +84,10 @@ class Willcall:
         (self.folder / "willcall.toml").write_text(text)
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
         child = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-P", "-m", "cli", *arguments],
             cwd=self.folder,
-            env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -91,17 +99,38 @@ class Willcall:
 
     def finish(self, child: "subprocess.Popen[str]") -> Ended:
         out, err = child.communicate(timeout=60)
-        assert "Traceback" not in err
-        assert not any(secret in out + err for secret in SECRETS)
-        return Ended(child.returncode, out, err)
+        return self._ended(child.returncode, out, err)
 
     def __call__(self, *arguments: str) -> Ended:
-        return self.finish(self.start(*arguments))
+        """Run a command to its end, in this process."""
+        out, err, code = StringIO(), StringIO(), None
+        with (
+            chdir(self.folder),
+            patch.dict(os.environ, self.environment, clear=True),
+            patch.object(sys, "argv", ["willcall", *arguments]),
+            own_logging(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+        return self._ended(int(code or 0), out.getvalue(), err.getvalue())
 
     def all(self, *commands: tuple[str, ...]) -> list[Ended]:
-        """The commands side by side."""
-        with ThreadPoolExecutor(len(commands)) as pool:
-            return list(pool.map(lambda arguments: self(*arguments), commands))
+        """The commands, one after the other."""
+        return [self(*arguments) for arguments in commands]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
+        return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+
+    def _ended(self, code: int, out: str, err: str) -> Ended:
+        assert "Traceback" not in err
+        assert not any(secret in out + err for secret in SECRETS)
+        return Ended(code, out, err)
 
 
 @pytest.fixture
@@ -155,13 +184,6 @@ def started(up: "subprocess.Popen[str]") -> dict[str, int]:
 
 def ports() -> tuple[str, ...]:
     return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_five_mistakes_in_the_configuration_are_told_at_once(bare: Willcall) -> None:
@@ -342,7 +364,7 @@ def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall)
     announced = bare.folder / "var" / "up.json"
     wait_until(announced.exists)
     assert announced.stat().st_mode & 0o777 == 0o600
-    other, orders = bare.all(("up",), ("import", "/dev/null"))
+    other, orders = bare.finish(bare.start("up")), bare("import", "/dev/null")
     assert (other.code, orders.code) == (1, 0)
     assert "running in this folder already" in other.err
     os.killpg(up.pid, signal.SIGINT)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from typer.main import get_command
 
 from cli.main import app
-from tests.integration.transport.conftest import eventually
+from tests.waiting import wait_until
 from willcall.config import load
 from workers.embedded_redis import executable, free_port
 
@@ -166,7 +166,7 @@ def test_redis_starts_with_the_arguments_of_the_manifest(tmp_path: Path) -> None
 
     try:
         with Redis(port=port, password="hunter2", decode_responses=True) as client:
-            eventually(answers)
+            wait_until(answers)
             told = {**client.config_get("append*"), **client.config_get("maxmemory*")}
     finally:
         server.kill()

@@ -52,6 +52,8 @@ def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IP
     assert held is None or not is_public(address)
 
 
+#: Made once: reading the certificates of the world takes longer than all that a URL is judged by.
+OUTBOUND = Outbound(Guard())
 URLS = one_of(
     text(),
     builds("http://{}{}".format, text(alphabet="[]:@%/?#.\\\\ 0aé"), text()),
@@ -66,8 +68,7 @@ def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", fail)
-        outbound = Outbound(Guard())
-        for reply in (outbound.get(url, Limits()), outbound.post(url, b"", {}, Limits())):
+        for reply in (OUTBOUND.get(url, Limits()), OUTBOUND.post(url, b"", {}, Limits())):
             assert isinstance(reply, Failure)
     refusal = Guard().refusal(url)
     assert refusal is None or len(url) < 5 or url not in refusal

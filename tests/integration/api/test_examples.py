@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from standardwebhooks import Webhook
 
 from tests.integration.api.conftest import KEY, ROOT, Running
 from tests.scripted_server import Serve, saying, whole
+from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
@@ -117,10 +117,3 @@ def ring(port: int, event: dict[str, Any]) -> None:
 def place(folder: Path) -> str:
     kept = folder / "cursor.txt"
     return kept.read_text() if kept.exists() else ""
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

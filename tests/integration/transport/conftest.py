@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 
+from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
@@ -25,14 +25,6 @@ ROOT = Path(__file__).parents[3]
 QUICK = {"visibility_timeout": 1, "unacked_restore_interval": 0.5, "socket_timeout": 5, "socket_connect_timeout": 5}
 
 Connect = Callable[..., Connection]
-
-
-def eventually(true: Callable[[], object], seconds: float = 20) -> None:
-    """Come back as soon as it is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +90,7 @@ class Workers:
         with self._log.open("a") as log:
             worker = psutil.Popen([*command, *options], cwd=ROOT, env=self._environment, stdout=log, stderr=log)
         self._started.append(worker)
-        eventually(lambda: self.log().count(" ready.") > ready)
+        wait_until(lambda: self.log().count(" ready.") > ready)
         return worker
 
     def log(self) -> str:

@@ -15,7 +15,8 @@ from kombu import Connection, Consumer, Message, Producer, Queue
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.integration.transport.conftest import QUICK, ROOT, Connect, eventually
+from tests.integration.transport.conftest import QUICK, ROOT, Connect
+from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
@@ -149,7 +150,7 @@ def test_claims_whose_answer_was_lost_are_answered_again(own_server: EmbeddedRed
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
         with Redis.from_url(own_server.url) as redis:
-            eventually(lambda: redis.hlen("claims") == 1)
+            wait_until(lambda: redis.hlen("claims") == 1)
         message = queue.get()
         assert message is not None
         assert message.payload == "precious"

@@ -13,7 +13,7 @@ from kombu.transport import redis as stock
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.integration.transport.conftest import eventually
+from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis, executable, free_port
 from workers.transport import Channel, SentinelChannel, SentinelTransport, Transport, install
 
@@ -40,7 +40,7 @@ def sentinel_url(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[str]:
             [executable(), str(configuration), "--sentinel"], stdout=log, cwd=tmp_path
         )
     try:
-        eventually(lambda: answers(port))
+        wait_until(lambda: answers(port))
         yield f"sentinel://:{password}@127.0.0.1:{port}/0"
     finally:
         process.kill()

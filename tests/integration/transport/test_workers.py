@@ -7,7 +7,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from tests.integration.transport.conftest import Workers, eventually
+from tests.integration.transport.conftest import Workers
+from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.worker
@@ -26,7 +27,7 @@ def send_notes(workers: Workers, count: int, first: float, spread: float) -> Non
 
 
 def assert_all_noted_once_and_none_early(workers: Workers, count: int) -> None:
-    eventually(lambda: len(workers.ledger("noted")) >= count)
+    wait_until(lambda: len(workers.ledger("noted")) >= count)
     noted = workers.ledger("noted")
     assert sorted(int(name) for name, _ in noted) == list(range(count))
     assert min(float(late) for _, late in noted) >= 0
@@ -37,7 +38,7 @@ def test_kill_9_of_the_only_worker_loses_nothing(workers: Workers, redis: Redis,
     """On stock kombu the waiting tasks come back after the visibility timeout, late, and on gevent none ever does."""
     worker = workers.start(pool)
     workers.app.send_task("work", ("in-flight", str(workers.gate)))
-    eventually(lambda: workers.ledger("began"))
+    wait_until(lambda: workers.ledger("began"))
     send_notes(workers, WAITING, first=2.5, spread=0.5)
     assert redis.zcard("celery:waiting") == WAITING
     assert (redis.hlen("claims"), redis.llen("celery")) == (1, 0)
@@ -48,19 +49,19 @@ def test_kill_9_of_the_only_worker_loses_nothing(workers: Workers, redis: Redis,
     workers.start(pool)
 
     assert_all_noted_once_and_none_early(workers, WAITING)
-    eventually(lambda: workers.ledger("ended") == [["in-flight"]])
+    wait_until(lambda: workers.ledger("ended") == [["in-flight"]])
     assert len(workers.ledger("began")) == 2
-    eventually(lambda: redis.hlen("claims") == redis.zcard("claims_index") == 0)
+    wait_until(lambda: redis.hlen("claims") == redis.zcard("claims_index") == 0)
 
 
 def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) -> None:
     worker = workers.start()
     send_notes(workers, 10, first=0, spread=0)
-    eventually(lambda: len(workers.ledger("noted")) == 10)
+    wait_until(lambda: len(workers.ledger("noted")) == 10)
     before = psutil.Process(worker.pid).memory_info().rss
     send_notes(workers, 1_000, first=3_600, spread=60)
     workers.app.send_task("note", ("last", time.time()))
-    eventually(lambda: len(workers.ledger("noted")) == 11)
+    wait_until(lambda: len(workers.ledger("noted")) == 11)
     assert redis.zcard("celery:waiting") == 1_000
     assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
 
@@ -74,18 +75,18 @@ def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
     try:
         workers.start(pool)
         workers.app.send_task("work", ("at-work", str(workers.gate)))
-        eventually(lambda: workers.ledger("began"))
+        wait_until(lambda: workers.ledger("began"))
         send_notes(workers, WAITING, first=1, spread=1)
         own_server.kill()
-        eventually(lambda: "refused" in workers.log())
+        wait_until(lambda: "refused" in workers.log())
         own_server.start()
 
         assert_all_noted_once_and_none_early(workers, WAITING)
         assert "Unrecoverable" not in workers.log()
         workers.gate.touch()
-        eventually(lambda: workers.ledger("ended"))
+        wait_until(lambda: workers.ledger("ended"))
         with Redis.from_url(own_server.url) as redis:
-            eventually(lambda: redis.hlen("claims") == 0)
+            wait_until(lambda: redis.hlen("claims") == 0)
         assert len(workers.ledger("began")) == 1
     finally:
         workers.stop()
@@ -97,16 +98,16 @@ def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
     assert len(workers.app.control.ping(timeout=5, limit=2)) == 2
     send_notes(workers, WAITING, first=0.5, spread=1)
     assert_all_noted_once_and_none_early(workers, WAITING)
-    eventually(lambda: redis.hlen("claims") == 0)
+    wait_until(lambda: redis.hlen("claims") == 0)
 
 
 def test_a_stopping_worker_gives_back_what_it_has_not_begun(workers: Workers, redis: Redis) -> None:
     worker = workers.start(concurrency=1)
     for name in ("begun", "fetched"):
         workers.app.send_task("work", (name, str(workers.gate)))
-    eventually(lambda: redis.hlen("claims") == 2)
+    wait_until(lambda: redis.hlen("claims") == 2)
     worker.terminate()
-    eventually(lambda: "Warm shutdown" in workers.log())
+    wait_until(lambda: "Warm shutdown" in workers.log())
     workers.gate.touch()
     worker.wait(10)
     assert redis.hlen("claims") == 0

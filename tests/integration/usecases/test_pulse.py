@@ -1,11 +1,12 @@
 """Signs of life: only a loop that turns gives them, and Redis may be away."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
 from willcall.stores.processes import Process, ProcessStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import Pulse, process_name
@@ -23,13 +24,6 @@ def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     server.kill()
 
 
-def eventually(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
-
-
 def seen(processes: ProcessStore, kind: str | None = None) -> Process:
     (process,) = processes.alive(kind)
     return process
@@ -39,7 +33,7 @@ def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: Embe
     processes = Stores.on(own_server.url).processes
     with Pulse(processes, "api", every=EVERY) as pulse:
         pulse.beat()
-        eventually(processes.alive)
+        wait_until(processes.alive)
         first = seen(processes)
         assert (first.kind, first.name) == ("api", process_name())
 
@@ -47,7 +41,7 @@ def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: Embe
             pulse.beat()
             return seen(processes).seen > first.seen
 
-        eventually(again)
+        wait_until(again)
         assert seen(processes).since == first.since
     assert processes.alive(within=60) == []
 
@@ -56,17 +50,17 @@ def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: 
     processes = Stores.on(own_server.url).processes
     with Pulse(processes, "worker", every=EVERY) as stuck, Pulse(processes, "api", every=EVERY) as turning:
         stuck.beat()
-        eventually(lambda: processes.alive("worker"))
+        wait_until(lambda: processes.alive("worker"))
         last = seen(processes, "worker")
 
         def still_turning() -> bool:
             turning.beat()
             return any(process.seen > last.seen + 5 * EVERY for process in processes.alive("api"))
 
-        eventually(still_turning)
+        wait_until(still_turning)
         assert seen(processes, "worker") == last
         stuck.resting = True
-        eventually(lambda: seen(processes, "worker").seen > last.seen)
+        wait_until(lambda: seen(processes, "worker").seen > last.seen)
         assert seen(processes, "worker").detail == {"state": "resting"}
 
 
@@ -84,7 +78,7 @@ def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> 
             pulse.beat()
             return bool(processes.alive())
 
-        eventually(back)
+        wait_until(back)
 
 
 def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: EmbeddedRedis) -> None:
@@ -93,4 +87,4 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
     before = seen(processes).since
     with Pulse(processes, "worker", every=EVERY) as pulse:
         pulse.beat()
-        eventually(lambda: any(process.since > before for process in processes.alive()))
+        wait_until(lambda: any(process.since > before for process in processes.alive()))

@@ -9,11 +9,10 @@ import pytest
 
 from cli.stage import Stage
 from simulator.script import OrderScript, Script
-from tests.integration.transport.conftest import eventually
+from tests.waiting import wait_until
 from willcall.usecases.submit import submit
 
-#: One worker serves them all.
-pytestmark = [pytest.mark.worker, pytest.mark.xdist_group("logs")]
+pytestmark = pytest.mark.worker
 
 SECRET = "Vdm94-QmBxG-9WhAj"
 
@@ -36,7 +35,7 @@ class Log:
 
     def next(self, beginning: str) -> Line:
         """The one line whose event begins so, once it is there."""
-        eventually(lambda: self._found(beginning))
+        wait_until(lambda: self._found(beginning))
         [line] = self._found(beginning)
         return line
 
@@ -93,7 +92,7 @@ def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
 def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
     payload = {"id": "bad", "provider": "tiqets", "reference": SECRET, "quantity": SECRET}
     log.stage.app.send_task("tasks.submit", kwargs=payload, queue="celery")
-    eventually(lambda: log.lines(order="bad"))
+    wait_until(lambda: log.lines(order="bad"))
     [line] = log.lines(order="bad")
     assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")
 
@@ -101,7 +100,7 @@ def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
 def test_every_line_of_an_attempt_says_which_it_is(log: Log) -> None:
     log.stage.providers.add_orders([OrderScript(provider="tiqets", reference="1000001")])
     submit(log.stage.context, {"id": "ord-1", "provider": "tiqets", "reference": "1000001"})
-    eventually(lambda: log.lines(event="order", order="ord-1"))
+    wait_until(lambda: log.lines(event="order", order="ord-1"))
     [line] = log.lines(event="order", order="ord-1")
     expected = {
         "task": "tasks.poll",

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from kombu import Queue
 
-from tests.integration.transport.conftest import eventually
+from tests.waiting import wait_until
 from willcall.config import load
 from willcall.stores.orders import Message
 from workers.app import create_app
@@ -41,7 +41,7 @@ def received(app: Celery, count: int) -> list[Any]:
     with app.connection_for_read() as connection:
         queue = Queue(QUEUE)(connection.default_channel)
         messages: list[Any] = []
-        eventually(lambda: len(messages) == count or messages.append(queue.get(no_ack=True)))
+        wait_until(lambda: len(messages) == count or messages.append(queue.get(no_ack=True)))
     return messages
 
 

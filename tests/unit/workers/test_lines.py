@@ -17,6 +17,7 @@ import requests
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from tests.own_logging import own_logging
 from willcall.config import load
 from willcall.orders.errors import UnknownOrderError
 from willcall.stores.files import StorageError
@@ -31,18 +32,13 @@ Written = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
-    """The lines that the process has logged, and afterwards everything as it was."""
-    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
-    before, stream = (root.handlers, root.level), io.StringIO()
+    """The lines that the process has logged."""
+    stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    configure_logging(load({"WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key-of-tiqets"}))
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    with own_logging():
+        configure_logging(load({"WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key-of-tiqets"}))
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     assert SECRET not in stream.getvalue()
-    root.handlers, root.level = before
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
-    logging.captureWarnings(False)
-    logging.raiseExceptions = True
-    structlog.reset_defaults()
 
 
 def not_sent() -> Exception:

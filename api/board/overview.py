@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from threading import Lock
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
 from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
@@ -30,8 +30,9 @@ SURVEYED = 20_000
 #: What happened lately, that many lines.
 HAPPENED = 12
 
-#: What takes longer to read than this, seconds, is read less often: at most this share of the time.
-_LONG, _SHARE = 0.01, 0.01
+#: What costs more CPU to read than this, seconds, is read less often: at most this share of a core, and never older than
+#: that, seconds.
+_COSTLY, _SHARE, _OLDEST = 0.01, 0.01, 10.0
 
 Value = TypeVar("Value")
 Hour = tuple[float, Mapping[str, Counter[str]]]
@@ -124,23 +125,25 @@ class Overview:
 
 
 class Shared(Generic[Value]):
-    """A value that is read once for all who ask while it is read, and kept for a while where that takes long."""
+    """A value that is read once for all who ask while it is read."""
 
-    def __init__(self, read: Callable[[], Value]) -> None:
+    def __init__(self, read: Callable[[], Value], longest: float = 0.0) -> None:
+        """`longest`: seconds for which a value that is costly to read may be kept."""
         self._read = read
+        self._longest = longest
         self._lock = Lock()
         self._began = self._until = -inf
         self._value: Value | None = None
 
     def get(self) -> Value:
-        """The value as it is now, or was a moment ago if it takes long to read."""
+        """The value as it is now, or was a moment ago if it is costly."""
         asked = monotonic()
         with self._lock:
             if self._value is None or asked >= max(self._began, self._until):
-                self._began = monotonic()
+                self._began, used = monotonic(), thread_time()
                 self._value = self._read()
-                took = monotonic() - self._began
-                self._until = self._began + took / _SHARE if took > _LONG else -inf
+                cost = thread_time() - used
+                self._until = self._began + (min(cost / _SHARE, self._longest) if cost > _COSTLY else 0.0)
             return self._value
 
     def forget(self) -> None:
@@ -155,8 +158,8 @@ class Board:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._overview = Shared(self._look)
-        self._survey = Shared(self._look_at_attention)
-        self._hours = Shared(lambda: context.stores.stats.hours(HOURS))
+        self._survey = Shared(self._look_at_attention, _OLDEST)
+        self._hours = Shared(lambda: context.stores.stats.hours(HOURS), _OLDEST)
 
     def overview(self) -> Overview:
         """How things stand. Raises StoreError."""

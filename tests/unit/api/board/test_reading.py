@@ -1,4 +1,5 @@
 import threading
+import time
 
 from api.board import charts
 from api.board.forms import place_to_return
@@ -72,3 +73,19 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert "Time to ticket, &lt;tiqets&gt;. 4 orders. 75% within 10 s, 100% within 1 min" in spread
     assert charts.distribution({}, "x").count('class="none"') == charts.distribution({}, "x").count("<rect")
     assert 'width="100.0"' in charts.gauge(7.0, "all of it is used")
+
+
+def test_what_is_costly_to_read_is_kept_for_a_while_unless_something_was_changed() -> None:
+    reads: list[int] = []
+
+    def read() -> int:
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+        reads.append(1)
+        return len(reads)
+
+    shared = Shared(read, longest=60.0)
+    assert [shared.get() for _ in range(3)] == [1, 1, 1]
+    shared.forget()
+    assert shared.get() == 2

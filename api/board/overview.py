@@ -30,8 +30,7 @@ SURVEYED = 20_000
 #: What happened lately, that many lines.
 HAPPENED = 12
 
-#: What costs more CPU to read than this, seconds, is read less often: at most this share of a core, and never older than
-#: that, seconds.
+#: CPU seconds from which something is read less often; the share of a core it may then take; its greatest age, seconds.
 _COSTLY, _SHARE, _OLDEST = 0.01, 0.01, 10.0
 
 Value = TypeVar("Value")

@@ -74,13 +74,8 @@ class _Mark(NamedTuple):
     order_id: str
     position: float
     provider: str
-    account: str
     attention: Attention
     status: Status
-
-    @property
-    def account_key(self) -> str:
-        return f"{self.provider}/{self.account}"
 
 
 class Listing:
@@ -90,7 +85,7 @@ class Listing:
         """`orders` reads the orders behind the ids."""
         self._redis = redis
         self._orders = orders
-        self._attention = load(redis, "attention")
+        self._attention, self._survey = load(redis, "attention"), load(redis, "survey")
 
     def page(self, query: Query, limit: int, cursor: str | None = None) -> Page:
         """One page of orders. Raises ValueError where the cursor is none of ours."""
@@ -164,11 +159,16 @@ class Listing:
         """
         tally: Counter[tuple[str, Attention]] = Counter()
         named: list[str] = []
-        for mark in islice(self._marks(None), most):
-            tally[mark.account_key, mark.attention] += 1
-            apart = mark.attention is Attention.UNAUTHORIZED and mark.account_key in parked
-            if len(named) < limit and not apart:
-                named.append(mark.order_id)
+        top, looked = "+inf", 0
+        while top and looked < most:
+            count = min(LOOK, most - looked)
+            last, counts, ids = self._survey(
+                keys=[keys.ATTENTION, keys.order("")], args=[top, count, limit - len(named), *parked]
+            )
+            for at in range(0, len(counts), 3):
+                tally[counts[at], Attention(counts[at + 1])] += counts[at + 2]
+            named += ids
+            top, looked = last and f"({last}", looked + count
         orders = [order for order in self._orders.get_many(named) if order and order.attention]
         total = self._redis.zcard(keys.ATTENTION)
         return Survey(orders, tally, total, complete=total <= most)
@@ -183,10 +183,10 @@ class Listing:
         """All that need attention, newest first, older than `newest`."""
         top = "+inf" if newest is None else f"({newest}"
         while found := self._attention(keys=[keys.ATTENTION, keys.order("")], args=[top, LOOK]):
-            rows = [found[at : at + 6] for at in range(0, len(found), 6)]
-            for order_id, position, provider, account, attention, status in rows:
+            rows = [found[at : at + 5] for at in range(0, len(found), 5)]
+            for order_id, position, provider, attention, status in rows:
                 if attention:
-                    yield _Mark(order_id, float(position), provider, account, Attention(attention), Status(status))
+                    yield _Mark(order_id, float(position), provider, Attention(attention), Status(status))
             if len(rows) < LOOK:
                 return
             top = f"({rows[-1][1]}"

@@ -95,7 +95,7 @@ def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     typer.echo(f"  Redis     {shown_url(url)}")
     if config.settings.broker_url:
         typer.echo(f"  Broker    {shown_url(config.settings.broker_url)}")
-    typer.echo(f"  API       http://{LOOPBACK}:{api_port}, its calls at /docs")
+    typer.echo(f"  API       http://{LOOPBACK}:{api_port}, the order board; its calls at /docs")
     typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
     typer.echo(f"  Accounts  {len(config.accounts)}, see `willcall accounts`")
     typer.echo("  Submit    in another terminal, in this folder:")

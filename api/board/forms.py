@@ -7,17 +7,23 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 
 from api.body import read_body
-from api.problems import ApiError, Kind
+from api.problems import ApiError, Kind, rejected
+from willcall.orders.errors import Problem
 
 #: Largest form, bytes.
 _LARGEST = 4 * 1024
+#: Fields of a form.
+_MOST = 20
 
 
 async def _form(request: Request) -> Mapping[str, str]:
     body = await read_body(request, _LARGEST)
     if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ApiError(Kind.UNSUPPORTED, "send a form")
-    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20))
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST))
+    except ValueError:
+        raise rejected([Problem("body", "has more fields than any form here")]) from None
 
 
 Form = Annotated[Mapping[str, str], Depends(_form)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from api.board.words import masked, secret_reference
+from api.board.words import HIDDEN, masked, secret_reference
 from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, Question
 from willcall.stores.accounts import AccountState
@@ -47,15 +47,22 @@ def view_order(context: Context, order_id: str) -> OrderView:
 
 
 def _asks(account: Account, order: Order) -> str | None:
-    """Method and address of the request about an order: no header, so no key; no reference that lets its holder in."""
-    question = Question(order.reference, order.quantity, order.language)
+    """Method and address of the request about an order: no header, so no key; no reference that lets its holder in.
+
+    Where the reference is one, the request is made for what is shown of it, so that nothing else can get into it.
+    """
+    secret = secret_reference(order)
+    reference = _without_secrets(order.reference) if secret else order.reference
+    question = Question(reference, order.quantity, order.language)
     try:
         request = account.adapter.status_request(question, account.credentials, "")
     except ValueError:
         return None
     asks = f"{request.method} {request.url}" + (f"?{urlencode(request.params)}" if request.params else "")
-    if not secret_reference(order):
-        return asks
-    for secret in {order.reference, quote(order.reference, safe=""), *order.reference.removeprefix("code:").split("@")}:
-        asks = asks.replace(secret, masked(secret))
-    return asks
+    return asks.replace(quote(HIDDEN), HIDDEN) if secret else asks
+
+
+def _without_secrets(reference: str) -> str:
+    """A secret reference that is still one of its kind: `code:<barcode>@<event uid>`, or an order key."""
+    kind = "code:" if reference.startswith("code:") else ""
+    return kind + "@".join(map(masked, reference.removeprefix(kind).split("@")))

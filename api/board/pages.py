@@ -1,11 +1,13 @@
 """The pages: all accounts and what needs a person, orders, one order."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -21,8 +23,10 @@ from api.parameters import ANY, Given, GivenOrderId, Nothing, OrdersQuery, known
 from api.problems import rejected
 from willcall.orders.model import Attention, Status
 from willcall.orders.submission import problems_of
+from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
 from willcall.usecases.context import Context
+from willcall.usecases.control import get_order
 
 if TYPE_CHECKING:
     from api.board.stream import Streams
@@ -119,7 +123,10 @@ async def stream(request: Request, context: Given, order: Annotated[str | None, 
     streams: Streams = request.app.state.board_streams
     if streams.full:
         return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
-    look = _look_at_board(_board(request)) if order is None else _look_at_order(context, await known_form(order))
+    if order is not None:
+        with suppress(StoreError):  # watchers are told of it, and go on when it is back
+            await run_in_threadpool(get_order, context, await known_form(order))
+    look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
     return StreamingResponse(streams.watch(order or "", look), headers=headers, media_type="text/event-stream")
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 import structlog
 from anyio import to_thread
 
+from willcall.orders.errors import UnknownOrderError
 from willcall.stores.connection import StoreError
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,8 @@ class Channel:
                     log.warning("redis away", error=error)
                     self._take({"trouble": "Redis does not answer. What is shown is old."})
                 await asyncio.sleep(EVERY)
+        except UnknownOrderError:
+            log.debug("forgotten while watched")
         except Exception:
             log.exception("the board cannot be shown")
         finally:

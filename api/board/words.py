@@ -19,6 +19,8 @@ from willcall.usecases.wording import span
 
 #: How many characters of a code are shown at once.
 _SHOWN = 3
+#: What stands for the others.
+HIDDEN = "•••"
 
 #: What is done on this board, as an advice names it.
 _HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
@@ -136,7 +138,7 @@ def can_cancel(order: Order) -> bool:
 
 def masked(text: str) -> str:
     """The end of a code, for comparing."""
-    return "•••" + text[-_SHOWN:] if len(text) > 2 * _SHOWN else "•••"
+    return HIDDEN + text[-_SHOWN:] if len(text) > 2 * _SHOWN else HIDDEN
 
 
 def secret_reference(order: Order) -> bool:

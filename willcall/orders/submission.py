@@ -60,6 +60,8 @@ def _web_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no credentials: what is sent there is signed")
     return _printable(value)
 
 

@@ -56,11 +56,12 @@ def check_url(url: str) -> str:
 
 
 class Files:
-    """Files by name (`ab/name.pdf`) under one URL. Connects on first use; safe to share between threads."""
+    """Files by name (`ab/name.pdf`) under one URL. Most connect on first use; safe to share between threads."""
 
     def __init__(self, url: str) -> None:
-        """A relative `file://./folder` is meant from the working directory of this moment."""
-        self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
+        """A relative `file://./folder` is meant from the working directory of this moment. Raises StorageError."""
+        with _translated():  # some file systems connect at once
+            self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
         self._local = isinstance(self._fs, LocalFileSystem)
         #: File systems of fsspec's asynchronous kind, S3's among them, take this with each call.
         self._bounded = {"timeout": TIMEOUT} if self._fs.async_impl else {}

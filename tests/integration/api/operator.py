@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -35,9 +36,15 @@ class Operator:
 
 
 @contextmanager
-def board(folder: Path, redis_url: str, *operator_keys: str, **options: Any) -> Iterator[Running]:
+def board(
+    folder: Path,
+    redis_url: str,
+    *operator_keys: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
+) -> Iterator[Running]:
     """An API with keys for backends, and for operators."""
-    environment = {"WILLCALL_API__OPERATOR_KEYS": json.dumps(operator_keys)}
+    environment = {**environment, "WILLCALL_API__OPERATOR_KEYS": json.dumps(operator_keys)}
     with running(folder, redis_url, KEY, environment=environment, **options) as api:
         yield api
 

@@ -139,6 +139,13 @@ def test_what_another_page_sends_changes_nothing(api: Running) -> None:
     assert api.get("/v1/orders/ord-1").json()["status"] == "cancelled"
 
 
+def test_a_form_of_too_many_fields_is_no_mistake_of_ours(api: Running) -> None:
+    answer = Operator(api, None).login(OPERATOR_KEY, **{f"field-{number}": "x" for number in range(30)})
+    assert answer.status_code == 422
+    assert "more fields than any form here" in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
 def test_a_link_from_elsewhere_finds_the_session_that_the_browser_keeps_back_at_first(api: Running) -> None:
     answer = Operator(api, None).get("/orders/ord-1", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 200

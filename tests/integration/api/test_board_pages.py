@@ -1,8 +1,10 @@
 """What the pages of the order board show, and what their buttons do."""
 
 import html
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,11 @@ from workers.embedded_redis import EmbeddedRedis
 
 LATER = "2099-01-01T00:00:00Z"
 PDF = b"%PDF-1.4\n%%EOF"
+MORE_ACCOUNTS = {
+    "WILLCALL_PROVIDERS__VOORDEMENSEN__DEFAULT__CLIENT_NAME": "demo",
+    "WILLCALL_PROVIDERS__PAYLOGIC__DEFAULT__USERNAME": "a-user",
+    "WILLCALL_PROVIDERS__PAYLOGIC__DEFAULT__PASSWORD": "a-password",
+}
 HOSTILE = "\"><u>{{7*7}}'"
 
 
@@ -173,6 +180,31 @@ def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(
     assert "0123456789012" in rest.partition("</details>")[0]
     assert "row 4, seat 17" in page
     assert 'href="javascript' not in page
+
+
+def test_the_request_is_shown_without_a_secret_reference(
+    redis_server: EmbeddedRedis,
+    redis: object,  # noqa: ARG001 - empties it
+    tmp_path: Path,
+) -> None:
+    asked = [
+        ("voordemensen", "XgFca-QmBxG", "/order/•••BxG"),
+        ("voordemensen", "Xg@Fca-QmBxG", "/order/•••%40•••BxG"),
+        ("voordemensen", "short", "/order/•••"),
+        ("paylogic", "code:0123456789@event-uid", "?code=•••789&event="),
+        ("paylogic", "code:AB C+D/E&F12345@event-uid", "?code=•••345&event="),
+        ("paylogic", "code:AB@CD@event-uid", "?code=•••%40•••&event="),
+    ]
+    with board(tmp_path, redis_server.url, OPERATOR_KEY, environment=MORE_ACCOUNTS) as api:
+        operator = Operator(api)
+        for number, (provider, reference, asks) in enumerate(asked):
+            api.submit(f"ord-{number}", provider=provider, reference=reference, not_before=LATER)
+            before, _, revealed = html.unescape(operator.get(f"/orders/ord-{number}").text).partition('reveal">')
+            shown = re.search("Each asks <code>(.*?)</code>", before)
+            assert shown
+            assert asks in shown[1]
+            assert not re.search("Xg|Fca|short|01234|AB|CD|F12", shown[1])
+            assert revealed.startswith(reference)
 
 
 def test_a_document_comes_through_the_session(

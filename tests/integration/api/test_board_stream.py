@@ -15,6 +15,7 @@ from api.board.stream import MOST
 from api.edge import IN_FLIGHT
 from tests.integration.api.conftest import Running
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board
+from willcall.stores.connection import connect
 from workers.embedded_redis import EmbeddedRedis
 
 LATER = "2099-01-01T00:00:00Z"
@@ -81,6 +82,21 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
             assert next(change for change in changed if "trouble" in change)["trouble"] == ""
     finally:
         own.stop()
+
+
+def test_an_order_that_is_not_there_is_watched_by_nobody(api: Running) -> None:
+    answer = Operator(api).get("/board/stream?order=nobody", stream=True)
+    assert answer.status_code == 404
+    assert "the board cannot be shown" not in api.log
+
+
+def test_watchers_of_an_order_that_is_forgotten_are_sent_away(api: Running, redis_server: EmbeddedRedis) -> None:
+    api.submit("ord-1", not_before=LATER)
+    with watching(Operator(api), "?order=ord-1") as changed:
+        next(changed)
+        connect(redis_server.url).flushall()
+        assert list(changed) == []
+    assert "the board cannot be shown" not in api.log
 
 
 def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None:

@@ -135,6 +135,16 @@ def test_a_place_for_documents_that_cannot_be_written_is_told(admit: Admit, tmp_
     assert what.endswith("cannot be used: NotADirectoryError")
 
 
+def test_a_place_for_documents_that_does_not_answer_is_told(admit: Admit) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"ftp://user:top-secret@127.0.0.1:{free.getsockname()[1]}/documents"
+        ((level, what),) = told(admit(documents_url=url), "documents")
+    assert level == "wrong"
+    assert what.endswith("cannot be used: ConnectionRefusedError")
+    assert "top-secret" not in what
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -34,6 +34,8 @@ def test_an_order_needs_no_more_than_its_provider_and_its_reference() -> None:
         ("metadata", {"count": 1}),
         ("callback_url", "ftp://example.com"),
         ("callback_url", "http://[::1"),
+        ("callback_url", "https://user:password@backend.example/"),
+        ("callback_url", "https://user@backend.example/"),
         ("id", "-"),
         ("colour", "blue"),
     ],

@@ -32,6 +32,8 @@ HAPPENED = 12
 
 #: What takes longer to read than this, seconds, is read less often: at most this share of the time.
 _LONG, _SHARE = 0.01, 0.01
+#: But never less often than this, seconds: a look that Redis held up once shall not make the page old for minutes.
+LONGEST = 10.0
 
 Value = TypeVar("Value")
 Hour = tuple[float, Mapping[str, Counter[str]]]
@@ -138,7 +140,7 @@ class Shared(Generic[Value]):
                 self._began = monotonic()
                 self._value = self._read()
                 took = monotonic() - self._began
-                self._until = self._began + took / _SHARE if took > _LONG else -inf
+                self._until = self._began + min(took / _SHARE, took + LONGEST) if took > _LONG else -inf
             return self._value
 
     def forget(self) -> None:

@@ -10,6 +10,7 @@ from cli.stage import Stage
 from tests.browser.chromium import NARROW, WIDE, window
 from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN
+from tests.waiting import wait_until
 from willcall.orders.model import Order, Status, TicketKind
 from willcall.stores.listing import Query
 from willcall.usecases.control import get_order, pause, resume
@@ -254,10 +255,11 @@ def test_no_page_is_wider_than_the_window(board: Board, demo: Stage, width: int,
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
     page = board("/", NARROW)
     page.locator("summary", has_text="Pause …").first.click()
-    box = page.locator(".sheet:visible").bounding_box()
-    assert box is not None
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= NARROW
+    sheet = page.locator(".sheet:visible")
+    wait_until(lambda: sheet.bounding_box() is not None)  # not while what is new takes its place
+    box = sheet.evaluate("sheet => sheet.getBoundingClientRect().toJSON()")
+    assert box["left"] >= 0
+    assert box["right"] <= NARROW
 
 
 def test_without_a_script_all_the_same_is_there(browser: Browser, demo: Stage) -> None:

@@ -41,14 +41,14 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
 ) -> None:
     system = stage({"voordemensen/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection:
-        connection.default_channel.queue_declare("poll.voordemensen", durable=True, auto_delete=False)
-        connection.default_channel.queue_purge("poll.voordemensen")
+        connection.default_channel.queue_declare("of.this.test", durable=True, auto_delete=False)
+        connection.default_channel.queue_purge("of.this.test")
         for _ in range(3):
-            connection.Producer().publish({}, routing_key="poll.voordemensen")
-        with closing(Backlogs(system.app, ["no.such.queue", "poll.voordemensen"])) as ask:
+            connection.Producer().publish({}, routing_key="of.this.test")
+        with closing(Backlogs(system.app, ["no.such.queue", "of.this.test"])) as ask:
             found = ask()
-        connection.default_channel.queue_delete("poll.voordemensen")
-    assert found == {"poll.voordemensen": Backlog(ready=3)}
+        connection.default_channel.queue_delete("of.this.test")
+    assert found == {"of.this.test": Backlog(ready=3)}
 
 
 def tiqets(count: int, ready_after: float = 0) -> list[OrderScript]:

@@ -32,15 +32,21 @@ settings.register_profile("deep", settings.get_profile("willcall"), max_examples
 settings.load_profile("willcall")
 
 
-#: Files, and a folder, whose tests share a stage that is dear to set up.
-_TOGETHER = ("tests/browser/", "tests/e2e/test_demo.py", "tests/integration/workers/test_logs.py")
+#: What the names of tests have in common that share a server or a stage which is dear to set up.
+_TOGETHER = (
+    "rabbitmq",
+    "tests/browser/",
+    "tests/e2e/test_demo.py",
+    "tests/e2e/test_flower.py",
+    "tests/integration/workers/test_logs.py",
+)
 
 
 class _Scheduling(LoadGroupScheduling):
     """pytest-xdist's own mark for tests that belong together does nothing with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((place for place in _TOGETHER if nodeid.startswith(place)), nodeid)
+        return next((place for place in _TOGETHER if place in nodeid), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:

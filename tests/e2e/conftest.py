@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ WIDE = {"limit": 200, "period": 1, "burst": 200}
 Setup = Callable[..., Stage]
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Setup]:
+@contextmanager
+def stages(folder: Path) -> Iterator[Setup]:
     """Makes a running stage: accounts by key with their tables, and further keys of the config.
 
     The simulator holds us to the same rates.
@@ -48,8 +48,15 @@ def stage(tmp_path: Path) -> Iterator[Setup]:
                 for key, table in tables.items()
             ]
             script = Script(accounts=tuple(scripts))
-            return stack.enter_context(Stage(tmp_path, script, tables, sweeps=SWEEPS, **{**TELLING, **settings}))
+            return stack.enter_context(Stage(folder, script, tables, sweeps=SWEEPS, **{**TELLING, **settings}))
 
+        yield setup
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Setup]:
+    """A stage for one test."""
+    with stages(tmp_path) as setup:
         yield setup
 
 

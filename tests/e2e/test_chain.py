@@ -70,7 +70,7 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
         *(OrderScript(provider="voordemensen", reference=f"Vdm{n}-QmBxG-9WhAj") for n in range(5)),
         *(tiqets(n) for n in range(40)),
         *(tiqets(100 + n, ready_after=4 + n / 20) for n in range(60)),
-        *(tiqets(200 + n, answers=slow) for n in range(40)),
+        *(tiqets(200 + n, answers=slow) for n in range(12)),
         *(tiqets(300 + n, ready_after=3, ends="failed") for n in range(30)),
         *(
             OrderScript(provider="tixstock", reference=f"t{n}", partial_after=1, ready_after=6, quantity=2)
@@ -113,7 +113,7 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
     system.wait_for_workers(2)
     expected = submit_all(
         system,
-        [*(tiqets(n, ready_after=n / 3) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(20))],
+        [*(tiqets(n, ready_after=n / 3) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(8))],
     )
     for role, old in zip(roles, running, strict=True):
         attempts = len(system.providers.ledger())

@@ -1,10 +1,7 @@
 """Flower over HTTP, with a worker: who may see it, that it changes nothing, and that it never holds a secret."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -17,7 +14,8 @@ from celery import Celery
 from kombu import Connection
 
 from cli.stage import FLOWER_LOGIN, Stage
-from tests.e2e.conftest import Setup
+from tests.command import run
+from tests.e2e.conftest import Setup, stages
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.worker
@@ -61,15 +59,16 @@ CHANGES = (
 )
 
 
-@pytest.fixture
-def flower(stage: Setup) -> Stage:
-    """A running worker and Flower, which receives the events of tasks."""
+@pytest.fixture(scope="module")
+def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A running worker and Flower, which receives the events of tasks; each test is about tasks of its own."""
     names = ("funtrips", "paylogic", "tiqets", "tixstock", "voordemensen")
-    system = stage({f"{name}/default": {} for name in names})
-    system.start("worker")
-    system.start_flower()
-    wait_until(lambda: "{task} enabled" in log(system, "worker"))
-    return system
+    with stages(tmp_path_factory.mktemp("flower")) as stage:
+        system = stage({f"{name}/default": {} for name in names})
+        system.start("worker")
+        system.start_flower()
+        wait_until(lambda: "{task} enabled" in log(system, "worker"))
+        yield system
 
 
 @pytest.fixture
@@ -156,8 +155,8 @@ def test_messages_that_no_task_can_take_are_dropped_without_being_quoted(flower:
             content_encoding="utf-8",
             headers={"task": "tasks.submit", "id": "cut"},
         )
-    outside.send_task("tasks.submit", kwargs=GOOD, task_id="good")
-    wait_until(lambda: "good" in tasks(flower))
+    outside.send_task("tasks.submit", kwargs=GOOD | {"id": "ord-after"}, task_id="after")
+    wait_until(lambda: "after" in tasks(flower))
     assert len(re.findall(r'"event": "(?:Received|Can\'t decode)', log(flower, "worker"))) == 5
     for text in (everything(flower), log(flower, "worker")):
         assert [secret for secret in SECRETS if secret in text] == []
@@ -203,15 +202,8 @@ def test_workers_tell_of_tasks_only_while_flower_runs(stage: Setup) -> None:
     [(None, "listens on loopback, not 0.0.0.0"), ("", "must be name:password"), ("operator", "must be name:password")],
 )
 def test_without_a_password_it_listens_on_loopback_only(passwords: str | None, complaint: str, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-    environment |= {} if passwords is None else {"FLOWER_BASIC_AUTH": passwords}
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", "flower", "--address", "0.0.0.0"],  # noqa: S104 - it is refused
-        env=environment | {"WILLCALL_REDIS_URL": f"unix://{tmp_path}/none"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode == 2
-    assert complaint in ended.stderr
+    around = {"WILLCALL_REDIS_URL": f"unix://{tmp_path}/none"}
+    around |= {} if passwords is None else {"FLOWER_BASIC_AUTH": passwords}
+    ended = run(tmp_path, "flower", "--address", "0.0.0.0", around=around)  # noqa: S104 - it is refused
+    assert ended.code == 2
+    assert complaint in ended.err

@@ -1,7 +1,6 @@
 """The `willcall` command as a user runs it, over a real Redis.
 
-Commands that come to an end by themselves run in this process, which costs a fiftieth of starting one; those that are
-told to stop, or are watched, run in their own.
+Commands that end by themselves run in this process, those that are told to stop or are watched in their own.
 """
 
 import json
@@ -12,20 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import psutil
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from cli.main import main
-from tests.own_logging import own_logging
+from tests.command import Ended, environment, run
 from tests.waiting import wait_until
 from willcall.orders.documents import order_document
 from willcall.orders.model import Ticket, TicketKind
@@ -38,7 +33,6 @@ from willcall.stores.inbox import Inbox, KeptPush
 from willcall.stores.orders import Filing, OrderStore
 from workers.embedded_redis import EmbeddedRedis, free_port
 
-ROOT = Path(__file__).parents[2]
 SECRETS = ("top-secret-key", "hunter2")
 
 CONFIG = """
@@ -52,25 +46,6 @@ api_key = "top-secret-key"
 base_url = "https://127.0.0.1:9/v1"
 bearer_token = "top-secret-key"
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        assert "\x1b" not in self.out
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        assert "\x1b" not in self.out
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass(slots=True)
@@ -87,7 +62,7 @@ class Willcall:
         child = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-P", "-m", "cli", *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -99,38 +74,20 @@ class Willcall:
 
     def finish(self, child: "subprocess.Popen[str]") -> Ended:
         out, err = child.communicate(timeout=60)
-        return self._ended(child.returncode, out, err)
+        return self._checked(Ended(child.returncode, out, err))
 
     def __call__(self, *arguments: str) -> Ended:
         """Run a command to its end, in this process."""
-        out, err, code = StringIO(), StringIO(), None
-        with (
-            chdir(self.folder),
-            patch.dict(os.environ, self.environment, clear=True),
-            patch.object(sys, "argv", ["willcall", *arguments]),
-            own_logging(),
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
-            try:
-                main()
-            except SystemExit as end:
-                code = end.code
-        return self._ended(int(code or 0), out.getvalue(), err.getvalue())
+        return self._checked(run(self.folder, *arguments))
 
     def all(self, *commands: tuple[str, ...]) -> list[Ended]:
         """The commands, one after the other."""
         return [self(*arguments) for arguments in commands]
 
-    @property
-    def environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
-        return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-
-    def _ended(self, code: int, out: str, err: str) -> Ended:
-        assert "Traceback" not in err
-        assert not any(secret in out + err for secret in SECRETS)
-        return Ended(code, out, err)
+    def _checked(self, ended: Ended) -> Ended:
+        assert "Traceback" not in ended.err
+        assert not any(secret in ended.out + ended.err for secret in SECRETS)
+        return ended
 
 
 @pytest.fixture

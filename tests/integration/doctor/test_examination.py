@@ -1,10 +1,7 @@
 """All checks together, and the command."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,11 +12,10 @@ from cli.doctor.findings import Finding, Level, ok
 from cli.doctor.patient import Patient
 from cli.doctor.view import document, summary
 from tasks.queues import queue_names
+from tests.command import run
 from tests.integration.doctor.conftest import Admit
 from willcall.stores.processes import ProcessStore
 from workers.embedded_redis import EmbeddedRedis
-
-ROOT = Path(__file__).parents[3]
 
 
 def levels(patient: Patient) -> dict[str, set[str]]:
@@ -77,20 +73,11 @@ def box(admit: Admit, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def doctor(folder: Path, *options: str, **environment: str) -> tuple[int, str]:
+def doctor(folder: Path, *options: str, **around: str) -> tuple[int, str]:
     """`willcall doctor` as it is run: its exit code and what it said."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
-    ended = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-P", "-m", "cli", "doctor", *options],
-        cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr
-    assert "top-secret" not in ended.stdout + ended.stderr
-    return ended.returncode, ended.stdout
+    ended = run(folder, "doctor", *options, around=around)
+    assert "top-secret" not in ended.out + ended.err
+    return ended.code, ended.out
 
 
 def test_the_command_ends_with_0_only_where_nothing_is_wrong(box: Path, redis_server: EmbeddedRedis) -> None:

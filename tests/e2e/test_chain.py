@@ -115,11 +115,13 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
         system,
         [*(tiqets(n, ready_after=n / 3) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(8))],
     )
-    for role, old in zip(roles, running, strict=True):
+    for number, (role, old) in enumerate(zip(roles, running, strict=True)):
         attempts = len(system.providers.ledger())
         system.start(role)
         if role == "worker":
             system.wait_for_workers(3)
+        newcomers = [tiqets(200 + 10 * number + n, ready_after=n / 2) for n in range(5)]
+        expected |= submit_all(system, newcomers, prefix=f"new-{number}")
         wait_until(lambda before=attempts: len(system.providers.ledger()) > before)  # type: ignore[misc]
         old.terminate()
         assert old.wait(30) == 0

@@ -1,9 +1,8 @@
 """Operators are told of what only the clock shows, and of what a lost message kept from them."""
 
 from schedules.notify import resend_overdue
-from willcall.usecases.alert import alert_long_throttle
+from willcall.usecases.alert import alert_long_throttle, send_notice_to_operators
 from willcall.usecases.context import Context
-from willcall.usecases.notify import send_notice_to_operators
 
 
 def watch(context: Context) -> dict[str, int]:

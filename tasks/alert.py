@@ -4,8 +4,8 @@ from celery import Task, shared_task
 
 from willcall.orders.callbacks import host_of
 from willcall.stores.deliveries import Notice
-from willcall.usecases.alert import TASK
-from willcall.usecases.notify import alert_once, put_off, send_notice_to_operators
+from willcall.usecases.alert import TASK, send_notice_to_operators
+from willcall.usecases.notify import alert_once, put_off
 
 
 @shared_task(name=TASK, bind=True, log_fields=("subject", "event_id", "number"))

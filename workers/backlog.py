@@ -1,4 +1,4 @@
-"""How much is in each queue of the broker, for the metrics."""
+"""How much is in each queue of the broker: for the metrics, the doctor and Flower."""
 
 from collections.abc import Sequence
 from threading import Lock

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
 from willcall.orders.model import Attention, Order, Status
+from willcall.orders.states import OPEN
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Survey
@@ -63,7 +64,7 @@ class AccountLine:
     @property
     def open_orders(self) -> int:
         """Orders that wait for tickets."""
-        return sum(self.view.counts[status] for status in (Status.PENDING, Status.PARTIAL))
+        return _open(self.view.counts)
 
     @property
     def fulfilled(self) -> int:
@@ -151,6 +152,10 @@ class Shared(Generic[Value]):
             self._value = None
 
 
+def _open(counts: Mapping[Status, int]) -> int:
+    return sum(counts[status] for status in OPEN)
+
+
 class Board:
     """Reads overviews."""
 
@@ -203,8 +208,7 @@ class Board:
         stores = self._context.stores
         found = {}
         for key in set(stores.orders.accounts()) - set(self._context.accounts):
-            counts = stores.listing.counts(key)
-            if waiting := counts[Status.PENDING] + counts[Status.PARTIAL]:
+            if waiting := _open(stores.listing.counts(key)):
                 found[key] = waiting
         return found
 

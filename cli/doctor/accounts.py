@@ -26,10 +26,9 @@ def check(patient: "Patient") -> list[Finding]:
 
 def _orphans(key: str, backlog: "Backlog") -> list[Finding]:
     """The orders of an account that the configuration does not have."""
-    orders = backlog.waiting + backlog.due + backlog.held
-    if not orders:
+    if not backlog.orders:
         return []
-    what = f"{key} is not in the configuration, and has {counted(orders, 'open order')}"
+    what = f"{key} is not in the configuration, and has {counted(backlog.orders, 'open order')}"
     return [wrong(what, "Put the account back, or cancel its orders: nobody asks about them.")]
 
 
@@ -52,9 +51,8 @@ def _illness(view: "AccountView", now: float) -> list[Finding]:
 
 
 def _what(view: "AccountView", now: float) -> str:
-    state, backlog = view.state, view.backlog
+    state = view.state
     why = f" ({state.why})" if state.why else ""
     since = f" for {span(now - state.since)}, since {absolute(state.since)}" if state.since else ""
     until = f", until {absolute(state.until)}" if state.until else ""
-    orders = backlog.waiting + backlog.due + backlog.held
-    return f"{view.account.key} is {state.health}{why}{since}{until}; {counted(orders, 'open order')}"
+    return f"{view.account.key} is {state.health}{why}{since}{until}; {counted(view.backlog.orders, 'open order')}"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, wrong
-from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def check(patient: "Patient") -> list[Finding]:
     """The beats of all machines; one is enough."""
-    seen, now = ProcessStore(patient.redis).alive("beat", FORGOTTEN), patient.now()
+    seen, now = patient.processes.alive("beat", FORGOTTEN), patient.now()
     alive = [beat for beat in seen if now - beat.seen <= ALIVE]
     if not alive:
         silent = [f"{beat.name} is silent for {span(now - beat.seen)}" for beat in seen]

@@ -19,7 +19,7 @@ def check(patient: "Patient") -> list[Finding]:
     accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
     for account, tally in zip(accounts, stores.listing.tallies(accounts, now), strict=True):
         backlog = tally.backlog
-        waiting += backlog.waiting + backlog.due + backlog.held
+        waiting += backlog.orders
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= LATE:
             what = f"{counted(backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.stores.connection import StoreError
-from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import span
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def check(patient: "Patient", kind: str) -> list[Finding]:
     """
     host = socket.gethostname()
     try:
-        seen = [each for each in ProcessStore(patient.redis).alive(kind, FORGOTTEN) if each.name.endswith(f"@{host}")]
+        seen = [each for each in patient.processes.alive(kind, FORGOTTEN) if each.name.endswith(f"@{host}")]
         now = patient.now()
     except StoreError:
         return [warning("Redis is away, so nobody can tell", "Look at Redis: to restart this process would not help.")]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from willcall.stores.connection import connect
+from willcall.stores.processes import ProcessStore
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,10 +36,15 @@ class Patient:
 
     @cached_property
     def stores(self) -> "Stores":
-        """All stores; much to import, so a quick check makes the one that it needs."""
+        """All stores, which are much to import."""
         from willcall.usecases.context import Stores
 
         return Stores.on(self.config.settings.redis_url, REDIS_TIMEOUT)
+
+    @property
+    def processes(self) -> ProcessStore:
+        """The store that quick checks need, without the others."""
+        return ProcessStore(self.redis)
 
     def now(self) -> float:
         """Redis' clock, epoch seconds. Raises StoreError."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, unknown, wrong
-from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepRun, SweepStore
 from willcall.usecases.wording import relative, span
 
@@ -20,7 +19,7 @@ def check(patient: "Patient") -> list[Finding]:
     """All sweeps; beat gives each its first run an interval after it has begun."""
     from schedules.timetable import SWEEPS
 
-    beats = ProcessStore(patient.redis).alive("beat")
+    beats = patient.processes.alive("beat")
     began = beats[0].since if beats else None
     intervals = {name: sweep.every(patient.config.settings.sweeps) for name, sweep in SWEEPS.items()}
     return judge(SweepStore(patient.redis).last(), intervals, began, patient.now())

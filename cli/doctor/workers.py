@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from willcall.stores.processes import ALIVE, FORGOTTEN, ProcessStore
+from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def check(patient: "Patient") -> list[Finding]:
     from tasks.queues import queue_names
 
     now = patient.now()
-    return judge(ProcessStore(patient.redis).alive("worker", FORGOTTEN), queue_names(patient.config), now)
+    return judge(patient.processes.alive("worker", FORGOTTEN), queue_names(patient.config), now)
 
 
 def judge(seen: "Sequence[Process]", queues: "Sequence[str]", now: float) -> list[Finding]:

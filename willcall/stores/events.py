@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from willcall.orders.documents import rfc3339
 from willcall.stores import keys
@@ -11,6 +12,11 @@ from willcall.stores.codec import milliseconds
 
 if TYPE_CHECKING:
     from redis import Redis
+
+
+def new_event_id() -> str:
+    """An id for an event, of backends or of operators; it is the `webhook-id` of all tries to tell of it."""
+    return f"evt_{uuid4().hex}"
 
 
 @dataclass(frozen=True, slots=True)

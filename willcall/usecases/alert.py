@@ -1,12 +1,12 @@
 """What operators are told: accounts that are unwell or well again, orders that newly need attention."""
 
-from uuid import uuid4
-
 import structlog
 
 from willcall.orders.alerts import attention_document
 from willcall.orders.model import Order
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.deliveries import Notice
+from willcall.stores.events import new_event_id
 from willcall.stores.ops import Alert, account_subject, order_subject
 from willcall.usecases.context import Context
 
@@ -18,7 +18,7 @@ TASK, FIRST = "tasks.alert", 1
 
 def account_alert(context: Context, account_key: str) -> Alert:
     """The event of a change of an account's health, for a step that may make one."""
-    return Alert(_new_id(), account_subject(account_key), _send(context))
+    return Alert(new_event_id(), account_subject(account_key), _send(context))
 
 
 def attention_alert(context: Context, before: Order, after: Order) -> Alert | None:
@@ -31,13 +31,18 @@ def order_alert(context: Context, order: Order) -> Alert:
     adapter = ADAPTERS.get(order.provider)
     secret = adapter is None or adapter.reference_is_secret(order.reference)
     document = attention_document(order, secret_reference=secret)
-    return Alert(_new_id(), order_subject(order.id), _send(context), document)
+    return Alert(new_event_id(), order_subject(order.id), _send(context), document)
 
 
 def send_alert(context: Context, alert: Alert) -> None:
     """Send the first message about an event; it finds nothing to do where the step made no change."""
     if alert.send:
-        context.sender.send_task(TASK, [alert.subject, alert.id, FIRST])
+        send_notice_to_operators(context, Notice(alert.subject, alert.id, FIRST, ""))
+
+
+def send_notice_to_operators(context: Context, notice: Notice, countdown: float = 0.0) -> None:
+    """Send a message that tells a worker to tell operators, in `countdown` seconds."""
+    context.sender.send_task(TASK, [notice.subject, notice.event_id, notice.number], countdown)
 
 
 def alert_long_throttle(context: Context, account_key: str) -> bool:
@@ -48,10 +53,6 @@ def alert_long_throttle(context: Context, account_key: str) -> bool:
         log.warning("throttled for long", account=account_key)
         send_alert(context, alert)
     return throttled
-
-
-def _new_id() -> str:
-    return f"evt_{uuid4().hex}"
 
 
 def _send(context: Context) -> bool:

@@ -18,8 +18,7 @@ from willcall.stores.codec import compact
 from willcall.stores.deliveries import Claim, DeliveryStore, Notice, Try, Verdict
 from willcall.stores.events import StoredEvent
 from willcall.stores.ops import Alert, OpsEvent
-from willcall.usecases.alert import TASK as ALERT
-from willcall.usecases.alert import order_alert, send_alert
+from willcall.usecases.alert import FIRST, order_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.meters import BACKENDS, OPERATORS
 
@@ -29,9 +28,6 @@ log = structlog.get_logger(__name__)
 LIMITS = Limits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_bytes=65_536)
 #: Seconds until another worker may tell of the same subject: the claim's own way back, twice over, and the POST.
 LEASE = 45.0
-
-#: The number of an event's first message.
-FIRST = 1
 
 
 def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
@@ -83,11 +79,6 @@ def send_notice(context: Context, notice: Notice, countdown: float = 0.0) -> Non
     """Send a message that tells a worker to tell a backend, in `countdown` seconds."""
     args = [notice.subject, notice.event_id, notice.number, notice.host]
     context.sender.send_task("tasks.notify", args, countdown)
-
-
-def send_notice_to_operators(context: Context, notice: Notice, countdown: float = 0.0) -> None:
-    """Send a message that tells a worker to tell operators, in `countdown` seconds."""
-    context.sender.send_task(ALERT, [notice.subject, notice.event_id, notice.number], countdown)
 
 
 def _tell_once(

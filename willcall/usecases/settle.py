@@ -1,7 +1,6 @@
 """Write what became of an order, and tell of it."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import structlog
 
@@ -14,6 +13,7 @@ from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
 from willcall.providers.base import Account
 from willcall.stores.accounts import Health, Report
+from willcall.stores.events import new_event_id
 from willcall.stores.ops import Alert
 from willcall.stores.orders import Claim, Commit, Event, Message
 from willcall.usecases.alert import account_alert, attention_alert, send_alert
@@ -182,7 +182,7 @@ def _event(before: Order, after: Order) -> Event | None:
         return None
     if after.attention is Attention.UNDELIVERABLE:
         after = replace(after, attention=None)
-    return Event(f"evt_{uuid4().hex}", f"order.{after.status}", order_document(after))
+    return Event(new_event_id(), f"order.{after.status}", order_document(after))
 
 
 def _alert(context: Context, before: Order, decision: Decision, *, parked: bool) -> Alert | None:

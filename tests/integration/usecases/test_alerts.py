@@ -19,9 +19,9 @@ from willcall.outbound.transport import Outbound
 from willcall.stores import keys
 from willcall.stores.accounts import REFUSALS
 from willcall.stores.deliveries import Notice
-from willcall.usecases.alert import TASK
+from willcall.usecases.alert import TASK, send_notice_to_operators
 from willcall.usecases.control import resume
-from willcall.usecases.notify import alert_once, notify_once, send_notice_to_operators
+from willcall.usecases.notify import alert_once, notify_once
 
 ACCOUNT = "tiqets/default"
 SUBJECT = f"account:{ACCOUNT}"

@@ -33,21 +33,33 @@ class Backlogs:
         self._lock = Lock()
 
     def __call__(self) -> dict[str, Backlog]:
-        """What is in the queues; nothing where the broker is away, which is noted.
+        """What is in the queues; nothing where the broker is away, which is noted."""
+        try:
+            return self.ask()
+        except self.away as error:
+            log.warning("broker away", error=error)
+            return {}
+
+    @property
+    def away(self) -> tuple[type[Exception], ...]:
+        """The errors that mean that the broker is away."""
+        return (OperationalError, *self._connection.connection_errors)
+
+    def ask(self) -> dict[str, Backlog]:
+        """What is in the queues that somebody has made. Raises the errors of `away`.
 
         RabbitMQ keeps what waits apart from the queues, so of it only those that are ready are known.
         """
         with self._lock:
             try:
                 return self._ask()
-            except (OperationalError, *self._connection.connection_errors):
+            except self.away:
                 self._connection.collect()  # it may have been idle for too long
             try:
                 return self._ask()
-            except (OperationalError, *self._connection.connection_errors) as error:
-                log.warning("broker away", error=error)
+            except self.away:
                 self._connection.collect()
-                return {}
+                raise
 
     def close(self) -> None:
         """Ask no more."""

@@ -1,6 +1,7 @@
 """The queues: whether messages move."""
 # ruff: noqa: PLC0415 - see cli.session
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, unknown, warning, wrong
@@ -25,17 +26,15 @@ def check(patient: "Patient") -> list[Finding]:
     from workers.broker import celery_app
 
     names = queue_names(patient.config)
-    ask = Backlogs(celery_app(patient.config.broker_url, names), names)
-    try:
-        return judge(ask())
-    finally:
-        ask.close()
+    with closing(Backlogs(celery_app(patient.config.broker_url, names), names)) as backlogs:
+        try:
+            return judge(backlogs.ask())
+        except backlogs.away:
+            return [unknown("the broker is away")]
 
 
 def judge(queues: "Mapping[str, Backlog]") -> list[Finding]:
-    """By what is in each; nothing is known of any where the broker is away."""
-    if not queues:
-        return [unknown("the broker is away")]
+    """By what is in each."""
     found = []
     for name, backlog in queues.items():
         if backlog.lag and backlog.lag > LATE:

@@ -16,28 +16,29 @@ def pulse_in_worker(app: Celery, pulse: Pulse) -> None:
 
 
 class LoopBeat(bootsteps.StartStopStep):
-    """A step that runs while the worker takes messages; it stops for as long as the broker is away."""
+    """A step whose beats come from the loop that takes messages; it stops for as long as the broker is away."""
 
     requires = (Tasks,)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self._timer = None
+        self._timers: list[Any] = []
         self._rest(consumer)
 
     def start(self, consumer: Any) -> None:
-        """From now on the loop must turn."""
-        pulse: Pulse = consumer.app.pulse
-        pulse.resting = False
-        pulse.beat()
-        self._timer = consumer.timer.call_repeatedly(BEAT, pulse.beat)
+        """Once the loop turns it must go on. Other steps come before, and wait for a broker that went away again."""
+
+        def turn() -> None:
+            consumer.app.pulse.resting = False
+            consumer.app.pulse.beat()
+
+        self._timers = [consumer.timer.call_after(0, turn), consumer.timer.call_repeatedly(BEAT, turn)]
 
     def stop(self, consumer: Any) -> None:
         """The connection is lost, or the worker finishes what it has begun."""
         self._rest(consumer)
-        if self._timer is not None:
-            consumer.timer.cancel(self._timer)
-            self._timer = None
+        while self._timers:
+            consumer.timer.cancel(self._timers.pop())
 
     shutdown = stop
 

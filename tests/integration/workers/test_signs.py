@@ -1,0 +1,37 @@
+"""What a worker says of itself before its loop turns."""
+
+from typing import Any
+
+import pytest
+from celery import bootsteps
+from celery.contrib.testing.worker import start_worker
+
+from tests.waiting import wait_until
+from willcall.usecases.context import Stores
+from willcall.usecases.pulse import Pulse
+from workers.broker import celery_app
+from workers.embedded_redis import EmbeddedRedis
+from workers.signs import LoopBeat, pulse_in_worker
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broker(
+    redis_server: EmbeddedRedis,
+) -> None:
+    """Among the steps after ours is the one that sets up RabbitMQ's delayed delivery: it sleeps between its tries."""
+    app = celery_app(redis_server.url, ["celery"])
+    before = []
+
+    class Later(bootsteps.StartStopStep):
+        requires = (LoopBeat,)
+
+        def start(self, consumer: Any) -> None:
+            before.append(consumer.app.pulse.resting)
+
+    with Pulse(Stores.on(redis_server.url).processes, "worker") as pulse:
+        pulse_in_worker(app, pulse)
+        app.steps["consumer"].add(Later)
+        with start_worker(app, perform_ping_check=False, loglevel=30):
+            wait_until(lambda: not pulse.resting)
+        assert pulse.resting
+    assert before == [True]

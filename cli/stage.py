@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.request import urlopen
 
 from celery import Celery
@@ -36,6 +36,44 @@ FLOWER_LOGIN = ("operator", "flower-password")
 WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
 
 
+class Child(Protocol):
+    """A process that a stage has started: the part of `subprocess.Popen` that is needed of it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired after that many seconds."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send it a signal, unless it has ended."""
+
+    def terminate(self) -> None:
+        """Tell it to stop."""
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+
+
+#: Starts `willcall <command>` with an environment, in a folder, its output appended to a file.
+Launch = Callable[[Sequence[str], Mapping[str, str], Path, Path], Child]
+
+
+def launch(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> Child:
+    """Start `willcall <command>` with Python of its own."""
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "cli", *command],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
 class Stage:
     """Use as a context manager: Redis and the providers run for the block, workers and beats when started."""
 
@@ -46,23 +84,26 @@ class Stage:
         accounts: Mapping[str, Mapping[str, Any]],
         *,
         callbacks: bool = False,
+        launch: Launch = launch,
         **settings: Any,
     ) -> None:
         """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
 
         Only the accounts named are configured. `settings` are further keys and tables of the config. With `callbacks`
-        the providers that can call back do so, and backends are told with the signature of `cli.receiver`.
+        the providers that can call back do so, and backends are told with the signature of `cli.receiver`. `launch`
+        starts the children.
         """
         self.folder = folder
         self.redis = EmbeddedRedis(folder / "redis")
         self._simulator = SimulatorProcess(script)
         self._accounts = accounts
         self._callbacks = callbacks
+        self._launch = launch
         self._settings = settings
         #: Where the API and Flower listen, once they are started.
         self.api_port = free_port()
         self.flower_port = free_port()
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[Child] = []
         self._app: Celery | None = None
 
     def __enter__(self) -> Self:
@@ -109,17 +150,10 @@ class Stage:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
 
-    def start(self, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, *command: str, **environment: str) -> Child:
         """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
-        with (self.folder / f"{command[0]}.log").open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "cli", *command],
-                env=self.environment | environment,
-                cwd=Path(__file__).parents[1],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        log = self.folder / f"{command[0]}.log"
+        child = self._launch(command, self.environment | environment, Path(__file__).parents[1], log)
         self._children.append(child)
         return child
 
@@ -136,7 +170,7 @@ class Stage:
         """Where the API is, once it is started."""
         return f"http://127.0.0.1:{self.api_port}"
 
-    def start_api(self) -> "subprocess.Popen[bytes]":
+    def start_api(self) -> Child:
         """Start the API; `wait_for_api` says when it answers."""
         return self.start("api", "--port", str(self.api_port))
 
@@ -149,7 +183,7 @@ class Stage:
         """Where Flower is, once it is started."""
         return f"http://127.0.0.1:{self.flower_port}"
 
-    def start_flower(self) -> "subprocess.Popen[bytes]":
+    def start_flower(self) -> Child:
         """Start Flower, which asks for `FLOWER_LOGIN`; come back when it answers. Raises TimeoutError."""
         child = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
         self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
@@ -163,13 +197,13 @@ class Stage:
             time.sleep(0.05)
         raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
-    def kill(self, child: "subprocess.Popen[bytes]") -> None:
+    def kill(self, child: Child) -> None:
         """End a child as a crash would."""
         child.kill()
         child.wait()
         self._children.remove(child)
 
-    def _end(self, child: "subprocess.Popen[bytes]") -> None:
+    def _end(self, child: Child) -> None:
         try:
             child.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -7,24 +7,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from bench.chaos.history import Death, Hit
 from bench.chaos.plan import PAIR, Blow, Kind
-from cli.stage import Stage
+from cli.stage import Child, Stage
 from simulator.running import SimulatorProcess
 from simulator.script import Script
 
-if TYPE_CHECKING:
-    import subprocess
-
 #: Threads per worker.
 CONCURRENCY = 16
-#: What a process that was told to stop ends with: it did as told (None: not yet), or had not begun.
-_STOPPED = {None, 0, -signal.SIGTERM}
+#: What a process that was told to stop ends with: it did as told, or had not begun.
+_STOPPED = {0, -signal.SIGTERM}
 #: Seconds that a worker which was told to stop may take: the longest exchange, and what is left of Redis' outage.
 POLITE = 25.0
 
@@ -52,7 +49,7 @@ class Part:
 
     role: str
     number: int
-    process: "subprocess.Popen[bytes]"
+    process: Child
 
     @property
     def name(self) -> str:
@@ -129,11 +126,10 @@ class Cast:
                 self._leaving.remove((part, since))
                 if part.role in _ALONE:
                     self._parts[part.role, part.number] = self._start(part.role, part.number)
-            if part.process.returncode not in _STOPPED:
+            code = part.process.poll()
+            if code is not None and code not in _STOPPED:
                 words = f"did not stop within {POLITE:.0f} s" if late else self._last_words(part)
-                self.deaths.append(
-                    Death(f"{part.name}, while it stopped,", time.time(), part.process.returncode, words)
-                )
+                self.deaths.append(Death(f"{part.name}, while it stopped,", time.time(), code, words))
 
     def dismiss(self, role: str) -> None:
         """Stop all of a role."""

@@ -16,7 +16,7 @@ from redis import Redis
 
 from bench.performance import cores, plain
 from bench.performance.orders import LONG, batches, order_id, payloads, reference
-from cli.stage import Stage
+from cli.stage import Child, Stage
 from simulator.script import OrderScript, Script, SlowFault
 from willcall.usecases.submit import submit, submit_many
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 ACCOUNT = "tiqets/default"
 #: More than any contestant can do, so that the rate never holds one up.
 RATE = {"limit": 100_000, "period": 1, "burst": 100_000}
-
-#: A worker, as the operating system knows it.
-Worker = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Contestant(ABC):
 
     def __init__(self, load: Load) -> None:
         self.load = load
-        self._workers: list[Worker] = []
+        self._workers: list[Child] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -95,7 +92,7 @@ class Contestant(ABC):
         self._open.close()
 
     @abstractmethod
-    def launch(self) -> Worker:
+    def launch(self) -> Child:
         """Start a worker on the measured core."""
 
     def start(self) -> psutil.Process:
@@ -104,7 +101,7 @@ class Contestant(ABC):
             self._workers.append(self.launch())
         return psutil.Process(self._workers[-1].pid)
 
-    def kill(self, worker: Worker | None = None) -> None:
+    def kill(self, worker: Child | None = None) -> None:
         """End a worker, the only one unless given, as a crash would."""
         worker = worker or self._workers[0]
         worker.kill()
@@ -144,11 +141,11 @@ class Willcall(Poller):
 
     name = "Willcall"
 
-    def launch(self) -> Worker:
+    def launch(self) -> Child:
         """`willcall worker`."""
         return self.stage.start("worker", "--concurrency", str(self.load.threads))
 
-    def kill(self, worker: Worker | None = None) -> None:
+    def kill(self, worker: Child | None = None) -> None:
         """End a worker; the stage forgets it, too."""
         worker = worker or self._workers[0]
         self.stage.kill(worker)
@@ -183,7 +180,7 @@ class PlainCelery(Poller):
 
     name = "plain Celery"
 
-    def launch(self) -> Worker:
+    def launch(self) -> Child:
         """A Celery worker."""
         options = [*plain.WORKER, f"--concurrency={self.load.threads}"]
         command = [sys.executable, "-m", "celery", "--quiet", "-A", plain.__name__, "worker", *options]
@@ -224,7 +221,7 @@ class BareLoop(Contestant):
 
     name = "bare loop"
 
-    def launch(self) -> Worker:
+    def launch(self) -> Child:
         """The loop."""
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
         command = [sys.executable, "-m", "bench.performance.loop", *options]

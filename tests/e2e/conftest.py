@@ -13,6 +13,7 @@ from cli.receiver import SECRET
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
+from tests.forked import Forked
 from tests.waiting import wait_until
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
@@ -48,7 +49,9 @@ def stages(folder: Path) -> Iterator[Setup]:
                 for key, table in tables.items()
             ]
             script = Script(accounts=tuple(scripts))
-            return stack.enter_context(Stage(folder, script, tables, sweeps=SWEEPS, **{**TELLING, **settings}))
+            return stack.enter_context(
+                Stage(folder, script, tables, launch=Forked, sweeps=SWEEPS, **{**TELLING, **settings})
+            )
 
         yield setup
 

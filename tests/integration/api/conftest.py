@@ -1,8 +1,6 @@
 """A running `willcall api` over a real Redis, and callers of it."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.forked import Forked
 from willcall.client import Client
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis, free_port
@@ -47,7 +46,7 @@ class Running:
 
     url: str
     folder: Path
-    process: "subprocess.Popen[bytes]"
+    process: Forked
     session: requests.Session = field(default_factory=requests.Session)
 
     def call(self, method: str, path: str, *, key: str | None = KEY, **options: Any) -> requests.Response:
@@ -93,13 +92,8 @@ def running(
     (folder / "willcall.toml").write_text(CONFIG.format(redis_url=redis_url, folder=folder, keys=names))
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-P", "-m", "cli", "api", "--host", host, "--port", str(port)],
-            cwd=folder,
-            env=inherited | {"PYTHONPATH": str(ROOT), **environment},
-            stderr=log,
-        )
+    environment = inherited | environment
+    process = Forked(["api", "--host", host, "--port", str(port)], environment, folder, folder / "log")
     api = Running(f"http://127.0.0.1:{port}", folder, process)
     try:
         _wait_for(api)

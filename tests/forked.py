@@ -1,0 +1,60 @@
+"""Processes of `willcall` forked from a server that has imported everything: a start costs a tenth of the CPU.
+
+A process is one as any other: own pid, environment, working directory and output, and `kill -9` ends it. What the
+command line itself does is tested with the command (`tests/integration/test_cli.py`, `tests/e2e/test_demo.py`).
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cli.main import main
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["api.app", "workers.flower", "workers.run", "tests.forked"])
+
+
+class Forked:
+    """A forked process, with those methods of `subprocess.Popen` that a stage needs."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
+        # Daemonic: if the tests end without ending it, it ends with them.
+        given = (list(command), dict(environment), folder, log)
+        self._process = _SERVER.Process(target=_become, args=given, daemon=True)
+        self._process.start()
+        self.pid = self._process.pid or 0
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _become(command: list[str], environment: dict[str, str], folder: Path, log: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(output, stream.fileno())
+    sys.argv[:] = ["willcall", *command]
+    main()

@@ -12,9 +12,9 @@ from rich.text import Text
 from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
+from willcall.orders.advice import ADVICE
 from willcall.orders.model import Attempt, Order, Status, Ticket
 from willcall.stores.deliveries import Delivery, Try
-from willcall.usecases.advice import ADVICE
 from willcall.usecases.wording import absolute, counted, relative, span
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.orders.states import open_orders
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def check(patient: "Patient") -> list[Finding]:
     accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
     for account, tally in zip(accounts, stores.listing.tallies(accounts, now), strict=True):
         backlog = tally.backlog
-        waiting += backlog.orders
+        waiting += open_orders(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= LATE:
             what = f"{counted(backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"

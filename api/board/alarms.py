@@ -102,7 +102,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
                 grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
                 title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
                 effect="Tickets that are there already are fetched late.",
-                remedy="Workers do not keep up, or the account's rate is too low: start more workers, compare the rate."
+                remedy="Workers do not keep up: start more. A wait for the rate does not count."
                 if working
                 else "They go on when a worker runs.",
                 account=None,

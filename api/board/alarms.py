@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from api.board import words
 from api.board.overview import AccountLine, Overview
 from willcall.orders.advice import TROUBLES
+from willcall.orders.callbacks import UNTOLD
 from willcall.stores.accounts import Health
 from willcall.stores.processes import Process
 from willcall.usecases.wording import counted
-
-#: Seconds after which a backend that has not been told of something is worth a look: two tries have failed.
-UNTOLD = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def _forgotten(overview: Overview) -> Iterator[Alarm]:
 
 def _untold(overview: Overview) -> Iterator[Alarm]:
     pending = overview.undelivered
-    if pending.oldest_at is not None and overview.now - pending.oldest_at > UNTOLD:
+    if pending.oldest_at is not None and overview.now - pending.oldest_at >= UNTOLD:
         events = counted(pending.count, "event")
         yield Alarm(
             "untold",

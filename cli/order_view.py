@@ -12,15 +12,14 @@ from rich.text import Text
 from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
-from willcall.orders.model import Attempt, Order, Status, Ticket
+from willcall.orders.advice import ADVICE, TROUBLES
+from willcall.orders.model import Attempt, Order, Ticket
+from willcall.orders.states import OPEN
 from willcall.stores.deliveries import Delivery, Try
-from willcall.usecases.advice import ADVICE
 from willcall.usecases.wording import absolute, counted, relative, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
-
-_OPEN = {Status.PENDING, Status.PARTIAL}
 
 #: How what an advice names is done here.
 _COMMANDS = {"cancel": "`willcall cancel {id}`", "redeliver": "`willcall redeliver {id}`"}
@@ -84,7 +83,7 @@ def _facts(snapshot: Snapshot) -> Table:
     moment("submitted", order.submitted_at)
     if order.not_before and order.not_before > order.submitted_at:
         moment("not before", order.not_before)
-    if order.status in _OPEN:
+    if order.status in OPEN:
         table.add_row("next poll", _next_poll(snapshot))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
@@ -112,7 +111,7 @@ def _next_poll(snapshot: Snapshot) -> Text:
     else:
         words.append("none; no further attempt is allowed before the deadline")
     if account is None:
-        words.append("\nthe configuration no longer has this account, so nothing polls it", "yellow")
+        words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
         words.append(f"\nthe account is {health_words(account, now)}", "yellow")
     return words

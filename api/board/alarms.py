@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from api.board import words
 from api.board.overview import AccountLine, Overview
+from willcall.orders.advice import TROUBLES
+from willcall.orders.callbacks import UNTOLD
 from willcall.stores.accounts import Health
 from willcall.stores.processes import Process
 from willcall.usecases.wording import counted
-
-#: Seconds after which a backend that has not been told of something is worth a look: two tries have failed.
-UNTOLD = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def alarms(overview: Overview) -> list[Alarm]:
 
 def verdict(overview: Overview, found: list[Alarm]) -> str:
     """How things stand, in one sentence."""
-    waiting = waiting_words(sum(line.open_orders for line in overview.accounts))
+    waiting = waiting_words(sum(line.view.open_orders for line in overview.accounts))
     orders = overview.survey.total - overview.told_of_by_accounts
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
     if troubles:
@@ -100,7 +100,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
                 grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
                 title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
                 effect="Tickets that are there already are fetched late.",
-                remedy="Workers do not keep up, or the account's rate is too low: start more workers, compare the rate."
+                remedy="Workers do not keep up: start more. A wait for the rate does not count."
                 if working
                 else "They go on when a worker runs.",
                 account=None,
@@ -109,75 +109,36 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
 
 def _account(line: AccountLine) -> Alarm:
     """One alarm for an account, however many orders wait for it."""
-    state, waiting = line.view.state, waiting_words(line.open_orders)
-    match state.health:
-        case Health.UNAUTHORIZED:
-            return Alarm(
-                "unauthorized",
-                grave=True,
-                title=f"{line.key} refuses our key",
-                effect=f"{waiting}. Customers have no tickets yet; no order is failed for it.",
-                remedy="Put the right key into the configuration, restart the workers, then resume. "
-                "If the key is right, a probe notices when it works again.",
-                since=state.since,
-                why=state.why,
-                until=state.probe_at,
-                then="next probe",
-                account=line,
-            )
-        case Health.DOWN:
-            return Alarm(
-                "down",
-                grave=True,
-                title=f"{line.key} does not answer",
-                effect=f"{waiting}. Customers have no tickets yet; all go on by themselves when it answers.",
-                remedy="Look at the provider's status page; resume asks at once.",
-                since=state.since,
-                why=state.why,
-                until=state.probe_at,
-                then="next try",
-                account=line,
-            )
-        case Health.THROTTLED:
-            return Alarm(
-                "throttled",
-                grave=False,
-                title=f"{line.key} throttles us",
-                effect=f"{waiting}, and go on by themselves.",
-                remedy="If it lasts, lower the account's rate in the configuration, or find who else uses its key.",
-                since=state.since,
-                why=state.why,
-                until=state.until,
-                then="goes on",
-                account=line,
-            )
+    state, trouble = line.view.state, TROUBLES[line.view.state.health]
     return Alarm(
-        "paused",
-        grave=False,
-        title=f"{line.key} is paused",
-        effect=f"{waiting}: a person wanted it so.",
-        remedy="Resume lets them go on.",
+        state.health.value,
+        grave=trouble.grave,
+        title=f"{line.key} {trouble.what}",
+        effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
+        remedy=words.mend(trouble, line.key),
         since=state.since,
-        until=state.until,
-        then="goes on",
+        why=state.why,
+        until=state.probe_at if trouble.grave else state.until,
+        then="next try" if trouble.grave else "goes on",
         account=line,
     )
 
 
 def _forgotten(overview: Overview) -> Iterator[Alarm]:
-    for key, waiting in sorted(overview.forgotten.items()):
+    trouble = TROUBLES["forgotten"]
+    for key, waiting in overview.forgotten.items():
         yield Alarm(
             "forgotten",
-            grave=True,
-            title=f"{key} is not in the configuration",
-            effect=f"{counted(waiting, 'order')} of it {'is' if waiting == 1 else 'are'} asked about by nobody.",
-            remedy="Put the account back, or cancel its orders.",
+            grave=trouble.grave,
+            title=f"{key} {trouble.what}",
+            effect=f"{waiting_words(waiting)}. {trouble.effect}",
+            remedy=words.mend(trouble, key),
         )
 
 
 def _untold(overview: Overview) -> Iterator[Alarm]:
     pending = overview.undelivered
-    if pending.oldest_at is not None and overview.now - pending.oldest_at > UNTOLD:
+    if pending.oldest_at is not None and overview.now - pending.oldest_at >= UNTOLD:
         events = counted(pending.count, "event")
         yield Alarm(
             "untold",

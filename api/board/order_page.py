@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from api.board.words import HIDDEN, masked, secret_reference
+from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, Question
 from willcall.stores.accounts import AccountState
@@ -28,6 +29,13 @@ class OrderView:
     tries: Sequence[Try]
     now: float
     asks: str | None
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with its account, while it waits for tickets."""
+        if self.order.finished_at is not None:
+            return None
+        return TROUBLES.get(self.account.health if self.account else "forgotten")
 
 
 def view_order(context: Context, order_id: str) -> OrderView:

@@ -9,15 +9,14 @@ from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
 from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
-from willcall.orders.model import Attention, Order, Status
-from willcall.orders.states import OPEN
+from willcall.orders.model import Attention, Order
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
 from willcall.stores.processes import Process
 from willcall.stores.sweeps import SweepRun
-from willcall.usecases.accounts import AccountView, view_account
+from willcall.usecases.accounts import AccountView, forgotten_accounts, view_account
 from willcall.usecases.context import Context
 
 #: Minutes over which lateness and answers are shown.
@@ -62,11 +61,6 @@ class AccountLine:
         return self.view.state.health is Health.OK and not self.overdue
 
     @property
-    def open_orders(self) -> int:
-        """Orders that wait for tickets."""
-        return _open(self.view.counts)
-
-    @property
     def fulfilled(self) -> int:
         """Orders that were fulfilled in the last hours."""
         return sum(count for _, count in self.hourly)
@@ -100,7 +94,7 @@ class AccountLine:
 class Overview:
     """Everything on the first page, at `now` (epoch seconds, the server's clock).
 
-    `forgotten`: accounts that have orders, and that the configuration no longer has.
+    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are.
     """
 
     now: float
@@ -152,10 +146,6 @@ class Shared(Generic[Value]):
             self._value = None
 
 
-def _open(counts: Mapping[Status, int]) -> int:
-    return sum(counts[status] for status in OPEN)
-
-
 class Board:
     """Reads overviews."""
 
@@ -180,7 +170,7 @@ class Board:
         return Overview(
             now=now,
             accounts=self._lines(now),
-            forgotten=self._forgotten(),
+            forgotten=forgotten_accounts(stores, self._context.accounts),
             survey=self._survey.get(),
             undelivered=stores.deliveries.pending(),
             processes=stores.processes.alive(),
@@ -203,14 +193,6 @@ class Board:
             for key, account in sorted(self._context.accounts.items())
         ]
         return sorted(lines, key=lambda line: line.well)
-
-    def _forgotten(self) -> dict[str, int]:
-        stores = self._context.stores
-        found = {}
-        for key in set(stores.orders.accounts()) - set(self._context.accounts):
-            if waiting := _open(stores.listing.counts(key)):
-                found[key] = waiting
-        return found
 
     def _look_at_attention(self) -> Survey:
         stores = self._context.stores

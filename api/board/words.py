@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import Telling
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attempt, Attention, Order, Ticket
@@ -14,7 +15,6 @@ from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
-from willcall.usecases.advice import ADVICE, Advice
 from willcall.usecases.wording import span
 
 #: How many characters of a code are shown at once.
@@ -47,9 +47,7 @@ _REASONS = {
     Attention.UNDELIVERABLE: "backend not told",
 }
 
-_HAPPENED = {
-    "account.unauthorized": "refuses our key",
-    "account.down": "does not answer",
+_HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.items()} | {
     "account.throttled": "has been throttling us for long",
     "account.ok": "is well again",
 }
@@ -182,9 +180,9 @@ def taken(made: Try) -> str:
     return "taken" if made.wait is None else "not taken"
 
 
-def unwell(state: Health) -> str:
-    """What an order's account is, where it is not well."""
-    return "refusing our key" if state is Health.UNAUTHORIZED else health(state)
+def mend(trouble: Trouble, account_key: str) -> str:
+    """What to do about an account that is not well, with what is done here."""
+    return trouble.mend(account_key, "resume it")
 
 
 @dataclass(frozen=True, slots=True)

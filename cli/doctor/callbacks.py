@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from cli.doctor.patient import TIMEOUT
+from willcall.orders.callbacks import UNTOLD
 from willcall.stores.connection import StoreError
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
-
-#: Seconds for which an event may be undelivered: the first tries of the schedule are then over.
-LATE = 600.0
 
 
 def check(patient: "Patient") -> list[Finding]:
@@ -27,7 +25,7 @@ def check(patient: "Patient") -> list[Finding]:
         pending, now = patient.stores.deliveries.pending(), patient.now()
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
-    if pending.oldest_at is not None and now - pending.oldest_at >= LATE:
+    if pending.oldest_at is not None and now - pending.oldest_at >= UNTOLD:
         what = f"{counted(pending.count, 'event')} undelivered, the oldest for {span(now - pending.oldest_at)}"
         how = "`willcall order ID` shows what the backend answers, and `willcall redeliver ID` tells it again at once."
         found.append(warning(what, how))

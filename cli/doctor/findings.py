@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found, without a full stop, and how to mend it in one sentence, where there is something to mend."""
+    """One thing found, without a full stop, and how to mend it, where there is something to mend."""
 
     level: Level
     found: str

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.orders.states import open_orders
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -16,13 +17,13 @@ LATE, TOO_LATE = 60.0, 300.0
 def check(patient: "Patient") -> list[Finding]:
     """All orders that are still asked about."""
     stores, now, found = patient.stores, patient.now(), []
+    grace = patient.config.settings.sweeps.grace
     accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
-    for account, tally in zip(accounts, stores.listing.tallies(accounts, now), strict=True):
-        backlog = tally.backlog
-        waiting += backlog.orders
+    for account, tally in zip(accounts, stores.listing.tallies(accounts, now - grace), strict=True):
+        waiting += open_orders(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
-        if late >= LATE:
-            what = f"{counted(backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"
+        if late >= max(LATE, grace):
+            what = f"{counted(tally.backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"
             how = "Look at the workers and queues above; where they are well, they are too few: start more."
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
     puzzling = stores.listing.needing_attention()

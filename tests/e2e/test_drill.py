@@ -93,7 +93,7 @@ def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(s
     wait_until(lambda: ALARM in operator.board())
     code, found = operator.doctor()
     assert time.monotonic() - revoked < 60
-    assert (code, found.startswith("tiqets/default is unauthorized (401) for ")) == (1, True)
+    assert (code, found.startswith(f"{ALARM} (401) for ")) == (1, True)
     [told] = pager.received
     assert told.verified
     assert told.event["type"] == "account.unauthorized"

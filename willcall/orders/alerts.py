@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from willcall.orders.advice import TROUBLES
 from willcall.orders.documents import order_document, rfc3339
 from willcall.orders.model import Order
-
-_WHAT_TO_DO = {
-    "unauthorized": "Have the provider restore the key, or put a new one into the configuration and restart the "
-    "workers. Its orders wait and go on by themselves once the key works; `willcall resume {account}` tries at once.",
-    "down": "Ask the provider whether it has an outage, and check that its address can be reached from the workers. "
-    "Its orders wait and go on by themselves once it answers; `willcall resume {account}` tries at once.",
-    "throttled": "Lower `rate.limit` of the account, or find what else uses its key; ask the provider which rate it "
-    "allows. Its orders go on by themselves, more slowly.",
-    "ok": "Nothing: its orders go on by themselves.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +22,7 @@ class AccountChange:
 def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
     """A change of an account's health as JSON."""
     provider, _, name = account_key.partition("/")
+    well = change.health == "ok"
     return {
         "provider": provider,
         "account": name,
@@ -39,7 +31,7 @@ def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
         "since": rfc3339(change.since / 1_000),
         "why": change.why,
         "orders_waiting": change.waiting,
-        "what_to_do": _WHAT_TO_DO[change.health].format(account=account_key),
+        "what_to_do": "Nothing: its orders go on by themselves." if well else TROUBLES[change.health].mend(account_key),
     }
 
 

@@ -15,6 +15,8 @@ SCHEDULE = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0
 JITTER = 0.1
 #: A `Retry-After` is believed up to a day: longer than that, the schedule itself never waits.
 LONGEST_HINT = 86_400.0
+#: Seconds for which an event may be untold before somebody should look: the first three tries are then over.
+UNTOLD = 600.0
 
 _GONE = 410
 

@@ -1,5 +1,7 @@
 """The state machine, in one table."""
 
+from collections.abc import Mapping
+
 from willcall.orders.model import Status
 
 _P, _F, _X = Status.PARTIAL, Status.FULFILLED, Status.EXPIRED
@@ -23,6 +25,11 @@ FINAL = frozenset(Status) - OPEN
 
 #: Statuses that nothing can change any more.
 CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
+
+
+def open_orders(counts: Mapping[Status, int]) -> int:
+    """How many of orders counted by status are open."""
+    return sum(counts[status] for status in OPEN)
 
 
 def may_become(old: Status, new: Status) -> bool:

@@ -45,11 +45,6 @@ class Backlog:
     due: int
     held: int
 
-    @property
-    def orders(self) -> int:
-        """All of them."""
-        return self.waiting + self.due + self.held
-
 
 @dataclass(frozen=True, slots=True)
 class Tally:

@@ -1,11 +1,12 @@
 """How an account is doing, for people and programs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Status
+from willcall.orders.states import open_orders
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import Backlog
@@ -21,6 +22,11 @@ class AccountView:
     backlog: Backlog
     counts: Mapping[Status, int]
 
+    @property
+    def open_orders(self) -> int:
+        """Its orders that wait for tickets."""
+        return open_orders(self.counts)
+
 
 def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     """An account as it is now; `now` is the server's clock, epoch seconds."""
@@ -30,6 +36,12 @@ def view_account(stores: Stores, account: Account, now: float) -> AccountView:
         stores.listing.backlog(account.key, now),
         stores.listing.counts(account.key),
     )
+
+
+def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str, int]:
+    """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
+    found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
+    return {key: waiting for key, waiting in found.items() if waiting}
 
 
 def account_document(view: AccountView) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
+from willcall.orders.submission import SubmitOrder
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.listing import Query
 from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Commit
+from willcall.stores.orders import Commit, Filing
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
 
@@ -70,7 +71,7 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     shown = words(operator.get("/"))
     assert "tiqets/default is paused for 15 min. Its orders wait; their deadlines go on." in shown
-    assert "1 order waits: a person wanted it so." in shown
+    assert "1 order waits. A person wanted it so" in shown
     again = words(operator.get("/"))
     assert "for 15 min. Its orders" not in again
     operator.post("/accounts/tiqets/default/resume", back="/")
@@ -119,6 +120,20 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     assert "key refused 60" in shown
     assert "the-other" in shown
     assert "held-" not in shown
+    page = words(operator.get("/orders/held-1"))
+    assert "Its account, tiqets/default, refuses our key" in page
+    assert page.count("To do") == 1, "of the account, and not once more of the order"
+    assert "put one that works into [providers.tiqets.default]" in page
+
+
+def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
+    order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
+    stores.orders.submit([Filing(order, "digest", 86_400)])
+    for page in ("/", "/orders/ord-1"):
+        shown = words(operator.get(page))
+        assert "paylogic/default" in shown
+        assert "is not in the configuration" in shown
+        assert "Put the account back, or cancel its orders." in shown
 
 
 def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator: Operator) -> None:

@@ -73,8 +73,8 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     assert "unauthorized for 1 min, next try in 30 s" in text
 
 
-def test_an_order_without_an_account_in_the_config_says_that_nothing_polls_it(shown: Callable[..., str]) -> None:
-    assert "no longer has this account" in shown(ORDER, None)
+def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:
+    assert "the account is not in the configuration" in shown(ORDER, None)
 
 
 @pytest.mark.parametrize("attention", Attention)

@@ -1,0 +1,60 @@
+"""What operators are told of an account is the same on the order board, by the doctor, in events and by Prometheus."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api.board.alarms import alarms
+from api.board.overview import AccountLine, Overview
+from cli.doctor.accounts import judge
+from willcall.orders.advice import TROUBLES
+from willcall.orders.alerts import AccountChange, account_document
+from willcall.orders.model import Status
+from willcall.providers.base import Account, Credentials
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import AccountState, Health
+from willcall.stores.deliveries import Pending
+from willcall.stores.listing import Backlog, Survey
+from willcall.usecases.accounts import AccountView
+
+NOW = 1_795_341_600.0
+KEY = "tiqets/default"
+UNWELL = [health for health in Health if health is not Health.OK]
+RULES = Path(__file__).parents[4] / "docs" / "ops" / "alerts.yml"
+
+
+def view(health: Health) -> AccountView:
+    """An account for which two orders wait."""
+    adapter = ADAPTERS["tiqets"]
+    credentials = Credentials(base_url="https://provider.example")
+    account = Account("tiqets", "default", adapter, credentials, adapter.defaults.rate, adapter.defaults.polling)
+    state = AccountState(health, NOW - 60, NOW + 60, NOW + 30, 0, 10, 10, "401")
+    return AccountView(account, state, Backlog(2, 0, 0), dict.fromkeys(Status, 0) | {Status.PENDING: 2})
+
+
+def test_every_health_but_ok_has_its_advice() -> None:
+    assert TROUBLES.keys() == {*UNWELL, "forgotten"}
+
+
+@pytest.mark.parametrize("health", UNWELL)
+def test_board_doctor_and_event_say_the_same(health: Health) -> None:
+    line = AccountLine(view(health), 0, Counter(), Counter(), [])
+    overview = Overview(NOW, [line], {}, Survey([], {}, 0, complete=True), Pending(0, None), [], {}, [])
+    (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
+    finding = judge(line.view, NOW)
+    event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
+    assert event["what_to_do"] == finding.mend
+    assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
+    assert finding.found.startswith(f"{alarm.title} (401) for 1 min, since ")
+    assert alarm.grave == (finding.level == "wrong")
+
+
+@pytest.mark.parametrize("health", UNWELL)
+def test_an_alert_of_prometheus_says_it_in_the_same_words(health: Health) -> None:
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    (rule,) = (rule for rule in rules if rule["alert"] == f"WillcallAccount{health.capitalize()}")
+    summary = f"{{{{ $labels.provider }}}}/{{{{ $labels.account }}}} {TROUBLES[health].what}"
+    assert rule["annotations"]["summary"] == summary
+    assert (rule["labels"]["severity"] == "page") == TROUBLES[health].grave

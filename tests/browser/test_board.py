@@ -241,15 +241,29 @@ def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
+#: The elements that stand out of the window.
+_BEYOND = """[...document.querySelectorAll("body *")]
+    .filter(element => element.getBoundingClientRect().right > innerWidth)
+    .map(element => element.outerHTML.slice(0, 200))"""
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_no_page_is_wider_than_the_window(board: Board, demo: Stage, width: int, *, dark: bool) -> None:
     page = board("/", width, dark=dark)
     for path in PAGES:
         page.goto(f"{demo.api_url}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
         light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(243, 241, 236)"
         assert light is not dark
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Board, width: int) -> None:
+    page = board("/", width)
+    page.evaluate("""document.querySelectorAll(".rows .meta > span")
+        .forEach(words => words.append(" for 23 hours and 59 minutes at voordemensen/a-long-name"))""")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
 
 
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:

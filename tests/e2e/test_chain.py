@@ -113,7 +113,7 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
     system.wait_for_workers(2)
     expected = submit_all(
         system,
-        [*(tiqets(n, ready_after=n / 3) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(8))],
+        [*(tiqets(n, ready_after=n / 6) for n in range(60)), *(tiqets(100 + n, answers=slow) for n in range(8))],
     )
     for number, (role, old) in enumerate(zip(roles, running, strict=True)):
         attempts = len(system.providers.ledger())

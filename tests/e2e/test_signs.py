@@ -22,8 +22,8 @@ def alive(processes: ProcessStore) -> set[int]:
     return {int(process.name.split("-")[1].split("@")[0]) for process in processes.alive("worker")}
 
 
-def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup, broker: dict[str, str]) -> None:
-    setting = stage(ACCOUNT, **broker)
+def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup) -> None:
+    setting = stage(ACCOUNT)
     processes, redis = setting.context.stores.processes, connect(setting.redis.url)
     killed, frozen, well = (setting.start("worker", "--concurrency", "1") for _ in range(3))
     wait_until(lambda: alive(processes) == {killed.pid, frozen.pid, well.pid})

@@ -50,7 +50,7 @@ def test_kill_9_of_the_only_worker_loses_nothing(workers: Workers, redis: Redis,
 
     assert_all_noted_once_and_none_early(workers, WAITING)
     wait_until(lambda: workers.ledger("ended") == [["in-flight"]])
-    assert len(workers.ledger("began")) == 2
+    assert len(workers.ledger("began")) >= 2  # once more per second that passed before the crash
     wait_until(lambda: redis.hlen("claims") == redis.zcard("claims_index") == 0)
 
 

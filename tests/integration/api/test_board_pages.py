@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api.conftest import Running
+from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
@@ -247,3 +247,21 @@ def test_what_is_not_there_is_a_page(operator: Operator) -> None:
     for path in ("/orders?status=lost", "/orders?cursor=x", "/?what=ever", "/search?q=" + "x" * 301):
         answer = operator.get(path)
         assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), path
+
+
+def test_an_address_that_leads_nowhere_is_a_page_for_who_navigates_and_a_problem_for_programs(
+    api: Running, operator: Operator
+) -> None:
+    navigates = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for path in ("/nonsense", "/order/ord-1", "/orders/", "/orders/ord-1/x", "/%3Cu%3E", "/v1x"):
+        for person in (operator, Operator(api, None)):
+            answer = person.get(path, headers=navigates)
+            assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8"), path
+            assert "There is no such page" in answer.text
+            assert '<a href="/">To the board</a>' in answer.text
+            assert "<u>" not in answer.text
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+        for accept in ("*/*", "application/json", "image/*"):
+            problem(api.get(path, headers={"Accept": accept}), 404, "not-found")
+    for path in ("/v1", "/v1/nothing", "/webhooks", "/webhooks/tiqets"):
+        problem(api.get(path, headers=navigates), 404, "not-found")

@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
+from willcall.orders.callbacks import shown_callback
 from willcall.orders.model import Attempt, Order, Status, Ticket
 from willcall.stores.deliveries import Delivery, Try
 from willcall.usecases.advice import ADVICE
@@ -88,7 +89,7 @@ def _facts(snapshot: Snapshot) -> Table:
         table.add_row("next poll", _next_poll(snapshot))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
-    fact("callback", order.callback_url)
+    fact("callback", shown_callback(order.callback_url) if order.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")
     return table

@@ -207,6 +207,14 @@ def test_the_request_is_shown_without_a_secret_reference(
             assert revealed.startswith(reference)
 
 
+def test_a_callback_is_shown_without_its_token(api: Running, operator: Operator) -> None:
+    api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hooks?token=sesame")
+    page = html.unescape(operator.get("/orders/ord-1").text)
+    assert "https://backend.example/hooks?token=***" in page
+    assert "sesame" not in page
+    assert api.get("/v1/orders/ord-1").json()["callback_url"].endswith("?token=sesame")
+
+
 def test_a_document_comes_through_the_session(
     api: Running, operator: Operator, redis_server: EmbeddedRedis, stores: Stores
 ) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
@@ -126,13 +125,12 @@ def error_of(error: WillcallError) -> ApiError:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the application as a problem."""
+    """Answer every error of the application as a problem; the board asks for `unrouted` where no person is lost."""
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(WillcallError, _refused)
     app.add_exception_handler(StoreError, _redis_away)
     app.add_exception_handler(StorageError, _storage_away)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _routing)
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _mistake)
 
@@ -161,7 +159,7 @@ async def _invalid(_: Request, error: Any) -> Response:
     return rejected(problems_from(complaints)).response()
 
 
-async def _routing(request: Request, error: Any) -> Response:
+async def unrouted(request: Request, error: Any) -> Response:
     """No such path, or no such method of it."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or (error.headers or {}).get("Allow", "GET")

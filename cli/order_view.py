@@ -13,6 +13,7 @@ from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
 from willcall.orders.advice import ADVICE, TROUBLES
+from willcall.orders.callbacks import shown_callback
 from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
 from willcall.stores.deliveries import Delivery, Try
@@ -87,7 +88,7 @@ def _facts(snapshot: Snapshot) -> Table:
         table.add_row("next poll", _next_poll(snapshot))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
-    fact("callback", order.callback_url)
+    fact("callback", shown_callback(order.callback_url) if order.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")
     return table

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from honcho.printer import Message
 
     from willcall.config import Config
+    from workers.embedded_redis import EmbeddedRedis
 
 #: Exit codes by which honcho's manager says that a signal ended it.
 _STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
@@ -45,9 +46,9 @@ def up(
     _take_over()
     _check_port(api_port, "the API", "--api-port")
     _check_port(flower_port, "Flower", "--flower-port")
-    with _redis(config) as url:
+    with _redis(config) as (url, server):
         _greet(config, url, api_port, flower_port)
-        code = _run_processes(url, api_port, flower_port)
+        code = _run_processes(url, server, api_port, flower_port)
     note("Everything is stopped.")
     raise typer.Exit(0 if code in _STOPPED else FAILED)
 
@@ -76,18 +77,18 @@ def _check_port(port: int, whose: str, option: str) -> None:
 
 
 @contextmanager
-def _redis(config: "Config") -> Iterator[str]:
-    """The Redis that the configuration names, else one of our own that other commands in this folder find."""
+def _redis(config: "Config") -> Iterator[tuple[str, "EmbeddedRedis | None"]]:
+    """Where the Redis is that the configuration names, else one of our own that other commands in this folder find."""
     from willcall.stores.connection import connect
     from workers.embedded_redis import embedded_redis
 
     if "redis_url" in config.settings.model_fields_set:
         url = config.settings.redis_url
         connect(url).ping()
-        yield url
+        yield url, None
         return
     with embedded_redis(development.REDIS_FOLDER) as server, development.announced(server.url):
-        yield server.url
+        yield server.url, server
 
 
 def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
@@ -104,8 +105,8 @@ def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     note_missing_accounts(config.accounts)
 
 
-def _run_processes(url: str, api_port: int, flower_port: int) -> int:
-    """Worker, beat, API and Flower until a signal or until one of them ends; what honcho's manager returns."""
+def _run_processes(url: str, server: "EmbeddedRedis | None", api_port: int, flower_port: int) -> int:
+    """Worker, beat, API and Flower until a signal or until one of them or our own Redis ends; what honcho returns."""
     from honcho.manager import Manager
     from honcho.printer import Printer
 
@@ -119,6 +120,13 @@ def _run_processes(url: str, api_port: int, flower_port: int) -> int:
                 again = threading.Timer(0.1, self.terminate)
                 again.daemon = True
                 again.start()
+
+        def _any_stopped(self) -> bool:
+            """Asked until one has. Our Redis counts, though it is not for honcho to stop: the others need it."""
+            if server is None or server.code is None:
+                return bool(super()._any_stopped())
+            self._system_print(f"redis stopped (rc={server.code}), see {server.folder / 'redis.log'}\n")
+            return True
 
     class Output(Printer):  # type: ignore[misc]  # honcho publishes no types
         """Where nobody reads any more, the processes must be stopped all the same."""

@@ -55,6 +55,13 @@ class EmbeddedRedis:
             raise RedisStartError("the server is not running")
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """What the server's process came to, as `subprocess` says it; None while it runs."""
+        if self._process is None:
+            raise RedisStartError("the server is not running")
+        return self._process.poll()
+
     def start(self) -> None:
         """Start the server and wait until it answers. Raises RedisStartError."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +111,7 @@ class EmbeddedRedis:
         deadline = time.monotonic() + START_TIMEOUT
         with redis.Redis.from_url(self.url, socket_timeout=1) as client:
             while time.monotonic() < deadline:
-                if self._process is None or self._process.poll() is not None:
+                if self.code is not None:
                     break
                 try:
                     client.ping()

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.board.access import ClosedBoardError, ForeignRequestError, LoginNeededError
 from api.board.rendering import page
-from api.problems import RETRY_AFTER, ApiError, error_of
+from api.problems import RETRY_AFTER, ApiError, error_of, unrouted
 from willcall.orders.errors import WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
@@ -25,6 +25,8 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: The browser leaves strict cookies out of what follows a link from elsewhere; our own page asks for the same again.
 _AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>Willcall</title>'
 
+#: Below these everything is for programs, whoever asks.
+_PROGRAMS = ("/v1/", "/webhooks/")
 
 #: What is answered here; all else is a mistake of ours, or the application's to answer.
 _KNOWN = (
@@ -53,6 +55,15 @@ class BoardRoute(APIRoute):
                 return _to_login(request) if isinstance(error, LoginNeededError) else _failed(request, error)
 
         return handle
+
+
+async def nowhere(request: Request, error: Any) -> Response:
+    """No such path, or no such method of it: a page for a person who goes to one that is not there, else a problem."""
+    person = "text/html" in request.headers.get("accept", "")
+    if error.status_code != HTTPStatus.NOT_FOUND or not person or f"{request.url.path}/".startswith(_PROGRAMS):
+        return await unrouted(request, error)
+    told = "The address may be mistyped, or lead to what was here once."
+    return page(request, "error.html", HTTPStatus.NOT_FOUND, title="There is no such page", told=told)
 
 
 def _to_login(request: Request) -> Response:

@@ -1,12 +1,13 @@
 """The board as part of the application."""
 
 from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from api.board import actions, login, pages
 from api.board.access import Access
-from api.board.errors import BoardRoute
+from api.board.errors import BoardRoute, nowhere
 from api.board.overview import Board
 from api.board.rendering import STATIC, prepare
 from api.board.stream import Streams
@@ -26,6 +27,7 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
     app.include_router(login.router)
     app.include_router(router)
     app.mount("/board/static", _Static(directory=STATIC))
+    app.add_exception_handler(HTTPException, nowhere)
     return streams
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
-from willcall.orders.callbacks import Telling
+from willcall.orders.callbacks import Telling, shown_callback
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attempt, Attention, Order, Ticket
 from willcall.orders.states import CLOSED, OPEN
@@ -163,6 +163,11 @@ def web_address(url: str) -> str | None:
     except ValueError:
         return None
     return parts.hostname if parts.scheme in {"http", "https"} else None
+
+
+def callback(order: Order) -> str:
+    """Where its backend is told."""
+    return shown_callback(order.callback_url) if order.callback_url else "none"
 
 
 def iso(moment: float) -> str:

@@ -339,6 +339,21 @@ def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
 
 
 @pytest.mark.worker
+def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", *ports())
+    children = started(up).values()
+    announced = bare.folder / "var" / "up.json"
+    with Redis.from_url(json.loads(announced.read_text())["redis_url"]) as client:
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    ended = bare.finish(up)
+    assert ended.code == 1
+    assert "redis stopped (rc=-9), see var/redis/redis.log" in ended.err
+    assert not any(map(psutil.pid_exists, children))
+    assert not announced.exists()
+
+
+@pytest.mark.worker
 def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     killed = bare.start("up", *ports(), start_new_session=True)

@@ -1,12 +1,13 @@
 """The retry policy of callbacks, over everything that a receiver can say."""
 
 from random import Random
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.callbacks import JITTER, LONGEST_HINT, SCHEDULE, Telling, Tried, after_try, host_of
+from willcall.orders.callbacks import JITTER, LONGEST_HINT, SCHEDULE, Telling, Tried, after_try, host_of, shown_callback
 
 LAST = len(SCHEDULE) + 1
 FAILURES = st.integers(100, 599).filter(lambda status: status // 100 != 2 and status != 410) | st.none()
@@ -59,3 +60,28 @@ def test_the_schedule_is_the_standards() -> None:
 )
 def test_backends_are_told_apart_by_host_and_port(url: str, host: str) -> None:
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://backend.example/hooks", "https://backend.example/hooks"),
+        ("http://Backend.example:8080", "http://Backend.example:8080"),
+        ("https://backend.example/hooks?token=sesame", "https://backend.example/hooks?token=***"),
+        ("https://backend.example/?shop=1&token=a=b&to", "https://backend.example/?shop=***&token=***&***"),
+        ("https://backend.example/?sesame", "https://backend.example/?***"),
+        ("https://backend.example/?a=1;token=sesame", "https://backend.example/?a=***"),
+        ("https://backend.example/hooks?=sesame#sesame", "https://backend.example/hooks?=***"),
+        ("https://me:sesame@backend.example/", "https://backend.example/"),
+        ("http://[::1]:80/x?token=", "http://[::1]:80/x?token=***"),
+    ],
+)
+def test_a_callback_is_shown_without_what_its_query_says(url: str, shown: str) -> None:
+    assert shown_callback(url) == shown
+
+
+@given(st.lists(st.tuples(st.text("ab", min_size=1), st.text(min_size=1).map(lambda text: f"sesame{text}"))))
+def test_no_value_of_a_query_is_shown(pairs: list[tuple[str, str]]) -> None:
+    shown = shown_callback(f"https://backend.example/hooks?{urlencode(pairs, quote_via=quote)}")
+    assert "sesame" not in shown
+    assert shown.count("***") == len(pairs)

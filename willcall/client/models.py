@@ -69,7 +69,7 @@ class Order(_Model):
     deadline_at: datetime
     finished_at: datetime | None
     tickets: tuple[Ticket, ...]
-    callback_url: str | None
+    callback_url: str | None = field(repr=False)
     metadata: Mapping[str, str]
 
     @property

@@ -68,3 +68,12 @@ def after_try(tried: Tried, tries: int, rng: Random) -> Outlook:
 def host_of(url: str) -> str:
     """The host that a callback URL names, with its port if it names one: backends are kept apart by it."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def shown_callback(url: str) -> str:
+    """A callback URL as people see it: of its query, where backends put tokens, only the names."""
+    parts = urlsplit(url)
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    pairs = (pair.partition("=") for pair in parts.query.split("&"))
+    query = "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
+    return f"{bare}?{query}" if parts.query else bare

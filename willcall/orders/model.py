@@ -101,7 +101,7 @@ class Order:
     next_poll_at: float | None = None
     finished_at: float | None = None
     tickets: tuple[Ticket, ...] = ()
-    callback_url: str | None = None
+    callback_url: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -5,7 +5,7 @@ A subject is an order for backends, and for operators whatever their event is ab
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
@@ -77,7 +77,7 @@ class Claim:
     again: Notice | None = None
     wait: float = 0.0
     event: StoredEvent | OpsEvent | None = None
-    url: str = ""
+    url: str = field(default="", repr=False)
     tries: int = 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api.conftest import Running
+from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
@@ -222,6 +222,14 @@ def test_the_request_is_shown_without_a_secret_reference(
             assert revealed.startswith(reference)
 
 
+def test_a_callback_is_shown_without_its_token(api: Running, operator: Operator) -> None:
+    api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hooks?token=sesame")
+    page = html.unescape(operator.get("/orders/ord-1").text)
+    assert "https://backend.example/hooks?token=***" in page
+    assert "sesame" not in page
+    assert api.get("/v1/orders/ord-1").json()["callback_url"].endswith("?token=sesame")
+
+
 def test_a_document_comes_through_the_session(
     api: Running, operator: Operator, redis_server: EmbeddedRedis, stores: Stores
 ) -> None:
@@ -262,3 +270,21 @@ def test_what_is_not_there_is_a_page(operator: Operator) -> None:
     for path in ("/orders?status=lost", "/orders?cursor=x", "/?what=ever", "/search?q=" + "x" * 301):
         answer = operator.get(path)
         assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), path
+
+
+def test_an_address_that_leads_nowhere_is_a_page_for_who_navigates_and_a_problem_for_programs(
+    api: Running, operator: Operator
+) -> None:
+    navigates = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for path in ("/nonsense", "/order/ord-1", "/orders/", "/orders/ord-1/x", "/%3Cu%3E", "/v1x"):
+        for person in (operator, Operator(api, None)):
+            answer = person.get(path, headers=navigates)
+            assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8"), path
+            assert "There is no such page" in answer.text
+            assert '<a href="/">To the board</a>' in answer.text
+            assert "<u>" not in answer.text
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+        for accept in ("*/*", "application/json", "image/*"):
+            problem(api.get(path, headers={"Accept": accept}), 404, "not-found")
+    for path in ("/v1", "/v1/nothing", "/webhooks", "/webhooks/tiqets"):
+        problem(api.get(path, headers=navigates), 404, "not-found")

@@ -93,6 +93,12 @@ def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str
     assert "[red]x" in text
 
 
+def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:
+    text = shown(replace(ORDER, callback_url="https://backend.example/hooks?token=sesame"))
+    assert "https://backend.example/hooks?token=***" in text
+    assert "sesame" not in text
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize(
     ("telling", "next_try_at", "words"),

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import structlog
 from celery import Celery, bootsteps
-from celery.beat import Scheduler
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.worker.consumer.tasks import Tasks
 
 from willcall.usecases.pulse import BEAT, Pulse
+
+log = structlog.get_logger(__name__)
 
 
 def pulse_in_worker(app: Celery, pulse: Pulse) -> None:
@@ -49,10 +52,31 @@ class LoopBeat(bootsteps.StartStopStep):
 
 
 class BeatingScheduler(Scheduler):
-    """Beat's scheduler: a tick sends one sweep that is due, if there is one."""
+    """Beat's scheduler: a tick sends one sweep that is due, if there is one. It outlives a broker that is away."""
+
+    #: Celery's own would be one producer for good, which never sends again once its connection was lost, and which
+    #: waits for the broker without a beat. Without it each sweep takes one from the pool, which mends them.
+    producer = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._away = False
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Seconds until the next tick."""
         self.app.pulse.beat()
         wait: float = super().tick(*arguments, **options)
         return wait
+
+    def apply_entry(self, entry: ScheduleEntry, producer: None = None) -> None:
+        """Send a sweep. One that could not be sent is due again after its interval; that is logged once per outage."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            if not self._away:
+                log.warning("a sweep could not be sent", sweep=entry.name, error=error.__context__)
+            self._away = True
+        else:
+            if self._away:
+                log.info("sweeps are sent again")
+            self._away = False

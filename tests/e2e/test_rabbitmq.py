@@ -8,7 +8,7 @@ from kombu import Connection
 
 from simulator.script import OrderScript
 from tasks.queues import Backlog
-from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
+from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 from workers.backlog import Backlogs
@@ -29,7 +29,9 @@ def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(stage
     rabbitmq.kill()
     expected |= submit_all(system, tiqets(2), "meanwhile")
     rabbitmq.start()
+    back = system.context.stores.accounts.now()
     wait_for_the_end(system, expected)
+    wait_until(lambda: all(system.context.stores.sweeps.last()[sweep].at > back for sweep in OFTEN))
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]
     log = (system.folder / "worker.log").read_text()

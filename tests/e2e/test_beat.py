@@ -1,0 +1,29 @@
+"""A beat outlives its broker: as soon as it is back, every sweep is sent again."""
+
+import pytest
+
+from schedules.timetable import SWEEPS
+from tests.e2e.conftest import OFTEN, Setup
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.worker
+
+
+def test_sweeps_run_again_after_an_outage_that_beat_noticed(stage: Setup) -> None:
+    setting = stage({"tiqets/default": {}})
+    runs = setting.context.stores.sweeps
+    setting.start("beat")
+    setting.start("worker", "--queues", "sweeps")
+    wait_until(lambda: runs.last().keys() == SWEEPS.keys())
+
+    def log() -> str:
+        return (setting.folder / "beat.log").read_text()
+
+    setting.redis.kill()
+    wait_until(lambda: "a sweep could not be sent" in log())
+    setting.redis.start()
+    back = setting.context.stores.accounts.now()
+    wait_until(lambda: all(runs.last()[sweep].at > back for sweep in OFTEN))
+    wait_until(lambda: "sweeps are sent again" in log())
+    assert log().count("a sweep could not be sent") == 1
+    assert "Traceback" not in log()

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from amqp.exceptions import MessageNacked, NotFound
 from celery import Celery
+from celery.app.events import Events
+from celery.events.dispatcher import EventDispatcher
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
@@ -121,8 +123,26 @@ def _rabbit_queue(name: str) -> Queue:
     return Queue(name, Exchange("willcall", type="topic"), name, queue_arguments=arguments)
 
 
+class _Dispatcher(EventDispatcher):
+    """Keeps a worker's events, of which the monitors live, until the worker has its connection back.
+
+    Celery tries `worker-online` and `worker-heartbeat` again and again where they cannot be sent, and does not heed
+    that the worker is told to stop.
+    """
+
+    def send(self, *args: Any, **options: Any) -> Any:
+        """Try once."""
+        return super().send(*args, **{**options, "retry": False})
+
+
+class _Events(Events):
+    dispatcher_cls = f"{__name__}:{_Dispatcher.__qualname__}"
+
+
 class _RabbitCelery(Celery):
     """Sends countdowns of any length, and tells of all that may keep RabbitMQ from taking a message alike."""
+
+    events_cls = f"{__name__}:{_Events.__qualname__}"
 
     def send_task(
         self, name: str, args: Any = None, kwargs: Any = None, countdown: float | None = None, **options: Any

@@ -2,9 +2,10 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from threading import Thread
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Queue
 
 from simulator.script import OrderScript
 from tasks.queues import Backlog
@@ -51,6 +52,28 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
             found = ask()
         connection.default_channel.queue_delete("of.this.test")
     assert found == {"of.this.test": Backlog(ready=3)}
+
+
+def test_no_event_of_a_worker_waits_for_a_server_that_is_away(stage: Setup, rabbitmq: RabbitMQ) -> None:
+    app = stage({"tiqets/default": {}}, broker_url=rabbitmq.url).app
+    with app.connection_for_write() as before, app.events.Dispatcher(before) as dispatcher:
+        dispatcher.send("worker-heartbeat")
+        rabbitmq.kill()
+        send = Thread(target=dispatcher.send, args=["worker-online"], kwargs={"retry": True}, daemon=True)
+        send.start()
+        send.join(20)
+        waits = send.is_alive()
+        rabbitmq.start()
+        send.join()
+    assert not waits, "a worker that is told to stop meanwhile could not end"
+    with app.connection_for_write() as after, app.events.Dispatcher(after) as dispatcher_after:
+        queue = Queue(exchange=dispatcher_after.exchange, routing_key="worker.#", exclusive=True)(after.default_channel)
+        queue.declare()
+        dispatcher_after.extend_buffer(dispatcher)
+        dispatcher_after.flush()
+        message = queue.get(no_ack=True)
+    assert message is not None
+    assert message.payload["type"] == "worker-online"
 
 
 def tiqets(count: int, ready_after: float = 0) -> list[OrderScript]:

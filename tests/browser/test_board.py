@@ -262,7 +262,9 @@ def test_no_page_is_wider_than_the_window(board: Board, demo: Stage, width: int,
 def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Board, width: int) -> None:
     page = board("/", width)
     page.evaluate("""document.querySelectorAll(".rows .meta > span")
-        .forEach(words => words.append(" for 23 hours and 59 minutes at voordemensen/a-long-name"))""")
+        .forEach(words => words.append(" for 23 hours and 59 minutes at voordemensen/a-long-name"));
+        document.querySelectorAll(".rows .acts")
+        .forEach(acts => acts.insertAdjacentHTML("beforeend", "<button>Tell again</button><button>Cancel</button>"))""")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from willcall.config import Config
     from willcall.stores.listing import Page, Query
     from willcall.stores.orders import Hurried
+    from willcall.usecases.behind import Behind
     from willcall.usecases.context import Stores
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
@@ -156,17 +157,29 @@ def list_orders(
     status: Annotated[Status | None, typer.Option(help="Only orders of this status.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only orders at this provider.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only orders that a person should look at.")] = False,
+    untold: Annotated[
+        bool, typer.Option("--untold", help="Only orders whose backends are still to be told; oldest first.")
+    ] = False,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Only orders whose documents are still to be fetched; oldest first.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders a page.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All pages, one after the other.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
-    """List orders, newest first."""
+    """List orders, newest first; those that wait for something else than their tickets, oldest first."""
     from cli.orders_table import orders_table
     from willcall.stores.listing import Query
 
     _check_provider(provider)
     stores = open_stores(open_config())
+    behind = _behind(untold=untold, documents=documents)
+    if behind:
+        if status or provider or attention or cursor or everything or (untold and documents):
+            raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind}")
+        _list_behind(stores, behind, limit, as_json=as_json)
+        return
     query = Query(status, provider, frozenset() if attention else None)
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
@@ -183,6 +196,30 @@ def list_orders(
             page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
     if page.next_cursor:
         note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
+
+
+def _behind(*, untold: bool, documents: bool) -> "Behind | None":
+    from willcall.usecases.behind import Behind
+
+    return Behind.UNTOLD if untold else Behind.DOCUMENTS if documents else None
+
+
+def _list_behind(stores: "Stores", behind: "Behind", limit: int, *, as_json: bool) -> None:
+    """The orders of which something has been behind for longest; the rest is counted."""
+    from cli.orders_table import behind_table
+    from willcall.usecases.behind import orders_behind, pending
+
+    found = orders_behind(stores, behind, limit)
+    if as_json:
+        for one in found:
+            write_line(order_document(one.order))
+    elif found:
+        results().print(behind_table(found, stores.accounts.now()))
+    else:
+        note("There are no such orders.")
+    count = pending(stores, behind).count
+    if count > len(found) >= limit:
+        note(f"These are the {limit:,} oldest of {count:,}; --limit shows more.")
 
 
 def _check_provider(provider: str | None) -> None:

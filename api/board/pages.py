@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -25,6 +25,7 @@ from willcall.orders.model import Attention, Status
 from willcall.orders.submission import problems_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
+from willcall.usecases.behind import Behind, orders_behind, pending
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
@@ -55,17 +56,31 @@ def board(request: Request, _: Nothing) -> Response:
     return page(request, "board.html", **_told(overview))
 
 
-async def _filters(request: Request) -> OrdersQuery:
+class _BoardQuery(OrdersQuery):
+    """Which orders to show: `untold` and `documents` stand for lists of their own, without the other filters."""
+
+    untold: Literal["1"] | None = None
+    documents: Literal["1"] | None = None
+
+    @property
+    def behind(self) -> Behind | None:
+        """What is to be behind of the orders."""
+        return Behind.UNTOLD if self.untold else Behind.DOCUMENTS if self.documents else None
+
+
+async def _filters(request: Request) -> _BoardQuery:
     """What of the orders is wanted; a form sends what was left open as well."""
     try:
-        return OrdersQuery.model_validate({name: value for name, value in request.query_params.items() if value})
+        return _BoardQuery.model_validate({name: value for name, value in request.query_params.items() if value})
     except ValidationError as error:
         raise rejected(problems_of(error)) from None
 
 
 @router.get("/orders")
-def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depends(_filters)]) -> Response:
-    """Orders, newest first."""
+def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
+    """Orders, newest first, or those of which something is behind, oldest first."""
+    if query.behind:
+        return _orders_behind(request, context, query.behind)
     wanted = Listed(query.status, query.provider, query.reasons)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
     asked = query.model_dump(include={"status", "provider", "attention"}, exclude_none=True)
@@ -77,6 +92,17 @@ def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depen
         advice=words.meaning(query.attention),
         newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
         older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
+        now=context.stores.accounts.now(),
+    )
+
+
+def _orders_behind(request: Request, context: Context, behind: Behind) -> Response:
+    return page(
+        request,
+        "behind.html",
+        behind=behind,
+        found=orders_behind(context.stores, behind, _PAGE),
+        count=pending(context.stores, behind).count,
         now=context.stores.accounts.now(),
     )
 

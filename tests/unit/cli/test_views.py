@@ -83,14 +83,28 @@ def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str],
 
 
 def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str]) -> None:
-    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2Jcode", url="https://example.com/[red]x\x9b1m")
+    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J[red]code\x9b1m", url="https://example.com\x1b/")
     odd = replace(
         ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
     )
     text = shown(odd)
     assert not {"\x1b", "\x9b", "\x07"} & set(text)
     assert "[bold]why" in text
-    assert "[red]x" in text
+    assert "[red]code" in text
+
+
+def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_signed(shown: Callable[..., str]) -> None:
+    signed = "https://files.example/1.pdf?signature=sesame"
+    tickets = [
+        (Ticket(TicketKind.PDF, url=signed, document="doc_1"), "document doc_1"),
+        (Ticket(TicketKind.PDF, url=signed), "not fetched yet, at files.example"),
+        (Ticket(TicketKind.LINK, url=signed), "at files.example"),
+        (Ticket(TicketKind.WALLET, url="wallet:sesame"), "an address"),
+    ]
+    for ticket, where in tickets:
+        text = shown(replace(ORDER, status=Status.FULFILLED, tickets=(ticket,)))
+        assert text.split("Attempts")[0].rstrip().endswith(f"  {where}")
+        assert "sesame" not in text
 
 
 def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:

@@ -156,6 +156,10 @@ def list_orders(
     *,
     status: Annotated[Status | None, typer.Option(help="Only orders of this status.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only orders at this provider.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
+    ] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only orders that a person should look at.")] = False,
     untold: Annotated[
         bool, typer.Option("--untold", help="Only orders whose backends are still to be told; oldest first.")
@@ -173,17 +177,18 @@ def list_orders(
     from willcall.stores.listing import Query
 
     _check_provider(provider)
-    stores = open_stores(open_config())
+    config = open_config()
+    stores = open_stores(config)
     behind = _behind(untold=untold, documents=documents)
     if behind:
-        if status or provider or attention or cursor or everything or (untold and documents):
+        if status or provider or account or attention or cursor or everything or (untold and documents):
             raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind}")
         _list_behind(stores, behind, limit, as_json=as_json)
         return
-    query = Query(status, provider, frozenset() if attention else None)
+    query = Query(status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account))
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
-        note("There are no such orders." if status or provider or attention else "There are no orders yet.")
+        note("There are no such orders." if query != Query() else "There are no orders yet.")
     console, more = results(), True
     while more:
         if as_json:
@@ -229,6 +234,21 @@ def _check_provider(provider: str | None) -> None:
         raise typer.BadParameter(f"there is {', '.join(sorted(ADAPTERS))}", param_hint="--provider")
 
 
+def _account_key(config: "Config", stores: "Stores", provider: str | None, name: str | None) -> str | None:
+    """The key of an account that is configured, or has orders all the same."""
+    from willcall.orders.errors import UnknownAccountError
+
+    if name is None:
+        return None
+    if "/" not in name and provider is None:
+        raise typer.BadParameter("must be PROVIDER/ACCOUNT, or --provider must be given", param_hint="--account")
+    key = name if "/" in name else f"{provider}/{name}"
+    known = sorted({*config.accounts, *stores.orders.accounts()})
+    if key not in known:
+        raise UnknownAccountError(key, known)
+    return key
+
+
 def _page(stores: "Stores", query: "Query", limit: int, cursor: str | None) -> "Page":
     try:
         return stores.listing.page(query, limit, cursor)
@@ -240,6 +260,7 @@ def _options(query: "Query", limit: int) -> str:
     given = {
         "--status": query.status,
         "--provider": query.provider,
+        "--account": query.account,
         "--limit": None if limit == 50 else limit,  # noqa: PLR2004 - the default
     }
     words = [f"{option} {value} " for option, value in given.items() if value is not None]

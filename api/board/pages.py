@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.board import words
@@ -57,8 +57,12 @@ def board(request: Request, _: Nothing) -> Response:
 
 
 class _BoardQuery(OrdersQuery):
-    """Which orders to show: `untold` and `documents` stand for lists of their own, without the other filters."""
+    """Which orders to show. `account` is an account's key.
 
+    `untold` and `documents` stand for lists of their own, without the other filters.
+    """
+
+    account: str | None = Field(default=None, max_length=200)
     untold: Literal["1"] | None = None
     documents: Literal["1"] | None = None
 
@@ -81,9 +85,9 @@ def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depen
     """Orders, newest first, or those of which something is behind, oldest first."""
     if query.behind:
         return _orders_behind(request, context, query.behind)
-    wanted = Listed(query.status, query.provider, query.reasons)
+    wanted = Listed(query.status, query.provider, query.reasons, query.account)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
-    asked = query.model_dump(include={"status", "provider", "attention"}, exclude_none=True)
+    asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
         request,
         "orders.html",
@@ -107,14 +111,16 @@ def _orders_behind(request: Request, context: Context, behind: Behind) -> Respon
     )
 
 
-def _choices(context: Context, query: OrdersQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
+def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
     """The filters: (name, label, what may be chosen, what is)."""
     providers = sorted(
         {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
     )
+    accounts = sorted({*context.accounts, *([query.account] if query.account else [])})
     reasons = [(ANY, "any reason"), *((each.value, words.reason(each)) for each in Attention)]
     return [
         ("provider", "Provider", [(name, name) for name in providers], query.provider),
+        ("account", "Account", [(key, key) for key in accounts], query.account),
         ("status", "Status", [(each.value, each.value) for each in Status], query.status),
         ("attention", "Needs a person", reasons, query.attention),
     ]

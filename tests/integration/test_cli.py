@@ -256,6 +256,26 @@ def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Red
     assert "ord-0" in willcall(*command).out
 
 
+def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
+    willcall: Willcall, redis: "Redis"
+) -> None:
+    file_orders(redis, "ord-0")
+    for order_id in ("old-0", "old-1"):
+        order = SubmitOrder(provider="tiqets", account="old", reference="1", id=order_id).order()
+        OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    by_key, by_name, first = willcall.all(
+        ("orders", "--account", "tiqets/old", "--json"),
+        ("orders", "--provider", "tiqets", "--account", "default", "--json"),
+        ("orders", "--account", "tiqets/old", "--limit", "1"),
+    )
+    assert [order["id"] for order in by_key.lines] == ["old-1", "old-0"]
+    assert [order["id"] for order in by_name.lines] == ["ord-0"]
+    assert "--account tiqets/old --limit 1 --cursor" in first.err
+    unknown, bare_name = willcall.all(("orders", "--account", "tiqets/odl"), ("orders", "--account", "old"))
+    assert (unknown.code, "there is no account tiqets/odl" in unknown.err) == (2, True)
+    assert (bare_name.code, "must be PROVIDER/ACCOUNT" in bare_name.err) == (2, True)
+
+
 def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: Willcall, redis: "Redis") -> None:
     for order_id in ("ord-1", "ord-2", "ord-3"):
         willcall(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -148,6 +149,22 @@ def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator
     names = [f"ord-{number:02}" for number in range(60)]
     assert [name for name in names if f'/orders/{name}"' in first.text] == names[10:]
     assert [name for name in names if f'/orders/{name}"' in second.text] == names[:10]
+
+
+def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, stores: Stores) -> None:
+    for account in ("default", "second"):
+        order = SubmitOrder(provider="tiqets", account=account, reference="1", id=f"of-{account}").order()
+        stores.orders.submit([Filing(order, "digest", 86_400)])
+        change(stores, f"of-{account}", attention=Attention.NOT_FOUND)
+    page = operator.get("/").text
+    assert 'href="/orders?account=tiqets/default"' in page
+    assert 'href="/orders?attention=not_found&amp;account=tiqets/second"' in page
+    for path in ("/orders?account=tiqets/second", "/orders?attention=not_found&account=tiqets/second"):
+        listed = operator.get(path)
+        assert '<option value="tiqets/second" selected>' in listed.text
+        assert "of-second" in words(listed)
+        assert "of-default" not in words(listed)
+    assert "No order is like that" in words(operator.get("/orders?account=" + quote(HOSTILE)))
 
 
 def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_depends_on(

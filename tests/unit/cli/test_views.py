@@ -164,3 +164,31 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
         "late 9 s",
     ):
         assert words in text
+
+
+def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed: Print) -> None:
+    adapter = ADAPTERS["tiqets"]
+    rows = [
+        AccountRow(
+            AccountView(
+                Account(
+                    "tiqets",
+                    name,
+                    adapter,
+                    Credentials(base_url="https://example.com"),
+                    Rate(10, 1, 10),
+                    adapter.defaults.polling,
+                ),
+                WELL,
+                Backlog(waiting, 0, 0),
+                {Status.PENDING: waiting},
+            ),
+            Waiting(count=10, next_due=NOW - 100, lag=100.0),
+        )
+        for name, waiting in (("default", 10), ("second", 0))
+    ]
+    lines = [line.split() for line in printed(accounts_table(rows, NOW), 80).splitlines()]
+    (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
+    assert lines[queue] == ["tiqets,", "all", "10", "queued"]
+    assert lines[queue + 1] == ["late", "100", "s"]
+    assert queue > next(at for at, line in enumerate(lines) if line[0] == "tiqets/second")

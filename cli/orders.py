@@ -173,7 +173,6 @@ def list_orders(
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
     """List orders, newest first; those that wait for something else than their tickets, oldest first."""
-    from cli.orders_table import orders_table
     from willcall.stores.listing import Query
 
     _check_provider(provider)
@@ -188,17 +187,31 @@ def list_orders(
     query = Query(status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account))
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
-        note("There are no such orders." if query != Query() else "There are no orders yet.")
-    console, more = results(), True
-    while more:
-        if as_json:
-            for one in page.orders:
-                write_line(order_document(one))
-        elif page.orders:
-            console.print(orders_table(page.orders, stores.accounts.now(), console.width))
-        more = everything and page.next_cursor is not None
-        if more:
-            page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
+        note("There are no orders yet." if query == Query() else "There are no such orders.")
+    _print_page(stores, page, as_json=as_json)
+    while everything and page.next_cursor:
+        page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
+        _print_page(stores, page, as_json=as_json)
+    _note_the_rest(query, page, limit, as_json=as_json)
+
+
+def _print_page(stores: "Stores", page: "Page", *, as_json: bool) -> None:
+    from cli.orders_table import orders_table
+
+    if as_json:
+        for one in page.orders:
+            write_line(order_document(one))
+    elif page.orders:
+        console = results()
+        console.print(orders_table(page.orders, stores.accounts.now(), console.width))
+
+
+def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -> None:
+    """What was not printed, and how to see it."""
+    from cli.views import WIDE
+
+    if page.orders and not as_json and results().width < WIDE:
+        note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
     if page.next_cursor:
         note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
 

@@ -256,6 +256,16 @@ def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Red
     assert "ord-0" in willcall(*command).out
 
 
+def test_a_narrow_terminal_is_told_what_a_wide_one_shows(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-0", "ord-1")
+    narrow = run(willcall.folder, "orders", "--all", around={"COLUMNS": "80"})
+    assert "reference" not in narrow.out
+    assert narrow.err == "A terminal of 110 columns shows polls, submitted and reference too.\n"
+    wide, lines = willcall("orders"), run(willcall.folder, "orders", "--json", around={"COLUMNS": "80"})
+    assert "reference" in wide.out
+    assert wide.err + lines.err == ""
+
+
 def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
     willcall: Willcall, redis: "Redis"
 ) -> None:

@@ -52,11 +52,15 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """An account's orders by status, its backlog, and when the first of those scheduled is due (epoch seconds)."""
+    """An account's orders by status and its backlog; `first`: which of those scheduled is due first.
+
+    `first_due`: when that is, epoch seconds.
+    """
 
     counts: Mapping[Status, int]
     backlog: Backlog
     first_due: float | None
+    first: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,8 @@ class Listing:
         for _ in accounts:
             counts = {status: next(replies) for status in Status}
             scheduled, due, held, first = islice(replies, 4)
-            first_due = seconds(first[0][1]) if first else None
-            found.append(Tally(counts, Backlog(scheduled - due, due, held), first_due))
+            order_id, first_due = first[0] if first else (None, None)
+            found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
         return found
 
     def needing_attention(self) -> int:

@@ -76,7 +76,7 @@ def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late
     patient.redis.zadd(keys.ATTENTION, {"ord-2": 1})
     (overdue, what), (puzzling, who) = told(patient, "orders")
     assert (overdue, puzzling, who) == (level, "warning", "1 order needs a person")
-    assert what.startswith("1 order of tiqets/default overdue, the oldest by "), (
+    assert what.startswith("1 order of tiqets/default overdue, the oldest, ord-1, by "), (
         "the other has been due for less than the grace"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from rich.table import Table
@@ -44,29 +45,33 @@ def row_document(row: AccountRow) -> dict[str, Any]:
 
 
 def accounts_table(rows: Iterable[AccountRow], now: float) -> Table:
-    """One row an account, its numbers below each other."""
+    """One row an account, its numbers below each other, and one for the messages of a provider's several accounts."""
     table = bare_table()
     table.add_column("account", no_wrap=True)
     table.add_column("health", min_width=12)
     table.add_column("tokens", no_wrap=True)
     table.add_column("open orders")
     table.add_column("all orders", min_width=17)
-    for row in rows:
-        view = row.view
-        state, rate = view.state, view.account.rate
-        tokens = Text(f"{state.tokens} of {state.burst} now\n")
-        tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-        health = Text(health_words(state, now), HEALTH_STYLES[state.health])
-        if state.throttles:
-            health.append(f"\n{counted(state.throttles, '429')}", "dim")
-        table.add_row(
-            Text(view.account.key),
-            health,
-            tokens,
-            Text(_listed(asdict(view.backlog))).append_text(_waiting_words(row.waiting)),
-            _listed(view.counts),
-        )
+    for provider, group in groupby(rows, lambda row: row.view.account.provider):
+        accounts = list(group)
+        words = _waiting_words(accounts[0].waiting)
+        for row in accounts:
+            table.add_row(*_cells(row.view, now, Text() if len(accounts) > 1 else words))
+        if len(accounts) > 1 and words:
+            table.add_row(Text(f"{provider}, all"), "", "", words)
     return table
+
+
+def _cells(view: AccountView, now: float, waiting: Text) -> list[Text]:
+    """An account's row; `waiting` tells of its messages."""
+    state, rate = view.state, view.account.rate
+    tokens = Text(f"{state.tokens} of {state.burst} now\n")
+    tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
+    health = Text(health_words(state, now), HEALTH_STYLES[state.health])
+    if state.throttles:
+        health.append(f"\n{counted(state.throttles, '429')}", "dim")
+    backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))
+    return [Text(view.account.key), health, tokens, backlog, Text(_listed(view.counts))]
 
 
 def _listed(counts: Mapping[Any, int]) -> str:
@@ -75,9 +80,9 @@ def _listed(counts: Mapping[Any, int]) -> str:
 
 def _waiting_words(waiting: Waiting | None) -> Text:
     """How many messages wait for their time; red where nobody has promoted what is due."""
-    words = Text()
+    words = []
     if waiting and waiting.count:
-        words.append(f"\n{waiting.count:,} queued", "dim")
+        words.append(Text(f"{waiting.count:,} queued", "dim"))
     if waiting and waiting.lag > STALLED:
-        words.append(f"\nlate {waiting.lag:,.0f} s", "red")
-    return words
+        words.append(Text(f"late {waiting.lag:,.0f} s", "red"))
+    return Text("\n").join(words)

@@ -12,10 +12,12 @@ from rich.text import Text
 from cli.callbacks_view import callbacks_view
 from cli.output import plain
 from cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
+from willcall.orders.addresses import web_address
 from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.callbacks import shown_callback
 from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
+from willcall.orders.ticket_documents import lacks_document
 from willcall.stores.deliveries import Delivery, Try
 from willcall.usecases.wording import absolute, counted, relative, span
 
@@ -126,9 +128,19 @@ def _tickets(tickets: Sequence[Ticket]) -> Table:
     titles = [str(column.header) for column in table.columns]
     table.add_column("where", overflow="fold", ratio=1)
     for ticket in tickets:
-        where = ticket.url or (f"document {ticket.document}" if ticket.document else "")
-        table.add_row(*(_ticket_cell(ticket, title) for title in titles), plain(where))
+        table.add_row(*(_ticket_cell(ticket, title) for title in titles), plain(_where(ticket)))
     return table
+
+
+def _where(ticket: Ticket) -> str:
+    """The document, or the host of the address: that may be signed, or let its holder in."""
+    if ticket.document:
+        return f"document {ticket.document}"
+    if ticket.url is None:
+        return ""
+    host = web_address(ticket.url)
+    place = f"at {host}" if host else "an address"
+    return f"not fetched yet, {place}" if lacks_document(ticket) else place
 
 
 def _ticket_cell(ticket: Ticket, title: str) -> str:

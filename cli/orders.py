@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from willcall.config import Config
     from willcall.stores.listing import Page, Query
     from willcall.stores.orders import Hurried
+    from willcall.usecases.behind import Behind
     from willcall.usecases.context import Stores
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
@@ -155,34 +156,88 @@ def list_orders(
     *,
     status: Annotated[Status | None, typer.Option(help="Only orders of this status.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only orders at this provider.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
+    ] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only orders that a person should look at.")] = False,
+    untold: Annotated[
+        bool, typer.Option("--untold", help="Only orders whose backends are still to be told; oldest first.")
+    ] = False,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Only orders whose documents are still to be fetched; oldest first.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders a page.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All pages, one after the other.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
-    """List orders, newest first."""
-    from cli.orders_table import orders_table
+    """List orders, newest first; those that wait for something else than their tickets, oldest first."""
     from willcall.stores.listing import Query
 
     _check_provider(provider)
-    stores = open_stores(open_config())
-    query = Query(status, provider, frozenset() if attention else None)
+    config = open_config()
+    stores = open_stores(config)
+    behind = _behind(untold=untold, documents=documents)
+    if behind:
+        if status or provider or account or attention or cursor or everything or (untold and documents):
+            raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind}")
+        _list_behind(stores, behind, limit, as_json=as_json)
+        return
+    query = Query(status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account))
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
-        note("There are no such orders." if status or provider or attention else "There are no orders yet.")
-    console, more = results(), True
-    while more:
-        if as_json:
-            for one in page.orders:
-                write_line(order_document(one))
-        elif page.orders:
-            console.print(orders_table(page.orders, stores.accounts.now(), console.width))
-        more = everything and page.next_cursor is not None
-        if more:
-            page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
+        note("There are no orders yet." if query == Query() else "There are no such orders.")
+    _print_page(stores, page, as_json=as_json)
+    while everything and page.next_cursor:
+        page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
+        _print_page(stores, page, as_json=as_json)
+    _note_the_rest(query, page, limit, as_json=as_json)
+
+
+def _print_page(stores: "Stores", page: "Page", *, as_json: bool) -> None:
+    from cli.orders_table import orders_table
+
+    if as_json:
+        for one in page.orders:
+            write_line(order_document(one))
+    elif page.orders:
+        console = results()
+        console.print(orders_table(page.orders, stores.accounts.now(), console.width))
+
+
+def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -> None:
+    """What was not printed, and how to see it."""
+    from cli.views import WIDE
+
+    if page.orders and not as_json and results().width < WIDE:
+        note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
     if page.next_cursor:
         note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
+
+
+def _behind(*, untold: bool, documents: bool) -> "Behind | None":
+    from willcall.usecases.behind import Behind
+
+    return Behind.UNTOLD if untold else Behind.DOCUMENTS if documents else None
+
+
+def _list_behind(stores: "Stores", behind: "Behind", limit: int, *, as_json: bool) -> None:
+    """The orders of which something has been behind for longest; the rest is counted."""
+    from cli.orders_table import behind_table
+    from willcall.usecases.behind import orders_behind, pending
+
+    found = orders_behind(stores, behind, limit)
+    if as_json:
+        for one in found:
+            write_line(order_document(one.order))
+    elif found:
+        results().print(behind_table(found, stores.accounts.now()))
+    else:
+        note("There are no such orders.")
+    count = pending(stores, behind).count
+    if count > len(found) >= limit:
+        note(f"These are the {limit:,} oldest of {count:,}; --limit shows more.")
 
 
 def _check_provider(provider: str | None) -> None:
@@ -190,6 +245,21 @@ def _check_provider(provider: str | None) -> None:
 
     if provider is not None and provider not in ADAPTERS:
         raise typer.BadParameter(f"there is {', '.join(sorted(ADAPTERS))}", param_hint="--provider")
+
+
+def _account_key(config: "Config", stores: "Stores", provider: str | None, name: str | None) -> str | None:
+    """The key of an account that is configured, or has orders all the same."""
+    from willcall.orders.errors import UnknownAccountError
+
+    if name is None:
+        return None
+    if "/" not in name and provider is None:
+        raise typer.BadParameter("must be PROVIDER/ACCOUNT, or --provider must be given", param_hint="--account")
+    key = name if "/" in name else f"{provider}/{name}"
+    known = sorted({*config.accounts, *stores.orders.accounts()})
+    if key not in known:
+        raise UnknownAccountError(key, known)
+    return key
 
 
 def _page(stores: "Stores", query: "Query", limit: int, cursor: str | None) -> "Page":
@@ -203,6 +273,7 @@ def _options(query: "Query", limit: int) -> str:
     given = {
         "--status": query.status,
         "--provider": query.provider,
+        "--account": query.account,
         "--limit": None if limit == 50 else limit,  # noqa: PLR2004 - the default
     }
     words = [f"{option} {value} " for option, value in given.items() if value is not None]

@@ -8,7 +8,8 @@ from rich.text import Text
 from cli.output import plain
 from cli.views import STATUS_STYLES, WIDE, bare_table
 from willcall.orders.model import Order
-from willcall.usecases.wording import relative
+from willcall.usecases.behind import OrderBehind
+from willcall.usecases.wording import relative, span
 
 
 def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
@@ -26,14 +27,42 @@ def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
     for order in orders:
         row = [
             Text(plain(order.id)),
-            Text(order.provider if order.account == "default" else order.account_key),
-            Text(order.status, STATUS_STYLES[order.status]),
+            Text(_account(order)),
+            _status(order),
             _when(order, now),
         ]
         if wide:
             row += [Text(str(order.attempts)), Text(relative(order.submitted_at, now, 1)), Text(plain(order.reference))]
         table.add_row(*row)
     return table
+
+
+def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
+    """One row an order of which something is behind: for how long, and which hosts are asked for it or told."""
+    table = bare_table()
+    table.add_column("order", overflow="fold", min_width=20)
+    table.add_column("account", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("behind for")
+    table.add_column("host", overflow="fold")
+    for one in orders:
+        order = one.order
+        table.add_row(
+            Text(plain(order.id)),
+            Text(_account(order)),
+            _status(order),
+            span(max(0.0, now - one.since)),
+            Text("\n".join(map(plain, one.hosts))),
+        )
+    return table
+
+
+def _account(order: Order) -> str:
+    return order.provider if order.account == "default" else order.account_key
+
+
+def _status(order: Order) -> Text:
+    return Text(order.status, STATUS_STYLES[order.status])
 
 
 def _when(order: Order, now: float) -> Text:

@@ -7,8 +7,10 @@ from api.board import words
 from api.board.overview import AccountLine, Overview
 from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
+from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
 from willcall.stores.processes import Process
+from willcall.usecases.behind import Behind
 from willcall.usecases.wording import counted
 
 
@@ -17,7 +19,8 @@ class Alarm:
     """One thing that is wrong. `grave`: tickets do not arrive because of it.
 
     `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `until` is
-    when something happens by itself: `then` says what. `account` is the one that resuming helps.
+    when something happens by itself: `then` says what. `account` is the one that resuming helps; `orders` is the
+    address of the page that lists the orders that it is about.
     """
 
     kind: str
@@ -30,11 +33,13 @@ class Alarm:
     until: float | None = None
     then: str = ""
     account: AccountLine | None = None
+    orders: str | None = None
 
 
 def alarms(overview: Overview) -> list[Alarm]:
     """All that is wrong, the gravest first."""
-    found = [*_processes(overview), *_sweeps(overview), *_accounts(overview), *_forgotten(overview), *_untold(overview)]
+    parts = (_processes, _sweeps, _accounts, _forgotten, _untold, _lacking)
+    found = [alarm for part in parts for alarm in part(overview)]
     return sorted(found, key=lambda alarm: not alarm.grave)
 
 
@@ -147,6 +152,21 @@ def _untold(overview: Overview) -> Iterator[Alarm]:
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
             since=pending.oldest_at,
+            orders=f"/orders?{Behind.UNTOLD}=1",
+        )
+
+
+def _lacking(overview: Overview) -> Iterator[Alarm]:
+    pending = overview.lacking
+    if pending.oldest_at is not None and overview.now - pending.oldest_at >= LATE:
+        yield Alarm(
+            "lacking",
+            grave=False,
+            title=f"Documents of {counted(pending.count, 'order')} are not stored",
+            effect="Their customers have the provider's address at most. They are tried again, for three days.",
+            remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
+            since=pending.oldest_at,
+            orders=f"/orders?{Behind.DOCUMENTS}=1",
         )
 
 

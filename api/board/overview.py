@@ -94,7 +94,8 @@ class AccountLine:
 class Overview:
     """Everything on the first page, at `now` (epoch seconds, the server's clock).
 
-    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are.
+    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `lacking`: the
+    orders whose documents are to be fetched.
     """
 
     now: float
@@ -105,6 +106,7 @@ class Overview:
     processes: Sequence[Process]
     sweeps: Mapping[str, SweepRun]
     happened: Sequence[OpsEvent]
+    lacking: Pending
 
     @property
     def told_of_by_accounts(self) -> int:
@@ -153,6 +155,7 @@ class Board:
         self._context = context
         self._overview = Shared(self._look)
         self._survey = Shared(self._look_at_attention, _OLDEST)
+        self._lacking = Shared(context.stores.fetches.pending, _OLDEST)
         self._hours = Shared(lambda: context.stores.stats.hours(HOURS), _OLDEST)
 
     def overview(self) -> Overview:
@@ -176,6 +179,7 @@ class Board:
             processes=stores.processes.alive(),
             sweeps=stores.sweeps.last(),
             happened=stores.ops.recent(HAPPENED),
+            lacking=self._lacking.get(),
         )
 
     def _lines(self, now: float) -> list[AccountLine]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.board import words
@@ -25,6 +25,7 @@ from willcall.orders.model import Attention, Status
 from willcall.orders.submission import problems_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
+from willcall.usecases.behind import Behind, orders_behind, pending
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
@@ -55,20 +56,38 @@ def board(request: Request, _: Nothing) -> Response:
     return page(request, "board.html", **_told(overview))
 
 
-async def _filters(request: Request) -> OrdersQuery:
+class _BoardQuery(OrdersQuery):
+    """Which orders to show. `account` is an account's key.
+
+    `untold` and `documents` stand for lists of their own, without the other filters.
+    """
+
+    account: str | None = Field(default=None, max_length=200)
+    untold: Literal["1"] | None = None
+    documents: Literal["1"] | None = None
+
+    @property
+    def behind(self) -> Behind | None:
+        """What is to be behind of the orders."""
+        return Behind.UNTOLD if self.untold else Behind.DOCUMENTS if self.documents else None
+
+
+async def _filters(request: Request) -> _BoardQuery:
     """What of the orders is wanted; a form sends what was left open as well."""
     try:
-        return OrdersQuery.model_validate({name: value for name, value in request.query_params.items() if value})
+        return _BoardQuery.model_validate({name: value for name, value in request.query_params.items() if value})
     except ValidationError as error:
         raise rejected(problems_of(error)) from None
 
 
 @router.get("/orders")
-def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depends(_filters)]) -> Response:
-    """Orders, newest first."""
-    wanted = Listed(query.status, query.provider, query.reasons)
+def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
+    """Orders, newest first, or those of which something is behind, oldest first."""
+    if query.behind:
+        return _orders_behind(request, context, query.behind)
+    wanted = Listed(query.status, query.provider, query.reasons, query.account)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
-    asked = query.model_dump(include={"status", "provider", "attention"}, exclude_none=True)
+    asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
         request,
         "orders.html",
@@ -81,14 +100,27 @@ def orders(request: Request, context: Given, query: Annotated[OrdersQuery, Depen
     )
 
 
-def _choices(context: Context, query: OrdersQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
+def _orders_behind(request: Request, context: Context, behind: Behind) -> Response:
+    return page(
+        request,
+        "behind.html",
+        behind=behind,
+        found=orders_behind(context.stores, behind, _PAGE),
+        count=pending(context.stores, behind).count,
+        now=context.stores.accounts.now(),
+    )
+
+
+def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
     """The filters: (name, label, what may be chosen, what is)."""
     providers = sorted(
         {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
     )
+    accounts = sorted({*context.accounts, *([query.account] if query.account else [])})
     reasons = [(ANY, "any reason"), *((each.value, words.reason(each)) for each in Attention)]
     return [
         ("provider", "Provider", [(name, name) for name in providers], query.provider),
+        ("account", "Account", [(key, key) for key in accounts], query.account),
         ("status", "Status", [(each.value, each.value) for each in Status], query.status),
         ("attention", "Needs a person", reasons, query.attention),
     ]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
+from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import Telling, shown_callback
 from willcall.orders.documents import rfc3339
@@ -154,15 +154,6 @@ def place(ticket: Ticket) -> str:
     """Where a ticket lets its holder sit."""
     parts: Mapping[str, str | None] = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
-
-
-def web_address(url: str) -> str | None:
-    """The host of an address that may be followed, None for anything but http(s)."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return parts.hostname if parts.scheme in {"http", "https"} else None
 
 
 def callback(order: Order) -> str:

@@ -26,8 +26,12 @@ def check(patient: "Patient") -> list[Finding]:
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
     if pending.oldest_at is not None and now - pending.oldest_at >= UNTOLD:
-        what = f"{counted(pending.count, 'event')} undelivered, the oldest for {span(now - pending.oldest_at)}"
-        how = "`willcall order ID` shows what the backend answers, and `willcall redeliver ID` tells it again at once."
+        oldest = f"the oldest, of {pending.oldest}, for {span(now - pending.oldest_at)}"
+        what = f"{counted(pending.count, 'event')} undelivered, {oldest}"
+        how = (
+            f"`willcall order {pending.oldest}` shows what its backend answers, `willcall redeliver {pending.oldest}` "
+            "tells it again at once. `willcall orders --untold` lists all such orders."
+        )
         found.append(warning(what, how))
     operators = "can be reached" if notify.ops_url else "are not told, as `notify.ops_url` is not set"
     return found or [ok(f"{counted(pending.count, 'event')} on the way; operators {operators}")]

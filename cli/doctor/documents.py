@@ -1,11 +1,14 @@
-"""Where documents are kept: whether it can be written and read."""
+"""Where documents are kept, whether it can be written and read; and the documents that are still to be fetched."""
 
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from cli.doctor.findings import Finding, ok, wrong
+from cli.doctor.findings import Finding, Level, ok, warning, wrong
 from cli.output import shown_url
+from willcall.orders.ticket_documents import LATE
+from willcall.stores.connection import StoreError
 from willcall.stores.files import Files, StorageError
+from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
@@ -14,8 +17,29 @@ _CONTENT = b"written by willcall doctor, which removes it at once\n"
 
 
 def check(patient: "Patient") -> list[Finding]:
+    """The place, and what is late to get there."""
+    kept, late = _kept(patient.config.settings.documents_url), _late(patient)
+    return late if late and kept.level is Level.OK else [kept, *late]
+
+
+def _late(patient: "Patient") -> list[Finding]:
+    try:
+        pending, now = patient.stores.fetches.pending(), patient.now()
+    except StoreError:  # a finding of its own; the place is as good without it
+        return []
+    if pending.oldest_at is None or now - pending.oldest_at < LATE:
+        return []
+    oldest = f"the oldest, {pending.oldest}, for {span(now - pending.oldest_at)}"
+    what = f"{counted(pending.count, 'order')} without documents that were to be fetched, {oldest}"
+    how = (
+        f"`willcall order {pending.oldest}` names the host that its tickets' documents are at; see whether it answers. "
+        "`willcall orders --documents` lists all such orders."
+    )
+    return [warning(what, how)]
+
+
+def _kept(url: str) -> Finding:
     """Write a file, read it back and remove it, as documents are."""
-    url = patient.config.settings.documents_url
     where, name = shown_url(url), f"doctor-{token_hex(8)}"
     try:
         files = Files(url)
@@ -27,7 +51,7 @@ def check(patient: "Patient") -> list[Finding]:
         files.remove(name)
     except StorageError as error:
         how = "Let the user that runs the processes write there, or correct `documents_url`."
-        return [wrong(f"{where} cannot be used: {error}", how)]
+        return wrong(f"{where} cannot be used: {error}", how)
     if not same:
-        return [wrong(f"{where} gives back something else than was written", "Correct `documents_url`.")]
-    return [ok(f"{where} can be written to and read")]
+        return wrong(f"{where} gives back something else than was written", "Correct `documents_url`.")
+    return ok(f"{where} can be written to and read")

@@ -23,7 +23,8 @@ def check(patient: "Patient") -> list[Finding]:
         waiting += open_orders(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= max(LATE, grace):
-            what = f"{counted(tally.backlog.due, 'order')} of {account} overdue, the oldest by {span(late)}"
+            due = counted(tally.backlog.due, "order")
+            what = f"{due} of {account} overdue, the oldest, {tally.first}, by {span(late)}"
             how = "Look at the workers and queues above; where they are well, they are too few: start more."
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
     puzzling = stores.listing.needing_attention()

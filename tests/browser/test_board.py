@@ -22,7 +22,15 @@ expect.set_options(timeout=15_000)
 Board = Callable[..., Page]
 
 LATER = "2099-01-01T00:00:00Z"
-PAGES = ("/", "/orders", "/orders?attention=true", "/search?q=nothing", f"/orders/{UNKNOWN['id']}")
+PAGES = (
+    "/",
+    "/orders",
+    "/orders?attention=true",
+    "/orders?untold=1",
+    "/orders?documents=1",
+    "/search?q=nothing",
+    f"/orders/{UNKNOWN['id']}",
+)
 
 
 @pytest.fixture

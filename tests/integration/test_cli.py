@@ -256,6 +256,62 @@ def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Red
     assert "ord-0" in willcall(*command).out
 
 
+def test_a_narrow_terminal_is_told_what_a_wide_one_shows(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-0", "ord-1")
+    narrow = run(willcall.folder, "orders", "--all", around={"COLUMNS": "80"})
+    assert "reference" not in narrow.out
+    assert narrow.err == "A terminal of 110 columns shows polls, submitted and reference too.\n"
+    wide, lines = willcall("orders"), run(willcall.folder, "orders", "--json", around={"COLUMNS": "80"})
+    assert "reference" in wide.out
+    assert wide.err + lines.err == ""
+
+
+def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
+    willcall: Willcall, redis: "Redis"
+) -> None:
+    file_orders(redis, "ord-0")
+    for order_id in ("old-0", "old-1"):
+        order = SubmitOrder(provider="tiqets", account="old", reference="1", id=order_id).order()
+        OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    by_key, by_name, first = willcall.all(
+        ("orders", "--account", "tiqets/old", "--json"),
+        ("orders", "--provider", "tiqets", "--account", "default", "--json"),
+        ("orders", "--account", "tiqets/old", "--limit", "1"),
+    )
+    assert [order["id"] for order in by_key.lines] == ["old-1", "old-0"]
+    assert [order["id"] for order in by_name.lines] == ["ord-0"]
+    assert "--account tiqets/old --limit 1 --cursor" in first.err
+    unknown, bare_name = willcall.all(("orders", "--account", "tiqets/odl"), ("orders", "--account", "old"))
+    assert (unknown.code, "there is no account tiqets/odl" in unknown.err) == (2, True)
+    assert (bare_name.code, "must be PROVIDER/ACCOUNT" in bare_name.err) == (2, True)
+
+
+def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: Willcall, redis: "Redis") -> None:
+    for order_id in ("ord-1", "ord-2", "ord-3"):
+        willcall(
+            *submit(order_id, order_id, "--callback-url", f"https://{order_id}.example/hooks?token=top-secret-key")
+        )
+    assert "no such orders" in willcall("orders", "--untold").err
+    for order_id in ("ord-2", "ord-1"):
+        assert willcall("cancel", order_id).code == 0
+    redis.zadd(keys.FETCHES, {"ord-3": 1})
+    redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?top-secret-key"}]))
+    table, first, documents = willcall.all(
+        ("orders", "--untold"),
+        ("orders", "--untold", "--limit", "1"),
+        ("orders", "--documents"),
+    )
+    assert re.findall(r"ord-\d\.example", table.out) == ["ord-2.example", "ord-1.example"]
+    assert "ord-2" in first.out
+    assert "the 1 oldest of 2" in first.err
+    assert not table.err
+    assert re.search(r"ord-3 .* files\.example", documents.out)
+    refused = willcall("orders", "--untold", "--status", "failed")
+    assert (refused.code, "--untold: goes with" in refused.err) == (2, True)
+    json_lines = run(willcall.folder, "orders", "--untold", "--json").lines  # which have the callback's token
+    assert [order["id"] for order in json_lines] == ["ord-2", "ord-1"]
+
+
 def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-1")
     watching = willcall.start("order", "ord-1", "--watch", "--json")

@@ -9,6 +9,8 @@ from willcall.orders.model import Ticket, TicketKind
 
 #: Kinds whose address is that of a PDF. Links, pages and wallet passes are for the customer to open.
 _WITH_PDF = {TicketKind.PDF, TicketKind.BARCODE}
+#: Seconds for which documents may be missing before somebody should look: as long as the alert waits.
+LATE = 1_800.0
 
 
 def lacks_document(ticket: Ticket) -> bool:

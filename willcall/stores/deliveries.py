@@ -108,13 +108,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How many events are still to be told.
+    """How much is still to be done: events to be told, or orders whose documents are to be fetched.
 
-    `oldest_at`: since when the oldest of them is, epoch seconds; the time of the event, or of the wish to redeliver it.
+    `oldest_at`: since when the oldest of them is, epoch seconds; `oldest`: the order that it is about (of an event for
+    operators, the subject).
     """
 
     count: int
-    oldest_at: float | None
+    oldest_at: float | None = None
+    oldest: str | None = None
 
 
 class DeliveryStore:
@@ -236,7 +238,15 @@ class DeliveryStore:
         pipe.zcard(self._channel.untold)
         pipe.zrange(self._channel.untold, 0, 0, withscores=True)
         count, oldest = pipe.execute()
-        return Pending(count, seconds(oldest[0][1]) if oldest else None)
+        return Pending(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else Pending(count)
+
+    def oldest(self, count: int) -> list[tuple[str, float]]:
+        """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
+
+        The time is that of the event, or of the wish to redeliver it.
+        """
+        found = self._redis.zrange(self._channel.untold, 0, count - 1, withscores=True)
+        return [(subject, at / 1_000) for subject, at in cast("list[tuple[str, float]]", found)]
 
     def get(self, subject: str) -> Delivery | None:
         """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""

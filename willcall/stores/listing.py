@@ -22,11 +22,15 @@ LOOK = 500
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which orders to list. None stands for all; `attention` with an empty set for any reason."""
+    """Which orders to list. None stands for all; `attention` with an empty set for any reason.
+
+    `account` is an account's key, `<provider>/<account>`.
+    """
 
     status: Status | None = None
     provider: str | None = None
     attention: frozenset[Attention] | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,15 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """An account's orders by status, its backlog, and when the first of those scheduled is due (epoch seconds)."""
+    """An account's orders by status and its backlog; `first`: which of those scheduled is due first.
+
+    `first_due`: when that is, epoch seconds.
+    """
 
     counts: Mapping[Status, int]
     backlog: Backlog
     first_due: float | None
+    first: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class _Mark(NamedTuple):
     order_id: str
     position: float
     provider: str
+    account: str
     attention: Attention
     status: Status
 
@@ -127,8 +136,8 @@ class Listing:
         for _ in accounts:
             counts = {status: next(replies) for status in Status}
             scheduled, due, held, first = islice(replies, 4)
-            first_due = seconds(first[0][1]) if first else None
-            found.append(Tally(counts, Backlog(scheduled - due, due, held), first_due))
+            order_id, first_due = first[0] if first else (None, None)
+            found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
         return found
 
     def needing_attention(self) -> int:
@@ -137,7 +146,9 @@ class Listing:
 
     def _indexes(self, query: Query) -> list[str]:
         accounts = [
-            account for account in self._orders.accounts() if query.provider in {None, account.partition("/")[0]}
+            account
+            for account in self._orders.accounts()
+            if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
         statuses = list(Status) if query.status is None else [query.status]
         return [keys.index(account, status) for account in accounts for status in statuses]
@@ -183,10 +194,11 @@ class Listing:
         """All that need attention, newest first, older than `newest`."""
         top = "+inf" if newest is None else f"({newest}"
         while found := self._attention(keys=[keys.ATTENTION, keys.order("")], args=[top, LOOK]):
-            rows = [found[at : at + 5] for at in range(0, len(found), 5)]
-            for order_id, position, provider, attention, status in rows:
+            rows = [found[at : at + 6] for at in range(0, len(found), 6)]
+            for order_id, position, provider, account, attention, status in rows:
                 if attention:
-                    yield _Mark(order_id, float(position), provider, Attention(attention), Status(status))
+                    key = f"{provider}/{account}"
+                    yield _Mark(order_id, float(position), provider, key, Attention(attention), Status(status))
             if len(rows) < LOOK:
                 return
             top = f"({rows[-1][1]}"
@@ -201,6 +213,7 @@ def _matches(mark: _Mark, query: Query) -> bool:
         (not query.attention or mark.attention in query.attention)
         and query.status in {None, mark.status}
         and query.provider in {None, mark.provider}
+        and query.account in {None, mark.account}
     )
 
 

@@ -1,10 +1,12 @@
 """What the pages of the order board show, and what their buttons do."""
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +16,7 @@ from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
+from willcall.stores import keys
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
@@ -146,6 +149,51 @@ def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator
     names = [f"ord-{number:02}" for number in range(60)]
     assert [name for name in names if f'/orders/{name}"' in first.text] == names[10:]
     assert [name for name in names if f'/orders/{name}"' in second.text] == names[:10]
+
+
+def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, stores: Stores) -> None:
+    for account in ("default", "second"):
+        order = SubmitOrder(provider="tiqets", account=account, reference="1", id=f"of-{account}").order()
+        stores.orders.submit([Filing(order, "digest", 86_400)])
+        change(stores, f"of-{account}", attention=Attention.NOT_FOUND)
+    page = operator.get("/").text
+    assert 'href="/orders?account=tiqets/default"' in page
+    assert 'href="/orders?attention=not_found&amp;account=tiqets/second"' in page
+    for path in ("/orders?account=tiqets/second", "/orders?attention=not_found&account=tiqets/second"):
+        listed = operator.get(path)
+        assert '<option value="tiqets/second" selected>' in listed.text
+        assert "of-second" in words(listed)
+        assert "of-default" not in words(listed)
+    assert "No order is like that" in words(operator.get("/orders?account=" + quote(HOSTILE)))
+
+
+def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_depends_on(
+    api: Running, operator: Operator, redis_server: EmbeddedRedis
+) -> None:
+    redis = connect(redis_server.url)
+    for order_id in ("ord-1", "ord-2", "ord-3"):
+        api.submit(
+            order_id,
+            reference=order_id,
+            not_before=LATER,
+            callback_url=f"https://{order_id}.example/hooks?token=sesame",
+        )
+    for order_id in ("ord-2", "ord-1"):
+        operator.post(f"/orders/{order_id}/cancel")
+        redis.zadd(keys.UNTOLD, {order_id: 1_000 if order_id == "ord-2" else 2_000})
+    page = operator.get("/")
+    assert 'href="/orders?untold=1"' in page.text
+    untold = operator.get("/orders?untold=1")
+    shown = words(untold)
+    assert shown.index("ord-2.example") < shown.index("ord-1.example")
+    assert "ord-3" not in shown
+    assert "sesame" not in untold.text
+    assert 'action="/orders/ord-2/redeliver"' in untold.text
+    assert "No order is like that" in words(operator.get("/orders?documents=1"))
+    redis.zadd(keys.FETCHES, {"ord-3": 1_000})
+    redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
+    assert "ord-3 tiqets/default" in words(operator.get("/orders?documents=1"))
+    assert "files.example" in words(operator.get("/orders?documents=1"))
 
 
 def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Operator) -> None:

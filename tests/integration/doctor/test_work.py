@@ -76,7 +76,7 @@ def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late
     patient.redis.zadd(keys.ATTENTION, {"ord-2": 1})
     (overdue, what), (puzzling, who) = told(patient, "orders")
     assert (overdue, puzzling, who) == (level, "warning", "1 order needs a person")
-    assert what.startswith("1 order of tiqets/default overdue, the oldest by "), (
+    assert what.startswith("1 order of tiqets/default overdue, the oldest, ord-1, by "), (
         "the other has been due for less than the grace"
     )
 
@@ -201,5 +201,20 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
     patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 599) * 1_000})
     assert well(patient, "callbacks").startswith("1 event on the way")
     patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 3_600) * 1_000})
-    ((level, what),) = told(patient, "callbacks")
-    assert (level, what) == ("warning", "1 event undelivered, the oldest for 1 h")
+    (finding,) = findings(patient, "callbacks")
+    assert (finding.level, finding.found) == ("warning", "1 event undelivered, the oldest, of ord-1, for 1 h")
+    for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --untold`"):
+        assert command in str(finding.mend)
+
+
+def test_documents_that_stay_away_are_told(admit: Admit) -> None:
+    patient = admit()
+    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 60) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
+    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 1_790) * 1_000))
+    assert well(patient, "documents").endswith("can be written to and read")
+    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 3_600) * 1_000))
+    (finding,) = findings(patient, "documents")
+    assert finding.level == "warning"
+    assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"
+    for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
+        assert command in str(finding.mend)

@@ -32,7 +32,7 @@ class Desk:
         order = Order(
             id=order_id,
             provider="tiqets",
-            account="default",
+            account=fields.pop("account", "default"),
             reference=fields.pop("reference", f"ref-{order_id}"),
             status=Status.PENDING,
             submitted_at=0,

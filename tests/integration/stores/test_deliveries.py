@@ -232,25 +232,27 @@ def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_re
 
 def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
     pending = desk.stores.deliveries.pending
-    assert pending() == Pending(0, None)
+    assert pending() == Pending(0)
     first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
     events = [event.occurred_at for event in desk.stores.events.after(None, 10)]
-    assert pending() == Pending(2, events[0])
+    assert pending() == Pending(2, events[0], "first")
+    assert desk.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
+    assert desk.stores.deliveries.oldest(1) == [("first", events[0])]
     again = try_once(desk, first, Outlook(Telling.PENDING, 60))
-    assert pending() == Pending(2, events[0])
+    assert pending() == Pending(2, events[0], "first")
     assert again is not None
     bring_forward(desk, "first")
     try_once(desk, again[0], GIVEN_UP)
-    assert pending() == Pending(1, events[1])
+    assert pending() == Pending(1, events[1], "second")
     try_once(desk, second, DELIVERED)
-    assert pending() == Pending(0, None)
+    assert pending() == Pending(0)
 
 
 def test_what_is_redelivered_is_to_be_told_since_then(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), DELIVERED)
     desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
     desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=1))
+    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=1), "ord-1")
 
 
 def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, Desk
 from willcall.orders.model import Attention, Status
+from willcall.stores import keys
 from willcall.stores.listing import Query
 
 
@@ -52,6 +53,19 @@ def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> No
 )
 def test_filters(crowd: Desk, query: Query, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
+
+
+@pytest.mark.parametrize("limit", [1, 50])
+def test_accounts_of_a_provider_are_kept_apart(crowd: Desk, limit: int) -> None:
+    crowd.submit("second-1", account="second")
+    crowd.submit("second-2", account="second")
+    crowd.redis.hset(keys.order("second-2"), "attention", "malformed")
+    crowd.redis.zadd(keys.ATTENTION, {"second-2": 12})
+    assert walk(crowd, Query(account="tiqets/second"), limit) == ["second-2", "second-1"]
+    assert walk(crowd, Query(account="tiqets/second", attention=frozenset()), limit) == ["second-2"]
+    assert walk(crowd, Query(account=ACCOUNT, attention=frozenset()), limit) == [f"ord-{n}" for n in (9, 6, 3, 0)]
+    assert walk(crowd, Query(account=ACCOUNT), limit) == [f"ord-{n}" for n in reversed(range(10))]
+    assert walk(crowd, Query(provider="paylogic", account=ACCOUNT), limit) == []
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])

@@ -206,7 +206,7 @@ def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_not
     report(desk, Signal.ANSWERED)
     second = latest(desk)
     deliveries = desk.stores.ops_deliveries
-    assert deliveries.pending() == Pending(1, second.at)
+    assert deliveries.pending() == Pending(1, second.at, second.subject)
     assert deliveries.claim(Notice(SUBJECT, first.id, 1, ""), "a", 30).verdict is Verdict.STALE
     granted = deliveries.claim(Notice(SUBJECT, second.id, 1, ""), "a", 30)
     assert (granted.verdict, granted.event, granted.url) == (Verdict.GO, second, "")

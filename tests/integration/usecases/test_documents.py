@@ -21,6 +21,7 @@ from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.stores import keys
+from willcall.stores.deliveries import Pending
 from willcall.stores.documents import DocumentStore
 from willcall.stores.files import StorageError
 from willcall.usecases import documents as module
@@ -498,3 +499,17 @@ def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis:
     assert [h.context.documents.get(document) for document in ids] == [None] * 3
     left = set(redis.keys("*")) - {keys.EVENTS, keys.ACCOUNTS, keys.SUBMISSIONS}
     assert not any("doc" in key or "ord-1" in key for key in left)
+
+
+def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(house: Setup) -> None:
+    h = house()
+    for order_id, due, since in (("late", 9_000, 3_000), ("new", 5_000, None), ("later", 4_000, 2_000)):
+        h.redis.zadd(keys.FETCHES, {order_id: due})
+        if since:
+            h.redis.hset(keys.fetch(order_id), "since", since)
+    fetches = h.context.stores.fetches
+    assert fetches.oldest(5) == [("later", 2.0), ("late", 3.0), ("new", 5.0)]
+    assert fetches.pending() == Pending(3, 2.0, "later")
+    h.redis.zadd(keys.FETCHES, {f"ord-{number}": 10_000 + number for number in range(1_200)})
+    h.redis.hset(keys.fetch("ord-1100"), "since", 1_000)
+    assert fetches.pending() == Pending(1_203, 1.0, "ord-1100")

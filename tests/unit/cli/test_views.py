@@ -83,14 +83,28 @@ def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str],
 
 
 def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str]) -> None:
-    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2Jcode", url="https://example.com/[red]x\x9b1m")
+    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J[red]code\x9b1m", url="https://example.com\x1b/")
     odd = replace(
         ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
     )
     text = shown(odd)
     assert not {"\x1b", "\x9b", "\x07"} & set(text)
     assert "[bold]why" in text
-    assert "[red]x" in text
+    assert "[red]code" in text
+
+
+def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_signed(shown: Callable[..., str]) -> None:
+    signed = "https://files.example/1.pdf?signature=sesame"
+    tickets = [
+        (Ticket(TicketKind.PDF, url=signed, document="doc_1"), "document doc_1"),
+        (Ticket(TicketKind.PDF, url=signed), "not fetched yet, at files.example"),
+        (Ticket(TicketKind.LINK, url=signed), "at files.example"),
+        (Ticket(TicketKind.WALLET, url="wallet:sesame"), "an address"),
+    ]
+    for ticket, where in tickets:
+        text = shown(replace(ORDER, status=Status.FULFILLED, tickets=(ticket,)))
+        assert text.split("Attempts")[0].rstrip().endswith(f"  {where}")
+        assert "sesame" not in text
 
 
 def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:
@@ -150,3 +164,31 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
         "late 9 s",
     ):
         assert words in text
+
+
+def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed: Print) -> None:
+    adapter = ADAPTERS["tiqets"]
+    rows = [
+        AccountRow(
+            AccountView(
+                Account(
+                    "tiqets",
+                    name,
+                    adapter,
+                    Credentials(base_url="https://example.com"),
+                    Rate(10, 1, 10),
+                    adapter.defaults.polling,
+                ),
+                WELL,
+                Backlog(waiting, 0, 0),
+                {Status.PENDING: waiting},
+            ),
+            Waiting(count=10, next_due=NOW - 100, lag=100.0),
+        )
+        for name, waiting in (("default", 10), ("second", 0))
+    ]
+    lines = [line.split() for line in printed(accounts_table(rows, NOW), 80).splitlines()]
+    (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
+    assert lines[queue] == ["tiqets,", "all", "10", "queued"]
+    assert lines[queue + 1] == ["late", "100", "s"]
+    assert queue > next(at for at, line in enumerate(lines) if line[0] == "tiqets/second")

@@ -50,7 +50,7 @@ def line() -> Line:
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {}, 0, complete=True)
-    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [])
+    well = Overview(NOW, lines, {}, nothing, Pending(0), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [], Pending(0))
     return replace(well, **fields)
 
 
@@ -133,3 +133,15 @@ def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Lin
 
 def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
     assert titles(overview(line(), undelivered=Pending(1, NOW - 60))) == []
+
+
+def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
+    assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
+    (alarm,) = alarms(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
+    assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
+
+
+@pytest.mark.parametrize(("what", "orders"), [("undelivered", "/orders?untold=1"), ("lacking", "/orders?documents=1")])
+def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
+    (alarm,) = alarms(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
+    assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)

@@ -4,7 +4,8 @@ import time
 from api.board import charts
 from api.board.forms import place_to_return
 from api.board.overview import Shared
-from api.board.words import masked, seconds, web_address
+from api.board.words import masked, seconds
+from willcall.orders.addresses import web_address
 
 
 def test_who_ask_while_it_is_read_share_what_is_read() -> None:

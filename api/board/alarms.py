@@ -8,7 +8,7 @@ from api.board.overview import AccountLine, Overview
 from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.stores.accounts import Health
-from willcall.stores.processes import Process
+from willcall.usecases.sweeps import start_them
 from willcall.usecases.wording import counted
 
 
@@ -57,7 +57,7 @@ def waiting_words(number: int) -> str:
 
 
 def _processes(overview: Overview) -> Iterator[Alarm]:
-    if not _of_kind(overview, "worker"):
+    if not overview.alive("worker"):
         yield Alarm(
             "workers",
             grave=True,
@@ -65,7 +65,7 @@ def _processes(overview: Overview) -> Iterator[Alarm]:
             effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
             remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
         )
-    if not _of_kind(overview, "beat"):
+    if not overview.alive("beat"):
         yield Alarm(
             "beat",
             grave=False,
@@ -87,6 +87,17 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
                 since=run.at,
                 why=run.error,
             )
+    if overview.missed:
+        names = ", ".join(sweep.name for sweep in overview.missed)
+        how = start_them(beat=bool(overview.alive("beat")), worker=bool(overview.alive("worker")))
+        yield Alarm(
+            "missed",
+            grave=False,
+            title=f"{counted(len(overview.missed), 'sweep')} missed",
+            effect=f"What these would have mended waits: {names}.",
+            remedy=f"{how}; willcall sweep runs them now.",
+            since=min((sweep.ran_at for sweep in overview.missed if sweep.ran_at), default=None),
+        )
 
 
 def _accounts(overview: Overview) -> Iterator[Alarm]:
@@ -94,7 +105,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
         if line.view.state.health is not Health.OK:
             yield _account(line)
         elif line.overdue:
-            working = bool(_of_kind(overview, "worker"))
+            working = bool(overview.alive("worker"))
             yield Alarm(
                 "overdue",
                 grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
@@ -148,7 +159,3 @@ def _untold(overview: Overview) -> Iterator[Alarm]:
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
             since=pending.oldest_at,
         )
-
-
-def _of_kind(overview: Overview, kind: str) -> list[Process]:
-    return [process for process in overview.processes if process.kind == kind]

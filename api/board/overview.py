@@ -18,6 +18,7 @@ from willcall.stores.processes import Process
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView, forgotten_accounts, view_account
 from willcall.usecases.context import Context
+from willcall.usecases.sweeps import Missed, missed_sweeps
 
 #: Minutes over which lateness and answers are shown.
 RECENT = 15
@@ -104,7 +105,12 @@ class Overview:
     undelivered: Pending
     processes: Sequence[Process]
     sweeps: Mapping[str, SweepRun]
+    missed: Sequence[Missed]
     happened: Sequence[OpsEvent]
+
+    def alive(self, kind: str) -> list[Process]:
+        """The processes of a kind, the oldest first."""
+        return [process for process in self.processes if process.kind == kind]
 
     @property
     def told_of_by_accounts(self) -> int:
@@ -167,14 +173,17 @@ class Board:
     def _look(self) -> Overview:
         stores = self._context.stores
         now = stores.accounts.now()
+        processes, sweeps = stores.processes.alive(), stores.sweeps.last()
+        began = min((process.since for process in processes if process.kind == "beat"), default=None)
         return Overview(
             now=now,
             accounts=self._lines(now),
             forgotten=forgotten_accounts(stores, self._context.accounts),
             survey=self._survey.get(),
             undelivered=stores.deliveries.pending(),
-            processes=stores.processes.alive(),
-            sweeps=stores.sweeps.last(),
+            processes=processes,
+            sweeps=sweeps,
+            missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, began, now),
             happened=stores.ops.recent(HAPPENED),
         )
 

@@ -85,6 +85,18 @@ def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
 
 
+def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
+    stores.processes.seen("beat", "willcall-7@box", {})
+    stores.sweeps.ran("revive", stores.accounts.now(), 0.1, {})
+    assert "sweeps ok" in words(operator.get("/"))
+    stores.processes.gone("beat", "willcall-7@box")
+    stores.sweeps.ran("revive", stores.accounts.now() - 60, 0.1, {})
+    shown = words(operator.get("/"))
+    assert "sweeps ok" not in shown
+    assert shown.count("1 sweep missed") == 2, "beside the verdict, and as an alarm"
+    assert "Start beat; willcall sweep runs them now." in shown
+
+
 def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
     api: Running, operator: Operator, stores: Stores
 ) -> None:

@@ -9,7 +9,7 @@ from cli.doctor.findings import Level
 from cli.doctor.patient import Patient
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
-from tests.integration.doctor.conftest import Admit, told, well
+from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.stores import keys
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
@@ -88,6 +88,24 @@ def test_a_sweep_that_failed_or_is_missed_is_named(swept: Patient) -> None:
     assert wrong(swept) == [failed]
     sweeps.ran("expire", swept.now() - 95, 0.1, {})
     assert wrong(swept) == [failed, missed]
+
+
+def test_what_starts_missed_sweeps_depends_on_who_is_alive(swept: Patient) -> None:
+    SweepStore(swept.redis).ran("expire", swept.now() - 95, 0.1, {})
+
+    def mend() -> str:
+        (finding,) = findings(swept, "sweeps")
+        return str(finding.mend)
+
+    assert mend().startswith("Start a worker; ")
+    live(swept, queues="sweeps")
+    assert "; if one does, restart beat; " in mend()
+    swept.processes.gone("beat", HERE)
+    assert mend().startswith("Start beat; ")
+
+
+def test_every_sweep_has_its_interval(swept: Patient) -> None:
+    assert swept.config.settings.sweeps.intervals.keys() == SWEEPS.keys()
 
 
 def wrong(patient: Patient) -> list[str]:

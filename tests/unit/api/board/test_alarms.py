@@ -17,6 +17,7 @@ from willcall.stores.listing import Backlog, Survey
 from willcall.stores.processes import Process
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView
+from willcall.usecases.sweeps import Missed
 
 NOW = 1_795_341_600.0
 WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
@@ -50,7 +51,7 @@ def line() -> Line:
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {}, 0, complete=True)
-    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [])
+    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [], [])
     return replace(well, **fields)
 
 
@@ -133,3 +134,22 @@ def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Lin
 
 def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
     assert titles(overview(line(), undelivered=Pending(1, NOW - 60))) == []
+
+
+@pytest.mark.parametrize(
+    ("away", "remedy"),
+    [
+        ("beat", "Start beat;"),
+        ("worker", "Start a worker;"),
+        ("api", "See whether a worker serves the queue sweeps and is not overrun; if one does, restart beat;"),
+    ],
+)
+def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
+    missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
+    processes = [process for process in ALIVE if process.kind != away]
+    (alarm,) = (
+        alarm for alarm in alarms(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
+    )
+    assert (alarm.title, alarm.since) == ("3 sweeps missed", NOW - 120)
+    assert "revive, notify, inbox" in alarm.effect
+    assert alarm.remedy.startswith(remedy)

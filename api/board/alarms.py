@@ -68,9 +68,10 @@ def _processes(overview: Overview) -> Iterator[Alarm]:
     if not overview.alive("beat"):
         yield Alarm(
             "beat",
-            grave=False,
+            grave=True,
             title="Beat is not alive",
-            effect="Orders go on; held ones, expiry and what a dead worker left wait for the next beat.",
+            effect="Orders go on, but accounts that were refused or down are not tried again, and held orders, expiry "
+            "and what a dead worker left wait for the next beat.",
             remedy="Start one: willcall beat. Several may run.",
         )
 

@@ -81,7 +81,7 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
 
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
-    assert "1 thing must be mended" in shown
+    assert "2 things must be mended" in shown
     assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
 
 

@@ -114,7 +114,7 @@ def _next_poll(snapshot: Snapshot) -> Text:
     if account is None:
         words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
-        words.append(f"\nthe account is {health_words(account, now)}", "yellow")
+        words.append(f"\nthe account is {health_words(account, now, held=order.next_poll_at is None)}", "yellow")
     return words
 
 

@@ -16,8 +16,8 @@ from willcall.usecases.wording import counted
 class Alarm:
     """One thing that is wrong. `grave`: tickets do not arrive because of it.
 
-    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `until` is
-    when something happens by itself: `then` says what. `account` is the one that resuming helps.
+    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
+    what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps.
     """
 
     kind: str
@@ -104,7 +104,7 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
 def _accounts(overview: Overview) -> Iterator[Alarm]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
-            yield _account(line)
+            yield _account(line, overview.now)
         elif line.overdue:
             working = bool(overview.alive("worker"))
             yield Alarm(
@@ -119,9 +119,10 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             )
 
 
-def _account(line: AccountLine) -> Alarm:
+def _account(line: AccountLine, now: float) -> Alarm:
     """One alarm for an account, however many orders wait for it."""
     state, trouble = line.view.state, TROUBLES[line.view.state.health]
+    until, then = _by_itself(line, now)
     return Alarm(
         state.health.value,
         grave=trouble.grave,
@@ -130,10 +131,20 @@ def _account(line: AccountLine) -> Alarm:
         remedy=words.mend(trouble, line.key),
         since=state.since,
         why=state.why,
-        until=state.probe_at if trouble.grave else state.until,
-        then="next try" if trouble.grave else "goes on",
+        until=until,
+        then=then,
         account=line,
     )
+
+
+def _by_itself(line: AccountLine, now: float) -> tuple[float | None, str]:
+    """When what happens to an account that is not well: an order that is held is the next try."""
+    state = line.view.state
+    if not TROUBLES[state.health].grave:
+        return state.until, "goes on" if state.until else ""
+    if state.probe_at and state.probe_at <= now and not line.view.held:
+        return None, "next try with its next order"
+    return state.probe_at, "next try" if state.probe_at else ""
 
 
 def _forgotten(overview: Overview) -> Iterator[Alarm]:

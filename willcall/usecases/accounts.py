@@ -27,6 +27,11 @@ class AccountView:
         """Its orders that wait for tickets."""
         return open_orders(self.counts)
 
+    @property
+    def held(self) -> bool:
+        """Whether it has orders that wait until it goes on: the next of them is the next try."""
+        return self.backlog.held > 0
+
 
 def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     """An account as it is now; `now` is the server's clock, epoch seconds."""

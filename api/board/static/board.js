@@ -7,12 +7,22 @@ const skew = Date.now() / 1000 - Number(document.body.dataset.now || Date.now() 
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
+// Seconds after its moment from which what comes by itself is overdue.
+const OVERDUE = 30;
+
+function now() {
+  return Date.now() / 1000 - skew;
+}
+
+function span(seconds) {
+  const [unit, size] = UNITS.find(([, size]) => seconds >= size);
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
 function relative(moment) {
-  const distance = Math.round(moment - (Date.now() / 1000 - skew));
+  const distance = Math.round(moment - now());
   if (distance === 0) return "now";
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(distance) >= size);
-  const words = `${Math.floor(Math.abs(distance) / size)} ${unit}`;
-  return distance > 0 ? `in ${words}` : `${words} ago`;
+  return distance > 0 ? `in ${span(distance)}` : `${span(-distance)} ago`;
 }
 
 function clock(moment, second) {
@@ -23,7 +33,9 @@ function clock(moment, second) {
 }
 
 function ahead(moment) {
-  return moment > Date.now() / 1000 - skew ? relative(moment) : "any moment";
+  const late = now() - moment;
+  if (late < 0) return relative(moment);
+  return late > OVERDUE ? `overdue for ${span(late)}` : "any moment";
 }
 
 function tell(root) {

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,7 @@ from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
+from willcall.stores import keys
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
@@ -22,6 +24,9 @@ from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Commit, Filing
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 LATER = "2099-01-01T00:00:00Z"
 PDF = b"%PDF-1.4\n%%EOF"
@@ -116,7 +121,7 @@ def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
 
 
 def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_nothing(
-    api: Running, operator: Operator, stores: Stores
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("the-other", reference="the-other", not_before=LATER)
     change(stores, "the-other", attention=Attention.NOT_FOUND)
@@ -126,6 +131,15 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     report = Report(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = Alert("evt_1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    now = stores.accounts.now()
+    redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
+    for probe_at, told in (
+        (now + 30, "next try in "),
+        (now - 10, "next try any moment"),
+        (now - 200, "overdue for 3 min"),
+    ):
+        redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
+        assert told in words(operator.get("/"))
     shown = words(operator.get("/"))
     assert "tiqets/default refuses our key" in shown
     assert "61 orders wait. Customers have no tickets yet" in shown

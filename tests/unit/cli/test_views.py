@@ -73,6 +73,12 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     assert "unauthorized for 1 min, next try in 30 s" in text
 
 
+@pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
+def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
+    stopped = replace(WELL, health=Health.DOWN, since=NOW - 600, probe_at=NOW - 120)
+    assert f"down for 10 min, next try {words}" in shown(replace(ORDER, next_poll_at=next_poll_at), stopped)
+
+
 def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:
     assert "the account is not in the configuration" in shown(ORDER, None)
 

@@ -91,6 +91,18 @@ def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
     assert alarm.account is not None
 
 
+def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
+    def told_of(probe_at: float, held: int) -> tuple[float | None, str]:
+        down = line(health=Health.DOWN)
+        view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
+        (alarm,) = alarms(overview(replace(down, view=view)))
+        return alarm.until, alarm.then
+
+    assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
+    assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
+    assert told_of(NOW - 90, 0) == (None, "next try with its next order")
+
+
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
     found = overview(
         line(health=Health.PAUSED),

@@ -58,22 +58,29 @@ def waiting_words(number: int) -> str:
 
 def _processes(overview: Overview) -> Iterator[Alarm]:
     if not overview.alive("worker"):
-        yield Alarm(
-            "workers",
-            grave=True,
+        yield _nobody(
+            overview,
+            "worker",
             title="No worker is alive",
             effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
             remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
         )
     if not overview.alive("beat"):
-        yield Alarm(
+        yield _nobody(
+            overview,
             "beat",
-            grave=True,
             title="Beat is not alive",
             effect="Orders go on, but accounts that were refused or down are not tried again, and held orders, expiry "
             "and what a dead worker left wait for the next beat.",
             remedy="Start one: willcall beat. Several may run.",
         )
+
+
+def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Alarm:
+    """No process of a kind is alive, since the last sign of one."""
+    last = overview.last_signs.get(kind)
+    why = f"The last was {last.name}" if last else None
+    return Alarm(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
 
 
 def _sweeps(overview: Overview) -> Iterator[Alarm]:

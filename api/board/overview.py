@@ -14,7 +14,7 @@ from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
-from willcall.stores.processes import Process
+from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView, forgotten_accounts, view_account
 from willcall.usecases.context import Context
@@ -104,6 +104,7 @@ class Overview:
     survey: Survey
     undelivered: Pending
     processes: Sequence[Process]
+    last_signs: Mapping[str, Sign]
     sweeps: Mapping[str, SweepRun]
     missed: Sequence[Missed]
     happened: Sequence[OpsEvent]
@@ -182,6 +183,7 @@ class Board:
             survey=self._survey.get(),
             undelivered=stores.deliveries.pending(),
             processes=processes,
+            last_signs=stores.processes.last_signs(),
             sweeps=sweeps,
             missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, began, now),
             happened=stores.ops.recent(HAPPENED),

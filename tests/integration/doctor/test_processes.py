@@ -13,6 +13,7 @@ from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.stores import keys
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
+from willcall.usecases.wording import absolute
 
 HERE = f"willcall-7@{socket.gethostname()}"
 
@@ -41,6 +42,18 @@ def test_a_worker_that_has_fallen_silent_is_named(admit: Admit) -> None:
     assert told(patient, "workers") == [("wrong", f"no worker is alive: {HERE} is silent for 31 s")]
     live(patient, name="willcall-8@elsewhere", queues=",".join(queue_names(patient.config)))
     assert told(patient, "workers") == [("warning", f"{HERE} is silent for 31 s")]
+
+
+@pytest.mark.parametrize(("kind", "check"), [("worker", "workers"), ("beat", "beat")])
+def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit, kind: str, check: str) -> None:
+    patient = admit()
+    live(patient, kind)
+    patient.processes.gone(kind, HERE)
+    at = patient.now() - 7_200
+    patient.redis.hset(keys.LAST_SIGNS, kind, f'[{int(at * 1_000)},"{HERE}"]')
+    assert told(patient, check) == [
+        ("wrong", f"no {kind} is alive: the last sign, of {HERE}, was 2 h ago, {absolute(int(at * 1_000) / 1_000)}")
+    ]
 
 
 def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:

@@ -14,7 +14,7 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Backlog, Survey
-from willcall.stores.processes import Process
+from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView
 from willcall.usecases.sweeps import Missed
@@ -51,7 +51,7 @@ def line() -> Line:
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {}, 0, complete=True)
-    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [], [])
+    well = Overview(NOW, lines, {}, nothing, Pending(0, None), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [])
     return replace(well, **fields)
 
 
@@ -121,6 +121,17 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         "3 events on the way to backends",
     ]
     assert told(found) == "3 things must be mended"
+
+
+def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
+    signs = {"worker": Sign("willcall-7@box", NOW - 7_200)}
+    workers, beat = alarms(overview(processes=[], last_signs=signs))
+    assert (workers.title, workers.since, workers.why) == (
+        "No worker is alive",
+        NOW - 7_200,
+        "The last was willcall-7@box",
+    )
+    assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
 
 
 def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:

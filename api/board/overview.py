@@ -114,6 +114,11 @@ class Overview:
         return [process for process in self.processes if process.kind == kind]
 
     @property
+    def stopped(self) -> set[str]:
+        """The accounts whose orders wait until they go on."""
+        return {line.key for line in self.accounts if line.view.state.health.stops} | self.forgotten.keys()
+
+    @property
     def told_of_by_accounts(self) -> int:
         """How many orders need attention only because their account is refused."""
         refused = [line.key for line in self.accounts if line.view.state.health is Health.UNAUTHORIZED]

@@ -43,6 +43,15 @@ def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     )
 
 
+def stopped_accounts(stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]) -> set[str]:
+    """Those of these accounts whose orders wait until they go on; the ones that are not configured are among them."""
+    return {
+        key
+        for key in set(account_keys)
+        if key not in configured or stores.accounts.state(key, configured[key].rate).health.stops
+    }
+
+
 def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str, int]:
     """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
     found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}

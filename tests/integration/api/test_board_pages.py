@@ -152,6 +152,34 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     assert "put one that works into [providers.tiqets.default]" in page
 
 
+def test_an_order_whose_account_is_stopped_offers_what_helps(
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    change(stores, "ord-1", attention=Attention.MALFORMED)
+    api.submit("ord-2", reference="2222222", not_before=LATER)
+    pages, poll = ("/", "/orders", "/orders/ord-1"), 'action="/orders/ord-1/poll"'
+    assert all(poll in operator.get(path).text for path in pages)
+    operator.post("/accounts/tiqets/default/pause")
+    assert not any(poll in operator.get(path).text for path in pages)
+    for path in ("/orders", "/orders/ord-2"):
+        assert "waits for its account, due in" in words(operator.get(path))
+    page = operator.get("/orders/ord-1")
+    assert 'action="/accounts/tiqets/default/resume"' in page.text
+    assert "To the board" not in page.text
+    redis.zadd(keys.held("tiqets/default"), {"ord-1": 1})
+    assert "pending waits for its account " in words(operator.get("/orders/ord-1"))
+    answer = operator.post("/accounts/tiqets/default/resume", back="/orders/ord-1")
+    assert answer.headers["Location"] == "/orders/ord-1"
+    assert poll in operator.get("/orders/ord-1").text
+
+
+def test_an_order_that_may_not_be_asked_about_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
+    api.submit("ord-1", not_before=LATER)
+    redis.hset(keys.order("ord-1"), "ask", 0)
+    assert "pending not asked again before its deadline" in words(operator.get("/orders/ord-1"))
+
+
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
     order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
     stores.orders.submit([Filing(order, "digest", 86_400)])

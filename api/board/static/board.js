@@ -84,12 +84,18 @@ function say(live, words) {
   }
 }
 
+// Connected is not live: what is shown may be old.
+function sayHow() {
+  const old = document.getElementById("trouble").textContent;
+  say(!old, old ? "not live" : "live");
+}
+
 function watch() {
   const source = new EventSource(document.body.dataset.stream);
-  source.onopen = () => say(true, "live");
+  source.onopen = sayHow;
   source.onmessage = (event) => {
     for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
-    say(true, "live");
+    sayHow();
     const verdict = document.querySelector("#verdict h1");
     if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
   };

@@ -32,6 +32,10 @@ function clock(moment, second) {
   return `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
 }
 
+function past(moment) {
+  return relative(Math.min(moment, now()));
+}
+
 function ahead(moment) {
   const late = now() - moment;
   if (late < 0) return relative(moment);
@@ -40,7 +44,7 @@ function ahead(moment) {
 
 function tell(root) {
   for (const time of root.querySelectorAll("time")) {
-    const tell = "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
+    const tell = time.dataset.ago === "past" ? past : "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
     const words = tell(Date.parse(time.dateTime) / 1000, time.dataset.clock ? "2-digit" : undefined);
     if (time.textContent !== words) time.textContent = words;
   }

@@ -93,7 +93,9 @@ def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
 def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
     stores.processes.seen("beat", "willcall-7@box", {})
     stores.sweeps.ran("revive", stores.accounts.now(), 0.1, {})
-    assert "sweeps ok" in words(operator.get("/"))
+    page = operator.get("/")
+    assert "sweeps ok" in words(page)
+    assert re.search('data-ago="past" title="[^"]*">now<', page.text), "beat's sign"
     stores.processes.gone("beat", "willcall-7@box")
     stores.sweeps.ran("revive", stores.accounts.now() - 60, 0.1, {})
     shown = words(operator.get("/"))
@@ -297,6 +299,17 @@ def test_a_document_comes_through_the_session(
     assert (answer.content, answer.headers["Content-Type"]) == (PDF, "application/pdf")
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert operator.get("/orders/ord-1/documents/doc_0").status_code == 404
+
+
+def test_how_many_tickets_are_missing_is_told_while_more_may_come(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", quantity=2, not_before=LATER)
+    both = (Ticket(TicketKind.PDF, document="doc_1"),)
+    change(stores, "ord-1", tickets=both, status=Status.PARTIAL)
+    assert "Tickets 1 of 2 " in words(operator.get("/orders/ord-1"))
+    change(stores, "ord-1", status=Status.FULFILLED, finished_at=stores.accounts.now())
+    assert "Tickets 1 pdf" in words(operator.get("/orders/ord-1"))
 
 
 def test_hostile_values_are_text(api: Running, operator: Operator, stores: Stores) -> None:

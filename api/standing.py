@@ -119,7 +119,7 @@ class Standing(Collector):
         failed = _by_sweep("willcall_sweep_failed", "1 where it ended with an error, else 0.")
         every = _by_sweep("willcall_sweep_interval_seconds", "How often beat starts the sweep.")
         results = _by_sweep("willcall_sweep_results", "What it did.", "result")
-        intervals = self._context.settings.sweeps.model_dump()
+        intervals = self._context.settings.sweeps.intervals
         for name, run in sorted(self._stores.sweeps.last().items()):
             last.add_metric((name,), run.at)
             took.add_metric((name,), run.seconds)

@@ -32,7 +32,8 @@ _COMMANDS = {"cancel": "`willcall cancel {id}`", "redeliver": "`willcall redeliv
 class Snapshot:
     """What is known of an order at `now`. `account` is None where the configuration no longer has it.
 
-    `delivery` is None where no backend is told, `tries` are those to tell it, oldest first.
+    `delivery` is None where no backend is told, `tries` are those to tell it, oldest first. `held`: it is set
+    aside until its account goes on.
     """
 
     order: Order
@@ -41,6 +42,7 @@ class Snapshot:
     now: float
     delivery: Delivery | None = None
     tries: Sequence[Try] = ()
+    held: bool = False
 
 
 def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
@@ -109,14 +111,16 @@ def _next_poll(snapshot: Snapshot) -> Text:
             words.append(f"due for {span(now - order.next_poll_at)}")
         else:
             words.append(_when(order.next_poll_at, now))
-    elif account and account.health.value in {"paused", "unauthorized", "down"}:
+    elif snapshot.held and account and not account.health.stops:
+        words.append("with the next sweep `revive`, as its account goes on")
+    elif snapshot.held:
         words.append("when its account goes on")
     else:
         words.append("none; no further attempt is allowed before the deadline")
     if account is None:
         words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
-        words.append(f"\nthe account is {health_words(account, now)}", "yellow")
+        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held)}", "yellow")
     return words
 
 

@@ -149,6 +149,7 @@ def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "Snapshot":
         now=stores.accounts.now(),
         delivery=stores.deliveries.get(order_id),
         tries=stores.deliveries.log(order_id),
+        held=stores.orders.is_held(found.account_key, order_id),
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from willcall.orders.model import Status
-from willcall.usecases.wording import relative, span
+from willcall.usecases.wording import next_try, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
@@ -33,8 +33,8 @@ def bare_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 
-def health_words(state: "AccountState", now: float) -> str:
-    """How an account is doing, and until when that lasts."""
+def health_words(state: "AccountState", now: float, *, held: bool) -> str:
+    """How an account is doing, and until when that lasts; `held`: whether an order waits until it goes on."""
     word = state.health.value
     match word:
         case "ok":
@@ -42,5 +42,5 @@ def health_words(state: "AccountState", now: float) -> str:
         case "throttled" | "paused":
             return f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
     since = f" for {span(now - state.since)}" if state.since else ""
-    probe = f", next try {relative(max(state.probe_at, now), now)}" if state.probe_at else ""
-    return f"{word}{since}{probe}"
+    tried = next_try(state.probe_at, now, held=held)
+    return f"{word}{since}{f', next try {tried}' if tried else ''}"

@@ -5,8 +5,8 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from schedules.timetable import SWEEPS, run_sweep
-from tasks.queues import SWEEPS as QUEUE
+from schedules.timetable import run_sweep
+from tasks.queues import SWEEPS
 from willcall.config import Sweeps
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,10 +26,10 @@ def beat_schedule(sweeps: Sweeps) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "task": sweep.name,
-            "schedule": entry.every(sweeps),
+            "schedule": every,
             "last_run_at": _LONG_AGO,
             "args": (name,),
-            "options": {"queue": QUEUE, "expires": entry.every(sweeps)},
+            "options": {"queue": SWEEPS, "expires": every},
         }
-        for name, entry in SWEEPS.items()
+        for name, every in sweeps.intervals.items()
     }

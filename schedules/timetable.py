@@ -1,8 +1,7 @@
-"""Which sweeps there are and how often beat starts them."""
+"""Which sweeps there are, and how one runs."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 
 import structlog
@@ -15,7 +14,6 @@ from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
 from schedules.watch import watch
-from willcall.config import Sweeps
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
 
@@ -26,23 +24,16 @@ log = structlog.get_logger(__name__)
 LEASE = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """A reconciliation run: what it does, returning counts, and how often, seconds."""
-
-    run: Callable[[Context], dict[str, int]]
-    every: Callable[[Sweeps], float]
-
-
-SWEEPS: dict[str, Sweep] = {
-    "revive": Sweep(revive, lambda sweeps: sweeps.revive),
-    "documents": Sweep(documents, lambda sweeps: sweeps.documents),
-    "notify": Sweep(notify, lambda sweeps: sweeps.notify),
-    "expire": Sweep(expire, lambda sweeps: sweeps.expire),
-    "reconcile": Sweep(reconcile, lambda sweeps: sweeps.reconcile),
-    "prune": Sweep(prune, lambda sweeps: sweeps.prune),
-    "inbox": Sweep(inbox, lambda sweeps: sweeps.inbox),
-    "watch": Sweep(watch, lambda sweeps: sweeps.watch),
+#: What each does, returning counts; `Sweeps.intervals` says how often.
+SWEEPS: dict[str, Callable[[Context], dict[str, int]]] = {
+    "revive": revive,
+    "documents": documents,
+    "notify": notify,
+    "expire": expire,
+    "reconcile": reconcile,
+    "prune": prune,
+    "inbox": inbox,
+    "watch": watch,
 }
 
 
@@ -60,7 +51,7 @@ def run_sweep(context: Context, name: str) -> dict[str, int] | None:
 def _recorded(context: Context, name: str) -> dict[str, int]:
     stores, begun = context.stores, monotonic()
     try:
-        counts = SWEEPS[name].run(context)
+        counts = SWEEPS[name](context)
     except Exception as error:
         with suppress(StoreError):  # what ended the sweep says more than that Redis is away for this line too
             stores.sweeps.failed(name, stores.accounts.now(), monotonic() - begun, type(error).__name__)

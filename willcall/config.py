@@ -140,6 +140,11 @@ class Sweeps(_Table):
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0
 
+    @property
+    def intervals(self) -> dict[str, float]:
+        """How often beat starts each sweep, by its name."""
+        return self.model_dump(exclude={"grace", "late_every", "late_for"})
+
 
 class Metrics(_Table):
     """Where a worker serves its metrics: the first free port from `port` upwards; 0: nowhere."""

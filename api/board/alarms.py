@@ -9,8 +9,8 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
-from willcall.stores.processes import Process
 from willcall.usecases.behind import Behind
+from willcall.usecases.sweeps import start_them
 from willcall.usecases.wording import counted
 
 
@@ -18,9 +18,9 @@ from willcall.usecases.wording import counted
 class Alarm:
     """One thing that is wrong. `grave`: tickets do not arrive because of it.
 
-    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `until` is
-    when something happens by itself: `then` says what. `account` is the one that resuming helps; `orders` is the
-    address of the page that lists the orders that it is about.
+    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
+    what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps;
+    `orders` is the address of the page that lists the orders that it is about.
     """
 
     kind: str
@@ -62,22 +62,30 @@ def waiting_words(number: int) -> str:
 
 
 def _processes(overview: Overview) -> Iterator[Alarm]:
-    if not _of_kind(overview, "worker"):
-        yield Alarm(
-            "workers",
-            grave=True,
+    if not overview.alive("worker"):
+        yield _nobody(
+            overview,
+            "worker",
             title="No worker is alive",
             effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
             remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
         )
-    if not _of_kind(overview, "beat"):
-        yield Alarm(
+    if not overview.alive("beat"):
+        yield _nobody(
+            overview,
             "beat",
-            grave=False,
             title="Beat is not alive",
-            effect="Orders go on; held ones, expiry and what a dead worker left wait for the next beat.",
+            effect="Orders go on, but accounts that were refused or down are not tried again, and held orders, expiry "
+            "and what a dead worker left wait for the next beat.",
             remedy="Start one: willcall beat. Several may run.",
         )
+
+
+def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Alarm:
+    """No process of a kind is alive, since the last sign of one."""
+    last = overview.last_signs.get(kind)
+    why = f"The last was {last.name}" if last else None
+    return Alarm(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
 
 
 def _sweeps(overview: Overview) -> Iterator[Alarm]:
@@ -92,14 +100,25 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
                 since=run.at,
                 why=run.error,
             )
+    if overview.missed:
+        names = ", ".join(sweep.name for sweep in overview.missed)
+        how = start_them(beat=bool(overview.alive("beat")), worker=bool(overview.alive("worker")))
+        yield Alarm(
+            "missed",
+            grave=False,
+            title=f"{counted(len(overview.missed), 'sweep')} missed",
+            effect=f"What these would have mended waits: {names}.",
+            remedy=f"{how}; willcall sweep runs them now.",
+            since=min((sweep.ran_at for sweep in overview.missed if sweep.ran_at), default=None),
+        )
 
 
 def _accounts(overview: Overview) -> Iterator[Alarm]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
-            yield _account(line)
+            yield _account(line, overview.now)
         elif line.overdue:
-            working = bool(_of_kind(overview, "worker"))
+            working = bool(overview.alive("worker"))
             yield Alarm(
                 "overdue",
                 grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
@@ -112,9 +131,10 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             )
 
 
-def _account(line: AccountLine) -> Alarm:
+def _account(line: AccountLine, now: float) -> Alarm:
     """One alarm for an account, however many orders wait for it."""
     state, trouble = line.view.state, TROUBLES[line.view.state.health]
+    until, then = _by_itself(line, now)
     return Alarm(
         state.health.value,
         grave=trouble.grave,
@@ -123,10 +143,20 @@ def _account(line: AccountLine) -> Alarm:
         remedy=words.mend(trouble, line.key),
         since=state.since,
         why=state.why,
-        until=state.probe_at if trouble.grave else state.until,
-        then="next try" if trouble.grave else "goes on",
+        until=until,
+        then=then,
         account=line,
     )
+
+
+def _by_itself(line: AccountLine, now: float) -> tuple[float | None, str]:
+    """When what happens to an account that is not well: an order that is held is the next try."""
+    state = line.view.state
+    if not TROUBLES[state.health].grave:
+        return state.until, "goes on" if state.until else ""
+    if state.probe_at and state.probe_at <= now and not line.view.held:
+        return None, "next try with its next order"
+    return state.probe_at, "next try" if state.probe_at else ""
 
 
 def _forgotten(overview: Overview) -> Iterator[Alarm]:
@@ -168,7 +198,3 @@ def _lacking(overview: Overview) -> Iterator[Alarm]:
             since=pending.oldest_at,
             orders=f"/orders?{Behind.DOCUMENTS}=1",
         )
-
-
-def _of_kind(overview: Overview, kind: str) -> list[Process]:
-    return [process for process in overview.processes if process.kind == kind]

@@ -25,6 +25,9 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: The browser leaves strict cookies out of what follows a link from elsewhere; our own page asks for the same again.
 _AGAIN = '<!doctype html><meta http-equiv="refresh" content="0"><title>Willcall</title>'
 
+#: Seconds after which a page that Redis kept from being shown is asked for again.
+_REFRESH = 5
+
 #: Below these everything is for programs, whoever asks.
 _PROGRAMS = ("/v1/", "/webhooks/")
 
@@ -89,11 +92,33 @@ def _failed(request: Request, error: Exception) -> Response:
             told = "It was not sent by a page of this board. Reload the page and try again."
         case RequestValidationError():
             status, title, told = 422, "This address leads nowhere", "It has parts that the board does not know."
+        case StoreError():
+            return _redis_away(request, problem)
         case _:
-            part = "Redis" if isinstance(problem, StoreError) else "The documents' storage"
-            log.warning("part away", part=part, error=problem.__cause__ or problem)
-            status, title, told = 503, f"{part} does not answer", "Nothing is lost. Try again in some seconds."
+            log.warning("part away", part="documents' storage", error=problem.__cause__ or problem)
+            status, title = 503, "The documents' storage does not answer"
+            told = "Nothing is lost. Try again in some seconds."
     response = page(request, "error.html", status, title=title, told=told)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def _redis_away(request: Request, error: StoreError) -> Response:
+    """A page that is asked for again by itself; what a button sent is not, as nobody knows whether it was done."""
+    log.warning("part away", part="Redis", error=error.__cause__ or error)
+    looks = request.method in {"GET", "HEAD"}
+    again = f"This page is loaded again every {_REFRESH} s." if looks else "Go back, and see whether it was done."
+    response = page(
+        request,
+        "error.html",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        title="Redis does not answer",
+        told=f"Nothing is lost: orders wait, and go on by themselves once it does. {again}",
+        remedy="willcall doctor says what is wrong with it; what then helps is in the runbook, docs/ops/runbook.md, "
+        "under “Redis is away”.",
+    )
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    if looks:
+        response.headers["Refresh"] = str(_REFRESH)
     return response

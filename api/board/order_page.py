@@ -20,6 +20,7 @@ class OrderView:
 
     `attempts` and `tries`, those to tell its backend, newest first. `account` is None where the configuration no longer
     has it, `delivery` where nobody is told. `asks` is the request that each attempt makes, None where none can be made.
+    `held`: it is set aside until its account goes on.
     """
 
     order: Order
@@ -29,6 +30,7 @@ class OrderView:
     tries: Sequence[Try]
     now: float
     asks: str | None
+    held: bool
 
     @property
     def trouble(self) -> Trouble | None:
@@ -36,6 +38,11 @@ class OrderView:
         if self.order.finished_at is not None:
             return None
         return TROUBLES.get(self.account.health if self.account else "forgotten")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it waits, or will wait when its time comes, until its account goes on."""
+        return self.trouble is not None and (self.account is None or self.account.health.stops)
 
 
 def view_order(context: Context, order_id: str) -> OrderView:
@@ -51,6 +58,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         tries=stores.deliveries.log(order_id)[::-1],
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
+        held=stores.orders.is_held(order.account_key, order_id),
     )
 
 

@@ -14,10 +14,11 @@ from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
-from willcall.stores.processes import Process
+from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView, forgotten_accounts, view_account
 from willcall.usecases.context import Context
+from willcall.usecases.sweeps import Missed, missed_sweeps
 
 #: Minutes over which lateness and answers are shown.
 RECENT = 15
@@ -104,9 +105,20 @@ class Overview:
     survey: Survey
     undelivered: Pending
     processes: Sequence[Process]
+    last_signs: Mapping[str, Sign]
     sweeps: Mapping[str, SweepRun]
+    missed: Sequence[Missed]
     happened: Sequence[OpsEvent]
     lacking: Pending
+
+    def alive(self, kind: str) -> list[Process]:
+        """The processes of a kind, the oldest first."""
+        return [process for process in self.processes if process.kind == kind]
+
+    @property
+    def stopped(self) -> set[str]:
+        """The accounts whose orders wait until they go on."""
+        return {line.key for line in self.accounts if line.view.state.health.stops} | self.forgotten.keys()
 
     @property
     def told_of_by_accounts(self) -> int:
@@ -170,14 +182,18 @@ class Board:
     def _look(self) -> Overview:
         stores = self._context.stores
         now = stores.accounts.now()
+        processes, sweeps = stores.processes.alive(), stores.sweeps.last()
+        began = min((process.since for process in processes if process.kind == "beat"), default=None)
         return Overview(
             now=now,
             accounts=self._lines(now),
             forgotten=forgotten_accounts(stores, self._context.accounts),
             survey=self._survey.get(),
             undelivered=stores.deliveries.pending(),
-            processes=stores.processes.alive(),
-            sweeps=stores.sweeps.last(),
+            processes=processes,
+            last_signs=stores.processes.last_signs(),
+            sweeps=sweeps,
+            missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, began, now),
             happened=stores.ops.recent(HAPPENED),
             lacking=self._lacking.get(),
         )

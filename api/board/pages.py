@@ -1,6 +1,6 @@
 """The pages: all accounts and what needs a person, orders, one order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,10 +21,11 @@ from api.board.search import search
 from api.documents import document_response
 from api.parameters import ANY, Given, GivenOrderId, Nothing, OrdersQuery, known_form
 from api.problems import rejected
-from willcall.orders.model import Attention, Status
+from willcall.orders.model import Attention, Order, Status
 from willcall.orders.submission import problems_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
+from willcall.usecases.accounts import stopped_accounts
 from willcall.usecases.behind import Behind, orders_behind, pending
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
@@ -94,6 +95,7 @@ def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depen
         orders=found.orders,
         filters=_choices(context, query),
         advice=words.meaning(query.attention),
+        stopped=_stopped(context, found.orders),
         newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
         older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
         now=context.stores.accounts.now(),
@@ -132,7 +134,19 @@ def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_
     found = search(context, q.strip())
     if len(found) == 1:
         return RedirectResponse(f"/orders/{quote(found[0].id, safe='')}", HTTPStatus.SEE_OTHER)
-    return page(request, "search.html", orders=found, asked=q.strip(), now=context.stores.accounts.now())
+    return page(
+        request,
+        "search.html",
+        orders=found,
+        asked=q.strip(),
+        stopped=_stopped(context, found),
+        now=context.stores.accounts.now(),
+    )
+
+
+def _stopped(context: Context, listed: Iterable[Order]) -> set[str]:
+    """The accounts of these orders that nothing is sent to."""
+    return stopped_accounts(context.stores, context.accounts, {order.account_key for order in listed})
 
 
 @router.get("/orders/{order_id}")

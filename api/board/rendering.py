@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from api.board import charts, words
 from api.board.access import NOTICE, Access, Door, forget
-from willcall.usecases.wording import absolute, counted, relative, span
+from willcall.usecases.wording import absolute, coming, counted, relative, span
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
@@ -71,6 +71,7 @@ def _environment() -> Environment:
         "counted": counted,
         "absolute": absolute,
         "relative": relative,
+        "coming": coming,
         "segment": lambda text: quote(text, safe=""),
         "number": lambda number: f"{number:,}",
     }

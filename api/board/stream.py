@@ -50,12 +50,18 @@ class Channel:
         self.task = asyncio.create_task(self._produce())
 
     async def _produce(self) -> None:
+        away = False
         try:
             while True:
                 try:
                     self._take({**await to_thread.run_sync(self._look), "trouble": ""})
+                    if away:
+                        log.info("redis back")
+                    away = False
                 except StoreError as error:
-                    log.warning("redis away", error=error)
+                    if not away:
+                        log.warning("redis away", error=error)
+                    away = True
                     self._take({"trouble": "Redis does not answer. What is shown is old."})
                 await asyncio.sleep(EVERY)
         except UnknownOrderError:

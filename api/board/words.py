@@ -129,8 +129,8 @@ def can_poll(order: Order) -> bool:
     return order.status not in CLOSED
 
 
-def can_cancel(order: Order) -> bool:
-    """Whether it can be cancelled."""
+def is_open(order: Order) -> bool:
+    """Whether tickets may still come, and it can be cancelled."""
     return order.status in OPEN
 
 

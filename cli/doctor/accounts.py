@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.orders.advice import TROUBLES, Trouble
-from willcall.usecases.wording import absolute, counted, relative, span
+from willcall.usecases.wording import absolute, counted, next_try, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
@@ -29,7 +29,8 @@ def judge(view: "AccountView", now: float) -> Finding:
     when = f" ({state.why})" if state.why else ""
     when += f" for {span(now - state.since)}, since {absolute(state.since)}" if state.since else ""
     if trouble.grave:
-        when += f", next try {relative(max(state.probe_at, now), now)}" if state.probe_at else ""
+        tried = next_try(state.probe_at, now, held=view.held)
+        when += f", next try {tried}" if tried else ""
     elif state.until:
         when += f", until {absolute(state.until)}"
     return _finding(trouble, view.account.key, when, view.open_orders)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, wrong
+from cli.doctor.signs import since_when
 from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
@@ -15,8 +16,8 @@ def check(patient: "Patient") -> list[Finding]:
     seen, now = patient.processes.alive("beat", FORGOTTEN), patient.now()
     alive = [beat for beat in seen if now - beat.seen <= ALIVE]
     if not alive:
-        silent = [f"{beat.name} is silent for {span(now - beat.seen)}" for beat in seen]
-        why = "; ".join(silent) or "no sweep is started, and what is lost stays lost"
+        last = patient.processes.last_signs().get("beat")
+        why = since_when(seen, last, now, "no sweep is started, and what is lost stays lost")
         return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]
     ticked = max(beat.seen for beat in alive)
     return [ok(f"{counted(len(alive), 'beat')}, the last sign {span(now - ticked)} ago")]

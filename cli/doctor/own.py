@@ -4,6 +4,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from cli.doctor.signs import silence
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import span
@@ -27,7 +28,6 @@ def check(patient: "Patient", kind: str) -> list[Finding]:
     how = f"Restart it: {kind}s give a sign of life every few seconds."
     if latest is None:
         return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN)}", how)]
-    ago = now - latest.seen
-    if ago > ALIVE:
-        return [wrong(f"{latest.name} is silent for {span(ago)}", how)]
-    return [ok(f"{latest.name}, seen {span(max(0.0, ago))} ago")]
+    if now - latest.seen > ALIVE:
+        return [wrong(silence(latest, now), how)]
+    return [ok(f"{latest.name}, seen {span(now - latest.seen)} ago")]

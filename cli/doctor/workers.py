@@ -4,6 +4,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from cli.doctor.signs import silence, since_when
 from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.doctor.patient import Patient
-    from willcall.stores.processes import Process
+    from willcall.stores.processes import Process, Sign
 
 
 def check(patient: "Patient") -> list[Finding]:
@@ -19,17 +20,19 @@ def check(patient: "Patient") -> list[Finding]:
     from tasks.queues import queue_names
 
     now = patient.now()
-    return judge(patient.processes.alive("worker", FORGOTTEN), queue_names(patient.config), now)
+    last = patient.processes.last_signs().get("worker")
+    return judge(patient.processes.alive("worker", FORGOTTEN), last, queue_names(patient.config), now)
 
 
-def judge(seen: "Sequence[Process]", queues: "Sequence[str]", now: float) -> list[Finding]:
-    """By those that were seen lately, the longest-lived first, and the queues that there are."""
+def judge(seen: "Sequence[Process]", last: "Sign | None", queues: "Sequence[str]", now: float) -> list[Finding]:
+    """By those that were seen lately, the longest-lived first, the last sign of any, and the queues that there are."""
     alive = [worker for worker in seen if now - worker.seen <= ALIVE]
-    silent = [f"{worker.name} is silent for {span(now - worker.seen)}" for worker in seen if worker not in alive]
+    silent = [worker for worker in seen if worker not in alive]
     if not alive:
-        why = "; ".join(silent) or "nothing is asked and nobody is told"
+        why = since_when(silent, last, now, "nothing is asked and nobody is told")
         return [wrong(f"no worker is alive: {why}", "Start one, `willcall worker`, and read the log of the last.")]
-    found = [warning(each, "It was killed or is stuck: read its log, and start it again.") for each in silent]
+    how = "It was killed or is stuck: read its log, and start it again."
+    found = [warning(silence(worker, now), how) for worker in silent]
     working = [worker for worker in alive if worker.detail.get("state") != "resting"]
     served = {queue for worker in working for queue in worker.detail.get("queues", "").split(",")}
     left = [queue for queue in queues if queue not in served]

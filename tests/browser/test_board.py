@@ -131,6 +131,21 @@ def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
     assert page.evaluate("window.stayed")
 
 
+def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -> None:
+    page = board("/search?q=nothing")
+    page.add_init_script("window.EventSource = class { constructor() { window.source = this; } close() {} };")
+    page.goto(demo.api_url)
+    live, tell = (
+        page.locator(".pulse [data-live]"),
+        "text => source.onmessage({ data: JSON.stringify({ trouble: text }) })",
+    )
+    page.evaluate(tell, "Redis does not answer. What is shown is old.")
+    expect(live).to_have_class(re.compile(r"\boff\b"))
+    expect(live).to_have_text("not live")
+    page.evaluate(tell, "")
+    expect(live).to_have_class(re.compile(r"\bon\b"))
+
+
 def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")

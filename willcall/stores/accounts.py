@@ -33,6 +33,11 @@ class Health(StrEnum):
     UNAUTHORIZED = "unauthorized"
     DOWN = "down"
 
+    @property
+    def stops(self) -> bool:
+        """Whether its orders are held, but for a try now and then."""
+        return self not in {Health.OK, Health.THROTTLED}
+
 
 @dataclass(frozen=True, slots=True)
 class AccountState:

@@ -44,6 +44,8 @@ NOTIFIER = PREFIX + "notifier"
 UNCLAIMED = PREFIX + "unclaimed"
 #: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
 PROCESSES = PREFIX + "processes"
+#: Hash: the kind of a process -> the last sign that any of the kind gave, as JSON. Kept when none is left.
+LAST_SIGNS = PREFIX + "last_signs"
 #: Hash: the name of a sweep -> its last run, as JSON.
 SWEEPS = PREFIX + "sweeps"
 #: String that `willcall doctor` writes to see whether it can. Expires after a second.

@@ -339,6 +339,10 @@ class OrderStore:
         """The id of the order last submitted with a provider's reference."""
         return cast("str | None", self._redis.hget(keys.references(account), reference))
 
+    def is_held(self, account: str, order_id: str) -> bool:
+        """Whether an order waits until its account goes on."""
+        return self._redis.zscore(keys.held(account), order_id) is not None
+
     def held_past_deadline(self, account: str, now: float, count: int) -> list[str]:
         """Orders that wait for their account although their deadline has come."""
         held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), 0, count)

@@ -31,6 +31,14 @@ class Process:
     detail: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of a kind of process: who gave it, and when, epoch seconds by the server's clock."""
+
+    name: str
+    at: float
+
+
 class ProcessStore:
     """Signs of life in Redis."""
 
@@ -42,8 +50,8 @@ class ProcessStore:
     def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> None:
         """A process is alive now; `detail` is what it says of itself."""
         self._seen(
-            keys=[keys.PROCESSES, keys.process(kind, name)],
-            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN)],
+            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_SIGNS],
+            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN), kind, name],
         )
 
     def alive(self, kind: str | None = None, within: float = ALIVE) -> list[Process]:
@@ -64,6 +72,14 @@ class ProcessStore:
             if fields  # gone between the two
         ]
         return sorted(found, key=lambda process: process.since)
+
+    def last_signs(self) -> dict[str, Sign]:
+        """The last sign of each kind that ever gave one, however long ago, and however that process ended."""
+        signs = cast("dict[str, str]", self._redis.hgetall(keys.LAST_SIGNS))
+        return {
+            kind: Sign(name, at / 1_000)
+            for kind, (at, name) in ((kind, json.loads(text)) for kind, text in signs.items())
+        }
 
     def gone(self, kind: str, name: str) -> None:
         """A process has ended, or begins anew."""

@@ -27,6 +27,11 @@ class AccountView:
         """Its orders that wait for tickets."""
         return open_orders(self.counts)
 
+    @property
+    def held(self) -> bool:
+        """Whether it has orders that wait until it goes on: the next of them is the next try."""
+        return self.backlog.held > 0
+
 
 def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     """An account as it is now; `now` is the server's clock, epoch seconds."""
@@ -36,6 +41,15 @@ def view_account(stores: Stores, account: Account, now: float) -> AccountView:
         stores.listing.backlog(account.key, now),
         stores.listing.counts(account.key),
     )
+
+
+def stopped_accounts(stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]) -> set[str]:
+    """Those of these accounts whose orders wait until they go on; the ones that are not configured are among them."""
+    return {
+        key
+        for key in set(account_keys)
+        if key not in configured or stores.accounts.state(key, configured[key].rate).health.stops
+    }
 
 
 def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str, int]:

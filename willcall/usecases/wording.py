@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+#: Seconds after its moment from which what comes by itself is told to be overdue.
+OVERDUE = 30.0
+
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -25,6 +28,20 @@ def relative(moment: float, now: float, parts: int = 2) -> str:
         return "now"
     words = span(abs(distance), parts)
     return f"in {words}" if distance > 0 else f"{words} ago"
+
+
+def coming(moment: float, now: float, parts: int = 2) -> str:
+    """When something comes by itself: `in 4 s`, `any moment`, `overdue for 3 min`."""
+    if moment > now:
+        return relative(moment, now, parts)
+    return f"overdue for {span(now - moment, parts)}" if now - moment > OVERDUE else "any moment"
+
+
+def next_try(probe_at: float | None, now: float, *, held: bool) -> str | None:
+    """When a parked account is tried by itself; `held`: whether an order waits to be that try."""
+    if probe_at is None:
+        return None
+    return coming(probe_at, now) if held or probe_at > now else "with its next order"
 
 
 def absolute(moment: float) -> str:

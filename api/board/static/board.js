@@ -7,12 +7,22 @@ const skew = Date.now() / 1000 - Number(document.body.dataset.now || Date.now() 
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
+// Seconds after its moment from which what comes by itself is overdue.
+const OVERDUE = 30;
+
+function now() {
+  return Date.now() / 1000 - skew;
+}
+
+function span(seconds) {
+  const [unit, size] = UNITS.find(([, size]) => seconds >= size);
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
 function relative(moment) {
-  const distance = Math.round(moment - (Date.now() / 1000 - skew));
+  const distance = Math.round(moment - now());
   if (distance === 0) return "now";
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(distance) >= size);
-  const words = `${Math.floor(Math.abs(distance) / size)} ${unit}`;
-  return distance > 0 ? `in ${words}` : `${words} ago`;
+  return distance > 0 ? `in ${span(distance)}` : `${span(-distance)} ago`;
 }
 
 function clock(moment, second) {
@@ -22,13 +32,19 @@ function clock(moment, second) {
   return `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
 }
 
+function past(moment) {
+  return relative(Math.min(moment, now()));
+}
+
 function ahead(moment) {
-  return moment > Date.now() / 1000 - skew ? relative(moment) : "any moment";
+  const late = now() - moment;
+  if (late < 0) return relative(moment);
+  return late > OVERDUE ? `overdue for ${span(late)}` : "any moment";
 }
 
 function tell(root) {
   for (const time of root.querySelectorAll("time")) {
-    const tell = "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
+    const tell = time.dataset.ago === "past" ? past : "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
     const words = tell(Date.parse(time.dateTime) / 1000, time.dataset.clock ? "2-digit" : undefined);
     if (time.textContent !== words) time.textContent = words;
   }
@@ -72,12 +88,18 @@ function say(live, words) {
   }
 }
 
+// Connected is not live: what is shown may be old.
+function sayHow() {
+  const old = document.getElementById("trouble").textContent;
+  say(!old, old ? "not live" : "live");
+}
+
 function watch() {
   const source = new EventSource(document.body.dataset.stream);
-  source.onopen = () => say(true, "live");
+  source.onopen = sayHow;
   source.onmessage = (event) => {
     for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
-    say(true, "live");
+    sayHow();
     const verdict = document.querySelector("#verdict h1");
     if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
   };

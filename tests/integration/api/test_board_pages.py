@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -25,6 +26,9 @@ from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Commit, Filing
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 LATER = "2099-01-01T00:00:00Z"
 PDF = b"%PDF-1.4\n%%EOF"
@@ -84,8 +88,22 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
 
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
-    assert "1 thing must be mended" in shown
+    assert "2 things must be mended" in shown
     assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
+
+
+def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
+    stores.processes.seen("beat", "willcall-7@box", {})
+    stores.sweeps.ran("revive", stores.accounts.now(), 0.1, {})
+    page = operator.get("/")
+    assert "sweeps ok" in words(page)
+    assert re.search('data-ago="past" title="[^"]*">now<', page.text), "beat's sign"
+    stores.processes.gone("beat", "willcall-7@box")
+    stores.sweeps.ran("revive", stores.accounts.now() - 60, 0.1, {})
+    shown = words(operator.get("/"))
+    assert "sweeps ok" not in shown
+    assert shown.count("1 sweep missed") == 2, "beside the verdict, and as an alarm"
+    assert "Start beat; willcall sweep runs them now." in shown
 
 
 def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
@@ -107,7 +125,7 @@ def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
 
 
 def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_nothing(
-    api: Running, operator: Operator, stores: Stores
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("the-other", reference="the-other", not_before=LATER)
     change(stores, "the-other", attention=Attention.NOT_FOUND)
@@ -117,6 +135,15 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     report = Report(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = Alert("evt_1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    now = stores.accounts.now()
+    redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
+    for probe_at, told in (
+        (now + 30, "next try in "),
+        (now - 10, "next try any moment"),
+        (now - 200, "overdue for 3 min"),
+    ):
+        redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
+        assert told in words(operator.get("/"))
     shown = words(operator.get("/"))
     assert "tiqets/default refuses our key" in shown
     assert "61 orders wait. Customers have no tickets yet" in shown
@@ -127,6 +154,34 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     assert "Its account, tiqets/default, refuses our key" in page
     assert page.count("To do") == 1, "of the account, and not once more of the order"
     assert "put one that works into [providers.tiqets.default]" in page
+
+
+def test_an_order_whose_account_is_stopped_offers_what_helps(
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    change(stores, "ord-1", attention=Attention.MALFORMED)
+    api.submit("ord-2", reference="2222222", not_before=LATER)
+    pages, poll = ("/", "/orders", "/orders/ord-1"), 'action="/orders/ord-1/poll"'
+    assert all(poll in operator.get(path).text for path in pages)
+    operator.post("/accounts/tiqets/default/pause")
+    assert not any(poll in operator.get(path).text for path in pages)
+    for path in ("/orders", "/orders/ord-2"):
+        assert "waits for its account, due in" in words(operator.get(path))
+    page = operator.get("/orders/ord-1")
+    assert 'action="/accounts/tiqets/default/resume"' in page.text
+    assert "To the board" not in page.text
+    redis.zadd(keys.held("tiqets/default"), {"ord-1": 1})
+    assert "pending waits for its account " in words(operator.get("/orders/ord-1"))
+    answer = operator.post("/accounts/tiqets/default/resume", back="/orders/ord-1")
+    assert answer.headers["Location"] == "/orders/ord-1"
+    assert poll in operator.get("/orders/ord-1").text
+
+
+def test_an_order_that_may_not_be_asked_about_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
+    api.submit("ord-1", not_before=LATER)
+    redis.hset(keys.order("ord-1"), "ask", 0)
+    assert "pending not asked again before its deadline" in words(operator.get("/orders/ord-1"))
 
 
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
@@ -291,6 +346,17 @@ def test_a_document_comes_through_the_session(
     assert (answer.content, answer.headers["Content-Type"]) == (PDF, "application/pdf")
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert operator.get("/orders/ord-1/documents/doc_0").status_code == 404
+
+
+def test_how_many_tickets_are_missing_is_told_while_more_may_come(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", quantity=2, not_before=LATER)
+    both = (Ticket(TicketKind.PDF, document="doc_1"),)
+    change(stores, "ord-1", tickets=both, status=Status.PARTIAL)
+    assert "Tickets 1 of 2 " in words(operator.get("/orders/ord-1"))
+    change(stores, "ord-1", status=Status.FULFILLED, finished_at=stores.accounts.now())
+    assert "Tickets 1 pdf" in words(operator.get("/orders/ord-1"))
 
 
 def test_hostile_values_are_text(api: Running, operator: Operator, stores: Stores) -> None:

@@ -74,10 +74,17 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
     own = EmbeddedRedis(tmp_path / "redis")
     own.start()
     try:
-        with board(tmp_path, own.url, OPERATOR_KEY) as api, watching(Operator(api)) as changed:
+        with board(tmp_path, own.url, OPERATOR_KEY) as api, watching(operator := Operator(api)) as changed:
             assert next(changed)["trouble"] == ""
             own.kill()
             until(changed, "trouble", "Redis does not answer")
+            page = operator.get("/")
+            assert (page.status_code, page.headers["Refresh"]) == (503, "5"), "it comes back by itself"
+            assert "orders wait, and go on by themselves" in page.text
+            assert "Redis is away" in page.text
+            answer = operator.post("/accounts/tiqets/default/pause")
+            assert answer.status_code == 503
+            assert "Refresh" not in answer.headers, "nothing is done twice"
             own.start()
             assert next(change for change in changed if "trouble" in change)["trouble"] == ""
     finally:

@@ -9,10 +9,11 @@ from cli.doctor.findings import Level
 from cli.doctor.patient import Patient
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
-from tests.integration.doctor.conftest import Admit, told, well
+from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.stores import keys
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
+from willcall.usecases.wording import absolute
 
 HERE = f"willcall-7@{socket.gethostname()}"
 
@@ -41,6 +42,18 @@ def test_a_worker_that_has_fallen_silent_is_named(admit: Admit) -> None:
     assert told(patient, "workers") == [("wrong", f"no worker is alive: {HERE} is silent for 31 s")]
     live(patient, name="willcall-8@elsewhere", queues=",".join(queue_names(patient.config)))
     assert told(patient, "workers") == [("warning", f"{HERE} is silent for 31 s")]
+
+
+@pytest.mark.parametrize(("kind", "check"), [("worker", "workers"), ("beat", "beat")])
+def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit, kind: str, check: str) -> None:
+    patient = admit()
+    live(patient, kind)
+    patient.processes.gone(kind, HERE)
+    at = patient.now() - 7_200
+    patient.redis.hset(keys.LAST_SIGNS, kind, f'[{int(at * 1_000)},"{HERE}"]')
+    assert told(patient, check) == [
+        ("wrong", f"no {kind} is alive: the last sign, of {HERE}, was 2 h ago, {absolute(int(at * 1_000) / 1_000)}")
+    ]
 
 
 def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:
@@ -88,6 +101,24 @@ def test_a_sweep_that_failed_or_is_missed_is_named(swept: Patient) -> None:
     assert wrong(swept) == [failed]
     sweeps.ran("expire", swept.now() - 95, 0.1, {})
     assert wrong(swept) == [failed, missed]
+
+
+def test_what_starts_missed_sweeps_depends_on_who_is_alive(swept: Patient) -> None:
+    SweepStore(swept.redis).ran("expire", swept.now() - 95, 0.1, {})
+
+    def mend() -> str:
+        (finding,) = findings(swept, "sweeps")
+        return str(finding.mend)
+
+    assert mend().startswith("Start a worker; ")
+    live(swept, queues="sweeps")
+    assert "; if one does, restart beat; " in mend()
+    swept.processes.gone("beat", HERE)
+    assert mend().startswith("Start beat; ")
+
+
+def test_every_sweep_has_its_interval(swept: Patient) -> None:
+    assert swept.config.settings.sweeps.intervals.keys() == SWEEPS.keys()
 
 
 def wrong(patient: Patient) -> list[str]:

@@ -102,6 +102,15 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: A
     assert "[providers.tiqets.default]" in str(finding.mend)
 
 
+def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
+    patient = admit()
+    report(patient, Signal.UNAUTHORIZED)
+    patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 300) * 1_000))
+    assert ", next try with its next order; " in told(patient, "accounts")[0][1]
+    patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
+    assert ", next try overdue for 5 min; " in told(patient, "accounts")[0][1]
+
+
 def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
     patient = admit()
     report(patient, Signal.THROTTLED, until=patient.now() + 60)

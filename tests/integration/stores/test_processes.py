@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.stores.conftest import Desk
 from willcall.stores import keys
-from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.stores.processes import ALIVE, FORGOTTEN, Sign
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -58,6 +58,23 @@ def test_processes_are_told_apart_by_their_kind_and_leave_when_they_say_so(desk:
     processes.gone("worker", NAME)
     processes.gone("api", NAME)
     assert not redis.keys("*process*")
+
+
+def test_the_last_sign_of_a_kind_is_kept_however_its_process_ended(desk: Desk, redis: "Redis") -> None:
+    processes = desk.stores.processes
+    assert processes.last_signs() == {}
+    processes.seen("worker", "willcall-6@box", {})
+    processes.seen("worker", NAME, {})
+    processes.seen("beat", "willcall-8@box", {})
+    (beat,) = processes.alive("beat")
+    processes.gone("beat", "willcall-8@box")
+    silent_for(redis, FORGOTTEN)
+    processes.seen("api", NAME, {})
+    assert [process.kind for process in processes.alive(within=FORGOTTEN)] == ["api"]
+    signs = processes.last_signs()
+    assert (signs["worker"].name, signs["beat"]) == (NAME, Sign("willcall-8@box", beat.seen))
+    assert signs["worker"].at <= beat.seen
+    assert redis.ttl(keys.LAST_SIGNS) == -1
 
 
 def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:

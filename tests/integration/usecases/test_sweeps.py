@@ -2,7 +2,7 @@
 
 import pytest
 
-from schedules.timetable import SWEEPS, Sweep, run_sweep
+from schedules.timetable import SWEEPS, run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
@@ -115,7 +115,7 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
         left.append(h.redis.pttl(keys.lease("sweep:revive")))
         return {}
 
-    monkeypatch.setitem(SWEEPS, "revive", Sweep(dies, SWEEPS["revive"].every))
+    monkeypatch.setitem(SWEEPS, "revive", dies)
     run_sweep(h.context, "revive")
     assert 0 < left[0] <= 15_000
 
@@ -128,7 +128,7 @@ def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: 
     sweeps = h.context.stores.sweeps
     run_sweep(h.context, "expire")
     assert sweeps.last()["expire"].counts == {"expired": 0}
-    monkeypatch.setitem(SWEEPS, "expire", Sweep(fails, lambda sweeps: sweeps.expire))
+    monkeypatch.setitem(SWEEPS, "expire", fails)
     with pytest.raises(ZeroDivisionError):
         run_sweep(h.context, "expire")
     run = sweeps.last()["expire"]

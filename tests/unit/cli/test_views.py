@@ -52,9 +52,9 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def shown(printed: Print) -> Callable[..., str]:
     """What the view of an order looks like."""
 
-    def render(order: Order, account: AccountState | None = WELL) -> str:
+    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False) -> str:
         attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
-        return printed(order_view(Snapshot(order, [attempt], account, NOW), 80), 80)
+        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held), 80), 80)
 
     return render
 
@@ -68,9 +68,23 @@ def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -
 
 def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
     stopped = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
-    text = shown(replace(ORDER, next_poll_at=None), stopped)
+    text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when its account goes on" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
+
+
+@pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
+def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
+    stopped = replace(WELL, health=Health.DOWN, since=NOW - 600, probe_at=NOW - 120)
+    assert f"down for 10 min, next try {words}" in shown(
+        replace(ORDER, next_poll_at=next_poll_at), stopped, held=next_poll_at is None
+    )
+
+
+def test_an_order_that_is_held_goes_on_with_a_sweep_once_its_account_does(shown: Callable[..., str]) -> None:
+    waits = replace(ORDER, next_poll_at=None)
+    assert "with the next sweep `revive`, as its account goes on" in shown(waits, held=True)
+    assert "none; no further attempt is allowed before the deadline" in shown(waits)
 
 
 def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from willcall.usecases.wording import absolute, counted, relative, span
+from willcall.usecases.wording import OVERDUE, absolute, coming, counted, relative, span
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,14 @@ def test_one_unit_is_enough_where_there_is_little_room() -> None:
 @pytest.mark.parametrize(("moment", "words"), [(104, "in 4 s"), (100.3, "now"), (40, "1 min ago")])
 def test_a_moment_is_told_from_now(moment: float, words: str) -> None:
     assert relative(moment, 100) == words
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [(1_004, "in 4 s"), (1_000, "any moment"), (1_000 - OVERDUE, "any moment"), (820, "overdue for 3 min")],
+)
+def test_what_does_not_come_by_itself_is_overdue(moment: float, words: str) -> None:
+    assert coming(moment, 1_000) == words
 
 
 def test_a_moment_is_told_in_utc() -> None:

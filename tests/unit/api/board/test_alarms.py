@@ -14,9 +14,10 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Backlog, Survey
-from willcall.stores.processes import Process
+from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView
+from willcall.usecases.sweeps import Missed
 
 NOW = 1_795_341_600.0
 WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
@@ -50,7 +51,9 @@ def line() -> Line:
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {}, 0, complete=True)
-    well = Overview(NOW, lines, {}, nothing, Pending(0), ALIVE, {"revive": SweepRun(NOW, 0.1, {})}, [], Pending(0))
+    well = Overview(
+        NOW, lines, {}, nothing, Pending(0), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [], Pending(0)
+    )
     return replace(well, **fields)
 
 
@@ -90,6 +93,18 @@ def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
     assert alarm.account is not None
 
 
+def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
+    def told_of(probe_at: float, held: int) -> tuple[float | None, str]:
+        down = line(health=Health.DOWN)
+        view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
+        (alarm,) = alarms(overview(replace(down, view=view)))
+        return alarm.until, alarm.then
+
+    assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
+    assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
+    assert told_of(NOW - 90, 0) == (None, "next try with its next order")
+
+
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
     found = overview(
         line(health=Health.PAUSED),
@@ -100,14 +115,25 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         undelivered=Pending(3, NOW - 3_600),
     )
     assert titles(found) == [
+        "Beat is not alive",
         "paylogic/default does not answer",
         "funtrips/old is not in the configuration",
-        "Beat is not alive",
         "The sweep revive failed",
         "tiqets/default is paused",
         "3 events on the way to backends",
     ]
-    assert told(found) == "2 things must be mended"
+    assert told(found) == "3 things must be mended"
+
+
+def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
+    signs = {"worker": Sign("willcall-7@box", NOW - 7_200)}
+    workers, beat = alarms(overview(processes=[], last_signs=signs))
+    assert (workers.title, workers.since, workers.why) == (
+        "No worker is alive",
+        NOW - 7_200,
+        "The last was willcall-7@box",
+    )
+    assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
 
 
 def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:
@@ -145,3 +171,22 @@ def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
     (alarm,) = alarms(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
     assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
+
+
+@pytest.mark.parametrize(
+    ("away", "remedy"),
+    [
+        ("beat", "Start beat;"),
+        ("worker", "Start a worker;"),
+        ("api", "See whether a worker serves the queue sweeps and is not overrun; if one does, restart beat;"),
+    ],
+)
+def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
+    missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
+    processes = [process for process in ALIVE if process.kind != away]
+    (alarm,) = (
+        alarm for alarm in alarms(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
+    )
+    assert (alarm.title, alarm.since) == ("3 sweeps missed", NOW - 120)
+    assert "revive, notify, inbox" in alarm.effect
+    assert alarm.remedy.startswith(remedy)

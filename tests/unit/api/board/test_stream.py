@@ -1,0 +1,29 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from api.board import stream
+from api.board.stream import Channel, Fragments
+from willcall.stores.connection import StoreError
+
+
+def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "EVERY", 0.0)
+    turns = iter([False, True, True, True, False, False, True, True])
+
+    def look() -> Fragments:
+        turn = next(turns, None)
+        if turn is None:
+            raise asyncio.CancelledError
+        if turn:
+            raise StoreError
+        return {"pulse": "well"}
+
+    async def watched() -> None:
+        channel = Channel(look)
+        await asyncio.gather(channel.task, return_exceptions=True)
+
+    with capture_logs() as logged:
+        asyncio.run(watched())
+    assert [line["event"] for line in logged] == ["redis away", "redis back", "redis away"]

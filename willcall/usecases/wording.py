@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+#: What is said behind the name of an account that is refused or down, when somebody resumes it.
+TRIED = "is tried with one order; the others go on once that is answered well."
+
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 

@@ -136,14 +136,33 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
     assert watch(desk)
 
 
-def test_resuming_tells_that_an_account_is_well_if_it_was_told_to_be_unwell(desk: Desk) -> None:
+def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
     assert not resume(ACCOUNT, RATE, desk.account_alert())
-    report(desk, Signal.UNAUTHORIZED, "401")
+    report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
+    throttled(desk, since=-301, until=59)
+    watch(desk)
     assert resume(ACCOUNT, RATE, desk.account_alert())
     assert not resume(ACCOUNT, RATE, desk.account_alert())
-    assert told(desk) == ["account.unauthorized", "account.ok"]
+    assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["why"] == "resumed"
+
+
+@pytest.mark.parametrize(
+    ("signal", "times", "why"), [(Signal.UNAUTHORIZED, 1, "401"), (Signal.UNAVAILABLE, OUTAGES, "503")]
+)
+def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_well(
+    desk: Desk, signal: Signal, times: int, why: str
+) -> None:
+    for _ in range(times):
+        report(desk, signal, why)
+    [unwell] = told(desk)
+    assert not desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert not report(desk, signal, why, probe=True).told
+    assert told(desk) == [unwell]
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert report(desk, Signal.ANSWERED, "200", probe=True).told
+    assert told(desk) == [unwell, "account.ok"]
 
 
 def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk) -> None:

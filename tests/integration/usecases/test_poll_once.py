@@ -13,7 +13,7 @@ from willcall.stores.accounts import Health
 from willcall.stores.orders import Hurried
 from willcall.usecases.ask import ask
 from willcall.usecases.authorize import Busy, authorize
-from willcall.usecases.control import cancel_order, pause, poll_now, resume
+from willcall.usecases.control import Resumed, cancel_order, pause, poll_now, resume
 from willcall.usecases.poll_once import Polled, lease_seconds, poll_once
 from willcall.usecases.submit import submit
 
@@ -169,7 +169,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     pause(h.context, account, None)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == 1
+    assert resume(h.context, account) == Resumed(released=1, tried=False)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 

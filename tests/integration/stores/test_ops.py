@@ -173,7 +173,8 @@ def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk)
     assert reasons(desk) == ["malformed", "not_found", "malformed"]
     event = latest(desk)
     assert (event.type, event.subject) == ("order.attention", "order:ord-1")
-    assert event.data == {"id": "ord-1", "attention": "malformed"}
+    assert (event.data["id"], event.data["attention"]) == ("ord-1", "malformed")
+    assert event.data["why"] == "The provider's answer could not be read."
 
 
 def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
@@ -200,7 +201,9 @@ def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(
 def test_an_order_whose_backend_could_not_be_told_is_told_to_operators(desk: Desk) -> None:
     partial(desk)
     give_up(desk)
-    assert latest(desk).data == {"id": "ord-1", "attention": "undeliverable"}
+    data = latest(desk).data
+    assert (data["id"], data["attention"]) == ("ord-1", "undeliverable")
+    assert "`willcall redeliver ord-1`" in data["what_to_do"]
 
 
 def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(desk: Desk) -> None:

@@ -130,6 +130,8 @@ def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: Hous
     assert (message.event["type"], message.event["subject"]) == ("order.attention", "order:ord-1")
     assert {"id", "account", "reference", "deadline_at", "status"} < set(message.event["data"])
     assert message.event["data"]["attention"] == "not_found"
+    assert message.event["data"]["why"] == "The provider does not know this reference."
+    assert "`willcall cancel ord-1`" in message.event["data"]["what_to_do"]
     assert "tickets" not in message.event["data"]
 
 

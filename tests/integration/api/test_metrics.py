@@ -59,7 +59,8 @@ def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
     assert shown("orders", **DEFAULT, status="expired") == 0
     assert [shown(f"orders_{state}", **DEFAULT) for state in ("waiting", "overdue", "held")] == [2, 1, 1]
     assert 90 <= (shown("orders_oldest_overdue_seconds", **DEFAULT) or 0) < 100
-    assert shown("orders_attention") == 1
+    assert shown("orders_attention", **DEFAULT, reason="malformed") == 1
+    assert shown("orders_attention", **DEFAULT, reason="unauthorized") == 0
     assert shown("orders_overdue", provider="tixstock", account="default") == 0
 
 

@@ -165,6 +165,20 @@ def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iter
         yield api
 
 
+def test_what_a_proxy_on_this_machine_hands_on_needs_a_key_too(
+    redis_server: EmbeddedRedis,
+    redis: "Redis",  # noqa: ARG001 - it is empty
+    tmp_path: Path,
+) -> None:
+    environment = {"WILLCALL_API__OPERATOR_KEYS": '["key-of-the-night-shift"]'}
+    with running(tmp_path, redis_server.url, environment=environment) as api:
+        assert api.get("/metrics", key=None).status_code == 200
+        from_outside = {"Host": "willcall.example.com", "X-Forwarded-For": "8.8.8.8"}
+        assert api.get("/metrics", key=None, headers=from_outside).status_code == 403
+        assert api.get("/metrics", key="key-of-the-night-shift", headers=from_outside).status_code == 200
+        assert api.get("/metrics", key="wrong").status_code == 401
+
+
 def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed: Running) -> None:
     status = {key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "night-shift", "a-backend")}
     assert status == {None: 401, "wrong": 401, "night-shift": 200, "a-backend": 200}

@@ -160,7 +160,7 @@ def test_nothing_that_could_be_secret_is_shown(api: Running, desk: Desk) -> None
 
 @pytest.fixture
 def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Running]:  # noqa: ARG001 - it is empty
-    options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["night-shift"]'}}  # noqa: S104
+    options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["of-the-night-shift"]'}}  # noqa: S104
     with running(tmp_path, redis_server.url, "a-backend", **options) as api:
         yield api
 
@@ -180,9 +180,11 @@ def test_what_a_proxy_on_this_machine_hands_on_needs_a_key_too(
 
 
 def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed: Running) -> None:
-    status = {key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "night-shift", "a-backend")}
-    assert status == {None: 401, "wrong": 401, "night-shift": 200, "a-backend": 200}
-    assert exposed.get("/v1/orders", key="night-shift").status_code == 401
+    status = {
+        key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "of-the-night-shift", "a-backend")
+    }
+    assert status == {None: 401, "wrong": 401, "of-the-night-shift": 200, "a-backend": 200}
+    assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 401
 
 
 def test_collecting_does_not_look_at_each_order(redis_server: EmbeddedRedis, redis: "Redis") -> None:

@@ -65,7 +65,7 @@ def pause_account(
     responses=answers(Kind.NOT_FOUND, Kind.REJECTED, ok_200=schemas.Account),
 )
 def resume_account(context: Given, _: Nothing, account: Named) -> JSONResponse:
-    """Its orders go on, whatever had stopped them."""
+    """A pause or a throttle ends. One that is refused or down is tried with one order, and stays so until an answer."""
     resume(context, account)
     return JSONResponse(_document(context, account))
 

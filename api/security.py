@@ -40,12 +40,14 @@ async def require_key(request: Request, credentials: Credentials) -> None:
 
 
 async def require_any_key_beyond_loopback(request: Request, credentials: Credentials) -> None:
-    """The same, or an operator's, where the API can be reached from elsewhere; else anybody here may ask.
+    """The same, or an operator's, from elsewhere, also through a proxy on this machine; else anybody here may ask.
 
     Raises ApiError.
     """
-    if request.app.state.exposed:
+    if request.app.state.exposed or credentials is not None:
         _require(request.app.state.all_keys, request, credentials)
+    else:
+        _require_this_machine(request)
 
 
 def _require(keys: Keys, request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
@@ -68,5 +70,5 @@ def _require_this_machine(request: Request) -> None:
     if not ours:
         raise ApiError(
             Kind.FORBIDDEN,
-            "without api.keys only requests of this machine to localhost are served, and none of a web page",
+            "without a key only requests of this machine to localhost are served, and none of a web page",
         )

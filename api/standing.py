@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from tasks.queues import Backlog
+from willcall.orders.model import Attention
 from willcall.stores.accounts import Health
 from willcall.usecases.context import Context
 from willcall.usecases.meters import BACKENDS, OPERATORS
@@ -17,6 +18,8 @@ from willcall.usecases.meters import BACKENDS, OPERATORS
 Queues = Callable[[], Mapping[str, Backlog]]
 
 _ACCOUNT = ("provider", "account")
+#: Of more orders that need attention only the newest are counted, as each is looked at whenever somebody asks.
+COUNTED = 5_000
 _KINDS = ("worker", "beat", "api")
 
 
@@ -60,9 +63,14 @@ class Standing(Collector):
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
         yield from (orders, waiting, overdue, held, oldest)
-        yield GaugeMetricFamily(
-            "willcall_orders_attention", "Orders that a person should look at.", listing.needing_attention()
+        attention = GaugeMetricFamily(
+            "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
         )
+        counted = listing.survey(parked=(), limit=0, most=COUNTED).tally
+        for key in accounts:
+            for reason in Attention:
+                attention.add_metric([*key.split("/", 1), reason.value], counted.get((key, reason), 0))
+        yield attention
 
     def _accounts(self) -> Iterator[Metric]:
         """Of the accounts of the configuration."""

@@ -8,7 +8,7 @@ import typer
 from cli.durations import duration
 from cli.output import results, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from willcall.usecases.wording import absolute, counted, span
+from willcall.usecases.wording import TRIED, absolute, counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,14 +68,16 @@ def pause(
 
 
 def resume(name: AccountArgument) -> None:
-    """Let an account's orders go on, whatever stopped them."""
+    """End a pause or a throttle; try an account now that is refused or down."""
     from willcall.usecases.control import resume as resume_account
 
     context = open_context()
     for account in _named(context.accounts, name):
-        released = resume_account(context, account)
-        waiting = f"{counted(released, 'order')} that waited for it" if released else "no order had to wait for it"
-        typer.echo(f"{account.key} goes on: {waiting}.")
+        resumed = resume_account(context, account)
+        waiting = "no order had to wait for it"
+        if resumed.released:
+            waiting = f"{counted(resumed.released, 'order')} that waited for it"
+        typer.echo(f"{account.key} {TRIED}" if resumed.tried else f"{account.key} goes on: {waiting}.")
 
 
 def _waiting(config: "Config") -> "Mapping[str, Waiting]":

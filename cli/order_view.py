@@ -24,9 +24,6 @@ from willcall.usecases.wording import absolute, counted, relative, span
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
 
-#: How what an advice names is done here.
-_COMMANDS = {"cancel": "`willcall cancel {id}`", "redeliver": "`willcall redeliver {id}`"}
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -51,8 +48,9 @@ def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None)
     parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), INDENT)]
     if order.attention:
         advice = ADVICE[order.attention]
-        remedy = advice.remedy.format(**{name: words.format(id=order.id) for name, words in _COMMANDS.items()})
-        words = Text.assemble((f"Attention: {_words(order.attention)}. ", "bold yellow"), f"{advice.reason} {remedy}")
+        words = Text.assemble(
+            (f"Attention: {_words(order.attention)}. ", "bold yellow"), f"{advice.reason} {advice.mend(order.id)}"
+        )
         parts += ["", Padding(words, INDENT)]
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]

@@ -27,6 +27,8 @@ PREFIX = "WILLCALL_"
 #: Names the file; not part of it.
 FILE_VARIABLE = "WILLCALL_CONFIG"
 DEFAULT_FILE = "willcall.toml"
+#: A key that people type into a form of the open web must not be guessed.
+SHORTEST_OPERATOR_KEY = 16
 
 Part = TypeVar("Part", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -67,6 +69,12 @@ def _bearer(key: SecretStr) -> SecretStr:
     return key
 
 
+def _operator_key(key: SecretStr) -> SecretStr:
+    if len(_bearer(key).get_secret_value()) < SHORTEST_OPERATOR_KEY:
+        raise ValueError(f"must be {SHORTEST_OPERATOR_KEY} characters at least: openssl rand -hex 24")
+    return key
+
+
 class Api(_Table):
     """The HTTP API. Without keys it refuses to listen beyond loopback.
 
@@ -74,7 +82,7 @@ class Api(_Table):
     """
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
-    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
+    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_operator_key)], ...] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 

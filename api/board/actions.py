@@ -15,7 +15,7 @@ from willcall.orders.errors import ClosedOrderError, NothingToDeliverError
 from willcall.providers.base import Account
 from willcall.stores.orders import Hurried
 from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
-from willcall.usecases.wording import counted, span
+from willcall.usecases.wording import TRIED, counted, span
 
 if TYPE_CHECKING:
     from api.board.overview import Board
@@ -84,8 +84,11 @@ def pause_account(request: Request, context: Given, account: Named, form: Form) 
 
 @router.post("/accounts/{provider}/{account}/resume")
 def resume_account(request: Request, context: Given, account: Named, form: Form) -> Response:
-    """Let an account's orders go on."""
-    released = resume(context, account)
+    """Let an account's orders go on, or try it."""
+    resumed = resume(context, account)
+    if resumed.tried:
+        return _back(request, form, f"{account.key} {TRIED}")
+    released = resumed.released
     went = f"; {counted(released, 'order')} that waited {'goes' if released == 1 else 'go'} on" if released else ""
     return _back(request, form, f"{account.key} is resumed{went}.")
 

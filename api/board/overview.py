@@ -16,7 +16,7 @@ from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
 from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
-from willcall.usecases.accounts import AccountView, forgotten_accounts, view_account
+from willcall.usecases.accounts import AccountView, forgotten_accounts, refused_accounts, view_account
 from willcall.usecases.context import Context
 from willcall.usecases.sweeps import Missed, missed_sweeps
 
@@ -26,8 +26,6 @@ RECENT = 15
 HOURS = 24
 #: Orders that need attention on the first page.
 SHOWN = 50
-#: Of more orders that need attention, only the newest are looked at: the rest is counted.
-SURVEYED = 20_000
 #: What happened lately, that many lines.
 HAPPENED = 12
 
@@ -216,9 +214,4 @@ class Board:
 
     def _look_at_attention(self) -> Survey:
         stores = self._context.stores
-        parked = {
-            key
-            for key, account in self._context.accounts.items()
-            if stores.accounts.state(key, account.rate).health is Health.UNAUTHORIZED
-        }
-        return stores.listing.survey(parked, SHOWN, SURVEYED)
+        return stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN)

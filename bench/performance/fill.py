@@ -48,7 +48,7 @@ def fill(context: Context, numbers: range) -> None:
         submit_many(replace(context, sender=NoMessages()), [{**each, "delivery": "delayed"} for each in some])
         asking = replace(context, http=ReadyAnswer())
         polled = [poll_once(asking, each["id"], 1, ACCOUNT) for each in some]
-        context.send(ACCOUNT, [message for message, _ in filter(None, polled)])
+        context.send(ACCOUNT, [each.again[0] for each in polled if each.again])
 
 
 def main() -> None:

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.orders.model import Attention
 from willcall.orders.states import open_orders
+from willcall.usecases.accounts import refused_accounts
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -27,8 +29,14 @@ def check(patient: "Patient") -> list[Finding]:
             what = f"{due} of {account} overdue, the oldest, {tally.first}, by {span(late)}"
             how = "Look at the workers and queues above; where they are well, they are too few: start more."
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
-    puzzling = stores.listing.needing_attention()
-    if puzzling:
+    survey = stores.listing.survey(parked=(), limit=0)
+    refused = sum(
+        survey.tally.get((account, Attention.UNAUTHORIZED), 0)
+        for account in refused_accounts(stores, patient.config.accounts)
+    )
+    if puzzling := survey.total - refused:
         what = "1 order needs a person" if puzzling == 1 else f"{puzzling:,} orders need a person"
+        if refused:
+            what += f", beside {refused:,} of accounts that are refused"
         found.append(warning(what, "`willcall orders --attention` names them, and `willcall order ID` says why."))
     return found or [ok(f"{counted(waiting, 'open order')}, none overdue")]

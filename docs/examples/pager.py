@@ -19,7 +19,7 @@ def page(event: dict) -> None:
     data = event["data"]
     account = f"{data['provider']}/{data['account']}"
     if event["type"] == "order.attention":
-        summary = f"Order {data['id']} of {account} needs attention: {data['attention']}"
+        summary = f"Order {data['id']} of {account} needs attention: {data['why']}"
     else:
         summary = f"{account} is {data['health']} ({data['why']}), {data['orders_waiting']} orders wait"
     payload = {

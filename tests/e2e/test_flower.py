@@ -14,9 +14,11 @@ from celery import Celery
 from kombu import Connection
 
 from cli.stage import FLOWER_LOGIN, Stage
+from simulator.script import OrderScript
 from tests.command import run
-from tests.e2e.conftest import Setup, stages
+from tests.e2e.conftest import Setup, stages, submit_all
 from tests.waiting import wait_until
+from willcall.usecases.control import get_order, poll_now
 
 pytestmark = pytest.mark.worker
 
@@ -56,6 +58,10 @@ CHANGES = (
     *(f"/api/worker/queue/{what}/NAME" for what in ("add-consumer", "cancel-consumer")),
     *(f"/api/task/{what}/tasks.submit" for what in ("apply", "async-apply", "send-task", "timeout", "rate-limit")),
     *(f"/api/task/{what}/some-task" for what in ("abort", "revoke")),
+)
+#: What the page asks for to fill its list of tasks.
+TABLE = (
+    "draw=1&start=0&length=1000&order[0][column]=1&order[0][dir]=desc&columns[0][data]=name&columns[1][data]=received"
 )
 
 
@@ -101,19 +107,23 @@ def tasks(system: Stage) -> dict[str, Any]:
     return found
 
 
+def listed(system: Stage) -> list[dict[str, Any]]:
+    """The rows of its list of tasks."""
+    found: list[dict[str, Any]] = json.loads(ask(system, "/tasks/datatable", "POST", TABLE)[1])["data"]
+    return found
+
+
 def log(system: Stage, process: str) -> str:
     return (system.folder / f"{process}.log").read_text(encoding="utf-8")
 
 
 def everything(system: Stage) -> str:
     """All that Flower serves."""
-    columns = "&".join(f"columns[{number}][data]={name}" for number, name in enumerate(("name", "received")))
-    table = f"draw=1&start=0&length=1000&order[0][column]=1&order[0][dir]=desc&{columns}"
     workers = json.loads(ask(system, "/api/workers?refresh=1")[1])
     ids = list(tasks(system))
     paths = [*VIEWS, *CALLS, *(f"/worker/{name}" for name in workers)]
     paths += [f"{page}/{task}" for task in ids for page in ("/task", "/api/task/info")]
-    answers = [ask(system, path) for path in paths] + [ask(system, "/tasks/datatable", "POST", table)]
+    answers = [ask(system, path) for path in paths] + [ask(system, "/tasks/datatable", "POST", TABLE)]
     assert {status for status, _ in answers} == {200}
     assert workers
     return "\n".join(text for _, text in answers)
@@ -140,6 +150,24 @@ def test_what_an_outside_application_submits_is_seen_nowhere(flower: Stage, outs
     assert "unheard" not in known, "its sender told of it, with all that it sent"
     for text in (everything(flower), log(flower, "worker"), log(flower, "flower")):
         assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
+
+
+def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_nothing(stage: Setup) -> None:
+    system = stage({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.1}}})
+    system.start("worker")
+    system.start_flower()
+    wait_until(lambda: "{task} enabled" in log(system, "worker"))
+    script = OrderScript(provider="tiqets", reference="2000001", ready_after=600)
+    [order_id] = submit_all(system, [script])
+    for attempt in (1, 2, 3):
+        wait_until(lambda attempt=attempt: get_order(system.context, order_id).attempts == attempt)
+        poll_now(system.context, order_id)
+    seqs = [1, 3, 5]
+    wait_until(lambda: all(tasks(system).get(f"{order_id}:{seq}", {}).get("state") == "SUCCESS" for seq in seqs))
+    shown = {row["uuid"]: row["args"] for row in listed(system)}
+    assert [shown[f"{order_id}:{seq}"] for seq in seqs] == [
+        f"{order_id}  attempt {attempt}  tiqets/default" for attempt in (1, 2, 3)
+    ]
 
 
 def test_messages_that_no_task_can_take_are_dropped_without_being_quoted(flower: Stage, outside: Celery) -> None:

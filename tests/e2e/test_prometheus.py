@@ -78,14 +78,14 @@ class Prometheus:
 def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(stage: Setup, tmp_path: Path) -> None:
     if shutil.which("prometheus") is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("prometheus is not installed")
-    system = stage({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["of-an-operator"]})
+    system = stage({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
     port = free_port()
     system.start("worker", "--metrics-port", str(port))
     system.start("beat")
     system.start("api", "--host", "0.0.0.0", "--port", str(system.api_port))  # noqa: S104 - so that a key is needed
     system.wait_for_api()
     targets = {"willcall-api": f"127.0.0.1:{system.api_port}", "willcall-worker": f"127.0.0.1:{port}"}
-    prometheus = Prometheus(tmp_path, targets, "of-an-operator")
+    prometheus = Prometheus(tmp_path, targets, "key-of-an-operator")
     with prometheus.running():
         wait_until(lambda: prometheus.health_of_targets() == dict.fromkeys(targets, "up"))
         wait_until(lambda: prometheus.health_of_rules() == {"ok"} and prometheus.alerts() == {})

@@ -62,7 +62,7 @@ def test_the_runbook_has_a_place_for_each_alert_each_attention_each_health_and_e
     runbook = (DOCS / "ops" / "runbook.md").read_text()
     headings = set(re.findall(r"^### (\S+)$", runbook, re.MULTILINE))
     (group,) = yaml.safe_load((DOCS / "ops" / "alerts.yml").read_text())["groups"]
-    alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in group["rules"] if "alert" in rule}
+    alerts = {rule["alert"]: rule["annotations"]["runbook"] for rule in group["rules"] if "alert" in rule}
     assert len(alerts) > 10
     assert {name: f"docs/ops/runbook.md#{name.lower()}" for name in alerts} == alerts
     assert headings >= {*alerts, *Attention, *(FINAL - {Status.FULFILLED})}

@@ -144,7 +144,7 @@ class Client:
         return Account.read(self._connection.json("POST", _account(provider, account, "pause"), json=wish))
 
     def resume(self, provider: str, account: str = "default") -> Account:
-        """Let an account's orders go on, whatever stopped them. Raises NotFound."""
+        """End a pause or a throttle; try an account now that is refused or down. Raises NotFound."""
         return Account.read(self._connection.json("POST", _account(provider, account, "resume")))
 
 

@@ -17,6 +17,10 @@ class Advice:
     customer: str
     remedy: str
 
+    def mend(self, order_id: str) -> str:
+        """What to do about this order, at a keyboard."""
+        return self.remedy.format(cancel=f"`willcall cancel {order_id}`", redeliver=f"`willcall redeliver {order_id}`")
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

@@ -1,11 +1,12 @@
 """What operators are told, as it leaves the house: an account that changed, an order that a person should look at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from willcall.orders.advice import TROUBLES
+from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.documents import order_document, rfc3339
-from willcall.orders.model import Order
+from willcall.orders.model import Attention, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,16 @@ def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
 def attention_document(order: Order, *, secret_reference: bool) -> dict[str, Any]:
     """An order as operators are told of it: without its tickets, and without a reference that opens it.
 
-    Why it needs attention is added by the step that makes it so.
+    Which attention it needs is added by the step that makes it so, and what that means where it is read.
     """
     document = order_document(order)
     del document["attention"], document["tickets"]
     if secret_reference:
         del document["reference"]
     return document
+
+
+def explained(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with why it needs attention and what to do about it."""
+    advice = ADVICE[Attention(document["attention"])]
+    return {**document, "why": advice.reason, "what_to_do": advice.mend(document["id"])}

@@ -123,7 +123,7 @@ class AccountStore:
         self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
 
     def resume(self, account: str, rate: Rate, alert: Alert) -> bool:
-        """End a pause, a throttle and a parking: the next attempt decides what is true now.
+        """End a pause and a throttle; where the account is refused or down, the next attempt probes it.
 
         Whether operators are told that it is well again, as they had been told that it is not.
         """

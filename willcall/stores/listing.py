@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Orders that need attention are looked at so many at once: it takes Redis about a millisecond.
 LOOK = 500
+#: Of more orders that need attention, only the newest are looked at: the rest is counted.
+SURVEYED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,6 @@ class Listing:
             found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
         return found
 
-    def needing_attention(self) -> int:
-        """How many orders a person should look at."""
-        return self._redis.zcard(keys.ATTENTION)
-
     def _indexes(self, query: Query) -> list[str]:
         accounts = [
             account
@@ -162,7 +160,7 @@ class Listing:
         entries = (entry for reply in pipe.execute() for entry in reply)
         return [(entry[0], entry[1]) for entry in nlargest(limit, entries, key=lambda entry: entry[1])]
 
-    def survey(self, parked: Collection[str], limit: int, most: int) -> Survey:
+    def survey(self, parked: Collection[str], limit: int, most: int = SURVEYED) -> Survey:
         """The `limit` newest orders that need attention, and how many there are of each kind.
 
         Orders that are `unauthorized` because their account is (`parked`) are counted and not named. It looks at the

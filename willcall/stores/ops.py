@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from willcall.orders.alerts import AccountChange, account_document
+from willcall.orders.alerts import AccountChange, account_document, explained
 from willcall.orders.documents import rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import compact
@@ -93,6 +93,5 @@ def ops_event(fields: Mapping[str, str]) -> OpsEvent:
     """An event from its fields, as `alert.lua` wrote them."""
     subject, data = fields["subject"], json.loads(fields["data"])
     kind, _, name = subject.partition(":")
-    if kind == "account":
-        data = account_document(name, AccountChange(**data))
+    data = account_document(name, AccountChange(**data)) if kind == "account" else explained(data)
     return OpsEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)

@@ -8,7 +8,7 @@ from willcall.orders.documents import rfc3339
 from willcall.orders.model import Status
 from willcall.orders.states import open_orders
 from willcall.providers.base import Account
-from willcall.stores.accounts import AccountState
+from willcall.stores.accounts import AccountState, Health
 from willcall.stores.listing import Backlog
 from willcall.usecases.context import Stores
 
@@ -56,6 +56,15 @@ def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str,
     """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
     found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
     return {key: waiting for key, waiting in found.items() if waiting}
+
+
+def refused_accounts(stores: Stores, accounts: Mapping[str, Account]) -> set[str]:
+    """Those of the accounts, by their key, whose provider refuses our key."""
+    return {
+        key
+        for key, account in accounts.items()
+        if stores.accounts.state(key, account.rate).health is Health.UNAUTHORIZED
+    }
 
 
 def account_document(view: AccountView) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What a person, a backend or a provider's callback can ask for: poll now, cancel, redeliver, pause, resume."""
 
+from dataclasses import dataclass
+
 import structlog
 
 from willcall.config import find_account
@@ -18,6 +20,17 @@ log = structlog.get_logger(__name__)
 
 #: How many orders one call to the store lets go.
 BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How many orders left of those that waited for an account.
+
+    `tried`: it was refused or down, and is so until an answer says otherwise. One order asks; the rest follow then.
+    """
+
+    released: int
+    tried: bool
 
 
 def get_order(context: Context, order_id: str) -> Order:
@@ -90,14 +103,16 @@ def pause(context: Context, account: Account, seconds: float | None) -> None:
     log.info("paused", account=account.key, seconds=seconds)
 
 
-def resume(context: Context, account: Account) -> int:
-    """Let an account's orders go on, whatever stopped them; how many had been waiting for it."""
+def resume(context: Context, account: Account) -> Resumed:
+    """End a pause or a throttle, and let the account's orders go on; or try one that is refused or down."""
     alert = account_alert(context, account.key)
     if context.stores.accounts.resume(account.key, account.rate, alert):
         send_alert(context, alert)
-    released = release_held(context, account.key)
+    allowed = context.stores.accounts.wants_release(account.key)
+    tried = allowed >= 0
+    released = release_held(context, account.key, allowed if tried else None)
     log.info("resumed", account=account.key, released=released)
-    return released
+    return Resumed(released, tried)
 
 
 def release_held(context: Context, account_key: str, limit: int | None = None) -> int:

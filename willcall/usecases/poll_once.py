@@ -1,7 +1,7 @@
 """One attempt: claim, ask, fetch what the tickets point to, decide, settle."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 import structlog
@@ -26,32 +26,42 @@ LEASE_MARGIN = 5.0
 TOKEN_WAIT = 1.0
 
 
-def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tuple[Message, float] | None:
-    """Run one attempt of an order's chain.
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What came of a poll message.
 
-    Returns the next message and the server's clock (epoch seconds), from which its countdown counts; None
-    where the chain has ended or goes on by another message.
+    `attempt`: which request about the order it made, from 1; None where the provider was not asked about it. `again`:
+    the next message and the server's clock (epoch seconds), from which its countdown counts; None where the chain has
+    ended or goes on by another message.
     """
+
+    attempt: int | None = None
+    again: tuple[Message, float] | None = None
+
+
+def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Polled:
+    """Run one attempt of an order's chain."""
     account = context.accounts.get(account_key)
     if account is None:
         _orphaned(context, order_id, account_key)
-        return None
+        return Polled()
     claim_id, started, lease = token_hex(6), time.monotonic(), lease_seconds(account)
     claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease, account.rate)
     if claim.token_wait is not None:
         context.meters.waits_for_token(account_key, claim.token_wait)
     match claim.verdict:
         case Verdict.WAIT:
-            return Message(order_id, seq, claim.until, token=True), claim.now
+            return Polled(again=(Message(order_id, seq, claim.until, token=True), claim.now))
         case Verdict.EXPIRE:
             settle_expired(context, claimed_order(claim), claim.now)
-            return None
+            return Polled()
         case Verdict.GO:
             pass
         case _:
-            return None
+            return Polled()
     order = claimed_order(claim)
-    bind_contextvars(attempt=order.attempts + 1)
+    attempt = order.attempts + 1
+    bind_contextvars(attempt=attempt)
     asked = ask(context, account, order, claim.now, send_before=started + lease - account.http.total_timeout)
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):
@@ -65,7 +75,10 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> tu
         message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
         if fetch_in is not None:
             context.sender.send_task(TASK, [order_id], fetch_in)
-    return (message, claim.now + time.monotonic() - started) if message else None
+    return Polled(
+        attempt=None if isinstance(asked, Busy) else attempt,
+        again=(message, claim.now + time.monotonic() - started) if message else None,
+    )
 
 
 def lease_seconds(account: Account) -> float:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
 OVERDUE = 30.0
+#: What is said behind the name of an account that is refused or down, when somebody resumes it.
+TRIED = "is tried with one order; the others go on once that is answered well."
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 

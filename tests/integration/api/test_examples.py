@@ -96,13 +96,13 @@ def test_a_pager_is_rung_for_an_account_that_turns_bad_and_told_when_it_is_well(
         for health in ("unauthorized", "ok"):
             subject, data = "account:tiqets/default", account | {"health": health}
             ring(port, {"id": "evt_1", "type": f"account.{health}", "subject": subject, "data": data})
-        order = {"id": "cart-42", "provider": "tiqets", "account": "default", "attention": "not_found"}
+        order = {"id": "cart-42", "provider": "tiqets", "account": "default", "why": "The provider does not know it."}
         ring(port, {"id": "evt_1", "type": "order.attention", "subject": "order:cart-42", "data": order})
     rung = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in pager.requests]
     assert [(each["event_action"], each["dedup_key"], each["payload"]["summary"]) for each in rung] == [
         ("trigger", "account:tiqets/default", "tiqets/default is unauthorized (401), 4 orders wait"),
         ("resolve", "account:tiqets/default", "tiqets/default is ok (401), 4 orders wait"),
-        ("trigger", "order:cart-42", "Order cart-42 of tiqets/default needs attention: not_found"),
+        ("trigger", "order:cart-42", "Order cart-42 of tiqets/default needs attention: The provider does not know it."),
     ]
 
 

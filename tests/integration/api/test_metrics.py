@@ -59,7 +59,8 @@ def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
     assert shown("orders", **DEFAULT, status="expired") == 0
     assert [shown(f"orders_{state}", **DEFAULT) for state in ("waiting", "overdue", "held")] == [2, 1, 1]
     assert 90 <= (shown("orders_oldest_overdue_seconds", **DEFAULT) or 0) < 100
-    assert shown("orders_attention") == 1
+    assert shown("orders_attention", **DEFAULT, reason="malformed") == 1
+    assert shown("orders_attention", **DEFAULT, reason="unauthorized") == 0
     assert shown("orders_overdue", provider="tixstock", account="default") == 0
 
 
@@ -159,15 +160,31 @@ def test_nothing_that_could_be_secret_is_shown(api: Running, desk: Desk) -> None
 
 @pytest.fixture
 def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Running]:  # noqa: ARG001 - it is empty
-    options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["night-shift"]'}}  # noqa: S104
+    options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["of-the-night-shift"]'}}  # noqa: S104
     with running(tmp_path, redis_server.url, "a-backend", **options) as api:
         yield api
 
 
+def test_what_a_proxy_on_this_machine_hands_on_needs_a_key_too(
+    redis_server: EmbeddedRedis,
+    redis: "Redis",  # noqa: ARG001 - it is empty
+    tmp_path: Path,
+) -> None:
+    environment = {"WILLCALL_API__OPERATOR_KEYS": '["key-of-the-night-shift"]'}
+    with running(tmp_path, redis_server.url, environment=environment) as api:
+        assert api.get("/metrics", key=None).status_code == 200
+        from_outside = {"Host": "willcall.example.com", "X-Forwarded-For": "8.8.8.8"}
+        assert api.get("/metrics", key=None, headers=from_outside).status_code == 403
+        assert api.get("/metrics", key="key-of-the-night-shift", headers=from_outside).status_code == 200
+        assert api.get("/metrics", key="wrong").status_code == 401
+
+
 def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed: Running) -> None:
-    status = {key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "night-shift", "a-backend")}
-    assert status == {None: 401, "wrong": 401, "night-shift": 200, "a-backend": 200}
-    assert exposed.get("/v1/orders", key="night-shift").status_code == 401
+    status = {
+        key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "of-the-night-shift", "a-backend")
+    }
+    assert status == {None: 401, "wrong": 401, "of-the-night-shift": 200, "a-backend": 200}
+    assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 401
 
 
 def test_collecting_does_not_look_at_each_order(redis_server: EmbeddedRedis, redis: "Redis") -> None:

@@ -81,6 +81,23 @@ def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late
     )
 
 
+def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_that_need_a_person(
+    admit: Admit,
+) -> None:
+    patient = admit()
+    for number in range(3):
+        file_order(patient, f"ord-{number}")
+        attention = "not_found" if number == 2 else "unauthorized"
+        patient.redis.hset(keys.order(f"ord-{number}"), "attention", attention)
+        patient.redis.zadd(keys.ATTENTION, {f"ord-{number}": number})
+    report(patient, Signal.UNAUTHORIZED)
+    assert told(patient, "orders") == [
+        ("warning", "1 order needs a person, beside 2 of accounts that are refused"),
+    ]
+    patient.redis.zrem(keys.ATTENTION, "ord-2")
+    assert well(patient, "orders") == "3 open orders, none overdue"
+
+
 def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: Admit) -> None:
     patient = admit()
     file_order(patient, "ord-1")

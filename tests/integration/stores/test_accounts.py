@@ -173,6 +173,26 @@ def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     assert desk.claim().until - desk.now() < 1
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of_it(desk: Desk, paused: bool) -> None:  # noqa: FBT001
+    report(desk, Signal.UNAUTHORIZED, why="401")
+    desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
+    before = state(desk)
+    if paused:
+        desk.stores.accounts.pause(ACCOUNT, None)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    after = state(desk)
+    assert (after.health, after.since, after.why) == (Health.UNAUTHORIZED, before.since, "401")
+    assert (after.probe_at or 0) <= desk.now()
+    assert desk.stores.accounts.wants_release(ACCOUNT) == 1
+    desk.submit()
+    desk.submit("ord-2")
+    assert desk.claim().probe
+    assert desk.claim(order_id="ord-2").verdict is Verdict.HELD
+    report(desk, Signal.UNAUTHORIZED, probe=True, why="401")
+    assert state(desk).since == before.since
+
+
 def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     rate = Rate(limit=1, period=3_600, burst=20)
     accounts = desk.stores.accounts

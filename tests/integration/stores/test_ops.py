@@ -136,14 +136,33 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
     assert watch(desk)
 
 
-def test_resuming_tells_that_an_account_is_well_if_it_was_told_to_be_unwell(desk: Desk) -> None:
+def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
     assert not resume(ACCOUNT, RATE, desk.account_alert())
-    report(desk, Signal.UNAUTHORIZED, "401")
+    report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
+    throttled(desk, since=-301, until=59)
+    watch(desk)
     assert resume(ACCOUNT, RATE, desk.account_alert())
     assert not resume(ACCOUNT, RATE, desk.account_alert())
-    assert told(desk) == ["account.unauthorized", "account.ok"]
+    assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["why"] == "resumed"
+
+
+@pytest.mark.parametrize(
+    ("signal", "times", "why"), [(Signal.UNAUTHORIZED, 1, "401"), (Signal.UNAVAILABLE, OUTAGES, "503")]
+)
+def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_well(
+    desk: Desk, signal: Signal, times: int, why: str
+) -> None:
+    for _ in range(times):
+        report(desk, signal, why)
+    [unwell] = told(desk)
+    assert not desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert not report(desk, signal, why, probe=True).told
+    assert told(desk) == [unwell]
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert report(desk, Signal.ANSWERED, "200", probe=True).told
+    assert told(desk) == [unwell, "account.ok"]
 
 
 def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk) -> None:
@@ -154,7 +173,8 @@ def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk)
     assert reasons(desk) == ["malformed", "not_found", "malformed"]
     event = latest(desk)
     assert (event.type, event.subject) == ("order.attention", "order:ord-1")
-    assert event.data == {"id": "ord-1", "attention": "malformed"}
+    assert (event.data["id"], event.data["attention"]) == ("ord-1", "malformed")
+    assert event.data["why"] == "The provider's answer could not be read."
 
 
 def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
@@ -181,7 +201,9 @@ def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(
 def test_an_order_whose_backend_could_not_be_told_is_told_to_operators(desk: Desk) -> None:
     partial(desk)
     give_up(desk)
-    assert latest(desk).data == {"id": "ord-1", "attention": "undeliverable"}
+    data = latest(desk).data
+    assert (data["id"], data["attention"]) == ("ord-1", "undeliverable")
+    assert "`willcall redeliver ord-1`" in data["what_to_do"]
 
 
 def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from willcall.stores import keys
 from willcall.stores.accounts import REFUSALS
 from willcall.stores.deliveries import Notice
 from willcall.usecases.alert import TASK, send_notice_to_operators
-from willcall.usecases.control import resume
+from willcall.usecases.control import Resumed, resume
 from willcall.usecases.notify import alert_once, notify_once
 
 ACCOUNT = "tiqets/default"
@@ -130,6 +130,8 @@ def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: Hous
     assert (message.event["type"], message.event["subject"]) == ("order.attention", "order:ord-1")
     assert {"id", "account", "reference", "deadline_at", "status"} < set(message.event["data"])
     assert message.event["data"]["attention"] == "not_found"
+    assert message.event["data"]["why"] == "The provider does not know this reference."
+    assert "`willcall cancel ord-1`" in message.event["data"]["what_to_do"]
     assert "tickets" not in message.event["data"]
 
 
@@ -254,11 +256,15 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Receiv
     assert len(receiver.received) == 1
 
 
-def test_resuming_a_parked_account_is_told(watched: House, receiver: Receiver) -> None:
+def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(watched: House, receiver: Receiver) -> None:
     h = watched
-    submit(h, **answered(401))
-    h.poll()
+    for n in range(1, 3):
+        submit(h, f"ord-{n}", **answered(401))
+        h.poll(f"ord-{n}")
     tell(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == 1
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == Resumed(released=1, tried=True)
+    tell(h)
+    assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
+    h.poll(h.outbox.messages[-1].order_id)
     tell(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized", "account.ok"]

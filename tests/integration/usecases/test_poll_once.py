@@ -13,8 +13,8 @@ from willcall.stores.accounts import Health
 from willcall.stores.orders import Hurried
 from willcall.usecases.ask import ask
 from willcall.usecases.authorize import Busy, authorize
-from willcall.usecases.control import cancel_order, pause, poll_now, resume
-from willcall.usecases.poll_once import lease_seconds, poll_once
+from willcall.usecases.control import Resumed, cancel_order, pause, poll_now, resume
+from willcall.usecases.poll_once import Polled, lease_seconds, poll_once
 from willcall.usecases.submit import submit
 
 
@@ -55,7 +55,7 @@ def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:
     h = house()
     h.submit(funtrips(ready_after=600))
     h.poll()
-    assert poll_once(h.context, "ord-1", 1, "funtrips/default") is None
+    assert poll_once(h.context, "ord-1", 1, "funtrips/default") == Polled()
     assert len(h.outcomes()) == 1
 
 
@@ -169,7 +169,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     pause(h.context, account, None)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == 1
+    assert resume(h.context, account) == Resumed(released=1, tried=False)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 
@@ -177,7 +177,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
 def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(house: Setup) -> None:
     h = house()
     h.submit(tiqets())
-    assert poll_once(h.context, "ord-1", 1, "tiqets/gone") is None
+    assert poll_once(h.context, "ord-1", 1, "tiqets/gone") == Polled()
     assert (h.order().status, h.outcomes()) == (Status.PENDING, [])
     h.redis.hset(keys.order("ord-1"), "deadline", 1)
     poll_once(h.context, "ord-1", 1, "tiqets/gone")

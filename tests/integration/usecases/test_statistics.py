@@ -99,7 +99,7 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
     order = h.order()
     h.redis.hset(keys.order("ord-1"), "due", 1)
     context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
-    assert poll_once(context, "ord-1", order.seq, order.account_key) is None
+    assert poll_once(context, "ord-1", order.seq, order.account_key).again is None
     assert counted(h) == {"ended:cancelled": 1}
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") is None
 

@@ -324,7 +324,7 @@ def test_a_push_leaves_the_order_where_it_waits(desk: Desk) -> None:
     desk.house.poll()
     desk.answer(seat(1, additional_file="https://files.example/other.pdf"))
     assert desk.order().next_poll_at is None
-    assert resume(desk.house.context, account) == 1
+    assert resume(desk.house.context, account).released == 1
     assert desk.house.poll().status is Status.PARTIAL
 
 

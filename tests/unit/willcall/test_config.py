@@ -86,6 +86,12 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert config.account("tixstock", "default").name == "default"
 
 
+def test_a_key_of_operators_that_could_be_guessed_is_a_mistake(tmp_path: Path) -> None:
+    [told] = mistakes('[api]\noperator_keys = ["x"]', tmp_path)
+    assert told == "api.operator_keys.0: must be 16 characters at least: openssl rand -hex 24"
+    assert read('[api]\noperator_keys = ["0123456789abcdef"]', tmp_path).settings.api.operator_keys
+
+
 def test_every_mistake_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> None:
     text = """
     redis_url = "http://localhost"

@@ -1,4 +1,4 @@
--- Ends whatever stops an account: a pause, a throttle, a parking.
+-- Ends a pause and a throttle, and has an account that is refused or down probed now: how it is, only an answer tells.
 -- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see health.lua)
 -- ARGV  1 what may be sent ahead of the rate (ms, see bucket.lua)  2-4 of the event
 -- Returns 1 where operators are told that it is well again
@@ -7,10 +7,16 @@
 -- include: health
 
 local now = milliseconds()
-local told = redis.call('HEXISTS', KEYS[1], 'told')
-if told == 1 then health_changed(2, 'ok', now, 'resumed', now) end
+local account = redis.call('HMGET', KEYS[1], 'state', 'since', 'why', 'told')
+local unwell = (account[1] or 'ok') ~= 'ok'
+local told = account[4] and not unwell
+if told then health_changed(2, 'ok', now, 'resumed', now) end
 redis.call('DEL', KEYS[1], KEYS[2])
+if unwell then
+  redis.call('HSET', KEYS[1], 'state', account[1], 'since', account[2], 'why', account[3], 'told', account[4],
+    'probe_at', now)
+end
 -- The bucket starts empty, for what was sent lately is forgotten with the throttle.
 redis.call('HSET', KEYS[2], 'tat', now + tonumber(ARGV[1]))
 redis.call('PEXPIRE', KEYS[2], 86400000)
-return told
+return told and 1 or 0

@@ -178,7 +178,7 @@ def test_an_order_that_needs_a_person_is_listed_with_reason_remedy_and_button(bo
     line.get_by_role("button", name="Poll now").click()
     expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
     group.get_by_role("link", name="tiqets/default").click()
-    expect(page).to_have_url(re.compile(r"/orders\?attention=not_found&provider=tiqets$"))
+    expect(page).to_have_url(re.compile(r"/orders\?attention=not_found&account=tiqets/default$"))
     expect(page.get_by_role("link", name=UNKNOWN["id"], exact=True)).to_be_visible()
 
 
@@ -253,7 +253,7 @@ def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
     expect(page.locator("table.accounts tbody .key").nth(1)).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r"/orders\?provider="))
+    expect(page).to_have_url(re.compile(r"/orders\?account="))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")

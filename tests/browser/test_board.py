@@ -67,6 +67,7 @@ def log_in(page: Page, demo: Stage, path: str) -> None:
     page.get_by_label("Operator key").fill(OPERATOR_KEY)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    page.wait_for_load_state()  # its script runs only then
 
 
 def row(page: Page, account: str) -> Locator:
@@ -254,6 +255,7 @@ def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/orders\?account="))
+    page.wait_for_load_state()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")

@@ -64,7 +64,11 @@ def _redis_message(error: "StoreError") -> str:
     from cli.output import shown_url
     from cli.session import open_config
 
-    where = shown_url(open_config().settings.redis_url)
+    config = open_config()
+    where = shown_url(config.settings.redis_url)
     if isinstance(error, AuthenticationError) or not isinstance(error, ConnectionError | TimeoutError):
         return f"Redis at {where} refuses: {error}"
-    return f"Redis cannot be reached at {where}: {error}\n  Start one with `willcall up`, or name yours as redis_url."
+    how = "Start one with `willcall up`, or name yours as redis_url."
+    if "redis_url" in config.settings.model_fields_set:
+        how = "Start it again with its data; orders wait and go on by themselves. Put no empty one in its place."
+    return f"Redis cannot be reached at {where}: {error}\n  {how}"

@@ -190,6 +190,7 @@ def test_a_redis_that_is_away_is_told_in_one_sentence(bare: Willcall) -> None:
     ended = bare("order", "ord-1")
     assert ended.code == 1
     assert ended.err.startswith(f"willcall: Redis cannot be reached at redis://127.0.0.1:{port}/0 (password hidden)")
+    assert "willcall up" not in ended.err, "it starts none where one is named"
 
 
 def test_refused_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis") -> None:

@@ -1,5 +1,7 @@
 """What the providers say of orders that we no longer ask about, or have not heard of lately."""
 
+import time
+
 import structlog
 
 from willcall.orders.model import Order, Status
@@ -52,13 +54,16 @@ def _compare_list(context: Context, account: Account) -> int:
     since = stores.accounts.now() - LOOK_BACK
     if account.adapter.list_request(account.credentials, None, since) is None:
         return 0
+    claimed = time.monotonic()
     if not stores.accounts.take(account.key, account.rate):
         return 0
-    authorization = authorize(context, account)
+    authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):
         return 0
     request = account.adapter.list_request(account.credentials, authorization.token, since)
-    answer = context.exchange(account, request) if request else None
+    if request is None or context.throttles.bind(account.key, claimed):
+        return 0
+    answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
         log.warning("no list", account=account.key)
         return 0

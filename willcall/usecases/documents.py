@@ -178,7 +178,8 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
     headers = {"Accept": "application/pdf, */*;q=0.5"}
     if account and url.startswith(f"{account.credentials.base_url}/"):
         # A request to the provider like any other: with our credentials, and with a token.
-        if not context.stores.accounts.take(account.key, account.rate):
+        claimed = time.monotonic()
+        if not context.stores.accounts.take(account.key, account.rate) or context.throttles.bind(account.key, claimed):
             return _Trouble("no token left", away=True)
         headers |= account.credentials.document_headers()
     try:

@@ -133,6 +133,13 @@ def late_check_at(context: Context, order: Order, now: float) -> float | None:
     return at if at <= order.finished_at + sweeps.late_for else None
 
 
+def settle_throttled(context: Context, account: Account, retry_after: float | None, now: float) -> None:
+    """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
+    seconds = retry_after or account.polling.throttle_pause
+    report = Report(Signal.THROTTLED, "", probe=False, until=now + seconds, why="429")
+    _tell_throttle(context, account, context.throttles.begin(account.key, report, seconds))
+
+
 def tell_again(context: Context, account: Account) -> None:
     """Tell of the 429s of an account that Redis could not be told of when they came."""
     for throttle in context.throttles.untold(account.key):

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from schedules.reconcile import reconcile
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.providers.base import Answer
@@ -172,6 +174,19 @@ def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
     h.poll()
     assert h.outcomes() == ["throttled"]
     assert throttled(h, "funtrips/default")
+
+
+def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = house()
+    refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
+    accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
+    monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
+    reconcile(replace(h.context, accounts=accounts))
+    assert refusals == []
+    account = accounts["paylogic/default"]
+    state = h.context.stores.accounts.state(account.key, account.rate)
+    assert state.health is Health.THROTTLED
+    assert (state.until or 0) > h.context.stores.accounts.now() + 3_500
 
 
 def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:

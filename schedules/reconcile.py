@@ -1,16 +1,19 @@
 """What the providers say of orders that we no longer ask about, or have not heard of lately."""
 
+import time
+
 import structlog
 
 from willcall.orders.model import Order, Status
-from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome
+from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
 from willcall.orders.states import may_become
 from willcall.providers.base import Account, Answer
+from willcall.providers.reading import status_outcome
 from willcall.stores.orders import Hurried
-from willcall.usecases.authorize import Authorization, authorize
+from willcall.usecases.authorize import Authorization, Busy, authorize
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH, ask_soon
-from willcall.usecases.settle import late_check_at
+from willcall.usecases.settle import late_check_at, settle_throttled
 
 log = structlog.get_logger(__name__)
 
@@ -49,16 +52,18 @@ def _check_expired(context: Context) -> int:
 def _compare_list(context: Context, account: Account) -> int:
     """Ask about the orders of which the provider's list, where it has one, says other than we."""
     stores = context.stores
-    since = stores.accounts.now() - LOOK_BACK
+    claimed, now = time.monotonic(), stores.accounts.now()
+    since = now - LOOK_BACK
     if account.adapter.list_request(account.credentials, None, since) is None:
         return 0
     if not stores.accounts.take(account.key, account.rate):
         return 0
-    authorization = authorize(context, account)
-    if not isinstance(authorization, Authorization):
+    answer = _list(context, account, since, claimed)
+    if isinstance(answer, Busy):
         return 0
-    request = account.adapter.list_request(account.credentials, authorization.token, since)
-    answer = context.exchange(account, request) if request else None
+    outcome = status_outcome(answer) if isinstance(answer, Answer) else answer
+    if isinstance(outcome, Throttled):
+        settle_throttled(context, account, outcome.retry_after, now + time.monotonic() - claimed)
     if not isinstance(answer, Answer):
         log.warning("no list", account=account.key)
         return 0
@@ -70,6 +75,17 @@ def _compare_list(context: Context, account: Account) -> int:
         if order and means and may_become(order.status, means):
             differing += _ask_soon(context, order)
     return differing
+
+
+def _list(context: Context, account: Account, since: float, claimed: float) -> Answer | Outcome | Busy:
+    """The provider's answer, or why there is none."""
+    authorization = authorize(context, account, claimed)
+    if not isinstance(authorization, Authorization):
+        return authorization
+    request = account.adapter.list_request(account.credentials, authorization.token, since)
+    if request is None or context.throttles.bind(account.key, claimed):
+        return Busy()
+    return context.exchange(account, request)
 
 
 def _ask_soon(context: Context, order: Order) -> bool:

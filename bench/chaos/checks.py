@@ -1,5 +1,6 @@
 """What must hold after a run: each check is a pure function of the history that gives what it finds wrong."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
@@ -44,8 +45,13 @@ API_START, API_ANSWER = 10.0, 15.0
 #: What a provider is answered: its call is taken, or Redis is away.
 _ANSWERS = {200, 503}
 
-#: Hits that delay the moment at which others learn what an answer said.
-_UNHEARD = _UNSETTLED | {Kind.WORKER_FREEZE}
+#: Hits that delay the moment at which others learn what an answer said: nobody can be told, or nobody tells.
+_UNHEARD = {Kind.REDIS_KILL, Kind.REDIS_FREEZE, Kind.WORKER_FREEZE}
+#: Seconds after such a hit until everybody has learned: the longest wait between two tries to tell (0.5 s), and what
+#: connections take, all of which are made anew then, on a busy machine.
+RECONNECT = 1.0
+#: Seconds in which a 429 is told where nothing is hit: the ledger's own grace. What is hit later delays it no more.
+TELLING = 0.25
 
 
 def every_order_ended_as_scripted(history: History) -> list[str]:
@@ -65,8 +71,9 @@ def no_request_too_early(history: History) -> list[str]:
     """Nothing is asked before hints, 429 and minimum allow it, beyond the ledger's own grace.
 
     A request counts from its claim where that was just before, or its worker was frozen since; and a 429 counts once
-    somebody was able to tell of it: after the freeze or outage in which it was answered, and not at all where its
-    worker was killed.
+    others could be told of it: when Redis can be reached again after an outage, or its worker goes on after a freeze;
+    and not at all where its worker was killed. That the 429's own worker knows sooner, no ledger shows: which worker
+    sent a request is in none.
     """
     asked = history.asked()
     claims = {each.request.number: each.attempt.claimed for each in asked if each.attempt}
@@ -315,17 +322,32 @@ def _settled_by(answered: float, history: History) -> float:
 
 def _unheard(throttled: Asked, request: Request, decided: float, history: History) -> bool:
     """Whether it may be this 429 that the request could not know of."""
-    gave, hits = throttled.request, history.hits
+    gave = throttled.request
     if gave.account != request.account or not -LONGEST_THROTTLE <= gave.finished - request.arrived <= 0:
         return False
-    if decided < gave.finished:
-        return True
-    if throttled.attempt is None:
-        return explanation(throttled, history) is not None
-    meeting = [
-        hit.end for hit in hits if hit.kind in _UNHEARD and hit.meets(gave.arrived, gave.finished + SETTLE_MARGIN)
-    ]
-    return decided < max(meeting, default=0.0) + SETTLE_MARGIN
+    return decided < _heard(throttled, history)
+
+
+def _heard(throttled: Asked, history: History) -> float:
+    """When everybody knew of a 429 at the latest; never, where its worker was killed before it told anybody."""
+    answered = throttled.request.finished
+    if throttled.attempt is None and _killed(throttled, history):
+        return math.inf
+    heard = answered
+    for hit in sorted(history.hits, key=lambda hit: hit.start):
+        # After an outage connections are made anew; a worker that goes on before the answer comes is as any other.
+        since = answered if hit.kind is Kind.WORKER_FREEZE else answered - RECONNECT
+        if hit.kind in _UNHEARD and hit.meets(since, max(answered + TELLING, heard)):
+            heard = max(heard, hit.end + RECONNECT)
+    return heard
+
+
+def _killed(asked: Asked, history: History) -> bool:
+    """Whether a worker was killed, or died, between a request and when what it brought is written."""
+    start, end = asked.request.arrived - TRAVEL, _settled_by(asked.request.finished, history)
+    return _any(history.hits, {Kind.WORKER_KILL}, start, end) or any(
+        start <= death.at <= end + SETTLE_MARGIN for death in history.deaths
+    )
 
 
 def _any(hits: Iterable[Hit], kinds: Iterable[Kind], start: float, end: float) -> bool:

@@ -15,8 +15,9 @@ SOCKET_TIMEOUT = 5.0
 #: A Sentinel that does not answer within this many seconds is passed over for the next one.
 SENTINEL_TIMEOUT = 1.0
 
-#: With waits of 0.1 s to 1 s between them: about 8 s where connections are refused.
-PATIENT_RETRIES = 12
+#: With waits of up to 0.5 s between them: about 19 s where connections are refused. That is less than an attempt's
+#: lease with the default time-outs, so that nobody asks again for an answer which is still to be written.
+PATIENT_RETRIES = 40
 
 #: What the stores raise when Redis cannot be had.
 StoreError = RedisError
@@ -26,11 +27,12 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT)
     """A client for `url`, safe to share between threads; connects on first use. `timeout`: seconds of silence.
 
     One retry on a fresh connection covers those that Redis or a network dropped while they were idle. A `patient`
-    client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer.
+    client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer. When
+    Redis is back it waits no longer than need be, for others may act meanwhile without knowing.
     Scripts are safe to repeat: each is fenced by the order's sequence number or by the digest of its content.
     With Sentinels each new connection goes to whatever they call the master then.
     """
-    retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), PATIENT_RETRIES) if patient else Retry(NoBackoff(), 1)
+    retry = Retry(_Patience(cap=0.5, base=0.05), PATIENT_RETRIES) if patient else Retry(NoBackoff(), 1)
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": timeout,
@@ -60,6 +62,14 @@ def _behind_sentinels(url: SentinelUrl, options: dict[str, Any]) -> "Redis":
         url.master, db=url.database, connection_class=_MasterConnection, **credentials, **options
     )
     return client
+
+
+class _Patience(ExponentialBackoff):
+    """No wait before the first retry: a connection that broke while it was idle says nothing of Redis now."""
+
+    def compute(self, failures: int) -> float:
+        """Seconds to wait after so many failures."""
+        return 0.0 if failures == 1 else super().compute(failures - 1)
 
 
 class _MasterConnection(SentinelManagedConnection):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from willcall.orders.model import Order
-from willcall.orders.outcomes import Malformed, NotReady, Outcome, Unauthorized, Unavailable
+from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import Account, Answer, Question
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
 from willcall.usecases.context import Context
@@ -22,20 +22,23 @@ class Asked:
     http_status: int | None = None
 
 
-def ask(context: Context, account: Account, order: Order, now: float, send_before: float) -> Asked | Busy:
+def ask(
+    context: Context, account: Account, order: Order, now: float, *, claimed: float, send_before: float
+) -> Asked | Busy:
     """Ask about one order; `now` is the server's clock, against which dates in the answer are read.
 
-    Nothing is sent after `send_before` (monotonic clock): the lease could end before the answer is here.
+    Nothing is sent after `send_before`: the lease could end before the answer is here; nor once this process knows of
+    a 429 that Redis did not when the order was `claimed` (both by the monotonic clock).
     """
-    authorization = authorize(context, account)
+    authorization = authorize(context, account, claimed)
     if isinstance(authorization, Busy):
         return authorization
     if not isinstance(authorization, Authorization):
         return Asked(authorization)
     question = Question(order.reference, order.quantity, order.language)
-    if time.monotonic() > send_before:
-        return Busy()
     request = account.adapter.status_request(question, account.credentials, authorization.token)
+    if time.monotonic() > send_before or context.throttles.bind(account.key, claimed):
+        return Busy()
     answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
         return Asked(answer)
@@ -44,10 +47,13 @@ def ask(context: Context, account: Account, order: Order, now: float, send_befor
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:
-    """A token that was good before and is refused now has merely aged: the next attempt brings a fresh one."""
+    """A token that was good before and is refused now has merely aged: the next attempt brings a fresh one.
+
+    A 429 proves nothing of the token, and nothing is written before it is told.
+    """
     if isinstance(outcome, Unauthorized) and outcome.whole_account:
         if refused(context, account, authorization):
             return NotReady(retry_after=1.0, detail="access token refused; asking again with a fresh one")
-    elif not isinstance(outcome, Unavailable | Malformed):
+    elif not isinstance(outcome, Unavailable | Malformed | Throttled):
         accepted(context, account, authorization)
     return outcome

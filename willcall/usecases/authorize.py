@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from willcall.orders.outcomes import Outcome
+from willcall.orders.outcomes import Outcome, Throttled
 from willcall.providers.base import AccessToken, Account, Answer
 from willcall.usecases.context import Context
 
@@ -17,11 +17,11 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Not now: another worker is fetching the token, or too much time has passed. Come back in a moment."""
+    """Not now: another worker fetches the token, too much time has passed, or a 429 came. Come back in a moment."""
 
 
-def authorize(context: Context, account: Account) -> Authorization | Busy | Outcome:
-    """A token for one request, or the outcome of not getting one."""
+def authorize(context: Context, account: Account, claimed: float) -> Authorization | Busy | Outcome:
+    """A token for one request, or the outcome of not getting one; `claimed`: see `ask`."""
     request = account.adapter.token_request(account.credentials)
     if request is None:
         return Authorization()
@@ -32,6 +32,8 @@ def authorize(context: Context, account: Account) -> Authorization | Busy | Outc
     if not oauth.lock(account.key, account.http.total_timeout + 5):
         return Authorization(stored.value, stored.proven) if stored else Busy()
     try:
+        if context.throttles.bind(account.key, claimed):
+            return Busy()
         answer = context.exchange(account, request)
         token = account.adapter.read_token(answer) if isinstance(answer, Answer) else answer
         if isinstance(token, AccessToken):
@@ -39,7 +41,8 @@ def authorize(context: Context, account: Account) -> Authorization | Busy | Outc
             return Authorization(token.value, proven=False)
     finally:
         oauth.unlock(account.key)
-    return Authorization(stored.value, stored.proven) if stored else token
+    # An old token is still good where a new one cannot be had; but a 429 binds what would be sent with it, too.
+    return Authorization(stored.value, stored.proven) if stored and not isinstance(token, Throttled) else token
 
 
 def refused(context: Context, account: Account, authorization: Authorization) -> bool:

@@ -25,6 +25,7 @@ from willcall.stores.processes import ProcessStore
 from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
 from willcall.usecases.meters import Meters
+from willcall.usecases.throttles import Throttles
 
 
 class Exchange(Protocol):
@@ -91,7 +92,10 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What use cases are given. `rng` is the source of jitter; `meters` count what this process does."""
+    """What use cases are given.
+
+    `rng` is the source of jitter; `meters` count what this process does; `throttles` are the 429s that came to it.
+    """
 
     settings: Settings
     accounts: Mapping[str, Account]
@@ -102,6 +106,7 @@ class Context:
     sender: Sender
     rng: Random
     meters: Meters = field(default_factory=Meters)
+    throttles: Throttles = field(default_factory=Throttles)
 
     def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
         """Send a request to a provider and time it; see `Exchange`."""

@@ -21,6 +21,7 @@ from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageEr
 from willcall.stores.fetches import Fetch, Fetched
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon
+from willcall.usecases.settle import settle_throttled
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,8 @@ GIVE_UP = 3 * 86_400.0
 _LIMITS = Limits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
 _OK = 200
 #: The server is there, yet wants to be left alone for now.
-_BUSY = {408, 425, 429}
+_THROTTLED = 429
+_BUSY = {408, 425, _THROTTLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,11 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
 def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> str | _Trouble:
     """The id of the stored document, or why there is none."""
     headers = {"Accept": "application/pdf, */*;q=0.5"}
-    if account and url.startswith(f"{account.credentials.base_url}/"):
+    own = account is not None and url.startswith(f"{account.credentials.base_url}/")
+    if account and own:
         # A request to the provider like any other: with our credentials, and with a token.
-        if not context.stores.accounts.take(account.key, account.rate):
+        claimed = time.monotonic()
+        if not context.stores.accounts.take(account.key, account.rate) or context.throttles.bind(account.key, claimed):
             return _Trouble("no token left", away=True)
         headers |= account.credentials.document_headers()
     try:
@@ -192,13 +196,19 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
     except (StorageError, OSError) as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
         return _Trouble("storage", full=True)
-    return _trouble(context, reply)
+    return _trouble(context, reply, account if own else None)
 
 
-def _trouble(context: Context, reply: Reply | Failure) -> _Trouble:
-    """What it means that there is no document. A server that is away or busy is so for the order's others too."""
+def _trouble(context: Context, reply: Reply | Failure, account: Account | None) -> _Trouble:
+    """What it means that there is no document. A server that is away or busy is so for the order's others too.
+
+    `account`: whose provider the server is; its 429 binds all requests.
+    """
     if isinstance(reply, Failure):
         return _Trouble(reply.why, away=True)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
-    wait = parse_retry_after(reply.headers.get("retry-after"), context.stores.accounts.now())
+    now = context.stores.accounts.now()
+    wait = parse_retry_after(reply.headers.get("retry-after"), now)
+    if account and reply.status == _THROTTLED:
+        settle_throttled(context, account, wait, now)
     return _Trouble(f"HTTP {reply.status}", wait, stale=not busy, away=busy)

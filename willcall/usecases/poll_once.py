@@ -16,13 +16,13 @@ from willcall.usecases.ask import Asked, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
 from willcall.usecases.documents import TASK, collect_issued
-from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
+from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired, tell_again
 
 log = structlog.get_logger(__name__)
 
 #: Seconds beyond the longest exchange after which an attempt is taken for dead.
 LEASE_MARGIN = 5.0
-#: Seconds to wait while another worker fetches an access token, or after a claim that took too long.
+#: Seconds until an attempt that sent nothing is made again: until then Redis knows, or another worker has the token.
 TOKEN_WAIT = 1.0
 
 
@@ -62,9 +62,11 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     order = claimed_order(claim)
     attempt = order.attempts + 1
     bind_contextvars(attempt=attempt)
-    asked = ask(context, account, order, claim.now, send_before=started + lease - account.http.total_timeout)
+    send_before = started + lease - account.http.total_timeout
+    asked = ask(context, account, order, claim.now, claimed=started, send_before=send_before)
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):
+        tell_again(context, account)
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
         _warn(asked, order)

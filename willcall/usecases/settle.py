@@ -20,6 +20,7 @@ from willcall.usecases.alert import account_alert, attention_alert, send_alert
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context
 from willcall.usecases.notify import announce
+from willcall.usecases.throttles import Throttle
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ def settle_attempt(
     while before:
         decision = decide(before, asked.outcome, account.polling, now, context.rng)
         if before is claim.order:
-            parked = _report(context, account, claim, decision, _why(asked)) is Health.UNAUTHORIZED
+            parked = _report(context, account, claim, decision, why=_why(asked), now=now) is Health.UNAUTHORIZED
         after, wake_at = decision.order, decision.wake_at
         countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
         commit = Commit(
@@ -132,6 +133,19 @@ def late_check_at(context: Context, order: Order, now: float) -> float | None:
     return at if at <= order.finished_at + sweeps.late_for else None
 
 
+def settle_throttled(context: Context, account: Account, retry_after: float | None, now: float) -> None:
+    """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
+    seconds = retry_after or account.polling.throttle_pause
+    report = Report(Signal.THROTTLED, "", probe=False, until=now + seconds, why="429")
+    _tell_throttle(context, account, context.throttles.begin(account.key, report, seconds))
+
+
+def tell_again(context: Context, account: Account) -> None:
+    """Tell of the 429s of an account that Redis could not be told of when they came."""
+    for throttle in context.throttles.untold(account.key):
+        _tell_throttle(context, account, throttle)
+
+
 def claimed_order(claim: Claim) -> Order:
     """The order of a claim that was granted."""
     if claim.order is None:
@@ -197,7 +211,7 @@ def _why(asked: Asked) -> str:
     return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
 
 
-def _report(context: Context, account: Account, claim: Claim, decision: Decision, why: str) -> Health:
+def _report(context: Context, account: Account, claim: Claim, decision: Decision, *, why: str, now: float) -> Health:
     """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new.
 
     Returns the account's health as it is then, whatever else throttles or pauses it.
@@ -205,11 +219,23 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
     if decision.signal is Signal.ANSWERED and claim.clean:
         return Health.OK
     report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until, why)
+    if report.until is None:
+        return _tell(context, account, report)
+    return _tell_throttle(context, account, context.throttles.begin(account.key, report, report.until - now))
+
+
+def _tell_throttle(context: Context, account: Account, throttle: Throttle) -> Health:
+    with throttle.telling():
+        return _tell(context, account, throttle.report)
+
+
+def _tell(context: Context, account: Account, report: Report) -> Health:
+    """Returns the account's health afterwards."""
     alert = account_alert(context, account.key)
     became = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
     if became.before is not became.after:
         write = log.info if became.after is Health.OK else log.warning
-        write("account", account=account.key, was=became.before.value, health=became.after.value, why=why)
+        write("account", account=account.key, was=became.before.value, health=became.after.value, why=report.why)
     if became.told:
         send_alert(context, alert)
     return became.after

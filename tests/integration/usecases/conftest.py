@@ -19,6 +19,7 @@ from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores import keys
+from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
@@ -89,16 +90,25 @@ Setup = Callable[..., House]
 
 
 @pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server that a test may kill."""
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
     """Makes a house with all accounts of the simulator; arguments are tables laid over every account's.
 
-    With `callbacks` the providers that call back may do so.
+    With `callbacks` the providers that call back may do so; with `server` it stands on that Redis.
     """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     with SimulatorThread(Script(accounts=accounts)) as simulator:
 
-        def setup(*, callbacks: bool = False, **tables: Any) -> House:
+        def setup(*, callbacks: bool = False, server: EmbeddedRedis = redis_server, **tables: Any) -> House:
             providers = {
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
@@ -112,14 +122,15 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
             context = Context(
                 settings=config.settings,
                 accounts=config.accounts,
-                stores=Stores.on(redis_server.url),
+                stores=Stores.on(server.url),
                 http=http,
                 outbound=outbound,
-                documents=DocumentStore(redis, f"file://{tmp_path}/documents"),
+                documents=DocumentStore(connect(server.url), f"file://{tmp_path}/documents"),
                 sender=outbox,
                 rng=Random(1),
             )
-            return House(context, outbox, simulator.control, redis)
+            own = redis if server is redis_server else connect(server.url)
+            return House(context, outbox, simulator.control, own)
 
         yield setup
     http.close()

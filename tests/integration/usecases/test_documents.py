@@ -21,6 +21,7 @@ from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.stores import keys
+from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.documents import DocumentStore
 from willcall.stores.files import StorageError
@@ -306,6 +307,16 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     starved = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert (starved.found, starved.why) == (1, "no token left")
     assert len(own.requests) == 2
+
+
+def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serve: Serve) -> None:
+    h = house()
+    own = serve(saying(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"))
+    account = h.context.accounts["paylogic/default"]
+    for base_url, health in (("https://paylogic.example", Health.OK), (own.url, Health.THROTTLED)):
+        mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": base_url}))
+        module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
+        assert h.context.stores.accounts.state(account.key, account.rate).health is health
 
 
 def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:

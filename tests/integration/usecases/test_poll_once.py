@@ -114,7 +114,7 @@ def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: S
     h.submit(funtrips())
     h.context.stores.oauth.lock("funtrips/default", 30)
     account = h.context.accounts["funtrips/default"]
-    assert authorize(h.context, account) == Busy()
+    assert authorize(h.context, account, time.monotonic()) == Busy()
     order = h.poll()
     assert (order.attempts, order.status) == (0, Status.PENDING)
     assert h.outcomes() == []
@@ -132,7 +132,8 @@ def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(ho
     h = house()
     h.submit(tiqets())
     account, order = h.context.accounts["tiqets/default"], h.order()
-    assert ask(h.context, account, order, 0.0, send_before=time.monotonic() - 1) == Busy()
+    now = time.monotonic()
+    assert ask(h.context, account, order, 0.0, claimed=now, send_before=now - 1) == Busy()
     assert h.providers.ledger(provider="tiqets") == []
 
 

@@ -1,10 +1,6 @@
 """Signs of life: only a loop that turns gives them, and Redis may be away."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.waiting import wait_until
 from willcall.stores.processes import Process, ProcessStore
@@ -13,15 +9,6 @@ from willcall.usecases.pulse import Pulse, process_name
 from workers.embedded_redis import EmbeddedRedis
 
 EVERY = 0.05
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A server that a test may kill."""
-    server = EmbeddedRedis(tmp_path / "redis")
-    server.start()
-    yield server
-    server.kill()
 
 
 def seen(processes: ProcessStore, kind: str | None = None) -> Process:

@@ -187,6 +187,36 @@ def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: S
     assert checks.no_request_too_early(told(spoil, (hit(Kind.WORKER_FREEZE, 103.0, 104.9),))) != []
 
 
+@pytest.mark.parametrize(
+    ("outages", "blamed"),
+    [
+        ([(103.0, 104.5)], True),
+        ([(103.0, 105.005)], False),
+        ([(105.015, 105.1)], False),
+        ([(104.9, 104.95)], True),
+        ([(105.4, 105.9)], True),
+        ([(104.0, 104.9), (105.5, 105.7)], False),
+    ],
+)
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("kind", [Kind.REDIS_KILL, Kind.REDIS_FREEZE])
+def test_a_429_binds_others_when_redis_can_be_reached_again(
+    spoil: Spoil,
+    kind: Kind,
+    settled: bool,  # noqa: FBT001
+    outages: list[tuple[float, float]],
+    blamed: bool,  # noqa: FBT001
+) -> None:
+    told = throttled(settled=settled)(spoil, tuple(hit(kind, *outage) for outage in outages))
+    assert bool(checks.no_request_too_early(told)) is blamed
+
+
+def test_a_429_to_an_order_that_a_push_ended_meanwhile_binds_all_the_same(spoil: Spoil) -> None:
+    history = throttled(settled=False)(spoil, ())
+    ended = {**history.ended, "b": replace(history.ended["b"], status="failed", pushed=(105.015,))}
+    assert checks.no_request_too_early(replace(history, ended=ended)) != []
+
+
 def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil: Spoil) -> None:
     requests = (request(1, ONE, 100.02), request(2, TWO, 105.01), request(3, ONE, 110.02), request(4, TWO, 114.3))
     ended = {

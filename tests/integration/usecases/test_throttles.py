@@ -1,0 +1,204 @@
+"""A 429 binds the process that it came to from the answer on, whatever Redis knows."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schedules.reconcile import reconcile
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from willcall.providers.base import Answer
+from willcall.stores import keys
+from willcall.stores.accounts import Health
+from willcall.stores.connection import StoreError
+from willcall.usecases import ask
+from willcall.usecases.control import resume
+from willcall.usecases.throttles import Throttles
+from workers.embedded_redis import EmbeddedRedis
+
+#: What the provider answers the first time: come back in an hour.
+THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]
+
+
+def submit(h: House, *, provider: str = "tiqets") -> None:
+    """Two orders of one account; asking about the first gets a 429."""
+    for number, answers in ((1, THROTTLED), (2, [])):
+        script = {"provider": provider, "reference": str(number), "answers": answers, "ready_after": 0}
+        h.submit(OrderScript.model_validate(script), id=f"ord-{number}")
+
+
+def asked(h: House, kind: str = "status") -> list[str]:
+    """The references that the provider was asked about."""
+    return [entry["reference"] for entry in h.providers.ledger() if entry["kind"] == kind]
+
+
+def throttled(h: House, account: str = "tiqets/default") -> bool:
+    """Whether everybody knows."""
+    return h.context.stores.accounts.state(account, h.context.accounts[account].rate).health is Health.THROTTLED
+
+
+def after_claim(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Have something happen between the next claim and what follows it."""
+    authorize = ask.authorize
+
+    def wrapped(*arguments: Any) -> Any:
+        monkeypatch.setattr(ask, "authorize", authorize)
+        action()
+        return authorize(*arguments)
+
+    monkeypatch.setattr(ask, "authorize", wrapped)
+
+
+def after_answer(monkeypatch: pytest.MonkeyPatch, h: House, action: Callable[[], object]) -> None:
+    """Have something happen when the next answer has come."""
+    exchange = h.context.http.exchange
+
+    def wrapped(*arguments: Any) -> Any:
+        monkeypatch.setattr(h.context.http, "exchange", exchange)
+        answer = exchange(*arguments)
+        action()
+        return answer
+
+    monkeypatch.setattr(h.context.http, "exchange", wrapped)
+
+
+@pytest.mark.parametrize("provider", ["tiqets", "funtrips"])
+def test_a_request_that_was_claimed_before_a_429_does_not_leave_after_it(
+    house: Setup, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    h = house()
+    submit(h, provider=provider)
+    after_claim(monkeypatch, lambda: h.poll("ord-1"))
+    order = h.poll("ord-2")
+    assert asked(h) == ["1"]
+    assert (order.attempts, h.outcomes("ord-2")) == (0, [])
+    moment = h.context.stores.accounts.now()
+    assert order.next_poll_at is not None
+    assert order.next_poll_at < moment + 60
+    h.poll("ord-2")
+    assert asked(h) == ["1"]
+    assert h.outbox.messages[-1].due > moment + 3_500
+
+
+def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    submit(h)
+    after_claim(monkeypatch, lambda: h.poll("ord-1"))
+    h.poll("ord-2")
+    account = h.context.accounts["tiqets/default"]
+    resume(h.context, account)
+    h.redis.delete(keys.tokens(account.key))
+    h.poll("ord-2")
+    assert asked(h) == ["1", "2"]
+
+
+def test_a_429_that_redis_could_not_be_told_of_still_binds_and_is_told_later(
+    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+) -> None:
+    monkeypatch.setattr("willcall.stores.connection.PATIENT_RETRIES", 1)
+    h = house(server=own_server)
+    submit(h)
+    after_answer(monkeypatch, h, own_server.kill)
+    with pytest.raises(StoreError):
+        h.poll("ord-1")
+    own_server.start()
+    assert not throttled(h)
+    order = h.poll("ord-2")
+    assert asked(h) == ["1"]
+    assert (order.attempts, h.outcomes("ord-2")) == (0, [])
+    assert throttled(h)
+    assert h.redis.hget(keys.account("tiqets/default"), "throttles") == "1"
+
+
+def test_a_429_is_told_when_redis_is_back(
+    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+) -> None:
+    h = house(server=own_server)
+    submit(h)
+    after_answer(monkeypatch, h, own_server.kill)
+    sleeps: list[float] = []
+
+    def back(seconds: float) -> None:
+        monkeypatch.setattr("redis.retry.sleep", time.sleep)
+        sleeps.append(seconds)
+        own_server.start()
+
+    monkeypatch.setattr("redis.retry.sleep", back)
+    h.poll("ord-1")
+    assert throttled(h)
+    assert h.outcomes("ord-1") == ["throttled"]
+    assert sleeps == [pytest.approx(0.1)]
+
+
+def test_a_connection_that_broke_while_it_was_idle_costs_no_wait(
+    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+) -> None:
+    h = house(server=own_server)
+    submit(h)
+    h.poll("ord-2")
+
+    def restart() -> None:
+        own_server.kill()
+        own_server.start()
+        monkeypatch.setattr("redis.retry.sleep", lambda seconds: pytest.fail(f"waited for {seconds} s"))
+
+    after_answer(monkeypatch, h, restart)
+    h.poll("ord-1")
+    assert throttled(h)
+
+
+def test_nothing_is_written_between_a_429_and_the_telling_of_it(house: Setup) -> None:
+    h = house()
+    submit(h, provider="funtrips")
+    h.poll("ord-1")
+    token = h.context.stores.oauth.get("funtrips/default")
+    assert token is not None
+    assert not token.proven
+
+
+def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    script = OrderScript(provider="funtrips", reference="chk_1", ready_after=600)
+    h.submit(script)
+    h.context.stores.oauth.put("funtrips/default", "old", 100)
+    h.redis.hset(keys.oauth("funtrips/default"), "margin", 1_000_000)
+    refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
+    monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
+    h.poll()
+    assert h.outcomes() == ["throttled"]
+    assert throttled(h, "funtrips/default")
+
+
+def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = house()
+    refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
+    accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
+    monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
+    reconcile(replace(h.context, accounts=accounts))
+    assert refusals == []
+    account = accounts["paylogic/default"]
+    state = h.context.stores.accounts.state(account.key, account.rate)
+    assert state.health is Health.THROTTLED
+    assert (state.until or 0) > h.context.stores.accounts.now() + 3_500
+
+
+def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
+    throttles = Throttles()
+    report: Any = object()
+    throttles.begin("tiqets/default", report, 0.0)
+    assert not throttles.bind("tiqets/default", time.monotonic())
+    throttle = throttles.begin("tiqets/default", report, 60.0)
+    before = time.monotonic()
+    assert throttles.bind("tiqets/default", before)
+    assert not throttles.bind("tiqets/other", before)
+    with throttle.telling():
+        pass
+    assert throttles.bind("tiqets/default", before)
+    assert not throttles.bind("tiqets/default", time.monotonic() + 1)

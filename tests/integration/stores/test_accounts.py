@@ -174,6 +174,19 @@ def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     assert desk.claim().until - desk.now() < 1
 
 
+def test_resume_leaves_nothing_but_how_far_the_workers_have_come(desk: Desk) -> None:
+    desk.submit()
+    desk.go()
+    for signal in (Signal.FORBIDDEN, Signal.UNAVAILABLE, Signal.UNAUTHORIZED, Signal.ANSWERED):
+        report(desk, signal)
+    report(desk, Signal.FORBIDDEN)
+    report(desk, Signal.THROTTLED, until=desk.now() + 60)
+    report(desk, Signal.UNAVAILABLE)
+    desk.stores.accounts.pause(ACCOUNT, None)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert set(desk.redis.hgetall(keys.account(ACCOUNT))) == {"reached", "reached_at"}
+
+
 @pytest.mark.parametrize("paused", [False, True])
 def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of_it(desk: Desk, paused: bool) -> None:  # noqa: FBT001
     report(desk, Signal.UNAUTHORIZED, why="401")

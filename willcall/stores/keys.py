@@ -32,6 +32,8 @@ LATE = PREFIX + "late"
 INBOX = PREFIX + "inbox"
 #: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
 FETCHES = PREFIX + "fetches"
+#: Sorted set of the same orders, by the time since which their documents are to be fetched.
+LACKING = PREFIX + "lacking"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.

@@ -234,10 +234,9 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
 
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
-    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 60) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
-    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 1_790) * 1_000))
+    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 1_790) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
     assert well(patient, "documents").endswith("can be written to and read")
-    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 3_600) * 1_000))
+    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"

@@ -3,7 +3,7 @@
 --       8 attention indexes (see attention.lua)  9 final index  10 late index  11 events  12 fetches index
 --       13 delivery  14 undelivered index  15 untold index
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
---       18-21 of the event for operators (see alert.lua)
+--       18-21 of the event for operators (see alert.lua)  22 lacking index
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -91,7 +91,9 @@ elseif not keep then
   redis.call('ZREM', KEYS[10], ARGV[1])
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
-if ARGV[14] ~= '' then redis.call('ZADD', KEYS[12], 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
+if ARGV[14] ~= '' then
+  for _, index in ipairs({KEYS[12], KEYS[22]}) do redis.call('ZADD', index, 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
+end
 if ARGV[7] ~= '' then
   redis.call('LPUSH', KEYS[3], ARGV[7])
   redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)

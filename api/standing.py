@@ -18,8 +18,6 @@ from willcall.usecases.meters import BACKENDS, OPERATORS
 Queues = Callable[[], Mapping[str, Backlog]]
 
 _ACCOUNT = ("provider", "account")
-#: Of more orders that need attention only the newest are counted, as each is looked at whenever somebody asks.
-COUNTED = 5_000
 _KINDS = ("worker", "beat", "api")
 
 
@@ -66,7 +64,7 @@ class Standing(Collector):
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
         )
-        counted = listing.survey(parked=(), limit=0, most=COUNTED).tally
+        counted = listing.attention()
         for key in accounts:
             for reason in Attention:
                 attention.add_metric([*key.split("/", 1), reason.value], counted.get((key, reason), 0))

@@ -12,6 +12,9 @@ SWEEPS = "sweeps"
 #: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
 NOTIFY, DOCUMENTS = "notify", "documents"
 
+#: What waits for its time in RabbitMQ, which keeps it apart from the queues that it is for.
+DELAYED = "celery_delayed"
+
 #: The queues of the tasks that are sent by name, beside polls, and how their ids follow from their arguments.
 QUEUES = {"tasks.notify": NOTIFY, "tasks.alert": NOTIFY, "tasks.fetch_documents": DOCUMENTS}
 TASK_IDS = {
@@ -23,7 +26,7 @@ TASK_IDS = {
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many messages of a queue are ready, and how many wait for their time; None where the broker does not tell.
+    """How many messages of a queue are ready, and how many wait for their time; None where that is told of `DELAYED`.
 
     `lag`: by how many seconds the next of those that wait is overdue, because no worker moves it.
     """

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import structlog
 from amqp.exceptions import NotFound
 from kombu.exceptions import OperationalError
+from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
-from tasks.queues import Backlog
+from tasks.queues import DELAYED, Backlog
 from workers.transport import Channel
 from workers.waiting import waiting
 
@@ -48,7 +49,7 @@ class Backlogs:
     def ask(self) -> dict[str, Backlog]:
         """What is in the queues that somebody has made. Raises the errors of `away`.
 
-        RabbitMQ keeps what waits apart from the queues, so of it only those that are ready are known.
+        What waits in RabbitMQ is counted as that of `DELAYED`, whichever queue it is for.
         """
         with self._lock:
             try:
@@ -76,11 +77,14 @@ class Backlogs:
         return {queue: Backlog(ready[queue], later[queue].count, later[queue].lag) for queue in self._queues}
 
     def _rabbitmq(self) -> dict[str, Backlog]:
-        found = {}
-        for queue in self._queues:
-            with self._connection.channel() as channel:  # asking for a queue that is not there closes it
-                try:
-                    found[queue] = Backlog(channel.queue_declare(queue, passive=True).message_count)
-                except NotFound:
-                    continue
-        return found
+        found = {queue: Backlog(ready) for queue in self._queues if (ready := self._messages(queue)) is not None}
+        waiting = self._messages(*(level_name(level) for level in range(MAX_LEVEL + 1)))
+        return found if waiting is None else {**found, DELAYED: Backlog(0, waiting)}
+
+    def _messages(self, *queues: str) -> int | None:
+        """How many messages RabbitMQ has in queues, None where nobody has made them."""
+        with self._connection.channel() as channel:  # asking for a queue that is not there closes it
+            try:
+                return sum(int(channel.queue_declare(queue, passive=True).message_count) for queue in queues)
+            except NotFound:
+                return None

@@ -181,7 +181,6 @@ class Board:
         stores = self._context.stores
         now = stores.accounts.now()
         processes, sweeps = stores.processes.alive(), stores.sweeps.last()
-        began = min((process.since for process in processes if process.kind == "beat"), default=None)
         return Overview(
             now=now,
             accounts=self._lines(now),
@@ -191,7 +190,7 @@ class Board:
             processes=processes,
             last_signs=stores.processes.last_signs(),
             sweeps=sweeps,
-            missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, began, now),
+            missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             happened=stores.ops.recent(HAPPENED),
             lacking=self._lacking.get(),
         )

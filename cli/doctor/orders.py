@@ -29,12 +29,12 @@ def check(patient: "Patient") -> list[Finding]:
             what = f"{due} of {account} overdue, the oldest, {tally.first}, by {span(late)}"
             how = "Look at the workers and queues above; where they are well, they are too few: start more."
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
-    survey = stores.listing.survey(parked=(), limit=0)
+    attention = stores.listing.attention()
     refused = sum(
-        survey.tally.get((account, Attention.UNAUTHORIZED), 0)
+        attention.get((account, Attention.UNAUTHORIZED), 0)
         for account in refused_accounts(stores, patient.config.accounts)
     )
-    if puzzling := survey.total - refused:
+    if puzzling := sum(attention.values()) - refused:
         what = "1 order needs a person" if puzzling == 1 else f"{puzzling:,} orders need a person"
         if refused:
             what += f", beside {refused:,} of accounts that are refused"

@@ -17,7 +17,7 @@ def check(patient: "Patient") -> list[Finding]:
     intervals = patient.config.settings.sweeps.intervals
     beats, workers = patient.processes.alive("beat"), patient.processes.alive("worker")
     found = [_failed(name, last[name], now) for name in intervals if name in last and last[name].error]
-    missed = missed_sweeps(last, intervals, beats[0].since if beats else None, now)
+    missed = missed_sweeps(last, intervals, beats, now)
     if missed:
         told = ", ".join(_told(each, now) for each in missed)
         how = start_them(beat=bool(beats), worker=bool(workers))

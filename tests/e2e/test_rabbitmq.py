@@ -6,12 +6,18 @@ from threading import Thread
 
 import pytest
 from kombu import Connection, Queue
+from kombu.transport.native_delayed_delivery import (
+    MAX_LEVEL,
+    declare_native_delayed_delivery_exchanges_and_queues,
+    level_name,
+)
 
 from simulator.script import OrderScript
-from tasks.queues import Backlog
+from tasks.queues import DELAYED, Backlog
 from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
+from willcall.stores.orders import Message
 from workers.backlog import Backlogs
 
 pytestmark = pytest.mark.worker
@@ -48,10 +54,25 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
         connection.default_channel.queue_purge("of.this.test")
         for _ in range(3):
             connection.Producer().publish({}, routing_key="of.this.test")
+        connection.default_channel.queue_delete("celery_delayed_0")  # as if no worker had ever been there
         with closing(Backlogs(system.app, ["no.such.queue", "of.this.test"])) as ask:
             found = ask()
         connection.default_channel.queue_delete("of.this.test")
     assert found == {"of.this.test": Backlog(ready=3)}
+
+
+def test_what_waits_for_its_time_is_counted_over_all_queues(stage: Setup, rabbitmq: RabbitMQ) -> None:
+    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+    with Connection(rabbitmq.url) as connection, closing(Backlogs(system.app, [])) as ask:
+        declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
+        before = ask()[DELAYED]
+        now = system.context.stores.accounts.now()
+        messages = [Message(f"ord-{n}", 1, due=now + wait) for n, wait in enumerate((3_600, 3_600, 100_000))]
+        system.app.willcall.sender.send_polls("tiqets/default", messages, now)
+        wait_until(lambda: ask()[DELAYED] == Backlog(0, (before.waiting or 0) + 3))
+        for level in range(MAX_LEVEL + 1):
+            connection.default_channel.queue_purge(level_name(level))
+        wait_until(lambda: ask() == {DELAYED: Backlog(0, 0)})
 
 
 def test_no_event_of_a_worker_waits_for_a_server_that_is_away(stage: Setup, rabbitmq: RabbitMQ) -> None:

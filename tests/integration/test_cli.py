@@ -295,7 +295,7 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
     assert "no such orders" in willcall("orders", "--untold").err
     for order_id in ("ord-2", "ord-1"):
         assert willcall("cancel", order_id).code == 0
-    redis.zadd(keys.FETCHES, {"ord-3": 1})
+    redis.zadd(keys.LACKING, {"ord-3": 1})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?top-secret-key"}]))
     table, first, documents = willcall.all(
         ("orders", "--untold"),

@@ -119,6 +119,21 @@ class Pending:
     oldest: str | None = None
 
 
+def pending_in(redis: "Redis", index: str) -> Pending:
+    """What a sorted set names, by the time since which it is to be done (ms)."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.zcard(index)
+    pipe.zrange(index, 0, 0, withscores=True)
+    count, oldest = pipe.execute()
+    return Pending(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else Pending(count)
+
+
+def oldest_in(redis: "Redis", index: str, count: int) -> list[tuple[str, float]]:
+    """The `count` oldest of the same: (what, since when, epoch seconds)."""
+    found = redis.zrange(index, 0, count - 1, withscores=True)
+    return [(name, since / 1_000) for name, since in cast("list[tuple[str, float]]", found)]
+
+
 class DeliveryStore:
     """Deliveries in Redis; `deliver.lua` files them, in the step that writes the event."""
 
@@ -234,19 +249,14 @@ class DeliveryStore:
 
     def pending(self) -> Pending:
         """What is still to be told, over all subjects."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.zcard(self._channel.untold)
-        pipe.zrange(self._channel.untold, 0, 0, withscores=True)
-        count, oldest = pipe.execute()
-        return Pending(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else Pending(count)
+        return pending_in(self._redis, self._channel.untold)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
 
         The time is that of the event, or of the wish to redeliver it.
         """
-        found = self._redis.zrange(self._channel.untold, 0, count - 1, withscores=True)
-        return [(subject, at / 1_000) for subject, at in cast("list[tuple[str, float]]", found)]
+        return oldest_in(self._redis, self._channel.untold, count)
 
     def get(self, subject: str) -> Delivery | None:
         """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""

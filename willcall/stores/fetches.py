@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from willcall.orders.model import Order
 from willcall.stores import keys
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, order_from, tickets_text
-from willcall.stores.deliveries import Pending
+from willcall.stores.deliveries import Pending, oldest_in, pending_in
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
-
-#: Of more orders that lack documents, only those that are fetched next are looked at, so many at once.
-LOOKED_AT, _LOOK = 5_000, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class FetchStore:
         self._redis = redis
         self._claim = load(redis, "fetch")
         self._settle = load(redis, "fetched")
-        self._refetch, self._lacking = load(redis, "refetch"), load(redis, "lacking")
+        self._refetch = load(redis, "refetch")
 
     def claim(self, order_id: str, claim_id: str, lease: float) -> Fetch | None:
         """Permission to fetch, None where there is nothing to do; `lease` seconds until somebody else may."""
@@ -57,6 +53,7 @@ class FetchStore:
                 keys.tickets(order_id),
                 keys.FETCHES,
                 keys.fetch(order_id),
+                keys.LACKING,
             ],
             args=[order_id, claim_id, milliseconds(lease)],
         )
@@ -71,7 +68,7 @@ class FetchStore:
         changed = after.tickets != fetch.order.tickets
         return Fetched(
             self._settle(
-                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id)],
+                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id), keys.LACKING],
                 args=[
                     after.id,
                     fetch.claim_id,
@@ -87,20 +84,15 @@ class FetchStore:
         return self._redis.zcard(keys.FETCHES)
 
     def pending(self) -> Pending:
-        """What is still to be fetched; the oldest is that of those that are looked at."""
-        for order_id, since in self.oldest(1):
-            return Pending(self.count(), since, order_id)
-        return Pending(0)
+        """What is still to be fetched."""
+        return pending_in(self._redis, keys.LACKING)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
-        """The orders that have lacked documents for longest, oldest first: (id, since when, epoch seconds)."""
-        found: list[tuple[str, float]] = []
-        for offset in range(0, LOOKED_AT, _LOOK):
-            flat = self._lacking(keys=[keys.FETCHES, keys.fetch("")], args=[offset, _LOOK])
-            found += [(order_id, float(since) / 1_000) for order_id, since in zip(flat[::2], flat[1::2], strict=True)]
-            if len(flat) < 2 * _LOOK:
-                break
-        return nsmallest(count, found, key=lambda entry: entry[1])
+        """The orders that have lacked documents for longest, oldest first: (id, since when, epoch seconds).
+
+        The time is when the first fetch was due after the one that came with the tickets.
+        """
+        return oldest_in(self._redis, keys.LACKING, count)
 
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""

@@ -22,8 +22,8 @@ OPS_NOTIFIER = PREFIX + "ops:notifier"
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
 SUBMISSIONS = PREFIX + "submissions"
-#: Sorted set of the orders that need attention, by submission number.
-ATTENTION = PREFIX + "attention"
+#: What the keys of `attention` begin with.
+ATTENTION = PREFIX + "attention:"
 #: Sorted set of final orders by the time they ended, for `prune`.
 FINAL = PREFIX + "final"
 #: Sorted set of expired orders by the time of their next late check, for `reconcile`.
@@ -32,6 +32,8 @@ LATE = PREFIX + "late"
 INBOX = PREFIX + "inbox"
 #: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
 FETCHES = PREFIX + "fetches"
+#: Sorted set of the same orders, by the time since which their documents are to be fetched.
+LACKING = PREFIX + "lacking"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
@@ -123,6 +125,11 @@ def held(account_key: str) -> str:
 def index(account_key: str, status: str) -> str:
     """Sorted set: an account's orders of one status, by submission number."""
     return f"{PREFIX}index:{account_key}:{status}"
+
+
+def attention(account_key: str, reason: str) -> str:
+    """Sorted set: an account's orders that need attention for one reason, by submission number."""
+    return f"{ATTENTION}{account_key}:{reason}"
 
 
 def references(account_key: str) -> str:

@@ -1,25 +1,21 @@
 """Lists of orders, newest first, in stable pages, and how many there are of each kind."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from willcall.orders.model import Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds, seconds
 from willcall.stores.orders import OrderStore
-from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Orders that need attention are looked at so many at once: it takes Redis about a millisecond.
+#: Where orders are picked by reason and status, so many are looked at in one round trip.
 LOOK = 500
-#: Of more orders that need attention, only the newest are looked at: the rest is counted.
-SURVEYED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +63,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Orders that need attention: some of them, how many by account and reason, and how many at all.
-
-    Where it is not `complete`, only the newest are in the tally.
-    """
+    """Orders that need attention: some of them, and how many there are by account and reason."""
 
     orders: list[Order]
     tally: Mapping[tuple[str, Attention], int]
-    total: int
-    complete: bool
 
-
-class _Mark(NamedTuple):
-    """Which order needs attention, and why; `position` is its submission number."""
-
-    order_id: str
-    position: float
-    provider: str
-    account: str
-    attention: Attention
-    status: Status
+    @property
+    def total(self) -> int:
+        """How many there are in all."""
+        return sum(self.tally.values())
 
 
 class Listing:
@@ -96,14 +81,10 @@ class Listing:
         """`orders` reads the orders behind the ids."""
         self._redis = redis
         self._orders = orders
-        self._attention, self._survey = load(redis, "attention"), load(redis, "survey")
 
     def page(self, query: Query, limit: int, cursor: str | None = None) -> Page:
         """One page of orders. Raises ValueError where the cursor is none of ours."""
-        newest = _position(cursor)
-        if query.attention is not None:
-            return self._attention_page(query, limit, newest)
-        entries = self._newest(self._indexes(query), newest, limit + 1)
+        entries = self._entries(query, _position(cursor), limit + 1)
         orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
         return Page(orders, _cursor(entries, limit))
 
@@ -142,12 +123,61 @@ class Listing:
             found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
         return found
 
-    def _indexes(self, query: Query) -> list[str]:
-        accounts = [
+    def attention(self) -> dict[tuple[str, Attention], int]:
+        """How many orders need attention, by account and reason; where none does, there is no count."""
+        kinds = [(account, reason) for account in self._orders.accounts() for reason in Attention]
+        pipe = self._redis.pipeline(transaction=False)
+        for account, reason in kinds:
+            pipe.zcard(keys.attention(account, reason))
+        return {kind: count for kind, count in zip(kinds, pipe.execute(), strict=True) if count}
+
+    def survey(self, parked: Collection[str], limit: int) -> Survey:
+        """The `limit` newest orders that need attention, and how many there are of each kind.
+
+        Orders that are `unauthorized` because their account is (`parked`) are counted and not named.
+        """
+        tally = self.attention()
+        named = self._newest(
+            [
+                keys.attention(account, reason)
+                for account, reason in tally
+                if reason is not Attention.UNAUTHORIZED or account not in parked
+            ],
+            None,
+            limit,
+        )
+        orders = self._orders.get_many([order_id for order_id, _ in named])
+        return Survey([order for order in orders if order and order.attention], tally)
+
+    def _entries(self, query: Query, newest: int | None, limit: int) -> list[tuple[str, float]]:
+        """The `limit` newest orders of a query, older than `newest`, with their submission numbers."""
+        indexes = self._indexes(query)
+        if query.attention is None or query.status is None:
+            return self._newest(indexes, newest, limit)
+        found: list[tuple[str, float]] = []
+        while len(found) < limit and (looked := self._newest(indexes, newest, LOOK)):
+            found += self._of_status(query.status, looked)
+            newest = int(looked[-1][1])
+        return found[:limit]
+
+    def _of_status(self, status: Status, entries: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+        pipe = self._redis.pipeline(transaction=False)
+        for order_id, _ in entries:
+            pipe.hget(keys.order(order_id), "status")
+        return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
+
+    def _accounts(self, query: Query) -> list[str]:
+        return [
             account
             for account in self._orders.accounts()
             if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
+
+    def _indexes(self, query: Query) -> list[str]:
+        """The indexes of a query: by reason where it asks for attention, else by status."""
+        accounts = self._accounts(query)
+        if query.attention is not None:
+            return [keys.attention(account, reason) for account in accounts for reason in query.attention or Attention]
         statuses = list(Status) if query.status is None else [query.status]
         return [keys.index(account, status) for account in accounts for status in statuses]
 
@@ -159,60 +189,6 @@ class Listing:
             pipe.zrevrangebyscore(index, top, "-inf", start=0, num=limit, withscores=True)
         entries = (entry for reply in pipe.execute() for entry in reply)
         return [(entry[0], entry[1]) for entry in nlargest(limit, entries, key=lambda entry: entry[1])]
-
-    def survey(self, parked: Collection[str], limit: int, most: int = SURVEYED) -> Survey:
-        """The `limit` newest orders that need attention, and how many there are of each kind.
-
-        Orders that are `unauthorized` because their account is (`parked`) are counted and not named. It looks at the
-        `most` newest.
-        """
-        tally: Counter[tuple[str, Attention]] = Counter()
-        named: list[str] = []
-        top, looked = "+inf", 0
-        while top and looked < most:
-            count = min(LOOK, most - looked)
-            last, counts, ids = self._survey(
-                keys=[keys.ATTENTION, keys.order("")], args=[top, count, limit - len(named), *parked]
-            )
-            for at in range(0, len(counts), 3):
-                tally[counts[at], Attention(counts[at + 1])] += counts[at + 2]
-            named += ids
-            top, looked = last and f"({last}", looked + count
-        orders = [order for order in self._orders.get_many(named) if order and order.attention]
-        total = self._redis.zcard(keys.ATTENTION)
-        return Survey(orders, tally, total, complete=total <= most)
-
-    def _attention_page(self, query: Query, limit: int, newest: int | None) -> Page:
-        """Few orders need attention, so the other filters are applied to what the one index names."""
-        found = [(mark.order_id, mark.position) for mark in _first(limit + 1, self._marks(newest), query)]
-        orders = [order for order in self._orders.get_many([name for name, _ in found[:limit]]) if order]
-        return Page(orders, _cursor(found, limit))
-
-    def _marks(self, newest: int | None) -> Iterator[_Mark]:
-        """All that need attention, newest first, older than `newest`."""
-        top = "+inf" if newest is None else f"({newest}"
-        while found := self._attention(keys=[keys.ATTENTION, keys.order("")], args=[top, LOOK]):
-            rows = [found[at : at + 6] for at in range(0, len(found), 6)]
-            for order_id, position, provider, account, attention, status in rows:
-                if attention:
-                    key = f"{provider}/{account}"
-                    yield _Mark(order_id, float(position), provider, key, Attention(attention), Status(status))
-            if len(rows) < LOOK:
-                return
-            top = f"({rows[-1][1]}"
-
-
-def _first(count: int, marks: Iterable[_Mark], query: Query) -> Iterator[_Mark]:
-    return islice((mark for mark in marks if _matches(mark, query)), count)
-
-
-def _matches(mark: _Mark, query: Query) -> bool:
-    return (
-        (not query.attention or mark.attention in query.attention)
-        and query.status in {None, mark.status}
-        and query.provider in {None, mark.provider}
-        and query.account in {None, mark.account}
-    )
 
 
 def _cursor(entries: Sequence[tuple[str, float]], limit: int) -> str | None:

@@ -244,6 +244,7 @@ class OrderStore:
                 keys.stats_minute(""),
                 keys.stats_hour(""),
                 *alert_keys(order_subject(before.id)),
+                keys.LACKING,
             ],
             args=[
                 before.id,

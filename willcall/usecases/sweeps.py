@@ -1,8 +1,9 @@
 """Whether the sweeps run in time: one rule for everybody who tells of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from willcall.stores.processes import Process
 from willcall.stores.sweeps import SweepRun
 
 #: A sweep is missed after so many of its intervals, but not before so many seconds.
@@ -19,12 +20,13 @@ class Missed:
 
 
 def missed_sweeps(
-    last: Mapping[str, SweepRun], intervals: Mapping[str, float], began: float | None, now: float
+    last: Mapping[str, SweepRun], intervals: Mapping[str, float], processes: Iterable[Process], now: float
 ) -> list[Missed]:
     """By the last run of each, and its interval; one that failed is in time, and told of for itself.
 
-    `began`: since when a beat is alive, None where none is: it gives each its first run an interval after that.
+    `processes`: those that are alive; the first beat among them gave each its first run an interval after it began.
     """
+    began = min((process.since for process in processes if process.kind == "beat"), default=None)
     missed = []
     for name, every in intervals.items():
         run = last.get(name)

@@ -245,7 +245,7 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
     assert "sesame" not in untold.text
     assert 'action="/orders/ord-2/redeliver"' in untold.text
     assert "No order is like that" in words(operator.get("/orders?documents=1"))
-    redis.zadd(keys.FETCHES, {"ord-3": 1_000})
+    redis.zadd(keys.LACKING, {"ord-3": 1_000})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
     assert "ord-3 tiqets/default" in words(operator.get("/orders?documents=1"))
     assert "files.example" in words(operator.get("/orders?documents=1"))

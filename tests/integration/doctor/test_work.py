@@ -73,7 +73,7 @@ def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late
     patient = admit()
     file_order(patient, "ord-1", late)
     file_order(patient, "ord-2")
-    patient.redis.zadd(keys.ATTENTION, {"ord-2": 1})
+    patient.redis.zadd(keys.attention(ACCOUNT, "malformed"), {"ord-2": 1})
     (overdue, what), (puzzling, who) = told(patient, "orders")
     assert (overdue, puzzling, who) == (level, "warning", "1 order needs a person")
     assert what.startswith("1 order of tiqets/default overdue, the oldest, ord-1, by "), (
@@ -88,13 +88,12 @@ def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_
     for number in range(3):
         file_order(patient, f"ord-{number}")
         attention = "not_found" if number == 2 else "unauthorized"
-        patient.redis.hset(keys.order(f"ord-{number}"), "attention", attention)
-        patient.redis.zadd(keys.ATTENTION, {f"ord-{number}": number})
+        patient.redis.zadd(keys.attention(ACCOUNT, attention), {f"ord-{number}": number})
     report(patient, Signal.UNAUTHORIZED)
     assert told(patient, "orders") == [
         ("warning", "1 order needs a person, beside 2 of accounts that are refused"),
     ]
-    patient.redis.zrem(keys.ATTENTION, "ord-2")
+    patient.redis.zrem(keys.attention(ACCOUNT, "not_found"), "ord-2")
     assert well(patient, "orders") == "3 open orders, none overdue"
 
 
@@ -235,10 +234,9 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
 
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
-    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 60) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
-    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 1_790) * 1_000))
+    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 1_790) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
     assert well(patient, "documents").endswith("can be written to and read")
-    patient.redis.hset(keys.fetch("ord-1"), "since", int((patient.now() - 3_600) * 1_000))
+    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
@@ -95,12 +96,12 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     desk.claim()
     assert desk.order().attention == "unauthorized"
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
-    assert desk.redis.zcard(keys.ATTENTION) == 1
+    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
     report(desk, Signal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
     desk.stores.orders.release(ACCOUNT, 10, 0)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
-    assert desk.redis.zcard(keys.ATTENTION) == 0
+    assert desk.stores.listing.attention() == {}
 
 
 def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
@@ -171,6 +172,19 @@ def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
     desk.submit()
     assert desk.claim().until - desk.now() < 1
+
+
+def test_resume_leaves_nothing_but_how_far_the_workers_have_come(desk: Desk) -> None:
+    desk.submit()
+    desk.go()
+    for signal in (Signal.FORBIDDEN, Signal.UNAVAILABLE, Signal.UNAUTHORIZED, Signal.ANSWERED):
+        report(desk, signal)
+    report(desk, Signal.FORBIDDEN)
+    report(desk, Signal.THROTTLED, until=desk.now() + 60)
+    report(desk, Signal.UNAVAILABLE)
+    desk.stores.accounts.pause(ACCOUNT, None)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert set(desk.redis.hgetall(keys.account(ACCOUNT))) == {"reached", "reached_at"}
 
 
 @pytest.mark.parametrize("paused", [False, True])

@@ -9,6 +9,7 @@ from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.deliveries import LOG, Claim, Notice, Pending, Try, Verdict
+from willcall.stores.listing import Query
 
 URL = "https://backend.example/hooks"
 HOST = "backend.example"
@@ -53,8 +54,8 @@ def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
 
 
 def attention(desk: Desk) -> tuple[Attention | None, list[str]]:
-    listed = desk.redis.zrange(keys.ATTENTION, 0, -1)
-    return desk.order().attention, [str(each) for each in listed]
+    listed = desk.stores.listing.page(Query(attention=frozenset()), 10).orders
+    return desk.order().attention, [order.id for order in listed]
 
 
 def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:

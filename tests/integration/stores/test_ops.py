@@ -194,7 +194,7 @@ def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(
     report(desk, Signal.UNAUTHORIZED, "401")
     for n in range(5):
         assert desk.claim(order_id=f"ord-{n}").verdict is Claimed.HELD
-    assert desk.redis.zcard(keys.ATTENTION) == 5
+    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 5}
     assert told(desk) == ["account.unauthorized"]
 
 

@@ -285,9 +285,9 @@ def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
 def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
-    assert desk.redis.zrange(keys.ATTENTION, 0, -1) == ["ord-1"]
+    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.MALFORMED): 1}
     desk.commit(desk.go(2), attention=None, wake_at=desk.now())
-    assert desk.redis.zcard(keys.ATTENTION) == 0
+    assert desk.stores.listing.attention() == {}
 
 
 def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk) -> None:

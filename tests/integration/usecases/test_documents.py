@@ -46,6 +46,7 @@ def documents_of(order: Order) -> list[str | None]:
 
 def filed(h: House, order_id: str = "ord-1") -> float | None:
     """When the order's documents are fetched next, by the index (epoch seconds)."""
+    assert sorted(h.redis.zrange(keys.FETCHES, 0, -1)) == sorted(h.redis.zrange(keys.LACKING, 0, -1))
     due = h.redis.zscore(keys.FETCHES, order_id)
     return None if due is None else due / 1_000
 
@@ -514,13 +515,31 @@ def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis:
 
 def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(house: Setup) -> None:
     h = house()
-    for order_id, due, since in (("late", 9_000, 3_000), ("new", 5_000, None), ("later", 4_000, 2_000)):
-        h.redis.zadd(keys.FETCHES, {order_id: due})
-        if since:
-            h.redis.hset(keys.fetch(order_id), "since", since)
     fetches = h.context.stores.fetches
-    assert fetches.oldest(5) == [("later", 2.0), ("late", 3.0), ("new", 5.0)]
-    assert fetches.pending() == Pending(3, 2.0, "later")
-    h.redis.zadd(keys.FETCHES, {f"ord-{number}": 10_000 + number for number in range(1_200)})
-    h.redis.hset(keys.fetch("ord-1100"), "since", 1_000)
-    assert fetches.pending() == Pending(1_203, 1.0, "ord-1100")
+    assert fetches.pending() == Pending(0)
+    h.redis.zadd(keys.FETCHES, {f"ord-{number}": number for number in range(5_000)} | {"late": 9_000, "later": 10_000})
+    h.redis.zadd(
+        keys.LACKING, {f"ord-{number}": 5_000 + number for number in range(5_000)} | {"late": 3_000, "later": 2_000}
+    )
+    assert fetches.oldest(3) == [("later", 2.0), ("late", 3.0), ("ord-0", 5.0)]
+    assert fetches.pending() == Pending(5_002, 2.0, "later")
+
+
+def test_since_when_an_order_lacks_documents_stays_as_it_is_until_it_lacks_none(
+    house: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = house()
+    server = serve(in_turn(*[whole(b"", "404 Not Found")] * 3, whole(PDF)))
+    answers(tickets(server.url))
+    h.submit(script())
+    h.poll()
+    fetches = h.context.stores.fetches
+    since = fetches.pending()
+    assert since == Pending(1, filed(h), "ord-1")
+    for _ in range(2):
+        due_now(h)
+        assert fetch_documents(h.context, "ord-1") is not None
+        assert fetches.pending() == since
+    due_now(h)
+    fetch_documents(h.context, "ord-1")
+    assert fetches.pending() == Pending(0)

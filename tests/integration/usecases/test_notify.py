@@ -151,7 +151,7 @@ def test_410_ends_it_at_once(house: Setup, receiver: Receiver) -> None:
     receiver.script(Answer(410, {"Retry-After": "5"}))
     assert tell(h) is None
     assert h.order().attention is Attention.UNDELIVERABLE
-    assert h.redis.zrange(keys.ATTENTION, 0, -1) == ["ord-1"]
+    assert list(h.context.stores.listing.attention().values()) == [1]
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: Receiver) -> None:

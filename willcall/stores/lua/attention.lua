@@ -1,12 +1,22 @@
--- Looks at orders that need attention, newest first, without reading them whole.
--- KEYS  1 attention  2 order (prefix)
--- ARGV  1 highest position to look at (as ZREVRANGEBYSCORE takes it)  2 how many
--- Returns {id, position, provider, account, attention, status, ...}; what an order that is gone had is nil
-local found = {}
-local entries = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[1], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-for at = 1, #entries, 2 do
-  local fields = redis.call('HMGET', KEYS[2] .. entries[at], 'provider', 'account', 'attention', 'status')
-  for _, value in ipairs({entries[at], entries[at + 1]}) do found[#found + 1] = value end
-  for field = 1, 4 do found[#found + 1] = fields[field] end
+-- Whether a person should look at an order, why, and since when: in the order, and in an index per account and reason.
+-- indexes: the key of these without account and reason
+
+-- It is for this reason now, '' for none. Returns whether that is another than before: the time of one that stays is kept.
+local function attention_is(order, indexes, id, reason, now)
+  local fields = redis.call('HMGET', order, 'attention', 'provider', 'account', 'number')
+  local before, index = fields[1] or '', indexes .. fields[2] .. '/' .. fields[3] .. ':'
+  if before == reason then return false end
+  if before ~= '' then redis.call('ZREM', index .. before, id) end
+  if reason == '' then
+    redis.call('HDEL', order, 'attention', 'attention_at')
+  else
+    redis.call('HSET', order, 'attention', reason, 'attention_at', now)
+    redis.call('ZADD', index .. reason, fields[4], id)
+  end
+  return true
 end
-return found
+
+-- Ends it, if it is for this reason.
+local function attention_ends(order, indexes, id, reason)
+  if redis.call('HGET', order, 'attention') == reason then attention_is(order, indexes, id, '') end
+end

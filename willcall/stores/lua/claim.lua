@@ -1,5 +1,5 @@
 -- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
--- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention index
+-- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention indexes (see attention.lua)
 -- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 -- Returns {verdict, now, ...}:
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
@@ -11,7 +11,7 @@
 
 -- include: now
 -- include: bucket
--- include: attention_since
+-- include: attention
 
 local function value(flat, name)
   for i = 1, #flat, 2 do
@@ -59,7 +59,7 @@ if state ~= 'ok' and not probe then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift')
-  if state == 'unauthorized' then attention_begins(KEYS[1], KEYS[8], ARGV[1], state, now) end
+  if state == 'unauthorized' then attention_is(KEYS[1], KEYS[8], ARGV[1], state, now) end
   return {'held', now}
 end
 

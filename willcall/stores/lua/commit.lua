@@ -1,9 +1,9 @@
 -- Commits what became of an order, all at once, if the fence still holds.
 -- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
---       8 attention index  9 final index  10 late index  11 events  12 fetches index  13 delivery  14 undelivered index
---       15 untold index
+--       8 attention indexes (see attention.lua)  9 final index  10 late index  11 events  12 fetches index
+--       13 delivery  14 undelivered index  15 untold index
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
---       18-21 of the event for operators (see alert.lua)
+--       18-21 of the event for operators (see alert.lua)  22 lacking index
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -18,10 +18,10 @@
 -- repeated, because the answer to it was lost, it returns the same again
 
 -- include: now
+-- include: attention
 -- include: alert
 
-local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due',
-  'attention')
+local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due')
 if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then return tonumber(fence[7] or 0) end
 if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
 
@@ -31,16 +31,16 @@ local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
 if not keep then for _, part in ipairs({'slot', 'shift'}) do drop[#drop + 1] = part end end
 local fields = {}
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read; a newer event begins anew.
-local function attention(given)
+local function reason(given)
   if given ~= '' and given ~= 'undeliverable' then return given end
   local failed = ARGV[11] == '' and redis.call('HGET', KEYS[13], 'state') == 'undeliverable'
   return failed and 'undeliverable' or ''
 end
 for i = 23, #ARGV, 2 do
-  local value = ARGV[i] == 'attention' and attention(ARGV[i + 1]) or ARGV[i + 1]
+  local value = ARGV[i + 1]
   fields[ARGV[i]] = value
-  if keep and ARGV[i] == 'ask' then
-    -- belongs to the place
+  if ARGV[i] == 'attention' or (keep and ARGV[i] == 'ask') then
+    -- the one is written with its index, the other belongs to the place
   elseif value == '' then
     drop[#drop + 1] = ARGV[i]
   else
@@ -51,11 +51,9 @@ end
 local closed = fields['status'] == 'failed' or fields['status'] == 'cancelled'
 if ARGV[3] ~= '' or closed then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
 if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
-if (fields['attention'] or '') == '' then
-  drop[#drop + 1] = 'attention_at'
-elseif fields['attention'] ~= fence[8] then
-  for _, part in ipairs({'attention_at', now}) do set[#set + 1] = part end
-  if ARGV[22] ~= '' then alert_attention(18, 19, fields['attention'], ARGV[22], now) end
+local attention = reason(fields['attention'])
+if attention_is(KEYS[1], KEYS[8], ARGV[1], attention, now) and attention ~= '' and ARGV[22] ~= '' then
+  alert_attention(18, 19, attention, ARGV[22], now)
 end
 
 local due = 0
@@ -86,11 +84,6 @@ if KEYS[6] ~= KEYS[7] then
   redis.call('ZREM', KEYS[6], ARGV[1])
   redis.call('ZADD', KEYS[7], fence[4], ARGV[1])
 end
-if (fields['attention'] or '') ~= '' then
-  redis.call('ZADD', KEYS[8], fence[4], ARGV[1])
-else
-  redis.call('ZREM', KEYS[8], ARGV[1])
-end
 if (fields['finished'] or '') ~= '' then redis.call('ZADD', KEYS[9], fields['finished'], ARGV[1]) end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[10], ARGV[10], ARGV[1])
@@ -98,7 +91,9 @@ elseif not keep then
   redis.call('ZREM', KEYS[10], ARGV[1])
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
-if ARGV[14] ~= '' then redis.call('ZADD', KEYS[12], 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
+if ARGV[14] ~= '' then
+  for _, index in ipairs({KEYS[12], KEYS[22]}) do redis.call('ZADD', index, 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
+end
 if ARGV[7] ~= '' then
   redis.call('LPUSH', KEYS[3], ARGV[7])
   redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)

@@ -1,5 +1,5 @@
 -- Permission to fetch the documents that an order's tickets lack.
--- KEYS  1 order  2 spec  3 tickets  4 fetches index  5 fetch
+-- KEYS  1 order  2 spec  3 tickets  4 fetches index  5 fetch  6 lacking index
 -- ARGV  1 id  2 claim id  3 lease (ms)
 -- Returns {now, order, spec, tickets, since, tries}; or {} where this message has nothing to do: nothing is missing or
 --   wanted any more, it is not due, or somebody else is at it (a repeated claim of one's own is granted again)
@@ -13,6 +13,7 @@ if due > now + 1000 then return {} end
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or status == 'failed' or status == 'cancelled' then
   redis.call('ZREM', KEYS[4], ARGV[1])
+  redis.call('ZREM', KEYS[6], ARGV[1])
   redis.call('DEL', KEYS[5])
   return {}
 end

@@ -1,5 +1,5 @@
 -- Writes what a fetch brought, if the tickets are those that it was made for.
--- KEYS  1 tickets  2 fetches index  3 fetch
+-- KEYS  1 tickets  2 fetches index  3 fetch  4 lacking index
 -- ARGV  1 id  2 claim id  3 tickets (JSON) as they were  4 tickets with their documents (JSON, '' = unchanged)
 --       5 wait until the next try (ms, '' = none)
 -- Returns 'written'; 'changed' where the tickets are others by now, which are due at once; 'lost' where the claim is
@@ -18,6 +18,7 @@ if ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[2], milliseconds() + tonumber(ARGV[5]), ARGV[1])
 else
   redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('DEL', KEYS[3])
 end
 return 'written'

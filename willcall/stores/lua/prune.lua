@@ -1,11 +1,12 @@
 -- Removes final orders that ended before a moment, a bounded number at a time. One of which a backend is still to be
 -- told is kept for as long again.
--- KEYS  1 final index  2 attention index  3 late index  4 undelivered index  5 documents whose files are to be removed
---       6 undelivered and 7 untold index of events for operators
+-- KEYS  1 final index  2 attention indexes (see attention.lua)  3 late index  4 undelivered index
+--       5 documents whose files are to be removed  6 undelivered and 7 untold index of events for operators
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
 -- Returns {how many were looked at, how many of them were removed}
 
 -- include: now
+-- include: attention
 
 local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local ids = {}
@@ -28,6 +29,7 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
     redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
     redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
+    attention_is(key, KEYS[2], id, '')
   end
   local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
   if #documents > 0 then redis.call('SADD', KEYS[5], unpack(documents)) end
@@ -39,7 +41,6 @@ for _, id in ipairs(ids) do
   redis.call('ZREM', KEYS[6], 'order:' .. id)
   redis.call('ZREM', KEYS[7], 'order:' .. id)
   redis.call('ZREM', KEYS[1], id)
-  redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
 end
 return {#old, #ids}

@@ -1,11 +1,12 @@
 -- Somebody wants a backend to be told of an order's latest event again: the schedule starts anew, now.
--- KEYS  1 delivery  2 undelivered index  3 order  4 attention index  5 events  6 untold index
+-- KEYS  1 delivery  2 undelivered index  3 order  4 attention indexes (see attention.lua)
+--       5 events  6 untold index
 -- ARGV  1 id
 -- Returns {'sent', event id, number, host}: send this message; or {'none'}: there is no event to tell of;
 --   or {'forgotten'}: it was delivered, and the feed no longer has it
 
 -- include: now
--- include: attention_since
+-- include: attention
 
 local record = redis.call('HMGET', KEYS[1], 'event', 'cursor', 'host', 'data')
 if not record[1] then return {'none'} end

@@ -1,10 +1,10 @@
 -- Lets orders that wait for a parked account go on.
--- KEYS  1 held index  2 due index  3 attention index  4 order (its key without the id)
+-- KEYS  1 held index  2 due index  3 attention indexes (see attention.lua)  4 order (its key without the id)
 -- ARGV  1 how many  2 minimum between two attempts (ms)
 -- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
 -- include: now
--- include: attention_since
+-- include: attention
 
 local now = milliseconds()
 local sent = {}

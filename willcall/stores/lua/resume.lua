@@ -7,15 +7,14 @@
 -- include: health
 
 local now = milliseconds()
-local account = redis.call('HMGET', KEYS[1], 'state', 'since', 'why', 'told')
+local account = redis.call('HMGET', KEYS[1], 'state', 'told')
 local unwell = (account[1] or 'ok') ~= 'ok'
-local told = account[4] and not unwell
+local told = account[2] and not unwell
 if told then health_changed(2, 'ok', now, 'resumed', now) end
-redis.call('DEL', KEYS[1], KEYS[2])
-if unwell then
-  redis.call('HSET', KEYS[1], 'state', account[1], 'since', account[2], 'why', account[3], 'told', account[4],
-    'probe_at', now)
-end
+redis.call('HDEL', KEYS[1], 'paused_until', 'paused_since', 'throttles', 'throttled_since', 'throttled_until',
+  'throttled_why', 'failures', 'forbidden', 'forbidden_by', 'probe_wait')
+if unwell then redis.call('HSET', KEYS[1], 'probe_at', now) else redis.call('HDEL', KEYS[1], 'state', 'since') end
+redis.call('DEL', KEYS[2])
 -- The bucket starts empty, for what was sent lately is forgotten with the throttle.
 redis.call('HSET', KEYS[2], 'tat', now + tonumber(ARGV[1]))
 redis.call('PEXPIRE', KEYS[2], 86400000)

@@ -1,6 +1,6 @@
 -- Writes what became of telling somebody, if the claim still holds.
 -- KEYS  1 delivery  2 log  3 undelivered index  4 untold index; if it is about an order:
---       5 order  6 attention index  7-10 of the event for operators (see alert.lua)
+--       5 order  6 attention indexes (see attention.lua)  7-10 of the event for operators (see alert.lua)
 -- ARGV  1 subject  2 claim id  3 event id  4 number claimed  5 'pending' (try again) | 'delivered' | 'undeliverable'
 --       6 next try in (ms, of 'pending')  7 line of the log (JSON)  8 longest log
 --       9-11 of the event for operators  12 the order (JSON without attention, '' = they are not told)
@@ -8,7 +8,7 @@
 -- another worker has taken over; repeated, because the answer to it was lost, it writes nothing again
 
 -- include: now
--- include: attention_since
+-- include: attention
 -- include: alert
 
 local now = milliseconds()
@@ -48,7 +48,7 @@ elseif unchanged then
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
   if KEYS[5] and not redis.call('HGET', KEYS[5], 'attention') then
-    attention_begins(KEYS[5], KEYS[6], ARGV[1], ARGV[5], now)
+    attention_is(KEYS[5], KEYS[6], ARGV[1], ARGV[5], now)
     if ARGV[12] ~= '' then alert_attention(7, 9, ARGV[5], ARGV[12], now) end
   end
 end

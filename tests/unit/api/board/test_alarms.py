@@ -50,7 +50,7 @@ def line() -> Line:
 
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
-    nothing = Survey([], {}, 0, complete=True)
+    nothing = Survey([], {})
     well = Overview(
         NOW, lines, {}, nothing, Pending(0), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [], Pending(0)
     )
@@ -150,7 +150,7 @@ def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line)
 
 def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
     key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
-    survey = Survey([], {key_refused: 40, unknown: 1}, 41, complete=True)
+    survey = Survey([], {key_refused: 40, unknown: 1})
     assert told(overview(line(), survey=survey)) == "41 orders need a person"
     refused_account = overview(line(health=Health.UNAUTHORIZED), survey=survey)
     assert told(refused_account) == "1 thing must be mended"

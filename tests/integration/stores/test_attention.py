@@ -1,0 +1,128 @@
+"""Which orders need attention: counts that are those of the orders, whatever happened to these."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+import pytest
+
+from tests.integration.stores.conftest import RATE, Desk
+from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.model import Attention, Order, Status
+from willcall.orders.policy import Signal
+from willcall.orders.states import FINAL
+from willcall.stores import keys
+from willcall.stores.accounts import Report
+from willcall.stores.deliveries import Notice, Try
+from willcall.stores.listing import Query
+from willcall.stores.orders import Commit, Event, Verdict
+
+ACCOUNTS = ("default", "second")
+
+
+@dataclass
+class Days:
+    """Whatever may happen to orders, in any order."""
+
+    desk: Desk
+    random: Random
+    submitted: int = 0
+
+    @property
+    def events(self) -> list[Callable[[], None]]:
+        return [
+            self.submit,
+            self.submit,
+            self.poll,
+            self.poll,
+            self.poll,
+            self.amend,
+            self.tell,
+            self.redeliver,
+            self.refuse,
+            self.resume,
+            self.prune,
+        ]
+
+    def submit(self) -> None:
+        self.desk.submit(
+            f"ord-{self.submitted}", account=self.random.choice(ACCOUNTS), callback_url="https://backend.example/hook"
+        )
+        self.submitted += 1
+
+    def poll(self) -> None:
+        for order in self.some():
+            claim = self.desk.stores.orders.claim((order.id, order.seq), order.account_key, "a", 30, RATE)
+            if claim.verdict is Verdict.GO:
+                self.commit(order, claim_id="a")
+
+    def amend(self) -> None:
+        for order in self.some():
+            self.commit(order, claim_id="")
+
+    def commit(self, before: Order, claim_id: str) -> None:
+        now = self.desk.now()
+        status = self.random.choice([before.status, before.status, *Status])
+        after = replace(
+            before,
+            status=status,
+            attention=self.random.choice([None, before.attention, *Attention]),
+            finished_at=now if status in FINAL else None,
+        )
+        event = Event(f"evt-{before.id}-{before.seq}", f"order.{status}", {}) if self.random.random() < 0.5 else None
+        place = {"keep": True} if not claim_id and self.random.random() < 0.5 else {"held": self.random.random() < 0.2}
+        wake_at = None if status in FINAL or place.get("held") else now - 1
+        self.desk.stores.orders.commit(Commit(before, after, wake_at=wake_at, event=event, **place), claim_id)
+
+    def tell(self) -> None:
+        """It is given up."""
+        deliveries = self.desk.stores.deliveries
+        for order_id, _ in self.random.sample(undelivered := deliveries.oldest(100), min(3, len(undelivered))):
+            event, number = self.desk.redis.hmget(keys.delivery(order_id), "event", "number")
+            notice = Notice(order_id, str(event), int(str(number)), "backend.example")
+            deliveries.claim(notice, "a", 30, 0)
+            made = Try(self.desk.now(), notice.event_id, "order.fulfilled", 500, "", None)
+            deliveries.settle(notice, "a", made, Outlook(Telling.UNDELIVERABLE))
+
+    def redeliver(self) -> None:
+        for order in self.some():
+            self.desk.stores.deliveries.redeliver(order.id)
+
+    def refuse(self) -> None:
+        """All that are claimed meanwhile are refused with their account."""
+        refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False)
+        account = f"tiqets/{self.random.choice(ACCOUNTS)}"
+        self.desk.stores.accounts.report(account, refused, (600, 600), RATE, self.desk.account_alert())
+
+    def resume(self) -> None:
+        for name in ACCOUNTS:
+            self.desk.redis.delete(keys.account(f"tiqets/{name}"))
+            self.desk.stores.orders.release(f"tiqets/{name}", 5, 0)
+
+    def prune(self) -> None:
+        self.desk.stores.orders.prune(self.desk.now() + 1, self.random.randrange(3))
+
+    def some(self) -> list[Order]:
+        orders = self.all()
+        return self.random.sample(orders, min(3, len(orders)))
+
+    def all(self) -> list[Order]:
+        """Read one by one, without any index."""
+        orders = self.desk.stores.orders.get_many([f"ord-{number}" for number in range(self.submitted)])
+        return [order for order in orders if order]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_and_lists_are_those_of_the_orders_whatever_happens_to_these(desk: Desk, seed: int) -> None:
+    days = Days(desk, Random(seed))
+    for _ in range(150):
+        days.random.choice(days.events)()
+        needy = [order for order in reversed(days.all()) if order.attention]
+        survey = desk.stores.listing.survey(parked=(), limit=1_000)
+        assert survey.tally == Counter((order.account_key, order.attention) for order in needy)
+        assert survey.orders == desk.stores.listing.page(Query(attention=frozenset()), 1_000).orders == needy
+    desk.redis.zadd(keys.FINAL, dict.fromkeys((order.id for order in days.all()), 1))
+    desk.redis.delete(keys.UNDELIVERED)
+    desk.stores.orders.prune(desk.now() + 1, 1_000)
+    assert (days.all(), list(desk.redis.scan_iter(f"{keys.ATTENTION}*"))) == ([], [])

@@ -38,13 +38,15 @@ def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
 
 
 def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
-    """One row an order of which something is behind: for how long, and which hosts are asked for it or told."""
+    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any."""
     table = bare_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("behind for")
-    table.add_column("host", overflow="fold")
+    hosts = any(one.hosts for one in orders)
+    if hosts:
+        table.add_column("host", overflow="fold")
     for one in orders:
         order = one.order
         table.add_row(
@@ -52,7 +54,7 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
             Text(_account(order)),
             _status(order),
             span(max(0.0, now - one.since)),
-            Text("\n".join(map(plain, one.hosts))),
+            *([Text("\n".join(map(plain, one.hosts)))] if hosts else []),
         )
     return table
 

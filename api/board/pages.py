@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -26,7 +26,7 @@ from willcall.orders.submission import problems_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
 from willcall.usecases.accounts import stopped_accounts
-from willcall.usecases.behind import Behind, orders_behind, pending
+from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
@@ -60,17 +60,11 @@ def board(request: Request, _: Nothing) -> Response:
 class _BoardQuery(OrdersQuery):
     """Which orders to show. `account` is an account's key.
 
-    `untold` and `documents` stand for lists of their own, without the other filters.
+    `behind`: those of which this is behind, a list of its own; of the filters, provider and account go with `overdue`.
     """
 
     account: str | None = Field(default=None, max_length=200)
-    untold: Literal["1"] | None = None
-    documents: Literal["1"] | None = None
-
-    @property
-    def behind(self) -> Behind | None:
-        """What is to be behind of the orders."""
-        return Behind.UNTOLD if self.untold else Behind.DOCUMENTS if self.documents else None
+    behind: Behind | None = None
 
 
 async def _filters(request: Request) -> _BoardQuery:
@@ -83,10 +77,10 @@ async def _filters(request: Request) -> _BoardQuery:
 
 @router.get("/orders")
 def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
-    """Orders, newest first, or those of which something is behind, oldest first."""
-    if query.behind:
-        return _orders_behind(request, context, query.behind)
+    """Orders, newest first, or those of which something is behind, the worst first."""
     wanted = Listed(query.status, query.provider, query.reasons, query.account)
+    if query.behind:
+        return _orders_behind(request, context, query.behind, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
     asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
@@ -102,13 +96,16 @@ def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depen
     )
 
 
-def _orders_behind(request: Request, context: Context, behind: Behind) -> Response:
+def _orders_behind(request: Request, context: Context, behind: Behind, wanted: Listed) -> Response:
+    found = orders_behind(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
     return page(
         request,
         "behind.html",
-        behind=behind,
-        found=orders_behind(context.stores, behind, _PAGE),
-        count=pending(context.stores, behind).count,
+        behind=behind.value,
+        place=(wanted.account or wanted.provider) if behind is Behind.OVERDUE else None,
+        found=found.orders,
+        count=found.count,
+        stopped=_stopped(context, (one.order for one in found.orders)),
         now=context.stores.accounts.now(),
     )
 

@@ -26,8 +26,9 @@ PAGES = (
     "/",
     "/orders",
     "/orders?attention=true",
-    "/orders?untold=1",
-    "/orders?documents=1",
+    "/orders?behind=overdue",
+    "/orders?behind=untold",
+    "/orders?behind=documents",
     "/search?q=nothing",
     f"/orders/{UNKNOWN['id']}",
 )

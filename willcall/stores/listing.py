@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -142,14 +142,29 @@ class Listing:
             found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
         return found
 
-    def _indexes(self, query: Query) -> list[str]:
-        accounts = [
+    def overdue(self, query: Query, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
+        """How many orders have been due since `before`, and the `most` that have been for longest, longest first.
+
+        Of the query its provider and account count. Each is (id, since when); moments are epoch seconds.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for account in self._accounts(query):
+            pipe.zcount(keys.due(account), "-inf", milliseconds(before))
+            pipe.zrangebyscore(keys.due(account), "-inf", milliseconds(before), start=0, num=most, withscores=True)
+        replies = pipe.execute()
+        entries = [(order_id, due / 1_000) for reply in replies[1::2] for order_id, due in reply]
+        return sum(replies[::2]), nsmallest(most, entries, key=lambda entry: entry[1])
+
+    def _accounts(self, query: Query) -> list[str]:
+        return [
             account
             for account in self._orders.accounts()
             if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
+
+    def _indexes(self, query: Query) -> list[str]:
         statuses = list(Status) if query.status is None else [query.status]
-        return [keys.index(account, status) for account in accounts for status in statuses]
+        return [keys.index(account, status) for account in self._accounts(query) for status in statuses]
 
     def _newest(self, indexes: Iterable[str], newest: int | None, limit: int) -> list[tuple[str, float]]:
         """The `limit` newest entries of several indexes, older than `newest`."""

@@ -237,18 +237,47 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
         operator.post(f"/orders/{order_id}/cancel")
         redis.zadd(keys.UNTOLD, {order_id: 1_000 if order_id == "ord-2" else 2_000})
     page = operator.get("/")
-    assert 'href="/orders?untold=1"' in page.text
-    untold = operator.get("/orders?untold=1")
+    assert 'href="/orders?behind=untold"' in page.text
+    untold = operator.get("/orders?behind=untold")
     shown = words(untold)
     assert shown.index("ord-2.example") < shown.index("ord-1.example")
     assert "ord-3" not in shown
     assert "sesame" not in untold.text
     assert 'action="/orders/ord-2/redeliver"' in untold.text
-    assert "No order is like that" in words(operator.get("/orders?documents=1"))
+    assert "No order is like that" in words(operator.get("/orders?behind=documents"))
     redis.zadd(keys.FETCHES, {"ord-3": 1_000})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
-    assert "ord-3 tiqets/default" in words(operator.get("/orders?documents=1"))
-    assert "files.example" in words(operator.get("/orders?documents=1"))
+    assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
+    assert "files.example" in words(operator.get("/orders?behind=documents"))
+
+
+def test_overdue_orders_are_listed_the_latest_first_and_led_to_by_their_figures(
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+) -> None:
+    api.submit("soon", reference="0", not_before=LATER)
+    api.submit("late", reference="2", not_before=LATER)
+    api.submit("later", reference="3", not_before=LATER)
+    api.submit("elsewhere", provider="tixstock", reference="4", not_before=LATER)
+    quiet = operator.get("/")
+    assert "behind=overdue" not in quiet.text
+    now = stores.accounts.now()
+    for order_id, late in (("late", 7_300), ("later", 91_000)):
+        redis.zadd(keys.due("tiqets/default"), {order_id: int((now - late) * 1_000)})
+    redis.zadd(keys.due("tixstock/default"), {"elsewhere": int((now - 14_500) * 1_000)})
+    page = operator.get("/")
+    for link in ("/orders?behind=overdue", "/orders?behind=overdue&amp;account=tiqets/default"):
+        assert f'href="{link}"' in page.text
+    assert "3 orders overdue" in words(page)
+    listed = words(operator.get("/orders?behind=overdue"))
+    assert re.search(r"later tiqets/default pending 1 d 1 h .* elsewhere .* 4 h \d+ min .* late .* 2 h \d+ min", listed)
+    assert "soon" not in listed
+    of_one = words(operator.get("/orders?behind=overdue&account=tixstock/default"))
+    assert "elsewhere" in of_one
+    assert "later" not in of_one
+    operator.post("/accounts/tixstock/default/pause")
+    paused = operator.get("/orders?behind=overdue&provider=tixstock")
+    assert "waits for its account" in words(paused)
+    assert 'action="/orders/elsewhere/poll"' not in paused.text
 
 
 def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Operator) -> None:

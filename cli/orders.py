@@ -197,22 +197,24 @@ def list_orders(
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
         note("There are no orders yet." if query == Query() else "There are no such orders.")
-    _print_page(stores, page, as_json=as_json)
+    _print_page(config, stores, page, as_json=as_json)
     while everything and page.next_cursor:
         page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
-        _print_page(stores, page, as_json=as_json)
+        _print_page(config, stores, page, as_json=as_json)
     _note_the_rest(query, page, limit, as_json=as_json)
 
 
-def _print_page(stores: "Stores", page: "Page", *, as_json: bool) -> None:
+def _print_page(config: "Config", stores: "Stores", page: "Page", *, as_json: bool) -> None:
     from cli.orders_table import orders_table
+    from willcall.usecases.accounts import stopped_accounts
 
     if as_json:
         for one in page.orders:
             write_line(order_document(one))
     elif page.orders:
         console = results()
-        console.print(orders_table(page.orders, stores.accounts.now(), console.width))
+        stopped = stopped_accounts(stores, config.accounts, {one.account_key for one in page.orders})
+        console.print(orders_table(page.orders, stopped, stores.accounts.now(), console.width))
 
 
 def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -> None:

@@ -141,7 +141,7 @@ def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_
     )
 
 
-def _stopped(context: Context, listed: Iterable[Order]) -> set[str]:
+def _stopped(context: Context, listed: Iterable[Order]) -> Mapping[str, str]:
     """The accounts of these orders that nothing is sent to."""
     return stopped_accounts(context.stores, context.accounts, {order.account_key for order in listed})
 

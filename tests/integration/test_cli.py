@@ -257,6 +257,13 @@ def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Red
     assert "ord-0" in willcall(*command).out
 
 
+def test_orders_of_a_paused_account_are_held_in_the_list(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-0")
+    assert "held" not in willcall("orders").out
+    assert willcall("pause", "tiqets").code == 0
+    assert "held: account paused" in willcall("orders").out
+
+
 def test_a_narrow_terminal_is_told_what_a_wide_one_shows(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-0", "ord-1")
     narrow = run(willcall.folder, "orders", "--all", around={"COLUMNS": "80"})

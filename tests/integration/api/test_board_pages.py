@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
@@ -20,10 +21,11 @@ from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
+from willcall.stores.deliveries import Notice, Try
 from willcall.stores.documents import DocumentStore
 from willcall.stores.listing import Query
 from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Commit, Filing
+from willcall.stores.orders import Commit, Event, Filing
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
 
@@ -310,6 +312,29 @@ def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, opera
     assert "order.cancelled on its way" in shown
     for missing in ("/orders/nobody/poll", "/orders/nobody/cancel", "/accounts/tiqets/other/pause"):
         assert operator.post(missing).status_code == 404
+
+
+def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
+    assert "No change yet, so no event." in words(operator.get("/orders/ord-1"))
+    before = stores.orders.get("ord-1")
+    assert before is not None
+    event = Event("evt_partial", "order.partial", {})
+    stores.orders.commit(Commit(before, replace(before, status=Status.PARTIAL), event=event))
+    claim = stores.deliveries.claim(Notice("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
+    refused = Try(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
+    stores.deliveries.settle(
+        Notice("ord-1", "evt_partial", 1, "backend.example"), "a", refused, Outlook(Telling.PENDING, 5.0)
+    )
+    operator.post("/orders/ord-1/cancel")
+    shown = words(operator.get("/orders/ord-1"))
+    assert re.search(r"order.cancelled on its way.* 0 evt_\w+ .* order.partial superseded 1 evt_partial ", shown)
+    assert "503 not taken 5.0 s" in shown
+    api.submit("ord-2", reference="2", not_before=LATER)
+    operator.post("/orders/ord-2/cancel")
+    assert "order.cancelled in the event feed" in words(operator.get("/orders/ord-2"))
 
 
 def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(

@@ -40,23 +40,28 @@ async def login_page(request: Request, access: Lock, back: Annotated[str | None,
 
 @router.post("/login")
 async def login(request: Request, access: Lock, form: Form) -> Response:
-    """A session for a good key; few tries a minute for others."""
+    """A session for a good key, whatever was tried before; few answers a minute for others."""
     back, caller = place_to_return(form.get("back")), request.client.host if request.client else ""
-    if access.tries.exhausted(caller):
-        wrong = "Too many wrong keys. Try again in a minute."
-        response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, wrong=wrong)
-        response.headers["Retry-After"] = "60"
-        return response
     session = access.sessions.open(form.get("key", "").strip())
     if session is None:
-        access.tries.failed(caller)
-        log.warning("login refused", caller=caller)
-        wrong = "This is no operator key of ours."
-        return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, wrong=wrong)
+        return _refused(request, access, caller, back)
     log.info("login", caller=caller)
     entered = _go(back)
     remember(request, entered, SESSION, session)
     return entered
+
+
+def _refused(request: Request, access: Access, caller: str, back: str) -> Response:
+    """A wrong key. Beyond some a minute nothing is logged, so that nobody can flood the log."""
+    if access.tries.exhausted(caller):
+        wrong = "Too many wrong keys. A right one is let in at any time."
+        response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, wrong=wrong)
+        response.headers["Retry-After"] = "60"
+        return response
+    access.tries.failed(caller)
+    log.warning("login refused", caller=caller)
+    wrong = "This is no operator key of ours."
+    return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, wrong=wrong)
 
 
 @router.post("/logout")

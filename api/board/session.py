@@ -13,7 +13,7 @@ from api.security import Keys
 
 #: Seconds that a session lasts.
 LASTS = 12 * 3_600
-#: Wrong keys that a caller may try in a minute.
+#: Wrong keys of a caller that are logged in a minute.
 TRIES = 10
 _MINUTE = 60.0
 #: Callers whose tries are remembered; of more, the earliest are forgotten.
@@ -48,7 +48,11 @@ class Sessions:
 
 
 class Tries:
-    """Bounds how often a caller may try keys."""
+    """Counts wrong keys, to bound what is logged of them.
+
+    A right key is never refused: all callers behind a proxy are one here, and whoever guesses would lock them out.
+    Guessing is hopeless for the length of the keys (`config.SHORTEST_OPERATOR_KEY`), not for a bound on tries.
+    """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         """`now` counts seconds."""
@@ -56,7 +60,7 @@ class Tries:
         self._failed: dict[str, deque[float]] = {}
 
     def exhausted(self, caller: str) -> bool:
-        """Whether the caller must wait before the next try."""
+        """Whether the caller has had its wrong keys of this minute."""
         failed = self._failed.get(caller)
         return failed is not None and len(failed) == TRIES and self._now() - failed[0] < _MINUTE
 

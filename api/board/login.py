@@ -21,7 +21,7 @@ async def _keyed(request: Request) -> Access:
     """The door, where there is a lock in it. Raises ClosedBoardError, ForeignRequestError."""
     access: Access = request.app.state.board_access
     if access.door is not Door.KEYED:
-        access.check(request)
+        await access.check(request)
     elif request.method == "POST" and not same_origin(request):
         raise ForeignRequestError
     return access
@@ -33,7 +33,7 @@ Lock = Annotated[Access, Depends(_keyed)]
 @router.get("/login")
 async def login_page(request: Request, access: Lock, back: Annotated[str | None, Query()] = None) -> Response:
     """The form; whoever is in already goes on."""
-    if access.door is not Door.KEYED or access.sessions.holds(request.cookies.get(SESSION, "")):
+    if await access.lets_in(request):
         return _go(place_to_return(back))
     return page(request, "login.html", back=place_to_return(back), wrong=None)
 
@@ -65,8 +65,9 @@ def _refused(request: Request, access: Access, caller: str, back: str) -> Respon
 
 
 @router.post("/logout")
-async def logout(_: Lock) -> Response:
-    """The browser forgets the session."""
+async def logout(request: Request, access: Lock) -> Response:
+    """The session is over, and the browser forgets it."""
+    await access.end(request)
     response = _go("/login")
     forget(response, SESSION)
     return response

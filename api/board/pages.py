@@ -31,6 +31,7 @@ from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
 if TYPE_CHECKING:
+    from api.board.access import Access
     from api.board.stream import Streams
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
@@ -164,6 +165,7 @@ def document(
 async def stream(request: Request, context: Given, order: Annotated[str | None, Query()] = None) -> Response:
     """What changes on the first page, or on an order's."""
     streams: Streams = request.app.state.board_streams
+    access: Access = request.app.state.board_access
     if streams.full:
         return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
     if order is not None:
@@ -171,7 +173,8 @@ async def stream(request: Request, context: Given, order: Annotated[str | None, 
             await run_in_threadpool(get_order, context, await known_form(order))
     look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(streams.watch(order or "", look), headers=headers, media_type="text/event-stream")
+    events = streams.watch(order or "", look, lambda: access.lets_in(request))
+    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
 def _look_at_board(board_: Board) -> Callable[[], Mapping[str, str]]:

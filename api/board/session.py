@@ -1,4 +1,7 @@
-"""Sessions of operators: a signed cookie, no key in it. It ends after half a day, and with the key that opened it."""
+"""Sessions of operators: a signed cookie with an id, no key in it.
+
+It ends after half a day, by logging out (see `access.Access`), and with the key that opened it.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,9 +37,9 @@ class Sessions:
         found = [signer for known, signer in self._keys if known.accept(key)]
         return str(found[0].dumps(token_hex(8))) if found else None
 
-    def holds(self, session: str) -> bool:
-        """Whether it is one of ours, and not over."""
-        return any(_read(signer, session, LASTS) is not None for _, signer in self._keys)
+    def read(self, session: str) -> str | None:
+        """Its id; None where it is not ours, or too old."""
+        return next((found for _, signer in self._keys if (found := _read(signer, session, LASTS)) is not None), None)
 
     def notice(self, text: str) -> str:
         """A notice for the next page of who has just done something."""

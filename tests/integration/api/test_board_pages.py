@@ -309,7 +309,7 @@ def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, opera
         assert answer.headers["Location"] == "/orders/ord-1"
         assert told in words(operator.get("/orders/ord-1"))
     shown = words(operator.get("/orders/ord-1"))
-    assert "order.cancelled on its way" in shown
+    assert re.search(r"order.cancelled evt_\w+ on its way", shown)
     for missing in ("/orders/nobody/poll", "/orders/nobody/cancel", "/accounts/tiqets/other/pause"):
         assert operator.post(missing).status_code == 404
 
@@ -330,11 +330,11 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
     )
     operator.post("/orders/ord-1/cancel")
     shown = words(operator.get("/orders/ord-1"))
-    assert re.search(r"order.cancelled on its way.* 0 evt_\w+ .* order.partial superseded 1 evt_partial ", shown)
+    assert re.search(r"order.cancelled evt_\w+ on its way.* 0 .* order.partial evt_partial superseded 1 ", shown)
     assert "503 not taken 5.0 s" in shown
     api.submit("ord-2", reference="2", not_before=LATER)
     operator.post("/orders/ord-2/cancel")
-    assert "order.cancelled in the event feed" in words(operator.get("/orders/ord-2"))
+    assert re.search(r"order.cancelled evt_\w+ in the event feed", words(operator.get("/orders/ord-2")))
 
 
 def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(

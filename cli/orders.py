@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from willcall.config import Config
     from willcall.stores.listing import Page, Query
     from willcall.stores.orders import Hurried
-    from willcall.usecases.behind import Behind
+    from willcall.usecases.behind import OrdersBehind
     from willcall.usecases.context import Stores
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
@@ -162,6 +162,9 @@ def list_orders(
         typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
     ] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only orders that a person should look at.")] = False,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only orders that should have been asked about by now; the latest first.")
+    ] = False,
     untold: Annotated[
         bool, typer.Option("--untold", help="Only orders whose backends are still to be told; oldest first.")
     ] = False,
@@ -173,38 +176,45 @@ def list_orders(
     everything: Annotated[bool, typer.Option("--all", help="All pages, one after the other.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
-    """List orders, newest first; those that wait for something else than their tickets, oldest first."""
+    """List orders, newest first; those of which something is behind, the worst first."""
     from willcall.stores.listing import Query
+    from willcall.usecases.behind import Behind, orders_behind
 
     _check_provider(provider)
+    wanted = {Behind.OVERDUE: overdue, Behind.UNTOLD: untold, Behind.DOCUMENTS: documents}
+    behind = [each for each in Behind if wanted[each]]
+    if behind and (status or attention or cursor or everything or len(behind) > 1):
+        raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind[0]}")
+    if behind and behind[0] is not Behind.OVERDUE and (provider or account):
+        raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{behind[0]}")
     config = open_config()
     stores = open_stores(config)
-    behind = _behind(untold=untold, documents=documents)
-    if behind:
-        if status or provider or account or attention or cursor or everything or (untold and documents):
-            raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind}")
-        _list_behind(stores, behind, limit, as_json=as_json)
-        return
     query = Query(status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account))
+    if behind:
+        found = orders_behind(stores, behind[0], limit, config.settings.sweeps.grace, query)
+        _print_behind(found, stores.accounts.now(), limit, as_json=as_json)
+        return
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
         note("There are no orders yet." if query == Query() else "There are no such orders.")
-    _print_page(stores, page, as_json=as_json)
+    _print_page(config, stores, page, as_json=as_json)
     while everything and page.next_cursor:
         page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
-        _print_page(stores, page, as_json=as_json)
+        _print_page(config, stores, page, as_json=as_json)
     _note_the_rest(query, page, limit, as_json=as_json)
 
 
-def _print_page(stores: "Stores", page: "Page", *, as_json: bool) -> None:
+def _print_page(config: "Config", stores: "Stores", page: "Page", *, as_json: bool) -> None:
     from cli.orders_table import orders_table
+    from willcall.usecases.accounts import stopped_accounts
 
     if as_json:
         for one in page.orders:
             write_line(order_document(one))
     elif page.orders:
         console = results()
-        console.print(orders_table(page.orders, stores.accounts.now(), console.width))
+        stopped = stopped_accounts(stores, config.accounts, {one.account_key for one in page.orders})
+        console.print(orders_table(page.orders, stopped, stores.accounts.now(), console.width))
 
 
 def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -> None:
@@ -217,28 +227,19 @@ def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -
         note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
 
 
-def _behind(*, untold: bool, documents: bool) -> "Behind | None":
-    from willcall.usecases.behind import Behind
-
-    return Behind.UNTOLD if untold else Behind.DOCUMENTS if documents else None
-
-
-def _list_behind(stores: "Stores", behind: "Behind", limit: int, *, as_json: bool) -> None:
+def _print_behind(found: "OrdersBehind", now: float, limit: int, *, as_json: bool) -> None:
     """The orders of which something has been behind for longest; the rest is counted."""
     from cli.orders_table import behind_table
-    from willcall.usecases.behind import orders_behind, pending
 
-    found = orders_behind(stores, behind, limit)
     if as_json:
-        for one in found:
+        for one in found.orders:
             write_line(order_document(one.order))
-    elif found:
-        results().print(behind_table(found, stores.accounts.now()))
+    elif found.orders:
+        results().print(behind_table(found.orders, now))
     else:
         note("There are no such orders.")
-    count = pending(stores, behind).count
-    if count > len(found) >= limit:
-        note(f"These are the {limit:,} oldest of {count:,}; --limit shows more.")
+    if found.count > len(found.orders) >= limit:
+        note(f"These are the {limit:,} worst of {found.count:,}; --limit shows more.")
 
 
 def _check_provider(provider: str | None) -> None:

@@ -1,6 +1,6 @@
 """A page of orders for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,8 +12,11 @@ from willcall.usecases.behind import OrderBehind
 from willcall.usecases.wording import relative, span
 
 
-def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
-    """One row an order; a terminal of 80 columns shows ids, accounts and states in full."""
+def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
+    """One row an order; a terminal of 80 columns shows ids, accounts and states in full.
+
+    `stopped`: the accounts whose orders wait until they go on, with why (see `stopped_accounts`).
+    """
     wide = width >= WIDE
     table = bare_table()
     table.add_column("order", overflow="fold", min_width=20)
@@ -29,7 +32,7 @@ def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
             Text(plain(order.id)),
             Text(_account(order)),
             _status(order),
-            _when(order, now),
+            _when(order, stopped.get(order.account_key), now),
         ]
         if wide:
             row += [Text(str(order.attempts)), Text(relative(order.submitted_at, now, 1)), Text(plain(order.reference))]
@@ -38,13 +41,15 @@ def orders_table(orders: Sequence[Order], now: float, width: int) -> Table:
 
 
 def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
-    """One row an order of which something is behind: for how long, and which hosts are asked for it or told."""
+    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any."""
     table = bare_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("behind for")
-    table.add_column("host", overflow="fold")
+    hosts = any(one.hosts for one in orders)
+    if hosts:
+        table.add_column("host", overflow="fold")
     for one in orders:
         order = one.order
         table.add_row(
@@ -52,7 +57,7 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
             Text(_account(order)),
             _status(order),
             span(max(0.0, now - one.since)),
-            Text("\n".join(map(plain, one.hosts))),
+            *([Text("\n".join(map(plain, one.hosts)))] if hosts else []),
         )
     return table
 
@@ -65,14 +70,16 @@ def _status(order: Order) -> Text:
     return Text(order.status, STATUS_STYLES[order.status])
 
 
-def _when(order: Order, now: float) -> Text:
-    """The next poll, or the end, and below it why a person should look."""
+def _when(order: Order, stopped: str | None, now: float) -> Text:
+    """The next poll, what it waits for, or the end, and below it why a person should look."""
     if order.finished_at is not None:
         when = f"ended {relative(order.finished_at, now, 1)}"
+    elif stopped:
+        when = f"held: account {'not configured' if stopped == 'forgotten' else stopped}"
     elif order.next_poll_at is None:
         when = "waits"
     elif order.next_poll_at <= now:
-        when = "due"
+        when = "due" if order.next_poll_at > now - 1 else f"due {relative(order.next_poll_at, now, 1)}"
     else:
         when = f"next {relative(order.next_poll_at, now, 1)}"
     text = Text(when)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.board.session import LASTS, Sessions, Tries
 from api.security import THIS_MACHINE
 from willcall.config import Api
+from willcall.stores.sessions import SessionStore
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -43,15 +45,35 @@ class ForeignRequestError(Exception):
 class Access:
     """Decides who is let in."""
 
-    def __init__(self, settings: Api, *, exposed: bool) -> None:
-        """`exposed`: the API can be reached beyond loopback. With keys for backends alone, this is no development."""
+    def __init__(self, settings: Api, ended: SessionStore, *, exposed: bool) -> None:
+        """`ended` knows who has logged out.
+
+        `exposed`: the API can be reached beyond loopback. With keys for backends alone, this is no development.
+        """
         keys: tuple[SecretStr, ...] = settings.operator_keys
         self.sessions = Sessions(keys)
+        self._ended = ended
         self.tries = Tries()
         self.door = Door.KEYED if keys else Door.CLOSED if exposed or settings.keys else Door.OPEN
 
-    def check(self, request: Request) -> None:
-        """Let the request pass if it may. Raises LoginNeededError, ClosedBoardError, ForeignRequestError."""
+    async def lets_in(self, request: Request) -> bool:
+        """Whether no session is needed, or whoever asks has one that is not over. Raises StoreError."""
+        if self.door is not Door.KEYED:
+            return True
+        session = self.sessions.read(request.cookies.get(SESSION, ""))
+        return session is not None and not await run_in_threadpool(self._ended.ended, session)
+
+    async def end(self, request: Request) -> None:
+        """Whoever asks logs out: no copy of the session is good any more. Raises StoreError."""
+        session = self.sessions.read(request.cookies.get(SESSION, ""))
+        if session is not None:
+            await run_in_threadpool(self._ended.end, session, LASTS)
+
+    async def check(self, request: Request) -> None:
+        """Let the request pass if it may.
+
+        Raises LoginNeededError, ClosedBoardError, ForeignRequestError, StoreError.
+        """
         match self.door:
             case Door.CLOSED:
                 raise ClosedBoardError("The order board needs a key for operators: set api.operator_keys.")
@@ -59,7 +81,7 @@ class Access:
                 raise ClosedBoardError(
                     "Without api.operator_keys the order board is served to this machine alone, at localhost."
                 )
-            case Door.KEYED if not self.sessions.holds(request.cookies.get(SESSION, "")):
+            case Door.KEYED if not await self.lets_in(request):
                 raise LoginNeededError
         if request.method not in {"GET", "HEAD"} and not same_origin(request):
             raise ForeignRequestError

@@ -127,7 +127,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
                 remedy="Workers do not keep up: start more. A wait for the rate does not count."
                 if working
                 else "They go on when a worker runs.",
-                account=None,
+                orders=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
             )
 
 
@@ -182,7 +182,7 @@ def _untold(overview: Overview) -> Iterator[Alarm]:
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
             since=pending.oldest_at,
-            orders=f"/orders?{Behind.UNTOLD}=1",
+            orders=f"/orders?behind={Behind.UNTOLD}",
         )
 
 
@@ -196,5 +196,5 @@ def _lacking(overview: Overview) -> Iterator[Alarm]:
             effect="Their customers have the provider's address at most. They are tried again, for three days.",
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
             since=pending.oldest_at,
-            orders=f"/orders?{Behind.DOCUMENTS}=1",
+            orders=f"/orders?behind={Behind.DOCUMENTS}",
         )

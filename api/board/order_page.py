@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from api.board.events import EventLine, told_of
 from api.board.words import HIDDEN, masked, secret_reference
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
@@ -18,15 +19,16 @@ from willcall.usecases.control import get_order
 class OrderView:
     """An order at `now` (epoch seconds, the server's clock).
 
-    `attempts` and `tries`, those to tell its backend, newest first. `account` is None where the configuration no longer
-    has it, `delivery` where nobody is told. `asks` is the request that each attempt makes, None where none can be made.
-    `held`: it is set aside until its account goes on.
+    `attempts`, `events` and `tries`, those to tell its backend, newest first. `account` is None where the configuration
+    no longer has it, `delivery` where nobody is told. `asks` is the request that each attempt makes, None where none
+    can be made. `held`: it is set aside until its account goes on.
     """
 
     order: Order
     attempts: Sequence[Attempt]
     account: AccountState | None
     delivery: Delivery | None
+    events: Sequence[EventLine]
     tries: Sequence[Try]
     now: float
     asks: str | None
@@ -50,12 +52,14 @@ def view_order(context: Context, order_id: str) -> OrderView:
     stores = context.stores
     order = get_order(context, order_id)
     account = context.accounts.get(order.account_key)
+    delivery, tries = stores.deliveries.get(order_id), stores.deliveries.log(order_id)
     return OrderView(
         order=order,
         attempts=stores.orders.timeline(order_id)[::-1],
         account=stores.accounts.state(account.key, account.rate) if account else None,
-        delivery=stores.deliveries.get(order_id),
-        tries=stores.deliveries.log(order_id)[::-1],
+        delivery=delivery,
+        events=told_of(stores.events.of(order_id), delivery, tries),
+        tries=tries[::-1],
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
         held=stores.orders.is_held(order.account_key, order_id),

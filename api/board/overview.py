@@ -12,7 +12,7 @@ from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
 from willcall.orders.model import Attention, Order
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
-from willcall.stores.listing import Survey
+from willcall.stores.listing import Query, Survey
 from willcall.stores.ops import OpsEvent
 from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
@@ -94,7 +94,7 @@ class Overview:
     """Everything on the first page, at `now` (epoch seconds, the server's clock).
 
     `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `lacking`: the
-    orders whose documents are to be fetched.
+    orders whose documents are to be fetched. `overdue`: the orders of all accounts that are, the forgotten ones too.
     """
 
     now: float
@@ -108,6 +108,7 @@ class Overview:
     missed: Sequence[Missed]
     happened: Sequence[OpsEvent]
     lacking: Pending
+    overdue: int
 
     def alive(self, kind: str) -> list[Process]:
         """The processes of a kind, the oldest first."""
@@ -193,6 +194,7 @@ class Board:
             missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             happened=stores.ops.recent(HAPPENED),
             lacking=self._lacking.get(),
+            overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
         )
 
     def _lines(self, now: float) -> list[AccountLine]:

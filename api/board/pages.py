@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -26,11 +26,12 @@ from willcall.orders.submission import problems_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import Query as Listed
 from willcall.usecases.accounts import stopped_accounts
-from willcall.usecases.behind import Behind, orders_behind, pending
+from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
 if TYPE_CHECKING:
+    from api.board.access import Access
     from api.board.stream import Streams
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
@@ -60,17 +61,11 @@ def board(request: Request, _: Nothing) -> Response:
 class _BoardQuery(OrdersQuery):
     """Which orders to show. `account` is an account's key.
 
-    `untold` and `documents` stand for lists of their own, without the other filters.
+    `behind`: those of which this is behind, a list of its own; of the filters, provider and account go with `overdue`.
     """
 
     account: str | None = Field(default=None, max_length=200)
-    untold: Literal["1"] | None = None
-    documents: Literal["1"] | None = None
-
-    @property
-    def behind(self) -> Behind | None:
-        """What is to be behind of the orders."""
-        return Behind.UNTOLD if self.untold else Behind.DOCUMENTS if self.documents else None
+    behind: Behind | None = None
 
 
 async def _filters(request: Request) -> _BoardQuery:
@@ -83,10 +78,10 @@ async def _filters(request: Request) -> _BoardQuery:
 
 @router.get("/orders")
 def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
-    """Orders, newest first, or those of which something is behind, oldest first."""
-    if query.behind:
-        return _orders_behind(request, context, query.behind)
+    """Orders, newest first, or those of which something is behind, the worst first."""
     wanted = Listed(query.status, query.provider, query.reasons, query.account)
+    if query.behind:
+        return _orders_behind(request, context, query.behind, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
     asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
@@ -102,13 +97,16 @@ def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depen
     )
 
 
-def _orders_behind(request: Request, context: Context, behind: Behind) -> Response:
+def _orders_behind(request: Request, context: Context, behind: Behind, wanted: Listed) -> Response:
+    found = orders_behind(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
     return page(
         request,
         "behind.html",
-        behind=behind,
-        found=orders_behind(context.stores, behind, _PAGE),
-        count=pending(context.stores, behind).count,
+        behind=behind.value,
+        place=(wanted.account or wanted.provider) if behind is Behind.OVERDUE else None,
+        found=found.orders,
+        count=found.count,
+        stopped=_stopped(context, (one.order for one in found.orders)),
         now=context.stores.accounts.now(),
     )
 
@@ -144,7 +142,7 @@ def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_
     )
 
 
-def _stopped(context: Context, listed: Iterable[Order]) -> set[str]:
+def _stopped(context: Context, listed: Iterable[Order]) -> Mapping[str, str]:
     """The accounts of these orders that nothing is sent to."""
     return stopped_accounts(context.stores, context.accounts, {order.account_key for order in listed})
 
@@ -167,6 +165,7 @@ def document(
 async def stream(request: Request, context: Given, order: Annotated[str | None, Query()] = None) -> Response:
     """What changes on the first page, or on an order's."""
     streams: Streams = request.app.state.board_streams
+    access: Access = request.app.state.board_access
     if streams.full:
         return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
     if order is not None:
@@ -174,7 +173,8 @@ async def stream(request: Request, context: Given, order: Annotated[str | None, 
             await run_in_threadpool(get_order, context, await known_form(order))
     look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(streams.watch(order or "", look), headers=headers, media_type="text/event-stream")
+    events = streams.watch(order or "", look, lambda: access.lets_in(request))
+    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
 def _look_at_board(board_: Board) -> Callable[[], Mapping[str, str]]:

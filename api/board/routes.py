@@ -19,7 +19,7 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
     prepare()
     streams = Streams()
     app.state.board = Board(context)
-    app.state.board_access = Access(context.settings.api, exposed=exposed)
+    app.state.board_access = Access(context.settings.api, context.stores.sessions, exposed=exposed)
     app.state.board_streams = streams
     router = APIRouter(route_class=BoardRoute, dependencies=[Depends(_operator)], include_in_schema=False)
     for part in (pages, actions):
@@ -34,7 +34,7 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
 async def _operator(request: Request) -> None:
     """Let operators in alone."""
     access: Access = request.app.state.board_access
-    access.check(request)
+    await access.check(request)
 
 
 class _Static(StaticFiles):

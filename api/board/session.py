@@ -1,4 +1,7 @@
-"""Sessions of operators: a signed cookie, no key in it. It ends after half a day, and with the key that opened it."""
+"""Sessions of operators: a signed cookie with an id, no key in it.
+
+It ends after half a day, by logging out (see `access.Access`), and with the key that opened it.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +16,7 @@ from api.security import Keys
 
 #: Seconds that a session lasts.
 LASTS = 12 * 3_600
-#: Wrong keys that a caller may try in a minute.
+#: Wrong keys of a caller that are logged in a minute.
 TRIES = 10
 _MINUTE = 60.0
 #: Callers whose tries are remembered; of more, the earliest are forgotten.
@@ -34,9 +37,9 @@ class Sessions:
         found = [signer for known, signer in self._keys if known.accept(key)]
         return str(found[0].dumps(token_hex(8))) if found else None
 
-    def holds(self, session: str) -> bool:
-        """Whether it is one of ours, and not over."""
-        return any(_read(signer, session, LASTS) is not None for _, signer in self._keys)
+    def read(self, session: str) -> str | None:
+        """Its id; None where it is not ours, or too old."""
+        return next((found for _, signer in self._keys if (found := _read(signer, session, LASTS)) is not None), None)
 
     def notice(self, text: str) -> str:
         """A notice for the next page of who has just done something."""
@@ -48,7 +51,11 @@ class Sessions:
 
 
 class Tries:
-    """Bounds how often a caller may try keys."""
+    """Counts wrong keys, to bound what is logged of them.
+
+    A right key is never refused: all callers behind a proxy are one here, and whoever guesses would lock them out.
+    Guessing is hopeless for the length of the keys (`config.SHORTEST_OPERATOR_KEY`), not for a bound on tries.
+    """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         """`now` counts seconds."""
@@ -56,7 +63,7 @@ class Tries:
         self._failed: dict[str, deque[float]] = {}
 
     def exhausted(self, caller: str) -> bool:
-        """Whether the caller must wait before the next try."""
+        """Whether the caller has had its wrong keys of this minute."""
         failed = self._failed.get(caller)
         return failed is not None and len(failed) == TRIES and self._now() - failed[0] < _MINUTE
 

@@ -9,7 +9,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks.
 EVERY = 2.0
-#: Seconds of silence after which a comment is sent, so that nobody in between takes the connection for dead.
+#: Seconds of silence after which a comment is sent, so that nobody in between takes the connection for dead; as often
+#: it is asked whether who watches still may.
 HEARTBEAT = 15.0
 #: Seconds after which a browser is asked to come back, whose session may be over by then.
 LONGEST = 3_600.0
@@ -121,14 +122,19 @@ class Streams:
         for channel in self._channels.values():
             channel.end()
 
-    async def watch(self, name: str, look: Callable[[], Fragments]) -> AsyncIterator[bytes]:
-        """The events of a page, which `look` renders; all at first, then what changes."""
+    async def watch(
+        self, name: str, look: Callable[[], Fragments], allowed: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        """The events of a page, which `look` renders; all at first, then what changes.
+
+        They end when `allowed`, which is asked now and then, says so. Raises what it raises but StoreError.
+        """
         channel = self._channels.get(name)
         if channel is None or channel.over:
             channel = self._channels[name] = Channel(look)
         channel.viewers += 1
         try:
-            async for event in _events(channel):
+            async for event in _events(channel, allowed):
                 yield event
         finally:
             channel.viewers -= 1
@@ -138,12 +144,18 @@ class Streams:
                     del self._channels[name]
 
 
-async def _events(channel: Channel) -> AsyncIterator[bytes]:
-    seen, end = 0, asyncio.get_running_loop().time() + LONGEST
+async def _events(channel: Channel, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    seen, end, asked = 0, clock() + LONGEST, clock()
     yield b"retry: 3000\n\n"
-    while not channel.over and asyncio.get_running_loop().time() < end:
+    while not channel.over and clock() < end:
         if seen == channel.version:
             await channel.wait()
+        if clock() - asked >= HEARTBEAT:
+            asked = clock()
+            with suppress(StoreError):  # what watchers are told then is that Redis is away
+                if not await allowed():
+                    return
         if not channel.over:
             message, seen = channel.message(seen), channel.version
             yield message

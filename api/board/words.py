@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from api.board.events import Told
 from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
-from willcall.orders.callbacks import Telling, shown_callback
+from willcall.orders.callbacks import accepted, shown_callback
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attempt, Attention, Order, Ticket
 from willcall.orders.states import CLOSED, OPEN
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import Health
-from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.deliveries import Try
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
 from willcall.usecases.wording import span
@@ -45,6 +46,15 @@ _REASONS = {
     Attention.MALFORMED: "answer unreadable",
     Attention.PERSONALIZATION: "names missing",
     Attention.UNDELIVERABLE: "backend not told",
+}
+
+_STANDS = {
+    Told.PENDING: "on its way",
+    Told.DELIVERED: "delivered",
+    Told.UNDELIVERABLE: "could not be delivered",
+    Told.SUPERSEDED: "superseded",
+    Told.FORGOTTEN: "superseded; what was tried is no longer kept",
+    Told.FEED: "in the event feed",
 }
 
 _HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.items()} | {
@@ -100,14 +110,9 @@ def seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
 
 
-def stands(delivery: Delivery) -> str:
+def stands(told: Told) -> str:
     """Where the telling of an event stands."""
-    match delivery.telling:
-        case Telling.DELIVERED:
-            return "delivered"
-        case Telling.UNDELIVERABLE:
-            return "could not be delivered"
-    return "on its way"
+    return _STANDS[told]
 
 
 def happened(event: OpsEvent) -> str:
@@ -173,7 +178,7 @@ def clock(moment: float, *, seconds: bool = False) -> str:
 
 def taken(made: Try) -> str:
     """What a backend's answer without words of ours comes to."""
-    return "taken" if made.wait is None else "not taken"
+    return "taken" if accepted(made.http_status) else "not taken"
 
 
 def mend(trouble: Trouble, account_key: str) -> str:

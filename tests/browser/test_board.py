@@ -26,8 +26,9 @@ PAGES = (
     "/",
     "/orders",
     "/orders?attention=true",
-    "/orders?untold=1",
-    "/orders?documents=1",
+    "/orders?behind=overdue",
+    "/orders?behind=untold",
+    "/orders?behind=documents",
     "/search?q=nothing",
     f"/orders/{UNKNOWN['id']}",
 )
@@ -301,6 +302,29 @@ def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
     box = sheet.evaluate("sheet => sheet.getBoundingClientRect().toJSON()")
     assert box["left"] >= 0
     assert box["right"] <= NARROW
+
+
+#: What can be pressed and is lower than a finger: its height, pixels, and what it is.
+_LOW = """[...document.querySelectorAll("a, button, summary, select, input:not([type=hidden])")]
+    .filter(element => element.checkVisibility() && !element.matches(".skip"))
+    .map(element => [element.getBoundingClientRect().height, element.outerHTML.slice(0, 200)])
+    .filter(([height]) => height < 44)"""
+
+
+@pytest.mark.usefixtures("resumed")
+def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: Stage) -> None:
+    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
+    ticket = a_fulfilled(demo, TicketKind.PDF)
+    with browser.new_context(**window(NARROW), has_touch=True, is_mobile=True, device_scale_factor=3) as context:
+        page = context.new_page()
+        page.goto(f"{demo.api_url}/login")
+        assert page.evaluate(_LOW) == []
+        log_in(page, demo, "/")
+        for path in (*PAGES, f"/orders/{ticket.id}", "/orders?account=tiqets/default&status=fulfilled", "/nowhere"):
+            page.goto(f"{demo.api_url}{path}")
+            page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+            assert page.evaluate(_LOW) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, page.evaluate(_BEYOND)
 
 
 def test_without_a_script_all_the_same_is_there(browser: Browser, demo: Stage) -> None:

@@ -257,6 +257,13 @@ def test_orders_are_listed_in_pages_newest_first(willcall: Willcall, redis: "Red
     assert "ord-0" in willcall(*command).out
 
 
+def test_orders_of_a_paused_account_are_held_in_the_list(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "ord-0")
+    assert "held" not in willcall("orders").out
+    assert willcall("pause", "tiqets").code == 0
+    assert "held: account paused" in willcall("orders").out
+
+
 def test_a_narrow_terminal_is_told_what_a_wide_one_shows(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-0", "ord-1")
     narrow = run(willcall.folder, "orders", "--all", around={"COLUMNS": "80"})
@@ -304,13 +311,39 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
     )
     assert re.findall(r"ord-\d\.example", table.out) == ["ord-2.example", "ord-1.example"]
     assert "ord-2" in first.out
-    assert "the 1 oldest of 2" in first.err
+    assert "the 1 worst of 2" in first.err
     assert not table.err
     assert re.search(r"ord-3 .* files\.example", documents.out)
     refused = willcall("orders", "--untold", "--status", "failed")
     assert (refused.code, "--untold: goes with" in refused.err) == (2, True)
     json_lines = run(willcall.folder, "orders", "--untold", "--json").lines  # which have the callback's token
     assert [order["id"] for order in json_lines] == ["ord-2", "ord-1"]
+
+
+def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willcall: Willcall, redis: "Redis") -> None:
+    file_orders(redis, "soon", "late", "later")
+    order = SubmitOrder(provider="tiqets", account="old", reference="1", id="elsewhere").order()
+    OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    now = int(time.time() * 1_000)
+    redis.zadd(keys.due("tiqets/default"), {"soon": now + 90_000, "late": now - 200_000, "later": now - 7_300_000})
+    redis.zadd(keys.due("tiqets/old"), {"elsewhere": now - 600_000})
+    table, of_account, of_provider, first, refused = willcall.all(
+        ("orders", "--overdue"),
+        ("orders", "--overdue", "--account", "tiqets/old", "--json"),
+        ("orders", "--overdue", "--provider", "paylogic"),
+        ("orders", "--overdue", "--provider", "tiqets", "--limit", "1"),
+        ("orders", "--overdue", "--untold"),
+    )
+    rows = [re.split(r"  +", row.strip()) for row in table.out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["later", "elsewhere", "late"]
+    assert rows[0][3].startswith("2 h ")
+    assert "host" not in table.out
+    patient = run(willcall.folder, "orders", "--overdue", "--json", around={"WILLCALL_SWEEPS__GRACE": "3600"})
+    assert [one["id"] for one in patient.lines] == ["later"]
+    assert [one["id"] for one in of_account.lines] == ["elsewhere"]
+    assert "no such orders" in of_provider.err
+    assert "the 1 worst of 3" in first.err
+    assert (refused.code, "--overdue: goes with" in refused.err) == (2, True)
 
 
 def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis: "Redis") -> None:

@@ -57,12 +57,17 @@ def after_try(tried: Tried, tries: int, rng: Random) -> Outlook:
 
     Only a 2xx is a success. Redirects are failures like any other; 410 says that the endpoint is gone for good.
     """
-    if tried.status is not None and tried.status // 100 == 2:  # noqa: PLR2004 - 2xx
+    if accepted(tried.status):
         return Outlook(Telling.DELIVERED)
     if tried.status == _GONE or tried.refused or tries > len(SCHEDULE):
         return Outlook(Telling.UNDELIVERABLE)
     wait = max(SCHEDULE[tries - 1], min(tried.retry_after or 0.0, LONGEST_HINT))
     return Outlook(Telling.PENDING, wait * (1 + JITTER * rng.random()))
+
+
+def accepted(status: int | None) -> bool:
+    """Whether a backend that answers so has taken the event."""
+    return status is not None and status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
 def host_of(url: str) -> str:

@@ -53,14 +53,15 @@ class EventStore:
         start = f"({cursor}" if cursor else "-"
         entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.EVENTS, start, "+", limit))
         for entry, fields in entries:
-            yield StoredEvent(
-                cursor=entry,
-                id=fields["id"],
-                type=fields["type"],
-                order_id=fields["order_id"],
-                occurred_at=int(fields["at"]) / 1_000,
-                data=json.loads(fields["data"]),
-            )
+            yield _event(entry, fields)
+
+    def of(self, order_id: str) -> list[StoredEvent]:
+        """The events of an order that are kept, oldest first."""
+        cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))
+        pipe = self._redis.pipeline(transaction=False)
+        for cursor in (cursors or "").split():
+            pipe.xrange(keys.EVENTS, cursor, cursor)
+        return [_event(entry, fields) for reply in pipe.execute() for entry, fields in reply]
 
     def count(self) -> int:
         """How many events are kept."""
@@ -69,3 +70,14 @@ class EventStore:
     def prune(self, before: float) -> int:
         """Forget events older than `before` (epoch seconds); how many it were."""
         return self._redis.xtrim(keys.EVENTS, minid=str(milliseconds(before)), approximate=False)
+
+
+def _event(entry: str, fields: dict[str, str]) -> StoredEvent:
+    return StoredEvent(
+        cursor=entry,
+        id=fields["id"],
+        type=fields["type"],
+        order_id=fields["order_id"],
+        occurred_at=int(fields["at"]) / 1_000,
+        data=json.loads(fields["data"]),
+    )

@@ -172,6 +172,11 @@ def lease(name: str) -> str:
     return f"{PREFIX}lease:{name}"
 
 
+def ended_session(session_id: str) -> str:
+    """String: that an operator has logged out of a session. Expires when the session would have ended by itself."""
+    return f"{PREFIX}ended_session:{session_id}"
+
+
 def process(kind: str, name: str) -> str:
     """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
     return f"{PREFIX}process:{kind}:{name}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -165,6 +165,19 @@ class Listing:
         for order_id, _ in entries:
             pipe.hget(keys.order(order_id), "status")
         return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
+
+    def overdue(self, query: Query, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
+        """How many orders have been due since `before`, and the `most` that have been for longest, longest first.
+
+        Of the query its provider and account count. Each is (id, since when); moments are epoch seconds.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for account in self._accounts(query):
+            pipe.zcount(keys.due(account), "-inf", milliseconds(before))
+            pipe.zrangebyscore(keys.due(account), "-inf", milliseconds(before), start=0, num=most, withscores=True)
+        replies = pipe.execute()
+        entries = [(order_id, due / 1_000) for reply in replies[1::2] for order_id, due in reply]
+        return sum(replies[::2]), nsmallest(most, entries, key=lambda entry: entry[1])
 
     def _accounts(self, query: Query) -> list[str]:
         return [

@@ -43,13 +43,16 @@ def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     )
 
 
-def stopped_accounts(stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]) -> set[str]:
-    """Those of these accounts whose orders wait until they go on; the ones that are not configured are among them."""
-    return {
-        key
-        for key in set(account_keys)
-        if key not in configured or stores.accounts.state(key, configured[key].rate).health.stops
-    }
+def stopped_accounts(
+    stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]
+) -> dict[str, str]:
+    """Those of these accounts whose orders wait until they go on, with why by the names of `advice.TROUBLES`."""
+    found = {}
+    for key in set(account_keys):
+        health = stores.accounts.state(key, configured[key].rate).health if key in configured else None
+        if health is None or health.stops:
+            found[key] = health.value if health else "forgotten"
+    return found
 
 
 def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Orders of which something is behind: their backends are not told yet, or their documents not stored."""
+"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,48 +8,62 @@ from willcall.orders.addresses import web_address
 from willcall.orders.callbacks import host_of
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking
-from willcall.stores.deliveries import DeliveryStore, Pending
-from willcall.stores.fetches import FetchStore
+from willcall.stores.listing import Query
 from willcall.usecases.context import Stores
 
 
 class Behind(StrEnum):
     """What is behind."""
 
+    OVERDUE = "overdue"
     UNTOLD = "untold"
     DOCUMENTS = "documents"
 
 
 @dataclass(frozen=True, slots=True)
 class OrderBehind:
-    """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on."""
+    """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
+
+    One that is overdue depends on its account, and names no host.
+    """
 
     order: Order
     since: float
     hosts: Sequence[str]
 
 
-def orders_behind(stores: Stores, behind: Behind, count: int) -> list[OrderBehind]:
-    """The `count` orders of which it has been behind for longest, oldest first."""
-    entries = _store(stores, behind).oldest(count)
+@dataclass(frozen=True, slots=True)
+class OrdersBehind:
+    """Those that have been behind for longest, the worst first, and how many there are at all."""
+
+    orders: Sequence[OrderBehind]
+    count: int
+
+
+def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Query | None = None) -> OrdersBehind:
+    """Up to `most` orders of which it is behind.
+
+    `grace`: seconds after its time from which an order is overdue (`sweeps.grace`). `of`: of those that are overdue, at
+    which provider or account.
+    """
+    if behind is Behind.OVERDUE:
+        count, entries = stores.listing.overdue(of or Query(), stores.accounts.now() - grace, most)
+    else:
+        store = stores.deliveries if behind is Behind.UNTOLD else stores.fetches
+        count, entries = store.pending().count, store.oldest(most)
     orders = stores.orders.get_many([order_id for order_id, _ in entries])
-    return [
+    found = [
         OrderBehind(order, since, _hosts(order, behind))
         for order, (_, since) in zip(orders, entries, strict=True)
         if order
     ]
-
-
-def pending(stores: Stores, behind: Behind) -> Pending:
-    """How many orders that is so of, and the oldest."""
-    return _store(stores, behind).pending()
-
-
-def _store(stores: Stores, behind: Behind) -> DeliveryStore | FetchStore:
-    return stores.deliveries if behind is Behind.UNTOLD else stores.fetches
+    return OrdersBehind(found, count)
 
 
 def _hosts(order: Order, behind: Behind) -> list[str]:
-    if behind is Behind.UNTOLD:
-        return [host_of(order.callback_url)] if order.callback_url else []
-    return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
+    match behind:
+        case Behind.UNTOLD:
+            return [host_of(order.callback_url)] if order.callback_url else []
+        case Behind.DOCUMENTS:
+            return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
+    return []

@@ -22,6 +22,7 @@ from willcall.stores.oauth import OAuthStore
 from willcall.stores.ops import OpsStore
 from willcall.stores.orders import Message, OrderStore
 from willcall.stores.processes import ProcessStore
+from willcall.stores.sessions import SessionStore
 from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
 from willcall.usecases.meters import Meters
@@ -64,6 +65,7 @@ class Stores:
     fetches: FetchStore
     inbox: Inbox
     stats: StatsStore
+    sessions: SessionStore
     processes: ProcessStore
     sweeps: SweepStore
 
@@ -85,6 +87,7 @@ class Stores:
             fetches=FetchStore(redis),
             inbox=Inbox(redis),
             stats=StatsStore(redis),
+            sessions=SessionStore(redis),
             processes=ProcessStore(redis),
             sweeps=SweepStore(redis),
         )

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
@@ -20,10 +21,11 @@ from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
+from willcall.stores.deliveries import Notice, Try
 from willcall.stores.documents import DocumentStore
 from willcall.stores.listing import Query
 from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Commit, Filing
+from willcall.stores.orders import Commit, Event, Filing
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
 
@@ -237,18 +239,47 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
         operator.post(f"/orders/{order_id}/cancel")
         redis.zadd(keys.UNTOLD, {order_id: 1_000 if order_id == "ord-2" else 2_000})
     page = operator.get("/")
-    assert 'href="/orders?untold=1"' in page.text
-    untold = operator.get("/orders?untold=1")
+    assert 'href="/orders?behind=untold"' in page.text
+    untold = operator.get("/orders?behind=untold")
     shown = words(untold)
     assert shown.index("ord-2.example") < shown.index("ord-1.example")
     assert "ord-3" not in shown
     assert "sesame" not in untold.text
     assert 'action="/orders/ord-2/redeliver"' in untold.text
-    assert "No order is like that" in words(operator.get("/orders?documents=1"))
+    assert "No order is like that" in words(operator.get("/orders?behind=documents"))
     redis.zadd(keys.LACKING, {"ord-3": 1_000})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
-    assert "ord-3 tiqets/default" in words(operator.get("/orders?documents=1"))
-    assert "files.example" in words(operator.get("/orders?documents=1"))
+    assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
+    assert "files.example" in words(operator.get("/orders?behind=documents"))
+
+
+def test_overdue_orders_are_listed_the_latest_first_and_led_to_by_their_figures(
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+) -> None:
+    api.submit("soon", reference="0", not_before=LATER)
+    api.submit("late", reference="2", not_before=LATER)
+    api.submit("later", reference="3", not_before=LATER)
+    api.submit("elsewhere", provider="tixstock", reference="4", not_before=LATER)
+    quiet = operator.get("/")
+    assert "behind=overdue" not in quiet.text
+    now = stores.accounts.now()
+    for order_id, late in (("late", 7_300), ("later", 91_000)):
+        redis.zadd(keys.due("tiqets/default"), {order_id: int((now - late) * 1_000)})
+    redis.zadd(keys.due("tixstock/default"), {"elsewhere": int((now - 14_500) * 1_000)})
+    page = operator.get("/")
+    for link in ("/orders?behind=overdue", "/orders?behind=overdue&amp;account=tiqets/default"):
+        assert f'href="{link}"' in page.text
+    assert "3 orders overdue" in words(page)
+    listed = words(operator.get("/orders?behind=overdue"))
+    assert re.search(r"later tiqets/default pending 1 d 1 h .* elsewhere .* 4 h \d+ min .* late .* 2 h \d+ min", listed)
+    assert "soon" not in listed
+    of_one = words(operator.get("/orders?behind=overdue&account=tixstock/default"))
+    assert "elsewhere" in of_one
+    assert "later" not in of_one
+    operator.post("/accounts/tixstock/default/pause")
+    paused = operator.get("/orders?behind=overdue&provider=tixstock")
+    assert "waits for its account" in words(paused)
+    assert 'action="/orders/elsewhere/poll"' not in paused.text
 
 
 def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Operator) -> None:
@@ -278,9 +309,32 @@ def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, opera
         assert answer.headers["Location"] == "/orders/ord-1"
         assert told in words(operator.get("/orders/ord-1"))
     shown = words(operator.get("/orders/ord-1"))
-    assert "order.cancelled on its way" in shown
+    assert re.search(r"order.cancelled evt_\w+ on its way", shown)
     for missing in ("/orders/nobody/poll", "/orders/nobody/cancel", "/accounts/tiqets/other/pause"):
         assert operator.post(missing).status_code == 404
+
+
+def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
+    assert "No change yet, so no event." in words(operator.get("/orders/ord-1"))
+    before = stores.orders.get("ord-1")
+    assert before is not None
+    event = Event("evt_partial", "order.partial", {})
+    stores.orders.commit(Commit(before, replace(before, status=Status.PARTIAL), event=event))
+    claim = stores.deliveries.claim(Notice("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
+    refused = Try(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
+    stores.deliveries.settle(
+        Notice("ord-1", "evt_partial", 1, "backend.example"), "a", refused, Outlook(Telling.PENDING, 5.0)
+    )
+    operator.post("/orders/ord-1/cancel")
+    shown = words(operator.get("/orders/ord-1"))
+    assert re.search(r"order.cancelled evt_\w+ on its way.* 0 .* order.partial evt_partial superseded 1 ", shown)
+    assert "503 not taken 5.0 s" in shown
+    api.submit("ord-2", reference="2", not_before=LATER)
+    operator.post("/orders/ord-2/cancel")
+    assert re.search(r"order.cancelled evt_\w+ in the event feed", words(operator.get("/orders/ord-2")))
 
 
 def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(

@@ -58,6 +58,21 @@ def attention(desk: Desk) -> tuple[Attention | None, list[str]]:
     return desk.order().attention, [order.id for order in listed]
 
 
+def test_an_orders_events_are_found_in_the_feed_oldest_first_until_they_are_pruned(desk: Desk) -> None:
+    fulfilled(desk, "other", None)
+    partial(desk)
+    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    events = desk.stores.events.of("ord-1")
+    assert [(event.id, event.type, event.order_id) for event in events] == [
+        ("evt-1", "order.partial", "ord-1"),
+        ("evt-2", "order.fulfilled", "ord-1"),
+    ]
+    assert len(desk.stores.events.of("other")) == 1
+    assert desk.stores.events.of("nobody") == []
+    desk.redis.xdel(keys.EVENTS, events[0].cursor)
+    assert [event.id for event in desk.stores.events.of("ord-1")] == ["evt-2"]
+
+
 def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:
     notice = fulfilled(desk)
     fulfilled(desk, "quiet", url=None)

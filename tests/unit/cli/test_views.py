@@ -152,10 +152,30 @@ def test_an_order_tells_how_far_its_backend_is(
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_list_shows_ids_in_full(printed: Print, width: int) -> None:
-    text = printed(orders_table([replace(ORDER, attention=Attention.PERSONALIZATION)], NOW, width), width)
+    text = printed(orders_table([replace(ORDER, attention=Attention.PERSONALIZATION)], {}, NOW, width), width)
     assert ORDER.id in text
     assert "next in 4 s" in text
     assert "! personalization" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "stopped", "words"),
+    [
+        ({}, "paused", "held: account paused"),
+        ({"next_poll_at": None}, "down", "held: account down"),
+        ({"next_poll_at": None}, "forgotten", "held: account not configured"),
+        ({"next_poll_at": NOW - 200}, None, "due 3 min ago"),
+        ({"next_poll_at": NOW}, None, "due"),
+        ({"next_poll_at": None}, None, "waits"),
+        ({"status": Status.FULFILLED, "finished_at": NOW - 60}, "paused", "ended 1 min ago"),
+    ],
+)
+def test_a_list_tells_what_an_order_waits_for(
+    printed: Print, fields: dict[str, object], stopped: str | None, words: str
+) -> None:
+    order = replace(ORDER, id="ord-1", **fields)  # type: ignore[arg-type]
+    table = orders_table([order], {order.account_key: stopped} if stopped else {}, NOW, 80)
+    assert printed(table, 80).splitlines()[1].rstrip().endswith(f"  {words}")
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -101,6 +101,8 @@ end
 if ARGV[11] ~= '' then
   local cursor = redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now,
     'data', ARGV[13])
+  local known = redis.call('HGET', KEYS[1], 'events')
+  redis.call('HSET', KEYS[1], 'events', known and known .. ' ' .. cursor or cursor)
   if ARGV[15] ~= '' then
     local event = {id = ARGV[11], type = ARGV[12], at = now, data = ARGV[13], cursor = cursor, host = ARGV[15]}
     deliver(KEYS[13], KEYS[14], KEYS[15], ARGV[1], event)

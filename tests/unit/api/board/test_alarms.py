@@ -52,7 +52,7 @@ def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {})
     well = Overview(
-        NOW, lines, {}, nothing, Pending(0), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [], Pending(0)
+        NOW, lines, {}, nothing, Pending(0), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [], Pending(0), 0
     )
     return replace(well, **fields)
 
@@ -167,10 +167,17 @@ def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
 
 
-@pytest.mark.parametrize(("what", "orders"), [("undelivered", "/orders?untold=1"), ("lacking", "/orders?documents=1")])
+@pytest.mark.parametrize(
+    ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("lacking", "/orders?behind=documents")]
+)
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
     (alarm,) = alarms(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
     assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
+
+
+def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
+    (alarm,) = alarms(overview(line(orders=9, overdue=3)))
+    assert alarm.orders == "/orders?behind=overdue&account=tiqets/default"
 
 
 @pytest.mark.parametrize(

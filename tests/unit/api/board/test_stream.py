@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.board import stream
-from api.board.stream import Channel, Fragments
+from api.board.stream import Channel, Fragments, Streams
 from willcall.stores.connection import StoreError
 
 
@@ -27,3 +27,20 @@ def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pyte
     with capture_logs() as logged:
         asyncio.run(watched())
     assert [line["event"] for line in logged] == ["redis away", "redis back", "redis away"]
+
+
+def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
+    answers = iter([True, StoreError(), True, False])
+
+    async def allowed() -> bool:
+        answer = next(answers)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def watched() -> list[bytes]:
+        return [event async for event in Streams().watch("", dict, allowed)]
+
+    assert asyncio.run(asyncio.wait_for(watched(), 60))[0].startswith(b"retry")
+    assert list(answers) == []

@@ -41,7 +41,7 @@ def test_every_health_but_ok_has_its_advice() -> None:
 @pytest.mark.parametrize("health", UNWELL)
 def test_board_doctor_and_event_say_the_same(health: Health) -> None:
     line = AccountLine(view(health), 0, Counter(), Counter(), [])
-    overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0))
+    overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
     (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
     finding = judge(line.view, NOW)
     event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.transport.conftest import Workers
-from tests.waiting import wait_until
+from tests.waiting import crash, wait_until
 from workers.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.worker
@@ -77,7 +77,7 @@ def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
         workers.app.send_task("work", ("at-work", str(workers.gate)))
         wait_until(lambda: workers.ledger("began"))
         send_notes(workers, WAITING, first=1, spread=1)
-        own_server.kill()
+        crash(own_server)
         wait_until(lambda: "refused" in workers.log())
         own_server.start()
 
@@ -95,7 +95,7 @@ def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
 def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
     for _ in range(2):
         workers.start(concurrency=2)
-    assert len(workers.app.control.ping(timeout=5, limit=2)) == 2
+    assert len(workers.app.control.ping(timeout=60, limit=2)) == 2
     send_notes(workers, WAITING, first=0.5, spread=1)
     assert_all_noted_once_and_none_early(workers, WAITING)
     wait_until(lambda: redis.hlen("claims") == 0)
@@ -109,6 +109,6 @@ def test_a_stopping_worker_gives_back_what_it_has_not_begun(workers: Workers, re
     worker.terminate()
     wait_until(lambda: "Warm shutdown" in workers.log())
     workers.gate.touch()
-    worker.wait(10)
+    worker.wait(60)
     assert redis.hlen("claims") == 0
     assert redis.llen("celery") + len(workers.ledger("ended")) == 2

@@ -13,7 +13,11 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadGroupScheduling
 
 from tests.scripted_server import Serve, Server
+from tests.waiting import Clock
+from willcall.outbound import transport
+from willcall.providers import connections, http
 from willcall.stores.connection import connect
+from willcall.usecases import documents
 from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -82,6 +86,16 @@ def serve() -> Iterator[Serve]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which exchanges over HTTP end."""
+    clock = Clock()
+    monkeypatch.setattr(connections, "monotonic", clock.monotonic)
+    for module in (http, transport, documents):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture

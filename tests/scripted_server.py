@@ -19,7 +19,7 @@ class Server:
         self.hung_up = threading.Semaphore(0)
         self.stopped = threading.Event()
         self._script = script
-        self._open: list[socket.socket] = []
+        self.open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -53,11 +53,11 @@ class Server:
         self.stopped.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for connection in self._open:
+        for connection in self.open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _accept(self) -> None:
@@ -67,8 +67,8 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            self._open.append(connection)
-            connection.settimeout(5)
+            self.open.append(connection)
+            connection.settimeout(600)
             thread = threading.Thread(target=self._serve, args=(connection,))
             self._threads.append(thread)
             thread.start()
@@ -110,6 +110,7 @@ def over_tls(certificate: Path) -> Callable[[Server, socket.socket], None]:
 
     def script(server: Server, connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as wrapped:
+            server.open.append(wrapped)
             saying(whole(b"over TLS"))(server, wrapped)
 
     return script

@@ -1,12 +1,37 @@
-"""How tests wait: for what is to come true, not for time to pass."""
+"""How tests wait and look at clocks, on a machine of any speed: for what is to come true, not for time to pass."""
 
 import time
 from collections.abc import Callable
 
+from redis import Redis
 
-def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+from workers.embedded_redis import EmbeddedRedis
+
+#: Seconds that may go by between two steps of a test, as a busy machine stands still now and then. By so much may a
+#: moment differ from "now", where what it must not be is much farther away.
+STALL = 60.0
+
+
+def wait_until(true: Callable[[], object], seconds: float = 2 * STALL) -> None:
     """Come back as soon as it is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
+
+
+def crash(server: EmbeddedRedis) -> None:
+    """Kill Redis once all it was told is in its file: while the disk is busy it keeps writes back, for two seconds."""
+    with Redis.from_url(server.url) as client:
+        wait_until(lambda: client.info("persistence")["aof_buffer_length"] == 0)
+    server.kill()
+
+
+class Clock:
+    """Monotonic seconds that go by only when a test says so, however long it takes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now

@@ -1,7 +1,6 @@
 """A running `willcall api` over a real Redis, and callers of it."""
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pytest
 import requests
 
 from tests.forked import Forked
+from tests.waiting import wait_until
 from willcall.client import Client
 from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis, free_port
@@ -52,7 +52,7 @@ class Running:
     def call(self, method: str, path: str, *, key: str | None = KEY, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers |= options.pop("headers", {})
-        return self.session.request(method, self.url + path, headers=headers, timeout=30, **options)
+        return self.session.request(method, self.url + path, headers=headers, timeout=60, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
@@ -105,16 +105,14 @@ def running(
 
 
 def _wait_for(api: Running) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+    def answers() -> bool:
         try:
-            assert api.get("/healthz").status_code == 200
+            return api.get("/healthz").status_code == 200
         except requests.ConnectionError:
             assert api.process.poll() is None, api.log
-            assert time.monotonic() < deadline, api.log
-            time.sleep(0.05)
-        else:
-            return
+            return False
+
+    wait_until(answers)
 
 
 @pytest.fixture(scope="package")

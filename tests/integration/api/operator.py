@@ -25,11 +25,11 @@ class Operator:
             self.login(key)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(self.url + path, timeout=30, allow_redirects=False, **options)
+        return self.session.get(self.url + path, timeout=60, allow_redirects=False, **options)
 
     def post(self, path: str, headers: dict[str, str] | None = None, **form: str) -> requests.Response:
         sent = {"Sec-Fetch-Site": "same-origin", "Origin": self.url} if headers is None else headers
-        return self.session.post(self.url + path, data=form, headers=sent, timeout=30, allow_redirects=False)
+        return self.session.post(self.url + path, data=form, headers=sent, timeout=60, allow_redirects=False)
 
     def login(self, key: str, **form: str) -> requests.Response:
         return self.post("/login", key=key, **form)

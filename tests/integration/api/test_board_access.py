@@ -224,4 +224,4 @@ def test_without_operator_keys_it_is_closed_where_backends_have_keys(
             answer = Operator(api, None).get(path)
             assert answer.status_code == 403
             assert "set api.operator_keys" in answer.text
-        assert requests.get(f"{api.url}/healthz", timeout=10).status_code == 200
+        assert requests.get(f"{api.url}/healthz", timeout=60).status_code == 200

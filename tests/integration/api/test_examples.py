@@ -46,7 +46,7 @@ def test_a_client_submits_and_waits_for_the_end(api: Running, tmp_path: Path) ->
     with example("submit_with_client.py", tmp_path, api.url, KEY) as child:
         assert lines(child, 1)[0].startswith("cart-42 pending next poll at 20")
         api.post("/v1/orders/cart-42/cancel")
-        rest, _ = child.communicate(timeout=30)
+        rest, _ = child.communicate(timeout=120)
         assert rest.splitlines()[-1] == "cart-42 cancelled"
         assert child.returncode == 0
 
@@ -55,7 +55,7 @@ def test_a_celery_backend_sends_an_order_that_is_taken(
     api: Running, redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path
 ) -> None:
     with example("submit_with_celery.py", tmp_path, redis_server.url) as child:
-        out, _ = child.communicate(timeout=30)
+        out, _ = child.communicate(timeout=120)
     assert (out, child.returncode) == ("sent\n", 0)
     message = json.loads(str(redis.lpop("celery")))
     _, order, _ = json.loads(base64.b64decode(message["body"]))
@@ -72,7 +72,7 @@ def test_a_receiver_takes_a_signed_event_once_and_no_other(tmp_path: Path) -> No
     with example("receiver.py", tmp_path, SECRET, str(port)) as child:
         lines(child, 1)
         for given, status in ((signed, 204), (signed, 204), (headers | {"webhook-signature": "v1,AAAA"}, 401)):
-            answer = requests.post(f"http://127.0.0.1:{port}", data=body, headers=given, timeout=10)
+            answer = requests.post(f"http://127.0.0.1:{port}", data=body, headers=given, timeout=60)
             assert answer.status_code == status
         child.kill()
         out, _ = child.communicate()
@@ -111,7 +111,7 @@ def ring(port: int, event: dict[str, Any]) -> None:
     body, now = json.dumps(event), datetime.now(UTC)
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp()))}
     headers["webhook-signature"] = Webhook(SECRET).sign("evt_1", now, body)
-    assert requests.post(f"http://127.0.0.1:{port}", data=body, headers=headers, timeout=10).status_code == 204
+    assert requests.post(f"http://127.0.0.1:{port}", data=body, headers=headers, timeout=60).status_code == 204
 
 
 def place(folder: Path) -> str:

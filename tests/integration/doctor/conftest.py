@@ -11,6 +11,7 @@ from cli.doctor.examination import CHECKS
 from cli.doctor.findings import Finding, Level
 from cli.doctor.patient import Patient
 from simulator.client_config import toml
+from tests.waiting import STALL
 from willcall.config import load
 from workers.embedded_redis import EmbeddedRedis
 
@@ -53,8 +54,18 @@ def server(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def admit(tmp_path: Path, redis_server: EmbeddedRedis, redis: "Redis") -> Admit:  # noqa: ARG001 - it is empty
-    """Makes a patient: two accounts over the empty test server, unless keys of the configuration say otherwise."""
+def admit(
+    tmp_path: Path,
+    redis_server: EmbeddedRedis,
+    redis: "Redis",  # noqa: ARG001 - it is empty
+    monkeypatch: pytest.MonkeyPatch,
+) -> Admit:
+    """Makes a patient: two accounts over the empty test server, unless keys of the configuration say otherwise.
+
+    Redis may take a minute to answer, and the clocks may be as far apart meanwhile.
+    """
+    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", STALL)
+    monkeypatch.setattr("cli.doctor.server.APART", STALL)
 
     def make(**settings: Any) -> Patient:
         ours = {

@@ -1,6 +1,8 @@
 """Workers, beat, sweeps and the process of a container: by the signs of life in a real Redis."""
 
 import socket
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
 from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.stores import keys
+from willcall.stores.connection import StoreError
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
 from willcall.usecases.wording import absolute
@@ -18,11 +21,26 @@ from willcall.usecases.wording import absolute
 HERE = f"willcall-7@{socket.gethostname()}"
 
 
+@pytest.fixture
+def admit(admit: Admit, monkeypatch: pytest.MonkeyPatch) -> Admit:
+    """Makes a patient for whom no time goes by: it is always as long ago."""
+
+    def still(**settings: Any) -> Patient:
+        patient = admit(**settings)
+        with suppress(StoreError):
+            now = patient.redis.time()
+            monkeypatch.setattr(patient.redis, "time", lambda: now)
+        return patient
+
+    return still
+
+
 def live(patient: Patient, kind: str = "worker", name: str = HERE, ago: float = 0, **detail: str) -> None:
     """A process gave its last sign so many seconds ago, and its first as long before."""
     ProcessStore(patient.redis).seen(kind, name, detail)
-    patient.redis.zincrby(keys.PROCESSES, -ago * 1_000, f"{kind}:{name}")
-    patient.redis.hincrby(keys.process(kind, name), "since", int(-ago * 1_000))
+    at = int((patient.now() - ago) * 1_000)
+    patient.redis.zadd(keys.PROCESSES, {f"{kind}:{name}": at})
+    patient.redis.hset(keys.process(kind, name), "since", at)
 
 
 def test_one_worker_of_all_queues_is_enough(admit: Admit) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from cli.doctor.server import APART
 from tests.integration.doctor.conftest import Admit, Serve, findings, told, well
 from workers.embedded_redis import EmbeddedRedis, free_port
 
@@ -93,9 +94,14 @@ def test_what_a_server_says_of_itself_is_judged(
         (300, "wrong", "its clock is 5 min behind this machine's"),
     ],
 )
-def test_clocks_that_are_apart_are_told(admit: Admit, ahead: float, level: str, what: str) -> None:
+def test_clocks_that_are_apart_are_told(
+    admit: Admit, monkeypatch: pytest.MonkeyPatch, ahead: float, level: str, what: str
+) -> None:
     patient = admit()
-    patient.clock = lambda: time.time() + ahead
+    monkeypatch.setattr("cli.doctor.server.APART", APART)
+    moment, micros = patient.redis.time()
+    monkeypatch.setattr(patient.redis, "time", lambda: (moment, micros))
+    patient.clock = lambda: moment + micros / 1e6 + ahead
     assert told(patient, "redis") == [(level, what)]
 
 
@@ -126,8 +132,9 @@ def test_a_user_that_may_not_write_is_told(admit: Admit, server: Serve) -> None:
 def test_a_server_that_hangs_does_not_answer_in_time(
     admit: Admit, server: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", 0.2)
     own = server()
+    admit()
+    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", 0.2)
     patient = admit(redis_url=own.url)
     os.kill(own.pid, signal.SIGSTOP)
     (finding,) = findings(patient, "redis")

@@ -53,11 +53,11 @@ def test_messages_that_move_are_well(admit: Admit, redis: "Redis") -> None:
 
 def test_messages_that_nobody_moves_or_takes_are_told(admit: Admit, redis: "Redis") -> None:
     patient = admit()
-    redis.zadd("poll.tixstock:waiting", {"a message": (patient.now() - 63) * 1_000})
+    redis.zadd("poll.tixstock:waiting", {"a message": (patient.now() - 7_200) * 1_000})
     redis.lpush("poll.tiqets", *range(1_000))
     assert told(patient, "queues") == [
         ("warning", "1,000 messages of poll.tiqets wait for a worker"),
-        ("wrong", "what is due in poll.tixstock is 1 min 3 s late"),
+        ("wrong", "what is due in poll.tixstock is 2 h late"),
     ]
 
 
@@ -68,7 +68,7 @@ def test_orders_in_time_are_well(admit: Admit) -> None:
     assert well(patient, "orders") == "3 open orders, none overdue"
 
 
-@pytest.mark.parametrize(("late", "level"), [(61, "warning"), (301, "wrong")])
+@pytest.mark.parametrize(("late", "level"), [(100, "warning"), (301, "wrong")])
 def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late: float, level: str) -> None:
     patient = admit()
     file_order(patient, "ord-1", late)
@@ -121,15 +121,15 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: A
 def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     patient = admit()
     report(patient, Signal.UNAUTHORIZED)
-    patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 300) * 1_000))
+    patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 7_200) * 1_000))
     assert ", next try with its next order; " in told(patient, "accounts")[0][1]
     patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
-    assert ", next try overdue for 5 min; " in told(patient, "accounts")[0][1]
+    assert ", next try overdue for 2 h; " in told(patient, "accounts")[0][1]
 
 
 def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
     patient = admit()
-    report(patient, Signal.THROTTLED, until=patient.now() + 60)
+    report(patient, Signal.THROTTLED, until=patient.now() + 3_600)
     ((level, what),) = told(patient, "accounts")
     assert (level, what[:27]) == ("warning", "tiqets/default throttles us")
 
@@ -223,7 +223,7 @@ def test_an_operators_certificate_that_nobody_vouches_for_is_told(
 
 def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
     patient = admit(notify={"secret": SECRET})
-    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 599) * 1_000})
+    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 300) * 1_000})
     assert well(patient, "callbacks").startswith("1 event on the way")
     patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "callbacks")
@@ -234,7 +234,7 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
 
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
-    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 1_790) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
+    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
     assert well(patient, "documents").endswith("can be written to and read")
     patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")

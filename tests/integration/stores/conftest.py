@@ -42,7 +42,7 @@ class Desk:
         (filed,) = self.stores.orders.submit([Filing(order, f"digest of {order.reference}", ceiling)])
         return filed.outcome, filed.message
 
-    def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 30) -> Claim:
+    def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 3_600) -> Claim:
         return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE)
 
     def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:

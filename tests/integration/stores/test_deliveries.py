@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, Desk
+from tests.waiting import STALL
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
@@ -31,7 +32,7 @@ def partial(desk: Desk) -> Notice:
     return Notice("ord-1", "evt-1", 1, HOST)
 
 
-def claim(desk: Desk, notice: Notice, claim_id: str = "", lease: float = 30, put_off: float = 0) -> Claim:
+def claim(desk: Desk, notice: Notice, claim_id: str = "", lease: float = 3_600, put_off: float = 0) -> Claim:
     """By default every message has a claim id of its own, as in a worker."""
     return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, put_off)
 
@@ -100,12 +101,12 @@ def test_of_many_copies_of_a_message_one_tells(desk: Desk) -> None:
 
 def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
     notice = fulfilled(desk)
-    again = try_once(desk, notice, Outlook(Telling.PENDING, 60))
-    assert again == (Notice("ord-1", "evt-1", 2, HOST), pytest.approx(60, abs=0.01))
+    again = try_once(desk, notice, Outlook(Telling.PENDING, 3_600))
+    assert again == (Notice("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
     assert claim(desk, notice, "copy").verdict is Verdict.STALE
     early = claim(desk, again[0])
     assert (early.verdict, early.again) == (Verdict.WAIT, again[0])
-    assert early.wait == pytest.approx(60, abs=1)
+    assert early.wait == pytest.approx(3_600, abs=STALL)
     bring_forward(desk)
     assert claim(desk, again[0]).tries == 1
 
@@ -171,11 +172,11 @@ def test_what_is_overdue_is_sent_again_once_per_doubling_period(desk: Desk) -> N
     notice = fulfilled(desk)
     bring_forward(desk)
     overdue = desk.stores.deliveries.overdue
-    for period in (200, 400, 800):
-        assert overdue(100.0, 0, 10) == (1, [notice])
+    for period in (2_000, 4_000, 8_000):
+        assert overdue(1_000.0, 0, 10) == (1, [notice])
         resend_at = float(desk.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
-        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=1_000)
-        assert overdue(100.0, 0, 10) == (1, [])
+        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=STALL * 1_000)
+        assert overdue(1_000.0, 0, 10) == (1, [])
         desk.redis.hset(keys.delivery("ord-1"), "resend_at", 1)
     claim(desk, notice)
     assert overdue(0.001, 0, 10)[1] == []
@@ -229,19 +230,19 @@ def test_since_when_attention_is_needed_is_kept_while_the_reason_stays(desk: Des
     desk.submit(callback_url=URL)
     assert desk.order().attention_at is None
     desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
     desk.commit(desk.go(2), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
     assert desk.order().attention_at == 1.0
     desk.commit(desk.go(3), attention=Attention.NOT_FOUND, wake_at=desk.now() - 1)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     desk.commit(desk.go(4), attention=None, wake_at=desk.now() - 1)
     assert desk.order().attention_at is None
 
 
 def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_redelivered(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), GIVEN_UP)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=1)
+    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     desk.stores.deliveries.redeliver("ord-1")
     assert desk.order().attention_at is None
 
@@ -268,7 +269,7 @@ def test_what_is_redelivered_is_to_be_told_since_then(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), DELIVERED)
     desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
     desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=1), "ord-1")
+    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=STALL), "ord-1")
 
 
 def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:
@@ -348,7 +349,7 @@ def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
     assert (stands.event_id, stands.event_type, stands.telling) == ("evt-1", "order.fulfilled", Telling.PENDING)
-    assert stands.next_try_at == pytest.approx(desk.now(), abs=1)
+    assert stands.next_try_at == pytest.approx(desk.now(), abs=STALL)
     try_once(desk, notice, DELIVERED)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None

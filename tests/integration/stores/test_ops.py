@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from tests.waiting import STALL
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.orders.policy import Signal
@@ -62,7 +63,7 @@ def partial(desk: Desk) -> None:
 def give_up(desk: Desk) -> None:
     """Tell the backend of the first event of ord-1 for the last time."""
     notice = Notice("ord-1", "evt-1", 1, "backend.example")
-    assert desk.stores.deliveries.claim(notice, "b", 30).verdict is Verdict.GO
+    assert desk.stores.deliveries.claim(notice, "b", 3_600).verdict is Verdict.GO
     made = Try(desk.now(), "evt-1", "order.partial", 410, "", None)
     desk.stores.deliveries.settle(notice, "b", made, GIVEN_UP, desk.order_alert())
 
@@ -75,7 +76,7 @@ def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> N
         assert not report(desk, Signal.UNAUTHORIZED, "401", probe=True).told
     event = latest(desk)
     assert (event.type, event.subject) == ("account.unauthorized", SUBJECT)
-    assert event.at == pytest.approx(desk.now(), abs=1)
+    assert event.at == pytest.approx(desk.now(), abs=STALL)
     data = dict(event.data)
     assert "willcall resume tiqets/default" in data.pop("what_to_do")
     assert data.pop("since") == event.document()["occurred_at"]
@@ -229,8 +230,8 @@ def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_not
     second = latest(desk)
     deliveries = desk.stores.ops_deliveries
     assert deliveries.pending() == Pending(1, second.at, second.subject)
-    assert deliveries.claim(Notice(SUBJECT, first.id, 1, ""), "a", 30).verdict is Verdict.STALE
-    granted = deliveries.claim(Notice(SUBJECT, second.id, 1, ""), "a", 30)
+    assert deliveries.claim(Notice(SUBJECT, first.id, 1, ""), "a", 3_600).verdict is Verdict.STALE
+    granted = deliveries.claim(Notice(SUBJECT, second.id, 1, ""), "a", 3_600)
     assert (granted.verdict, granted.event, granted.url) == (Verdict.GO, second, "")
     assert desk.stores.events.count() == 0
     assert desk.stores.deliveries.pending() == Pending(0, None)
@@ -240,7 +241,7 @@ def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
     desk.submit()
     needs(desk, Attention.MALFORMED)
     deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
-    deliveries.claim(notice, "a", 30)
+    deliveries.claim(notice, "a", 3_600)
     made = Try(desk.now(), notice.event_id, "order.attention", 410, "", None)
     assert deliveries.settle(notice, "a", made, GIVEN_UP) is None
     stands = deliveries.get("order:ord-1")
@@ -265,7 +266,7 @@ def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
     needs(desk, Attention.MALFORMED)
     desk.commit(desk.go(2), status=Status.FULFILLED, finished_at=desk.now())
     deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
-    deliveries.claim(notice, "a", 30)
+    deliveries.claim(notice, "a", 3_600)
     made = Try(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
     assert deliveries.settle(notice, "a", made, Outlook(Telling.PENDING, 5.0)) is not None
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from tests.waiting import STALL, crash
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
 from willcall.stores.orders import TIMELINE, Hurried, Submitted, Verdict
@@ -69,7 +70,7 @@ def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> N
 
 def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
     desk.submit()
-    later = desk.now() + 60
+    later = desk.now() + 3_600
     desk.commit(desk.go(), wake_at=later)
     claim = desk.claim(seq=2)
     assert claim.verdict is Verdict.WAIT
@@ -125,11 +126,11 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
 
 def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(desk: Desk) -> None:
     now = desk.now()
-    for order_id, hint in {"hinted": now + 90, "recent": None}.items():
+    for order_id, hint in {"hinted": now + 9_000, "recent": None}.items():
         desk.submit(order_id)
         desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_at=hint, last_poll_at=now)
-    due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 10)}
-    assert due == pytest.approx({"hinted": now + 90, "recent": now + 10}, abs=0.002)
+    due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 1_000)}
+    assert due == pytest.approx({"hinted": now + 9_000, "recent": now + 1_000}, abs=0.002)
     assert desk.claim(3, "recent").verdict is Verdict.WAIT
 
 
@@ -142,30 +143,30 @@ def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(
 def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 500, hint_at=now + 90, last_poll_at=now)
-    hurried, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True)
+    desk.commit(desk.go(), wake_at=now + 50_000, hint_at=now + 9_000, last_poll_at=now)
+    hurried, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True)
     assert hurried is Hurried.SENT
     assert message is not None
     assert message.seq == 3
-    assert message.due == pytest.approx(now + 90, abs=0.002)
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True) == (Hurried.SOON, None)
+    assert message.due == pytest.approx(now + 9_000, abs=0.002)
+    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True) == (Hurried.SOON, None)
 
 
 def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 500, last_poll_at=now)
-    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 10, express=True)
+    desk.commit(desk.go(), wake_at=now + 50_000, last_poll_at=now)
+    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True)
     assert message is not None
-    assert message.due == pytest.approx(now + 10, abs=0.002)
+    assert message.due == pytest.approx(now + 1_000, abs=0.002)
 
 
 def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
     desk.submit()
-    assert desk.claim(claim_id="dead", lease=0.05).verdict is Verdict.GO
+    assert desk.claim(claim_id="dead").verdict is Verdict.GO
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
-    while (again := desk.claim(claim_id="alive")).verdict is Verdict.BUSY:
-        pass
+    desk.redis.hset(keys.order("ord-1"), "lease", 1)
+    again = desk.claim(claim_id="alive")
     assert again.order is not None
     assert desk.commit(again.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
 
@@ -175,7 +176,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
     order = desk.go()
     assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
     now = desk.now()
-    assert desk.commit(order, wake_at=now + 500, earliest=now + 1) == pytest.approx(now + 1, abs=0.002)
+    assert desk.commit(order, wake_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
 
 def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
@@ -184,13 +185,13 @@ def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(des
     desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
     now = desk.now()
     due = desk.commit(order, status=Status.FULFILLED, finished_at=now, earliest=now - 1)
-    assert due == pytest.approx(now, abs=0.1)
+    assert due == pytest.approx(now, abs=STALL)
     assert desk.go(2).status is Status.FULFILLED
     assert desk.commit(desk.order()) == 0
 
 
 def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> None:
-    desk.submit(ceiling=50)
+    desk.submit(ceiling=5_000)
     order = desk.go()
     desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
     assert desk.commit(order, wake_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
@@ -228,12 +229,12 @@ def backdate(desk: Desk, order_id: str, due: float) -> None:
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
     revive = desk.stores.orders.revive
-    backdate(desk, "ord-1", desk.now() - 500)
-    for period in (200, 400, 800):
-        assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 100.0, 0, 10)[1]] == [("ord-1", 1)]
+    backdate(desk, "ord-1", desk.now() - 5_000)
+    for period in (2_000, 4_000, 8_000):
+        assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 1_000.0, 0, 10)[1]] == [("ord-1", 1)]
         resend_at = float(desk.redis.hget(keys.order("ord-1"), "resend_at") or 0)
-        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=1_000)
-        assert revive(ACCOUNT, 100.0, 0, 10) == (1, [])
+        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=STALL * 1_000)
+        assert revive(ACCOUNT, 1_000.0, 0, 10) == (1, [])
         desk.redis.hset(keys.order("ord-1"), "resend_at", 1)
 
 
@@ -267,7 +268,7 @@ def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> 
     again = desk.claim(claim_id="mine")
     assert again.verdict is Verdict.GO
     assert again.order is not None
-    later = desk.now() + 60
+    later = desk.now() + 3_600
     due = desk.commit(again.order, "mine", wake_at=later, event=True)
     before = snapshot(desk)
     assert desk.commit(again.order, "mine", wake_at=later, event=True) == due
@@ -295,10 +296,10 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
     desk.submit("new")
     attempt = Attempt(1.0, "issued", 200, None, "")
     desk.commit(
-        desk.go(order_id="old"), event=True, status=Status.FULFILLED, finished_at=desk.now() - 100, attempt=attempt
+        desk.go(order_id="old"), event=True, status=Status.FULFILLED, finished_at=desk.now() - 10_000, attempt=attempt
     )
-    assert desk.stores.orders.prune(desk.now() - 200, 10) == (0, 0)
-    assert desk.stores.orders.prune(desk.now() - 50, 10) == (1, 1)
+    assert desk.stores.orders.prune(desk.now() - 20_000, 10) == (0, 0)
+    assert desk.stores.orders.prune(desk.now() - 5_000, 10) == (1, 1)
     desk.stores.events.prune(desk.now() + 10)
     assert desk.stores.orders.get("old") is None
     assert desk.stores.orders.find(ACCOUNT, "ref-old") is None
@@ -319,9 +320,9 @@ def test_an_id_never_means_a_part_of_another_order(desk: Desk, part: str) -> Non
 
 def test_state_survives_a_crash_of_redis(desk: Desk, redis_server: EmbeddedRedis) -> None:
     desk.submit()
-    desk.commit(desk.go(), wake_at=desk.now() + 60)
+    desk.commit(desk.go(), wake_at=desk.now() + 3_600)
     before = desk.order()
-    redis_server.kill()
+    crash(redis_server)
     redis_server.start()
     assert desk.order() == before
     assert desk.claim(seq=2).verdict is Verdict.WAIT

@@ -1,5 +1,7 @@
 """Counters of the recent past, in the hash of the minute and of the hour that Redis' clock says it is."""
 
+from collections import Counter
+
 from tests.integration.stores.conftest import ACCOUNT, Desk
 from willcall.orders.model import Status
 from willcall.stores import keys
@@ -13,7 +15,9 @@ def test_a_commit_counts_its_measures_in_its_minute_and_its_hour(desk: Desk) -> 
         desk.commit(desk.go(seq), wake_at=desk.now() - 1, measures=MEASURES)
     expected = {ACCOUNT: {"outcome:not_ready": 2, "late:0.05": 2}}
     assert desk.stores.stats.recent(2) == expected
-    assert [counts for _, counts in desk.stores.stats.hours(2) if counts] == [expected]
+    (_, before), (_, now) = desk.stores.stats.hours(2)
+    both = Counter(before.get(ACCOUNT, {})) + Counter(now.get(ACCOUNT, {}))  # an hour may have begun between the two
+    assert both == expected[ACCOUNT]
 
 
 def test_a_repeated_commit_and_one_behind_the_fence_count_nothing(desk: Desk) -> None:
@@ -48,5 +52,5 @@ def test_counters_go_when_nobody_can_ask_for_them_any_more(desk: Desk) -> None:
     lives = {key: desk.redis.ttl(key) for key in desk.redis.scan_iter(keys.PREFIX + "stats:*")}
     minutes = [life for key, life in lives.items() if "minute" in key]
     hours = [life for key, life in lives.items() if "hour" in key]
-    assert 3_590 < minutes[0] <= 3_600
+    assert 3_000 < minutes[0] <= 3_600
     assert 49 * 3_600 < hours[0] <= 50 * 3_600

@@ -5,24 +5,23 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
 from celery import Celery
 from kombu import Connection, Exchange, Queue
+from redis import Redis
 
 from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
-if TYPE_CHECKING:
-    from redis import Redis
-
 ROOT = Path(__file__).parents[3]
 #: Dead workers' messages come back within two seconds.
-QUICK = {"visibility_timeout": 1, "unacked_restore_interval": 0.5, "socket_timeout": 5, "socket_connect_timeout": 5}
+QUICK = {"visibility_timeout": 1, "unacked_restore_interval": 0.5, "socket_timeout": 60, "socket_connect_timeout": 60}
 
 Connect = Callable[..., Connection]
 
@@ -33,7 +32,7 @@ def installed() -> None:
 
 
 @pytest.fixture
-def connect(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Connect]:  # noqa: ARG001 - it is empty
+def connect(redis_server: EmbeddedRedis, redis: Redis) -> Iterator[Connect]:  # noqa: ARG001 - it is empty
     """Makes connections to the empty test server; options by name."""
     with ExitStack() as stack:
 
@@ -54,6 +53,18 @@ def queue(connection: Connection) -> Queue:
     queue = Queue("polls", Exchange("polls"), routing_key="polls", channel=connection.default_channel)
     queue.declare()
     return queue
+
+
+@pytest.fixture
+def let_time_pass(redis_server: EmbeddedRedis) -> Callable[..., None]:
+    """Brings forward what waits, instead of waiting for it."""
+
+    def bring_forward(by: timedelta, key: str = "polls:waiting") -> None:
+        with Redis.from_url(redis_server.url) as client:
+            for member in client.zrange(key, 0, -1):
+                client.zincrby(key, -by.total_seconds() * 1000, member)
+
+    return bring_forward
 
 
 @pytest.fixture
@@ -119,7 +130,7 @@ class Workers:
 @pytest.fixture
 def workers(
     redis_server: EmbeddedRedis,
-    redis: "Redis",  # noqa: ARG001 - it is empty
+    redis: Redis,  # noqa: ARG001 - it is empty
     tmp_path: Path,
 ) -> Iterator[Workers]:
     """Workers over the empty test server."""

@@ -1,10 +1,8 @@
 """Defects of kombu 5.7.0 that the transport mends. Where it is cheap the stock transport shows the defect beside it."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -13,7 +11,8 @@ import kombu.transport
 import pytest
 from kombu import Connection, Consumer, Message, Producer, Queue
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.connection import Connection as RedisConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.integration.transport.conftest import QUICK, ROOT, Connect
 from tests.waiting import wait_until
@@ -34,7 +33,7 @@ if sys.argv[2] == "stock":
     import kombu.transport.redis
     kombu.transport.redis.QoS.append = die
 with Connection(sys.argv[1]) as connection, Consumer(connection, [Queue("polls")]):
-    connection.drain_events(timeout=10)
+    connection.drain_events(timeout=60)
 """
 
 
@@ -72,10 +71,11 @@ def test_messages_of_dead_workers_come_back_without_an_event_loop(connect: Conne
     assert Queue("polls", channel=dead.default_channel).get() is not None
     received: list[str] = []
     with Consumer(connection, [Queue("polls")], callbacks=[lambda body, _: received.append(body)]):
-        deadline = time.monotonic() + 4
-        while not received and time.monotonic() < deadline:
+        for _ in range(60 if which == "ours" else 2):  # stock never gives it back
             with suppress(TimeoutError):
                 connection.drain_events(timeout=2)
+            if received:
+                break
     assert received == (["orphan"] if which == "ours" else [])
 
 
@@ -86,7 +86,7 @@ def test_a_channel_closes_while_redis_is_away(own_server: EmbeddedRedis) -> None
         publish("polls", "unacknowledged", connection)
         consumer = Consumer(channel, [Queue("polls")], callbacks=[lambda *_: None])
         consumer.consume()
-        connection.drain_events(timeout=5)
+        connection.drain_events(timeout=60)
         channel.connection.cycle.on_poll_start()
         own_server.kill()
         channel.close()
@@ -101,7 +101,7 @@ def test_after_a_lost_connection_work_in_hand_is_not_given_to_others_and_can_sti
     publish("polls", "in hand", connection)
     messages: list[Message] = []
     Consumer(connection, [Queue("polls")], on_message=messages.append, accept=["json"]).consume()
-    connection.drain_events(timeout=5)
+    connection.drain_events(timeout=60)
     connection.collect()
     assert (redis.llen("polls"), redis.hlen("claims")) == (0, 1)
     messages[0].ack()
@@ -137,18 +137,23 @@ def test_restoring_is_bounded_and_the_oldest_is_served_first(connect: Connect, r
     assert first.payload == 0
 
 
-def test_claims_whose_answer_was_lost_are_answered_again(own_server: EmbeddedRedis) -> None:
-    """Redis pauses longer than the socket timeout, and carries the call out when it goes on."""
-    with Connection(own_server.url, transport_options=QUICK | {"socket_timeout": 0.2}) as connection:
+def test_claims_whose_answer_was_lost_are_answered_again(
+    own_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is silent for longer than the socket timeout, and carries the call out all the same."""
+
+    def silence(connection: RedisConnection, *_: object, **__: object) -> None:
+        connection.disconnect()
+        raise RedisTimeoutError
+
+    with Connection(own_server.url, transport_options=QUICK | {"socket_timeout": 60}) as connection:
         queue = Queue("polls", channel=connection.default_channel)
         assert queue.get() is None  # Redis knows the script now
         publish("polls", "precious", connection)
-        os.kill(own_server.pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(RedisError):
+        with monkeypatch.context() as patch:
+            patch.setattr(RedisConnection, "read_response", silence)
+            with pytest.raises(RedisTimeoutError):
                 queue.get()
-        finally:
-            os.kill(own_server.pid, signal.SIGCONT)
         with Redis.from_url(own_server.url) as redis:
             wait_until(lambda: redis.hlen("claims") == 1)
         message = queue.get()

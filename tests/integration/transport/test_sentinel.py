@@ -54,7 +54,7 @@ def test_messages_wait_behind_a_sentinel(sentinel_url: str, redis: Redis) -> Non
         Producer(connection).publish("now", routing_key="polls")
         assert redis.zcard("polls:waiting") == 1
         queue = connection.SimpleQueue("polls")
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         assert message.payload == "now"
         message.ack()
         queue.close()

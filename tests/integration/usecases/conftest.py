@@ -1,5 +1,6 @@
 """Use cases over a real Redis and real HTTP to the simulator; only the broker is a list of messages."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from workers.embedded_redis import EmbeddedRedis
 if TYPE_CHECKING:
     from redis import Redis
 
-POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [5, 6], "ceiling": 600, "missing_grace": 0.001}
+POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [200, 210], "ceiling": 600, "missing_grace": 0.001}
 
 #: The secret part of the address that each provider calls.
 WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c", "tiqets": "wht-tiqets-77ab"}
@@ -58,6 +59,8 @@ class House:
     outbox: Outbox
     providers: Control
     redis: "Redis"
+    #: Seconds by which the providers' clock is ahead: what they do later they do when a test lets that time go by.
+    ahead: list[float]
 
     def submit(self, script: OrderScript, **fields: Any) -> str:
         """Script an order and submit it: its id."""
@@ -73,6 +76,9 @@ class House:
         if again:
             self.outbox.messages.append(again[0])
         return self.order(order_id)
+
+    def let_time_pass_for_providers(self, seconds: float) -> None:
+        self.ahead.append(seconds)
 
     def order(self, order_id: str = "ord-1") -> Order:
         order = self.context.stores.orders.get(order_id)
@@ -106,7 +112,8 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
     """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
-    with SimulatorThread(Script(accounts=accounts)) as simulator:
+    ahead: list[float] = []
+    with SimulatorThread(Script(accounts=accounts), clock=lambda: time.time() + sum(ahead)) as simulator:
 
         def setup(*, callbacks: bool = False, server: EmbeddedRedis = redis_server, **tables: Any) -> House:
             providers = {
@@ -130,7 +137,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 rng=Random(1),
             )
             own = redis if server is redis_server else connect(server.url)
-            return House(context, outbox, simulator.control, own)
+            return House(context, outbox, simulator.control, own, ahead)
 
         yield setup
     http.close()

@@ -100,7 +100,7 @@ def test_prune_forgets_after_the_retention(house: Setup) -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_runs_once_at_a_time(house: Setup, name: str) -> None:
     h = house()
-    with h.context.stores.leases.held(f"sweep:{name}", 60):
+    with h.context.stores.leases.held(f"sweep:{name}", 3_600):
         assert run_sweep(h.context, name) is None
     assert run_sweep(h.context, name) is not None
 
@@ -117,7 +117,8 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
 
     monkeypatch.setitem(SWEEPS, "revive", dies)
     run_sweep(h.context, "revive")
-    assert 0 < left[0] <= 15_000
+    assert left[0] != -1, "it ends by itself"
+    assert left[0] <= 15_000
 
 
 def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +130,9 @@ def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: 
     run_sweep(h.context, "expire")
     assert sweeps.last()["expire"].counts == {"expired": 0}
     monkeypatch.setitem(SWEEPS, "expire", fails)
+    before = h.context.stores.accounts.now()
     with pytest.raises(ZeroDivisionError):
         run_sweep(h.context, "expire")
     run = sweeps.last()["expire"]
     assert (run.error, run.counts) == ("ZeroDivisionError", {})
-    assert run.at == pytest.approx(h.context.stores.accounts.now(), abs=5)
+    assert before <= run.at <= h.context.stores.accounts.now()

@@ -1,7 +1,5 @@
 """The simulator's own calls against the real route: what providers send over an order's life."""
 
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,16 +10,8 @@ from simulator.running import SimulatorThread
 from simulator.script import OrderScript, Script
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
 from tests.integration.webhooks.conftest import Desk, Server
+from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
-
-
-def until(done: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait for something to be so."""
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -34,17 +24,19 @@ def called(desk: Desk) -> Desk:
 
 
 def answers(desk: Desk, count: int, provider: str = "tixstock") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = until(
-        lambda: len(sent := desk.house.providers.pushes(provider=provider)) >= count and sent
-    )
+    wait_until(lambda: len(desk.house.providers.pushes(provider=provider)) >= count)
+    found: list[dict[str, Any]] = desk.house.providers.pushes(provider=provider)
     assert len(found) == count
     return found
 
 
 def test_tixstock_pushes_an_order_to_its_end(called: Desk) -> None:
     called.house.submit(
-        OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=0.1, cancel_after=0.3)
+        OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=600, cancel_after=600)
     )
+    called.house.let_time_pass_for_providers(600)
+    answers(called, 3)
+    called.house.let_time_pass_for_providers(600)
     sent = answers(called, 4)
     assert [entry["kind"] for entry in sent] == ["eticket"] * 3 + ["update"]
     assert all(entry["accepted"] for entry in sent)
@@ -78,7 +70,8 @@ def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(house: Se
         simulator.control.change_account("tixstock", webhook_url=target)
         pushes = [{"kind": "eticket", "spoil": "signature"}]
         simulator.control.add_orders([{"provider": "tixstock", "reference": "o-1", "pushes": pushes}])
-        sent = until(lambda: len(found := simulator.control.pushes()) == 5 and found)
+        wait_until(lambda: len(simulator.control.pushes()) == 5)
+        sent = simulator.control.pushes()
         waits = [after["sent"] - before["sent"] for before, after in pairwise(sent)]
     assert [entry["status"] for entry in sent] == [401] * 5
     assert all(wait >= due for wait, due in zip(waits, (0.1, 0.2, 0.4, 0.8), strict=True))
@@ -86,12 +79,14 @@ def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(house: Se
 
 
 def test_tiqets_notifies_of_each_change_and_never_more(called: Desk) -> None:
-    script = OrderScript(provider="tiqets", reference="1111111", ready_after=0.2, cancel_after=0.3)
+    script = OrderScript(provider="tiqets", reference="1111111", ready_after=600, cancel_after=600)
     called.house.submit(script)
     assert called.house.poll().status is Status.PENDING
+    called.house.let_time_pass_for_providers(600)
     answers(called, 1, "tiqets")
     assert called.order().next_poll_at is not None
     assert called.house.poll().status is Status.FULFILLED
+    called.house.let_time_pass_for_providers(600)
     answers(called, 2, "tiqets")
     assert called.house.poll().status is Status.CANCELLED
     assert [entry["answer"] for entry in called.house.providers.pushes()] == ["", ""]

@@ -1,17 +1,20 @@
 """A simulator in a thread, whose clock stands still unless the test moves it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from simulator.running import SimulatorThread
 from simulator.script import AccountScript, OrderScript, Script
+from tests.waiting import wait_until
 
 NOON = 1_800_000_000.0
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 class Clock:
@@ -46,6 +49,16 @@ class Providers:
     def tiqets(self, reference: str = "1", **options: Any) -> requests.Response:
         headers = {"Authorization": "Token tiqets-default-key"}
         return self.get(f"/tiqets/v2/orders/{reference}/tickets?lang=en", headers=headers, **options)
+
+    @contextmanager
+    def asking_tiqets(self) -> Iterator[None]:
+        """A request has arrived and is not answered yet; after the block its client has hung up."""
+        connection, before = HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT), len(self.entries())
+        connection.request("GET", "/tiqets/v2/orders/1/tickets", headers={"Authorization": "Token tiqets-default-key"})
+        wait_until(lambda: len(self.entries()) > before)
+        yield
+        connection.close()
+        wait_until(lambda: self.entries()[before]["finished"] is not None)
 
     def tixstock(self, reference: str = "1") -> requests.Response:
         headers = {"Authorization": "Bearer tixstock-default-token"}

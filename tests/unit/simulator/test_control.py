@@ -76,7 +76,7 @@ def test_a_child_process_serves_and_writes_its_ledger(tmp_path: Path) -> None:
     script = Script(orders=(OrderScript(provider="voordemensen", reference="key"),))
     with SimulatorProcess(script, ledger=ledger) as simulator:
         assert simulator.control.orders()[0]["reference"] == "key"
-        requests.get(f"{simulator.url}/voordemensen/v1/demo/order/key", timeout=5)
+        requests.get(f"{simulator.url}/voordemensen/v1/demo/order/key", timeout=60)
         [line] = ledger.read_text("utf-8").splitlines()
     assert json.loads(line)["phase"] == "issued"
     assert simulator.process.returncode == 0

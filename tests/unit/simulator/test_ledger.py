@@ -1,12 +1,8 @@
 """What the ledger holds a client to, over real HTTP with a clock that stands still."""
 
-import threading
-
 import pytest
-import requests
 
-from simulator.ledger import Entry
-from tests.unit.simulator.conftest import NOON, TIMEOUT, Start
+from tests.unit.simulator.conftest import NOON, Start
 
 
 def test_nothing_is_too_early_for_an_order_without_hint_or_minimum(start: Start) -> None:
@@ -107,24 +103,8 @@ def test_requests_over_the_rate_are_counted(start: Start) -> None:
 
 def test_two_requests_at_once_for_one_order_are_noticed(start: Start) -> None:
     sim = start({"provider": "tiqets", "answers": [{"do": "hang", "seconds": 60}]})
-    arrived = threading.Event()
-    add = sim.world.ledger.add
-
-    def add_and_tell(entry: Entry) -> None:
-        add(entry)
-        arrived.set()
-
-    sim.world.ledger.add = add_and_tell  # type: ignore[method-assign]
-
-    def ask_and_hang_up() -> None:
-        with pytest.raises(requests.Timeout):
-            sim.tiqets(timeout=(TIMEOUT, 0.5))
-
-    patient = threading.Thread(target=ask_and_hang_up)
-    patient.start()
-    assert arrived.wait(TIMEOUT)
-    sim.tiqets()
-    patient.join()
+    with sim.asking_tiqets():
+        sim.tiqets()
     assert [entry["in_flight"] for entry in sim.entries()] == [0, 1]
     assert not sim.control.verdict()["ok"]
 

@@ -25,9 +25,9 @@ def test_metrics_are_served_until_the_end_of_the_block(registry: CollectorRegist
     port = free_port()
     with metrics_server(registry, HOST, port) as address:
         assert address == f"{HOST}:{port}"
-        assert "polls_total 3.0" in requests.get(f"http://{address}/metrics", timeout=5).text
+        assert "polls_total 3.0" in requests.get(f"http://{address}/metrics", timeout=60).text
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"http://{HOST}:{port}/metrics", timeout=5)
+        requests.get(f"http://{HOST}:{port}/metrics", timeout=60)
 
 
 def test_who_finds_the_port_taken_listens_on_the_next_free_one(registry: CollectorRegistry) -> None:
@@ -37,7 +37,7 @@ def test_who_finds_the_port_taken_listens_on_the_next_free_one(registry: Collect
         assert len(set(addresses)) == 3
         assert addresses[0] == f"{HOST}:{first}"
         for address in addresses:
-            assert requests.get(f"http://{address}/metrics", timeout=5).ok
+            assert requests.get(f"http://{address}/metrics", timeout=60).ok
 
 
 def test_port_0_serves_nothing(registry: CollectorRegistry) -> None:

@@ -85,17 +85,18 @@ class Stage:
         *,
         callbacks: bool = False,
         launch: Launch = launch,
+        simulator: type[SimulatorProcess] = SimulatorProcess,
         **settings: Any,
     ) -> None:
         """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
 
         Only the accounts named are configured. `settings` are further keys and tables of the config. With `callbacks`
         the providers that can call back do so, and backends are told with the signature of `cli.receiver`. `launch`
-        starts the children.
+        starts the children, `simulator` the providers.
         """
         self.folder = folder
         self.redis = EmbeddedRedis(folder / "redis")
-        self._simulator = SimulatorProcess(script)
+        self._simulator = simulator(script)
         self._accounts = accounts
         self._callbacks = callbacks
         self._launch = launch

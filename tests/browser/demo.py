@@ -12,6 +12,7 @@ from cli.demo_stage import demo_stage, start_processes, submit_orders
 from cli.receiver import Receiver
 from cli.stage import Stage
 from simulator.demo_script import demo_script
+from tests.forked import FORKED
 from willcall.orders.model import Order, Status
 from willcall.stores.accounts import Health
 from willcall.stores.listing import Query
@@ -33,7 +34,7 @@ def running_demo(folder: Path) -> Iterator[Stage]:
     script = demo_script()
     with (
         Receiver() as backend,
-        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}) as stage,
+        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}, **FORKED) as stage,
     ):
         start_processes(stage)
         stage.start_flower()

@@ -13,7 +13,7 @@ from cli.receiver import SECRET
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
-from tests.forked import Forked
+from tests.forked import FORKED
 from tests.waiting import wait_until
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
@@ -52,7 +52,7 @@ def stages(folder: Path) -> Iterator[Setup]:
             ]
             script = Script(accounts=tuple(scripts))
             return stack.enter_context(
-                Stage(folder, script, tables, launch=Forked, sweeps=SWEEPS, **{**TELLING, **settings})
+                Stage(folder, script, tables, **FORKED, sweeps=SWEEPS, **{**TELLING, **settings})
             )
 
         yield setup

@@ -39,7 +39,7 @@ def running_demo(folder: Path) -> Iterator[Stage]:
         start_processes(stage)
         stage.start_flower()
         # Flower switches task events on by itself, within five seconds; the first orders shall be seen too.
-        stage.app.control.broadcast("enable_events", reply=True)
+        stage.app.control.broadcast("enable_events", reply=True, timeout=LONGEST, limit=1)
         submit_orders(stage, backend, script.orders)
         submit(stage.context, UNKNOWN)
         _wait_for_a_good_moment(stage)
@@ -80,7 +80,7 @@ def patient_order(stage: Stage) -> Order:
 @contextmanager
 def frozen_worker(stage: Stage) -> Iterator[None]:
     """The worker takes no message for the block."""
-    (stats,) = stage.app.control.inspect().stats().values()
+    (stats,) = stage.app.control.inspect(timeout=LONGEST, limit=1).stats().values()
     os.kill(stats["pid"], signal.SIGSTOP)
     try:
         yield

@@ -56,7 +56,7 @@ def test_a_crowd_is_asked_for_at_the_rate_and_woken_twice_at_most(stage: Setup) 
 
 def polls(system: Stage) -> int:
     """How many poll tasks the workers have run."""
-    stats = system.app.control.inspect(timeout=5, limit=1).stats() or {}
+    stats = system.app.control.inspect(timeout=60, limit=1).stats() or {}
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())
 
 

@@ -271,6 +271,21 @@ def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
+#: A key between the closing of a dialog and the next frame: what had the focus in there has it until then.
+_AT_ONCE = """() => {
+    const help = document.getElementById("keys");
+    help.showModal();
+    help.close();
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "o", bubbles: true }));
+}"""
+
+
+def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: Stage) -> None:
+    page = board()
+    page.evaluate(_AT_ONCE)
+    expect(page).to_have_url(f"{demo.api_url}/orders")
+
+
 #: The elements that stand out of the window.
 _BEYOND = """[...document.querySelectorAll("body *")]
     .filter(element => element.getBoundingClientRect().right > innerWidth)

@@ -31,8 +31,7 @@ demo: install ## fulfil orders from five simulated providers, end to end
 
 test: install ## run all tests
 	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not worker"
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup -m "worker and not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --timeout 300 -m worker
 
 deep: install ## search for inputs that break a promise, some minutes: twenty times what `make test` tries
 	$(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 --hypothesis-profile deep tests/property tests/contract tests/unit tests/integration/api/test_schema.py

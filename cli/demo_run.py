@@ -27,7 +27,7 @@ from simulator.script import OrderScript
 from willcall.orders.model import Attempt, Order
 
 #: Seconds after which the demo gives up on orders that have not ended as scripted.
-LONGEST = 75.0
+LONGEST = 150.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from workers.embedded_redis import EmbeddedRedis, free_port
 
 #: Seconds that a child gets to finish what it is doing.
 STOP_TIMEOUT = 30.0
-#: Seconds that workers get to start.
-START_TIMEOUT = 30.0
+#: Seconds that children get to start.
+START_TIMEOUT = 60.0
 #: Who may see Flower: its name and password.
 FLOWER_LOGIN = ("operator", "flower-password")
 #: Providers that call back, and the end of their accounts' webhook addresses.
@@ -85,17 +85,18 @@ class Stage:
         *,
         callbacks: bool = False,
         launch: Launch = launch,
+        simulator: type[SimulatorProcess] = SimulatorProcess,
         **settings: Any,
     ) -> None:
         """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
 
         Only the accounts named are configured. `settings` are further keys and tables of the config. With `callbacks`
         the providers that can call back do so, and backends are told with the signature of `cli.receiver`. `launch`
-        starts the children.
+        starts the children, `simulator` the providers.
         """
         self.folder = folder
         self.redis = EmbeddedRedis(folder / "redis")
-        self._simulator = SimulatorProcess(script)
+        self._simulator = simulator(script)
         self._accounts = accounts
         self._callbacks = callbacks
         self._launch = launch
@@ -159,10 +160,11 @@ class Stage:
 
     def wait_for_workers(self, count: int) -> None:
         """Wait until `count` workers answer. Raises TimeoutError, with what the workers logged."""
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline, patience = time.monotonic() + START_TIMEOUT, 0.5
         while time.monotonic() < deadline:
-            if len(self.app.control.ping(timeout=0.5)) >= count:
+            if len(self.app.control.ping(timeout=patience, limit=count)) >= count:
                 return
+            patience *= 1.5  # a busy machine answers later
         raise TimeoutError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
 
     @property

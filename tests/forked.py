@@ -4,6 +4,7 @@ A process is one as any other: own pid, environment, working directory and outpu
 command line itself does is tested with the command (`tests/integration/test_cli.py`, `tests/e2e/test_demo.py`).
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -11,12 +12,16 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Self
 
 from cli.main import main
+from simulator.running import LOOPBACK, SimulatorProcess, run
+from simulator.script import Script
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["api.app", "workers.flower", "workers.run", "tests.forked"])
+_SERVER.set_forkserver_preload(["api.app", "simulator.running", "workers.flower", "workers.run", "tests.forked"])
 
 
 class Forked:
@@ -60,3 +65,33 @@ def _become(command: list[str], environment: dict[str, str], folder: Path, log: 
         os.dup2(output, stream.fileno())
     sys.argv[:] = ["willcall", *command]
     main()
+
+
+class ForkedSimulator(SimulatorProcess):
+    """A simulator in a forked process."""
+
+    def __enter__(self) -> Self:
+        said, says = _SERVER.Pipe(duplex=False)
+        given = (self._script, self._port, self._ledger, says)
+        self._forked = _SERVER.Process(target=_simulate, args=given, daemon=True)
+        self._forked.start()
+        says.close()  # so that the end of the process is the end of what it says
+        with said, open(said.fileno(), closefd=False) as lines:
+            line = lines.readline()
+        if not line:
+            raise RuntimeError("the simulator did not start; its reason is on stderr")
+        self.url = json.loads(line)["url"]
+        return self
+
+    def stop(self) -> None:
+        self._forked.terminate()
+        self._forked.join()
+
+
+def _simulate(script: Script, port: int, ledger: Path | None, says: Connection) -> None:
+    sys.stdout = os.fdopen(os.dup(says.fileno()), "w")
+    run(LOOPBACK, port, script, ledger=ledger)
+
+
+#: What makes all processes of a stage forked ones.
+FORKED: dict[str, Any] = {"launch": Forked, "simulator": ForkedSimulator}

@@ -7,14 +7,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from cli.stage import Stage
 from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
 from tests.browser.demo import running_demo
 
-#: Opens a page: `width` of the window, whether its user prefers `dark`, and their `login` where a password is asked.
+#: Opens a page: `width` of the window, whether its user prefers `dark`, their `login` where a password is asked, and
+#: what their browser `keeps` of earlier visits.
 Open = Callable[..., Page]
+
+#: Milliseconds until nothing more is hoped for. What is waited for comes within two seconds, later from a busy machine.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 _HERE = Path(__file__).parent
 
@@ -54,8 +59,16 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
     """Opens a page of a user of its own; errors on it, and requests that leave this machine, are complaints."""
     with ExitStack() as stack:
 
-        def open_one(width: int = WIDE, *, dark: bool = False, login: tuple[str, str] | None = None) -> Page:
-            context = stack.enter_context(browser.new_context(**window(width, dark=dark, login=login)))
+        def open_one(
+            width: int = WIDE,
+            *,
+            dark: bool = False,
+            login: tuple[str, str] | None = None,
+            keeps: StorageState | None = None,
+        ) -> Page:
+            options = window(width, dark=dark, login=login)
+            context = stack.enter_context(browser.new_context(**options, storage_state=keeps))
+            context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
             page.on("pageerror", lambda error: complaints.append(str(error)))

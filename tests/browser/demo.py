@@ -12,6 +12,7 @@ from cli.demo_stage import demo_stage, start_processes, submit_orders
 from cli.receiver import Receiver
 from cli.stage import Stage
 from simulator.demo_script import demo_script
+from tests.forked import FORKED
 from willcall.orders.model import Order, Status
 from willcall.stores.accounts import Health
 from willcall.stores.listing import Query
@@ -33,12 +34,12 @@ def running_demo(folder: Path) -> Iterator[Stage]:
     script = demo_script()
     with (
         Receiver() as backend,
-        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}) as stage,
+        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}, **FORKED) as stage,
     ):
         start_processes(stage)
         stage.start_flower()
         # Flower switches task events on by itself, within five seconds; the first orders shall be seen too.
-        stage.app.control.broadcast("enable_events", reply=True)
+        stage.app.control.broadcast("enable_events", reply=True, timeout=LONGEST, limit=1)
         submit_orders(stage, backend, script.orders)
         submit(stage.context, UNKNOWN)
         _wait_for_a_good_moment(stage)
@@ -79,7 +80,7 @@ def patient_order(stage: Stage) -> Order:
 @contextmanager
 def frozen_worker(stage: Stage) -> Iterator[None]:
     """The worker takes no message for the block."""
-    (stats,) = stage.app.control.inspect().stats().values()
+    (stats,) = stage.app.control.inspect(timeout=LONGEST, limit=1).stats().values()
     os.kill(stats["pid"], signal.SIGSTOP)
     try:
         yield

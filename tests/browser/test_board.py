@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from cli.stage import Stage
-from tests.browser.chromium import NARROW, WIDE, window
+from tests.browser.chromium import HEIGHT, NARROW, WIDE, window
 from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN
 from tests.waiting import wait_until
@@ -15,9 +15,6 @@ from willcall.orders.model import Order, Status, TicketKind
 from willcall.stores.listing import Query
 from willcall.usecases.control import get_order, pause, resume
 from willcall.usecases.submit import submit
-
-#: Changes come every two seconds, and later from a busy machine, milliseconds.
-expect.set_options(timeout=15_000)
 
 Board = Callable[..., Page]
 
@@ -34,13 +31,21 @@ PAGES = (
 )
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, demo: Stage) -> StorageState:
+    """What the browser of an operator keeps who has logged in."""
+    with browser.new_context() as context:
+        log_in(context.new_page(), demo, "/")
+        return context.storage_state()
+
+
 @pytest.fixture
-def board(open_page: Open, demo: Stage) -> Board:
+def board(open_page: Open, demo: Stage, session: StorageState) -> Board:
     """Opens a page of an operator who has logged in."""
 
-    def open_board(path: str = "/", width: int = WIDE, *, dark: bool = False) -> Page:
-        page = open_page(width, dark=dark)
-        log_in(page, demo, path)
+    def open_board(path: str = "/", width: int = WIDE) -> Page:
+        page = open_page(width, keeps=session)
+        page.goto(f"{demo.api_url}{path}")
         return page
 
     return open_board
@@ -267,21 +272,36 @@ def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
+#: A key between the closing of a dialog and the next frame: what had the focus in there has it until then.
+_AT_ONCE = """() => {
+    const help = document.getElementById("keys");
+    help.showModal();
+    help.close();
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "o", bubbles: true }));
+}"""
+
+
+def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: Stage) -> None:
+    page = board()
+    page.evaluate(_AT_ONCE)
+    expect(page).to_have_url(f"{demo.api_url}/orders")
+
+
 #: The elements that stand out of the window.
 _BEYOND = """[...document.querySelectorAll("body *")]
     .filter(element => element.getBoundingClientRect().right > innerWidth)
     .map(element => element.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_no_page_is_wider_than_the_window(board: Board, demo: Stage, width: int, *, dark: bool) -> None:
-    page = board("/", width, dark=dark)
-    for path in PAGES:
-        page.goto(f"{demo.api_url}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
-        light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(243, 241, 236)"
-        assert light is not dark
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
+    page = board(path)
+    for width in (WIDE, 768, NARROW):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for scheme, light in (("light", True), ("dark", False)):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
+            assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(243, 241, 236)") is light
 
 
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
@@ -339,11 +359,16 @@ def test_without_a_script_all_the_same_is_there(browser: Browser, demo: Stage) -
         expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
 
 
+#: Of controls, those that nothing names.
+_NAMELESS = """all => all
+    .filter(e => !(e.ariaLabel || e.labels?.[0]?.textContent || e.textContent).trim())
+    .map(e => e.outerHTML)"""
+
+
 def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo: Stage) -> None:
     page = board()
     for path in PAGES:
         page.goto(f"{demo.api_url}{path}")
         expect(page.locator("h1")).to_have_count(1)
-        for control in page.locator("button:visible, a:visible, input:visible, select:visible, summary:visible").all():
-            named = control.evaluate("e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent")
-            assert named.strip(), control.evaluate("e => e.outerHTML")
+        controls = page.locator("button:visible, a:visible, input:visible, select:visible, summary:visible")
+        assert controls.evaluate_all(_NAMELESS) == []

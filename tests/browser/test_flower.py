@@ -8,6 +8,7 @@ from playwright.sync_api import Error, Page, expect
 from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.conftest import Open
 from tests.browser.demo import frozen_worker, patient_order
+from tests.waiting import wait_until
 from willcall.usecases.submit import submit
 
 
@@ -56,14 +57,18 @@ def test_an_order_that_another_application_submitted_is_found_too(flower: Page, 
     flower.goto(f"{demo.flower_url}/tasks")
     flower.get_by_placeholder("state:FAILURE").fill("tasks.submit kwargs:id=demo-by-task")
     row = flower.locator("#submitted-elsewhere")
-    while not row.count():  # Flower looks again when it is asked again
-        flower.reload()
+
+    def is_there() -> bool:
+        flower.reload()  # Flower looks again when it is asked again
+        return bool(row.count())
+
+    wait_until(is_there)
     expect(row).to_contain_text("demo-by-task tiqets 2")
 
 
 def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page, demo: Stage) -> None:
     flower.goto(f"{demo.flower_url}/workers")
-    (name,) = demo.app.control.ping()[0]
+    (name,) = demo.app.control.ping(timeout=60, limit=1)[0]
     row = flower.locator("#workers-table tbody tr").filter(has_text=name)
     expect(row).to_contain_text("Online")
     row.get_by_role("link", name=name).click()
@@ -73,13 +78,13 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
 
 def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Stage, complaints: list[str]) -> None:
     flower.goto(f"{demo.flower_url}/workers")
-    (name,) = demo.app.control.ping()[0]
+    (name,) = demo.app.control.ping(timeout=60, limit=1)[0]
     status = flower.evaluate(
         "address => fetch(address, {method: 'POST'}).then(answer => answer.status)", f"/api/worker/shutdown/{name}"
     )
     assert status == 403
     assert "403" in complaints.pop()
-    assert demo.app.control.ping()
+    assert demo.app.control.ping(timeout=60, limit=1)
 
 
 def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready(flower: Page, demo: Stage) -> None:

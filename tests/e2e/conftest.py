@@ -13,14 +13,14 @@ from cli.receiver import SECRET
 from cli.stage import Stage
 from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
-from tests.forked import Forked
+from tests.forked import FORKED
 from tests.waiting import wait_until
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
 from willcall.usecases.submit import submit
 
 #: Polling that suits a test; the provider's own minimum and hints hold all the same.
-POLLING = {"initial": 0.3, "cap": 1.0, "minimum": 0.2, "interval": [1, 2], "ceiling": 60, "missing_grace": 2}
+POLLING = {"initial": 0.3, "cap": 1.0, "minimum": 0.2, "interval": [1, 2], "ceiling": 3_600, "missing_grace": 2}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"read_timeout": 2, "total_timeout": 3}
 SWEEPS = {"revive": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "watch": 0.5, "grace": 2}
@@ -29,6 +29,8 @@ OFTEN = ("revive", "notify", "expire", "reconcile", "watch")
 #: Backends are on loopback, and verify what they are told.
 TELLING = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
 WIDE = {"limit": 200, "period": 1, "burst": 200}
+#: Seconds by which a busy machine may hold up one request more than another on its way to the simulator.
+JITTER = 0.5
 
 Setup = Callable[..., Stage]
 
@@ -50,9 +52,9 @@ def stages(folder: Path) -> Iterator[Setup]:
                 AccountScript(provider=key.partition("/")[0], name=key.partition("/")[2], rate=Rate(**table["rate"]))
                 for key, table in tables.items()
             ]
-            script = Script(accounts=tuple(scripts))
+            script = Script(accounts=tuple(scripts), jitter=JITTER)
             return stack.enter_context(
-                Stage(folder, script, tables, launch=Forked, sweeps=SWEEPS, **{**TELLING, **settings})
+                Stage(folder, script, tables, **FORKED, sweeps=SWEEPS, **{**TELLING, **settings})
             )
 
         yield setup

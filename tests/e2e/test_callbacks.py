@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime
 
 import pytest
 
-from cli.receiver import HANG, Received, Receiver
+from cli.receiver import HANG, Receiver
 from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.waiting import wait_until
@@ -28,12 +27,6 @@ def orders(start: int, count: int) -> list[OrderScript]:
     return [OrderScript(provider="tiqets", reference=str(1_000_000 + start + n)) for n in range(count)]
 
 
-def delay(message: Received) -> float:
-    """Seconds between a change of status and the backend's knowing of it."""
-    return message.at - datetime.fromisoformat(message.event["occurred_at"]).timestamp()
-
-
-@pytest.mark.alone
 def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, receivers: list[Receiver]) -> None:
     dead, dead_too, good = receivers
     dead.script(HANG)
@@ -45,9 +38,10 @@ def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, re
     expected |= submit_all(system, orders(100, 60), "dead-too", callback_url=dead_too.url())
     wait_until(lambda: bool(dead.received and dead_too.received))
     expected |= submit_all(system, orders(200, 40), "good", callback_url=good.url("/hooks"))
-    wait_until(lambda: len(good.received) == 40, 20)
-    wait_for_the_end(system, expected, 20)
-    assert max(delay(message) for message in good.received) < 3
+    wait_until(lambda: len(good.received) == 40)
+    tried = len(dead.received), len(dead_too.received)
+    assert max(tried) < 60, "the good one did not wait until all the others had been tried"
+    wait_for_the_end(system, expected)
     assert all(message.verified for message in good.received)
     assert set(Counter(good.told("/hooks")).values()) == {1}
     assert dead.most_at_once <= 2

@@ -13,7 +13,7 @@ from cli.receiver import SECRET
 from willcall.config import load
 from workers.masks import MASK, secrets_of
 
-pytestmark = [pytest.mark.worker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(300)]
 
 #: What Celery writes past all logging while it is told to stop.
 _ASIDE = {"", "worker: Warm shutdown (MainProcess)"}
@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo")
     picture = folder / "demo.svg"
     command = [sys.executable, "-m", "cli", "demo", "--svg", str(picture), "--keep", str(folder / "kept")]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)  # noqa: S603 - our own
+    run = subprocess.run(command, capture_output=True, text=True, timeout=270, check=False)  # noqa: S603 - our own
     return Demo(run.returncode, run.stdout + run.stderr, picture.read_text(), folder / "kept")
 
 

@@ -198,10 +198,10 @@ def test_nothing_is_shown_without_the_password(flower: Stage) -> None:
 
 
 def test_nothing_can_be_changed(flower: Stage) -> None:
-    name = next(iter(flower.app.control.ping()[0]))
+    name = next(iter(flower.app.control.ping(timeout=60, limit=1)[0]))
     for path in CHANGES:
         assert ask(flower, path.replace("NAME", name), "POST")[0] == 403, path
-    assert flower.app.control.ping()
+    assert flower.app.control.ping(timeout=60, limit=1)
 
 
 def test_the_queues_are_known_over_either_broker(stage: Setup, broker: dict[str, str]) -> None:

@@ -40,7 +40,7 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup) -> None:
     wait_until(lambda: frozen.pid in alive(processes))
 
 
-def test_a_worker_that_waits_for_its_broker_is_alive(stage: Setup, rabbitmq: RabbitMQ) -> None:
+def test_a_worker_that_waits_for_rabbitmq_is_alive(stage: Setup, rabbitmq: RabbitMQ) -> None:
     setting = stage(ACCOUNT, broker_url=rabbitmq.url)
     processes = setting.context.stores.processes
     setting.start("worker")

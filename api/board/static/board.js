@@ -149,7 +149,7 @@ addEventListener("keydown", (event) => {
     }
     if (event.target.id === "q") event.target.blur();
   }
-  const writing = event.target.closest?.("input, select, textarea, dialog");
+  const writing = event.target.closest?.("input, select, textarea, dialog[open]");
   if (writing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
   event.preventDefault();
   KEYS[event.key]();

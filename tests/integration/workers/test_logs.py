@@ -9,6 +9,7 @@ import pytest
 
 from cli.stage import Stage
 from simulator.script import OrderScript, Script
+from tests.forked import FORKED
 from tests.waiting import wait_until
 from willcall.usecases.submit import submit
 
@@ -52,7 +53,7 @@ class Log:
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     """A worker at work over a silent Tiqets."""
     polling = {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}
-    with Stage(tmp_path_factory.mktemp("stage"), Script(), {"tiqets/default": polling}) as stage:
+    with Stage(tmp_path_factory.mktemp("stage"), Script(), {"tiqets/default": polling}, **FORKED) as stage:
         stage.start("worker", "--concurrency", "2")
         stage.wait_for_workers(1)
         log = Log(stage)

@@ -28,9 +28,9 @@ class CelerySender:
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:
         """Send messages of one account; a broker that is away is noted, for the due index has the orders."""
-        if self._publish(account, messages, now):
-            return
         try:
+            if self._publish(account, messages, now):
+                return
             with self._app.producer_pool.acquire(block=True) as producer:
                 for message in messages:
                     self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))

@@ -79,7 +79,7 @@ class Submitter(Thread):
             while accepted is None and not self._enough.is_set():
                 try:
                     self._try(way, payload)
-                except (RedisError, OperationalError, Unavailable):
+                except (RedisError, OperationalError, Unavailable, AttributeError):  # the last is kombu's in an outage
                     self.retries += 1
                     self._enough.wait(AGAIN)
                 else:

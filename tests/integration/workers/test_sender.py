@@ -1,11 +1,13 @@
 """Poll messages on the broker: what Celery would have sent."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
 from kombu import Queue
+from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
 from willcall.config import load
@@ -23,10 +25,13 @@ QUEUE = "poll.tiqets"
 
 @pytest.fixture
 def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noqa: ARG001 - it is empty
-    environment = {"WILLCALL_REDIS_URL": redis_server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
-    app = create_app(load(environment))
+    app = application(redis_server)
     yield app
     app.close()
+
+
+def application(server: EmbeddedRedis) -> Celery:
+    return create_app(load({"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}))
 
 
 def due_now(count: int) -> list[Message]:
@@ -74,3 +79,12 @@ def test_a_batch_is_sent_after_the_broker_was_away(app: Celery, redis: "Redis") 
     redis.client_kill_filter(_type="normal", skipme=True)
     send(app, due_now(3))
     assert [message.headers["id"] for message in received(app, 3)] == ["ord-0:3", "ord-1:3", "ord-2:3"]
+
+
+def test_a_broker_that_is_away_when_a_thread_sends_first_is_noted(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path)
+    app = application(server)
+    with capture_logs() as log:
+        send(app, due_now(2))
+    app.close()
+    assert [(line["event"], line["messages"]) for line in log] == [("broker away", 2)]

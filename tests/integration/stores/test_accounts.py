@@ -104,6 +104,24 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.stores.listing.attention() == {}
 
 
+def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_until_the_key_works(desk: Desk) -> None:
+    desk.submit()
+    report(desk, Signal.UNAUTHORIZED)
+    desk.claim()
+    desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
+    for _ in range(2):
+        desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+        [message] = desk.stores.orders.release(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
+        probe = desk.go(message.seq)
+        report(desk, Signal.UNAUTHORIZED, probe=True)
+        desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
+        assert (desk.order().attention, desk.order().attention_at) == (Attention.UNAUTHORIZED, 1.0)
+    desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    [message] = desk.stores.orders.release(ACCOUNT, 1, 0)
+    desk.commit(desk.go(message.seq), attention=None)
+    assert (desk.order().attention, desk.order().attention_at) == (None, None)
+
+
 def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     desk.submit()
     until = desk.now() + 60

@@ -77,6 +77,17 @@ class Reported:
     told: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Until when an account is paused (epoch seconds; None: until it is resumed).
+
+    `longer`: it was before, for longer than is wanted now, and stays so.
+    """
+
+    until: float | None
+    longer: bool
+
+
 class AccountStore:
     """Accounts in Redis."""
 
@@ -84,7 +95,7 @@ class AccountStore:
         """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
         self._report = load(patient, "report")
-        self._scripts = {name: load(redis, name) for name in ("take", "resume", "watch")}
+        self._scripts = {name: load(redis, name) for name in ("take", "pause", "resume", "watch")}
 
     def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate, alert: Alert) -> Reported:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
@@ -116,11 +127,11 @@ class AccountStore:
         keys_ = [keys.account(account), keys.tokens(account)]
         return bool(self._scripts["take"](keys=keys_, args=list(rate_arguments(rate))))
 
-    def pause(self, account: str, until: float | None) -> None:
-        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed)."""
-        moment = _FOREVER if until is None else milliseconds(until)
-        now = milliseconds(self.now())
-        self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
+    def pause(self, account: str, until: float | None) -> Paused:
+        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
+        wanted = _FOREVER if until is None else milliseconds(until)
+        till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
+        return Paused(None if till == _FOREVER else till / 1_000, longer=till > wanted)
 
     def resume(self, account: str, rate: Rate, alert: Alert) -> bool:
         """End a pause and a throttle; where the account is refused or down, the next attempt probes it.

@@ -81,6 +81,10 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert "1 order waits. A person wanted it so" in shown
     again = words(operator.get("/"))
     assert "for 15 min. Its orders" not in again
+    operator.post("/accounts/tiqets/default/pause", back="/")
+    operator.post("/accounts/tiqets/default/pause", back="/", seconds="900")
+    told = "tiqets/default was paused for longer, until somebody resumes it, and stays so. To shorten that, resume it"
+    assert told in words(operator.get("/"))
     operator.post("/accounts/tiqets/default/resume", back="/")
     assert "tiqets/default is resumed." in words(operator.get("/"))
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"

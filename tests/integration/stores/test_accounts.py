@@ -9,7 +9,7 @@ from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Report
+from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Paused, Report
 from willcall.stores.leases import LeaseStore
 from willcall.stores.orders import Verdict
 
@@ -183,6 +183,20 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
     assert health(desk) is Health.OK
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+
+
+def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> None:
+    pause, now = desk.stores.accounts.pause, desk.now()
+    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    desk.redis.hset(keys.account(ACCOUNT), "paused_since", 1_000)
+    assert pause(ACCOUNT, now + 600) == Paused(now + 600, longer=False)
+    assert pause(ACCOUNT, now + 60) == Paused(now + 600, longer=True)
+    assert pause(ACCOUNT, None) == Paused(None, longer=False)
+    assert pause(ACCOUNT, now + 60) == Paused(None, longer=True)
+    assert (state(desk).since, state(desk).until) == (1.0, None)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    assert state(desk).since == pytest.approx(now, abs=50)
 
 
 def test_resume_ends_a_throttle_too(desk: Desk) -> None:

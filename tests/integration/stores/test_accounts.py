@@ -199,6 +199,25 @@ def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> Non
     assert state(desk).since == pytest.approx(now, abs=50)
 
 
+@pytest.mark.parametrize(("signal", "times"), [(Signal.UNAUTHORIZED, 1), (Signal.UNAVAILABLE, OUTAGES)])
+def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(desk: Desk, signal: Signal, times: int) -> None:
+    for _ in range(times):
+        report(desk, signal, why="401")
+    desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
+    before = state(desk)
+    desk.stores.accounts.pause(ACCOUNT, desk.now() + 600)
+    paused = state(desk)
+    assert (paused.health, paused.why) == (Health.PAUSED, None)
+    assert paused.beneath == paused.gravest == before
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert (state(desk).health, state(desk).since, state(desk).beneath) == (before.health, before.since, None)
+
+
+def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
+    desk.stores.accounts.pause(ACCOUNT, None)
+    assert (state(desk).beneath, state(desk).gravest) == (None, state(desk))
+
+
 def test_resume_ends_a_throttle_too(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
     desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())

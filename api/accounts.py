@@ -50,7 +50,10 @@ def list_accounts(context: Given, _: Nothing) -> JSONResponse:
 def pause_account(
     context: Given, _: Nothing, account: Named, payload: Annotated[Any, json_body(optional=True)]
 ) -> JSONResponse:
-    """Nothing is sent to it, for `seconds` or until it is resumed; its orders wait, their deadlines go on."""
+    """Nothing is sent to it, for `seconds` or until it is resumed; its orders wait, their deadlines go on.
+
+    A pause that lasts longer already stays, and `until` says so; to shorten it, resume first.
+    """
     try:
         wish = schemas.Pause.model_validate(payload)
     except ValidationError as error:

@@ -73,6 +73,7 @@ _ACCOUNT: dict[str, Any] = {
     "health": "ok",
     "since": None,
     "until": None,
+    "beneath": None,
     "probe_at": None,
     "tokens": 10,
     "rate": {"limit": 10, "period": 1, "burst": 10},

@@ -113,6 +113,14 @@ class Backlog(_Shape):
     held: int
 
 
+class Beneath(_Shape):
+    """What a pause covers: the account is refused or down."""
+
+    health: Health
+    why: str | None
+    since: datetime | None
+
+
 class Account(_Shape):
     """One set of credentials at a provider."""
 
@@ -121,6 +129,7 @@ class Account(_Shape):
     why: str | None = Field(description="What the provider said: an HTTP status, or why there was none.")
     since: datetime | None
     until: datetime | None = Field(description="When a pause or a throttle ends; null: not by itself.")
+    beneath: Beneath | None = Field(description="Refused or down beneath a pause; null: neither.")
     probe_at: datetime | None
     tokens: int = Field(description="Requests that could leave at once.")
     rate: Rate

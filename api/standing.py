@@ -83,9 +83,9 @@ class Standing(Collector):
         for account in self._context.accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
             for one in Health:
-                health.add_metric([*labels, one.value], one is state.health)
-            if state.since is not None:
-                since.add_metric(labels, state.since)
+                health.add_metric([*labels, one.value], one in {state.health, state.gravest.health})
+            if state.gravest.since is not None:
+                since.add_metric(labels, state.gravest.since)
             tokens.add_metric(labels, state.tokens)
             throttles.add_metric(labels, state.throttles)
         yield from (health, since, tokens, throttles)

@@ -8,7 +8,7 @@ import typer
 from cli.durations import duration
 from cli.output import results, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from willcall.usecases.wording import TRIED, absolute, counted, span
+from willcall.usecases.wording import TRIED, absolute, counted, paused_longer, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,18 +53,19 @@ def pause(
         typer.Option("--for", parser=duration, metavar="DURATION", help="90, 90s, 15m, 2h or 1d; else until resumed."),
     ] = None,
 ) -> None:
-    """Send nothing to an account; its orders wait."""
+    """Send nothing to an account; its orders wait. A pause is not shortened: resume first."""
     from willcall.usecases.control import pause as pause_account
 
     context = open_context()
     accounts = _named(context.accounts, name)
     for account in accounts:
-        pause_account(context, account, seconds)
-        if seconds is None:
+        paused = pause_account(context, account, seconds)
+        if paused.longer:
+            typer.echo(f"{account.key} {paused_longer(paused.until)}")
+        elif seconds is None or paused.until is None:
             typer.echo(f"{account.key} is paused until `willcall resume {account.key}`.")
         else:
-            until = context.stores.accounts.now() + seconds
-            typer.echo(f"{account.key} is paused for {span(seconds)}, until {absolute(until)}.")
+            typer.echo(f"{account.key} is paused for {span(seconds)}, until {absolute(paused.until)}.")
 
 
 def resume(name: AccountArgument) -> None:

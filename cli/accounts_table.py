@@ -67,7 +67,7 @@ def _cells(view: AccountView, now: float, waiting: Text) -> list[Text]:
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-    health = Text(health_words(state, now, held=view.held), HEALTH_STYLES[state.health])
+    health = Text(health_words(state, now, held=view.held), HEALTH_STYLES[state.gravest.health])
     if state.throttles:
         health.append(f"\n{counted(state.throttles, '429')}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))

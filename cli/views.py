@@ -40,7 +40,11 @@ def health_words(state: "AccountState", now: float, *, held: bool) -> str:
         case "ok":
             return word
         case "throttled" | "paused":
-            return f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
-    since = f" for {span(now - state.since)}" if state.since else ""
+            lasts = f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
+            return f"{lasts}; {_lasting(state.beneath, now)}" if state.beneath else lasts
     tried = next_try(state.probe_at, now, held=held)
-    return f"{word}{since}{f', next try {tried}' if tried else ''}"
+    return f"{_lasting(state, now)}{f', next try {tried}' if tried else ''}"
+
+
+def _lasting(state: "AccountState", now: float) -> str:
+    return f"{state.health.value} for {span(now - state.since)}" if state.since else state.health.value

@@ -15,7 +15,7 @@ from willcall.orders.errors import ClosedOrderError, NothingToDeliverError
 from willcall.providers.base import Account
 from willcall.stores.orders import Hurried
 from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
-from willcall.usecases.wording import TRIED, counted, span
+from willcall.usecases.wording import TRIED, counted, paused_longer, span
 
 if TYPE_CHECKING:
     from api.board.overview import Board
@@ -77,7 +77,9 @@ def pause_account(request: Request, context: Given, account: Named, form: Form) 
     """Send nothing to an account for a while."""
     text = form.get("seconds", "")
     seconds = float(text) if text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE else None
-    pause(context, account, seconds)
+    paused = pause(context, account, seconds)
+    if paused.longer:
+        return _back(request, form, f"{account.key} {paused_longer(paused.until)}")
     told = f"for {span(seconds)}" if seconds else "until it is resumed"
     return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")
 

@@ -9,6 +9,7 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
+from willcall.usecases.accounts import trouble_of
 from willcall.usecases.behind import Behind
 from willcall.usecases.sweeps import start_them
 from willcall.usecases.wording import counted
@@ -133,7 +134,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
 
 def _account(line: AccountLine, now: float) -> Alarm:
     """One alarm for an account, however many orders wait for it."""
-    state, trouble = line.view.state, TROUBLES[line.view.state.health]
+    state, trouble = line.view.state.gravest, trouble_of(line.view.state)
     until, then = _by_itself(line, now)
     return Alarm(
         state.health.value,
@@ -152,8 +153,9 @@ def _account(line: AccountLine, now: float) -> Alarm:
 def _by_itself(line: AccountLine, now: float) -> tuple[float | None, str]:
     """When what happens to an account that is not well: an order that is held is the next try."""
     state = line.view.state
-    if not TROUBLES[state.health].grave:
-        return state.until, "goes on" if state.until else ""
+    if state.beneath or not TROUBLES[state.health].grave:
+        goes_on = "is tried again" if state.beneath else "goes on"
+        return state.until, goes_on if state.until else ""
     if state.probe_at and state.probe_at <= now and not line.view.held:
         return None, "next try with its next order"
     return state.probe_at, "next try" if state.probe_at else ""

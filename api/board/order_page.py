@@ -9,8 +9,9 @@ from api.board.words import HIDDEN, masked, secret_reference
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, Question
-from willcall.stores.accounts import AccountState
+from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
+from willcall.usecases.accounts import trouble_of
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
@@ -39,7 +40,9 @@ class OrderView:
         """What is wrong with its account, while it waits for tickets."""
         if self.order.finished_at is not None:
             return None
-        return TROUBLES.get(self.account.health if self.account else "forgotten")
+        if self.account is None:
+            return TROUBLES["forgotten"]
+        return None if self.account.health is Health.OK else trouble_of(self.account)
 
     @property
     def stopped(self) -> bool:

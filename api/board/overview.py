@@ -122,7 +122,7 @@ class Overview:
     @property
     def told_of_by_accounts(self) -> int:
         """How many orders need attention only because their account is refused."""
-        refused = [line.key for line in self.accounts if line.view.state.health is Health.UNAUTHORIZED]
+        refused = [line.key for line in self.accounts if line.view.state.refused]
         return sum(self.survey.tally.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
 
     @property

@@ -25,14 +25,16 @@ def check(patient: "Patient") -> list[Finding]:
 
 def judge(view: "AccountView", now: float) -> Finding:
     """An account that is not well, since when, and when what happens by itself."""
-    state, trouble = view.state, TROUBLES[view.state.health]
+    from willcall.usecases.accounts import trouble_of  # noqa: PLC0415 - see cli.session
+
+    state, trouble = view.state.gravest, trouble_of(view.state)
     when = f" ({state.why})" if state.why else ""
     when += f" for {span(now - state.since)}, since {absolute(state.since)}" if state.since else ""
-    if trouble.grave:
+    if trouble.grave and not view.state.beneath:
         tried = next_try(state.probe_at, now, held=view.held)
         when += f", next try {tried}" if tried else ""
-    elif state.until:
-        when += f", until {absolute(state.until)}"
+    elif view.state.until:
+        when += f",{' paused' if view.state.beneath else ''} until {absolute(view.state.until)}"
     return _finding(trouble, view.account.key, when, view.open_orders)
 
 

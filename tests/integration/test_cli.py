@@ -395,6 +395,10 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
     assert sweep.out == "prune: 0 orders, 0 events, 0 documents\n"
     assert (paused.code, unknown.code) == (0, 2)
     assert "tiqets/default is paused for 15 min" in paused.out
+    shorter = willcall("pause", "tiqets", "--for", "1m")
+    until = re.search(r"until (.+ UTC)", paused.out)
+    assert until
+    assert shorter.out.startswith(f"tiqets/default was paused for longer, until {until[1]}, and stays so.")
     listed = willcall("accounts", "--json")
     assert {line["account"]: line["health"] for line in listed.lines} == {
         "tiqets/default": "paused",

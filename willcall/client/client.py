@@ -139,7 +139,10 @@ class Client:
         return [Account.read(item) for item in self._connection.json("GET", "/v1/accounts")["items"]]
 
     def pause(self, provider: str, account: str = "default", *, seconds: float | None = None) -> Account:
-        """Send nothing to an account, for `seconds` or until it is resumed. Raises NotFound."""
+        """Send nothing to an account, for `seconds` or until it is resumed. Raises NotFound.
+
+        A pause that lasts longer already stays, as `until` then says; to shorten it, resume first.
+        """
         wish = {} if seconds is None else {"seconds": seconds}
         return Account.read(self._connection.json("POST", _account(provider, account, "pause"), json=wish))
 

@@ -102,11 +102,20 @@ class Event(_Model):
 
 
 @dataclass(frozen=True)
+class Beneath(_Model):
+    """What a pause covers: an account that is refused or down, since when and why."""
+
+    health: str
+    why: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True)
 class Account(_Model):
     """One set of credentials at a provider; `account` is `<provider>/<name>`.
 
-    `health`: ok, throttled, paused, unauthorized, down; `why` is what the provider said. `orders`: how many by
-    status. `backlog`: open orders that are `waiting`, `due` or `held`.
+    `health`: ok, throttled, paused, unauthorized, down; `why` is what the provider said. `beneath`: what else a
+    paused account is. `orders`: how many by status. `backlog`: open orders that are `waiting`, `due` or `held`.
     """
 
     account: str
@@ -114,6 +123,7 @@ class Account(_Model):
     why: str | None
     since: datetime | None
     until: datetime | None
+    beneath: Beneath | None
     probe_at: datetime | None
     tokens: int
     rate: Mapping[str, float]
@@ -133,6 +143,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "occurred_at": _moment,
     "since": _moment,
     "until": _moment,
+    "beneath": lambda document: None if document is None else Beneath.read(document),
     "probe_at": _moment,
     "tickets": lambda documents: tuple(map(Ticket.read, documents)),
     "data": Order.read,

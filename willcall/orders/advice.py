@@ -1,7 +1,7 @@
 """What is wrong with an order or an account and what to do, in words for people, wherever they read them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from willcall.orders.model import Attention
 
@@ -26,19 +26,31 @@ class Advice:
 class Trouble:
     """What is wrong with an account, to be read behind its name; what that does; what to do.
 
-    `grave`: no tickets come because of it. `remedy` may hold `{table}`, the account's in the configuration, and
-    `{resume}`: how that is done at the place where it is read.
+    `grave`: no tickets come because of it. `then`: how its orders go on once that is done. Both may hold `{table}`, the
+    account's in the configuration, and `{resume}`: how that is done at the place where it is read.
     """
 
     what: str
     grave: bool
     effect: str
     remedy: str
+    then: str = ""
 
     def mend(self, account_key: str, resume: str = "`willcall resume {account}`") -> str:
         """What to do about this account."""
         table = f"[providers.{account_key.replace('/', '.')}]"
-        return self.remedy.format(table=table, resume=resume.format(account=account_key))
+        words = f"{self.remedy} {self.then}".strip()
+        return words.format(table=table, resume=resume.format(account=account_key))
+
+    def paused(self) -> "Trouble":
+        """The same, where somebody has paused the account as well."""
+        pause = TROUBLES["paused"]
+        return replace(
+            self,
+            what=f"{pause.what}, and {self.what}",
+            effect=f"{self.effect} A person paused it, so it is not tried; deadlines go on.",
+            then=pause.then,
+        )
 
 
 ADVICE: Mapping[Attention, Advice] = {
@@ -76,15 +88,15 @@ TROUBLES: Mapping[str, Trouble] = {
         "refuses our key",
         grave=True,
         effect="Customers have no tickets yet; no order is failed for it.",
-        remedy="Have the provider restore the key, or put one that works into {table} and restart workers and APIs. "
-        "Its orders go on by themselves once the key works; to try at once, {resume}.",
+        remedy="Have the provider restore the key, or put one that works into {table} and restart workers and APIs.",
+        then="Its orders go on by themselves once the key works; to try at once, {resume}.",
     ),
     "down": Trouble(
         "does not answer",
         grave=True,
         effect="Customers have no tickets yet.",
-        remedy="See whether the provider has an outage, and whether workers can reach its address. "
-        "Its orders go on by themselves once it answers; to try at once, {resume}.",
+        remedy="See whether the provider has an outage, and whether workers can reach its address.",
+        then="Its orders go on by themselves once it answers; to try at once, {resume}.",
     ),
     "throttled": Trouble(
         "throttles us",
@@ -97,7 +109,8 @@ TROUBLES: Mapping[str, Trouble] = {
         "is paused",
         grave=False,
         effect="A person wanted it so; deadlines go on.",
-        remedy="To let its orders go on, {resume}.",
+        remedy="",
+        then="To let its orders go on, {resume}.",
     ),
     "forgotten": Trouble(
         "is not in the configuration",

@@ -1,7 +1,7 @@
 """An account's health, pause and tokens, shared by all workers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
@@ -44,7 +44,8 @@ class AccountState:
     """What is known of an account. Moments are epoch seconds; `until` ends a pause or a throttle (None: no end).
 
     `since`: since when its health is what it is; a throttle begins with the first 429 after a good answer. `why` is
-    what the provider said: an HTTP status, or in words why there was none.
+    what the provider said: an HTTP status, or in words why there was none. `beneath`: what a pause covers, the account
+    as it is refused or down; None where it is neither.
     """
 
     health: Health
@@ -55,6 +56,17 @@ class AccountState:
     tokens: int
     burst: int
     why: str | None = None
+    beneath: "AccountState | None" = None
+
+    @property
+    def gravest(self) -> "AccountState":
+        """What keeps tickets away: what is beneath a pause, where something is, else the account as it is."""
+        return self.beneath or self
+
+    @property
+    def refused(self) -> bool:
+        """Whether its provider refuses our key, also beneath a pause."""
+        return self.gravest.health is Health.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,17 @@ class Reported:
     told: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Until when an account is paused (epoch seconds; None: until it is resumed).
+
+    `longer`: it was before, for longer than is wanted now, and stays so.
+    """
+
+    until: float | None
+    longer: bool
+
+
 class AccountStore:
     """Accounts in Redis."""
 
@@ -84,7 +107,7 @@ class AccountStore:
         """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
         self._report = load(patient, "report")
-        self._scripts = {name: load(redis, name) for name in ("take", "resume", "watch")}
+        self._scripts = {name: load(redis, name) for name in ("take", "pause", "resume", "watch")}
 
     def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate, alert: Alert) -> Reported:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
@@ -116,11 +139,11 @@ class AccountStore:
         keys_ = [keys.account(account), keys.tokens(account)]
         return bool(self._scripts["take"](keys=keys_, args=list(rate_arguments(rate))))
 
-    def pause(self, account: str, until: float | None) -> None:
-        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed)."""
-        moment = _FOREVER if until is None else milliseconds(until)
-        now = milliseconds(self.now())
-        self._redis.hset(keys.account(account), mapping={"paused_until": moment or 0, "paused_since": now or 0})
+    def pause(self, account: str, until: float | None) -> Paused:
+        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
+        wanted = _FOREVER if until is None else milliseconds(until)
+        till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
+        return Paused(None if till == _FOREVER else till / 1_000, longer=till > wanted)
 
     def resume(self, account: str, rate: Rate, alert: Alert) -> bool:
         """End a pause and a throttle; where the account is refused or down, the next attempt probes it.
@@ -137,25 +160,30 @@ class AccountStore:
         pipe.hgetall(keys.account(account))
         pipe.hmget(keys.tokens(account), "tat", "blocked")
         fields, (tat, blocked) = pipe.execute()
-        health, since, until = Health(fields.get("state", "ok")), seconds(fields.get("since")), None
-        why = fields.get("why")
-        paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
-        if paused_until and paused_until > now:
-            health, since, why = Health.PAUSED, seconds(fields.get("paused_since")), None
-            until = None if fields["paused_until"] == str(_FOREVER) else paused_until
-        elif health is Health.OK and blocked_until and blocked_until > now:
-            health, since, until = Health.THROTTLED, seconds(fields.get("throttled_since")), blocked_until
-            why = fields.get("throttled_why")
-        return AccountState(
-            health=health,
-            since=since,
-            until=until,
+        found = AccountState(
+            health=Health(fields.get("state", "ok")),
+            since=seconds(fields.get("since")),
+            until=None,
             probe_at=seconds(fields.get("probe_at")),
             throttles=int(fields.get("throttles", 0)),
             tokens=_tokens_left(rate, float(tat or 0), now * 1_000),
             burst=rate.burst,
-            why=why,
+            why=fields.get("why"),
         )
+        paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
+        if paused_until and paused_until > now:
+            return replace(
+                found,
+                health=Health.PAUSED,
+                since=seconds(fields.get("paused_since")),
+                until=None if fields["paused_until"] == str(_FOREVER) else paused_until,
+                why=None,
+                beneath=found if found.health.stops else None,
+            )
+        if found.health is Health.OK and blocked_until and blocked_until > now:
+            since, why = seconds(fields.get("throttled_since")), fields.get("throttled_why")
+            return replace(found, health=Health.THROTTLED, since=since, until=blocked_until, why=why)
+        return found
 
     def wants_release(self, account: str) -> int:
         """How many held orders may go on: all (-1) when the account is well, one when a probe is due, or none."""

@@ -1,6 +1,9 @@
 """One way to connect to Redis."""
 
-from typing import Any
+from collections.abc import Callable
+from itertools import count
+from time import monotonic
+from typing import Any, TypeVar
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -15,9 +18,12 @@ SOCKET_TIMEOUT = 5.0
 #: A Sentinel that does not answer within this many seconds is passed over for the next one.
 SENTINEL_TIMEOUT = 1.0
 
-#: With waits of up to 0.5 s between them: about 19 s where connections are refused. That is less than an attempt's
-#: lease with the default time-outs, so that nobody asks again for an answer which is still to be written.
-PATIENT_RETRIES = 40
+#: Seconds for which a patient client tries again, whether connections are refused or nobody answers; the last try may
+#: take `SOCKET_TIMEOUT` longer. That is less than an attempt's lease with the default time-outs, so that nobody asks
+#: again for an answer which is still to be written.
+PATIENCE = 19.0
+
+T = TypeVar("T")
 
 #: What the stores raise when Redis cannot be had.
 StoreError = RedisError
@@ -32,7 +38,7 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT)
     Scripts are safe to repeat: each is fenced by the order's sequence number or by the digest of its content.
     With Sentinels each new connection goes to whatever they call the master then.
     """
-    retry = Retry(_Patience(cap=0.5, base=0.05), PATIENT_RETRIES) if patient else Retry(NoBackoff(), 1)
+    retry = _Patience(_Waits(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), 1)
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": timeout,
@@ -64,7 +70,22 @@ def _behind_sentinels(url: SentinelUrl, options: dict[str, Any]) -> "Redis":
     return client
 
 
-class _Patience(ExponentialBackoff):
+class _Patience(Retry):
+    """Tries at least twice, and for `PATIENCE`: a count would be many times as long where nobody answers."""
+
+    def call_with_retry(self, do: Callable[[], T], fail: Callable[..., Any], *args: Any, **kwargs: Any) -> T:
+        """What `do` returns. Raises what it raised last."""
+        failures, give_up_at = count(1), monotonic() + PATIENCE
+
+        def failed(error: Exception, *number: int) -> None:
+            fail(error, *number)
+            if next(failures) > 1 and monotonic() >= give_up_at:
+                raise error
+
+        return super().call_with_retry(do, failed, *args, **kwargs)
+
+
+class _Waits(ExponentialBackoff):
     """No wait before the first retry: a connection that broke while it was idle says nothing of Redis now."""
 
     def compute(self, failures: int) -> float:

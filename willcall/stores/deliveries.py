@@ -254,7 +254,7 @@ class DeliveryStore:
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
 
-        The time is that of the event, or of the wish to redeliver it.
+        The time is that of the event, or, where that was delivered, of the wish to redeliver it.
         """
         return oldest_in(self._redis, self._channel.untold, count)
 

@@ -38,7 +38,8 @@ LACKING = PREFIX + "lacking"
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
 UNDELIVERED = PREFIX + "undelivered"
-#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or of a redelivery.
+#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or, where that was
+#: delivered, of the wish to redeliver it.
 UNTOLD = PREFIX + "untold"
 #: Hash: how far the workers have come in telling backends.
 NOTIFIER = PREFIX + "notifier"

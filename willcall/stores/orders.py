@@ -283,7 +283,7 @@ class OrderStore:
         Each is due as soon as its hint and `minimum` (seconds since its last attempt) allow.
         """
         sent = self._scripts["release"](
-            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order("")],
+            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order(""), keys.account(account)],
             args=[count, milliseconds(minimum)],
         )
         return [

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Status
 from willcall.orders.states import open_orders
 from willcall.providers.base import Account
-from willcall.stores.accounts import AccountState, Health
+from willcall.stores.accounts import AccountState
 from willcall.stores.listing import Backlog
 from willcall.usecases.context import Stores
 
@@ -43,6 +44,12 @@ def view_account(stores: Stores, account: Account, now: float) -> AccountView:
     )
 
 
+def trouble_of(state: AccountState) -> Trouble:
+    """What is wrong with an account that is not well, with what is beneath a pause."""
+    trouble = TROUBLES[state.gravest.health]
+    return trouble.paused() if state.beneath else trouble
+
+
 def stopped_accounts(
     stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]
 ) -> dict[str, str]:
@@ -62,12 +69,8 @@ def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str,
 
 
 def refused_accounts(stores: Stores, accounts: Mapping[str, Account]) -> set[str]:
-    """Those of the accounts, by their key, whose provider refuses our key."""
-    return {
-        key
-        for key, account in accounts.items()
-        if stores.accounts.state(key, account.rate).health is Health.UNAUTHORIZED
-    }
+    """Those of the accounts, by their key, whose provider refuses our key, paused or not."""
+    return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).refused}
 
 
 def account_document(view: AccountView) -> dict[str, Any]:
@@ -79,6 +82,12 @@ def account_document(view: AccountView) -> dict[str, Any]:
         "why": state.why,
         "since": rfc3339(state.since),
         "until": rfc3339(state.until),
+        "beneath": state.beneath
+        and {
+            "health": state.beneath.health.value,
+            "why": state.beneath.why,
+            "since": rfc3339(state.beneath.since),
+        },
         "probe_at": rfc3339(state.probe_at),
         "tokens": state.tokens,
         "rate": asdict(account.rate),

@@ -9,6 +9,7 @@ from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Unkn
 from willcall.orders.model import Order, Status
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
+from willcall.stores.accounts import Paused
 from willcall.stores.deliveries import Notice
 from willcall.stores.orders import Hurried
 from willcall.usecases.alert import account_alert, send_alert
@@ -96,11 +97,12 @@ def redeliver(context: Context, order_id: str) -> Notice:
     return notice
 
 
-def pause(context: Context, account: Account, seconds: float | None) -> None:
-    """Send nothing to an account, for `seconds` or until it is resumed."""
+def pause(context: Context, account: Account, seconds: float | None) -> Paused:
+    """Send nothing to an account, for `seconds` or until it is resumed; a longer pause stays."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
-    context.stores.accounts.pause(account.key, until)
-    log.info("paused", account=account.key, seconds=seconds)
+    paused = context.stores.accounts.pause(account.key, until)
+    log.info("paused", account=account.key, seconds=seconds, longer=paused.longer)
+    return paused
 
 
 def resume(context: Context, account: Account) -> Resumed:

@@ -54,3 +54,9 @@ def absolute(moment: float) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 order`, `2 orders`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def paused_longer(until: float | None) -> str:
+    """What is said behind the name of an account that is to be paused, but is for longer already."""
+    end = absolute(until) if until else "somebody resumes it"
+    return f"was paused for longer, until {end}, and stays so. To shorten that, resume it first."

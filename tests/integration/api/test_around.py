@@ -37,9 +37,10 @@ def test_a_cursor_that_is_none_is_refused(api: Running, after: str) -> None:
 def test_accounts_are_shown_paused_and_resumed(api: Running) -> None:
     shown = {account["account"]: account for account in api.get("/v1/accounts").json()["items"]}
     assert (shown.keys(), shown["tiqets/default"]["health"]) == ({"tiqets/default", "tixstock/default"}, "ok")
-    assert api.post("/v1/accounts/tiqets/default/pause").json()["until"] is None
     paused = api.post("/v1/accounts/tiqets/default/pause", {"seconds": 60}).json()
     assert (paused["health"], paused["until"][:2]) == ("paused", "20")
+    assert api.post("/v1/accounts/tiqets/default/pause").json()["until"] is None
+    assert api.post("/v1/accounts/tiqets/default/pause", {"seconds": 60}).json()["until"] is None
     assert api.post("/v1/accounts/tiqets/default/resume").json()["health"] == "ok"
     problem(api.post("/v1/accounts/tiqets/other/pause"), 404, "not-found")
     for seconds in (0, 1e300, "60"):

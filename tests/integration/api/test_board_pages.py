@@ -83,9 +83,30 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert "1 order waits. A person wanted it so" in shown
     again = words(operator.get("/"))
     assert "for 15 min. Its orders" not in again
+    operator.post("/accounts/tiqets/default/pause", back="/")
+    operator.post("/accounts/tiqets/default/pause", back="/", seconds="900")
+    told = "tiqets/default was paused for longer, until somebody resumes it, and stays so. To shorten that, resume it"
+    assert told in words(operator.get("/"))
     operator.post("/accounts/tiqets/default/resume", back="/")
     assert "tiqets/default is resumed." in words(operator.get("/"))
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
+
+
+def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_pages_and_in_json(
+    api: Running, operator: Operator, stores: Stores
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False, why="401")
+    told = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    stores.accounts.report("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
+    stores.accounts.pause("tiqets/default", None)
+    shown = words(operator.get("/"))
+    assert "tiqets/default is paused, and refuses our key" in shown
+    assert "tiqets /default paused key refused since " in shown
+    assert "Its account, tiqets/default, is paused, and refuses our key" in words(operator.get("/orders/ord-1"))
+    document = api.get("/v1/accounts").json()["items"][0]
+    assert (document["health"], document["why"]) == ("paused", None)
+    assert (document["beneath"]["health"], document["beneath"]["why"]) == ("unauthorized", "401")
 
 
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:

@@ -15,7 +15,7 @@ from willcall.config import load
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.orders.policy import Signal
 from willcall.stores import keys
-from willcall.stores.accounts import Report
+from willcall.stores.accounts import Health, Report
 from willcall.stores.connection import connect
 from willcall.usecases.context import Context, Stores
 from workers.app import create_app
@@ -88,6 +88,19 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
     assert [parked("account_health", **DEFAULT, health=health) for health in ("ok", "paused")] == [0, 1]
     since = parked("account_health_since_timestamp_seconds", **DEFAULT) or 0
     assert before <= since <= desk.now()
+
+
+def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
+    refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False)
+    desk.stores.accounts.report(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
+    desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
+    desk.park()
+    shown = Shown(api)
+    assert {health.value for health in Health if shown("account_health", **DEFAULT, health=health)} == {
+        "paused",
+        "unauthorized",
+    }
+    assert shown("account_health_since_timestamp_seconds", **DEFAULT) == 1
 
 
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:

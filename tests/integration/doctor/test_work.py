@@ -118,6 +118,22 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: A
     assert "[providers.tiqets.default]" in str(finding.mend)
 
 
+def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(admit: Admit) -> None:
+    patient = admit()
+    file_order(patient, "ord-1")
+    patient.redis.zadd(keys.attention(ACCOUNT, "unauthorized"), {"ord-1": 1})
+    report(patient, Signal.UNAUTHORIZED)
+    patient.stores.accounts.pause(ACCOUNT, patient.now() + 3_600)
+    (finding,) = findings(patient, "accounts")
+    assert finding.level == "wrong"
+    assert finding.found.startswith("tiqets/default is paused, and refuses our key for ")
+    assert ", paused until " in finding.found
+    assert "next try" not in finding.found
+    assert "[providers.tiqets.default]" in str(finding.mend)
+    assert "go on by themselves" not in str(finding.mend)
+    assert well(patient, "orders") == "1 open order, none overdue"
+
+
 def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     patient = admit()
     report(patient, Signal.UNAUTHORIZED)

@@ -10,7 +10,7 @@ from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Report
+from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Paused, Report
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
 from willcall.stores.orders import Verdict
@@ -106,6 +106,24 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.stores.listing.attention() == {}
 
 
+def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_until_the_key_works(desk: Desk) -> None:
+    desk.submit()
+    report(desk, Signal.UNAUTHORIZED)
+    desk.claim()
+    desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
+    for _ in range(2):
+        desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+        [message] = desk.stores.orders.release(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
+        probe = desk.go(message.seq)
+        report(desk, Signal.UNAUTHORIZED, probe=True)
+        desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
+        assert (desk.order().attention, desk.order().attention_at) == (Attention.UNAUTHORIZED, 1.0)
+    desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    [message] = desk.stores.orders.release(ACCOUNT, 1, 0)
+    desk.commit(desk.go(message.seq), attention=None)
+    assert (desk.order().attention, desk.order().attention_at) == (None, None)
+
+
 def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     desk.submit()
     until = desk.now() + 3_600
@@ -167,6 +185,39 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
     assert health(desk) is Health.OK
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+
+
+def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> None:
+    pause, now = desk.stores.accounts.pause, desk.now()
+    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    desk.redis.hset(keys.account(ACCOUNT), "paused_since", 1_000)
+    assert pause(ACCOUNT, now + 600) == Paused(now + 600, longer=False)
+    assert pause(ACCOUNT, now + 60) == Paused(now + 600, longer=True)
+    assert pause(ACCOUNT, None) == Paused(None, longer=False)
+    assert pause(ACCOUNT, now + 60) == Paused(None, longer=True)
+    assert (state(desk).since, state(desk).until) == (1.0, None)
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    assert state(desk).since == pytest.approx(now, abs=50)
+
+
+@pytest.mark.parametrize(("signal", "times"), [(Signal.UNAUTHORIZED, 1), (Signal.UNAVAILABLE, OUTAGES)])
+def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(desk: Desk, signal: Signal, times: int) -> None:
+    for _ in range(times):
+        report(desk, signal, why="401")
+    desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
+    before = state(desk)
+    desk.stores.accounts.pause(ACCOUNT, desk.now() + 600)
+    paused = state(desk)
+    assert (paused.health, paused.why) == (Health.PAUSED, None)
+    assert paused.beneath == paused.gravest == before
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    assert (state(desk).health, state(desk).since, state(desk).beneath) == (before.health, before.since, None)
+
+
+def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
+    desk.stores.accounts.pause(ACCOUNT, None)
+    assert (state(desk).beneath, state(desk).gravest) == (None, state(desk))
 
 
 def test_resume_ends_a_throttle_too(desk: Desk) -> None:

@@ -265,11 +265,42 @@ def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(d
     assert pending() == Pending(0)
 
 
-def test_what_is_redelivered_is_to_be_told_since_then(desk: Desk) -> None:
+def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_often_that_fails(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), DELIVERED)
     desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
+    again = desk.stores.deliveries.redeliver("ord-1")
+    since = desk.stores.deliveries.pending()
+    assert since == Pending(1, pytest.approx(desk.now(), abs=60), "ord-1")
+    assert again is not None
+    try_once(desk, again, GIVEN_UP)
     desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(desk.now(), abs=STALL), "ord-1")
+    assert desk.stores.deliveries.pending() == since
+
+
+@pytest.mark.parametrize("tried", [(), (Outlook(Telling.PENDING, 60),), (GIVEN_UP,)])
+def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_to_be_told(
+    desk: Desk, tried: tuple[Outlook, ...]
+) -> None:
+    notice = fulfilled(desk)
+    began = desk.now() - 1_400
+    desk.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
+    desk.redis.zadd(keys.UNTOLD, {"ord-1": round(began * 1_000)})
+    for outlook in tried:
+        try_once(desk, notice, outlook)
+    for _ in range(2):
+        desk.stores.deliveries.redeliver("ord-1")
+        assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(began, abs=0.01), "ord-1")
+
+
+def test_a_newer_event_is_to_be_told_since_it_came_whatever_was_redelivered_before(desk: Desk) -> None:
+    try_once(desk, partial(desk), DELIVERED)
+    desk.stores.deliveries.redeliver("ord-1")
+    desk.redis.hset(keys.delivery("ord-1"), "since", 1_000)
+    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    *_, event = desk.stores.events.after(None, 10)
+    try_once(desk, Notice("ord-1", event.id, 1, HOST), GIVEN_UP)
+    desk.stores.deliveries.redeliver("ord-1")
+    assert desk.stores.deliveries.pending() == Pending(1, event.occurred_at, "ord-1")
 
 
 def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:

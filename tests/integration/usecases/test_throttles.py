@@ -100,7 +100,7 @@ def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
 def test_a_429_that_redis_could_not_be_told_of_still_binds_and_is_told_later(
     house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
-    monkeypatch.setattr("willcall.stores.connection.PATIENT_RETRIES", 1)
+    monkeypatch.setattr("willcall.stores.connection.PATIENCE", 0.0)
     h = house(server=own_server)
     submit(h)
     after_answer(monkeypatch, h, own_server.kill)

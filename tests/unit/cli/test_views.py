@@ -73,6 +73,14 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     assert "unauthorized for 1 min, next try in 30 s" in text
 
 
+def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
+    refused = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
+    paused = replace(WELL, health=Health.PAUSED, since=NOW - 60, beneath=refused)
+    text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
+    assert "the account is paused until resumed; unauthorized for 2 h" in text
+    assert "next try" not in text
+
+
 @pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
 def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
     stopped = replace(WELL, health=Health.DOWN, since=NOW - 600, probe_at=NOW - 120)

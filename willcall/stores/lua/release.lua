@@ -1,5 +1,7 @@
--- Lets orders that wait for a parked account go on.
+-- Lets orders that wait for a parked account go on: all, as it is well, or one that probes it. That one still needs
+-- attention, and since when it does, until it is answered.
 -- KEYS  1 held index  2 due index  3 attention indexes (see attention.lua)  4 order (its key without the id)
+--       5 account
 -- ARGV  1 how many  2 minimum between two attempts (ms)
 -- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
@@ -7,6 +9,7 @@
 -- include: attention
 
 local now = milliseconds()
+local well = (redis.call('HGET', KEYS[5], 'state') or 'ok') == 'ok'
 local sent = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
   redis.call('ZREM', KEYS[1], id)
@@ -16,7 +19,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
     local last, hint, not_before = tonumber(order[2] or 0), tonumber(order[3] or 0), tonumber(order[4] or 0)
     local due = math.max(now, last + tonumber(ARGV[2]), hint, not_before)
     redis.call('HSET', key, 'seq', order[1] + 1, 'due', due, 'ask', 1)
-    attention_ends(key, KEYS[3], id, 'unauthorized')
+    if well then attention_ends(key, KEYS[3], id, 'unauthorized') end
     redis.call('ZADD', KEYS[2], due, id)
     for _, part in ipairs({id, order[1] + 1, due}) do sent[#sent + 1] = part end
   end

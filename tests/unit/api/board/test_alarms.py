@@ -140,6 +140,18 @@ def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:
     assert told(overview(line(health=Health.PAUSED, orders=2))) == "All is well, 2 orders wait for tickets"
 
 
+def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
+    paused, refused = line(health=Health.PAUSED, orders=2), line(health=Health.UNAUTHORIZED).view.state
+    state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
+    paused = replace(paused, view=replace(paused.view, state=state))
+    (alarm,) = alarms(found := overview(paused, survey=Survey([], {("tiqets/default", Attention.UNAUTHORIZED): 2})))
+    assert (alarm.title, alarm.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
+    assert (alarm.grave, alarm.since, alarm.why) == (True, NOW - 7_200, "401")
+    assert (alarm.until, alarm.then) == (NOW + 60, "is tried again")
+    assert told(found) == "1 thing must be mended"
+    assert (found.told_of_by_accounts, found.stopped) == (2, {"tiqets/default"})
+
+
 def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
     (few,) = alarms(overview(line(overdue=1)))
     (many,) = alarms(overview(line(overdue=601)))

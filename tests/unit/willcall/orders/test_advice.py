@@ -1,6 +1,7 @@
 """What operators are told of an account is the same on the order board, by the doctor, in events and by Prometheus."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_board_doctor_and_event_say_the_same(health: Health) -> None:
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
     assert finding.found.startswith(f"{alarm.title} (401) for 1 min, since ")
     assert alarm.grave == (finding.level == "wrong")
+
+
+@pytest.mark.parametrize("health", [Health.UNAUTHORIZED, Health.DOWN])
+def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health) -> None:
+    paused = view(Health.PAUSED)
+    paused = replace(paused, state=replace(paused.state, beneath=replace(view(health).state, since=NOW - 7_200)))
+    line = AccountLine(paused, 0, Counter(), Counter(), [])
+    overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
+    (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
+    finding = judge(line.view, NOW)
+    assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
+    assert alarm.remedy.endswith("To let its orders go on, resume it.")
+    assert finding.found.startswith(f"{alarm.title} (401) for 2 h, since ")
+    assert alarm.grave
+    assert finding.level == "wrong"
 
 
 @pytest.mark.parametrize("health", UNWELL)

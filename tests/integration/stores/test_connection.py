@@ -1,0 +1,39 @@
+"""How long the clients wait for a Redis that is away."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from willcall.stores.connection import StoreError, connect
+from willcall.stores.scripts import Script
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and never says a word, as one that is stopped."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        server.setblocking(False)
+        yield server
+
+
+def taken(server: socket.socket) -> int:
+    """How many connections were made to it."""
+    for number in range(1_000):
+        try:
+            connection, _ = server.accept()
+        except BlockingIOError:
+            return number
+        connection.close()
+    raise AssertionError
+
+
+def test_a_silent_server_is_tried_twice_at_least_and_no_longer_than_patience_lasts(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("willcall.stores.connection.PATIENCE", 0.0)
+    port = silent.getsockname()[1]
+    client = connect(f"redis://127.0.0.1:{port}/0", patient=True, timeout=0.1)
+    with pytest.raises(StoreError):
+        Script(client, "return 1")([])
+    assert taken(silent) == 2

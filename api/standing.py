@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from tasks.queues import Backlog
 from willcall.orders.model import Attention
+from willcall.orders.states import open_orders
 from willcall.stores.accounts import Health
 from willcall.usecases.context import Context
 from willcall.usecases.meters import BACKENDS, OPERATORS
@@ -50,6 +51,7 @@ class Standing(Collector):
         overdue = _by_account("willcall_orders_overdue", "Open orders overdue by more than sweeps.grace.")
         held = _by_account("willcall_orders_held", "Open orders whose account is stopped.")
         oldest = _by_account("willcall_orders_oldest_overdue_seconds", "How long the most overdue order has been due.")
+        forgotten = _by_account("willcall_orders_forgotten", "Open orders whose account is not in the configuration.")
         listing, late = self._stores.listing, now - self._context.settings.sweeps.grace
         accounts = sorted({*self._context.accounts, *self._stores.orders.accounts()})
         for key, tally in zip(accounts, listing.tallies(accounts, late), strict=True):
@@ -60,7 +62,8 @@ class Standing(Collector):
             overdue.add_metric(labels, tally.backlog.due)
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
-        yield from (orders, waiting, overdue, held, oldest)
+            forgotten.add_metric(labels, 0 if key in self._context.accounts else open_orders(tally.counts))
+        yield from (orders, waiting, overdue, held, oldest, forgotten)
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
         )

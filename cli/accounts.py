@@ -1,6 +1,7 @@
 """Commands about accounts: look, pause, resume."""
 # ruff: noqa: PLC0415 - see cli.session
 
+from itertools import starmap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,9 +27,9 @@ def list_accounts(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per account.")] = False
 ) -> None:
     """Show each account: health, tokens left, orders that wait, messages that wait for their time."""
-    from cli.accounts_table import AccountRow, accounts_table, row_document
+    from cli.accounts_table import AccountRow, accounts_table, add_forgotten, forgotten_document, row_document
     from tasks.queues import poll_queue
-    from willcall.usecases.accounts import view_account
+    from willcall.usecases.accounts import forgotten_accounts, view_account
 
     config = open_config()
     note_missing_accounts(config.accounts)
@@ -38,11 +39,16 @@ def list_accounts(
         AccountRow(view_account(stores, account, now), waiting.get(poll_queue(key)))
         for key, account in sorted(config.accounts.items())
     ]
+    lost = list(forgotten_accounts(stores, config.accounts))
+    forgotten = dict(zip(lost, stores.listing.tallies(lost, now), strict=True))
     if as_json:
-        for row in rows:
-            write_line(row_document(row))
-    elif rows:
-        results().print(accounts_table(rows, now))
+        for document in [*map(row_document, rows), *starmap(forgotten_document, forgotten.items())]:
+            write_line(document)
+    elif rows or forgotten:
+        table = accounts_table(rows, now)
+        for key, tally in forgotten.items():
+            add_forgotten(table, key, tally)
+        results().print(table)
 
 
 def pause(

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from cli.views import HEALTH_STYLES, bare_table, health_words
 from tasks.queues import poll_queue
+from willcall.orders.advice import TROUBLES
 from willcall.orders.documents import rfc3339
 from willcall.orders.rate import Rate
+from willcall.stores.listing import Tally
 from willcall.usecases.accounts import AccountView, account_document
 from willcall.usecases.wording import counted
 from workers.waiting import Waiting
@@ -60,6 +62,23 @@ def accounts_table(rows: Iterable[AccountRow], now: float) -> Table:
         if len(accounts) > 1 and words:
             table.add_row(Text(f"{provider}, all"), "", "", words)
     return table
+
+
+def add_forgotten(table: Table, account_key: str, tally: Tally) -> None:
+    """A row more, for an account that the configuration lacks."""
+    what = Text(TROUBLES["forgotten"].what, "red")
+    table.add_row(Text(account_key), what, "", _listed(asdict(tally.backlog)), _listed(tally.counts))
+
+
+def forgotten_document(account_key: str, tally: Tally) -> dict[str, Any]:
+    """What is known of an account that the configuration lacks, as JSON."""
+    return {
+        "account": account_key,
+        "health": "forgotten",
+        "why": TROUBLES["forgotten"].what,
+        "backlog": asdict(tally.backlog),
+        "orders": {status.value: count for status, count in tally.counts.items()},
+    }
 
 
 def _cells(view: AccountView, now: float, waiting: Text) -> list[Text]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.orders.advice import TROUBLES
 from willcall.orders.model import Attention
 from willcall.orders.states import open_orders
 from willcall.usecases.accounts import refused_accounts
@@ -25,9 +26,15 @@ def check(patient: "Patient") -> list[Finding]:
         waiting += open_orders(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= max(LATE, grace):
+            whose, how = (
+                account,
+                "Look at the workers and queues above; where they are well, they are too few: start more.",
+            )
+            if account not in patient.config.accounts:
+                trouble = TROUBLES["forgotten"]
+                whose, how = f"{account}, which {trouble.what},", trouble.mend(account)
             due = counted(tally.backlog.due, "order")
-            what = f"{due} of {account} overdue, the oldest, {tally.first}, by {span(late)}"
-            how = "Look at the workers and queues above; where they are well, they are too few: start more."
+            what = f"{due} of {whose} overdue, the oldest, {tally.first}, by {span(late)}"
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
     attention = stores.listing.attention()
     refused = sum(

@@ -3,11 +3,13 @@
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import NARROW
@@ -40,6 +42,16 @@ def test_a_file_of_the_repository_that_a_page_links_to_is_on_the_site(page: Page
     page.get_by_role("link", name="worker.yaml").first.click()
     expect(page.get_by_role("heading")).to_contain_text("docs/ops/kubernetes/worker.yaml")
     expect(page.locator("pre")).to_contain_text("terminationGracePeriodSeconds: 60")
+
+
+def test_the_site_has_the_place_that_each_alert_names_once_it_is_made_a_url_of_the_site(site: str) -> None:
+    ops = ROOT / "docs" / "ops"
+    (command,) = re.findall(r"^#   (sed .+html.+)$", (ops / "alerts.yml").read_text(), re.MULTILINE)
+    done = subprocess.run(shlex.split(command), cwd=ops, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    rules = [rule for group in yaml.safe_load(done.stdout)["groups"] for rule in group["rules"]]
+    for url in [rule["annotations"]["runbook_url"] for rule in rules]:
+        file, _, anchor = url.replace("https://your.example/willcall", site.removeprefix("file://")).partition("#")
+        assert f'id="{anchor}"' in Path(file).read_text(), url
 
 
 @pytest.mark.parametrize("name", ["index", "ops/runbook", "ops/deployment", "metrics", "configuration", "architecture"])

@@ -388,6 +388,22 @@ def test_accounts_show_the_messages_that_wait_for_their_time(willcall: Willcall)
     assert "1 queued" in willcall("accounts").out
 
 
+def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_orders(
+    willcall: Willcall, redis: "Redis"
+) -> None:
+    order = SubmitOrder(provider="paylogic", account="former", reference="1", id="ord-1").order()
+    OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    (line,) = (line for line in willcall("accounts").out.splitlines() if line.startswith("paylogic/former"))
+    assert "is not in the configuration" in line
+    assert line.rstrip().endswith("1 pending")
+    (shown,) = (line for line in willcall("accounts", "--json").lines if line["account"] == "paylogic/former")
+    assert (shown["health"], shown["why"], shown["orders"]["pending"]) == (
+        "forgotten",
+        "is not in the configuration",
+        1,
+    )
+
+
 def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redis: "Redis") -> None:
     paused, unknown, sweep = willcall.all(
         ("pause", "tiqets", "--for", "15m"), ("pause", "funtrips"), ("sweep", "prune")

@@ -185,3 +185,14 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     told = subprocess.run([verify, "verify", "--man=no", *files], capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     assert [line for line in told.stderr.splitlines() if "willcall" in line] == []
     assert told.returncode == 0
+
+
+def test_a_command_by_hand_runs_as_the_units_do() -> None:
+    page = (ROOT / "docs" / "ops" / "deployment.md").read_text().replace("\\\n", "")
+    (line,) = re.findall(r"^# (systemd-run .+)$", page, re.MULTILINE)
+    words = shlex.split(line)
+    given = {f"User={words[words.index('--uid') + 1]}", f"Environment={words[words.index('-E') + 1]}"}
+    given |= {words[place + 1] for place, word in enumerate(words) if word == "-p"}
+    for unit in UNITS.glob("*.service"):
+        kinds = ("User=", "WorkingDirectory=", "Environment=WILLCALL_CONFIG", "EnvironmentFile=")
+        assert given >= {own for own in unit.read_text().splitlines() if own.startswith(kinds)}, unit.name

@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from willcall.orders.callbacks import Telling
 from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured
+from willcall.orders.outcomes import NAMES
 from willcall.orders.states import FINAL
 
 #: Who is told of events.
@@ -75,6 +76,8 @@ class Meters:
             for telling in Telling:
                 self._callbacks.labels(to, _result(telling))
         for account_key in accounts:
+            for outcome in NAMES.values():
+                self._attempts.labels(*_labels(account_key), outcome)
             for status in FINAL:
                 self._ended.labels(*_labels(account_key), status.value)
 

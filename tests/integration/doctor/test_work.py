@@ -156,6 +156,14 @@ def test_orders_of_an_account_that_is_not_configured_any_more_are_told(admit: Ad
     assert told(patient, "accounts") == [("wrong", "paylogic/default is not in the configuration; 1 open order")]
 
 
+def test_what_helps_overdue_orders_is_the_account_where_it_is_not_configured_any_more(admit: Admit) -> None:
+    patient = admit()
+    file_order(patient, "ord-1", late=400, provider="paylogic")
+    (finding,), (account,) = (findings(patient, check) for check in ("orders", "accounts"))
+    assert finding.found.startswith("1 order of paylogic/default, which is not in the configuration, overdue")
+    assert finding.mend == account.mend
+
+
 def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
     assert well(admit(), "config") == "2 accounts"
     ((level, what),) = told(admit(providers={}), "config")

@@ -24,6 +24,7 @@ from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
+from willcall.usecases.meters import Meters
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit
 from workers.embedded_redis import EmbeddedRedis
@@ -135,6 +136,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 documents=DocumentStore(connect(server.url), f"file://{tmp_path}/documents"),
                 sender=outbox,
                 rng=Random(1),
+                meters=Meters(config.accounts),
             )
             own = redis if server is redis_server else connect(server.url)
             return House(context, outbox, simulator.control, own, ahead)

@@ -8,6 +8,7 @@ from typing import Any
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
+from willcall.orders.outcomes import NAMES
 from willcall.orders.pushes import Arrived
 from willcall.stores import keys
 from willcall.stores.deliveries import Notice
@@ -93,6 +94,11 @@ def test_meters_say_what_the_statistics_say(house: Setup) -> None:
     assert metered_value(h, "willcall_provider_request_seconds_count", **account) == 3  # one for the access token
 
 
+def test_what_never_came_back_yet_is_counted_as_0_so_that_its_first_time_is_seen(house: Setup) -> None:
+    h, account = house(), {"provider": "funtrips", "account": "default"}
+    assert {metered_value(h, "willcall_attempts_total", **account, outcome=name) for name in NAMES.values()} == {0}
+
+
 def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
     h = house()
     h.submit(funtrips(ready_after=0))
@@ -101,7 +107,7 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
     context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
     assert poll_once(context, "ord-1", order.seq, order.account_key).again is None
     assert counted(h) == {"ended:cancelled": 1}
-    assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") is None
+    assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0
 
 
 def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(house: Setup) -> None:

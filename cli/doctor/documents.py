@@ -7,7 +7,7 @@ from cli.doctor.findings import Finding, Level, ok, warning, wrong
 from cli.output import shown_url
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.connection import StoreError
-from willcall.stores.files import Files, StorageError
+from willcall.stores.files import Files, NoRoomError, StorageError
 from willcall.usecases.wording import counted, span
 
 if TYPE_CHECKING:
@@ -39,16 +39,22 @@ def _late(patient: "Patient") -> list[Finding]:
 
 
 def _kept(url: str) -> Finding:
-    """Write a file, read it back and remove it, as documents are."""
+    """Write a file, read it back and remove it, as documents are; but make no folder that nobody may ever use."""
     where, name = shown_url(url), f"doctor-{token_hex(8)}"
     try:
         files = Files(url)
+        where = shown_url(files.url)
+        if files.missing():
+            return ok(f"{where} is not there yet: whoever stores the first document makes it")
         with files.draft() as draft:
             draft.write(_CONTENT)
             files.keep(draft, name)
         with files.open(name) as file:
             same = file.read() == _CONTENT
         files.remove(name)
+    except NoRoomError as error:
+        how = "Make room there, or raise the quota or limit; documents are fetched by themselves then."
+        return wrong(f"{where} cannot be used: {error}", how)
     except StorageError as error:
         how = "Let the user that runs the processes write there, or correct `documents_url`."
         return wrong(f"{where} cannot be used: {error}", how)

@@ -193,9 +193,9 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
                 return context.documents.put(draft, order_id).id
     except RefusedDocumentError as error:
         return _Trouble(str(error), stale=True)
-    except (StorageError, OSError) as error:
+    except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
-        return _Trouble("storage", full=True)
+        return _Trouble(f"cannot be stored: {error}", full=True)
     return _trouble(context, reply, account if own else None)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.doctor.patient import Patient
+from tests.full_disk import full_disk
 from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
@@ -147,6 +148,7 @@ def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
 
 
 def test_documents_are_written_read_and_removed(admit: Admit, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
     assert well(admit(), "documents").endswith("/documents can be written to and read")
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
 
@@ -158,6 +160,26 @@ def test_a_place_for_documents_that_cannot_be_written_is_told(admit: Admit, tmp_
     ((level, what),) = told(patient, "documents")
     assert level == "wrong"
     assert what.endswith("cannot be used: NotADirectoryError")
+
+
+def test_a_disk_without_room_for_documents_is_told(admit: Admit, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    patient = admit()
+    with full_disk():
+        (finding,) = findings(patient, "documents")
+    assert finding.level == "wrong"
+    assert finding.found == f"file://{tmp_path}/documents cannot be used: file too large"
+    assert str(finding.mend).startswith("Make room there")
+
+
+def test_a_folder_that_is_not_there_is_named_in_full_and_not_made(
+    admit: Admit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stores the first document makes it, where it can be made."""
+    patient = admit(documents_url="file://./var/documents")
+    monkeypatch.chdir(tmp_path)
+    assert well(patient, "documents").startswith(f"file://{tmp_path}/var/documents is not there yet: ")
+    assert not (tmp_path / "var").exists()
 
 
 def test_a_place_for_documents_that_does_not_answer_is_told(admit: Admit) -> None:
@@ -235,7 +257,9 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
     patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
-    assert well(patient, "documents").endswith("can be written to and read")
+    assert well(patient, "documents").endswith(
+        "/documents is not there yet: whoever stores the first document makes it"
+    )
     patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"

@@ -1,11 +1,14 @@
-"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents."""
+"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents.
+
+And operators who are not told yet.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from willcall.orders.addresses import web_address
-from willcall.orders.callbacks import host_of
+from willcall.orders.callbacks import UNTOLD, host_of
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking
 from willcall.stores.listing import Query
@@ -40,6 +43,35 @@ class OrdersBehind:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorsUntold:
+    """Events that operators are still to be told of: how many, and the subject of the oldest, since when (epoch s).
+
+    `answer` is what came of the last try to tell of that one, None where there was none yet. `late`: so old that
+    somebody should look.
+    """
+
+    count: int
+    subject: str
+    since: float
+    late: bool
+    answer: str | None
+
+    @property
+    def answered(self) -> str:
+        """The last answer as a clause."""
+        return f"the last answer: {self.answer}" if self.answer else "not tried yet"
+
+
+def operators_untold(stores: Stores, now: float) -> OperatorsUntold | None:
+    """What operators are still to be told of, None where there is nothing; the rule is that for backends."""
+    pending = stores.ops_deliveries.pending()
+    if pending.oldest_at is None or pending.oldest is None:
+        return None
+    late = now - pending.oldest_at >= UNTOLD
+    return OperatorsUntold(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
+
+
 def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Query | None = None) -> OrdersBehind:
     """Up to `most` orders of which it is behind.
 
@@ -67,3 +99,12 @@ def _hosts(order: Order, behind: Behind) -> list[str]:
         case Behind.DOCUMENTS:
             return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
     return []
+
+
+def _last_answer(stores: Stores, subject: str) -> str | None:
+    """What came of the last try to tell operators of the subject's latest event."""
+    delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.log(subject)
+    if not delivery or not tries or tries[-1].event_id != delivery.event_id:
+        return None
+    made = tries[-1]
+    return f"HTTP {made.http_status}" if made.http_status else made.why

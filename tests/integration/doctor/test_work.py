@@ -12,13 +12,16 @@ import pytest
 from cli.doctor.patient import Patient
 from tests.full_disk import full_disk
 from tests.integration.doctor.conftest import Admit, findings, told, well
+from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, Report
+from willcall.stores.deliveries import Notice, Try
 from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Filing
+from willcall.usecases.wording import absolute
 from workers.embedded_redis import free_port
 
 if TYPE_CHECKING:
@@ -252,6 +255,27 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
     assert (finding.level, finding.found) == ("warning", "1 event undelivered, the oldest, of ord-1, for 1 h")
     for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --untold`"):
         assert command in str(finding.mend)
+
+
+def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admit, listener: socket.socket) -> None:
+    patient = admit(**ops(listener.getsockname()[1]))
+    subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
+    alert = Alert("evt-1", subject, send=True)
+    patient.stores.accounts.report(ACCOUNT, Report(Signal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert)
+    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
+    notice = Notice(subject, "evt-1", 1, "")
+    made = Try(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
+    deliveries.settle(notice, "claim", made, Outlook(Telling.PENDING, 5))
+    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
+    since = int((patient.now() - 3_600) * 1_000)
+    patient.redis.zadd(keys.OPS_UNTOLD, {subject: since})
+    (finding,) = findings(patient, "callbacks")
+    assert finding.level == "warning"
+    assert finding.found == (
+        "1 event for operators undelivered, the oldest, of account:tiqets/default, for 1 h, "
+        f"since {absolute(since / 1_000)}; the last answer: HTTP 500"
+    )
+    assert "`notify.ops_url`" in str(finding.mend)
 
 
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:

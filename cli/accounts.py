@@ -42,7 +42,7 @@ def list_accounts(
         for row in rows:
             write_line(row_document(row))
     elif rows:
-        results().print(accounts_table(rows, now))
+        results().print(accounts_table(rows, now, beat=bool(stores.processes.alive("beat"))))
 
 
 def pause(

@@ -30,7 +30,7 @@ class Snapshot:
     """What is known of an order at `now`. `account` is None where the configuration no longer has it.
 
     `delivery` is None where no backend is told, `tries` are those to tell it, oldest first. `held`: it is set
-    aside until its account goes on.
+    aside until its account goes on. `beat`: whether one is alive.
     """
 
     order: Order
@@ -40,6 +40,7 @@ class Snapshot:
     delivery: Delivery | None = None
     tries: Sequence[Try] = ()
     held: bool = False
+    beat: bool = True
 
 
 def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
@@ -118,7 +119,7 @@ def _next_poll(snapshot: Snapshot) -> Text:
     if account is None:
         words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
-        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held)}", "yellow")
+        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held, beat=snapshot.beat)}", "yellow")
     return words
 
 

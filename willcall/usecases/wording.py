@@ -39,10 +39,15 @@ def coming(moment: float, now: float, parts: int = 2) -> str:
     return f"overdue for {span(now - moment, parts)}" if now - moment > OVERDUE else "any moment"
 
 
-def next_try(probe_at: float | None, now: float, *, held: bool) -> str | None:
-    """When a parked account is tried by itself; `held`: whether an order waits to be that try."""
+def next_try(probe_at: float | None, now: float, *, held: bool, beat: bool) -> str | None:
+    """When a parked account is tried by itself.
+
+    `held`: whether an order waits to be that try, which a sweep lets go; `beat`: whether one is alive, to start that.
+    """
     if probe_at is None:
         return None
+    if held and not beat:
+        return "not before beat runs"
     return coming(probe_at, now) if held or probe_at > now else "with its next order"
 
 

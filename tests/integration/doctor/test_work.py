@@ -128,6 +128,8 @@ def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 7_200) * 1_000))
     assert ", next try with its next order; " in told(patient, "accounts")[0][1]
     patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
+    assert ", next try not before beat runs; " in told(patient, "accounts")[0][1]
+    patient.processes.seen("beat", "willcall-7@here", {})
     assert ", next try overdue for 2 h; " in told(patient, "accounts")[0][1]
 
 

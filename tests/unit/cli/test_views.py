@@ -52,9 +52,9 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def shown(printed: Print) -> Callable[..., str]:
     """What the view of an order looks like."""
 
-    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False) -> str:
+    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False, beat: bool = True) -> str:
         attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
-        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held), 80), 80)
+        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
 
     return render
 
@@ -71,6 +71,8 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when its account goes on" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
+    text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
+    assert "unauthorized for 1 min, next try not before beat runs" in " ".join(text.split())
 
 
 @pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
@@ -186,7 +188,7 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
     waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
     view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
-    text = printed(accounts_table([AccountRow(view, waiting)], NOW), width)
+    text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
     for words in (
         "voordemensen/default",
         "900 waiting",
@@ -221,7 +223,7 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
         )
         for name, waiting in (("default", 10), ("second", 0))
     ]
-    lines = [line.split() for line in printed(accounts_table(rows, NOW), 80).splitlines()]
+    lines = [line.split() for line in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
     (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
     assert lines[queue] == ["tiqets,", "all", "10", "queued"]
     assert lines[queue + 1] == ["late", "100", "s"]

@@ -8,7 +8,7 @@ from cli.output import shown_url
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.connection import StoreError
 from willcall.stores.files import Files, NoRoomError, StorageError
-from willcall.usecases.wording import counted, span
+from willcall.usecases.wording import counted, fetching_words, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
@@ -24,15 +24,19 @@ def check(patient: "Patient") -> list[Finding]:
 
 def _late(patient: "Patient") -> list[Finding]:
     try:
-        pending, now = patient.stores.fetches.pending(), patient.now()
+        fetches, now = patient.stores.fetches, patient.now()
+        pending = fetches.pending()
+        (standing,) = fetches.standing([pending.oldest or ""])
     except StoreError:  # a finding of its own; the place is as good without it
         return []
     if pending.oldest_at is None or now - pending.oldest_at < LATE:
         return []
     oldest = f"the oldest, {pending.oldest}, for {span(now - pending.oldest_at)}"
     what = f"{counted(pending.count, 'order')} without documents that were to be fetched, {oldest}"
+    what += f": {fetching_words(standing, now)}" if standing else ""
     how = (
-        f"`willcall order {pending.oldest}` names the host that its tickets' documents are at; see whether it answers. "
+        f"`willcall order {pending.oldest}` names the host that its tickets' documents are at, and why they are not "
+        "here; see whether it answers. "
         "`willcall orders --documents` lists all such orders."
     )
     return [warning(what, how)]

@@ -11,6 +11,7 @@ from willcall.orders.addresses import web_address
 from willcall.orders.callbacks import UNTOLD, host_of
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking
+from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Query
 from willcall.usecases.context import Stores
 
@@ -27,12 +28,14 @@ class Behind(StrEnum):
 class OrderBehind:
     """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
 
-    One that is overdue depends on its account, and names no host.
+    One that is overdue depends on its account, and names no host. `fetching`: of documents, why they are missing and
+    when they are fetched next.
     """
 
     order: Order
     since: float
     hosts: Sequence[str]
+    fetching: Fetching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,12 @@ def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Q
     else:
         store = stores.deliveries if behind is Behind.UNTOLD else stores.fetches
         count, entries = store.pending().count, store.oldest(most)
-    orders = stores.orders.get_many([order_id for order_id, _ in entries])
+    ids = [order_id for order_id, _ in entries]
+    orders = stores.orders.get_many(ids)
+    fetching = stores.fetches.standing(ids) if behind is Behind.DOCUMENTS else [None] * len(ids)
     found = [
-        OrderBehind(order, since, _hosts(order, behind))
-        for order, (_, since) in zip(orders, entries, strict=True)
+        OrderBehind(order, since, _hosts(order, behind), standing)
+        for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
         if order
     ]
     return OrdersBehind(found, count)

@@ -151,7 +151,8 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     account = context.accounts.get(order.account_key)
     collected = collect(context, account, order_id, order.tickets, ROUND)
     wait = _wait(context, fetch, collected)
-    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait):
+    why = collected.why or "no time was left for all of them"
+    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait, why):
         case Fetched.CHANGED:
             return 0.0
         case Fetched.LOST:

@@ -290,5 +290,9 @@ def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"
+    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 250) * 1_000})
+    patient.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
+    (finding,) = findings(patient, "documents")
+    assert ", the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.found
     for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
         assert command in str(finding.mend)

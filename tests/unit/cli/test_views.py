@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from cli.accounts_table import AccountRow, accounts_table
 from cli.order_view import Snapshot, order_view
-from cli.orders_table import orders_table
+from cli.orders_table import behind_table, orders_table
 from cli.output import results
 from willcall.orders.callbacks import Telling
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
@@ -15,8 +15,10 @@ from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Backlog
 from willcall.usecases.accounts import AccountView
+from willcall.usecases.behind import OrderBehind
 from workers.waiting import Waiting
 
 Print = Callable[[RenderableType, int], str]
@@ -121,6 +123,20 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
         text = shown(replace(ORDER, status=Status.FULFILLED, tickets=(ticket,)))
         assert text.split("Attempts")[0].rstrip().endswith(f"  {where}")
         assert "sesame" not in text
+
+
+def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
+    order = replace(ORDER, status=Status.FULFILLED, tickets=(Ticket(TicketKind.PDF, url="https://files.example/1"),))
+    for fetching, words in (
+        (Fetching(3, "HTTP 404", NOW + 250), "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min"),
+        (Fetching(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
+    ):
+        view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
+        assert words in " ".join(printed(view, 120).split())
+    behind = OrderBehind(order, NOW - 60, ["files.example"], Fetching(3, "HTTP 404", NOW + 250))
+    text = printed(behind_table([behind], NOW), 120)
+    assert "files.example" in text
+    assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
 
 
 def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:

@@ -45,7 +45,7 @@ def list_accounts(
         for document in [*map(row_document, rows), *starmap(forgotten_document, forgotten.items())]:
             write_line(document)
     elif rows or forgotten:
-        table = accounts_table(rows, now)
+        table = accounts_table(rows, now, beat=bool(stores.processes.alive("beat")))
         for key, tally in forgotten.items():
             add_forgotten(table, key, tally)
         results().print(table)

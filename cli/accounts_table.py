@@ -46,7 +46,7 @@ def row_document(row: AccountRow) -> dict[str, Any]:
     return {**account_document(row.view), "waiting": waiting}
 
 
-def accounts_table(rows: Iterable[AccountRow], now: float) -> Table:
+def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Table:
     """One row an account, its numbers below each other, and one for the messages of a provider's several accounts."""
     table = bare_table()
     table.add_column("account", no_wrap=True)
@@ -58,7 +58,7 @@ def accounts_table(rows: Iterable[AccountRow], now: float) -> Table:
         accounts = list(group)
         words = _waiting_words(accounts[0].waiting)
         for row in accounts:
-            table.add_row(*_cells(row.view, now, Text() if len(accounts) > 1 else words))
+            table.add_row(*_cells(row.view, now, Text() if len(accounts) > 1 else words, beat=beat))
         if len(accounts) > 1 and words:
             table.add_row(Text(f"{provider}, all"), "", "", words)
     return table
@@ -81,12 +81,12 @@ def forgotten_document(account_key: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _cells(view: AccountView, now: float, waiting: Text) -> list[Text]:
+def _cells(view: AccountView, now: float, waiting: Text, *, beat: bool) -> list[Text]:
     """An account's row; `waiting` tells of its messages."""
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-    health = Text(health_words(state, now, held=view.held), HEALTH_STYLES[state.gravest.health])
+    health = Text(health_words(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.gravest.health])
     if state.throttles:
         health.append(f"\n{counted(state.throttles, '429')}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))

@@ -19,7 +19,8 @@ from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
 from willcall.orders.ticket_documents import lacks_document
 from willcall.stores.deliveries import Delivery, Try
-from willcall.usecases.wording import absolute, counted, relative, span
+from willcall.stores.fetches import Fetching
+from willcall.usecases.wording import absolute, counted, fetching_words, relative, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
@@ -30,7 +31,8 @@ class Snapshot:
     """What is known of an order at `now`. `account` is None where the configuration no longer has it.
 
     `delivery` is None where no backend is told, `tries` are those to tell it, oldest first. `held`: it is set
-    aside until its account goes on.
+    aside until its account goes on. `beat`: whether one is alive.
+    `fetching` is None where no document is to be fetched.
     """
 
     order: Order
@@ -40,6 +42,8 @@ class Snapshot:
     delivery: Delivery | None = None
     tries: Sequence[Try] = ()
     held: bool = False
+    beat: bool = True
+    fetching: Fetching | None = None
 
 
 def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
@@ -54,6 +58,9 @@ def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None)
         parts += ["", Padding(words, INDENT)]
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]
+    if snapshot.fetching:
+        missing = f"not all are here: {plain(fetching_words(snapshot.fetching, snapshot.now))}"
+        parts += ["", Text.assemble(("Documents", "bold"), f"  {missing}")]
     parts += ["", *_timeline(snapshot, width, most_attempts)]
     parts += callbacks_view(snapshot.delivery, snapshot.tries, snapshot.now, width)
     return Group(*parts)
@@ -118,7 +125,7 @@ def _next_poll(snapshot: Snapshot) -> Text:
     if account is None:
         words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
-        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held)}", "yellow")
+        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held, beat=snapshot.beat)}", "yellow")
     return words
 
 

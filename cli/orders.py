@@ -150,6 +150,8 @@ def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "Snapshot":
         delivery=stores.deliveries.get(order_id),
         tries=stores.deliveries.log(order_id),
         held=stores.orders.is_held(found.account_key, order_id),
+        fetching=stores.fetches.standing([order_id])[0],
+        beat=bool(stores.processes.alive("beat")),
     )
 
 

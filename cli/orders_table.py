@@ -1,6 +1,6 @@
 """A page of orders for a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -9,7 +9,7 @@ from cli.output import plain
 from cli.views import STATUS_STYLES, WIDE, bare_table
 from willcall.orders.model import Order
 from willcall.usecases.behind import OrderBehind
-from willcall.usecases.wording import relative, span
+from willcall.usecases.wording import fetching_words, relative, span
 
 
 def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
@@ -41,13 +41,16 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
 
 
 def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
-    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any."""
+    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any.
+
+    Below the host of documents: why they are missing.
+    """
     table = bare_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("behind for")
-    hosts = any(one.hosts for one in orders)
+    hosts = any(one.hosts or one.fetching for one in orders)
     if hosts:
         table.add_column("host", overflow="fold")
     for one in orders:
@@ -57,9 +60,15 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
             Text(_account(order)),
             _status(order),
             span(max(0.0, now - one.since)),
-            *([Text("\n".join(map(plain, one.hosts)))] if hosts else []),
+            *([Text("\n").join(_depends_on(one, now))] if hosts else []),
         )
     return table
+
+
+def _depends_on(one: OrderBehind, now: float) -> Iterator[Text]:
+    yield from (Text(plain(host)) for host in one.hosts)
+    if one.fetching:
+        yield Text(plain(fetching_words(one.fetching, now)), "dim")
 
 
 def _account(order: Order) -> str:

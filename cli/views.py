@@ -33,8 +33,11 @@ def bare_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 
-def health_words(state: "AccountState", now: float, *, held: bool) -> str:
-    """How an account is doing, and until when that lasts; `held`: whether an order waits until it goes on."""
+def health_words(state: "AccountState", now: float, *, held: bool, beat: bool) -> str:
+    """How an account is doing, and until when that lasts.
+
+    `held`: whether an order waits until it goes on; `beat`: whether one is alive.
+    """
     word = state.health.value
     match word:
         case "ok":
@@ -42,7 +45,7 @@ def health_words(state: "AccountState", now: float, *, held: bool) -> str:
         case "throttled" | "paused":
             lasts = f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
             return f"{lasts}; {_lasting(state.beneath, now)}" if state.beneath else lasts
-    tried = next_try(state.probe_at, now, held=held)
+    tried = next_try(state.probe_at, now, held=held, beat=beat)
     return f"{_lasting(state, now)}{f', next try {tried}' if tried else ''}"
 
 

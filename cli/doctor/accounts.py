@@ -17,21 +17,22 @@ def check(patient: "Patient") -> list[Finding]:
 
     stores, accounts, now = patient.stores, patient.config.accounts, patient.now()
     views = [view_account(stores, accounts[key], now) for key in sorted(accounts)]
-    found = [judge(view, now) for view in views if view.state.health in TROUBLES]
+    beat = bool(patient.processes.alive("beat"))
+    found = [judge(view, now, beat=beat) for view in views if view.state.health in TROUBLES]
     for key, waiting in forgotten_accounts(stores, accounts).items():
         found.append(_finding(TROUBLES["forgotten"], key, "", waiting))
     return found or [ok(f"{counted(len(accounts), 'account')}, all well" if accounts else "there is none")]
 
 
-def judge(view: "AccountView", now: float) -> Finding:
-    """An account that is not well, since when, and when what happens by itself."""
+def judge(view: "AccountView", now: float, *, beat: bool) -> Finding:
+    """An account that is not well, since when, and when what happens by itself; `beat`: whether one is alive."""
     from willcall.usecases.accounts import trouble_of  # noqa: PLC0415 - see cli.session
 
     state, trouble = view.state.gravest, trouble_of(view.state)
     when = f" ({state.why})" if state.why else ""
     when += f" for {span(now - state.since)}, since {absolute(state.since)}" if state.since else ""
     if trouble.grave and not view.state.beneath:
-        tried = next_try(state.probe_at, now, held=view.held)
+        tried = next_try(state.probe_at, now, held=view.held, beat=beat)
         when += f", next try {tried}" if tried else ""
     elif view.state.until:
         when += f",{' paused' if view.state.beneath else ''} until {absolute(view.state.until)}"

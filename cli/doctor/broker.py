@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor import server
 from cli.doctor.findings import Finding, ok, wrong
-from cli.doctor.patient import REDIS_TIMEOUT, TIMEOUT
+from cli.doctor.patient import REDIS_RETRIES, REDIS_TIMEOUT, TIMEOUT
 from cli.output import shown_url
 from willcall.stores.connection import connect
 
@@ -23,7 +23,7 @@ def check(patient: "Patient") -> list[Finding]:
         return [ok("the same Redis, in which countdowns wait too")]
     if url.startswith(("amqp://", "amqps://", "redis+socket://")):  # the last is a form that kombu alone knows
         return _by_kombu(patient.config, shown_url(url))
-    with connect(url, timeout=REDIS_TIMEOUT) as client:
+    with connect(url, timeout=REDIS_TIMEOUT, retries=REDIS_RETRIES) as client:
         return server.examine(client, "broker_url", url, patient.clock)
 
 

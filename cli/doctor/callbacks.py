@@ -7,10 +7,12 @@ from cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from cli.doctor.patient import TIMEOUT
 from willcall.orders.callbacks import UNTOLD
 from willcall.stores.connection import StoreError
-from willcall.usecases.wording import counted, span
+from willcall.usecases.behind import operators_untold
+from willcall.usecases.wording import absolute, counted, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
+    from willcall.usecases.behind import OperatorsUntold
 
 
 def check(patient: "Patient") -> list[Finding]:
@@ -22,7 +24,8 @@ def check(patient: "Patient") -> list[Finding]:
     if notify.ops_url:
         found += _reached(notify.ops_url)
     try:
-        pending, now = patient.stores.deliveries.pending(), patient.now()
+        stores, now = patient.stores, patient.now()
+        pending, operators = stores.deliveries.pending(), operators_untold(stores, now)
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
     if pending.oldest_at is not None and now - pending.oldest_at >= UNTOLD:
@@ -33,8 +36,23 @@ def check(patient: "Patient") -> list[Finding]:
             "tells it again at once. `willcall orders --untold` lists all such orders."
         )
         found.append(warning(what, how))
-    operators = "can be reached" if notify.ops_url else "are not told, as `notify.ops_url` is not set"
-    return found or [ok(f"{counted(pending.count, 'event')} on the way; operators {operators}")]
+    if operators and operators.late:
+        found.append(_untold(operators, now))
+    return found or [ok(f"{counted(pending.count, 'event')} on the way; {_told(notify.ops_url, operators)}")]
+
+
+def _untold(operators: "OperatorsUntold", now: float) -> Finding:
+    oldest = f"the oldest, of {operators.subject}, for {span(now - operators.since)}, since {absolute(operators.since)}"
+    what = f"{counted(operators.count, 'event')} for operators undelivered, {oldest}; {operators.answered}"
+    how = "Mend what listens at `notify.ops_url`, or correct it; operators are told by themselves then, for three days."
+    return warning(what, how)
+
+
+def _told(url: str | None, operators: "OperatorsUntold | None") -> str:
+    """How it is with operators while nothing is wrong."""
+    if operators:
+        return f"{operators.count:,} for operators, {operators.answered}"
+    return "operators can be reached" if url else "operators are not told, as `notify.ops_url` is not set"
 
 
 def _reached(url: str) -> list[Finding]:

@@ -14,7 +14,8 @@ from cli.session import open_config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cli.doctor.examination import Diagnosis
+    from cli.doctor.findings import Diagnosis
+    from willcall.config import Config
 
 
 class Kind(StrEnum):
@@ -40,25 +41,45 @@ def doctor(
 def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosis], int]":
     """What is found, and the exit code that it means. Raises typer.BadParameter."""
     from cli.doctor.configuration import mistakes
-    from cli.doctor.examination import CHECKS, Diagnosis, examined
-    from cli.doctor.own import check
-    from cli.doctor.patient import Patient
+    from cli.doctor.findings import Diagnosis
     from willcall.config import ConfigError
-    from workers.logs import configure_logging
 
-    unknown = [name for name in only if name not in CHECKS]
-    if unknown:
-        raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
     if kind and only:
         raise typer.BadParameter("is a check by itself", param_hint="--self")
+    if only:
+        _check_names(only)
     try:
         config = open_config()
     except ConfigError as error:
         return [Diagnosis("config", mistakes(error))], USAGE
-    configure_logging(config, logging.ERROR)  # what a check stumbles over is a finding
-    patient = Patient(config)
-    diagnoses = [Diagnosis(kind, check(patient, kind))] if kind else examined(patient, only)
+    diagnoses = [_own(config, kind)] if kind else _examined(config, only)
     return diagnoses, 0 if all(diagnosis.well for diagnosis in diagnoses) else FAILED
+
+
+def _check_names(only: "Sequence[str]") -> None:
+    from cli.doctor.examination import CHECKS
+
+    unknown = [name for name in only if name not in CHECKS]
+    if unknown:
+        raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
+
+
+def _own(config: "Config", kind: Kind) -> "Diagnosis":
+    """It has seconds on a busy machine, hence imports little."""
+    from cli.doctor.findings import Diagnosis
+    from cli.doctor.own import check
+    from cli.doctor.patient import Patient
+
+    return Diagnosis(kind, check(Patient(config), kind))
+
+
+def _examined(config: "Config", only: "Sequence[str]") -> "list[Diagnosis]":
+    from cli.doctor.examination import examined
+    from cli.doctor.patient import Patient
+    from workers.logs import configure_logging
+
+    configure_logging(config, logging.ERROR)  # what a check stumbles over is a finding
+    return examined(Patient(config), only)
 
 
 def _show(diagnoses: "Sequence[Diagnosis]", *, as_json: bool) -> None:

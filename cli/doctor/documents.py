@@ -7,8 +7,8 @@ from cli.doctor.findings import Finding, Level, ok, warning, wrong
 from cli.output import shown_url
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.connection import StoreError
-from willcall.stores.files import Files, StorageError
-from willcall.usecases.wording import counted, span
+from willcall.stores.files import Files, NoRoomError, StorageError
+from willcall.usecases.wording import counted, fetching_words, span
 
 if TYPE_CHECKING:
     from cli.doctor.patient import Patient
@@ -24,31 +24,41 @@ def check(patient: "Patient") -> list[Finding]:
 
 def _late(patient: "Patient") -> list[Finding]:
     try:
-        pending, now = patient.stores.fetches.pending(), patient.now()
+        fetches, now = patient.stores.fetches, patient.now()
+        pending = fetches.pending()
+        (standing,) = fetches.standing([pending.oldest or ""])
     except StoreError:  # a finding of its own; the place is as good without it
         return []
     if pending.oldest_at is None or now - pending.oldest_at < LATE:
         return []
     oldest = f"the oldest, {pending.oldest}, for {span(now - pending.oldest_at)}"
     what = f"{counted(pending.count, 'order')} without documents that were to be fetched, {oldest}"
+    what += f": {fetching_words(standing, now)}" if standing else ""
     how = (
-        f"`willcall order {pending.oldest}` names the host that its tickets' documents are at; see whether it answers. "
+        f"`willcall order {pending.oldest}` names the host that its tickets' documents are at, and why they are not "
+        "here; see whether it answers. "
         "`willcall orders --documents` lists all such orders."
     )
     return [warning(what, how)]
 
 
 def _kept(url: str) -> Finding:
-    """Write a file, read it back and remove it, as documents are."""
+    """Write a file, read it back and remove it, as documents are; but make no folder that nobody may ever use."""
     where, name = shown_url(url), f"doctor-{token_hex(8)}"
     try:
         files = Files(url)
+        where = shown_url(files.url)
+        if files.missing():
+            return ok(f"{where} is not there yet: whoever stores the first document makes it")
         with files.draft() as draft:
             draft.write(_CONTENT)
             files.keep(draft, name)
         with files.open(name) as file:
             same = file.read() == _CONTENT
         files.remove(name)
+    except NoRoomError as error:
+        how = "Make room there, or raise the quota or limit; documents are fetched by themselves then."
+        return wrong(f"{where} cannot be used: {error}", how)
     except StorageError as error:
         how = "Let the user that runs the processes write there, or correct `documents_url`."
         return wrong(f"{where} cannot be used: {error}", how)

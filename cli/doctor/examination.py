@@ -1,7 +1,6 @@
 """All checks, side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
 
@@ -18,7 +17,7 @@ from cli.doctor import (
     sweeps,
     workers,
 )
-from cli.doctor.findings import Finding, Level, unknown, wrong
+from cli.doctor.findings import Diagnosis, Finding, unknown, wrong
 from cli.doctor.patient import TIMEOUT, Patient
 from willcall.stores.connection import StoreError
 
@@ -38,19 +37,6 @@ CHECKS: Mapping[str, Check] = {
     "documents": documents.check,
     "callbacks": callbacks.check,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What one check found."""
-
-    check: str
-    findings: list[Finding]
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing is wrong, as far as could be seen."""
-        return all(finding.level in {Level.OK, Level.WARNING} for finding in self.findings)
 
 
 def examine(patient: Patient, checks: Mapping[str, Check], timeout: float = TIMEOUT) -> list[Diagnosis]:

@@ -22,6 +22,19 @@ class Finding:
     mend: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What one check found."""
+
+    check: str
+    findings: list[Finding]
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong, as far as could be seen."""
+        return all(finding.level in {Level.OK, Level.WARNING} for finding in self.findings)
+
+
 def ok(found: str) -> Finding:
     """All is well."""
     return Finding(Level.OK, found)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a check that has not ended is given up.
 TIMEOUT = 5.0
-#: Seconds of silence that mean that Redis is away: twice that is still less than a check may take.
-REDIS_TIMEOUT = 2.0
+#: Seconds of silence that mean that Redis is away. Nothing is asked twice: all connections are fresh ones.
+REDIS_TIMEOUT, REDIS_RETRIES = 2.0, 0
 
 
 @dataclass
@@ -32,14 +32,14 @@ class Patient:
 
     def __post_init__(self) -> None:
         """Connects on first use."""
-        self.redis = connect(self.config.settings.redis_url, timeout=REDIS_TIMEOUT)
+        self.redis = connect(self.config.settings.redis_url, timeout=REDIS_TIMEOUT, retries=REDIS_RETRIES)
 
     @cached_property
     def stores(self) -> "Stores":
         """All stores, which are much to import."""
         from willcall.usecases.context import Stores
 
-        return Stores.on(self.config.settings.redis_url, REDIS_TIMEOUT)
+        return Stores.on(self.config.settings.redis_url, REDIS_TIMEOUT, REDIS_RETRIES)
 
     @property
     def processes(self) -> ProcessStore:

@@ -7,8 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cli.doctor.examination import Diagnosis
-from cli.doctor.findings import Level
+from cli.doctor.findings import Diagnosis, Level
 from cli.output import plain
 from cli.views import bare_table
 from willcall.usecases.wording import counted

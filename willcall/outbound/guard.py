@@ -12,6 +12,8 @@ from willcall.outbound.addresses import Address, held_v4, is_public, parse_addre
 
 #: Longest URL that is used.
 LONGEST_URL = 8_192
+#: What is said of an address of our own network.
+NOT_PUBLIC = "not public, nor named by `outbound.allow`"
 
 _UNFIT = re.compile(r"[^\x21-\x7e]|\\")
 
@@ -37,7 +39,7 @@ class Guard:
             "the URL is neither http nor https": parts.scheme not in {"http", "https"},
             "the URL holds credentials": parts.auth is not None,
             "the URL names no host or no port": not parts.host or parts.port == 0,
-            "the address is not public": not self._fit(parts.host or ""),
+            f"the address is {NOT_PUBLIC}": not self._fit(parts.host or ""),
         }
         return next((why for why, is_so in wrong.items() if is_so), None)
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, parse_url
 
-from willcall.outbound.guard import Guard
+from willcall.outbound.guard import NOT_PUBLIC, Guard
 from willcall.providers.base import HttpLimits as Limits
 from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
 from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, RefusedAddressError
@@ -177,7 +177,7 @@ def _pools(context: ssl.SSLContext) -> PoolManager:
 
 def _failure(error: Exception, allowance: Allowance) -> Failure:
     if allowance.refusal == RefusedAddressError.__name__:
-        return Failure("the host's address is not public", permanent=True)
+        return Failure(f"the host's address is {NOT_PUBLIC}", permanent=True)
     return Failure(f"could not connect: {allowance.refusal}" if allowance.refusal else reason(error))
 
 

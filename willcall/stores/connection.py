@@ -29,16 +29,17 @@ T = TypeVar("T")
 StoreError = RedisError
 
 
-def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT) -> "Redis":
+def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Redis":
     """A client for `url`, safe to share between threads; connects on first use. `timeout`: seconds of silence.
 
-    One retry on a fresh connection covers those that Redis or a network dropped while they were idle. A `patient`
+    One retry on a fresh connection covers those that Redis or a network dropped while they were idle; without any,
+    where Redis hangs, the first silence ends what is asked, while to connect and to ask are retried each. A `patient`
     client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer. When
     Redis is back it waits no longer than need be, for others may act meanwhile without knowing.
     Scripts are safe to repeat: each is fenced by the order's sequence number or by the digest of its content.
     With Sentinels each new connection goes to whatever they call the master then.
     """
-    retry = _Patience(_Waits(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), 1)
+    retry = _Patience(_Waits(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), retries)
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": timeout,

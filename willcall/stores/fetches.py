@@ -1,5 +1,6 @@
 """Orders whose tickets lack documents, and when each is to be fetched again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -24,6 +25,18 @@ class Fetch:
     now: float
     since: float
     tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """Where the fetching of an order's documents stands: rounds made so far, and when the next is due, epoch seconds.
+
+    `why` says what the last round failed by, in words that may be shown: no URL, nothing secret. None before the first.
+    """
+
+    tries: int
+    why: str | None
+    next_at: float
 
 
 class Fetched(StrEnum):
@@ -63,8 +76,8 @@ class FetchStore:
         order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
         return Fetch(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
 
-    def settle(self, fetch: Fetch, after: Order, wait: float | None) -> Fetched:
-        """Write the tickets of `after` and when to try again: in `wait` seconds, None for never."""
+    def settle(self, fetch: Fetch, after: Order, wait: float | None, why: str = "") -> Fetched:
+        """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never."""
         changed = after.tickets != fetch.order.tickets
         return Fetched(
             self._settle(
@@ -75,6 +88,7 @@ class FetchStore:
                     fetch.tickets,
                     tickets_text(after) if changed else "",
                     blank_or_milliseconds(wait),
+                    why,
                 ],
             )
         )
@@ -93,6 +107,18 @@ class FetchStore:
         The time is when the first fetch was due after the one that came with the tickets.
         """
         return oldest_in(self._redis, keys.LACKING, count)
+
+    def standing(self, order_ids: Sequence[str]) -> list[Fetching | None]:
+        """Where the fetching of each order's documents stands, None where nothing is to be fetched."""
+        pipe = self._redis.pipeline(transaction=False)
+        for order_id in order_ids:
+            pipe.zscore(keys.FETCHES, order_id)
+            pipe.hmget(keys.fetch(order_id), ["tries", "why"])
+        answers = pipe.execute()
+        return [
+            None if due is None else Fetching(int(tries or 0), why or None, due / 1_000)
+            for due, (tries, why) in zip(answers[::2], answers[1::2], strict=True)
+        ]
 
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""

@@ -1,5 +1,6 @@
 """Files under `documents_url`, written atomically, by fsspec: a folder of this machine or what S3 and its like hold."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -28,8 +29,16 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(?!.*::)\S+")
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
 
+#: What the system says where there is no room: on the disk, by a quota, or by a limit of the process.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 class StorageError(WillcallError):
     """The files cannot be written or read now: full, away, not permitted. Names the kind of error alone."""
+
+
+class NoRoomError(StorageError):
+    """There is no room for more."""
 
 
 def check_url(url: str) -> str:
@@ -39,8 +48,7 @@ def check_url(url: str) -> str:
         raise ValueError("must be a URL such as file://./var/documents or s3://bucket/prefix")
     scheme = match[1]
     if scheme in {"file", "local"}:
-        root = Path(fsspec.core.url_to_fs(url)[1])
-        if next(path for path in (root, *root.parents) if path.exists()).is_dir():
+        if _nearest(Path(fsspec.core.url_to_fs(url)[1])).is_dir():
             return url
         raise ValueError("is no folder, nor can one be made there")
     if scheme not in fsspec.available_protocols():
@@ -63,19 +71,39 @@ class Files:
         with _translated():  # some file systems connect at once
             self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
         self._local = isinstance(self._fs, LocalFileSystem)
+        #: The URL as it is meant, an absolute one.
+        self.url = f"file://{self._root}" if self._local else url
         #: File systems of fsspec's asynchronous kind, S3's among them, take this with each call.
         self._bounded = {"timeout": TIMEOUT} if self._fs.async_impl else {}
         #: Seconds that it may take to store a file: to write it, and to look whether it is there. A folder is instant.
         self.patience = 0.0 if self._local else 2 * TIMEOUT
 
+    def missing(self) -> bool:
+        """Whether it is a folder that is not there yet, which the first file will make.
+
+        Raises StorageError where it cannot be made.
+        """
+        if not self._local or Path(self._root).exists():
+            return False
+        with _translated():
+            place = _nearest(Path(self._root))
+            if not place.is_dir():
+                raise NotADirectoryError
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise PermissionError
+        return True
+
     @contextmanager
     def draft(self) -> Iterator[IO[bytes]]:
-        """A file to write to, which only its owner can read; gone after the block unless it was kept."""
+        """A file to write to, which only its owner can read; gone after the block unless it was kept.
+
+        Raises StorageError, also from within the block: what cannot be written may show when the file is closed.
+        """
         with _translated():
             path = (self._parts() if self._local else Path(gettempdir())) / f"willcall-{token_hex(16)}"
             file = open(path, "x+b", opener=_private)  # noqa: SIM115 - pathlib knows no opener
         try:
-            with file:
+            with _translated(OSError), file:
                 yield file
         finally:
             with suppress(FileNotFoundError):
@@ -123,6 +151,11 @@ class Files:
         return folder
 
 
+def _nearest(path: Path) -> Path:
+    """What is there of a path: itself, or the nearest above it."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, mode=0o600)
 
@@ -137,11 +170,13 @@ def _rename(path: Path, target: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(kind: type[Exception] = Exception) -> Iterator[None]:
     """Whatever a file system raises, as ours: there is no class that those of all object stores share."""
     try:
         yield
     except FileNotFoundError as error:
         raise StorageError("there is no such file") from error
-    except Exception as error:
+    except kind as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise NoRoomError(os.strerror(error.errno).lower()) from error
         raise StorageError(type(error).__name__) from error

@@ -79,7 +79,7 @@ def attempts(order_id: str) -> str:
 
 
 def fetch(order_id: str) -> str:
-    """Hash: who fetches the order's documents, since when and how often; there while the order is in `FETCHES`."""
+    """Hash: who fetches the order's documents, since when, how often, why in vain; there while it is in `FETCHES`."""
     return f"{PREFIX}fetch:{order_id}"
 
 

@@ -1,13 +1,17 @@
-"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents."""
+"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents.
+
+And operators who are not told yet.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from willcall.orders.addresses import web_address
-from willcall.orders.callbacks import host_of
+from willcall.orders.callbacks import UNTOLD, host_of
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking
+from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Query
 from willcall.usecases.context import Stores
 
@@ -24,12 +28,14 @@ class Behind(StrEnum):
 class OrderBehind:
     """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
 
-    One that is overdue depends on its account, and names no host.
+    One that is overdue depends on its account, and names no host. `fetching`: of documents, why they are missing and
+    when they are fetched next.
     """
 
     order: Order
     since: float
     hosts: Sequence[str]
+    fetching: Fetching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,35 @@ class OrdersBehind:
 
     orders: Sequence[OrderBehind]
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsUntold:
+    """Events that operators are still to be told of: how many, and the subject of the oldest, since when (epoch s).
+
+    `answer` is what came of the last try to tell of that one, None where there was none yet. `late`: so old that
+    somebody should look.
+    """
+
+    count: int
+    subject: str
+    since: float
+    late: bool
+    answer: str | None
+
+    @property
+    def answered(self) -> str:
+        """The last answer as a clause."""
+        return f"the last answer: {self.answer}" if self.answer else "not tried yet"
+
+
+def operators_untold(stores: Stores, now: float) -> OperatorsUntold | None:
+    """What operators are still to be told of, None where there is nothing; the rule is that for backends."""
+    pending = stores.ops_deliveries.pending()
+    if pending.oldest_at is None or pending.oldest is None:
+        return None
+    late = now - pending.oldest_at >= UNTOLD
+    return OperatorsUntold(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
 
 
 def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Query | None = None) -> OrdersBehind:
@@ -51,10 +86,12 @@ def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Q
     else:
         store = stores.deliveries if behind is Behind.UNTOLD else stores.fetches
         count, entries = store.pending().count, store.oldest(most)
-    orders = stores.orders.get_many([order_id for order_id, _ in entries])
+    ids = [order_id for order_id, _ in entries]
+    orders = stores.orders.get_many(ids)
+    fetching = stores.fetches.standing(ids) if behind is Behind.DOCUMENTS else [None] * len(ids)
     found = [
-        OrderBehind(order, since, _hosts(order, behind))
-        for order, (_, since) in zip(orders, entries, strict=True)
+        OrderBehind(order, since, _hosts(order, behind), standing)
+        for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
         if order
     ]
     return OrdersBehind(found, count)
@@ -67,3 +104,12 @@ def _hosts(order: Order, behind: Behind) -> list[str]:
         case Behind.DOCUMENTS:
             return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
     return []
+
+
+def _last_answer(stores: Stores, subject: str) -> str | None:
+    """What came of the last try to tell operators of the subject's latest event."""
+    delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.log(subject)
+    if not delivery or not tries or tries[-1].event_id != delivery.event_id:
+        return None
+    made = tries[-1]
+    return f"HTTP {made.http_status}" if made.http_status else made.why

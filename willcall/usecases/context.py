@@ -70,9 +70,9 @@ class Stores:
     sweeps: SweepStore
 
     @classmethod
-    def on(cls, url: str, timeout: float = SOCKET_TIMEOUT) -> "Stores":
-        """The stores at `url`; `timeout`: seconds of silence that mean that Redis is away."""
-        redis, patient = connect(url, timeout=timeout), connect(url, patient=True)
+    def on(cls, url: str, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Stores":
+        """The stores at `url`; `timeout`: seconds of silence, after so many `retries`, mean that Redis is away."""
+        redis, patient = connect(url, timeout=timeout, retries=retries), connect(url, patient=True)
         orders = OrderStore(redis, patient)
         return cls(
             orders=orders,

@@ -151,7 +151,8 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     account = context.accounts.get(order.account_key)
     collected = collect(context, account, order_id, order.tickets, ROUND)
     wait = _wait(context, fetch, collected)
-    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait):
+    why = collected.why or "no time was left for all of them"
+    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait, why):
         case Fetched.CHANGED:
             return 0.0
         case Fetched.LOST:
@@ -193,9 +194,9 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
                 return context.documents.put(draft, order_id).id
     except RefusedDocumentError as error:
         return _Trouble(str(error), stale=True)
-    except (StorageError, OSError) as error:
+    except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
-        return _Trouble("storage", full=True)
+        return _Trouble(f"cannot be stored: {error}", full=True)
     return _trouble(context, reply, account if own else None)
 
 

@@ -1,6 +1,10 @@
 """Times and counts in words. All moments are epoch seconds; `now` is the server's clock."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from willcall.stores.fetches import Fetching
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
 OVERDUE = 30.0
@@ -39,11 +43,23 @@ def coming(moment: float, now: float, parts: int = 2) -> str:
     return f"overdue for {span(now - moment, parts)}" if now - moment > OVERDUE else "any moment"
 
 
-def next_try(probe_at: float | None, now: float, *, held: bool) -> str | None:
-    """When a parked account is tried by itself; `held`: whether an order waits to be that try."""
+def next_try(probe_at: float | None, now: float, *, held: bool, beat: bool) -> str | None:
+    """When a parked account is tried by itself.
+
+    `held`: whether an order waits to be that try, which a sweep lets go; `beat`: whether one is alive, to start that.
+    """
     if probe_at is None:
         return None
+    if held and not beat:
+        return "not before beat runs"
     return coming(probe_at, now) if held or probe_at > now else "with its next order"
+
+
+def fetching_words(fetching: "Fetching", now: float) -> str:
+    """Why an order's documents are missing, and when they are fetched next."""
+    tried = f"tried {counted(fetching.tries, 'time')}" if fetching.tries else ""
+    why = "; ".join(filter(None, [fetching.why, tried]))
+    return f"{why}, next try {coming(fetching.next_at, now)}" if why else f"first try {coming(fetching.next_at, now)}"
 
 
 def absolute(moment: float) -> str:

@@ -1,7 +1,10 @@
 """Workers, beat, sweeps and the process of a container: by the signs of life in a real Redis."""
 
 import socket
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,10 @@ from cli.doctor.findings import Level
 from cli.doctor.patient import Patient
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
+from tests.command import environment
 from tests.integration.doctor.conftest import Admit, findings, told, well
+from tests.scripted_server import Serve, Server
+from tests.waiting import wait_until
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import ProcessStore
@@ -175,3 +181,33 @@ def test_a_process_is_asked_for_by_its_host(admit: Admit, kind: str) -> None:
 def test_a_process_is_not_restarted_because_redis_is_away(admit: Admit) -> None:
     (finding,) = own.check(admit(redis_url="redis://127.0.0.1:1/0"), "worker")
     assert finding.level is Level.WARNING
+
+
+def say_nothing(server: Server, _: socket.socket) -> None:
+    server.stopped.wait()
+
+
+@pytest.mark.parametrize("credentials", ["", ":top-secret@"])
+def test_a_redis_that_hangs_is_asked_once_so_that_a_probe_ends_in_time(
+    admit: Admit, serve: Serve, monkeypatch: pytest.MonkeyPatch, credentials: str
+) -> None:
+    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", 0.2)
+    silent = serve(say_nothing)
+    patient = admit(redis_url=f"redis://{credentials}127.0.0.1:{silent.port}/0")
+    (finding,) = own.check(patient, "worker")
+    assert finding.level is Level.WARNING
+    with pytest.raises(StoreError):
+        patient.stores.accounts.now()
+    wait_until(lambda: silent.connections == 2)
+
+
+def test_a_probe_imports_nothing_that_only_other_commands_need(admit: Admit, tmp_path: Path) -> None:
+    admit(redis_url="redis://127.0.0.1:1/0")
+    code = (
+        "import sys; from cli.doctor.command import Kind, doctor; import typer\n"
+        "try: doctor(own=Kind.WORKER)\n"
+        "except typer.Exit: print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    assert not {"celery", "kombu", "willcall.usecases.context"} & set(ended.stdout.split())

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.doctor.patient import Patient
+from tests.full_disk import full_disk
 from tests.integration.doctor.conftest import Admit, findings, told, well
+from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, Report
+from willcall.stores.deliveries import Notice, Try
 from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Filing
+from willcall.usecases.wording import absolute
 from workers.embedded_redis import free_port
 
 if TYPE_CHECKING:
@@ -140,6 +144,8 @@ def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 7_200) * 1_000))
     assert ", next try with its next order; " in told(patient, "accounts")[0][1]
     patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
+    assert ", next try not before beat runs; " in told(patient, "accounts")[0][1]
+    patient.processes.seen("beat", "willcall-7@here", {})
     assert ", next try overdue for 2 h; " in told(patient, "accounts")[0][1]
 
 
@@ -171,6 +177,7 @@ def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
 
 
 def test_documents_are_written_read_and_removed(admit: Admit, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
     assert well(admit(), "documents").endswith("/documents can be written to and read")
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
 
@@ -182,6 +189,26 @@ def test_a_place_for_documents_that_cannot_be_written_is_told(admit: Admit, tmp_
     ((level, what),) = told(patient, "documents")
     assert level == "wrong"
     assert what.endswith("cannot be used: NotADirectoryError")
+
+
+def test_a_disk_without_room_for_documents_is_told(admit: Admit, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    patient = admit()
+    with full_disk():
+        (finding,) = findings(patient, "documents")
+    assert finding.level == "wrong"
+    assert finding.found == f"file://{tmp_path}/documents cannot be used: file too large"
+    assert str(finding.mend).startswith("Make room there")
+
+
+def test_a_folder_that_is_not_there_is_named_in_full_and_not_made(
+    admit: Admit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stores the first document makes it, where it can be made."""
+    patient = admit(documents_url="file://./var/documents")
+    monkeypatch.chdir(tmp_path)
+    assert well(patient, "documents").startswith(f"file://{tmp_path}/var/documents is not there yet: ")
+    assert not (tmp_path / "var").exists()
 
 
 def test_a_place_for_documents_that_does_not_answer_is_told(admit: Admit) -> None:
@@ -256,13 +283,40 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
         assert command in str(finding.mend)
 
 
+def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admit, listener: socket.socket) -> None:
+    patient = admit(**ops(listener.getsockname()[1]))
+    subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
+    alert = Alert("evt-1", subject, send=True)
+    patient.stores.accounts.report(ACCOUNT, Report(Signal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert)
+    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
+    notice = Notice(subject, "evt-1", 1, "")
+    made = Try(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
+    deliveries.settle(notice, "claim", made, Outlook(Telling.PENDING, 5))
+    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
+    since = int((patient.now() - 3_600) * 1_000)
+    patient.redis.zadd(keys.OPS_UNTOLD, {subject: since})
+    (finding,) = findings(patient, "callbacks")
+    assert finding.level == "warning"
+    assert finding.found == (
+        "1 event for operators undelivered, the oldest, of account:tiqets/default, for 1 h, "
+        f"since {absolute(since / 1_000)}; the last answer: HTTP 500"
+    )
+    assert "`notify.ops_url`" in str(finding.mend)
+
+
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
     patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
-    assert well(patient, "documents").endswith("can be written to and read")
+    assert well(patient, "documents").endswith(
+        "/documents is not there yet: whoever stores the first document makes it"
+    )
     patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"
+    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 250) * 1_000})
+    patient.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
+    (finding,) = findings(patient, "documents")
+    assert ", the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.found
     for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
         assert command in str(finding.mend)

@@ -12,11 +12,12 @@ import pytest
 import requests
 
 from simulator.documents import pdf
+from tests.full_disk import full_disk
 from tests.scripted_server import Serve
 from willcall.stores import documents as module
 from willcall.stores import files, keys
 from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
-from willcall.stores.files import Files
+from willcall.stores.files import Files, NoRoomError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -210,6 +211,20 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(redis: "Redis", tmp_
     (tmp_path / "documents").write_text("in the way")
     with pytest.raises(StorageError):
         DocumentStore(redis, f"file://{tmp_path}/documents").put(PDF, "ord-1")
+
+
+@pytest.mark.parametrize("content", [PDF, PDF.replace(b"%%EOF", b" " * 1_000_000 + b"%%EOF")], ids=["small", "large"])
+def test_a_disk_without_room_is_a_storage_error_that_says_so(redis: "Redis", tmp_path: Path, content: bytes) -> None:
+    store = DocumentStore(redis, f"file://{tmp_path}")
+    with full_disk(), pytest.raises(NoRoomError, match="file too large"):
+        store.put(content, "ord-1")
+    assert files_in(tmp_path) == []
+    assert store.read(store.put(content, "ord-1").id) == content
+
+
+def test_what_goes_wrong_beside_a_draft_is_no_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(RefusedDocumentError), Files(f"file://{tmp_path}").draft():
+        raise RefusedDocumentError("no PDF")
 
 
 def test_a_file_is_there_whole_or_not_at_all(redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

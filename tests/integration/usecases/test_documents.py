@@ -12,6 +12,7 @@ import pytest
 from schedules.timetable import run_sweep
 from simulator.documents import pdf
 from simulator.script import OrderScript
+from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
 from tests.waiting import Clock
@@ -23,9 +24,11 @@ from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
-from willcall.stores.documents import DocumentStore
+from willcall.stores.documents import MAX_BYTES, DocumentStore
+from willcall.stores.fetches import Fetching
 from willcall.stores.files import StorageError
 from willcall.usecases import documents as module
+from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
 from willcall.usecases.poll_once import poll_once
@@ -149,6 +152,49 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
     assert h.events() == ["order.fulfilled"]
     assert filed(h) is None
     assert h.redis.exists(keys.fetch("ord-1")) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (whole(b"", "404 Not Found"), "HTTP 404"),
+        (whole(b"a page that says expired"), "no PDF"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n", f"answer larger than {MAX_BYTES} bytes"),
+        (b"", "connection broken: RemoteDisconnected"),
+        (whole(PDF.replace(b"%%EOF", b" " * 3_000_000 + b"%%EOF")), "cannot be stored: file too large"),
+    ],
+    ids=["status", "content", "size", "silence", "room"],
+)
+def test_why_documents_are_missing_is_kept_with_the_order(
+    house: Setup, answers: Answers, serve: Serve, answer: bytes, why: str
+) -> None:
+    h = house()
+    answers(tickets(serve(in_turn(whole(b"", "503 Service Unavailable"), answer)).url + "/1.pdf?signature=sesame"))
+    h.submit(script())
+    assert h.context.stores.fetches.standing(["ord-1"]) == [None]
+    h.poll()
+    (fetching,) = h.context.stores.fetches.standing(["ord-1"])
+    assert fetching == Fetching(0, None, filed(h) or 0)
+    due_now(h)
+    with full_disk(room=2_000_000):
+        fetch_documents(h.context, "ord-1")
+    (behind,) = orders_behind(h.context.stores, Behind.DOCUMENTS, 10, 0).orders
+    assert behind.fetching == Fetching(1, why, filed(h) or 0)
+
+
+def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_that_allows_it(
+    house: Setup, answers: Answers
+) -> None:
+    h = house()
+    answers(tickets("http://127.0.0.1:9/1.pdf?signature=sesame"))
+    h.submit(script())
+    h.context = replace(h.context, outbound=Outbound(Guard()))
+    h.poll()
+    due_now(h)
+    fetch_documents(h.context, "ord-1")
+    (fetching,) = h.context.stores.fetches.standing(["ord-1"])
+    assert fetching is not None
+    assert fetching.why == "the address is not public, nor named by `outbound.allow`"
 
 
 def test_waits_grow_and_end_within_days(house: Setup, answers: Answers) -> None:

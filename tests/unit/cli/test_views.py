@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from cli.accounts_table import AccountRow, accounts_table
 from cli.order_view import Snapshot, order_view
-from cli.orders_table import orders_table
+from cli.orders_table import behind_table, orders_table
 from cli.output import results
 from willcall.orders.callbacks import Telling
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
@@ -15,8 +15,10 @@ from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Backlog
 from willcall.usecases.accounts import AccountView
+from willcall.usecases.behind import OrderBehind
 from workers.waiting import Waiting
 
 Print = Callable[[RenderableType, int], str]
@@ -52,9 +54,9 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def shown(printed: Print) -> Callable[..., str]:
     """What the view of an order looks like."""
 
-    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False) -> str:
+    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False, beat: bool = True) -> str:
         attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
-        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held), 80), 80)
+        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
 
     return render
 
@@ -71,6 +73,8 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when its account goes on" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
+    text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
+    assert "unauthorized for 1 min, next try not before beat runs" in " ".join(text.split())
 
 
 def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
@@ -127,6 +131,20 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
         text = shown(replace(ORDER, status=Status.FULFILLED, tickets=(ticket,)))
         assert text.split("Attempts")[0].rstrip().endswith(f"  {where}")
         assert "sesame" not in text
+
+
+def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
+    order = replace(ORDER, status=Status.FULFILLED, tickets=(Ticket(TicketKind.PDF, url="https://files.example/1"),))
+    for fetching, words in (
+        (Fetching(3, "HTTP 404", NOW + 250), "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min"),
+        (Fetching(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
+    ):
+        view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
+        assert words in " ".join(printed(view, 120).split())
+    behind = OrderBehind(order, NOW - 60, ["files.example"], Fetching(3, "HTTP 404", NOW + 250))
+    text = printed(behind_table([behind], NOW), 120)
+    assert "files.example" in text
+    assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
 
 
 def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:
@@ -194,7 +212,7 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
     waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
     view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
-    text = printed(accounts_table([AccountRow(view, waiting)], NOW), width)
+    text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
     for words in (
         "voordemensen/default",
         "900 waiting",
@@ -229,7 +247,7 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
         )
         for name, waiting in (("default", 10), ("second", 0))
     ]
-    lines = [line.split() for line in printed(accounts_table(rows, NOW), 80).splitlines()]
+    lines = [line.split() for line in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
     (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
     assert lines[queue] == ["tiqets,", "all", "10", "queued"]
     assert lines[queue + 1] == ["late", "100", "s"]

@@ -1,6 +1,6 @@
 import pytest
 
-from willcall.usecases.wording import OVERDUE, absolute, coming, counted, relative, span
+from willcall.usecases.wording import OVERDUE, absolute, coming, counted, next_try, relative, span
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,19 @@ def test_a_moment_is_told_in_utc() -> None:
 def test_counts_have_the_right_number() -> None:
     assert counted(1, "order") == "1 order"
     assert counted(1_200, "order") == "1,200 orders"
+
+
+@pytest.mark.parametrize(
+    ("probe_at", "held", "beat", "words"),
+    [
+        (None, True, False, None),
+        (1_004, True, True, "in 4 s"),
+        (1_004, True, False, "not before beat runs"),
+        (1_004, False, False, "in 4 s"),
+        (996, False, False, "with its next order"),
+    ],
+)
+def test_an_account_with_held_orders_is_not_tried_without_beat(
+    *, probe_at: float | None, held: bool, beat: bool, words: str | None
+) -> None:
+    assert next_try(probe_at, 1_000, held=held, beat=beat) == words

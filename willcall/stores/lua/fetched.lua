@@ -1,7 +1,7 @@
 -- Writes what a fetch brought, if the tickets are those that it was made for.
 -- KEYS  1 tickets  2 fetches index  3 fetch  4 lacking index
 -- ARGV  1 id  2 claim id  3 tickets (JSON) as they were  4 tickets with their documents (JSON, '' = unchanged)
---       5 wait until the next try (ms, '' = none)
+--       5 wait until the next try (ms, '' = none)  6 why there is to be one, in words
 -- Returns 'written'; 'changed' where the tickets are others by now, which are due at once; 'lost' where the claim is
 
 -- include: now
@@ -15,6 +15,7 @@ end
 if ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4]) end
 if ARGV[5] ~= '' then
   redis.call('HINCRBY', KEYS[3], 'tries', 1)
+  redis.call('HSET', KEYS[3], 'why', ARGV[6])
   redis.call('ZADD', KEYS[2], milliseconds() + tonumber(ARGV[5]), ARGV[1])
 else
   redis.call('ZREM', KEYS[2], ARGV[1])

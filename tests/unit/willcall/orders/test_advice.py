@@ -44,7 +44,7 @@ def test_board_doctor_and_event_say_the_same(health: Health) -> None:
     line = AccountLine(view(health), 0, Counter(), Counter(), [])
     overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
     (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
-    finding = judge(line.view, NOW)
+    finding = judge(line.view, NOW, beat=True)
     event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
     assert event["what_to_do"] == finding.mend
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")

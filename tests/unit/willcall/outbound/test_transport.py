@@ -17,7 +17,7 @@ from willcall.outbound.transport import Failure, Limits, Outbound, Reply
 
 LIMITS = Limits(connect_timeout=60, read_timeout=60, total_timeout=60, max_bytes=1_000)
 LOOPBACK = ["127.0.0.0/8"]
-NOT_PUBLIC = Failure("the host's address is not public", permanent=True)
+NOT_PUBLIC = Failure("the host's address is not public, nor named by `outbound.allow`", permanent=True)
 Script = Callable[[Server, socket.socket], None]
 
 

@@ -160,10 +160,9 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
         (whole(b"", "404 Not Found"), "HTTP 404"),
         (whole(b"a page that says expired"), "no PDF"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n", f"answer larger than {MAX_BYTES} bytes"),
-        (b"", "connection broken: RemoteDisconnected"),
         (whole(PDF.replace(b"%%EOF", b" " * 3_000_000 + b"%%EOF")), "cannot be stored: file too large"),
     ],
-    ids=["status", "content", "size", "silence", "room"],
+    ids=["status", "content", "size", "room"],
 )
 def test_why_documents_are_missing_is_kept_with_the_order(
     house: Setup, answers: Answers, serve: Serve, answer: bytes, why: str

@@ -45,7 +45,6 @@ def alarms(overview: Overview) -> list[Alarm]:
 
 def verdict(overview: Overview, found: list[Alarm]) -> str:
     """How things stand, in one sentence."""
-    waiting = waiting_words(sum(line.view.open_orders for line in overview.accounts))
     orders = overview.survey.total - overview.told_of_by_accounts
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
     if troubles:
@@ -53,6 +52,10 @@ def verdict(overview: Overview, found: list[Alarm]) -> str:
         return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
     if orders > 0:
         return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+    paused = [line for line in overview.accounts if line.view.state.health is Health.PAUSED and line.view.open_orders]
+    waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
+    if paused:
+        return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
     return f"All is well, {waiting[0].lower()}{waiting[1:]} for tickets"
 
 

@@ -88,6 +88,15 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
+def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Operator) -> None:
+    for seconds in ("abc", "0", "-1", "0.5", "1e3", "86401"):
+        answer = operator.post("/accounts/tiqets/default/pause", back="/", seconds=seconds)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), seconds
+        assert "seconds" in answer.text
+    assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
+    assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400").status_code == 303
+
+
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
     assert "2 things must be mended" in shown

@@ -136,8 +136,13 @@ def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
     assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
 
 
-def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:
-    assert told(overview(line(health=Health.PAUSED, orders=2))) == "All is well, 2 orders wait for tickets"
+def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
+    paused = line(health=Health.PAUSED, orders=2)
+    assert told(overview(paused)) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", Health.PAUSED, 1))) == "3 orders wait for paused accounts"
+    nothing_waits = overview(line(health=Health.PAUSED), line("paylogic", orders=3))
+    assert told(nothing_waits) == "All is well, 3 orders wait for tickets"
 
 
 def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:

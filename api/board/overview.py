@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
-from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
+from willcall.orders.measures import OUTCOME
 from willcall.orders.model import Attention, Order
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
@@ -79,14 +79,6 @@ class AccountLine:
     def throttled(self) -> int:
         """Answers with 429 in the last minutes."""
         return self.recent[f"{OUTCOME}:throttled"]
-
-    def late(self, share: float) -> float | None:
-        """How late the polls of the last minutes were, seconds, but for the latest ones."""
-        return quantile(self.recent, LATE, share)
-
-    def ticket(self, share: float) -> float | None:
-        """How long the orders fulfilled in the last hours took, seconds."""
-        return quantile(self.day, TICKET, share)
 
 
 @dataclass(frozen=True, slots=True)

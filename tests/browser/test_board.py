@@ -112,7 +112,7 @@ def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board,
     expect(tiqets.locator(".state")).to_have_text("ok")
     for label in ("Waiting", "Due", "Overdue", "Held", "429s"):
         expect(tiqets.locator(f'[data-label="{label}"]')).to_have_text(re.compile(r"^\d+$"))
-    expect(tiqets.locator('[data-label="Late p50, p99"]')).to_have_text(re.compile(r"\d m?s +\d.* m?s"))
+    expect(tiqets.locator('[data-label="Late p50, p99"]')).to_have_text(re.compile(r"≤ \d.* m?s +≤ \d.* m?s"))
     expect(tiqets.locator(".rate")).to_have_text(re.compile(r"\d+ % of 10 per 1 s, \d+ left"))
     fulfilled = tiqets.get_by_role("img", name=re.compile("^Fulfilled per hour, tiqets.default. [1-9]"))
     expect(fulfilled.locator("rect")).to_have_count(24)

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from api.board import charts, words
 from api.board.access import NOTICE, Access, Door, forget
+from api.board.stream import SILENCE
 from willcall.usecases.wording import absolute, coming, counted, relative, span
 
 _FOLDER = Path(__file__).parent
@@ -65,7 +66,7 @@ def _environment() -> Environment:
         auto_reload=False,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"charts": charts, "words": words, "asset": _asset, "icon": _icon}
+    environment.globals |= {"charts": charts, "words": words, "asset": _asset, "icon": _icon, "silence": SILENCE}
     environment.filters |= {
         "span": span,
         "counted": counted,

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from cli.stage import Stage
 from tests.browser.chromium import HEIGHT, NARROW, WIDE, window
 from tests.browser.conftest import Open
-from tests.browser.demo import OPERATOR_KEY, UNKNOWN
+from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
 from willcall.orders.model import Order, Status, TicketKind
 from willcall.stores.listing import Query
@@ -148,9 +148,26 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -
     )
     page.evaluate(tell, "Redis does not answer. What is shown is old.")
     expect(live).to_have_class(re.compile(r"\boff\b"))
-    expect(live).to_have_text("not live")
+    expect(live).to_have_text(re.compile(r"^not live since \d\d:\d\d$"))
     page.evaluate(tell, "")
     expect(live).to_have_class(re.compile(r"\bon\b"))
+
+
+def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board: Board, demo: Stage) -> None:
+    page = board("/search?q=nothing")
+    page.clock.install()
+    page.add_init_script("window.opened = 0; EventSource = class extends EventSource { opened = ++window.opened; };")
+    page.goto(demo.api_url)
+    live, beat = page.locator(".pulse [data-live]"), page.locator(".pulse", has_text="beat")
+    expect(live).to_have_text("live")
+    page.evaluate("window.stayed = true")
+    with frozen_api(demo):
+        page.clock.fast_forward("20:00")
+        expect(live).to_have_text(re.compile(r"^not live since \d\d:\d\d$"))
+        expect(beat).not_to_have_text(re.compile(r"beat \d+ min ago"))
+        assert page.evaluate("window.opened") > 1
+    expect(live).to_have_text("live")
+    assert page.evaluate("window.stayed")
 
 
 def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage, order: Order) -> None:

@@ -19,6 +19,8 @@ from willcall.usecases.submit import submit
 Board = Callable[..., Page]
 
 LATER = "2099-01-01T00:00:00Z"
+#: A page with this is told of changes by the test alone: `source.onmessage(...)`.
+_TOLD_BY_HAND = "window.EventSource = class { constructor() { window.source = this; } close() {} };"
 PAGES = (
     "/",
     "/orders",
@@ -140,7 +142,7 @@ def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
 
 def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -> None:
     page = board("/search?q=nothing")
-    page.add_init_script("window.EventSource = class { constructor() { window.source = this; } close() {} };")
+    page.add_init_script(_TOLD_BY_HAND)
     page.goto(demo.api_url)
     live, tell = (
         page.locator(".pulse [data-live]"),
@@ -178,6 +180,48 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage,
     submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
+
+
+#: What else is told of the order while something is pressed.
+_CHANGE = """source.onmessage({ data: JSON.stringify({
+    order: document.getElementById("order").innerHTML + "<i>something new</i>",
+}) })"""
+
+
+@pytest.mark.parametrize("key", [None, "Space"])
+def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
+    board: Board, demo: Stage, key: str | None
+) -> None:
+    page = board("/search?q=nothing")
+    page.add_init_script(_TOLD_BY_HAND)
+    page.clock.install()
+    page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
+    poll = page.get_by_role("button", name="Poll now").first
+    poll.focus()
+    if key:
+        page.keyboard.down(key)
+        page.clock.fast_forward(5_000)
+        page.evaluate(_CHANGE)
+        page.keyboard.up(key)
+    else:
+        poll.hover()
+        page.mouse.down()
+        page.clock.fast_forward(5_000)
+        page.evaluate(_CHANGE)
+        page.mouse.up()
+    expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
+
+
+def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: Stage) -> None:
+    page = board("/search?q=nothing")
+    page.add_init_script(_TOLD_BY_HAND)
+    page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
+    page.get_by_role("heading", name=UNKNOWN["id"]).hover()
+    page.mouse.down()
+    for words in ("one", "two"):
+        page.evaluate("words => source.onmessage({ data: JSON.stringify({ order: words }) })", words)
+    page.mouse.up()
+    expect(page.locator("#order")).to_have_text("two")
 
 
 @pytest.mark.usefixtures("resumed")

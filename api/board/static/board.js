@@ -113,13 +113,41 @@ function watch() {
 
 function hear(parts) {
   heard = now();
-  for (const [id, html] of Object.entries(parts)) put(id, html);
-  // Connected is not live: what is shown may be old.
-  const old = document.getElementById("trouble").textContent;
-  if (!old) fresh = heard;
-  say(!old);
+  Object.assign(untold, parts);
+  if (!pressed) show();
+  if (!old()) fresh = heard;
+  say(!old());
+}
+
+function show() {
+  for (const [id, html] of Object.entries(untold)) put(id, html);
+  untold = {};
   const verdict = document.querySelector("#verdict h1");
   if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
+}
+
+// Connected is not live: what is shown may be old.
+function old() {
+  return document.getElementById("trouble").textContent !== "";
+}
+
+// What comes while something is pressed waits: were its part replaced before the release, there would be no click.
+let pressed = false, untold = {}, releasing;
+
+function press() {
+  clearTimeout(releasing);
+  pressed = true;
+}
+
+// The click comes right after the release; from a finger a moment later.
+function release() {
+  clearTimeout(releasing);
+  releasing = setTimeout(() => {
+    pressed = false;
+    if (!Object.keys(untold).length) return;
+    show();
+    say(live && !old());
+  }, 300);
 }
 
 // A connection may be dead and not know it: one that has been silent for too long is begun anew.
@@ -142,6 +170,9 @@ if (document.body.dataset.stream && "EventSource" in window) {
   document.addEventListener("visibilitychange", listen);
   addEventListener("online", watch);
   addEventListener("pagehide", () => source.close());
+  addEventListener("pointerdown", (event) => { if (event.button === 0) press(); });
+  addEventListener("keydown", (event) => { if (event.key === " ") press(); });
+  for (const end of ["pointerup", "pointercancel", "contextmenu", "dragend", "keyup", "blur"]) addEventListener(end, release);
 }
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 

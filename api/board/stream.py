@@ -158,6 +158,6 @@ async def _events(channel: Channel, allowed: Callable[[], Awaitable[bool]]) -> A
             with suppress(StoreError):  # what watchers are told then is that Redis is away
                 if not await allowed():
                     return
-        if not channel.over and channel.version:  # before the first look nothing is known
+        if channel.version and not channel.over:  # before the first look nothing is known
             message, seen = channel.message(seen), channel.version
             yield message

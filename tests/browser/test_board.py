@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
@@ -11,8 +12,9 @@ from tests.browser.chromium import HEIGHT, NARROW, WIDE, window
 from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
-from willcall.orders.model import Order, Status, TicketKind
+from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.stores.listing import Query
+from willcall.stores.orders import Commit, Event
 from willcall.usecases.control import get_order, pause, resume
 from willcall.usecases.submit import submit
 
@@ -373,6 +375,55 @@ def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Bo
         document.querySelectorAll(".rows .acts")
         .forEach(acts => acts.insertAdjacentHTML("beforeend", "<button>Tell again</button><button>Cancel</button>"))""")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
+
+
+#: The words that stand out of what they are in.
+_OUTSIDE = """[...document.querySelectorAll(".card, .alarm .told, .alarm .stub, table, td, .ticket, .headline")]
+    .filter(box => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+    .map(box => `${box.scrollWidth - box.clientWidth} ${box.outerHTML.slice(0, 300)}`)"""
+
+
+@pytest.fixture(scope="module")
+def long_order(demo: Stage) -> Order:
+    """An order that needs a person, whose words from outside are as long as they may be and have no space."""
+    order_id, word = "L" * 128, "W" * 200
+    wish = {"id": order_id, "provider": "tiqets", "reference": word, "not_before": LATER, "metadata": {"W" * 60: word}}
+    submit(demo.context, wish | {"callback_url": f"https://backend.example/{word}"})
+    order = get_order(demo.context, order_id)
+    ticket = Ticket(TicketKind.BARCODE, code=word, section=word, url=f"https://{'w' * 60}.example/{word}")
+    after = replace(
+        order,
+        attention=Attention.NOT_FOUND,
+        reason=word,
+        provider_status=word,
+        tickets=(ticket,),
+        status=Status.PARTIAL,
+    )
+    attempt = Attempt(order.submitted_at, "malformed", 200, 5.0, word)
+    event = Event("evt_long", "order.partial", {})
+    commit = Commit(order, after, tickets=True, attempt=attempt, event=event)
+    assert demo.context.stores.orders.commit(commit) is not None
+    return after
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_long_words_from_outside_break(board: Board, demo: Stage, long_order: Order, width: int) -> None:
+    page = board("/", width)
+    for path in ("/", "/orders", "/orders?attention=true", "/search?q=" + "Q" * 290, f"/orders/{long_order.id}"):
+        page.goto(f"{demo.api_url}{path}")
+        page.evaluate("document.querySelectorAll('details:not(.menu)').forEach(details => details.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, page.evaluate(_BEYOND))
+        assert page.evaluate(_OUTSIDE) == [], path
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> None:
+    page = board("/", width)
+    page.evaluate("""document.getElementById("alarms").innerHTML = `<article class="alarm grave down">
+        <div class="told"><h3>${"n".repeat(200)} does not answer</h3><p class="effect">${"e".repeat(200)}</p></div>
+        <div class="stub"><p class="why">could not connect: ConnectionRefusedError</p><button>Resume</button></div>
+        </article>`""")
+    assert page.evaluate(_OUTSIDE) == []
 
 
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:

@@ -9,9 +9,10 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
+from willcall.stores.deliveries import Pending
 from willcall.usecases.behind import Behind
 from willcall.usecases.sweeps import start_them
-from willcall.usecases.wording import counted
+from willcall.usecases.wording import counted, try_awaits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Alarm:
 
 def alarms(overview: Overview) -> list[Alarm]:
     """All that is wrong, the gravest first."""
-    parts = (_processes, _sweeps, _accounts, _forgotten, _untold, _lacking)
+    parts = (_processes, _sweeps, _accounts, _forgotten, _behind)
     found = [alarm for part in parts for alarm in part(overview)]
     return sorted(found, key=lambda alarm: not alarm.grave)
 
@@ -119,7 +120,7 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
 def _accounts(overview: Overview) -> Iterator[Alarm]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
-            yield _account(line, overview.now)
+            yield _account(line, overview.now, beat=bool(overview.alive("beat")))
         elif line.overdue:
             working = bool(overview.alive("worker"))
             yield Alarm(
@@ -134,10 +135,10 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             )
 
 
-def _account(line: AccountLine, now: float) -> Alarm:
-    """One alarm for an account, however many orders wait for it."""
+def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:
+    """One alarm for an account, however many orders wait for it; `beat`: whether one is alive."""
     state, trouble = line.view.state, TROUBLES[line.view.state.health]
-    until, then = _by_itself(line, now)
+    until, then = _by_itself(line, now, beat=beat)
     return Alarm(
         state.health.value,
         grave=trouble.grave,
@@ -152,14 +153,15 @@ def _account(line: AccountLine, now: float) -> Alarm:
     )
 
 
-def _by_itself(line: AccountLine, now: float) -> tuple[float | None, str]:
+def _by_itself(line: AccountLine, now: float, *, beat: bool) -> tuple[float | None, str]:
     """When what happens to an account that is not well: an order that is held is the next try."""
     state = line.view.state
     if not TROUBLES[state.health].grave:
         return state.until, "goes on" if state.until else ""
-    if state.probe_at and state.probe_at <= now and not line.view.held:
-        return None, "next try with its next order"
-    return state.probe_at, "next try" if state.probe_at else ""
+    if state.probe_at is None:
+        return None, ""
+    awaited = try_awaits(state.probe_at, now, held=line.view.held, beat=beat)
+    return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
 
 
 def _forgotten(overview: Overview) -> Iterator[Alarm]:
@@ -174,30 +176,41 @@ def _forgotten(overview: Overview) -> Iterator[Alarm]:
         )
 
 
-def _untold(overview: Overview) -> Iterator[Alarm]:
-    pending = overview.undelivered
-    if pending.oldest_at is not None and overview.now - pending.oldest_at >= UNTOLD:
-        events = counted(pending.count, "event")
+def _behind(overview: Overview) -> Iterator[Alarm]:
+    """What has waited for longer than it may: to tell backends and operators, to store documents."""
+    told, operators, documents = overview.undelivered, overview.operators, overview.lacking
+    if _waits(told, UNTOLD, overview.now):
         yield Alarm(
             "untold",
             grave=False,
-            title=f"{events} on the way to backends",
+            title=f"{counted(told.count, 'event')} on the way to backends",
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
-            since=pending.oldest_at,
+            since=told.oldest_at,
             orders=f"/orders?behind={Behind.UNTOLD}",
         )
-
-
-def _lacking(overview: Overview) -> Iterator[Alarm]:
-    pending = overview.lacking
-    if pending.oldest_at is not None and overview.now - pending.oldest_at >= LATE:
+    if operators and operators.late:
+        yield Alarm(
+            "operators",
+            grave=False,
+            title=f"Operators are not told of {counted(operators.count, 'event')}",
+            effect="Who relies on that does not know what happened. They are told again and again, for three days.",
+            remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
+            since=operators.since,
+            why=operators.answered,
+        )
+    if _waits(documents, LATE, overview.now):
         yield Alarm(
             "lacking",
             grave=False,
-            title=f"Documents of {counted(pending.count, 'order')} are not stored",
+            title=f"Documents of {counted(documents.count, 'order')} are not stored",
             effect="Their customers have the provider's address at most. They are tried again, for three days.",
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
-            since=pending.oldest_at,
+            since=documents.oldest_at,
             orders=f"/orders?behind={Behind.DOCUMENTS}",
         )
+
+
+def _waits(pending: Pending, longest: float, now: float) -> bool:
+    """Whether the oldest of it has waited for that many seconds."""
+    return pending.oldest_at is not None and now - pending.oldest_at >= longest

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from api.board import charts, words
 from api.board.access import NOTICE, Access, Door, forget
 from api.board.stream import SILENCE
-from willcall.usecases.wording import absolute, coming, counted, relative, span
+from willcall.usecases.wording import absolute, coming, counted, fetched_in_vain, relative, span
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
@@ -73,6 +73,7 @@ def _environment() -> Environment:
         "absolute": absolute,
         "relative": relative,
         "coming": coming,
+        "fetched_in_vain": fetched_in_vain,
         "segment": lambda text: quote(text, safe=""),
         "number": lambda number: f"{number:,}",
     }

@@ -87,8 +87,8 @@ class Overview:
     """Everything on the first page, at `now` (epoch seconds, the server's clock).
 
     `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
-    what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: the orders of
-    all accounts that are, the forgotten ones too.
+    what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
+    accounts that are, the forgotten ones too.
     """
 
     now: float

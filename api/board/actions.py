@@ -10,8 +10,9 @@ from api.board.access import NOTICE, Access, remember
 from api.board.errors import BoardRoute
 from api.board.forms import Form, place_to_return
 from api.parameters import Given, GivenOrderId
+from api.problems import rejected
 from willcall.config import find_account
-from willcall.orders.errors import ClosedOrderError, NothingToDeliverError
+from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem
 from willcall.providers.base import Account
 from willcall.stores.orders import Hurried
 from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
@@ -74,9 +75,11 @@ def redeliver_order(request: Request, context: Given, order_id: GivenOrderId, fo
 
 @router.post("/accounts/{provider}/{account}/pause")
 def pause_account(request: Request, context: Given, account: Named, form: Form) -> Response:
-    """Send nothing to an account for a while."""
-    text = form.get("seconds", "")
-    seconds = float(text) if text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE else None
+    """Send nothing to an account for a while; where no seconds are named, until it is resumed."""
+    text = form.get("seconds")
+    if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
+        raise rejected([Problem("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
+    seconds = float(text) if text else None
     paused = pause(context, account, seconds)
     if paused.longer:
         return _back(request, form, f"{account.key} {paused_longer(paused.until)}")

@@ -9,10 +9,11 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
+from willcall.stores.deliveries import Pending
 from willcall.usecases.accounts import trouble_of
 from willcall.usecases.behind import Behind
 from willcall.usecases.sweeps import start_them
-from willcall.usecases.wording import counted
+from willcall.usecases.wording import counted, try_awaits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,13 @@ class Alarm:
 
 def alarms(overview: Overview) -> list[Alarm]:
     """All that is wrong, the gravest first."""
-    parts = (_processes, _sweeps, _accounts, _forgotten, _untold, _lacking)
+    parts = (_processes, _sweeps, _accounts, _forgotten, _behind)
     found = [alarm for part in parts for alarm in part(overview)]
     return sorted(found, key=lambda alarm: not alarm.grave)
 
 
 def verdict(overview: Overview, found: list[Alarm]) -> str:
     """How things stand, in one sentence."""
-    waiting = waiting_words(sum(line.view.open_orders for line in overview.accounts))
     orders = overview.survey.total - overview.told_of_by_accounts
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
     if troubles:
@@ -54,6 +54,10 @@ def verdict(overview: Overview, found: list[Alarm]) -> str:
         return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
     if orders > 0:
         return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+    paused = [line for line in overview.accounts if line.view.state.health is Health.PAUSED and line.view.open_orders]
+    waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
+    if paused:
+        return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
     return f"All is well, {waiting[0].lower()}{waiting[1:]} for tickets"
 
 
@@ -117,7 +121,7 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
 def _accounts(overview: Overview) -> Iterator[Alarm]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
-            yield _account(line, overview.now)
+            yield _account(line, overview.now, beat=bool(overview.alive("beat")))
         elif line.overdue:
             working = bool(overview.alive("worker"))
             yield Alarm(
@@ -132,10 +136,10 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             )
 
 
-def _account(line: AccountLine, now: float) -> Alarm:
-    """One alarm for an account, however many orders wait for it."""
+def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:
+    """One alarm for an account, however many orders wait for it; `beat`: whether one is alive."""
     state, trouble = line.view.state.gravest, trouble_of(line.view.state)
-    until, then = _by_itself(line, now)
+    until, then = _by_itself(line, now, beat=beat)
     return Alarm(
         state.health.value,
         grave=trouble.grave,
@@ -150,15 +154,16 @@ def _account(line: AccountLine, now: float) -> Alarm:
     )
 
 
-def _by_itself(line: AccountLine, now: float) -> tuple[float | None, str]:
+def _by_itself(line: AccountLine, now: float, *, beat: bool) -> tuple[float | None, str]:
     """When what happens to an account that is not well: an order that is held is the next try."""
     state = line.view.state
     if state.beneath or not TROUBLES[state.health].grave:
         goes_on = "is tried again" if state.beneath else "goes on"
         return state.until, goes_on if state.until else ""
-    if state.probe_at and state.probe_at <= now and not line.view.held:
-        return None, "next try with its next order"
-    return state.probe_at, "next try" if state.probe_at else ""
+    if state.probe_at is None:
+        return None, ""
+    awaited = try_awaits(state.probe_at, now, held=line.view.held, beat=beat)
+    return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
 
 
 def _forgotten(overview: Overview) -> Iterator[Alarm]:
@@ -173,30 +178,41 @@ def _forgotten(overview: Overview) -> Iterator[Alarm]:
         )
 
 
-def _untold(overview: Overview) -> Iterator[Alarm]:
-    pending = overview.undelivered
-    if pending.oldest_at is not None and overview.now - pending.oldest_at >= UNTOLD:
-        events = counted(pending.count, "event")
+def _behind(overview: Overview) -> Iterator[Alarm]:
+    """What has waited for longer than it may: to tell backends and operators, to store documents."""
+    told, operators, documents = overview.undelivered, overview.operators, overview.lacking
+    if _waits(told, UNTOLD, overview.now):
         yield Alarm(
             "untold",
             grave=False,
-            title=f"{events} on the way to backends",
+            title=f"{counted(told.count, 'event')} on the way to backends",
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
-            since=pending.oldest_at,
+            since=told.oldest_at,
             orders=f"/orders?behind={Behind.UNTOLD}",
         )
-
-
-def _lacking(overview: Overview) -> Iterator[Alarm]:
-    pending = overview.lacking
-    if pending.oldest_at is not None and overview.now - pending.oldest_at >= LATE:
+    if operators and operators.late:
+        yield Alarm(
+            "operators",
+            grave=False,
+            title=f"Operators are not told of {counted(operators.count, 'event')}",
+            effect="Who relies on that does not know what happened. They are told again and again, for three days.",
+            remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
+            since=operators.since,
+            why=operators.answered,
+        )
+    if _waits(documents, LATE, overview.now):
         yield Alarm(
             "lacking",
             grave=False,
-            title=f"Documents of {counted(pending.count, 'order')} are not stored",
+            title=f"Documents of {counted(documents.count, 'order')} are not stored",
             effect="Their customers have the provider's address at most. They are tried again, for three days.",
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
-            since=pending.oldest_at,
+            since=documents.oldest_at,
             orders=f"/orders?behind={Behind.DOCUMENTS}",
         )
+
+
+def _waits(pending: Pending, longest: float, now: float) -> bool:
+    """Whether the oldest of it has waited for that many seconds."""
+    return pending.oldest_at is not None and now - pending.oldest_at >= longest

@@ -11,6 +11,7 @@ from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, Question
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.fetches import Fetching
 from willcall.usecases.accounts import trouble_of
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
@@ -22,7 +23,8 @@ class OrderView:
 
     `attempts`, `events` and `tries`, those to tell its backend, newest first. `account` is None where the configuration
     no longer has it, `delivery` where nobody is told. `asks` is the request that each attempt makes, None where none
-    can be made. `held`: it is set aside until its account goes on.
+    can be made. `held`: it is set aside until its account goes on. `fetching` is None where no document is
+    to be fetched.
     """
 
     order: Order
@@ -34,6 +36,7 @@ class OrderView:
     now: float
     asks: str | None
     held: bool
+    fetching: Fetching | None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -66,6 +69,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
         held=stores.orders.is_held(order.account_key, order_id),
+        fetching=stores.fetches.standing([order_id])[0],
     )
 
 

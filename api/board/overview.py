@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
-from willcall.orders.measures import LATE, OUTCOME, TICKET, quantile
+from willcall.orders.measures import OUTCOME
 from willcall.orders.model import Attention, Order
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Pending
@@ -17,6 +17,7 @@ from willcall.stores.ops import OpsEvent
 from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView, forgotten_accounts, refused_accounts, view_account
+from willcall.usecases.behind import OperatorsUntold, operators_untold
 from willcall.usecases.context import Context
 from willcall.usecases.sweeps import Missed, missed_sweeps
 
@@ -80,21 +81,14 @@ class AccountLine:
         """Answers with 429 in the last minutes."""
         return self.recent[f"{OUTCOME}:throttled"]
 
-    def late(self, share: float) -> float | None:
-        """How late the polls of the last minutes were, seconds, but for the latest ones."""
-        return quantile(self.recent, LATE, share)
-
-    def ticket(self, share: float) -> float | None:
-        """How long the orders fulfilled in the last hours took, seconds."""
-        return quantile(self.day, TICKET, share)
-
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """Everything on the first page, at `now` (epoch seconds, the server's clock).
 
-    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `lacking`: the
-    orders whose documents are to be fetched. `overdue`: the orders of all accounts that are, the forgotten ones too.
+    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
+    what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
+    accounts that are, the forgotten ones too.
     """
 
     now: float
@@ -102,6 +96,7 @@ class Overview:
     forgotten: Mapping[str, int]
     survey: Survey
     undelivered: Pending
+    operators: OperatorsUntold | None
     processes: Sequence[Process]
     last_signs: Mapping[str, Sign]
     sweeps: Mapping[str, SweepRun]
@@ -165,8 +160,6 @@ class Board:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._overview = Shared(self._look)
-        self._survey = Shared(self._look_at_attention, _OLDEST)
-        self._lacking = Shared(context.stores.fetches.pending, _OLDEST)
         self._hours = Shared(lambda: context.stores.stats.hours(HOURS), _OLDEST)
 
     def overview(self) -> Overview:
@@ -175,8 +168,7 @@ class Board:
 
     def renew(self) -> None:
         """Somebody has changed something, and looks whether it shows."""
-        for part in (self._survey, self._overview):
-            part.forget()
+        self._overview.forget()
 
     def _look(self) -> Overview:
         stores = self._context.stores
@@ -186,14 +178,15 @@ class Board:
             now=now,
             accounts=self._lines(now),
             forgotten=forgotten_accounts(stores, self._context.accounts),
-            survey=self._survey.get(),
+            survey=stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN),
             undelivered=stores.deliveries.pending(),
+            operators=operators_untold(stores, now),
             processes=processes,
             last_signs=stores.processes.last_signs(),
             sweeps=sweeps,
             missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             happened=stores.ops.recent(HAPPENED),
-            lacking=self._lacking.get(),
+            lacking=stores.fetches.pending(),
             overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
         )
 
@@ -212,7 +205,3 @@ class Board:
             for key, account in sorted(self._context.accounts.items())
         ]
         return sorted(lines, key=lambda line: line.well)
-
-    def _look_at_attention(self) -> Survey:
-        stores = self._context.stores
-        return stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN)

@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse
 
 from api.board import charts, words
 from api.board.access import NOTICE, Access, Door, forget
-from willcall.usecases.wording import absolute, coming, counted, relative, span
+from api.board.stream import SILENCE
+from willcall.usecases.wording import absolute, coming, counted, fetched_in_vain, relative, span
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
@@ -65,13 +66,14 @@ def _environment() -> Environment:
         auto_reload=False,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"charts": charts, "words": words, "asset": _asset, "icon": _icon}
+    environment.globals |= {"charts": charts, "words": words, "asset": _asset, "icon": _icon, "silence": SILENCE}
     environment.filters |= {
         "span": span,
         "counted": counted,
         "absolute": absolute,
         "relative": relative,
         "coming": coming,
+        "fetched_in_vain": fetched_in_vain,
         "segment": lambda text: quote(text, safe=""),
         "number": lambda number: f"{number:,}",
     }

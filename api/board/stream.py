@@ -22,9 +22,11 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks.
 EVERY = 2.0
-#: Seconds of silence after which a comment is sent, so that nobody in between takes the connection for dead; as often
-#: it is asked whether who watches still may.
-HEARTBEAT = 15.0
+#: Seconds of silence after which an empty event is sent, so that nobody takes the connection for dead; as often it is
+#: asked whether who watches still may.
+HEARTBEAT = 10.0
+#: Seconds of silence after which a page takes the connection for dead.
+SILENCE = 3 * HEARTBEAT
 #: Seconds after which a browser is asked to come back, whose session may be over by then.
 LONGEST = 3_600.0
 #: Streams at once.
@@ -99,9 +101,9 @@ class Channel:
             await asyncio.wait_for(self._changed.wait(), HEARTBEAT)
 
     def message(self, since: int) -> bytes:
-        """What changed since a version, as an event; a comment where nothing did."""
+        """What changed since a version, as an event. Where nothing did it is empty, as no script sees a comment."""
         changed = {name: text for name, (version, _, text) in self._parts.items() if version > since}
-        return f"data: {json.dumps(changed)}\n\n".encode() if changed else b": still here\n\n"
+        return f"data: {json.dumps(changed)}\n\n".encode()
 
 
 class Streams:
@@ -156,6 +158,6 @@ async def _events(channel: Channel, allowed: Callable[[], Awaitable[bool]]) -> A
             with suppress(StoreError):  # what watchers are told then is that Redis is away
                 if not await allowed():
                     return
-        if not channel.over:
+        if channel.version and not channel.over:  # before the first look nothing is known
             message, seen = channel.message(seen), channel.version
             yield message

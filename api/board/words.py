@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 from api.board.events import Told
 from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import accepted, shown_callback
 from willcall.orders.documents import rfc3339
+from willcall.orders.measures import BOUNDS, quantile
 from willcall.orders.model import Attempt, Attention, Order, Ticket
 from willcall.orders.states import CLOSED, OPEN
 from willcall.providers.registry import ADAPTERS
@@ -108,6 +110,12 @@ def seconds(value: float | None) -> str:
     if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
         return f"{value * 1_000:.0f} ms"
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
+
+
+def within(counts: Mapping[str, int], measure: str, share: float) -> str:
+    """What a share of the durations are at most: the end of a bucket, e.g. `≤ 1 min`; a dash where there are none."""
+    bound = quantile(counts, measure, share)
+    return f"> {seconds(BOUNDS[measure][-1])}" if bound == inf else f"{'' if bound is None else '≤ '}{seconds(bound)}"
 
 
 def stands(told: Told) -> str:

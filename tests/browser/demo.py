@@ -81,8 +81,22 @@ def patient_order(stage: Stage) -> Order:
 def frozen_worker(stage: Stage) -> Iterator[None]:
     """The worker takes no message for the block."""
     (stats,) = stage.app.control.inspect(timeout=LONGEST, limit=1).stats().values()
-    os.kill(stats["pid"], signal.SIGSTOP)
+    with _frozen(stats["pid"]):
+        yield
+
+
+@contextmanager
+def frozen_api(stage: Stage) -> Iterator[None]:
+    """The API answers nobody for the block, and ends no connection."""
+    (api,) = (process for process in stage.context.stores.processes.alive() if process.kind == "api")
+    with _frozen(int(api.name.partition("@")[0].removeprefix("willcall-"))):
+        yield
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(stats["pid"], signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
@@ -9,16 +10,19 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from cli.stage import Stage
 from tests.browser.chromium import HEIGHT, NARROW, WIDE, window
 from tests.browser.conftest import Open
-from tests.browser.demo import OPERATOR_KEY, UNKNOWN
+from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
-from willcall.orders.model import Order, Status, TicketKind
+from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.stores.listing import Query
+from willcall.stores.orders import Commit, Event
 from willcall.usecases.control import get_order, pause, resume
 from willcall.usecases.submit import submit
 
 Board = Callable[..., Page]
 
 LATER = "2099-01-01T00:00:00Z"
+#: A page with this is told of changes by the test alone: `source.onmessage(...)`.
+_TOLD_BY_HAND = "window.EventSource = class { constructor() { window.source = this; } close() {} };"
 PAGES = (
     "/",
     "/orders",
@@ -112,7 +116,7 @@ def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board,
     expect(tiqets.locator(".state")).to_have_text("ok")
     for label in ("Waiting", "Due", "Overdue", "Held", "429s"):
         expect(tiqets.locator(f'[data-label="{label}"]')).to_have_text(re.compile(r"^\d+$"))
-    expect(tiqets.locator('[data-label="Late p50, p99"]')).to_have_text(re.compile(r"\d m?s +\d.* m?s"))
+    expect(tiqets.locator('[data-label="Late p50, p99"]')).to_have_text(re.compile(r"≤ \d.* m?s +≤ \d.* m?s"))
     expect(tiqets.locator(".rate")).to_have_text(re.compile(r"\d+ % of 10 per 1 s, \d+ left"))
     fulfilled = tiqets.get_by_role("img", name=re.compile("^Fulfilled per hour, tiqets.default. [1-9]"))
     expect(fulfilled.locator("rect")).to_have_count(24)
@@ -140,7 +144,7 @@ def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
 
 def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -> None:
     page = board("/search?q=nothing")
-    page.add_init_script("window.EventSource = class { constructor() { window.source = this; } close() {} };")
+    page.add_init_script(_TOLD_BY_HAND)
     page.goto(demo.api_url)
     live, tell = (
         page.locator(".pulse [data-live]"),
@@ -148,9 +152,26 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -
     )
     page.evaluate(tell, "Redis does not answer. What is shown is old.")
     expect(live).to_have_class(re.compile(r"\boff\b"))
-    expect(live).to_have_text("not live")
+    expect(live).to_have_text(re.compile(r"^not live since \d\d:\d\d$"))
     page.evaluate(tell, "")
     expect(live).to_have_class(re.compile(r"\bon\b"))
+
+
+def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board: Board, demo: Stage) -> None:
+    page = board("/search?q=nothing")
+    page.clock.install()
+    page.add_init_script("window.opened = 0; EventSource = class extends EventSource { opened = ++window.opened; };")
+    page.goto(demo.api_url)
+    live, beat = page.locator(".pulse [data-live]"), page.locator(".pulse", has_text="beat")
+    expect(live).to_have_text("live")
+    page.evaluate("window.stayed = true")
+    with frozen_api(demo):
+        page.clock.fast_forward("20:00")
+        expect(live).to_have_text(re.compile(r"^not live since \d\d:\d\d$"))
+        expect(beat).not_to_have_text(re.compile(r"beat \d+ min ago"))
+        assert page.evaluate("window.opened") > 1
+    expect(live).to_have_text("live")
+    assert page.evaluate("window.stayed")
 
 
 def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage, order: Order) -> None:
@@ -161,6 +182,48 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage,
     submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
+
+
+#: What else is told of the order while something is pressed.
+_CHANGE = """source.onmessage({ data: JSON.stringify({
+    order: document.getElementById("order").innerHTML + "<i>something new</i>",
+}) })"""
+
+
+@pytest.mark.parametrize("key", [None, "Space"])
+def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
+    board: Board, demo: Stage, key: str | None
+) -> None:
+    page = board("/search?q=nothing")
+    page.add_init_script(_TOLD_BY_HAND)
+    page.clock.install()
+    page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
+    poll = page.get_by_role("button", name="Poll now").first
+    poll.focus()
+    if key:
+        page.keyboard.down(key)
+        page.clock.fast_forward(5_000)
+        page.evaluate(_CHANGE)
+        page.keyboard.up(key)
+    else:
+        poll.hover()
+        page.mouse.down()
+        page.clock.fast_forward(5_000)
+        page.evaluate(_CHANGE)
+        page.mouse.up()
+    expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
+
+
+def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: Stage) -> None:
+    page = board("/search?q=nothing")
+    page.add_init_script(_TOLD_BY_HAND)
+    page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
+    page.get_by_role("heading", name=UNKNOWN["id"]).hover()
+    page.mouse.down()
+    for words in ("one", "two"):
+        page.evaluate("words => source.onmessage({ data: JSON.stringify({ order: words }) })", words)
+    page.mouse.up()
+    expect(page.locator("#order")).to_have_text("two")
 
 
 @pytest.mark.usefixtures("resumed")
@@ -312,6 +375,55 @@ def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Bo
         document.querySelectorAll(".rows .acts")
         .forEach(acts => acts.insertAdjacentHTML("beforeend", "<button>Tell again</button><button>Cancel</button>"))""")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
+
+
+#: The words that stand out of what they are in.
+_OUTSIDE = """[...document.querySelectorAll(".card, .alarm .told, .alarm .stub, table, td, .ticket, .headline")]
+    .filter(box => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+    .map(box => `${box.scrollWidth - box.clientWidth} ${box.outerHTML.slice(0, 300)}`)"""
+
+
+@pytest.fixture(scope="module")
+def long_order(demo: Stage) -> Order:
+    """An order that needs a person, whose words from outside are as long as they may be and have no space."""
+    order_id, word = "L" * 128, "W" * 200
+    wish = {"id": order_id, "provider": "tiqets", "reference": word, "not_before": LATER, "metadata": {"W" * 60: word}}
+    submit(demo.context, wish | {"callback_url": f"https://backend.example/{word}"})
+    order = get_order(demo.context, order_id)
+    ticket = Ticket(TicketKind.BARCODE, code=word, section=word, url=f"https://{'w' * 60}.example/{word}")
+    after = replace(
+        order,
+        attention=Attention.NOT_FOUND,
+        reason=word,
+        provider_status=word,
+        tickets=(ticket,),
+        status=Status.PARTIAL,
+    )
+    attempt = Attempt(order.submitted_at, "malformed", 200, 5.0, word)
+    event = Event("evt_long", "order.partial", {})
+    commit = Commit(order, after, tickets=True, attempt=attempt, event=event)
+    assert demo.context.stores.orders.commit(commit) is not None
+    return after
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_long_words_from_outside_break(board: Board, demo: Stage, long_order: Order, width: int) -> None:
+    page = board("/", width)
+    for path in ("/", "/orders", "/orders?attention=true", "/search?q=" + "Q" * 290, f"/orders/{long_order.id}"):
+        page.goto(f"{demo.api_url}{path}")
+        page.evaluate("document.querySelectorAll('details:not(.menu)').forEach(details => details.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, page.evaluate(_BEYOND))
+        assert page.evaluate(_OUTSIDE) == [], path
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> None:
+    page = board("/", width)
+    page.evaluate("""document.getElementById("alarms").innerHTML = `<article class="alarm grave down">
+        <div class="told"><h3>${"n".repeat(200)} does not answer</h3><p class="effect">${"e".repeat(200)}</p></div>
+        <div class="stub"><p class="why">could not connect: ConnectionRefusedError</p><button>Resume</button></div>
+        </article>`""")
+    assert page.evaluate(_OUTSIDE) == []
 
 
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:

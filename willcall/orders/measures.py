@@ -6,6 +6,7 @@ Pure. Durations are counted in buckets: enough to say what share of them were sh
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.states import FINAL
@@ -26,7 +27,6 @@ BOUNDS: dict[str, tuple[float, ...]] = {
         *(hours * _HOUR for hours in (1, 2, 4, 8, 12, 24)),
     ),
 }
-_BEYOND = "inf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +70,19 @@ def measures_of(measured: Measured) -> tuple[str, ...]:
 
 def bucket(measure_name: str, seconds: float) -> str:
     """The name of the bucket that a duration falls into: its upper bound, which belongs to it."""
-    bounds = BOUNDS[measure_name]
-    at = bisect_left(bounds, seconds)
-    return f"{bounds[at]:g}" if at < len(bounds) else _BEYOND
+    ends = (*BOUNDS[measure_name], inf)
+    return f"{ends[bisect_left(ends, seconds)]:g}"
 
 
 def quantile(counts: Mapping[str, int], measure: str, q: float) -> float | None:
-    """Below which a share `q` (0 to 1) of the durations are, seconds; None where there are none.
+    """What a share `q` (0 to 1) of the durations are at most, seconds; None where there are none.
 
-    It is as exact as the buckets: evenly spread within one. In the last bucket, which has no end, it is that one's
-    beginning.
+    It is the end of a bucket, as no more is known: infinity, where it is the last one.
     """
-    bounds = BOUNDS[measure]
-    numbers = [counts.get(f"{measure}:{bound:g}", 0) for bound in bounds]
-    total = sum(numbers) + counts.get(f"{measure}:{_BEYOND}", 0)
-    if not total:
-        return None
-    wanted, below = q * total, 0
-    for at, number in enumerate(numbers):
-        if number and below + number >= wanted:
-            lower = bounds[at - 1] if at else 0.0
-            return lower + (bounds[at] - lower) * (wanted - below) / number
+    numbers = [(end, counts.get(f"{measure}:{end:g}", 0)) for end in (*BOUNDS[measure], inf)]
+    wanted, below = q * sum(number for _, number in numbers), 0
+    for end, number in numbers:
         below += number
-    return bounds[-1]
+        if number and below >= wanted:
+            return end
+    return None

@@ -50,16 +50,26 @@ def next_try(probe_at: float | None, now: float, *, held: bool, beat: bool) -> s
     """
     if probe_at is None:
         return None
+    return try_awaits(probe_at, now, held=held, beat=beat) or coming(probe_at, now)
+
+
+def try_awaits(probe_at: float, now: float, *, held: bool, beat: bool) -> str | None:
+    """What else than its moment the next try of a parked account waits for."""
     if held and not beat:
         return "not before beat runs"
-    return coming(probe_at, now) if held or probe_at > now else "with its next order"
+    return None if held or probe_at > now else "with its next order"
 
 
 def fetching_words(fetching: "Fetching", now: float) -> str:
     """Why an order's documents are missing, and when they are fetched next."""
+    return f"{fetched_in_vain(fetching)} {coming(fetching.next_at, now)}"
+
+
+def fetched_in_vain(fetching: "Fetching") -> str:
+    """The same up to the moment of the next try."""
     tried = f"tried {counted(fetching.tries, 'time')}" if fetching.tries else ""
     why = "; ".join(filter(None, [fetching.why, tried]))
-    return f"{why}, next try {coming(fetching.next_at, now)}" if why else f"first try {coming(fetching.next_at, now)}"
+    return f"{why}, next try" if why else "first try"
 
 
 def absolute(moment: float) -> str:

@@ -14,13 +14,21 @@ function now() {
   return Date.now() / 1000 - skew;
 }
 
+// Whether the page is live, unknown at first; when something was last heard, and when what is shown was so.
+let live, heard = now(), fresh = heard;
+
 function span(seconds) {
   const [unit, size] = UNITS.find(([, size]) => seconds >= size);
   return `${Math.floor(seconds / size)} ${unit}`;
 }
 
+// When what is shown was so: a page that is not live does not know what has come to pass since.
+function shown() {
+  return live === false ? fresh : now();
+}
+
 function relative(moment) {
-  const distance = Math.round(moment - now());
+  const distance = Math.round(moment - shown());
   if (distance === 0) return "now";
   return distance > 0 ? `in ${span(distance)}` : `${span(-distance)} ago`;
 }
@@ -33,11 +41,11 @@ function clock(moment, second) {
 }
 
 function past(moment) {
-  return relative(Math.min(moment, now()));
+  return relative(Math.min(moment, shown()));
 }
 
 function ahead(moment) {
-  const late = now() - moment;
+  const late = shown() - moment;
   if (late < 0) return relative(moment);
   return late > OVERDUE ? `overdue for ${span(late)}` : "any moment";
 }
@@ -80,44 +88,92 @@ function place(element, part) {
   return { selector, at: [...part.querySelectorAll(selector)].indexOf(element) };
 }
 
-function say(live, words) {
+function say(is) {
+  live = is;
   for (const sign of document.querySelectorAll("[data-live]")) {
     sign.classList.toggle("on", live);
     sign.classList.toggle("off", !live);
-    if (words) sign.textContent = words;
+    sign.textContent = live ? "live" : `not live since ${clock(fresh)}`;
   }
+  tell(document);
+}
+
+let source, begun;
+
+function watch() {
+  source?.close();
+  const mine = source = new EventSource(document.body.dataset.stream);
+  begun = now();
+  mine.onmessage = (event) => hear(JSON.parse(event.data));
+  mine.onerror = () => {
+    say(false);
+    if (mine.readyState === EventSource.CLOSED) setTimeout(again, 5000);
+  };
+}
+
+function hear(parts) {
+  heard = now();
+  Object.assign(untold, parts);
+  if (!pressed) show();
+  if (!old()) fresh = heard;
+  say(!old());
+}
+
+function show() {
+  for (const [id, html] of Object.entries(untold)) put(id, html);
+  untold = {};
+  const verdict = document.querySelector("#verdict h1");
+  if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
 }
 
 // Connected is not live: what is shown may be old.
-function sayHow() {
-  const old = document.getElementById("trouble").textContent;
-  say(!old, old ? "not live" : "live");
+function old() {
+  return document.getElementById("trouble").textContent !== "";
 }
 
-function watch() {
-  const source = new EventSource(document.body.dataset.stream);
-  source.onopen = sayHow;
-  source.onmessage = (event) => {
-    for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
-    sayHow();
-    const verdict = document.querySelector("#verdict h1");
-    if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
-  };
-  source.onerror = () => {
-    say(false, "not live");
-    if (source.readyState === EventSource.CLOSED) setTimeout(again, 5000);
-  };
-  addEventListener("pagehide", () => source.close());
+// What comes while something is pressed waits: were its part replaced before the release, there would be no click.
+let pressed = false, untold = {}, releasing;
+
+function press() {
+  clearTimeout(releasing);
+  pressed = true;
+}
+
+// The click comes right after the release; from a finger a moment later.
+function release() {
+  clearTimeout(releasing);
+  releasing = setTimeout(() => {
+    pressed = false;
+    if (!Object.keys(untold).length) return;
+    show();
+    say(live && !old());
+  }, 300);
+}
+
+// A connection may be dead and not know it: one that has been silent for too long is begun anew.
+function listen() {
+  if (now() - Math.max(heard, begun) <= Number(document.body.dataset.silence)) return;
+  say(false);
+  watch();
 }
 
 // Refused for good: the session may be over, then this page leads to the login.
 async function again() {
   const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
   if (answer?.type === "opaqueredirect") location.reload();
-  else watch();
+  else if (source.readyState === EventSource.CLOSED) watch();
 }
 
-if (document.body.dataset.stream && "EventSource" in window) watch();
+if (document.body.dataset.stream && "EventSource" in window) {
+  watch();
+  setInterval(listen, 1000);
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("online", watch);
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pointerdown", (event) => { if (event.button === 0) press(); });
+  addEventListener("keydown", (event) => { if (event.key === " ") press(); });
+  for (const end of ["pointerup", "pointercancel", "contextmenu", "dragend", "keyup", "blur"]) addEventListener(end, release);
+}
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 // Keys.

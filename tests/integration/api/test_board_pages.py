@@ -109,6 +109,15 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     assert (document["beneath"]["health"], document["beneath"]["why"]) == ("unauthorized", "401")
 
 
+def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Operator) -> None:
+    for seconds in ("abc", "0", "-1", "0.5", "1e3", "86401"):
+        answer = operator.post("/accounts/tiqets/default/pause", back="/", seconds=seconds)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), seconds
+        assert "seconds" in answer.text
+    assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
+    assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400").status_code == 303
+
+
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
     assert "2 things must be mended" in shown
@@ -161,12 +170,14 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (
+        (now + 3_600, "next try not before beat runs"),
         (now + 3_600, "next try in "),
         (now - 1, "next try any moment"),
         (now - 7_200, "overdue for 2 h"),
     ):
         redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
         assert told in words(operator.get("/"))
+        stores.processes.seen("beat", "willcall-7@box", {})
     shown = words(operator.get("/"))
     assert "tiqets/default refuses our key" in shown
     assert "61 orders wait. Customers have no tickets yet" in shown
@@ -272,6 +283,14 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
     assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
     assert "files.example" in words(operator.get("/orders?behind=documents"))
+    redis.zadd(keys.FETCHES, {"ord-3": 1_000})
+    assert "files.example first try overdue for " in words(operator.get("/orders?behind=documents"))
+    redis.hset(keys.fetch("ord-3"), mapping={"tries": 3, "why": "HTTP 404"})
+    for path in ("/orders?behind=documents", "/orders/ord-3"):
+        assert "HTTP 404; tried 3 times, next try overdue for " in words(operator.get(path))
+    assert "The file is not here yet." in words(operator.get("/orders/ord-3"))
+    redis.zrem(keys.FETCHES, "ord-3")
+    assert "The file is not here, and not fetched again by itself." in words(operator.get("/orders/ord-3"))
 
 
 def test_overdue_orders_are_listed_the_latest_first_and_led_to_by_their_figures(

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from willcall.stores.listing import Backlog, Survey
 from willcall.stores.processes import Process, Sign
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.accounts import AccountView
+from willcall.usecases.behind import OperatorsUntold
 from willcall.usecases.sweeps import Missed
 
 NOW = 1_795_341_600.0
@@ -51,9 +52,8 @@ def line() -> Line:
 def overview(*lines: AccountLine, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {})
-    well = Overview(
-        NOW, lines, {}, nothing, Pending(0), ALIVE, {}, {"revive": SweepRun(NOW, 0.1, {})}, [], [], Pending(0), 0
-    )
+    ran = {"revive": SweepRun(NOW, 0.1, {})}
+    well = Overview(NOW, lines, {}, nothing, Pending(0), None, ALIVE, {}, ran, [], [], Pending(0), 0)
     return replace(well, **fields)
 
 
@@ -94,15 +94,19 @@ def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
 
 
 def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
-    def told_of(probe_at: float, held: int) -> tuple[float | None, str]:
+    def told_of(probe_at: float, held: int, alive: Sequence[Process] = ALIVE) -> tuple[float | None, str]:
         down = line(health=Health.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
-        (alarm,) = alarms(overview(replace(down, view=view)))
+        found = alarms(overview(replace(down, view=view), processes=alive))
+        (alarm,) = (alarm for alarm in found if alarm.account)
         return alarm.until, alarm.then
 
     assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
     assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
     assert told_of(NOW - 90, 0) == (None, "next try with its next order")
+    no_beat = [process for process in ALIVE if process.kind != "beat"]
+    assert told_of(NOW + 30, 1, no_beat) == (None, "next try not before beat runs")
+    assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next try")
 
 
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
@@ -136,8 +140,13 @@ def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
     assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
 
 
-def test_a_pause_that_somebody_wanted_is_no_trouble(line: Line) -> None:
-    assert told(overview(line(health=Health.PAUSED, orders=2))) == "All is well, 2 orders wait for tickets"
+def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
+    paused = line(health=Health.PAUSED, orders=2)
+    assert told(overview(paused)) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", Health.PAUSED, 1))) == "3 orders wait for paused accounts"
+    nothing_waits = overview(line(health=Health.PAUSED), line("paylogic", orders=3))
+    assert told(nothing_waits) == "All is well, 3 orders wait for tickets"
 
 
 def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
@@ -177,6 +186,14 @@ def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
     (alarm,) = alarms(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
     assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
+
+
+def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
+    untold = OperatorsUntold(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
+    assert titles(overview(line(), operators=replace(untold, late=False))) == []
+    (alarm,) = alarms(overview(line(), operators=untold))
+    assert (alarm.title, alarm.since) == ("Operators are not told of 2 events", NOW - 3_600)
+    assert alarm.why == "the last answer: HTTP 503"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from api.board import charts
 from api.board.forms import place_to_return
 from api.board.overview import Shared
-from api.board.words import masked, seconds
+from api.board.words import masked, seconds, within
 from tests.waiting import wait_until
 from willcall.orders.addresses import web_address
 
@@ -70,6 +70,13 @@ def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
 def test_durations_are_short() -> None:
     found = [seconds(value) for value in (None, 0.0312, 0.9996, 1.44, 12.6, 754.0, 86_400.0)]
     assert found == ["–", "31 ms", "1.0 s", "1.4 s", "13 s", "12 min", "1 d"]  # noqa: RUF001 - a dash
+
+
+def test_what_is_known_of_a_share_of_durations_is_a_bound() -> None:
+    counts = {"ticket:20": 50, "ticket:60": 49, "ticket:inf": 1}
+    found = [within(counts, "ticket", share) for share in (0.5, 0.99, 1.0)]
+    assert found == ["≤ 20 s", "≤ 1 min", "> 1 d"]
+    assert within(counts, "late", 0.5) == "–"  # noqa: RUF001 - a dash
 
 
 def test_only_pages_of_ours_are_gone_back_to() -> None:

@@ -44,3 +44,18 @@ def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest
 
     assert asyncio.run(asyncio.wait_for(watched(), 60))[0].startswith(b"retry")
     assert list(answers) == []
+
+
+def test_a_page_to_which_nothing_new_is_told_hears_an_event_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
+
+    async def allowed() -> bool:
+        return True
+
+    async def watched() -> list[bytes]:
+        events = Streams().watch("", lambda: {"pulse": "well"}, allowed)
+        return [await anext(events) for _ in range(3)]
+
+    _, first, then = asyncio.run(asyncio.wait_for(watched(), 60))
+    assert first.startswith(b'data: {"pulse": "well"')
+    assert then == b"data: {}\n\n"

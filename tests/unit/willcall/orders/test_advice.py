@@ -59,7 +59,7 @@ def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health
     line = AccountLine(paused, 0, Counter(), Counter(), [])
     overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
     (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
-    finding = judge(line.view, NOW)
+    finding = judge(line.view, NOW, beat=True)
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
     assert alarm.remedy.endswith("To let its orders go on, resume it.")
     assert finding.found.startswith(f"{alarm.title} (401) for 2 h, since ")

@@ -39,10 +39,15 @@ def test_every_health_but_ok_has_its_advice() -> None:
     assert TROUBLES.keys() == {*UNWELL, "forgotten"}
 
 
+def overview_of(line: AccountLine) -> Overview:
+    """Of a house in which nothing is told but of this account."""
+    return Overview(NOW, [line], {}, Survey([], {}), Pending(0), None, [], {}, {}, [], [], Pending(0), 0)
+
+
 @pytest.mark.parametrize("health", UNWELL)
 def test_board_doctor_and_event_say_the_same(health: Health) -> None:
     line = AccountLine(view(health), 0, Counter(), Counter(), [])
-    overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
+    overview = overview_of(line)
     (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
     finding = judge(line.view, NOW, beat=True)
     event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
@@ -57,7 +62,7 @@ def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health
     paused = view(Health.PAUSED)
     paused = replace(paused, state=replace(paused.state, beneath=replace(view(health).state, since=NOW - 7_200)))
     line = AccountLine(paused, 0, Counter(), Counter(), [])
-    overview = Overview(NOW, [line], {}, Survey([], {}), Pending(0), [], {}, {}, [], [], Pending(0), 0)
+    overview = overview_of(line)
     (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
     finding = judge(line.view, NOW, beat=True)
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")

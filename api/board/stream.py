@@ -154,10 +154,10 @@ async def _events(channel: Channel, allowed: Callable[[], Awaitable[bool]]) -> A
         if seen == channel.version:
             await channel.wait()
         if clock() - asked >= HEARTBEAT:
-            asked = clock()
             with suppress(StoreError):  # what watchers are told then is that Redis is away
                 if not await allowed():
                     return
+            asked = clock()  # after the answer: a Redis that hangs is not asked again at once
         if channel.version and not channel.over:  # before the first look nothing is known
             message, seen = channel.message(seen), channel.version
             yield message

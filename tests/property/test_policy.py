@@ -15,7 +15,7 @@ from tests.property.strategies import (
     outcomes,
     policies,
 )
-from willcall.orders.model import Order, Status
+from willcall.orders.model import Attention, Order, Status
 from willcall.orders.outcomes import NotReady, Outcome, PartlyIssued, Throttled, Unavailable
 from willcall.orders.policy import PollPolicy, back_off, decide
 from willcall.orders.states import FINAL, OPEN, TRANSITIONS, may_become
@@ -125,6 +125,16 @@ def test_only_answered_polls_lengthen_the_back_off(
     if isinstance(outcome, Throttled | Unavailable):
         assert after.answered == order.answered
     assert after.answered - order.answered in {0, 1}
+
+
+@given(orders(), policies(), st.integers(0, 2**32))
+def test_an_unanswered_probe_of_a_refused_account_waits_as_any_order_does(
+    order: Order, policy: PollPolicy, seed: int
+) -> None:
+    refused, other = (replace(order, attention=attention) for attention in (Attention.UNAUTHORIZED, None))
+    decisions = [decide(one, Unavailable(), policy, NOW, Random(seed)) for one in (refused, other)]
+    assert decisions[0].order.attention in {Attention.UNAUTHORIZED, decisions[1].order.attention}
+    assert [decision.wake_at for decision in decisions] == [decisions[0].wake_at] * 2
 
 
 @given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))

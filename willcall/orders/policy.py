@@ -182,7 +182,7 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     if hint is not None:
         target, why = hint + _jitter(hint - now, rng), "as the provider asked"
     else:
-        slow = policy.strategy == "interval" or order.delivery is Delivery.DELAYED or _slow(attention)
+        slow = policy.strategy == "interval" or order.delivery is Delivery.DELAYED or _slow(attention, outcome)
         count = order.failures - 1 if isinstance(outcome, Unavailable) else order.answered - 1
         wait = back_off(policy, count, slow=slow, rng=rng)
         target, why = now + wait, "interval" if slow else "back-off"
@@ -233,9 +233,14 @@ def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -
     return order.attention
 
 
-def _slow(attention: Attention | None) -> bool:
-    """What a person must mend is asked for slowly; an odd answer may right itself at any poll."""
-    return attention in {Attention.NOT_FOUND, Attention.UNAUTHORIZED, Attention.PERSONALIZATION}
+def _slow(attention: Attention | None, outcome: Outcome) -> bool:
+    """What a person must mend is asked for slowly; an odd answer may right itself at any poll.
+
+    Whether a refused order is still refused, which may be its account's probe, an unanswered poll does not say.
+    """
+    if attention is Attention.UNAUTHORIZED:
+        return not isinstance(outcome, Unavailable)
+    return attention in {Attention.NOT_FOUND, Attention.PERSONALIZATION}
 
 
 def _signal(outcome: Outcome) -> Signal:

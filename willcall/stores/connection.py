@@ -18,10 +18,10 @@ SOCKET_TIMEOUT = 5.0
 #: A Sentinel that does not answer within this many seconds is passed over for the next one.
 SENTINEL_TIMEOUT = 1.0
 
-#: Seconds for which a patient client tries again, whether connections are refused or nobody answers; the last try may
-#: take `SOCKET_TIMEOUT` longer. That is less than an attempt's lease with the default time-outs, so that nobody asks
-#: again for an answer which is still to be written.
-PATIENCE = 19.0
+#: Seconds for which a patient client tries again, whether connections are refused or nobody answers. A first silence
+#: may precede them, and the last try outlast them, by `SOCKET_TIMEOUT` each. That is less than an attempt's lease with
+#: the default time-outs, so that nobody asks again for an answer which is still to be written.
+PATIENCE = 14.0
 
 T = TypeVar("T")
 

@@ -106,7 +106,7 @@ class Files:
             with _translated(OSError), file:
                 yield file
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # what stays is cleaned later, and hides no error of the block
                 path.unlink()
 
     def keep(self, draft: IO[bytes], name: str) -> None:

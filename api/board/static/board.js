@@ -114,8 +114,8 @@ function watch() {
 function hear(parts) {
   heard = now();
   Object.assign(untold, parts);
-  if (!pressed) show();
-  if (!old()) fresh = heard;
+  if (pressed) return;
+  show();
   say(!old());
 }
 
@@ -124,6 +124,7 @@ function show() {
   untold = {};
   const verdict = document.querySelector("#verdict h1");
   if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
+  if (!old()) fresh = heard;
 }
 
 // Connected is not live: what is shown may be old.

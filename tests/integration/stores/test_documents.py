@@ -222,6 +222,13 @@ def test_a_disk_without_room_is_a_storage_error_that_says_so(redis: "Redis", tmp
     assert store.read(store.put(content, "ord-1").id) == content
 
 
+def test_a_draft_that_cannot_be_removed_fails_nobody(tmp_path: Path) -> None:
+    with Files(f"file://{tmp_path}").draft() as draft:
+        path = Path(draft.name)
+        path.unlink()
+        path.mkdir()
+
+
 def test_what_goes_wrong_beside_a_draft_is_no_storage_error(tmp_path: Path) -> None:
     with pytest.raises(RefusedDocumentError), Files(f"file://{tmp_path}").draft():
         raise RefusedDocumentError("no PDF")

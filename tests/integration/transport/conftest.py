@@ -67,15 +67,6 @@ def let_time_pass(redis_server: EmbeddedRedis) -> Callable[..., None]:
     return bring_forward
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A server that a test may kill."""
-    server = EmbeddedRedis(tmp_path / "redis")
-    server.start()
-    yield server
-    server.kill()
-
-
 class Workers:
     """Real workers over one server; what their tasks noted stands in a file."""
 

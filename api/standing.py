@@ -101,7 +101,7 @@ class Standing(Collector):
         for to, deliveries in ((BACKENDS, self._stores.deliveries), (OPERATORS, self._stores.ops_deliveries)):
             pending = deliveries.pending()
             count.add_metric((to,), pending.count)
-            oldest.add_metric((to,), 0.0 if pending.oldest_at is None else max(0.0, now - pending.oldest_at))
+            oldest.add_metric((to,), pending.waited(now))
         yield GaugeMetricFamily("willcall_events", "Events kept in the feed.", self._stores.events.count())
         yield from (count, oldest)
         yield GaugeMetricFamily(

@@ -9,7 +9,6 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
-from willcall.stores.deliveries import Pending
 from willcall.usecases.accounts import trouble_of
 from willcall.usecases.behind import Behind
 from willcall.usecases.sweeps import start_them
@@ -181,7 +180,7 @@ def _forgotten(overview: Overview) -> Iterator[Alarm]:
 def _behind(overview: Overview) -> Iterator[Alarm]:
     """What has waited for longer than it may: to tell backends and operators, to store documents."""
     told, operators, documents = overview.undelivered, overview.operators, overview.lacking
-    if _waits(told, UNTOLD, overview.now):
+    if told.waited(overview.now) >= UNTOLD:
         yield Alarm(
             "untold",
             grave=False,
@@ -201,7 +200,7 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             since=operators.since,
             why=operators.answered,
         )
-    if _waits(documents, LATE, overview.now):
+    if documents.waited(overview.now) >= LATE:
         yield Alarm(
             "lacking",
             grave=False,
@@ -211,8 +210,3 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             since=documents.oldest_at,
             orders=f"/orders?behind={Behind.DOCUMENTS}",
         )
-
-
-def _waits(pending: Pending, longest: float, now: float) -> bool:
-    """Whether the oldest of it has waited for that many seconds."""
-    return pending.oldest_at is not None and now - pending.oldest_at >= longest

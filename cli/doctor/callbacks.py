@@ -28,8 +28,9 @@ def check(patient: "Patient") -> list[Finding]:
         pending, operators = stores.deliveries.pending(), operators_untold(stores, now)
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
-    if pending.oldest_at is not None and now - pending.oldest_at >= UNTOLD:
-        oldest = f"the oldest, of {pending.oldest}, for {span(now - pending.oldest_at)}"
+    waited = pending.waited(now)
+    if waited >= UNTOLD:
+        oldest = f"the oldest, of {pending.oldest}, for {span(waited)}"
         what = f"{counted(pending.count, 'event')} undelivered, {oldest}"
         how = (
             f"`willcall order {pending.oldest}` shows what its backend answers, `willcall redeliver {pending.oldest}` "

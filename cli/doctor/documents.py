@@ -29,9 +29,10 @@ def _late(patient: "Patient") -> list[Finding]:
         (standing,) = fetches.standing([pending.oldest or ""])
     except StoreError:  # a finding of its own; the place is as good without it
         return []
-    if pending.oldest_at is None or now - pending.oldest_at < LATE:
+    waited = pending.waited(now)
+    if waited < LATE:
         return []
-    oldest = f"the oldest, {pending.oldest}, for {span(now - pending.oldest_at)}"
+    oldest = f"the oldest, {pending.oldest}, for {span(waited)}"
     what = f"{counted(pending.count, 'order')} without documents that were to be fetched, {oldest}"
     what += f": {fetching_words(standing, now)}" if standing else ""
     how = (

@@ -118,6 +118,10 @@ class Pending:
     oldest_at: float | None = None
     oldest: str | None = None
 
+    def waited(self, now: float) -> float:
+        """For how many seconds the oldest has waited; 0.0 where nothing waits."""
+        return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
+
 
 def pending_in(redis: "Redis", index: str) -> Pending:
     """What a sorted set names, by the time since which it is to be done (ms)."""

@@ -71,7 +71,7 @@ def operators_untold(stores: Stores, now: float) -> OperatorsUntold | None:
     pending = stores.ops_deliveries.pending()
     if pending.oldest_at is None or pending.oldest is None:
         return None
-    late = now - pending.oldest_at >= UNTOLD
+    late = pending.waited(now) >= UNTOLD
     return OperatorsUntold(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
 
 

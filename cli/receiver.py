@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from select import select
 from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -22,7 +23,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver does with a request: `status` 0 hangs until the test ends, -1 resets the connection."""
+    """What a receiver does with a request: `status` 0 hangs until its caller goes, -1 resets the connection."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -63,8 +64,9 @@ class Receiver:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.received: list[Received] = []
+        #: The most requests whose callers waited at the same time.
         self.most_at_once = 0
-        self._at_once = 0
+        self._connections: set[socket.socket] = set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -123,17 +125,20 @@ class Receiver:
                     request.path, headers["webhook-id"], event, headers, verified, at=time.time(), status=answer.status
                 )
             )
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            if answer != RESET:  # whose connection ends by itself
+                self._connections.add(request.connection)
+            waiting = sum(not _has_gone(connection, 0) for connection in self._connections)
+            self.most_at_once = max(self.most_at_once, waiting)
         with suppress(OSError):
             self._answer(request, answer)
         with self._lock:
-            self._at_once -= 1
+            self._connections.discard(request.connection)
 
     def _answer(self, request: BaseHTTPRequestHandler, answer: Answer) -> None:
         request.close_connection = True
         if answer == HANG:
-            self._stopped.wait()
+            while not (self._stopped.is_set() or _has_gone(request.connection, 0.05)):
+                pass
         elif answer == RESET:
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
@@ -143,3 +148,8 @@ class Receiver:
                 request.send_header(name, value)
             request.end_headers()
             request.wfile.write(answer.body)
+
+
+def _has_gone(connection: socket.socket, seconds: float) -> bool:
+    """Whether a caller, who has nothing more to say, hangs up within that time."""
+    return bool(select([connection], [], [], seconds)[0])

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.callbacks import Telling, Tried, after_try, host_of
+from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
 from willcall.orders.model import Order
 from willcall.orders.retry_after import parse_retry_after
 from willcall.outbound.transport import Failure, Limits
@@ -56,7 +56,10 @@ def alert_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
         url = context.settings.notify.ops_url
         if url is None:
             return Tried(None, "notify.ops_url is not set any more", refused=True)
-        return _post(context, url, event, claim.now, trusted=True)
+        tried = _post(context, url, event, claim.now, trusted=True)
+        if claim.tries == 0 and not accepted(tried.status):
+            log.warning("operators not told yet", subject=notice.subject, http=tried.status, why=tried.why)
+        return tried
 
     def give_up(tried: Tried) -> None:
         log.error("operators not told", subject=notice.subject, http=tried.status, why=tried.why)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,21 @@ def bare(tmp_path: Path) -> Iterator[Willcall]:
     willcall = Willcall(tmp_path)
     yield willcall
     for child in willcall.children:
-        if child.poll() is None:
-            child.kill()
-    for child in willcall.children:
-        if child.stdout and not child.stdout.closed:
-            child.communicate()
+        for left in _tree(child):
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+        child.wait()
+        for pipe in (child.stdout, child.stderr):
+            if pipe:
+                pipe.close()  # unread: who holds its other end may outlive the test
+
+
+def _tree(child: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The process, unless it has ended, and all that it has started."""
+    if child.poll() is not None:
+        return []
+    process = psutil.Process(child.pid)
+    return [process, *process.children(recursive=True)]
 
 
 @pytest.fixture

@@ -39,8 +39,9 @@ def up(
     from willcall.config import load
 
     config = load()
+    told = _Told()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, told)
     # A terminal that is closed stops everything too.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     _take_over()
@@ -48,14 +49,22 @@ def up(
     _check_port(flower_port, "Flower", "--flower-port")
     with _redis(config) as (url, server):
         _greet(config, url, api_port, flower_port)
-        code = _run_processes(url, server, api_port, flower_port)
+        code = _run_processes(url, server, api_port, flower_port, told)
     note("Everything is stopped.")
     raise typer.Exit(0 if code in _STOPPED else FAILED)
 
 
-def _leave(*_: object) -> None:
-    """A signal while things are still being set up: undo what there is, and go."""
-    raise typer.Exit(0)
+class _Told:
+    """Takes a signal while things are still being set up: undo what there is, and go.
+
+    While Python takes an object away no exception leaves; then the number is what is left of the signal.
+    """
+
+    number: int | None = None
+
+    def __call__(self, number: int, _: object) -> None:
+        self.number = number
+        raise typer.Exit(0)
 
 
 def _take_over() -> None:
@@ -105,13 +114,19 @@ def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     note_missing_accounts(config.accounts)
 
 
-def _run_processes(url: str, server: "EmbeddedRedis | None", api_port: int, flower_port: int) -> int:
+def _run_processes(url: str, server: "EmbeddedRedis | None", api_port: int, flower_port: int, told: _Told) -> int:
     """Worker, beat, API and Flower until a signal or until one of them or our own Redis ends; what honcho returns."""
     from honcho.manager import Manager
     from honcho.printer import Printer
 
     class Processes(Manager):  # type: ignore[misc]  # honcho publishes no types
         """May be told to stop before all have started: honcho knows their numbers only then."""
+
+        def _start(self) -> None:
+            """Called as soon as honcho listens to signals itself."""
+            super()._start()
+            if told.number:
+                signal.raise_signal(told.number)
 
         def terminate(self) -> None:
             if self._all_started():

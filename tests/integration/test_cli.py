@@ -60,8 +60,12 @@ class Willcall:
         (self.folder / "willcall.toml").write_text(text)
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        return self.run("-m", "cli", *arguments, **options)
+
+    def run(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start Python."""
         child = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-P", "-m", "cli", *arguments],
+            [sys.executable, "-P", *arguments],
             cwd=self.folder,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -449,6 +453,33 @@ def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall)
     assert bare.finish(up).code == 0
     assert not announced.exists()
     assert bare("orders").code == 1
+
+
+#: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
+TOLD_TO_STOP_BY_A_DYING_OBJECT = """
+import os, signal
+from cli import up
+from cli.main import main
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+greet = up._greet
+def greet_and_die(*arguments):
+    greet(*arguments)
+    Dying()
+up._greet = greet_and_die
+main()
+"""
+
+
+@pytest.mark.worker
+def test_up_is_told_to_stop_at_a_moment_that_takes_no_exception(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.run("-c", TOLD_TO_STOP_BY_A_DYING_OBJECT, "up", *ports())
+    _, err = up.communicate(timeout=60)
+    assert up.returncode == 0
+    assert "Exception ignored in: <function Dying.__del__" in err
+    assert err.endswith("Everything is stopped.\n")
 
 
 @pytest.mark.worker

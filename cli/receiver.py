@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from select import select
+from select import POLLIN, poll
 from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -152,4 +152,6 @@ class Receiver:
 
 def _has_gone(connection: socket.socket, seconds: float) -> bool:
     """Whether a caller, who has nothing more to say, hangs up within that time."""
-    return bool(select([connection], [], [], seconds)[0])
+    waiting = poll()
+    waiting.register(connection, POLLIN)
+    return bool(waiting.poll(seconds * 1_000))

@@ -40,13 +40,16 @@ def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(
     order = patient_order(demo)
     rows = flower.locator("#tasks-table tbody tr")
 
-    def attempts() -> list[str | None]:
-        search(flower, demo, f"name:tasks.poll {order.id}:")
-        return [row.get_attribute("id") for row in rows.all()]
+    ids: list[str] = []
 
-    wait_until(lambda: len(attempts()) >= order.attempts)  # Flower hears of each a moment after it was made
-    assert all(task_id and task_id.startswith(f"{order.id}:") for task_id in attempts())
-    assert f"{order.id}:1" in attempts()
+    def all_are_there() -> bool:
+        search(flower, demo, f"name:tasks.poll {order.id}:")
+        ids[:] = [row.get_attribute("id") or "" for row in rows.all()]
+        return len(ids) >= order.attempts
+
+    wait_until(all_are_there)  # Flower hears of each a moment after it was made
+    assert all(task_id.startswith(f"{order.id}:") for task_id in ids)
+    assert f"{order.id}:1" in ids
     search(flower, demo, f"{order.id}:")
     rows.filter(has_text="tasks.notify").get_by_role("link", name=f"{order.id}:evt_").first.click()
     flower.get_by_role("link", name=f"{order.id}:1").first.click()

@@ -4,25 +4,12 @@ Commands that end by themselves run in this process, those that are told to stop
 """
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import psutil
-import pytest
-from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-
-from tests.command import Ended, environment, run
-from tests.waiting import wait_until
+from tests.command import run
+from tests.integration.conftest import Willcall
 from willcall.orders.documents import order_document
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.pushes import Arrived
@@ -34,95 +21,8 @@ from willcall.stores.inbox import Inbox, KeptPush
 from willcall.stores.orders import Filing, OrderStore
 from workers.embedded_redis import EmbeddedRedis, free_port
 
-SECRETS = ("top-secret-key", "hunter2")
-
-CONFIG = """
-redis_url = "{redis_url}"
-
-[providers.tiqets.default]
-base_url = "https://127.0.0.1:9/v2"
-api_key = "top-secret-key"
-
-[providers.tixstock.default]
-base_url = "https://127.0.0.1:9/v1"
-bearer_token = "top-secret-key"
-"""
-
-
-@dataclass(slots=True)
-class Willcall:
-    """Runs commands in one folder; kills what a failing test leaves behind."""
-
-    folder: Path
-    children: list["subprocess.Popen[str]"] = field(default_factory=list)
-
-    def configure(self, text: str) -> None:
-        (self.folder / "willcall.toml").write_text(text)
-
-    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        return self.run("-m", "cli", *arguments, **options)
-
-    def run(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        """Start Python."""
-        child = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-P", *arguments],
-            cwd=self.folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            **options,
-        )
-        self.children.append(child)
-        return child
-
-    def finish(self, child: "subprocess.Popen[str]") -> Ended:
-        out, err = child.communicate(timeout=60)
-        return self._checked(Ended(child.returncode, out, err))
-
-    def __call__(self, *arguments: str) -> Ended:
-        """Run a command to its end, in this process."""
-        return self._checked(run(self.folder, *arguments))
-
-    def all(self, *commands: tuple[str, ...]) -> list[Ended]:
-        """The commands, one after the other."""
-        return [self(*arguments) for arguments in commands]
-
-    def _checked(self, ended: Ended) -> Ended:
-        assert "Traceback" not in ended.err
-        assert not any(secret in ended.out + ended.err for secret in SECRETS)
-        return ended
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Willcall]:
-    """A folder without a configuration."""
-    willcall = Willcall(tmp_path)
-    yield willcall
-    for child in willcall.children:
-        for left in _tree(child):
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
-        child.wait()
-        for pipe in (child.stdout, child.stderr):
-            if pipe:
-                pipe.close()  # unread: who holds its other end may outlive the test
-
-
-def _tree(child: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """The process, unless it has ended, and all that it has started."""
-    if child.poll() is not None:
-        return []
-    process = psutil.Process(child.pid)
-    return [process, *process.children(recursive=True)]
-
-
-@pytest.fixture
-def willcall(bare: Willcall, redis_server: EmbeddedRedis, redis: "Redis") -> Willcall:  # noqa: ARG001 - empties it
-    """A folder whose configuration names two accounts and our Redis, which is empty."""
-    bare.configure(CONFIG.format(redis_url=redis_server.url))
-    return bare
+if TYPE_CHECKING:
+    from redis import Redis
 
 
 def submit(order_id: str = "ord-1", reference: str = "1111111", *more: str) -> tuple[str, ...]:
@@ -139,23 +39,6 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
 def contents(redis: "Redis") -> dict[str, bytes]:
     """Everything in Redis."""
     return {str(key): redis.dump(key) or b"" for key in redis.scan_iter()}
-
-
-def started(up: "subprocess.Popen[str]") -> dict[str, int]:
-    """The numbers of the processes that `up` runs, once all have started."""
-    assert up.stderr is not None
-    numbers: dict[str, int] = {}
-    for line in up.stderr:
-        found = re.search(r"(\w+) started \(pid=(\d+)\)", line)
-        if found:
-            numbers[found[1]] = int(found[2])
-        if numbers.keys() == {"worker", "beat", "api", "flower"}:
-            break
-    return numbers
-
-
-def ports() -> tuple[str, ...]:
-    return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
 
 
 def test_five_mistakes_in_the_configuration_are_told_at_once(bare: Willcall) -> None:
@@ -437,92 +320,6 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
     }
     assert willcall("resume", "tiqets/default").out == "tiqets/default goes on: no order had to wait for it.\n"
     assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
-
-
-@pytest.mark.worker
-def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports(), start_new_session=True)
-    announced = bare.folder / "var" / "up.json"
-    wait_until(announced.exists)
-    assert announced.stat().st_mode & 0o777 == 0o600
-    other, orders = bare.finish(bare.start("up")), bare("import", "/dev/null")
-    assert (other.code, orders.code) == (1, 0)
-    assert "running in this folder already" in other.err
-    os.killpg(up.pid, signal.SIGINT)
-    assert bare.finish(up).code == 0
-    assert not announced.exists()
-    assert bare("orders").code == 1
-
-
-#: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
-TOLD_TO_STOP_BY_A_DYING_OBJECT = """
-import os, signal
-from cli import up
-from cli.main import main
-class Dying:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-greet = up._greet
-def greet_and_die(*arguments):
-    greet(*arguments)
-    Dying()
-up._greet = greet_and_die
-main()
-"""
-
-
-@pytest.mark.worker
-def test_up_is_told_to_stop_at_a_moment_that_takes_no_exception(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.run("-c", TOLD_TO_STOP_BY_A_DYING_OBJECT, "up", *ports())
-    _, err = up.communicate(timeout=60)
-    assert up.returncode == 0
-    assert "Exception ignored in: <function Dying.__del__" in err
-    assert err.endswith("Everything is stopped.\n")
-
-
-@pytest.mark.worker
-def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports())
-    os.kill(started(up)["beat"], signal.SIGKILL)
-    assert bare.finish(up).code == 1
-
-
-@pytest.mark.worker
-def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports())
-    children = started(up).values()
-    announced = bare.folder / "var" / "up.json"
-    with Redis.from_url(json.loads(announced.read_text())["redis_url"]) as client:
-        os.kill(client.info("server")["process_id"], signal.SIGKILL)
-    ended = bare.finish(up)
-    assert ended.code == 1
-    assert "redis stopped (rc=-9), see var/redis/redis.log" in ended.err
-    assert not any(map(psutil.pid_exists, children))
-    assert not announced.exists()
-
-
-@pytest.mark.worker
-def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    killed = bare.start("up", *ports(), start_new_session=True)
-    announced = bare.folder / "var" / "up.json"
-    children = started(killed).values()
-    url = json.loads(announced.read_text())["redis_url"]
-    killed.kill()
-    killed.wait()
-    with Redis.from_url(url) as client:
-        assert client.ping()
-        again = bare.start("up", *ports())
-        wait_until(lambda: announced.exists() and url not in announced.read_text())
-        with pytest.raises(RedisConnectionError):
-            client.ping()
-    wait_until(lambda: not any(map(psutil.pid_exists, children)))
-    again.send_signal(signal.SIGTERM)
-    assert bare.finish(again).code == 0
 
 
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:

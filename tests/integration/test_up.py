@@ -1,0 +1,118 @@
+"""`willcall up`: everything on this machine, started, told to stop, killed."""
+
+import json
+import os
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.integration.conftest import CONFIG, Willcall
+from tests.waiting import wait_until
+from workers.embedded_redis import free_port
+
+if TYPE_CHECKING:
+    import subprocess
+
+pytestmark = pytest.mark.worker
+
+#: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
+TOLD_TO_STOP_BY_A_DYING_OBJECT = """
+import os, signal
+from cli import up
+from cli.main import main
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+greet = up._greet
+def greet_and_die(*arguments):
+    greet(*arguments)
+    Dying()
+up._greet = greet_and_die
+main()
+"""
+
+
+def started(up: "subprocess.Popen[str]") -> dict[str, int]:
+    """The numbers of the processes that `up` runs, once all have started."""
+    assert up.stderr is not None
+    numbers: dict[str, int] = {}
+    for line in up.stderr:
+        found = re.search(r"(\w+) started \(pid=(\d+)\)", line)
+        if found:
+            numbers[found[1]] = int(found[2])
+        if numbers.keys() == {"worker", "beat", "api", "flower"}:
+            break
+    return numbers
+
+
+def ports() -> tuple[str, ...]:
+    return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
+
+
+def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", *ports(), start_new_session=True)
+    announced = bare.folder / "var" / "up.json"
+    wait_until(announced.exists)
+    assert announced.stat().st_mode & 0o777 == 0o600
+    other, orders = bare.finish(bare.start("up")), bare("import", "/dev/null")
+    assert (other.code, orders.code) == (1, 0)
+    assert "running in this folder already" in other.err
+    os.killpg(up.pid, signal.SIGINT)
+    assert bare.finish(up).code == 0
+    assert not announced.exists()
+    assert bare("orders").code == 1
+
+
+def test_up_is_told_to_stop_at_a_moment_that_takes_no_exception(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.run("-c", TOLD_TO_STOP_BY_A_DYING_OBJECT, "up", *ports())
+    _, err = up.communicate(timeout=60)
+    assert up.returncode == 0
+    assert "Exception ignored in: <function Dying.__del__" in err
+    assert err.endswith("Everything is stopped.\n")
+
+
+def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", *ports())
+    os.kill(started(up)["beat"], signal.SIGKILL)
+    assert bare.finish(up).code == 1
+
+
+def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = bare.start("up", *ports())
+    children = started(up).values()
+    announced = bare.folder / "var" / "up.json"
+    with Redis.from_url(json.loads(announced.read_text())["redis_url"]) as client:
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    ended = bare.finish(up)
+    assert ended.code == 1
+    assert "redis stopped (rc=-9), see var/redis/redis.log" in ended.err
+    assert not any(map(psutil.pid_exists, children))
+    assert not announced.exists()
+
+
+def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
+    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    killed = bare.start("up", *ports(), start_new_session=True)
+    announced = bare.folder / "var" / "up.json"
+    children = started(killed).values()
+    url = json.loads(announced.read_text())["redis_url"]
+    killed.kill()
+    killed.wait()
+    with Redis.from_url(url) as client:
+        assert client.ping()
+        again = bare.start("up", *ports())
+        wait_until(lambda: announced.exists() and url not in announced.read_text())
+        with pytest.raises(RedisConnectionError):
+            client.ping()
+    wait_until(lambda: not any(map(psutil.pid_exists, children)))
+    again.send_signal(signal.SIGTERM)
+    assert bare.finish(again).code == 0

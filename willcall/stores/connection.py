@@ -36,7 +36,7 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
     where Redis hangs, the first silence ends what is asked, while to connect and to ask are retried each. A `patient`
     client rides out a restart of Redis, some seconds: for what must not be lost, such as a provider's answer. When
     Redis is back it waits no longer than need be, for others may act meanwhile without knowing.
-    Scripts are safe to repeat: each is fenced by the order's sequence number or by the digest of its content.
+    Scripts are safe to repeat: each is fenced by the order's sequence number or by a nonce of the call.
     With Sentinels each new connection goes to whatever they call the master then.
     """
     retry = _Patience(_Waits(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), retries)

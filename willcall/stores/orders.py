@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.callbacks import host_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Longest timeline kept per order; older attempts are forgotten first.
 TIMELINE = 100
+#: For this long, seconds, an order that was never claimed is sent again when it is submitted again. Later the sweep has
+#: done so.
+_RESUBMITTED_SOON = 60
 
 
 class Verdict(StrEnum):
@@ -107,8 +111,8 @@ class Message:
 class Filed:
     """What became of one filing.
 
-    `message` is the first of the order's poll chain, None where the order was there already. `now` is the server's
-    clock, epoch seconds. `ahead`: pushes came ahead of the order, and are to be attached.
+    `message` is the first of the order's poll chain, None where it need not be sent. `now` is the server's clock, epoch
+    seconds. `ahead`: pushes came ahead of the order, and are to be attached.
     """
 
     outcome: Submitted
@@ -167,7 +171,7 @@ class OrderStore:
         return [
             Filed(
                 Submitted(verdict),
-                Message(filing.order.id, 1, due / 1_000) if verdict == Submitted.NEW else None,
+                Message(filing.order.id, 1, due / 1_000) if due else None,
                 now / 1_000,
                 bool(ahead),
             )
@@ -391,6 +395,8 @@ def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
         milliseconds(filing.ceiling),
         order.provider,
         order.account,
+        token_hex(8),
+        milliseconds(_RESUBMITTED_SOON),
     ]
 
 

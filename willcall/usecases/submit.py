@@ -50,31 +50,29 @@ def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
 
 def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[Accepted | WillcallError]:
     """File orders, each for itself; one result per payload, in the same order: what `submit` returns or raises."""
+    read = [_read(context, payload) for payload in payloads]
+    filed = iter(_file(context, [filing for filing in read if isinstance(filing, Filing)]))
+    return [next(filed) if isinstance(each, Filing) else each for each in read]
+
+
+def _file(context: Context, filings: Sequence[Filing]) -> list[Accepted | WillcallError]:
+    """File orders, send the first messages of their poll chains, and attach what came ahead of them."""
     results: list[Accepted | WillcallError] = []
-    filings: list[tuple[int, Filing]] = []
-    for payload in payloads:
-        try:
-            filing = _filing(context, payload)
-        except RejectedOrderError as error:
-            results.append(error)
-        else:
-            filings.append((len(results), filing))
-            results.append(Accepted(filing.order.id, new=False))
-    messages: dict[str, list[Message]] = defaultdict(list)
+    messages: dict[str, dict[str, Message]] = defaultdict(dict)  # by account and order: one is enough
     ahead: list[Order] = []
     now = 0.0
-    filed = context.stores.orders.submit([filing for _, filing in filings])
-    for (place, filing), became in zip(filings, filed, strict=True):
+    for filing, became in zip(filings, context.stores.orders.submit(filings), strict=True):
         order, now = filing.order, became.now
         if became.outcome is Submitted.CONFLICT:
-            results[place] = ConflictingOrderError(order.id)
-        elif became.ahead:
-            ahead.append(order)
+            results.append(ConflictingOrderError(order.id))
+            continue
+        results.append(Accepted(order.id, new=became.outcome is Submitted.NEW))
         if became.message:
-            results[place] = Accepted(order.id, new=True)
-            messages[order.account_key].append(became.message)
+            messages[order.account_key][order.id] = became.message
+        if became.ahead:
+            ahead.append(order)
     for account, first in messages.items():
-        context.sender.send_polls(account, first, now)
+        context.sender.send_polls(account, list(first.values()), now)
     for order in ahead:
         _attach(context, order)
     return results
@@ -88,9 +86,13 @@ def _attach(context: Context, order: Order) -> None:
         log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
 
 
-def _filing(context: Context, payload: Mapping[str, Any]) -> Filing:
-    submission = parse_submission(payload)
-    account = _account(context, submission)
+def _read(context: Context, payload: Mapping[str, Any]) -> Filing | RejectedOrderError:
+    """Return what to file, or everything that is wrong with the payload."""
+    try:
+        submission = parse_submission(payload)
+        account = _account(context, submission)
+    except RejectedOrderError as error:
+        return error
     order = submission.order()
     return Filing(order, _digest(order), account.polling.ceiling)
 

@@ -3,21 +3,29 @@
 --       8 pushes ahead of the order
 -- ARGV  1 id  2 account key  3 digest of what was submitted  4 spec (JSON)  5 reference
 --       6 not before (ms, '' = at once)  7 ceiling (ms)  8 provider  9 account
--- Returns {'new' | 'same' | 'conflict', due ms, now ms, 1 where pushes came ahead of the order}
+--       10 nonce of this call: a client that has lost the reply runs the script again with the same one
+--       11 for how long after its submission an order that was never claimed is sent again (ms)
+-- Returns {'new' | 'same' | 'conflict', due ms of the first message ('' = send none), now ms,
+--          1 where pushes came ahead of the order}
 
 -- include: now
 
 local now = milliseconds()
 local ahead = redis.call('EXISTS', KEYS[8])
-local known = redis.call('HGET', KEYS[1], 'digest')
-if known then
-  return {known == ARGV[3] and 'same' or 'conflict', 0, now, ahead}
-end
 local due = math.max(now, tonumber(ARGV[6]) or now)
+local known, nonce, seq, lease, submitted = unpack(redis.call('HMGET', KEYS[1],
+  'digest', 'nonce', 'seq', 'lease', 'submitted'))
+if known then
+  if known ~= ARGV[3] then return {'conflict', '', now, ahead} end
+  if nonce == ARGV[10] then return {'new', due, now, ahead} end
+  -- Whoever filed it may have died before it sent the message. Two copies have one sequence number: one of them acts.
+  local unclaimed = seq == '1' and not lease and now - tonumber(submitted) < tonumber(ARGV[11])
+  return {'same', unclaimed and due or '', now, ahead}
+end
 local number = redis.call('INCR', KEYS[7])
 redis.call('SET', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[1], 'provider', ARGV[8], 'account', ARGV[9], 'status', 'pending', 'seq', 1, 'ask', 1,
-  'due', due, 'deadline', due + tonumber(ARGV[7]), 'submitted', now, 'number', number, 'digest', ARGV[3])
+  'due', due, 'deadline', due + tonumber(ARGV[7]), 'submitted', now, 'number', number, 'digest', ARGV[3], 'nonce', ARGV[10])
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'not_before', ARGV[6]) end
 redis.call('ZADD', KEYS[3], due, ARGV[1])
 redis.call('ZADD', KEYS[4], number, ARGV[1])

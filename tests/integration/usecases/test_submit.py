@@ -1,0 +1,68 @@
+"""Submitting while connections to Redis break: whatever was lost, the order has its message and is new once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.usecases.conftest import House, Setup
+from tests.lossy_proxy import LossyProxy
+from willcall.stores.connection import StoreError
+from willcall.usecases.submit import Accepted, submit, submit_many
+from workers.embedded_redis import EmbeddedRedis
+
+ORDER = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}
+
+
+@pytest.fixture
+def proxy(redis_server: EmbeddedRedis) -> Iterator[LossyProxy]:
+    proxy = LossyProxy(redis_server.url)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def shaky(house: Setup, proxy: LossyProxy) -> House:
+    """A house whose connections to Redis pass the proxy, with its scripts loaded."""
+    made = house(server=proxy)
+    submit(made.context, {**ORDER, "id": "first"})
+    made.outbox.messages.clear()
+    return made
+
+
+def sent(house: House) -> list[tuple[str, int]]:
+    return [(message.order_id, message.seq) for message in house.outbox.messages]
+
+
+def test_a_submission_whose_answer_was_lost_is_new_and_sends_its_message(shaky: House, proxy: LossyProxy) -> None:
+    proxy.lose_answers_to(b"ord-1")
+    assert submit(shaky.context, ORDER) == Accepted("ord-1", new=True)
+    assert (proxy.lost, sent(shaky)) == (1, [("ord-1", 1)])
+    assert submit(shaky.context, ORDER) == Accepted("ord-1", new=False)
+
+
+def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky: House, proxy: LossyProxy) -> None:
+    proxy.lose_answers_to(b"ord-2")
+    accepted = submit_many(shaky.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
+    assert proxy.lost == 1
+    assert accepted == [*(Accepted(f"ord-{number}", new=True) for number in range(5)), Accepted("ord-1", new=False)]
+    assert {order_id for order_id, _ in sent(shaky)} == {f"ord-{number}" for number in range(5)}
+
+
+def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitted_again(
+    shaky: House, proxy: LossyProxy
+) -> None:
+    proxy.lose_answers_to(b"ord-1", times=2)
+    with pytest.raises(StoreError):
+        submit(shaky.context, ORDER)
+    assert sent(shaky) == []
+    assert submit(shaky.context, ORDER) == Accepted("ord-1", new=False)
+    assert sent(shaky) == [("ord-1", 1)]
+
+
+def test_an_order_that_was_asked_about_sends_nothing_when_it_is_submitted_again(house: Setup) -> None:
+    made = house()
+    submit(made.context, ORDER)
+    made.poll()
+    before = sent(made)
+    assert submit(made.context, ORDER) == Accepted("ord-1", new=False)
+    assert sent(made) == before

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.order_view import Snapshot
     from willcall.config import Config
     from willcall.stores.listing import Page, Query
-    from willcall.stores.orders import Hurried
+    from willcall.stores.orders import Expedited
     from willcall.usecases.behind import OrdersBehind
     from willcall.usecases.context import Stores
 
@@ -289,22 +289,21 @@ def poll(order_id: OrderIdArgument) -> None:
     from willcall.usecases.control import get_order, poll_now
 
     context = open_context()
-    hurried = poll_now(context, order_id)
+    expedited = poll_now(context, order_id)
     now = context.stores.accounts.now()
-    typer.echo(f"Order {order_id} {_what_happens(hurried, get_order(context, order_id), now)}.")
+    typer.echo(f"Order {order_id} {_what_happens(expedited, get_order(context, order_id), now)}.")
 
 
-def _what_happens(hurried: "Hurried", asked: Order, now: float) -> str:
-    """What became of the wish to ask now."""
-    at = asked.next_poll_at
-    match hurried.value:
+def _what_happens(expedited: "Expedited", order: Order, now: float) -> str:
+    """What became of a request to ask sooner."""
+    match expedited.outcome.value:
         case "busy":
             return "is being asked about right now, and will be once more after that"
         case "held":
-            return f"waits for its account {asked.account_key} and is asked about as soon as that goes on"
-        case "soon" if at is None:
+            return f"waits for its account {order.account_key} and is asked about as soon as that goes on"
+        case "too_late":
             return "may not be asked about any more before its deadline"
-    when = "now" if at is None or at <= now else relative(at, now)
+    when = "now" if expedited.at is None or expedited.at <= now else relative(expedited.at, now)
     return f"is asked about {when}" + ("; the provider allows no sooner" if when != "now" else "")
 
 

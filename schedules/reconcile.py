@@ -9,7 +9,7 @@ from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throt
 from willcall.orders.states import may_become
 from willcall.providers.base import Account, Answer
 from willcall.providers.reading import status_outcome
-from willcall.stores.orders import Hurried
+from willcall.stores.orders import Hurried, Requester
 from willcall.usecases.authorize import Authorization, Busy, authorize
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH, ask_soon
@@ -92,4 +92,4 @@ def _ask_soon(context: Context, order: Order) -> bool:
     account = context.accounts.get(order.account_key)
     if account is None:
         return False
-    return ask_soon(context, account, order.id, express=False) is Hurried.SENT
+    return ask_soon(context, account, order.id, Requester.SWEEP).outcome is Hurried.SENT

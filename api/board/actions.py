@@ -31,6 +31,7 @@ _ASKED = {
     Hurried.HELD: "waits for its account, and goes on with the others",
     Hurried.BUSY: "is being asked about right now, and once more after that",
     Hurried.SOON: "is asked about as soon as possible already",
+    Hurried.TOO_LATE: "may not be asked about any more before its deadline",
 }
 
 
@@ -45,7 +46,7 @@ Named = Annotated[Account, Depends(_account)]
 def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
     """Ask about an order now."""
     try:
-        told = f"Order {order_id} {_ASKED[poll_now(context, order_id)]}."
+        told = f"Order {order_id} {_ASKED[poll_now(context, order_id).outcome]}."
     except ClosedOrderError as error:
         told = _sentence(error)
     return _back(request, form, told)

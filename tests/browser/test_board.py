@@ -13,8 +13,9 @@ from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
+from willcall.orders.rate import Rate
 from willcall.stores.listing import Query
-from willcall.stores.orders import Commit, Event
+from willcall.stores.orders import Commit, Event, Requester
 from willcall.usecases.control import get_order, pause, resume
 from willcall.usecases.submit import submit
 
@@ -178,7 +179,7 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage,
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
-    demo.context.stores.orders.hurry(order.id, order.account_key, 1, express=False)
+    demo.context.stores.orders.hurry(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
     submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()

@@ -45,7 +45,8 @@ class AccountState:
 
     `since`: since when its health is what it is; a throttle begins with the first 429 after a good answer. `why` is
     what the provider said: an HTTP status, or in words why there was none. `beneath`: what a pause covers, the account
-    as it is refused or down; None where it is neither.
+    as it is refused or down; None where it is neither. `booked`: how many requests have a slot booked for later,
+    the last of them at `booked_until`.
     """
 
     health: Health
@@ -57,6 +58,8 @@ class AccountState:
     burst: int
     why: str | None = None
     beneath: "AccountState | None" = None
+    booked: int = 0
+    booked_until: float | None = None
 
     @property
     def gravest(self) -> "AccountState":
@@ -98,6 +101,18 @@ class Paused:
 
     until: float | None
     longer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What became of a resume.
+
+    `told`: operators are told that the account is well, as they had been told that it is not. `until`: when the
+    provider's hint ends (epoch seconds), which stands; None where it does not ask us to wait.
+    """
+
+    told: bool
+    until: float | None
 
 
 class AccountStore:
@@ -145,21 +160,24 @@ class AccountStore:
         till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
         return Paused(None if till == _FOREVER else till / 1_000, longer=till > wanted)
 
-    def resume(self, account: str, rate: Rate, alert: Alert) -> bool:
-        """End a pause and a throttle; where the account is refused or down, the next attempt probes it.
+    def resume(self, account: str, rate: Rate, alert: Alert, *, now: bool = False) -> Resumption:
+        """End a pause; where the account is refused or down, the next attempt probes it.
 
-        Whether operators are told that it is well again, as they had been told that it is not.
+        A throttle stands, unless it is to end `now`.
         """
-        args = [rate_arguments(rate)[2], *alert_arguments(alert)]
-        return bool(self._scripts["resume"](keys=_keys(account, alert), args=args))
+        args = [int(now), rate_arguments(rate)[2], *alert_arguments(alert)]
+        told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
+        return Resumption(bool(told), until / 1_000 if until else None)
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """How the account is doing now."""
         now = self.now()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.account(account))
-        pipe.hmget(keys.tokens(account), "tat", "blocked")
-        fields, (tat, blocked) = pipe.execute()
+        pipe.hmget(keys.tokens(account), "tat", "blocked", "shift")
+        pipe.zcard(keys.bookings(account))
+        pipe.zrange(keys.bookings(account), -1, -1, withscores=True)
+        fields, (tat, blocked, shift), booked, last = pipe.execute()
         found = AccountState(
             health=Health(fields.get("state", "ok")),
             since=seconds(fields.get("since")),
@@ -169,6 +187,8 @@ class AccountStore:
             tokens=_tokens_left(rate, float(tat or 0), now * 1_000),
             burst=rate.burst,
             why=fields.get("why"),
+            booked=booked,
+            booked_until=(last[0][1] + float(shift or 0)) / 1_000 if last else None,
         )
         paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
         if paused_until and paused_until > now:

@@ -158,6 +158,11 @@ def tokens(account_key: str) -> str:
     return f"{PREFIX}tokens:{account_key}"
 
 
+def bookings(account_key: str) -> str:
+    """Sorted set: the requests that wait for a booked slot, by that slot (see `lua/bucket.lua`)."""
+    return f"{PREFIX}bookings:{account_key}"
+
+
 def oauth(account_key: str) -> str:
     """Hash: the account's OAuth access token, shared by all workers. Expires with the token."""
     return f"{PREFIX}oauth:{account_key}"

@@ -83,8 +83,17 @@ class Submitted(StrEnum):
     CONFLICT = "conflict"
 
 
+class Requester(StrEnum):
+    """Who asks for an attempt ahead of its time. `OVERRIDE` is a person who does so in spite of the provider's hint."""
+
+    SWEEP = "sweep"
+    PROVIDER = "provider"
+    PERSON = "person"
+    OVERRIDE = "override"
+
+
 class Hurried(StrEnum):
-    """What became of the wish to ask now; see `lua/hurry.lua`."""
+    """What became of a request to ask sooner; see `lua/hurry.lua`."""
 
     SENT = "sent"
     GONE = "gone"
@@ -92,6 +101,20 @@ class Hurried(StrEnum):
     HELD = "held"
     BUSY = "busy"
     SOON = "soon"
+    TOO_LATE = "too_late"
+
+
+@dataclass(frozen=True, slots=True)
+class Expedited:
+    """The result of a request to ask sooner.
+
+    `at`: when the provider will be asked (epoch seconds), None where that is not known. `message`: the message to send
+    for it, None where one is under way already.
+    """
+
+    outcome: Hurried
+    at: float | None = None
+    message: "Message | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +296,23 @@ class OrderStore:
         )
         return None if due < 0 else due / 1_000
 
-    def hurry(self, order_id: str, account: str, minimum: float, *, express: bool) -> tuple[Hurried, Message | None]:
-        """Have an order asked for as soon as hints and `minimum` (seconds) allow."""
+    def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> Expedited:
+        """Ask about an order as soon as hints, `minimum` (seconds) and `rate` allow."""
         verdict, *rest = self._scripts["hurry"](
-            keys=[keys.order(order_id), keys.due(account), keys.held(account)],
-            args=[order_id, milliseconds(minimum), int(express)],
+            keys=[
+                keys.order(order_id),
+                keys.due(account),
+                keys.held(account),
+                keys.tokens(account),
+            ],
+            args=[order_id, milliseconds(minimum), requester.value, *rate_arguments(rate)],
         )
-        return Hurried(verdict), Message(order_id, rest[0], rest[1] / 1_000) if rest else None
+        at, *message = rest or [None]
+        return Expedited(
+            Hurried(verdict),
+            None if at is None else at / 1_000,
+            Message(order_id, message[0], message[1] / 1_000) if message else None,
+        )
 
     def release(self, account: str, count: int, minimum: float) -> list[Message]:
         """Let up to `count` orders that wait for their account go on, those with the nearest deadline first.

@@ -9,6 +9,7 @@ from willcall.orders.pushes import Arrived, Push, Receipt, Spoilt, Standing, rec
 from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.inbox import KeptPush
+from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon, get_order
 from willcall.usecases.documents import FIRST_WAIT
@@ -32,7 +33,7 @@ def take_in(context: Context, account: Account, order_id: str, kind: str, push: 
     if isinstance(push, Spoilt) or not receipt.standing.stored:
         log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=receipt.standing.why)
     if receipt.ask:
-        ask_soon(context, account, order_id, express=True)
+        ask_soon(context, account, order_id, Requester.PROVIDER)
     return receipt.standing
 
 

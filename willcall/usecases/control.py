@@ -11,7 +11,7 @@ from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.accounts import Paused
 from willcall.stores.deliveries import Notice
-from willcall.stores.orders import Hurried
+from willcall.stores.orders import Expedited, Hurried, Requester
 from willcall.usecases.alert import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.notify import send_notice
@@ -28,10 +28,12 @@ class Resumed:
     """How many orders left of those that waited for an account.
 
     `tried`: it was refused or down, and is so until an answer says otherwise. One order asks; the rest follow then.
+    `until`: when the provider's hint ends (epoch seconds), which stands; None where it does not ask us to wait.
     """
 
     released: int
     tried: bool
+    until: float | None = None
 
 
 def get_order(context: Context, order_id: str) -> Order:
@@ -42,24 +44,26 @@ def get_order(context: Context, order_id: str) -> Order:
     return order
 
 
-def poll_now(context: Context, order_id: str) -> Hurried:
-    """Ask about an order as soon as the provider's hints and the minimum allow.
+def poll_now(context: Context, order_id: str, *, now: bool = False) -> Expedited:
+    """Ask about an order as soon as the provider's hints, the minimum and the rate allow.
 
-    Raises UnknownOrderError; ClosedOrderError where no answer could change the order any more.
+    With `now`, in spite of a hint of the provider's. Raises UnknownOrderError; ClosedOrderError where no answer could
+    change the order any more.
     """
     order = get_order(context, order_id)
     account = find_account(context.accounts, order.provider, order.account)
-    hurried = ask_soon(context, account, order_id, express=True)
-    if hurried is Hurried.CLOSED:
+    expedited = ask_soon(context, account, order_id, Requester.OVERRIDE if now else Requester.PERSON)
+    if expedited.outcome is Hurried.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
-    return hurried
+    return expedited
 
 
-def ask_soon(context: Context, account: Account, order_id: str, *, express: bool) -> Hurried:
-    """Bring an order's next attempt forward, if that can be; `express` overtakes those who wait for a token."""
-    hurried, message = context.stores.orders.hurry(order_id, account.key, account.polling.minimum, express=express)
-    context.send(account.key, [message] if message else [])
-    return hurried
+def ask_soon(context: Context, account: Account, order_id: str, requester: Requester) -> Expedited:
+    """Bring an order's next attempt forward as far as its `requester` may; never puts it off."""
+    minimum = account.polling.minimum
+    expedited = context.stores.orders.hurry(order_id, account.key, minimum, account.rate, requester)
+    context.send(account.key, [expedited.message] if expedited.message else [])
+    return expedited
 
 
 def cancel_order(context: Context, order_id: str) -> bool:
@@ -105,16 +109,20 @@ def pause(context: Context, account: Account, seconds: float | None) -> Paused:
     return paused
 
 
-def resume(context: Context, account: Account) -> Resumed:
-    """End a pause or a throttle, and let the account's orders go on; or try one that is refused or down."""
+def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
+    """End a pause, and let the account's orders go on; or try one that is refused or down.
+
+    A throttle stands until its time; with `now` it ends too, for every order that met it.
+    """
     alert = account_alert(context, account.key)
-    if context.stores.accounts.resume(account.key, account.rate, alert):
+    resumption = context.stores.accounts.resume(account.key, account.rate, alert, now=now)
+    if resumption.told:
         send_alert(context, alert)
     allowed = context.stores.accounts.wants_release(account.key)
     tried = allowed >= 0
     released = release_held(context, account.key, allowed if tried else None)
-    log.info("resumed", account=account.key, released=released)
-    return Resumed(released, tried)
+    log.info("resumed", account=account.key, released=released, throttle_ended=now)
+    return Resumed(released, tried, resumption.until)
 
 
 def release_held(context: Context, account_key: str, limit: int | None = None) -> int:

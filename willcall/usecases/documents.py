@@ -19,6 +19,7 @@ from willcall.outbound.transport import Failure, Limits, Reply
 from willcall.providers.base import Account
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
 from willcall.stores.fetches import Fetch, Fetched
+from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon
 from willcall.usecases.settle import settle_throttled
@@ -162,7 +163,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     if collected.missing and wait is None:
         log.error("documents given up", order=order_id, missing=collected.missing, why=collected.why)
     elif collected.stale and account:
-        ask_soon(context, account, order_id, express=False)
+        ask_soon(context, account, order_id, Requester.SWEEP)
     return wait
 
 

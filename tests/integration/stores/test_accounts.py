@@ -10,7 +10,7 @@ from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Paused, Report
+from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Paused, Report, Resumption
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
 from willcall.stores.orders import Verdict
@@ -220,9 +220,20 @@ def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
     assert (state(desk).beneath, state(desk).gravest) == (None, state(desk))
 
 
-def test_resume_ends_a_throttle_too(desk: Desk) -> None:
+def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
+    until = desk.now() + 3_600
+    report(desk, Signal.THROTTLED, until=until)
+    assert desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert()) == Resumption(told=False, until=until)
+    assert (state(desk).health, state(desk).until) == (Health.THROTTLED, until)
+    desk.submit()
+    assert desk.claim().until >= until
+
+
+def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    resumption = desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True)
+    assert resumption == Resumption(told=False, until=None)
+    assert health(desk) is Health.OK
     desk.submit()
     assert desk.claim().until - desk.now() < STALL
 
@@ -236,7 +247,7 @@ def test_resume_leaves_nothing_but_how_far_the_workers_have_come(desk: Desk) -> 
     report(desk, Signal.THROTTLED, until=desk.now() + 60)
     report(desk, Signal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True)
     assert set(desk.redis.hgetall(keys.account(ACCOUNT))) == {"reached", "reached_at"}
 
 

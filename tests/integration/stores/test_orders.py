@@ -8,8 +8,13 @@ from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL, crash
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
-from willcall.stores.orders import TIMELINE, Hurried, Submitted, Verdict
+from willcall.stores.orders import TIMELINE, Expedited, Hurried, Requester, Submitted, Verdict
 from workers.embedded_redis import EmbeddedRedis
+
+
+def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.PERSON) -> Expedited:
+    """Ask for an attempt ahead of its time."""
+    return desk.stores.orders.hurry("ord-1", ACCOUNT, minimum, RATE, requester)
 
 
 def snapshot(desk: Desk) -> dict[str, bytes | None]:
@@ -144,19 +149,42 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 50_000, hint_at=now + 9_000, last_poll_at=now)
-    hurried, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True)
-    assert hurried is Hurried.SENT
+    expedited = hurry(desk, minimum=1_000)
+    message = expedited.message
+    assert expedited.outcome is Hurried.SENT
     assert message is not None
     assert message.seq == 3
     assert message.due == pytest.approx(now + 9_000, abs=0.002)
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True) == (Hurried.SOON, None)
+    again = hurry(desk, minimum=1_000)
+    assert (again.outcome, again.message, again.at) == (Hurried.SOON, None, message.due)
+
+
+def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
+    desk.submit()
+    now = desk.now()
+    desk.commit(desk.go(), wake_at=now + 9_000, hint_at=now + 9_000, last_poll_at=now)
+    expedited = hurry(desk, minimum=1_000, requester=Requester.OVERRIDE)
+    assert expedited.outcome is Hurried.SENT
+    assert expedited.at == pytest.approx(now + 1_000, abs=0.002)
+    assert desk.order().hint_at is None
+
+
+@pytest.mark.parametrize("requester", [Requester.PROVIDER, Requester.PERSON])
+def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
+    desk: Desk, requester: Requester
+) -> None:
+    desk.submit(ceiling=5_000)
+    now = desk.now()
+    desk.commit(desk.go(), wake_at=now + 5_000, hint_at=now + 9_000, last_poll_at=now)
+    assert hurry(desk, requester=requester) == Expedited(Hurried.TOO_LATE)
+    assert hurry(desk, requester=Requester.OVERRIDE).outcome is Hurried.SENT
 
 
 def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 50_000, last_poll_at=now)
-    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 1_000, express=True)
+    message = hurry(desk, minimum=1_000).message
     assert message is not None
     assert message.due == pytest.approx(now + 1_000, abs=0.002)
 
@@ -164,7 +192,7 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
 def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
     desk.submit()
     assert desk.claim(claim_id="dead").verdict is Verdict.GO
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
+    assert hurry(desk).outcome is Hurried.BUSY
     desk.redis.hset(keys.order("ord-1"), "lease", 1)
     again = desk.claim(claim_id="alive")
     assert again.order is not None
@@ -174,7 +202,7 @@ def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk
 def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.BUSY
+    assert hurry(desk).outcome is Hurried.BUSY
     now = desk.now()
     assert desk.commit(order, wake_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
@@ -182,7 +210,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
 def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
+    hurry(desk)
     now = desk.now()
     due = desk.commit(order, status=Status.FULFILLED, finished_at=now, earliest=now - 1)
     assert due == pytest.approx(now, abs=STALL)
@@ -193,26 +221,26 @@ def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(des
 def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> None:
     desk.submit(ceiling=5_000)
     order = desk.go()
-    desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)
+    hurry(desk)
     assert desk.commit(order, wake_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
     assert desk.redis.hget(keys.order("ord-1"), "express") is None
 
 
 def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.GONE
+    assert hurry(desk).outcome is Hurried.GONE
     desk.submit()
     desk.park()
     desk.claim()
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.HELD
+    assert hurry(desk).outcome is Hurried.HELD
     desk.commit(desk.order(), "", status=Status.CANCELLED, finished_at=desk.now())
-    assert desk.stores.orders.hurry("ord-1", ACCOUNT, 1, express=True)[0] is Hurried.CLOSED
+    assert hurry(desk).outcome is Hurried.CLOSED
 
 
 def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
     assert desk.claim(seq=2).verdict is Verdict.CLOSED
-    _, message = desk.stores.orders.hurry("ord-1", ACCOUNT, 0, express=True)
+    message = hurry(desk, minimum=0).message
     assert message is not None
     late = desk.go(message.seq)
     assert late.status is Status.FULFILLED

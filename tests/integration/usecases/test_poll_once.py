@@ -157,7 +157,7 @@ def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
     h = house()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
-    assert poll_now(h.context, "ord-1") is Hurried.SENT
+    assert poll_now(h.context, "ord-1").outcome is Hurried.SENT
     assert h.poll().status is Status.CANCELLED
     with pytest.raises(ClosedOrderError):
         poll_now(h.context, "ord-1")

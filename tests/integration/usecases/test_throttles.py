@@ -91,7 +91,7 @@ def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     h.poll("ord-2")
     account = h.context.accounts["tiqets/default"]
-    resume(h.context, account)
+    resume(h.context, account, now=True)
     h.redis.delete(keys.tokens(account.key))
     h.poll("ord-2")
     assert asked(h) == ["1", "2"]

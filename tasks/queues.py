@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from willcall.config import Config
 from willcall.stores.orders import Message
 
-#: Submissions arrive where any Celery app sends by default, so that a backend needs no routing.
-SUBMIT = "celery"
+#: Where any Celery app sends `tasks.submit`. All our queues have this name or begin with it and a dot, so that other
+#: Celery apps may share the broker: Celery's default queue, `celery`, is theirs.
+SUBMIT = "willcall"
 #: Beat's sweeps, so that they never wait behind polls.
-SWEEPS = "sweeps"
+SWEEPS = f"{SUBMIT}.sweeps"
 #: Events on their way to backends, and files on their way here: neither may wait behind polls, nor hold them up.
-NOTIFY, DOCUMENTS = "notify", "documents"
+NOTIFY, DOCUMENTS = f"{SUBMIT}.notify", f"{SUBMIT}.documents"
 
 #: What waits for its time in RabbitMQ, which keeps it apart from the queues that it is for.
 DELAYED = "celery_delayed"
@@ -38,7 +39,7 @@ class Backlog:
 
 def poll_queue(account_key: str) -> str:
     """Polls queue per provider, so that a slow one cannot starve the others."""
-    return "poll." + account_key.partition("/")[0]
+    return f"{SUBMIT}.poll.{account_key.partition('/')[0]}"
 
 
 def queue_names(config: Config) -> list[str]:

@@ -26,6 +26,8 @@ from workers import transport
 #: Seconds after which Redis gives a message that a dead worker had fetched to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 60
 
+#: RabbitMQ: the exchange of our queues. A Celery app that submits declares `willcall` as a direct exchange.
+EXCHANGE = "willcall.tasks"
 #: RabbitMQ: seconds between signs of life, and seconds to wait until a message is safe.
 HEARTBEAT, CONFIRM_TIMEOUT = 30, 5.0
 #: RabbitMQ: messages that a worker fetches from one queue, per thread. Most of them wait there for the last part of
@@ -120,7 +122,7 @@ def _rabbit_queue(name: str) -> Queue:
     That of submissions is a classic one, as any Celery app declares it by default: another declaration is refused.
     """
     arguments = None if name == SUBMIT else {"x-queue-type": "quorum"}
-    return Queue(name, Exchange("willcall", type="topic"), name, queue_arguments=arguments)
+    return Queue(name, Exchange(EXCHANGE, type="topic"), name, queue_arguments=arguments)
 
 
 class _Dispatcher(EventDispatcher):

@@ -22,7 +22,8 @@ from kombu.transport import virtual
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
-from workers.waiting import compress, plain, script, waiting_key, without_eta
+from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, bell, waiting
+from workers.waiting import compress, plain, script, without_eta
 
 if TYPE_CHECKING:
     from willcall.stores.scripts import Script
@@ -119,9 +120,12 @@ class Channel(stock.Channel):
     """Where messages are put, wait, and are claimed."""
 
     QoS = QoS
-    #: Not kombu's keys: what is under them is in another format.
-    unacked_key = "claims"
-    unacked_index_key = "claims_index"
+    # Nothing but a queue's list has the name that kombu gives it, so that other Celery apps may share the database.
+    unacked_key = CLAIMS
+    unacked_index_key = CLAIMS_INDEX
+    keyprefix_queue = BROKER + "binding:%s"
+    keyprefix_binding_deadlines = BROKER + "binding_deadlines"
+    keyprefix_binding_permanent = BROKER + "binding_permanent:%s"
     unacked_restore_limit = BATCH
     from_transport_options = tuple(
         option for option in stock.Channel.from_transport_options if option != "ack_emulation"
@@ -152,7 +156,7 @@ class Channel(stock.Channel):
         return [self.key(self.unacked_key), self.key(self.unacked_index_key)]
 
     def _bell(self, queue: str) -> str:
-        return self.key(f"{queue}:bell")
+        return self.key(bell(queue))
 
     def _lists(self, queue: str) -> list[str]:
         return [self.key(self._q_for_pri(queue, step)) for step in self.priority_steps]
@@ -181,7 +185,7 @@ class Channel(stock.Channel):
         priority = self._get_message_priority(message, reverse=False)
         message, delay = without_eta(message)
         if delay:
-            name, keys = "park", [self.key(waiting_key(queue))]
+            name, keys = "park", [self.key(waiting(queue))]
             args: list[Any] = [str(self.priority(priority)).encode() + compress(dumps(message).encode()), delay]
         else:
             name, keys = "put", [self.key(self._q_for_pri(queue, priority)), self._bell(queue)]
@@ -244,7 +248,7 @@ class Channel(stock.Channel):
         queue_of: dict[str, str] = {}
         for queue in queues:
             lists = self._lists(queue)
-            keys += [self.key(waiting_key(queue)), self._bell(queue), *lists]
+            keys += [self.key(waiting(queue)), self._bell(queue), *lists]
             queue_of |= dict.fromkeys(lists, queue)
         share = 1 if self.queue_order_strategy == "round_robin" else room
         steps = self.priority_steps
@@ -312,7 +316,7 @@ class Channel(stock.Channel):
         self._forget_waiting(queue)
 
     def _forget_waiting(self, queue: str) -> int:
-        key = self.key(waiting_key(queue))
+        key = self.key(waiting(queue))
         with self.commands.pipeline() as pipe:
             pipe.zcard(key)
             pipe.delete(key, self._bell(queue))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from willcall.stores import keys
 from willcall.stores.scripts import Script, source
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Waiting:
 
 def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[str, Waiting]:
     """Per queue what waits for its time; `prefix` is the transport's `global_keyprefix`."""
-    now, *numbers = script(client, "waiting")(keys=[prefix + waiting_key(queue) for queue in queues])
+    now, *numbers = script(client, "waiting")(keys=[prefix + keys.waiting(queue) for queue in queues])
     answer = {}
     for queue, count, due in zip(queues, numbers[::2], numbers[1::2], strict=True):
         late = max(0.0, (now - due) / 1000) if count else 0.0
@@ -50,11 +51,6 @@ def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[st
 def script(client: "Redis", name: str) -> Script:
     """A script of the transport."""
     return Script(client, source("workers", name))
-
-
-def waiting_key(queue: str) -> str:
-    """Sorted set: a queue's waiting messages by when they are due, in milliseconds of Redis' clock."""
-    return f"{queue}:waiting"
 
 
 def without_eta(message: dict[str, Any]) -> tuple[dict[str, Any], int]:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, cast
 from bench.chaos.follower import read_events
 from bench.chaos.history import Alert, Ended, SeenEvent, Settled
 from cli.stage import Stage
+from tasks.queues import SUBMIT
 from willcall.stores.documents import StorageError, UnknownDocumentError
+from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, waiting
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -15,28 +17,22 @@ if TYPE_CHECKING:
 
 #: More events for operators than are kept.
 _ALERTS = 10_000
-#: The product's own keys, and those of kombu and Celery that hold no task: bindings, who consumes from what, the bell
-#: that wakes a worker, remote control and its answers, task events.
-_STATE = "willcall:"
-_TO_DO = tuple(_STATE + name for name in ("undelivered", "fetches", "inbox"))
-_NO_TASKS = (":bell", ".pidbox", "_mutex")
-_NO_TASKS_BEFORE = ("_kombu.", "celeryev", "/")
+_TO_DO = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox"))
+#: What the lists of queues begin with, and those of remote control's answers, which are no tasks.
+_QUEUES, _ANSWERS = (f"{SUBMIT}.", f"{SUBMIT}\x06"), "willcall.reply."
 
 
 def messages_left(redis: "Redis") -> dict[str, int]:
-    """Messages in the broker by key: queues of any priority, waiting ones, fetched ones."""
-    keys = cast("Iterable[str]", redis.scan_iter(count=1_000))
-    tasks = [
-        key
-        for key in keys
-        if not key.startswith((_STATE, *_NO_TASKS_BEFORE)) and not key.endswith(_NO_TASKS) and ".pidbox" not in key
-    ]
+    """Messages in the broker by key: queues of any priority, waiting ones, claimed ones."""
+    lists = cast("Iterable[str]", redis.scan_iter(f"{SUBMIT}*", count=1_000, _type="list"))
+    ready = [key for key in lists if key == SUBMIT or (key.startswith(_QUEUES) and not key.startswith(_ANSWERS))]
+    tasks = [*ready, *redis.scan_iter(waiting("*"), count=1_000), CLAIMS, CLAIMS_INDEX]
     return {key: count for key in sorted(tasks) if (count := _size(redis, key))}
 
 
 def orders_left(redis: "Redis") -> dict[str, int]:
     """Orders in the indexes of what is to be done, by key: asked about, told of, fetched for, given their pushes."""
-    keys = [*redis.scan_iter(f"{_STATE}due:*", count=1_000), *redis.scan_iter(f"{_STATE}held:*", count=1_000), *_TO_DO]
+    keys = [*redis.scan_iter(f"{PREFIX}due:*", count=1_000), *redis.scan_iter(f"{PREFIX}held:*", count=1_000), *_TO_DO]
     return {key: count for key in sorted(keys) if (count := _size(redis, key))}
 
 

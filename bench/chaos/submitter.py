@@ -13,6 +13,7 @@ from bench.chaos.history import Submitted
 from cli.receiver import Answer, Receiver
 from cli.stage import Stage
 from simulator.script import OrderScript
+from tasks.queues import SUBMIT
 from willcall.client import Client
 from willcall.client.errors import Unavailable
 from willcall.usecases.submit import submit
@@ -91,7 +92,7 @@ class Submitter(Thread):
     def _try(self, way: str, payload: dict[str, Any]) -> None:
         match way:
             case "task":
-                self._stage.app.send_task("tasks.submit", kwargs=payload)
+                self._stage.app.send_task("tasks.submit", kwargs=payload, queue=SUBMIT)
             case "api":
                 self._client.submit(**payload)
             case _:

@@ -11,6 +11,7 @@ backend = Celery("backend", broker=sys.argv[1])
 backend.conf.task_ignore_result = True
 backend.send_task(
     "tasks.submit",
+    queue="willcall",
     kwargs={
         "id": "cart-43",  # your own key: sending the same order twice is harmless
         "provider": "tiqets",

@@ -59,7 +59,7 @@ def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(
 
 def test_an_order_that_another_application_submitted_is_found_too(flower: Page, demo: Stage) -> None:
     order = {"id": "demo-by-task", "provider": "tiqets", "reference": "8888888", "quantity": 2}
-    demo.app.send_task("tasks.submit", kwargs=order, task_id="submitted-elsewhere")
+    demo.app.send_task("tasks.submit", queue="willcall", kwargs=order, task_id="submitted-elsewhere")
     row = flower.locator("#submitted-elsewhere")
 
     def is_there() -> bool:
@@ -98,7 +98,7 @@ def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready
         later = {"provider": "paylogic", "reference": "nobody-knows-yet", "not_before": "2999-01-01T00:00:00Z"}
         submit(demo.context, later)
         flower.goto(f"{demo.flower_url}/broker")
-        cells = flower.locator("#queue-table tbody tr").filter(has_text="poll.paylogic").locator("td")
+        cells = flower.locator("#queue-table tbody tr").filter(has_text="willcall.poll.paylogic").locator("td")
         messages, ready = (int(cells.nth(column).inner_text()) for column in (1, 3))
         assert ready >= 3
         assert messages > ready

@@ -13,7 +13,7 @@ def test_sweeps_run_again_after_an_outage_that_beat_noticed(stage: Setup) -> Non
     setting = stage({"tiqets/default": {}})
     runs = setting.context.stores.sweeps
     setting.start("beat")
-    setting.start("worker", "--queues", "sweeps")
+    setting.start("worker", "--queues", "willcall.sweeps")
     wait_until(lambda: runs.last().keys() == SWEEPS.keys())
 
     def log() -> str:

@@ -186,7 +186,7 @@ def test_any_celery_app_on_the_broker_can_submit(stage: Setup, broker: dict[str,
             {"id": "mine", "provider": "tiqets", "reference": "1000001"},
             {"id": "bad", "provider": "tiqets", "reference": "secret-reference", "quantity": "many"},
         ):
-            backend.send_task("tasks.submit", kwargs=payload)
+            backend.send_task("tasks.submit", queue="willcall", kwargs=payload)
     wait_for_the_end(system, {"mine": "fulfilled"})
     assert system.context.stores.orders.get("bad") is None
     log = system.folder / "worker.log"

@@ -22,6 +22,7 @@ from willcall.usecases.control import get_order, poll_now
 
 pytestmark = pytest.mark.worker
 
+QUEUES = ("willcall", "willcall.sweeps", "willcall.notify", "willcall.documents")
 #: Parts of what an outside application sends that nobody may see.
 REFERENCE, ADDRESS, METADATA = "XgFca-QmBxG-9WhAj", "token-in-the-address", "name-of-a-customer"
 SECRETS = (REFERENCE, ADDRESS, METADATA)
@@ -130,13 +131,14 @@ def everything(system: Stage) -> str:
 
 
 def test_what_an_outside_application_submits_is_seen_nowhere(flower: Stage, outside: Celery) -> None:
-    outside.send_task("tasks.submit", kwargs=GOOD, queue="nobody-listens", task_id="unheard")
-    outside.send_task("tasks.submit", kwargs=GOOD, task_id="good")
+    outside.send_task("tasks.submit", queue="nobody-listens", kwargs=GOOD, task_id="unheard")
+    outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD, task_id="good")
     for number, wrong in enumerate(BAD):
         payload = GOOD | {"id": f"ord-bad-{number}"} | wrong
-        outside.send_task("tasks.submit", kwargs=payload, task_id=f"bad-{number}")
-    outside.send_task("tasks.submit", args=[REFERENCE], kwargs=GOOD, task_id="positional")
-    outside.send_task("tasks.submit", kwargs=GOOD | {"id": "ord-again", "sesame": METADATA}, task_id="unknown-field")
+        outside.send_task("tasks.submit", queue="willcall", kwargs=payload, task_id=f"bad-{number}")
+    outside.send_task("tasks.submit", queue="willcall", args=[REFERENCE], kwargs=GOOD, task_id="positional")
+    again = GOOD | {"id": "ord-again", "sesame": METADATA}
+    outside.send_task("tasks.submit", queue="willcall", kwargs=again, task_id="unknown-field")
     failing = {f"bad-{number}" for number in range(len(BAD))} | {"positional", "unknown-field"}
 
     def done() -> bool:
@@ -171,9 +173,9 @@ def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_not
 
 
 def test_messages_that_no_task_can_take_are_dropped_without_being_quoted(flower: Stage, outside: Celery) -> None:
-    outside.send_task("tasks.sumbit", kwargs=GOOD)
+    outside.send_task("tasks.sumbit", queue="willcall", kwargs=GOOD)
     with Connection(flower.redis.url) as connection:
-        producer = connection.Producer(routing_key="celery")
+        producer = connection.Producer(routing_key="willcall")
         producer.publish(GOOD, serializer="json")
         producer.publish(GOOD, serializer="pickle", headers={"task": "tasks.submit", "id": "pickled"})
         producer.publish({"task": "tasks.submit", "id": "old", "args": REFERENCE, "kwargs": REFERENCE})
@@ -183,7 +185,7 @@ def test_messages_that_no_task_can_take_are_dropped_without_being_quoted(flower:
             content_encoding="utf-8",
             headers={"task": "tasks.submit", "id": "cut"},
         )
-    outside.send_task("tasks.submit", kwargs=GOOD | {"id": "ord-after"}, task_id="after")
+    outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD | {"id": "ord-after"}, task_id="after")
     wait_until(lambda: "after" in tasks(flower))
     assert len(re.findall(r'"event": "(?:Received|Can\'t decode)', log(flower, "worker"))) == 5
     for text in (everything(flower), log(flower, "worker")):
@@ -211,8 +213,8 @@ def test_the_queues_are_known_over_either_broker(stage: Setup, broker: dict[str,
     system.start_flower()
     queues = json.loads(ask(system, "/api/queues/length")[1])["active_queues"]
     waiting = {"celery_delayed"} if broker else set()  # what waits for its time; over Redis each queue keeps its own
-    assert {queue["name"] for queue in queues} == {"celery", "sweeps", "notify", "documents", "poll.tiqets"} | waiting
-    assert "poll.tiqets" in ask(system, "/broker")[1]
+    assert {queue["name"] for queue in queues} == {*QUEUES, "willcall.poll.tiqets"} | waiting
+    assert "willcall.poll.tiqets" in ask(system, "/broker")[1]
 
 
 def test_workers_tell_of_tasks_only_while_flower_runs(stage: Setup) -> None:

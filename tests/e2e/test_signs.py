@@ -59,14 +59,14 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Set
     setting = stage(ACCOUNT)
     processes = setting.context.stores.processes
     children = {
-        "worker": setting.start("worker", "--queues", "celery,notify"),
+        "worker": setting.start("worker", "--queues", "willcall,willcall.notify"),
         "beat": setting.start("beat"),
         "api": setting.start_api(),
     }
     wait_until(lambda: {process.kind for process in processes.alive()} == children.keys())
     wait_until(lambda: all(process.detail["state"] == "working" for process in processes.alive()))
     (worker,) = processes.alive("worker")
-    assert worker.detail["queues"] == "celery,notify"
+    assert worker.detail["queues"] == "willcall,willcall.notify"
     for child in children.values():
         child.terminate()
     wait_until(lambda: processes.alive() == [])
@@ -74,6 +74,6 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Set
 
 def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(stage: Setup) -> None:
     setting = stage(ACCOUNT)
-    setting.start("worker", "--queues", "sweeps")
+    setting.start("worker", "--queues", "willcall.sweeps")
     setting.start("beat")
     wait_until(lambda: setting.context.stores.sweeps.last().keys() == SWEEPS.keys())

@@ -281,7 +281,7 @@ def test_accounts_show_the_messages_that_wait_for_their_time(willcall: Willcall)
     assert willcall(*later).code == 0
     listed = {line["account"]: line["waiting"] for line in willcall("accounts", "--json").lines}
     assert (listed["tiqets/default"]["messages"], listed["tixstock/default"]["messages"]) == (1, 0)
-    assert listed["tiqets/default"]["queue"] == "poll.tiqets"
+    assert listed["tiqets/default"]["queue"] == "willcall.poll.tiqets"
     assert listed["tiqets/default"]["next_due"].startswith("2100-01-01T00:00:00")
     assert "1 queued" in willcall("accounts").out
 

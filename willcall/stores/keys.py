@@ -54,6 +54,11 @@ SWEEPS = PREFIX + "sweeps"
 #: String that `willcall doctor` writes to see whether it can. Expires after a second.
 DOCTOR = PREFIX + "doctor"
 
+#: What the message broker's keys begin with, apart from the queues' lists, which are named like their queues.
+BROKER = PREFIX + "broker:"
+#: Hash: the tag of a claimed message -> its list and itself; and sorted set of the tags by the time of the claim.
+CLAIMS, CLAIMS_INDEX = BROKER + "claims", BROKER + "claims_index"
+
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
 
@@ -176,6 +181,16 @@ def oauth_lock(account_key: str) -> str:
 def lease(name: str) -> str:
     """String: which run of a sweep is at work. Expires after the longest run of it."""
     return f"{PREFIX}lease:{name}"
+
+
+def waiting(queue: str) -> str:
+    """Sorted set: a queue's messages with a countdown, by when they are due."""
+    return f"{BROKER}waiting:{queue}"
+
+
+def bell(queue: str) -> str:
+    """List of at most one token: there is something in the queue."""
+    return f"{BROKER}bell:{queue}"
 
 
 def ended_session(session_id: str) -> str:

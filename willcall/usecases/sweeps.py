@@ -42,4 +42,4 @@ def start_them(*, beat: bool, worker: bool) -> str:
         return "Start beat"
     if not worker:
         return "Start a worker"
-    return "See whether a worker serves the queue sweeps and is not overrun; if one does, restart beat"
+    return "See whether a worker serves the queue willcall.sweeps and is not overrun; if one does, restart beat"

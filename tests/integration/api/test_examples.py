@@ -57,7 +57,7 @@ def test_a_celery_backend_sends_an_order_that_is_taken(
     with example("submit_with_celery.py", tmp_path, redis_server.url) as child:
         out, _ = child.communicate(timeout=120)
     assert (out, child.returncode) == ("sent\n", 0)
-    message = json.loads(str(redis.lpop("celery")))
+    message = json.loads(str(redis.lpop("willcall")))
     _, order, _ = json.loads(base64.b64decode(message["body"]))
     assert message["headers"]["task"] == "tasks.submit"
     assert api.post("/v1/orders", order).status_code == 201

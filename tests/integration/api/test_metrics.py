@@ -132,10 +132,10 @@ def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:
     api.submit("now")
     api.submit("later", not_before="2099-01-01T00:00:00Z")
     shown = Shown(api)
-    assert shown("queue_messages", queue="poll.tiqets", state="ready") == 1
-    assert shown("queue_messages", queue="poll.tiqets", state="waiting") == 1
-    assert shown("queue_lag_seconds", queue="poll.tiqets") == 0
-    assert shown("queue_messages", queue="sweeps", state="ready") == 0
+    assert shown("queue_messages", queue="willcall.poll.tiqets", state="ready") == 1
+    assert shown("queue_messages", queue="willcall.poll.tiqets", state="waiting") == 1
+    assert shown("queue_lag_seconds", queue="willcall.poll.tiqets") == 0
+    assert shown("queue_messages", queue="willcall.sweeps", state="ready") == 0
 
 
 def test_sweeps_show_their_last_run(api: Running, stores: Stores) -> None:

@@ -82,9 +82,9 @@ def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit,
 
 def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:
     patient = admit()
-    live(patient, queues="celery,sweeps,notify,documents,poll.tiqets")
-    assert told(patient, "workers") == [("wrong", "no worker takes from poll.tixstock")]
-    live(patient, name="willcall-8@elsewhere", queues="poll.tixstock")
+    live(patient, queues="willcall,willcall.sweeps,willcall.notify,willcall.documents,willcall.poll.tiqets")
+    assert told(patient, "workers") == [("wrong", "no worker takes from willcall.poll.tixstock")]
+    live(patient, name="willcall-8@elsewhere", queues="willcall.poll.tixstock")
     assert well(patient, "workers").startswith("2 workers, ")
 
 
@@ -135,7 +135,7 @@ def test_what_starts_missed_sweeps_depends_on_who_is_alive(swept: Patient) -> No
         return str(finding.mend)
 
     assert mend().startswith("Start a worker; ")
-    live(swept, queues="sweeps")
+    live(swept, queues="willcall.sweeps")
     assert "; if one does, restart beat; " in mend()
     swept.processes.gone("beat", HERE)
     assert mend().startswith("Start beat; ")

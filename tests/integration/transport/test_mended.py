@@ -60,7 +60,7 @@ def test_a_message_outlives_a_worker_killed_right_after_receiving_it(
     )
     assert killed.returncode == -signal.SIGKILL
     assert redis.llen("polls") == 0
-    assert redis.hlen("claims") + redis.hlen("unacked") == (1 if which == "ours" else 0)
+    assert redis.hlen("willcall:broker:claims") + redis.hlen("unacked") == (1 if which == "ours" else 0)
 
 
 def test_messages_of_dead_workers_come_back_without_an_event_loop(connect: Connect) -> None:
@@ -106,9 +106,9 @@ def test_after_a_lost_connection_work_in_hand_is_not_given_to_others_and_can_sti
     Consumer(connection, [Queue("polls")], on_message=messages.append, accept=["json"]).consume()
     connection.drain_events(timeout=60)
     connection.collect()
-    assert (redis.llen("polls"), redis.hlen("claims")) == (0, 1)
+    assert (redis.llen("polls"), redis.hlen("willcall:broker:claims")) == (0, 1)
     messages[0].ack()
-    assert redis.hlen("claims") == redis.zcard("claims_index") == 0
+    assert redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0
 
 
 def test_an_acknowledgement_of_an_old_delivery_does_not_touch_the_new_one(connect: Connect, redis: Redis) -> None:
@@ -122,9 +122,9 @@ def test_an_acknowledgement_of_an_old_delivery_does_not_touch_the_new_one(connec
     assert second is not None
     assert (second.headers["redelivered"], second.delivery_info["redelivered"]) == (True, True)
     first.ack()
-    assert redis.hlen("claims") == 1
+    assert redis.hlen("willcall:broker:claims") == 1
     second.ack()
-    assert redis.hlen("claims") == 0
+    assert redis.hlen("willcall:broker:claims") == 0
 
 
 def test_restoring_is_bounded_and_the_oldest_is_served_first(connect: Connect, redis: Redis) -> None:
@@ -134,7 +134,7 @@ def test_restoring_is_bounded_and_the_oldest_is_served_first(connect: Connect, r
         publish("polls", number, connect())
         assert queue.get() is not None
     channel.qos.restore_visible()
-    assert (redis.llen("polls"), redis.hlen("claims")) == (2, 1)
+    assert (redis.llen("polls"), redis.hlen("willcall:broker:claims")) == (2, 1)
     first = queue.get()
     assert first is not None
     assert first.payload == 0
@@ -158,7 +158,7 @@ def test_claims_whose_answer_was_lost_are_answered_again(
             with pytest.raises(RedisTimeoutError):
                 queue.get()
         with Redis.from_url(own_server.url) as redis:
-            wait_until(lambda: redis.hlen("claims") == 1)
+            wait_until(lambda: redis.hlen("willcall:broker:claims") == 1)
         message = queue.get()
         assert message is not None
         assert message.payload == "precious"

@@ -52,7 +52,7 @@ def test_messages_wait_behind_a_sentinel(sentinel_url: str, redis: Redis) -> Non
         later = {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
         Producer(connection).publish("later", routing_key="polls", headers=later)
         Producer(connection).publish("now", routing_key="polls")
-        assert redis.zcard("polls:waiting") == 1
+        assert redis.zcard("willcall:broker:waiting:polls") == 1
         queue = connection.SimpleQueue("polls")
         message = queue.get(timeout=60)
         assert message.payload == "now"

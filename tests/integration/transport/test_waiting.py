@@ -50,7 +50,7 @@ def everything(queue: Queue) -> list[Any]:
 
 def test_a_message_waits_in_the_sorted_set_and_not_in_the_list(queue: Queue, redis: Redis) -> None:
     send(queue, "later", HOUR)
-    assert redis.zcard("polls:waiting") == 1
+    assert redis.zcard("willcall:broker:waiting:polls") == 1
     assert queue.queue_declare(passive=False).message_count == 0
     assert receive(queue) is None
 
@@ -130,7 +130,7 @@ def test_the_earliest_comes_first_and_one_call_moves_a_bounded_number(
     let_time_pass(HOUR * BATCH * 2)
     assert receive(queue) == 0
     assert redis.llen("polls") == BATCH - 1
-    assert redis.zcard("polls:waiting") == 20
+    assert redis.zcard("willcall:broker:waiting:polls") == 20
     assert everything(queue) == list(range(1, BATCH + 20))
 
 
@@ -166,7 +166,7 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
     send(queue, "later", HOUR)
     send_batch(queue, {"now": None, "later": HOUR})
     assert waiting(redis, ["polls"], prefix="mine:")["polls"].count == 2
-    let_time_pass(HOUR, "mine:polls:waiting")
+    let_time_pass(HOUR, "mine:willcall:broker:waiting:polls")
     message = queue.get()
     assert message is not None
     assert [key for key in redis.scan_iter() if not key.startswith("mine:")] == []
@@ -182,7 +182,7 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
 def test_batches_wait_too(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
     redis.script_flush()
     send_batch(queue, {number: HOUR if number % 2 else None for number in range(200)})
-    assert (redis.llen("polls"), redis.zcard("polls:waiting")) == (100, 100)
+    assert (redis.llen("polls"), redis.zcard("willcall:broker:waiting:polls")) == (100, 100)
     let_time_pass(HOUR)
     assert sorted(everything(queue)) == list(range(200))
 
@@ -196,7 +196,7 @@ def test_workers_that_claim_at_once_get_every_message_once(
     with ThreadPoolExecutor(len(queues)) as pool:
         received = [body for bodies in pool.map(everything, queues) for body in bodies]
     assert sorted(received) == list(range(1_000))
-    assert redis.hlen("claims") == redis.zcard("claims_index") == 0
+    assert redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0
 
 
 def test_what_waits_can_be_read(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
@@ -255,7 +255,7 @@ def test_a_consumer_without_acknowledgements_leaves_no_claims(
         with Consumer(queue.channel, [queue], callbacks=[lambda *_: None], no_ack=True):
             connection.drain_events(timeout=60)
     connection.close()
-    assert redis.hlen("claims") == 0
+    assert redis.hlen("willcall:broker:claims") == 0
 
 
 def test_what_cannot_be_read_stays_among_the_claims_and_stops_nobody(
@@ -267,4 +267,4 @@ def test_what_cannot_be_read_stays_among_the_claims_and_stops_nobody(
     with Consumer(queue.channel, [queue], callbacks=[lambda body, _: received.append(body)]):
         connection.drain_events(timeout=60)
     assert received == ["fine"]
-    assert redis.hlen("claims") == 2
+    assert redis.hlen("willcall:broker:claims") == 2

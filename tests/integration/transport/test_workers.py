@@ -50,15 +50,15 @@ def test_kill_9_of_the_only_worker_loses_nothing(
     send_notes(workers, WAITING, first=HOUR.total_seconds(), spread=0.5)
 
     workers.kill(worker)
-    assert redis.zcard("celery:waiting") == WAITING
+    assert redis.zcard("willcall:broker:waiting:celery") == WAITING
     workers.gate.touch()
     workers.start(pool)
     wait_until(lambda: workers.ledger("ended") == [["in-flight"]])
     assert workers.ledger("noted") == []
-    let_time_pass(HOUR, "celery:waiting")
+    let_time_pass(HOUR, "willcall:broker:waiting:celery")
     assert_all_noted_once(workers, WAITING)
     assert len(workers.ledger("began")) >= 2  # once more per second that passed before the crash
-    wait_until(lambda: redis.hlen("claims") == redis.zcard("claims_index") == 0)
+    wait_until(lambda: redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0)
 
 
 def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) -> None:
@@ -69,7 +69,7 @@ def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) ->
     send_notes(workers, 1_000, first=3_600, spread=60)
     workers.app.send_task("note", ("last", time.time()))
     wait_until(lambda: len(workers.ledger("noted")) == 11)
-    assert redis.zcard("celery:waiting") == 1_000
+    assert redis.zcard("willcall:broker:waiting:celery") == 1_000
     assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
 
 
@@ -93,7 +93,7 @@ def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
         workers.gate.touch()
         wait_until(lambda: workers.ledger("ended"))
         with Redis.from_url(own_server.url) as redis:
-            wait_until(lambda: redis.hlen("claims") == 0)
+            wait_until(lambda: redis.hlen("willcall:broker:claims") == 0)
         assert len(workers.ledger("began")) == 1
     finally:
         workers.stop()
@@ -105,17 +105,17 @@ def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
     assert len(workers.app.control.ping(timeout=60, limit=2)) == 2
     send_notes(workers, WAITING, first=0.5, spread=1)
     assert_all_noted_once_and_none_early(workers, WAITING)
-    wait_until(lambda: redis.hlen("claims") == 0)
+    wait_until(lambda: redis.hlen("willcall:broker:claims") == 0)
 
 
 def test_a_stopping_worker_gives_back_what_it_has_not_begun(workers: Workers, redis: Redis) -> None:
     worker = workers.start(concurrency=1)
     for name in ("begun", "fetched"):
         workers.app.send_task("work", (name, str(workers.gate)))
-    wait_until(lambda: redis.hlen("claims") == 2)
+    wait_until(lambda: redis.hlen("willcall:broker:claims") == 2)
     worker.terminate()
     wait_until(lambda: "Warm shutdown" in workers.log())
     workers.gate.touch()
     worker.wait(60)
-    assert redis.hlen("claims") == 0
+    assert redis.hlen("willcall:broker:claims") == 0
     assert redis.llen("celery") + len(workers.ledger("ended")) == 2

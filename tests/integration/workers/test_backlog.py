@@ -35,18 +35,18 @@ def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
 def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
     messages = [Message(f"ord-{n}", 1, due=1_000.0 + 600 * n, token=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
-    assert found(app, ["poll.tiqets", "celery"]) == {
-        "poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
+    assert found(app, ["willcall.poll.tiqets", "celery"]) == {
+        "willcall.poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
         "celery": Backlog(ready=0, waiting=0, lag=0.0),
     }
     overdue = redis.eval(
         "return redis.call('ZADD', KEYS[1], ARGV[1], redis.call('ZRANGE', KEYS[1], 0, 0)[1])",
         1,
-        "poll.tiqets:waiting",
+        "willcall:broker:waiting:willcall.poll.tiqets",
         (redis.time()[0] - 9_000) * 1_000,
     )
     assert overdue == 0
-    assert 8_999 < (found(app, ["poll.tiqets"])["poll.tiqets"].lag or 0) < 9_000 + STALL
+    assert 8_999 < (found(app, ["willcall.poll.tiqets"])["willcall.poll.tiqets"].lag or 0) < 9_000 + STALL
 
 
 def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:

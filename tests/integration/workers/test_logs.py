@@ -43,7 +43,7 @@ class Log:
     def send(self, body: object, **options: Any) -> None:
         """Put any message where tasks are expected."""
         with self.stage.app.producer_or_acquire() as producer:
-            producer.publish(body, exchange="", routing_key="celery", **options)
+            producer.publish(body, exchange="", routing_key="willcall", **options)
 
     def _found(self, beginning: str) -> list[Line]:
         return [line for line in self.lines() if line["event"].startswith(beginning)]
@@ -62,7 +62,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 
 
 def test_a_task_that_nobody_knows(log: Log) -> None:
-    log.stage.app.send_task("tasks.unknown", kwargs={"reference": SECRET}, queue="celery")
+    log.stage.app.send_task("tasks.unknown", kwargs={"reference": SECRET}, queue="willcall")
     line = log.next("Received unregistered task of type 'tasks.unknown'.")
     assert "The full contents of the message body was:\n…" in line["event"]
 
@@ -83,7 +83,7 @@ def test_a_message_that_is_no_proper_task(log: Log) -> None:
 
 
 def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
-    log.stage.app.send_task("tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="celery", task_id="seven")
+    log.stage.app.send_task("tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="willcall", task_id="seven")
     line = log.next("Task tasks.notify[seven] raised unexpected: …")
     assert line["exception"].endswith("\nTypeError")
     assert "trace.py" in line["exception"]
@@ -92,7 +92,7 @@ def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
 
 def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
     payload = {"id": "bad", "provider": "tiqets", "reference": SECRET, "quantity": SECRET}
-    log.stage.app.send_task("tasks.submit", kwargs=payload, queue="celery")
+    log.stage.app.send_task("tasks.submit", kwargs=payload, queue="willcall")
     wait_until(lambda: log.lines(order="bad"))
     [line] = log.lines(order="bad")
     assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")

@@ -20,7 +20,7 @@ from workers.waiting import waiting
 if TYPE_CHECKING:
     from redis import Redis
 
-QUEUE = "poll.tiqets"
+QUEUE = "willcall.poll.tiqets"
 
 
 @pytest.fixture

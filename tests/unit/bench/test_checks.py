@@ -65,7 +65,7 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, 500, accepted=False))}),
     (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, None, accepted=False))}),
     (checks.every_pdf_is_kept, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], unkept=1)}}),
-    (checks.broker_is_empty, {"messages": {"poll.tiqets": 1}}),
+    (checks.broker_is_empty, {"messages": {"willcall.poll.tiqets": 1}}),
     (checks.indexes_are_empty, {"indexes": {"willcall:due:tiqets/default": 1}}),
     (checks.nothing_died_by_itself, {"deaths": (Death("worker 1", 100.0, 1),)}),
 ]

@@ -214,7 +214,7 @@ def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
     [
         ("beat", "Start beat;"),
         ("worker", "Start a worker;"),
-        ("api", "See whether a worker serves the queue sweeps and is not overrun; if one does, restart beat;"),
+        ("api", "See whether a worker serves the queue willcall.sweeps and is not overrun; if one does, restart beat;"),
     ],
 )
 def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from simulator.accounts import Account, Order
-from simulator.faults import UNKNOWN_WORD, spoil
+from simulator.faults import UNKNOWN_WORD, gateway_page, spoil
 from simulator.ledger import Auth, Entry
 from simulator.phases import FINAL, Phase, overall
 from simulator.providers.base import Provider, Target, View
@@ -17,6 +17,9 @@ SLACK = 0.005
 
 #: How long an account that is down by silence keeps silent: beyond any client's patience.
 FOR_EVER = 3600.0
+
+#: Statuses whose `Retry-After` stops the whole account.
+THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN})
 
 
 class Exchange:
@@ -73,7 +76,7 @@ class Exchange:
             return
         now = self._world.clock()
         until = now + answer.retry_after if answer.retry_after is not None else answer.not_before
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS and self._account and until is not None:
+        if answer.status in THROTTLING and self._account and until is not None:
             self._account.throttle(now, until)
         else:
             self._hint = until or 0.0
@@ -130,6 +133,8 @@ class Exchange:
             return self._provider.error(self._provider.unknown_status)
         if self._down == "reset":
             return Answer(0, manner=Manner.RESET)
+        if self._down == "gateway":
+            return gateway_page(HTTPStatus.FORBIDDEN)
         if self._down:
             return self._provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
         forbidden = self.entry.auth == "forbidden"

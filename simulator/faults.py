@@ -20,7 +20,8 @@ def spoil(fault: Fault, usual: Answer, provider: Provider, now: float) -> Answer
     """What is sent in place of the `usual` answer. `hang` and `unknown_word` happen before this."""
     match fault:
         case StatusFault():
-            answer = ask_to_wait(provider.error(fault.status), fault.retry_after, fault.form, now)
+            error = gateway_page(fault.status) if fault.gateway else provider.error(fault.status)
+            answer = ask_to_wait(error, fault.retry_after, fault.form, now)
         case SlowFault():
             answer = usual
             answer.manner, answer.amount = Manner.DRIP, fault.seconds
@@ -54,6 +55,13 @@ def _spoilt(do: str, usual: Answer, provider: Provider) -> Answer:
         case "cut":
             answer = Answer(usual.status, usual.body, usual.headers, manner=Manner.CUT)
     return answer
+
+
+def gateway_page(status: int) -> Answer:
+    """What a content delivery network answers in the provider's place."""
+    body = b"<!doctype html><html><title>Attention Required!</title><body>Sorry, you have been blocked.</body></html>"
+    headers = {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare", "CF-RAY": "8a1b2c3d4e5f6071-AMS"}
+    return Answer(status, body, headers)
 
 
 def wrong_types(value: Any) -> Any:

@@ -25,7 +25,7 @@ ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylog
 HintForm = Literal["seconds", "date"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
 Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
-Down = Literal["503", "reset", "hang"]
+Down = Literal["503", "reset", "hang", "gateway"]
 
 PROVIDERS: tuple[ProviderName, ...] = ("funtrips", "tiqets", "tixstock", "voordemensen", "paylogic")
 
@@ -49,12 +49,16 @@ class _Fault(_Model):
 
 
 class StatusFault(_Fault):
-    """An error status in the provider's own form. A 429 stops the whole account for `retry_after`."""
+    """An error status. A 429, or a 403 with `retry_after`, stops the whole account for so long.
+
+    It has the provider's own form; with `gateway` it is the page that a content delivery network puts in its place.
+    """
 
     do: Literal["status"]
     status: Literal[400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
     retry_after: NonNegativeInt | None = None
     form: HintForm = "seconds"
+    gateway: bool = False
 
 
 class SpoilFault(_Fault):

@@ -199,7 +199,7 @@ def test_a_redirect_is_malformed(name: str, kind: int, reference: str, status: i
     ("status", "outcome"),
     [
         (401, Unauthorized(whole_account=True, detail="HTTP 401")),
-        (403, Unauthorized(whole_account=False, detail="HTTP 403")),
+        (403, Throttled(detail="HTTP 403 from a gateway", by_gateway=True)),
         (404, Missing(detail="HTTP 404")),
         (500, Unavailable(detail="HTTP 500")),
         (502, Unavailable(detail="HTTP 502")),
@@ -210,6 +210,13 @@ def test_a_status_that_speaks_for_itself_is_believed(
 ) -> None:
     del kind
     assert read(name, reference, answer_of(b"<html>", status)) == outcome
+
+
+@asked
+@pytest.mark.parametrize("body", [b"", b'{"detail":"forbidden"}'])
+def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, body: bytes) -> None:
+    del kind
+    assert read(name, reference, answer_of(body, 403)) == Unauthorized(whole_account=False, detail="HTTP 403")
 
 
 @asked

@@ -71,7 +71,8 @@ class Order:
     """One purchase at a provider whose tickets we await.
 
     `seq` is the fence: the number of the only poll message that may act. `answered` counts the polls that
-    the provider answered (the back-off's exponent), `failures` the unanswered ones since the last answer.
+    the provider answered (the back-off's exponent), `failures` the unanswered ones since the last answer,
+    `refusals` the 403s in a row.
     `last_poll_at` is when the provider was last asked, `hint_at` the moment before which it may not be asked.
     `attention_at` is when it newly needed `attention`, or for another reason; the stores keep it.
     """
@@ -94,6 +95,7 @@ class Order:
     attempts: int = 0
     answered: int = 0
     failures: int = 0
+    refusals: int = 0
     missing_since: float | None = None
     last_poll_at: float | None = None
     hint_at: float | None = None

@@ -67,9 +67,13 @@ class Cancelled(_Base):
 
 @dataclass(frozen=True, slots=True)
 class Throttled(_Base):
-    """429: the whole account must wait `retry_after` seconds (None: the provider does not say)."""
+    """429, or 403 that asks for patience: the whole account must wait `retry_after` seconds (None: not said).
+
+    `by_gateway`: a gateway refused the request in the provider's place, and did not say why.
+    """
 
     retry_after: float | None = None
+    by_gateway: bool = False
 
 
 @dataclass(frozen=True, slots=True)

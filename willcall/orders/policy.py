@@ -35,6 +35,8 @@ LONGEST_JITTER = 30.0
 
 #: Unanswered tries after which a late check of a final order is given up.
 LATE_TRIES = 12
+#: Refusals of a gateway after which the next one is taken for the order's own.
+OWN_REFUSALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         attempts=order.attempts + _reached(outcome),
         answered=order.answered + _counts(outcome),
         failures=order.failures + 1 if isinstance(outcome, Unavailable) else 0,
+        refusals=_refusals(order, outcome),
         missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
     )
     match outcome:
@@ -108,6 +111,17 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         case NotReady(expected=expected) if _completed_by_pushes(order, expected):
             return _finish(order, Status.FULFILLED, None, now)
     return _again(order, outcome, policy, now, rng)
+
+
+def interpret(order: Order, outcome: Outcome, *, others_answered: bool) -> Outcome:
+    """Return what an answer about `order` means, with what its last ones meant.
+
+    A gateway that refuses one order several times in a row, while it lets the account's other orders through, refuses
+    that order. To throttle the account for it again would hold up the others for nothing.
+    """
+    if isinstance(outcome, Throttled) and outcome.by_gateway and others_answered and order.refusals >= OWN_REFUSALS:
+        return Unauthorized(whole_account=False, provider_status=outcome.provider_status, detail=outcome.detail)
+    return outcome
 
 
 def expire(order: Order, now: float) -> Order:
@@ -241,6 +255,16 @@ def _slow(attention: Attention | None, outcome: Outcome) -> bool:
     if attention is Attention.UNAUTHORIZED:
         return not isinstance(outcome, Unavailable)
     return attention in {Attention.NOT_FOUND, Attention.PERSONALIZATION}
+
+
+def _refusals(order: Order, outcome: Outcome) -> int:
+    """The 403s in a row of an order. What is no answer of the provider about it leaves them as they were."""
+    match outcome:
+        case Unauthorized(whole_account=False) | Throttled(by_gateway=True):
+            return order.refusals + 1
+        case Throttled() | Unavailable() | Unauthorized() | Malformed():
+            return order.refusals
+    return 0
 
 
 def _signal(outcome: Outcome) -> Signal:

@@ -12,6 +12,7 @@ from typing import Any
 from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.retry_after import parse_retry_after
 from willcall.providers.base import Answer
+from willcall.providers.gateways import refused_by_gateway
 
 _OK = 200
 
@@ -21,7 +22,7 @@ def retry_after(answer: Answer) -> float | None:
     return parse_retry_after(answer.headers.get("retry-after"), answer.received_at)
 
 
-def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
+def status_outcome(answer: Answer, *ok: int) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
     """The outcome that the HTTP status alone decides, None where the body must be read.
 
     `ok` are the statuses whose body the adapter reads (200 where it names none). Redirects are not
@@ -30,8 +31,10 @@ def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
     match answer.status:
         case status if status in (ok or (_OK,)):
             return None
-        case 401 | 403 as status:
-            return Unauthorized(whole_account=status == 401, detail=f"HTTP {status}")  # noqa: PLR2004
+        case 401:
+            return Unauthorized(whole_account=True, detail="HTTP 401")
+        case 403:
+            return _forbidden(answer)
         case 404:
             return Missing(detail="HTTP 404")
         case 429:
@@ -40,6 +43,16 @@ def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
             return Unavailable(retry_after=retry_after(answer), detail=f"HTTP {status}")
         case status:
             return Malformed(detail=f"HTTP {status}")
+
+
+def _forbidden(answer: Answer) -> Outcome:
+    """403: a server that says when to come back, or one that does not know us, has not refused our key."""
+    wait = retry_after(answer)
+    if wait is not None:
+        return Throttled(retry_after=wait, detail="HTTP 403")
+    if refused_by_gateway(answer):
+        return Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
+    return Unauthorized(whole_account=False, detail="HTTP 403")
 
 
 def read_json(answer: Answer) -> object:

@@ -8,7 +8,7 @@ from willcall.orders.documents import order_document
 from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import outcome_name
-from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire
+from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire, interpret
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
 from willcall.providers.base import Account
@@ -42,6 +42,7 @@ def settle_attempt(
     commit on, documents that are missing are fetched.
     """
     before: Order | None = claimed_order(claim)
+    asked = replace(asked, outcome=interpret(claimed_order(claim), asked.outcome, others_answered=claim.clean))
     parked = False
     late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
     while before:

@@ -147,13 +147,21 @@ def test_a_fault_can_last_for_several_requests_or_for_ever(start: Start) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "status"), [({"down": "503"}, 503), ({"forbidden": True}, 403), ({"revoked": True}, 401)]
+    ("change", "status"),
+    [({"down": "503"}, 503), ({"down": "gateway"}, 403), ({"forbidden": True}, 403), ({"revoked": True}, 401)],
 )
 def test_a_whole_account_can_be_out_of_order(start: Start, change: dict[str, Any], status: int) -> None:
     sim = start({"provider": "tiqets"})
     sim.control.change_account("tiqets", **change)
     assert sim.tiqets().status_code == status
     sim.control.change_account("tiqets", down=None, forbidden=False, revoked=False)
+    usual(sim)
+
+
+def test_a_gateway_refuses_with_a_page_and_may_say_when_to_come_back(start: Start) -> None:
+    sim = faulty(start, do="status", status=403, gateway=True, retry_after=30)
+    answer = sim.tiqets()
+    assert (answer.status_code, answer.headers["Retry-After"], answer.text[0]) == (403, "30", "<")
     usual(sim)
 
 

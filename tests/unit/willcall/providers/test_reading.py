@@ -70,6 +70,49 @@ def test_401_speaks_of_the_account_and_403_of_the_order() -> None:
     assert whole_account == [True, False]
 
 
+GATEWAYS: list[tuple[bytes, dict[str, str]]] = [
+    (b"<!doctype html><title>Attention Required!</title>", {"content-type": "text/html; charset=UTF-8"}),
+    (b"\xef\xbb\xbf \n<html>", {"content-type": "application/json"}),
+    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", {"content-type": "application/xml"}),
+    (b"Forbidden", {"content-type": "text/html"}),
+    (b"error code: 1020", {"content-type": "text/plain", "server": "cloudflare", "cf-ray": "8a1-AMS"}),
+    (b"", {"server": "CloudFront", "x-amz-cf-id": "x"}),
+    (b"", {"server": "awselb/2.0"}),
+    (b"RBAC: access denied", {"server": "envoy"}),
+    (b"Access Denied", {"server": "AkamaiGHost"}),
+    (b"", {"via": "1.1 varnish, 1.1 squid"}),
+    (b'{"message":"Forbidden"}', {"x-amzn-waf-action": "challenge", "content-type": "application/json"}),
+    (b'{"challenge": true}', {"cf-mitigated": "challenge"}),
+]
+
+PROVIDERS: list[tuple[bytes, dict[str, str]]] = [
+    (b"", {}),
+    (b'{"error":"forbidden"}', {"content-type": "application/json"}),
+    (b'{"error":"forbidden"}', {"server": "cloudflare", "cf-ray": "8a1-AMS", "content-type": "application/json"}),
+    (b'[{"code":"forbidden"}]', {"content-type": "text/html"}),
+    (b"Forbidden", {"server": "nginx", "content-type": "text/plain"}),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), GATEWAYS)
+def test_403_of_a_gateway_is_a_throttle_and_no_refused_key(body: bytes, headers: dict[str, str]) -> None:
+    outcome = status_outcome(Answer(403, headers, body, received_at=NOW))
+    assert outcome == Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
+
+
+@pytest.mark.parametrize(("body", "headers"), PROVIDERS)
+def test_403_of_the_provider_is_a_refusal_whatever_it_passed_through(body: bytes, headers: dict[str, str]) -> None:
+    outcome = status_outcome(Answer(403, headers, body, received_at=NOW))
+    assert outcome == Unauthorized(whole_account=False, detail="HTTP 403")
+
+
+@pytest.mark.parametrize(("body", "headers"), GATEWAYS + PROVIDERS)
+def test_403_that_says_when_to_come_back_is_a_throttle_until_then(body: bytes, headers: dict[str, str]) -> None:
+    outcome = status_outcome(Answer(403, headers | {"retry-after": "30"}, body, received_at=NOW))
+    assert isinstance(outcome, Throttled)
+    assert outcome.retry_after == 30
+
+
 def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() -> None:
     assert isinstance(status_outcome(answer(status=200), 202), Malformed)
 

@@ -68,7 +68,8 @@ class TixstockAdapter(NoOAuth, NoList, NoSecretReferences):
         """The HTTP status first, the more exact code inside the body second, then the order."""
         by_status = status_outcome(answer)
         if isinstance(by_status, Throttled):
-            return MINUTE if by_status.retry_after is None else by_status
+            unsaid = by_status.retry_after is None and not by_status.by_gateway
+            return MINUTE if unsaid else by_status
         if by_status is not None and not isinstance(by_status, Malformed | Unauthorized):
             return by_status
         body = read_lenient_object(answer)

@@ -38,6 +38,8 @@ def _by_code(code: int, answer: Answer) -> Outcome:
     if code == 429:  # noqa: PLR2004 - these codes are HTTP statuses
         wait = retry_after(answer)
         return MINUTE if wait is None else Throttled(retry_after=wait, detail=detail)
+    if code == 403 and retry_after(answer) is not None:  # noqa: PLR2004
+        return Throttled(retry_after=retry_after(answer), detail=detail)
     if code in _ACCOUNT | _ORDER:
         return Unauthorized(whole_account=code in _ACCOUNT, detail=detail)
     if code == 404:  # noqa: PLR2004

@@ -1,0 +1,68 @@
+"""403: of one order, of several, of a gateway. Real HTTP from the simulator, a real Redis."""
+
+from typing import Any
+
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from tests.waiting import STALL
+from willcall.orders.model import Attention, Status
+from willcall.stores import keys
+from willcall.stores.accounts import AccountState, Health
+
+ACCOUNT = "tiqets/default"
+REFUSED = {"do": "status", "status": 403, "times": None}
+
+
+def submit(h: House, order_id: str, *answers: dict[str, Any], **fields: Any) -> None:
+    reference = str(1_000_000 + int(h.redis.incr("references")))
+    script = {"provider": "tiqets", "reference": reference, "answers": answers, **fields}
+    h.submit(OrderScript.model_validate(script), id=order_id)
+
+
+def state(h: House) -> AccountState:
+    return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
+
+
+def forget_throttle(h: House) -> None:
+    """As if the time of the throttle had passed."""
+    h.redis.delete(keys.tokens(ACCOUNT))
+
+
+def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(house: Setup) -> None:
+    h = house()
+    submit(h, "ord-1", {"do": "status", "status": 403, "gateway": True, "retry_after": 30})
+    before = h.context.stores.accounts.now()
+    order = h.poll("ord-1")
+    assert (order.status, order.attention, h.outcomes("ord-1")) == (Status.PENDING, None, ["throttled"])
+    assert (state(h).health, state(h).why) == (Health.THROTTLED, "403")
+    assert before + 30 <= (order.hint_at or 0) <= h.context.stores.accounts.now() + 30
+
+
+def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(house: Setup) -> None:
+    h = house()
+    for n in range(4):
+        submit(h, f"ord-{n}")
+    h.providers.change_account("tiqets", down="gateway")
+    for n in range(4):
+        forget_throttle(h)
+        h.poll(f"ord-{n}")
+    assert state(h).health is Health.THROTTLED
+    assert (state(h).until or 0) - h.context.stores.accounts.now() > 60 - STALL
+    assert {h.order(f"ord-{n}").attention for n in range(4)} == {None}
+    h.providers.change_account("tiqets", down=None)
+    forget_throttle(h)
+    assert h.poll("ord-0").status is Status.FULFILLED
+
+
+def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(house: Setup) -> None:
+    h = house()
+    submit(h, "bad", {"do": "status", "status": 403, "gateway": True, "times": None})
+    for n in range(3):
+        submit(h, f"good-{n}")
+        forget_throttle(h)
+        h.poll("bad")
+        stopped = state(h).health
+        forget_throttle(h)
+        assert h.poll(f"good-{n}").status is Status.FULFILLED
+    assert h.outcomes("bad") == ["throttled", "throttled", "unauthorized"]
+    assert (stopped, h.order("bad").attention) == (Health.OK, Attention.UNAUTHORIZED)

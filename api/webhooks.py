@@ -18,6 +18,7 @@ from willcall.providers.pushes import PushCall, Pushes, webhook_token
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
 from willcall.usecases.context import Context
+from willcall.usecases.failures import UnexpectedError
 from willcall.usecases.ingest_webhook import ingest_webhook
 
 log = structlog.get_logger(__name__)
@@ -92,7 +93,7 @@ def _ingest(context: Context, account: Account, pushes: Pushes, body: bytes, hea
     """Runs in a thread: the use case waits for Redis and for files."""
     try:
         answer = ingest_webhook(context, account, pushes, PushCall(body, headers))
-    except (StoreError, StorageError) as error:
+    except (StoreError, StorageError, UnexpectedError) as error:
         return _later(account, type(error).__name__)
     return Response(answer.body, answer.status, media_type=answer.content_type)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import DataError, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: What the stores raise when Redis cannot be had.
 StoreError = RedisError
+#: A `StoreError` that is no outage: a value that cannot be sent to Redis, which is a mistake of ours.
+StoreUsageError = DataError
 
 
 def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Redis":

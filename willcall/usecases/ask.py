@@ -10,6 +10,8 @@ from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Un
 from willcall.providers.base import Account, Answer, Question
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
 from willcall.usecases.context import Context
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import Activity
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,13 @@ def ask(
     answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
         return Asked(answer)
-    outcome = account.adapter.read_status(question, replace(answer, received_at=now))
+    outcome = guarded(
+        context,
+        Activity.ATTEMPT,
+        lambda: account.adapter.read_status(question, replace(answer, received_at=now)),
+        order=order.id,
+        account=account.key,
+    )
     return Asked(_after_authorization(context, account, authorization, outcome), answer.status)
 
 

@@ -12,7 +12,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import Order, Ticket
-from willcall.orders.outcomes import Issued, PartlyIssued
+from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
 from willcall.orders.retry_after import parse_retry_after
 from willcall.orders.ticket_documents import carry_over, lacking, with_documents
 from willcall.outbound.transport import Failure, Limits, Reply
@@ -22,6 +22,8 @@ from willcall.stores.fetches import Fetch, Fetched
 from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import Activity
 from willcall.usecases.settle import settle_throttled
 
 log = structlog.get_logger(__name__)
@@ -99,7 +101,7 @@ def collect(
             break
         if host in away:
             continue
-        result = _fetch(context, account, order_id, url, left)
+        result = _guarded_fetch(context, account, order_id, url, left)
         if isinstance(result, str):
             found[url] = result
             continue
@@ -175,6 +177,20 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
     wait = max(FIRST_WAIT if collected.found else grown, collected.retry_after or 0.0)
     wait *= 1 + context.rng.uniform(0.0, 0.1)
     return wait if fetch.now + wait <= fetch.since + GIVE_UP else None
+
+
+def _guarded_fetch(
+    context: Context, account: Account | None, order_id: str, url: str, seconds: float
+) -> str | _Trouble:
+    """The same as `_fetch`; a mistake of ours costs one document one round, not the order its tickets."""
+    result = guarded(
+        context,
+        Activity.DOCUMENTS,
+        lambda: _fetch(context, account, order_id, url, seconds),
+        order=order_id,
+        account=account.key if account else None,
+    )
+    return _Trouble(result.detail or "") if isinstance(result, Malformed) else result
 
 
 def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> str | _Trouble:

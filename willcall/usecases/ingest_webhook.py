@@ -3,6 +3,7 @@
 import structlog
 
 from willcall.orders.errors import UnknownOrderError
+from willcall.orders.outcomes import Malformed
 from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead
 from willcall.orders.tickets import as_pushed
 from willcall.providers.base import Account
@@ -11,6 +12,8 @@ from willcall.stores.documents import RefusedDocumentError
 from willcall.stores.inbox import KeptPush, digest_of
 from willcall.usecases.attach import take_in
 from willcall.usecases.context import Context
+from willcall.usecases.failures import UnexpectedError, guarded
+from willcall.usecases.meters import Activity
 
 log = structlog.get_logger(__name__)
 
@@ -20,10 +23,14 @@ _NOTHING = Standing(stored=False)
 def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushCall) -> PushAnswer:
     """Take in one call to an account; the answer in its provider's own form.
 
-    Raises StoreError and StorageError where it cannot be stored now: then nothing of it counts, and the provider
-    has to call again.
+    Raises StoreError and StorageError where it cannot be stored now, UnexpectedError where our code fails at reading
+    it: then nothing of it counts, and the provider has to call again.
     """
-    reading = pushes.read_push(call, account.credentials)
+    reading = guarded(
+        context, Activity.WEBHOOK, lambda: pushes.read_push(call, account.credentials), account=account.key
+    )
+    if isinstance(reading, Malformed):
+        raise UnexpectedError(reading.detail)
     if not isinstance(reading, Pushed):
         why = reading.detail if isinstance(reading, Unusable) else "wrong signature"
         log.warning("webhook of no use", account=account.key, why=why)

@@ -6,6 +6,7 @@ processes share is in Redis (`stores/stats.py`, `api/metrics.py`).
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from time import perf_counter
 
 from prometheus_client import (
@@ -22,6 +23,18 @@ from willcall.orders.callbacks import Telling
 from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured
 from willcall.orders.outcomes import NAMES
 from willcall.orders.states import FINAL
+
+
+class Activity(StrEnum):
+    """What was under way when an unexpected exception occurred."""
+
+    ATTEMPT = "attempt"
+    DOCUMENTS = "documents"
+    LIST = "list"
+    WEBHOOK = "webhook"
+    CALLBACK = "callback"
+    SWEEP = "sweep"
+
 
 #: Who is told of events.
 BACKENDS, OPERATORS = "backends", "operators"
@@ -71,7 +84,15 @@ class Meters:
         self._callbacks = Counter(
             "willcall_callbacks", "Tries to tell of an event.", ("to", "result"), registry=self.registry
         )
+        self._failed = Counter(
+            "willcall_unexpected_errors",
+            "Exceptions in our own code, by what was under way.",
+            ("activity",),
+            registry=self.registry,
+        )
         # What is rare must be seen the first time, which takes a 0 before it.
+        for activity in Activity:
+            self._failed.labels(activity.value)
         for to in (BACKENDS, OPERATORS):
             for telling in Telling:
                 self._callbacks.labels(to, _result(telling))
@@ -109,6 +130,10 @@ class Meters:
     def told(self, to: str, telling: Telling) -> None:
         """A backend, or operators, were told of an event, or were to be."""
         self._callbacks.labels(to, _result(telling)).inc()
+
+    def failed(self, activity: Activity) -> None:
+        """Count an exception that was not foreseen."""
+        self._failed.labels(activity.value).inc()
 
     def _histogram(self, name: str, help_text: str, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(name, help_text, _ACCOUNT, registry=self.registry, buckets=bounds)

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
 from willcall.orders.model import Order
+from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import parse_retry_after
 from willcall.outbound.transport import Failure, Limits
 from willcall.stores.codec import compact
@@ -20,7 +21,8 @@ from willcall.stores.events import StoredEvent
 from willcall.stores.ops import Alert, OpsEvent
 from willcall.usecases.alert import FIRST, order_alert, send_alert
 from willcall.usecases.context import Context
-from willcall.usecases.meters import BACKENDS, OPERATORS
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import BACKENDS, OPERATORS, Activity
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +99,9 @@ def _tell_once(
     event = claim.event
     if claim.verdict is not Verdict.GO or event is None:
         return _come_back(claim)
-    tried = post(claim, event)
+    tried = guarded(context, Activity.CALLBACK, lambda: post(claim, event))
+    if isinstance(tried, Malformed):
+        tried = Tried(None, tried.detail or "")
     outlook = after_try(tried, claim.tries + 1, context.rng)
     context.meters.told(OPERATORS if isinstance(event, OpsEvent) else BACKENDS, outlook.telling)
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None

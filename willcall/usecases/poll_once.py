@@ -11,11 +11,13 @@ from willcall.orders.model import Attention, Order
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
-from willcall.stores.orders import Message, Verdict
+from willcall.stores.orders import Claim, Message, Verdict
 from willcall.usecases.ask import Asked, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
 from willcall.usecases.documents import TASK, collect_issued
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import Activity
 from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired, tell_again
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,10 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     if account is None:
         _orphaned(context, order_id, account_key)
         return Polled()
-    claim_id, started, lease = token_hex(6), time.monotonic(), lease_seconds(account)
+    lease = guarded(context, Activity.ATTEMPT, lambda: lease_seconds(account), order=order_id, account=account_key)
+    if isinstance(lease, Malformed):  # the attempt itself will fail by the same mistake, which settles the order
+        lease = 2 * account.http.total_timeout + LEASE_MARGIN
+    claim_id, started = token_hex(6), time.monotonic()
     claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease, account.rate)
     if claim.token_wait is not None:
         context.meters.waits_for_token(account_key, claim.token_wait)
@@ -59,24 +64,16 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
             pass
         case _:
             return Polled()
-    order = claimed_order(claim)
-    attempt = order.attempts + 1
+    attempt = claimed_order(claim).attempts + 1
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
-    asked = ask(context, account, order, claim.now, claimed=started, send_before=send_before)
+    asked = _ask(context, account, claim, claimed=started, send_before=send_before)
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):
         tell_again(context, account)
         message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
     else:
-        _warn(asked, order)
-        fetch_in = None
-        if isinstance(asked.outcome, Issued | PartlyIssued):
-            outcome, fetch_in = collect_issued(context, account, order, claim_id, asked.outcome)
-            asked = replace(asked, outcome=outcome)
-        message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
-        if fetch_in is not None:
-            context.sender.send_task(TASK, [order_id], fetch_in)
+        message = _settle(context, account, claim, claim_id, asked=asked, now=now)
     return Polled(
         attempt=None if isinstance(asked, Busy) else attempt,
         again=(message, claim.now + time.monotonic() - started) if message else None,
@@ -98,6 +95,55 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
     order, now = context.stores.orders.get(order_id), context.stores.accounts.now()
     if order and order.status in OPEN and order.deadline_at <= now:
         settle_expired(context, order, now)
+
+
+def _ask(context: Context, account: Account, claim: Claim, *, claimed: float, send_before: float) -> Asked | Busy:
+    """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
+    order = claimed_order(claim)
+    asked = guarded(
+        context,
+        Activity.ATTEMPT,
+        lambda: ask(context, account, order, claim.now, claimed=claimed, send_before=send_before),
+        order=order.id,
+        account=account.key,
+    )
+    return Asked(asked) if isinstance(asked, Malformed) else asked
+
+
+def _settle(
+    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
+) -> Message | None:
+    """Commit what an answer means: the next message of the chain.
+
+    Where our code fails at that, the request was made all the same, so the order is settled as one whose answer cannot
+    be read. If the answer had been written by then, the commit finds that and writes nothing.
+    """
+    settled = guarded(
+        context,
+        Activity.ATTEMPT,
+        lambda: _collect_and_settle(context, account, claim, claim_id, asked=asked, now=now),
+        order=claimed_order(claim).id,
+        account=account.key,
+    )
+    if isinstance(settled, Malformed):
+        unread = replace(asked, outcome=settled)
+        return settle_attempt(context, account, claim, claim_id, asked=unread, now=now)
+    return settled
+
+
+def _collect_and_settle(
+    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
+) -> Message | None:
+    """Fetch what the tickets point to, and commit what the answer means."""
+    order, outcome, fetch_in = claimed_order(claim), asked.outcome, None
+    _warn(asked, order)
+    if isinstance(outcome, Issued | PartlyIssued):
+        outcome, fetch_in = collect_issued(context, account, order, claim_id, outcome)
+        asked = replace(asked, outcome=outcome)
+    message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
+    if fetch_in is not None:
+        context.sender.send_task(TASK, [order.id], fetch_in)
+    return message
 
 
 def _warn(asked: Asked, order: Order) -> None:

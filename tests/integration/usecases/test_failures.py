@@ -1,0 +1,196 @@
+"""Exceptions that nobody foresaw: each settles what it interrupted."""
+
+import json
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from willcall.orders.model import Attention, Status
+from willcall.orders.outcomes import Issued, NotReady
+from willcall.providers.pushes import PushCall
+from willcall.stores import keys
+from willcall.stores.connection import StoreError
+from willcall.usecases import documents, settle
+from willcall.usecases.failures import UnexpectedError
+from willcall.usecases.ingest_webhook import ingest_webhook
+from willcall.usecases.poll_once import poll_once
+
+SECRET = "4006381333931"
+
+
+@dataclass
+class Broken:
+    """An adapter with a bug: one of its methods raises, or returns what no adapter may."""
+
+    adapter: Any
+    method: str
+    result: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name == self.method else getattr(self.adapter, name)
+
+    def _fail(self, *_: object) -> Any:
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+def broken(h: House, method: str, result: Any, account: str = "tiqets/default") -> House:
+    """The same house, whose adapter of one account is broken."""
+    whole = h.context.accounts[account]
+    accounts = {**h.context.accounts, account: replace(whole, adapter=Broken(whole.adapter, method, result))}
+    return replace(h, context=replace(h.context, accounts=MappingProxyType(accounts)))
+
+
+def tiqets(**fields: Any) -> OrderScript:
+    return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
+
+
+def counted(h: House, activity: str) -> float | None:
+    return h.context.meters.registry.get_sample_value("willcall_unexpected_errors_total", {"activity": activity})
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        ("read_status", ZeroDivisionError(SECRET)),
+        ("read_status", RecursionError(SECRET)),
+        ("read_status", UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET)),
+        ("read_status", OverflowError(SECRET)),
+        ("read_status", ValueError(f"year {SECRET} is out of range")),
+        ("read_status", MemoryError(SECRET)),
+        ("read_status", redis.DataError(SECRET)),
+        ("status_request", KeyError(SECRET)),
+        ("token_request", TypeError(SECRET)),
+        ("read_status", None),
+        ("read_status", NotReady(not_before=1e400)),
+        ("read_status", Issued(tickets=(None,))),  # type: ignore[arg-type]
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Setup, method: str, result: Any) -> None:
+    h = broken(house(), method, result)
+    h.submit(tiqets())
+    with capture_logs() as lines:
+        order = h.poll()
+    assert (order.status, order.attention) == (Status.PENDING, Attention.MALFORMED)
+    assert order.next_poll_at is not None
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert attempt.outcome == "malformed"
+    assert attempt.why.startswith("our error: ")
+    assert SECRET not in attempt.why
+    told = [line for line in lines if line.get("exc_info")]
+    assert {line["order"] for line in told} == {"ord-1"}
+    assert counted(h, "attempt") == len(told) == (2 if method == "token_request" else 1)
+    assert [message.seq for message in h.outbox.messages] == [1, 2]
+
+
+def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(house: Setup) -> None:
+    h = broken(house(polling={"initial": 10, "factor": 2, "cap": 300, "minimum": 0, "ceiling": 600}), "read_status", 0)
+    h.submit(tiqets())
+    waits = []
+    for _ in range(3):
+        h.redis.delete(keys.tokens("tiqets/default"))
+        order = h.poll()
+        waits.append(h.context.stores.orders.timeline(order.id)[-1].countdown or 0.0)
+    assert waits[0] * 1.5 < waits[1]
+    assert waits[1] * 1.5 < waits[2]
+    h.redis.hset(keys.order(order.id), "deadline", 1)
+    assert h.poll().status is Status.EXPIRED
+
+
+def test_what_comes_after_a_mended_mistake_is_read_as_ever(house: Setup) -> None:
+    h = house()
+    broken(h, "read_status", ZeroDivisionError()).submit(tiqets())
+    broken(h, "read_status", ZeroDivisionError()).poll()
+    h.redis.delete(keys.tokens("tiqets/default"))
+    order = h.poll()
+    assert (order.status, order.attention) == (Status.FULFILLED, None)
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), redis.ConnectionError()])
+def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(house: Setup, error: BaseException) -> None:
+    h = broken(house(), "read_status", error)
+    h.submit(tiqets())
+    with pytest.raises(type(error)):
+        h.poll()
+    assert h.outcomes() == []
+
+
+def test_a_failure_while_documents_are_collected_keeps_the_tickets(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> str:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr(documents, "_fetch", fails)
+    h = house()
+    h.submit(tiqets())
+    order = h.poll()
+    assert order.status is Status.FULFILLED
+    assert [name for name, _, _ in h.outbox.tasks] == ["tasks.fetch_documents"]
+    assert counted(h, "documents") == 1
+    assert documents.fetch_documents(h.context, order.id) is None, "not due yet"
+    h.redis.zadd(keys.FETCHES, {order.id: 1})
+    wait = documents.fetch_documents(h.context, order.id)
+    assert wait is not None
+    assert wait > documents.FIRST_WAIT
+    (fetching,) = h.context.stores.fetches.standing([order.id])
+    assert fetching is not None
+    assert fetching.why == "our error: ZeroDivisionError"
+
+
+def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = settle.decide
+
+    def fails_on_tickets(order: Any, outcome: Any, *rest: Any) -> Any:
+        if isinstance(outcome, Issued):
+            raise OverflowError(SECRET)
+        return decide(order, outcome, *rest)
+
+    monkeypatch.setattr(settle, "decide", fails_on_tickets)
+    h = house()
+    h.submit(tiqets())
+    h.poll()
+    assert h.outcomes() == ["malformed"]
+    assert poll_once(h.context, "ord-1", 1, "tiqets/default").again is None
+    assert len(h.providers.ledger(provider="tiqets", reference="1111111")) == 1
+
+
+def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr(settle, "announce", fails)
+    h = house()
+    h.submit(tiqets())
+    assert h.poll().status is Status.FULFILLED
+    assert h.outcomes() == ["issued"]
+    assert h.events() == ["order.fulfilled"]
+
+
+def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) -> None:
+    h = house(callbacks=True)
+    account = h.context.accounts["tiqets/default"]
+    pushes = Broken(account.adapter.pushes, "read_push", RecursionError(SECRET))
+    with pytest.raises(UnexpectedError, match=r"^our error: RecursionError$"):
+        ingest_webhook(h.context, account, pushes, PushCall(b"{}", {}))
+    assert counted(h, "webhook") == 1
+    good = json.dumps({"order_reference_id": "1"}).encode()
+    with pytest.raises(StoreError):
+        ingest_webhook(
+            h.context,
+            account,
+            Broken(account.adapter.pushes, "read_push", redis.ConnectionError()),
+            PushCall(good, {}),
+        )

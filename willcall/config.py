@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import tomllib
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
-from willcall.orders.submission import problems_of
+from willcall.orders.submission import NAME, problems_of
 from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
 from willcall.providers.pushes import webhook_token
@@ -29,6 +30,10 @@ FILE_VARIABLE = "WILLCALL_CONFIG"
 DEFAULT_FILE = "willcall.toml"
 #: A key that people type into a form of the open web must not be guessed.
 SHORTEST_OPERATOR_KEY = 16
+
+#: What an order can give as its `account`.
+_NAME = re.compile(NAME)
+_PROVIDERS = ", ".join(sorted(ADAPTERS))
 
 Part = TypeVar("Part", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -320,12 +325,13 @@ def _accounts(providers: object) -> tuple[dict[str, Account], list[Problem]]:
     for provider, tables in providers.items():
         adapter = ADAPTERS.get(provider)
         if adapter is None:
-            known = ", ".join(sorted(ADAPTERS))
-            problems.append(Problem(f"providers.{provider}", f"is no provider; there is {known}"))
-        elif not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            known = f"write {provider.lower()}" if provider.lower() in ADAPTERS else f"there is {_PROVIDERS}"
+            problems.append(Problem(f"providers.{_quoted(provider)}", f"is no provider; {known}"))
+        elif not isinstance(tables, dict) or not tables or not all(isinstance(each, dict) for each in tables.values()):
             hint = f"must hold a table per account, such as [providers.{provider}.default]"
             problems.append(Problem(f"providers.{provider}", hint))
         else:
+            problems += _name_problems(provider, tables)
             for name, table in tables.items():
                 account = _account(adapter, name, dict(table), problems)
                 if account:
@@ -333,8 +339,24 @@ def _accounts(providers: object) -> tuple[dict[str, Account], list[Problem]]:
     return accounts, problems
 
 
+def _name_problems(provider: str, names: Iterable[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the names of a provider's accounts: what no order, or no variable, could name."""
+    before: dict[str, str] = {}
+    for name in names:
+        path, twin = f"providers.{provider}.{_quoted(name)}", before.setdefault(name.lower(), name)
+        if not _NAME.fullmatch(name):
+            yield Problem(path, "no order can name this account: up to 64 letters, digits, _ and -, no _ or - first")
+        elif twin != name:
+            yield Problem(path, f"differs from {twin} in case alone, and the environment is read in lower case")
+
+
+def _quoted(name: str) -> str:
+    """Return a key as TOML has it: bare where that can be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+
+
 def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[Problem]) -> Account | None:
-    path = f"providers.{adapter.name}.{name}"
+    path = f"providers.{adapter.name}.{_quoted(name)}"
     before = len(problems)
     defaults = adapter.defaults
     given = {name: table.pop(name, {}) for name in ("rate", "polling", "health", "http")}

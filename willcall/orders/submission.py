@@ -82,7 +82,9 @@ def _made_id() -> str:
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+#: What providers and accounts may be called.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class SubmitOrder(BaseModel):

@@ -1,5 +1,6 @@
 """The configuration: what it takes, and that every mistake is told at once."""
 
+import json
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from willcall.config import Config, ConfigError, load
-from willcall.orders.errors import UnknownAccountError
+from willcall.orders.errors import RejectedOrderError, UnknownAccountError
+from willcall.orders.submission import parse_submission
 
 GOOD = """
 redis_url = "redis://redis:6379/3"
@@ -236,3 +238,45 @@ def test_every_entry_of_outbound_allow_is_checked(tmp_path: Path) -> None:
     assert second == "outbound.allow.3: has bits beyond its length; is 10.0.0.0/8 meant?"
     allowed = read("", tmp_path, WILLCALL_OUTBOUND__ALLOW='["127.0.0.0/8", "localhost"]').settings.outbound.allow
     assert allowed == ("127.0.0.0/8", "localhost")
+
+
+@pytest.mark.parametrize("name", ["eu west", "", "-eu", "eu.west", "eu/west", "é", "a" * 65, "eu\n", "*", "٣"])
+def test_an_account_that_no_order_can_name_is_a_mistake(name: str, tmp_path: Path) -> None:
+    key = json.dumps(name, ensure_ascii=False)
+    (told,) = mistakes(f'[providers.tiqets.{key}]\napi_key = "k"', tmp_path)
+    assert told.startswith("providers.tiqets.")
+    assert "no order can name this account" in told
+    assert "\n" not in told
+    with pytest.raises(RejectedOrderError):
+        parse_submission({"provider": "tiqets", "reference": "1", "account": name})
+
+
+@pytest.mark.parametrize("name", ["default", "EU", "eu_west-2", "1", "a" * 64])
+def test_an_account_that_an_order_can_name_is_taken(name: str, tmp_path: Path) -> None:
+    account = read(f'[providers.tiqets.{name}]\napi_key = "k"', tmp_path).account("tiqets", name)
+    assert parse_submission({"provider": "tiqets", "reference": "1", "account": name}).account == account.name
+
+
+def test_an_account_that_the_environment_names_is_checked_as_well(tmp_path: Path) -> None:
+    (told,) = mistakes("", tmp_path, **{"WILLCALL_PROVIDERS__TIQETS__EU.WEST__API_KEY": "k"})
+    assert told.startswith('providers.tiqets."eu.west": no order can name this account')
+
+
+def test_accounts_that_differ_in_case_alone_are_a_mistake(tmp_path: Path) -> None:
+    text = '[providers.tiqets.EU]\napi_key = "k"\n[providers.tiqets.eu]\napi_key = "k"'
+    (told,) = mistakes(text, tmp_path)
+    assert told.startswith("providers.tiqets.eu: differs from EU in case alone")
+    (told,) = mistakes('[providers.tiqets.EU]\napi_key = "k"', tmp_path, WILLCALL_PROVIDERS__TIQETS__EU__API_KEY="k")
+    assert told.startswith("providers.tiqets.eu: differs from EU in case alone")
+
+
+def test_a_provider_without_an_account_is_a_mistake(tmp_path: Path) -> None:
+    (told,) = mistakes("[providers.tiqets]", tmp_path)
+    assert told == "providers.tiqets: must hold a table per account, such as [providers.tiqets.default]"
+
+
+def test_a_provider_in_capitals_is_told_how_it_is_written(tmp_path: Path) -> None:
+    (told,) = mistakes('[providers.Tiqets.default]\napi_key = "k"', tmp_path)
+    assert told.startswith("providers.Tiqets: is no provider; write tiqets")
+    (told,) = mistakes('[providers."no such".default]\napi_key = "k"', tmp_path)
+    assert told.startswith('providers."no such": is no provider; there is funtrips')

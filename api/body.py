@@ -1,14 +1,14 @@
 """Bodies: JSON, of a bounded size, within a bounded time."""
 
 import asyncio
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.problems import ApiError, Kind, rejected
 from willcall.orders.errors import Problem
+from willcall.orders.strict_json import InvalidJsonError, parse_json
 
 #: Seconds in which a body must have arrived.
 BODY_TIMEOUT = 30.0
@@ -45,24 +45,11 @@ async def read_body(request: Request, largest: int) -> bytes:
 
 
 def read_json(body: bytes) -> Any:
-    """What a body holds. Raises ApiError for what is no JSON, or could not be written as JSON again."""
+    """Return what a body holds. Raises ApiError."""
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse)
-        if b"\\ud" in body.lower():
-            json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeDecodeError:
-        problem = "is not UTF-8"
-    except UnicodeEncodeError:
-        problem = "must be text that UTF-8 can hold"
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-    except ValueError:
-        problem = "holds a number that cannot be taken"
-    except RecursionError:
-        problem = "is nested too deeply"
-    else:
-        return value
-    raise rejected([Problem("body", problem)])
+        return parse_json(body)
+    except InvalidJsonError as error:
+        raise rejected([Problem("body", str(error))]) from None
 
 
 def json_body(largest: int = LARGEST, *, optional: bool = False) -> Any:
@@ -88,7 +75,3 @@ def _require_json(content_type: str) -> None:
 
 def _too_large(largest: int) -> ApiError:
     return ApiError(Kind.TOO_LARGE, f"the body must not be larger than {largest:,} bytes")
-
-
-def _refuse(_: str) -> NoReturn:
-    raise ValueError("NaN and infinities are no JSON")

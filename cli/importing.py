@@ -1,9 +1,9 @@
 """`willcall import`: many orders from a file of JSON Lines."""
 # ruff: noqa: PLC0415 - see cli.session
 
-import json
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +15,7 @@ import typer
 from cli.errors import FAILED
 from cli.output import notes, plain, write_document
 from cli.session import note_missing_accounts, open_context
+from willcall.orders.strict_json import InvalidJsonError, parse_json
 from willcall.usecases.wording import counted
 
 if TYPE_CHECKING:
@@ -92,13 +93,9 @@ def read_line(line: bytes) -> dict[str, Any]:
     if len(line) > LONGEST_LINE:
         raise BadLineError("is longer than 64 kB")
     try:
-        value = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise BadLineError("is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise BadLineError(f"is not JSON: {error.msg} (column {error.colno})") from None
-    except RecursionError:
-        raise BadLineError("is nested too deeply") from None
+        value = parse_json(line.removeprefix(BOM_UTF8))
+    except InvalidJsonError as error:
+        raise BadLineError(str(error)) from None
     if not isinstance(value, dict):
         raise BadLineError("is no JSON object")
     return value
@@ -113,7 +110,7 @@ def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: Tal
     payloads: dict[int, dict[str, Any]] = {}
     for number, line in lines:
         try:
-            if line.strip():
+            if line.removeprefix(BOM_UTF8).strip():
                 payloads[number] = read_line(line)
         except BadLineError as error:
             problems[number] = str(error)

@@ -131,12 +131,22 @@ def test_an_import_takes_the_good_lines_and_reports_the_bad_ones(willcall: Willc
         "",
         '{"id": "ord-1", "provider": "tiqets", "reference": "other"}',
         "x" * 70_000,
+        '{"id": "ord-2", "provider": "tiqets", "reference": "2", "quantity": ' + "1" * 5_000 + "}",
+        '{"provider": "tiqets", "reference": "\\ud800"}',
+        '{"provider": "tiqets", "reference": "3", "metadata": {"a": NaN}}',
+        '{"provider": "tiqets", "reference": "4", "reference": "5"}',
+        '{"\\u001b[31m": 1}',
+        "\ufeff",
+        "\x00",
     ]
-    (willcall.folder / "orders.jsonl").write_text("\n".join([*good, *bad, good[7]]))
+    (willcall.folder / "orders.jsonl").write_text("\r\n".join(["\ufeff" + good[0], *good[1:], *bad, good[7]]))
     ended = willcall("import", "orders.jsonl", "--json")
     assert ended.code == 1
-    assert ended.document == {"new": 100, "already_there": 1, "conflicting": 1, "bad": 3}
-    assert [line.split(":")[0] for line in ended.err.splitlines()] == ["line 101", "line 102", "line 104", "line 105"]
+    assert ended.document == {"new": 100, "already_there": 1, "conflicting": 1, "bad": 9}
+    reported = [int(line.split(":")[0].removeprefix("line ")) for line in ended.err.splitlines()]
+    assert reported == [101, 102, 104, 105, 106, 107, 108, 109, 110, 112]
+    assert "line 106: holds a number that cannot be taken" in ended.err
+    assert "\x1b" not in ended.err
     assert "reference: is missing" in ended.err
     assert redis.get("willcall:submissions") == "100"
 

@@ -21,8 +21,14 @@ from pydantic import (
 from willcall.orders.errors import Problem, RejectedOrderError
 from willcall.orders.model import Delivery, Order, Status
 
-#: Everything in `metadata` together, characters.
-LONGEST_METADATA = 16_384
+#: Everything in `metadata` together, characters, and its entries.
+LONGEST_METADATA, MOST_METADATA = 16_384, 500
+#: More fields than any payload has.
+_MOST_FIELDS = 100
+#: Problems of a payload that are told one by one.
+MOST_PROBLEMS = 25
+#: Characters of a field's path that are told.
+_LONGEST_PATH = 100
 
 #: Our words for what pydantic says to programmers.
 _WORDS = {
@@ -63,6 +69,12 @@ def _web_url(value: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("must hold no credentials: what is sent there is signed")
     return _printable(value)
+
+
+def _few(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MOST_METADATA:
+        raise ValueError(f"must not have more than {MOST_METADATA} entries")
+    return value
 
 
 def _small(value: dict[str, str]) -> dict[str, str]:
@@ -110,7 +122,7 @@ class SubmitOrder(BaseModel):
     delivery: Delivery = Delivery.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
-    metadata: Annotated[dict[str, str], AfterValidator(_small)] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, str], BeforeValidator(_few), AfterValidator(_small)] = Field(default_factory=dict)
 
     def order(self) -> Order:
         """The order to file; the store sets its times by the server's clock."""
@@ -133,10 +145,18 @@ class SubmitOrder(BaseModel):
 
 def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
     """The checked payload. Raises RejectedOrderError with everything that is wrong with it."""
+    if len(payload) > _MOST_FIELDS:
+        raise RejectedOrderError([Problem("", f"has more than {_MOST_FIELDS} fields")])
     try:
         return SubmitOrder.model_validate(dict(payload))
     except ValidationError as error:
-        raise RejectedOrderError(problems_of(error)) from None
+        raise RejectedOrderError(bounded(problems_of(error))) from None
+
+
+def bounded(problems: list[Problem]) -> list[Problem]:
+    """Return the first problems, and how many more there are: an answer must not grow with what is wrong."""
+    more = len(problems) - MOST_PROBLEMS
+    return problems if more <= 0 else [*problems[:MOST_PROBLEMS], Problem("", f"and {more:,} more")]
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
@@ -146,7 +166,12 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 def problems_from(complaints: Iterable[Mapping[str, Any]]) -> list[Problem]:
     """The same from pydantic's list of them."""
-    return [
-        Problem(".".join(map(str, item["loc"])), _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, "))
-        for item in complaints
-    ]
+    return [Problem(_path(item["loc"]), _words(item)) for item in complaints]
+
+
+def _path(location: Iterable[str | int]) -> str:
+    return ".".join(map(str, location))[:_LONGEST_PATH]
+
+
+def _words(complaint: Mapping[str, Any]) -> str:
+    return _WORDS.get(complaint["type"]) or str(complaint["msg"]).removeprefix("Value error, ")

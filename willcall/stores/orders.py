@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 #: Longest timeline kept per order; older attempts are forgotten first.
 TIMELINE = 100
-#: For this long, seconds, an order that was never claimed is sent again when it is submitted again. Later the sweep has
-#: done so.
-_RESUBMITTED_SOON = 60
+#: Seconds after which a call that filed an order, and has not said that its message is sent, has broken off.
+_BROKEN_OFF = 1.0
 
 
 class Verdict(StrEnum):
@@ -200,6 +199,13 @@ class OrderStore:
             )
             for filing, (verdict, due, now, ahead) in zip(filings, replies, strict=True)
         ]
+
+    def first_sent(self, order_ids: Sequence[str]) -> None:
+        """Note that the first messages of these orders are sent; until then submitting again sends them again."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for order_id in order_ids:
+                pipe.hdel(keys.order(order_id), "nonce")
+            pipe.execute()
 
     def claim(self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate) -> Claim:
         """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again."""
@@ -429,7 +435,7 @@ def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
         order.provider,
         order.account,
         token_hex(8),
-        milliseconds(_RESUBMITTED_SOON),
+        milliseconds(_BROKEN_OFF),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -20,6 +21,7 @@ from willcall.orders.model import Order
 from willcall.orders.submission import SubmitOrder, parse_submission
 from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
 from willcall.stores.orders import Filing, Message, Submitted, digest_source
 from willcall.usecases.attach import attach_kept
@@ -73,6 +75,8 @@ def _file(context: Context, filings: Sequence[Filing]) -> list[Accepted | Willca
             ahead.append(order)
     for account, first in messages.items():
         context.sender.send_polls(account, list(first.values()), now)
+    with suppress(StoreError):  # a message that is sent twice costs a claim
+        context.stores.orders.first_sent([order_id for first in messages.values() for order_id in first])
     for order in ahead:
         _attach(context, order)
     return results

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.usecases.conftest import House, Setup
 from tests.lossy_proxy import LossyProxy
+from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.usecases.submit import Accepted, submit, submit_many
 from workers.embedded_redis import EmbeddedRedis
@@ -48,13 +49,18 @@ def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky:
     assert {order_id for order_id, _ in sent(shaky)} == {f"ord-{number}" for number in range(5)}
 
 
+@pytest.mark.parametrize(("age", "new"), [(0, False), (10_000, True)])
 def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitted_again(
-    shaky: House, proxy: LossyProxy
+    shaky: House, proxy: LossyProxy, age: int, *, new: bool
 ) -> None:
     proxy.lose_answers_to(b"ord-1", times=2)
     with pytest.raises(StoreError):
         submit(shaky.context, ORDER)
     assert sent(shaky) == []
+    submitted = round(shaky.order().submitted_at * 1_000)
+    shaky.redis.hset(keys.order("ord-1"), "submitted", submitted + (1_000_000 if not age else -age))
+    assert submit(shaky.context, ORDER) == Accepted("ord-1", new=new)
+    assert sent(shaky) == [("ord-1", 1)]
     assert submit(shaky.context, ORDER) == Accepted("ord-1", new=False)
     assert sent(shaky) == [("ord-1", 1)]
 

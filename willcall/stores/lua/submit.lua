@@ -4,7 +4,7 @@
 -- ARGV  1 id  2 account key  3 digest of what was submitted  4 spec (JSON)  5 reference
 --       6 not before (ms, '' = at once)  7 ceiling (ms)  8 provider  9 account
 --       10 nonce of this call: a client that has lost the reply runs the script again with the same one
---       11 for how long after its submission an order that was never claimed is sent again (ms)
+--       11 after how long (ms) another call has ended for sure
 -- Returns {'new' | 'same' | 'conflict', due ms of the first message ('' = send none), now ms,
 --          1 where pushes came ahead of the order}
 
@@ -13,14 +13,13 @@
 local now = milliseconds()
 local ahead = redis.call('EXISTS', KEYS[8])
 local due = math.max(now, tonumber(ARGV[6]) or now)
-local known, nonce, seq, lease, submitted = unpack(redis.call('HMGET', KEYS[1],
-  'digest', 'nonce', 'seq', 'lease', 'submitted'))
+local known, nonce, submitted = unpack(redis.call('HMGET', KEYS[1], 'digest', 'nonce', 'submitted'))
 if known then
   if known ~= ARGV[3] then return {'conflict', '', now, ahead} end
-  if nonce == ARGV[10] then return {'new', due, now, ahead} end
-  -- Whoever filed it may have died before it sent the message. Two copies have one sequence number: one of them acts.
-  local unclaimed = seq == '1' and not lease and now - tonumber(submitted) < tonumber(ARGV[11])
-  return {'same', unclaimed and due or '', now, ahead}
+  if not nonce then return {'same', '', now, ahead} end
+  -- Its message may not have been sent: only when it has is the nonce deleted. Of two copies one acts.
+  local ours = nonce == ARGV[10] or now - tonumber(submitted) >= tonumber(ARGV[11])
+  return {ours and 'new' or 'same', due, now, ahead}
 end
 local number = redis.call('INCR', KEYS[7])
 redis.call('SET', KEYS[2], ARGV[4])

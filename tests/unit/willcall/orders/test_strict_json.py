@@ -1,0 +1,62 @@
+import json
+import tracemalloc
+
+import pytest
+
+from willcall.orders.strict_json import MOST_KEYS, MOST_TOKENS, InvalidJsonError, parse_json
+
+
+def test_what_is_json_is_read() -> None:
+    value = {"id": "é\u2028\U0001f600", "n": [1, -1.5, None, True], "empty": {}, "escaped": '"[{,\\'}
+    assert parse_json(json.dumps(value).encode()) == parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "is not JSON: Expecting value"),
+        (b'{"a": 1', "is not JSON"),
+        (b'{"id": "\x00"}', "is not JSON: Invalid control character"),
+        (b'{"id": "\xff"}', "is not UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "is not UTF-8"),
+        (b'{"id": "\\ud800"}', "must be text that UTF-8 can hold"),
+        (b'{"\\uDFff": 1}', "must be text that UTF-8 can hold"),
+        (b'{"quantity": ' + b"1" * 5_000 + b"}", "holds a number that cannot be taken"),
+        (b'{"quantity": 1e999}', "holds a number that cannot be taken"),
+        (b'{"quantity": -' + b"9" * 400 + b".0}", "holds a number that cannot be taken"),
+        (b'{"quantity": NaN}', "holds a number that cannot be taken"),
+        (b'{"quantity": -Infinity}', "holds a number that cannot be taken"),
+        (b"[" * 60_000, "is nested too deeply"),
+        (b'{"a":' * 60_000, "is nested too deeply"),
+        (b'{"id": "a", "id": "b"}', "holds an object with the key 'id' twice"),
+        (b'[{"metadata": {"a": "b", "a": "b"}}]', "the key 'a' twice"),
+        (json.dumps(dict.fromkeys(map(str, range(MOST_KEYS + 1)))).encode(), "holds an object of more than 1,000 keys"),
+    ],
+)
+def test_what_is_ambiguous_or_no_json_is_refused_in_words(text: bytes, problem: str) -> None:
+    with pytest.raises(InvalidJsonError) as refused:
+        parse_json(text)
+    assert problem in str(refused.value)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b'"",', b'""', b"1,", b"[", b'{"":', b'"\\"",', b"[[", b",", b"{["])
+def test_punctuation_without_end_is_refused_before_it_takes_memory(piece: bytes) -> None:
+    text = b"[" + piece * (3_000_000 // len(piece))
+    tracemalloc.start()
+    with pytest.raises(InvalidJsonError, match="holds more than 500,000 values"):
+        parse_json(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("end", [b'"]', b'",1]'])
+def test_punctuation_inside_of_strings_counts_for_nothing(end: bytes) -> None:
+    text = b'["' + rb"[{,\"\\ " * 600_000 + end
+    assert len(parse_json(text)[0]) == 600_000 * 6
+
+
+def test_a_string_that_does_not_end_is_read_once() -> None:
+    with pytest.raises(InvalidJsonError, match="is not JSON"):
+        parse_json(b'"' + rb"\"" * MOST_TOKENS * 4)

@@ -16,10 +16,10 @@ DRIPS = 20
 async def deliver(request: web.Request, answer: Answer) -> web.StreamResponse:
     """Send the answer in its manner. A whole one is only prepared; the server sends it right after."""
     if answer.manner is Manner.WHOLE:
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        return web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
     if answer.manner is Manner.RESET:
         return _reset(request)
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
     response.content_length = _promised_length(answer)
     await response.prepare(request)
     async for chunk in _chunks(answer):
@@ -27,6 +27,10 @@ async def deliver(request: web.Request, answer: Answer) -> web.StreamResponse:
     if answer.manner is Manner.CUT and request.transport:
         request.transport.close()
     return response
+
+
+def _headers(answer: Answer) -> list[tuple[str, str]]:
+    return [*answer.headers.items(), *answer.more_headers]
 
 
 def _promised_length(answer: Answer) -> int:

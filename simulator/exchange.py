@@ -15,6 +15,9 @@ from simulator.world import World
 #: Clocks and floats round: earlier by no more than this (seconds) is not early.
 SLACK = 0.005
 
+#: Seconds of a `Retry-After` that a client has to believe, and for which it must not ask where that is longer.
+LONGEST_HINT, SUBSTITUTE = 86_400.0, 3_600.0
+
 #: How long an account that is down by silence keeps silent: beyond any client's patience.
 FOR_EVER = 3600.0
 
@@ -75,11 +78,11 @@ class Exchange:
         if answer is None:
             return
         now = self._world.clock()
-        until = now + answer.retry_after if answer.retry_after is not None else answer.not_before
-        if answer.status in THROTTLING and self._account and until is not None:
+        until = _allowed_from(answer, now)
+        if answer.status in THROTTLING and self._account and until:
             self._account.throttle(now, until)
         else:
-            self._hint = until or 0.0
+            self._hint = until
         if answer.phase:
             for order, phase in self._shown:
                 order.told.add(phase)
@@ -155,10 +158,9 @@ class Exchange:
         members = account.members(order.script.reference) or [order]
         views = self._views(members, UNKNOWN_WORD if unknown else None)
         answer = self._provider.show(self._target, views)
-        if unknown:
-            return answer
-        answer.phase = overall([view.phase for view in views])
-        if fault is None or fault.do == "hang":
+        if not unknown:
+            answer.phase = overall([view.phase for view in views])
+        if fault is None:
             return answer
         if fault.do == "token_expired":
             self._world.expire_tokens(account)
@@ -181,3 +183,14 @@ def _authorise(account: Account, target: Target, scope: str, *, lapsed: bool) ->
         return "unauthorized"
     wrong_scope = target.scope is not None and target.scope != scope
     return "forbidden" if account.script.forbidden or wrong_scope else "ok"
+
+
+def _allowed_from(answer: Answer, now: float) -> float:
+    """Until when an answer asks to be left alone, 0 where it does not.
+
+    Nobody is held to a wait of more than a day, but a 429's holds for an hour.
+    """
+    until = max(0.0 if answer.retry_after is None else now + answer.retry_after, answer.not_before or 0.0)
+    if until <= now + LONGEST_HINT or "Retry-After" not in answer.headers:
+        return until
+    return now + SUBSTITUTE if answer.status in THROTTLING else 0.0

@@ -5,8 +5,9 @@ import json
 from functools import cache
 from typing import Any
 
+from simulator.packing import pack
 from simulator.providers.base import Provider
-from simulator.script import Fault, HugeFault, RedirectFault, SlowFault, StatusFault
+from simulator.script import Fault, HugeFault, RedirectFault, SlowFault, SpoilFault, StatusFault
 from simulator.wire import Answer, Manner, ask_to_wait
 
 #: What the `unknown_word` fault says where the provider has its status.
@@ -17,43 +18,52 @@ BOMB_BYTES = 64 * 1024 * 1024
 
 
 def spoil(fault: Fault, usual: Answer, provider: Provider, now: float) -> Answer:
-    """What is sent in place of the `usual` answer. `hang` and `unknown_word` happen before this."""
+    """What is sent in place of the `usual` answer. The silence of `hang` and the `unknown_word` come before this."""
+    answer = _spoilt(fault, usual, provider)
+    if fault.packing:
+        pack(answer, fault.packing)
+    answer.more_headers = [("Retry-After", line) for line in fault.also]
+    return ask_to_wait(answer, fault.retry_after, fault.form, now, fault.clock)
+
+
+def _spoilt(fault: Fault, usual: Answer, provider: Provider) -> Answer:
     match fault:
         case StatusFault():
-            error = gateway_page(fault.status) if fault.gateway else provider.error(fault.status)
-            answer = ask_to_wait(error, fault.retry_after, fault.form, now)
-        case SlowFault():
-            answer = usual
-            answer.manner, answer.amount = Manner.DRIP, fault.seconds
+            return gateway_page(fault.status) if fault.gateway else provider.error(fault.status)
+        case SlowFault(do="slow_drip"):
+            usual.manner, usual.amount = Manner.DRIP, fault.seconds
         case RedirectFault():
-            answer = Answer(302, headers={"Location": fault.location})
+            return Answer(302, headers={"Location": fault.location})
         case HugeFault():
-            answer = _json(b"")
-            answer.manner, answer.amount = Manner.HUGE, fault.bytes
-        case _:
-            answer = _spoilt(fault.do, usual, provider)
-    return answer
+            huge = _json(b"")
+            huge.manner, huge.amount = Manner.HUGE, fault.bytes
+            return huge
+        case SpoilFault():
+            return _useless(fault.do, usual, provider)
+    return usual
 
 
-def _spoilt(do: str, usual: Answer, provider: Provider) -> Answer:
+def _useless(do: str, usual: Answer, provider: Provider) -> Answer:
     """The faults that have nothing to set."""
-    answer = _json(b"")
+    answer = usual
     match do:
         case "malformed":
             answer = Answer(200, HTML, {"Content-Type": "text/html"})
         case "truncated_json":
-            answer.body = usual.body[: len(usual.body) // 2]
+            answer = _json(usual.body[: len(usual.body) // 2])
+        case "empty":
+            answer = _json(b"")
         case "wrong_types":
-            answer.body = json.dumps(wrong_types(json.loads(usual.body))).encode()
+            answer = _json(json.dumps(wrong_types(json.loads(usual.body))).encode())
         case "gzip_bomb":
-            answer.body = gzip_bomb()
+            answer = _json(gzip_bomb())
             answer.headers["Content-Encoding"] = "gzip"
         case "token_expired":
             answer = provider.error(401)
         case "reset":
             answer = Answer(0, manner=Manner.RESET)
         case "cut":
-            answer = Answer(usual.status, usual.body, usual.headers, manner=Manner.CUT)
+            answer.manner, answer.phase = Manner.CUT, None
     return answer
 
 

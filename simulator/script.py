@@ -22,7 +22,8 @@ from pydantic import (
 from simulator.push_script import PushScript
 
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
-HintForm = Literal["seconds", "date"]
+HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
+Coding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
 Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
 Down = Literal["503", "reset", "hang", "gateway"]
@@ -42,10 +43,30 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Fault(_Model):
-    """`times`: how many requests get it, one after the other; None is all from then on."""
+class Packing(_Model):
+    """How the body goes onto the wire, and what the labels say of it, which need not be the same."""
 
+    #: Any of Python's codecs; JSON is written in it, with its letters as they are.
+    charset: str = "utf-8"
+    #: Applied one after the other.
+    codings: tuple[Coding, ...] = ()
+    #: The header as it is; None leaves it out.
+    content_encoding: str | None = None
+    content_type: str = "application/json"
+
+
+class _Fault(_Model):
+    """What can be wrong with any answer. A 429 stops the whole account for `retry_after`, others their order."""
+
+    #: How many requests get it, one after the other; None is all from then on.
     times: PositiveInt | None = 1
+    retry_after: NonNegativeInt | None = None
+    form: HintForm = "seconds"
+    #: Further lines of `Retry-After`, as they are; none of them asks for longer.
+    also: tuple[str, ...] = ()
+    #: Seconds by which the server's clock is ahead: its `Date`, and the moments in `Retry-After`.
+    clock: float = 0.0
+    packing: Packing | None = None
 
 
 class StatusFault(_Fault):
@@ -56,15 +77,17 @@ class StatusFault(_Fault):
 
     do: Literal["status"]
     status: Literal[400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
-    retry_after: NonNegativeInt | None = None
-    form: HintForm = "seconds"
     gateway: bool = False
 
 
 class SpoilFault(_Fault):
-    """A 200 that is of no use, a broken connection, or (`token_expired`) a bearer that is void from now."""
+    """A 200 that is of no use, a broken connection, or (`token_expired`) a bearer that is void from now.
+
+    `usual` is the answer that time gives, with what else the fault says.
+    """
 
     do: Literal[
+        "usual",
         "malformed",
         "truncated_json",
         "empty",

@@ -42,6 +42,8 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    #: Further lines of headers that stand there already.
+    more_headers: list[tuple[str, str]] = field(default_factory=list)
     retry_after: int | None = None
     not_before: float | None = None
     phase: Phase | None = None
@@ -55,17 +57,34 @@ def as_json(body: Any, *, status: int = 200, content_type: str = "application/js
     return Answer(status, json.dumps(body).encode(), {"Content-Type": content_type})
 
 
-def ask_to_wait(answer: Answer, seconds: int | None, form: HintForm, now: float) -> Answer:
-    """Put a `Retry-After` on an answer. A date has whole seconds and is rounded up, never down."""
+def ask_to_wait(answer: Answer, seconds: int | None, form: HintForm, now: float, clock: float = 0.0) -> Answer:
+    """Put a `Retry-After` on an answer. A moment has whole seconds and is rounded up, never down.
+
+    `clock` is by how many seconds the server's clock is ahead; then its `Date` shows that.
+    """
+    if clock:
+        answer.headers["Date"] = formatdate(math.floor(now + clock), usegmt=True)
     if seconds is None:
         return answer
-    if form == "date":
-        answer.not_before = float(math.ceil(now + seconds))
-        answer.headers["Retry-After"] = formatdate(answer.not_before, usegmt=True)
-    else:
+    if form == "seconds":
         answer.retry_after = seconds
         answer.headers["Retry-After"] = str(seconds)
+    else:
+        shown = math.ceil(now + clock + seconds)
+        answer.not_before = max(answer.not_before or 0.0, shown - clock)
+        answer.headers["Retry-After"] = _written(shown, form)
     return answer
+
+
+def _written(moment: int, form: HintForm) -> str:
+    match form:
+        case "date":
+            return formatdate(moment, usegmt=True)
+        case "iso":
+            return timestamp(moment)
+        case "epoch_ms":
+            return str(moment * 1_000)
+    return str(moment)
 
 
 def timestamp(at: float) -> str:

@@ -20,11 +20,11 @@ from willcall.orders.outcomes import (
     NotReady,
     Outcome,
     PartlyIssued,
-    Throttled,
     Unauthorized,
     Unavailable,
 )
 from willcall.providers.base import AccessToken, Adapter, Answer, Credentials, Question, Request
+from willcall.providers.reading import hinted
 from willcall.providers.registry import ADAPTERS
 
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
@@ -120,7 +120,7 @@ def answer_of(body: bytes = b"", status: int = 200, **headers: str) -> Answer:
 
 
 def read(name: str, reference: str, answer: Answer) -> Outcome:
-    outcome = ADAPTERS[name].read_status(Question(reference), answer)
+    outcome = hinted(ADAPTERS[name].read_status(Question(reference), answer), answer)
     assert type(outcome) in NAMES
     return outcome
 
@@ -224,13 +224,20 @@ def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, bod
     ("header", "seconds"),
     [("17", 17.0), ("0", 0.0), ("Sun, 22 Nov 2026 11:00:30 GMT", 30.0), ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0)],
 )
-def test_retry_after_is_read_in_both_forms(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
+def test_a_hint_counts_whatever_the_answer(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
+    """Be it an order that is pending, an error, a redirect or a body that cannot be read."""
     del kind
-    throttled = read(name, reference, answer_of(b"", 429, retry_after=header))
-    unavailable = read(name, reference, answer_of(b"", 503, retry_after=header))
-    assert isinstance(throttled, Throttled)
-    assert isinstance(unavailable, Unavailable)
-    assert (throttled.retry_after, unavailable.retry_after) == (seconds, seconds)
+    for status in range(200, 600):
+        for body in (b"", b"<html>", UNKNOWN_WORD[name]):
+            assert read(name, reference, answer_of(body, status, retry_after=header)).retry_after == seconds, status
+
+
+@asked
+def test_a_date_counts_from_the_answers_own_date(name: str, kind: int, reference: str) -> None:
+    del kind
+    skewed = {"date": "Sun, 22 Nov 2026 10:50:00 GMT", "retry_after": "Sun, 22 Nov 2026 10:52:00 GMT"}
+    for status in (200, 202, 404, 429, 503):
+        assert read(name, reference, answer_of(UNKNOWN_WORD[name], status, **skewed)).retry_after == 120.0
 
 
 @asked

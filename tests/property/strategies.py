@@ -21,26 +21,28 @@ from willcall.orders.policy import PollPolicy
 
 NOW = 1_800_000_000.0
 
-waits = st.none() | st.floats(0, 400_000) | st.sampled_from([0.0, 0.001, 5.0, 86_400.0])
-moments = st.none() | st.floats(NOW - 100_000, NOW + 400_000)
+waits = st.none() | st.floats(0, 400_000) | st.sampled_from([0.0, 0.001, 5.0, 86_400.0, 86_401.0, 31_622_400.0])
+moments = st.none() | st.floats(NOW - 100_000, NOW + 400_000) | st.just(NOW + 401 * 86_400)
 tickets = st.lists(
     st.builds(Ticket, kind=st.sampled_from(TicketKind), code=st.none() | st.text(max_size=8)), max_size=4
 ).map(tuple)
 attentions = st.none() | st.sampled_from(Attention)
 
+hints = {"retry_after": waits, "not_before": moments}
+
 answers_to_wait_for = st.one_of(
-    st.builds(NotReady, retry_after=waits, not_before=moments, attention=attentions),
-    st.builds(PartlyIssued, tickets=tickets, retry_after=waits, not_before=moments),
-    st.builds(Throttled, retry_after=waits),
-    st.builds(Unavailable, retry_after=waits, reached=st.booleans()),
-    st.builds(Missing),
-    st.builds(Unauthorized, whole_account=st.booleans()),
-    st.builds(Malformed),
+    st.builds(NotReady, attention=attentions, **hints),
+    st.builds(PartlyIssued, tickets=tickets, **hints),
+    st.builds(Throttled, **hints),
+    st.builds(Unavailable, reached=st.booleans(), **hints),
+    st.builds(Missing, **hints),
+    st.builds(Unauthorized, whole_account=st.booleans(), **hints),
+    st.builds(Malformed, **hints),
 )
 final_words = st.one_of(
-    st.builds(Issued, tickets=tickets),
-    st.builds(Declined, reason=st.just("refused")),
-    st.builds(Cancelled, reason=st.just("cancelled")),
+    st.builds(Issued, tickets=tickets, **hints),
+    st.builds(Declined, reason=st.just("refused"), **hints),
+    st.builds(Cancelled, reason=st.just("cancelled"), **hints),
 )
 outcomes = answers_to_wait_for | final_words
 

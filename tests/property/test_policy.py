@@ -16,8 +16,8 @@ from tests.property.strategies import (
     policies,
 )
 from willcall.orders.model import Attention, Order, Status
-from willcall.orders.outcomes import NotReady, Outcome, PartlyIssued, Throttled, Unavailable
-from willcall.orders.policy import PollPolicy, back_off, decide
+from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.policy import PollPolicy, Signal, back_off, decide, earliest
 from willcall.orders.states import FINAL, OPEN, TRANSITIONS, may_become
 
 ANY_ORDER = Order("ord-1", "tiqets", "default", "r", Status.PENDING, NOW - 10, NOW + 100)
@@ -25,16 +25,19 @@ ANY_ORDER = Order("ord-1", "tiqets", "default", "r", Status.PENDING, NOW - 10, N
 randoms = st.integers(0, 2**32).map(Random)
 
 
-def hint_of(outcome: Outcome, policy: PollPolicy) -> float:
+DAY, HOUR = 86_400.0, 3_600.0
+
+
+def hint_of(order: Order, outcome: Outcome, policy: PollPolicy) -> float:
     """The moment before which the provider must not be asked, worked out from the words of the contract."""
-    match outcome:
-        case NotReady(retry_after=wait, not_before=moment) | PartlyIssued(retry_after=wait, not_before=moment):
-            return max(NOW + (wait or 0), moment or 0)
-        case Throttled(retry_after=wait):
-            return NOW + wait if wait and NOW + wait > NOW else NOW + policy.throttle_pause
-        case Unavailable(retry_after=wait):
-            return NOW + (wait or 0)
-    return 0.0
+    wait, moment = outcome.retry_after or 0.0, outcome.not_before or 0.0
+    asked = NOW + wait
+    if wait > DAY:  # no plausible wait
+        account = isinstance(outcome, Throttled) or (isinstance(outcome, Unauthorized) and outcome.whole_account)
+        asked = NOW + HOUR if account or order.status in FINAL else order.deadline_at
+    if isinstance(outcome, Throttled) and asked <= NOW:
+        asked = NOW + policy.throttle_pause
+    return max(asked, moment if moment <= NOW + 400 * DAY else 0.0)
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
@@ -43,8 +46,43 @@ def test_no_attempt_before_a_hint_or_the_minimum(
 ) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     if decision.order.next_poll_at is not None:
-        assert decision.order.next_poll_at >= hint_of(outcome, policy)
+        assert decision.order.next_poll_at >= hint_of(order, outcome, policy)
         assert decision.order.next_poll_at >= NOW + policy.minimum
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_an_attempt_is_due_exactly_at_its_hint(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
+    """Or at the minimum, where that is later; there is no jitter, as the token reservation spreads crowds."""
+    hint = hint_of(order, outcome, policy)
+    decision = decide(order, outcome, policy, NOW, rng)
+    if hint > NOW and decision.order.next_poll_at is not None:
+        assert decision.order.next_poll_at == max(hint, NOW + policy.minimum)
+
+
+@given(orders(), answers_to_wait_for, policies(), randoms)
+def test_a_hint_beyond_a_day_leaves_an_order_its_attempt_at_the_deadline(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
+    outcome = replace(outcome, retry_after=DAY + 1, not_before=None)
+    decision = decide(order, outcome, policy, NOW, rng)
+    if decision.signal in {Signal.THROTTLED, Signal.UNAUTHORIZED} or order.deadline_at < NOW + policy.minimum:
+        return
+    assert decision.order.next_poll_at == order.deadline_at or order.deadline_at <= NOW
+
+
+@given(orders(), policies(), randoms, st.floats(DAY + 1, 1e12))
+def test_a_429_holds_an_account_for_a_day_at_most(order: Order, policy: PollPolicy, rng: Random, wait: float) -> None:
+    assert decide(order, Throttled(retry_after=DAY), policy, NOW, rng).account_until == NOW + DAY
+    assert decide(order, Throttled(retry_after=wait), policy, NOW, rng).account_until == NOW + HOUR
+
+
+@given(orders(), outcomes, policies(), randoms)
+def test_a_person_may_ask_before_an_announced_date_but_not_before_a_hint(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
+    after = decide(order, outcome, policy, NOW, rng).order
+    unannounced = decide(order, replace(outcome, not_before=None), policy, NOW, rng).order
+    assert earliest(after, policy) == earliest(unannounced, policy)
 
 
 @given(orders(), outcomes, policies(), randoms)
@@ -73,7 +111,7 @@ def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(
 ) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     if decision.order.status in OPEN and not decision.held:
-        floor = max(hint_of(outcome, policy), NOW + policy.minimum)
+        floor = max(hint_of(order, outcome, policy), NOW + policy.minimum)
         if floor > order.deadline_at:
             assert decision.order.next_poll_at is None
             assert decision.wake_at == order.deadline_at

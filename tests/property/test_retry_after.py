@@ -1,6 +1,7 @@
 """`Retry-After` in all the forms that servers send."""
 
 import math
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -8,26 +9,85 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.retry_after import LONGEST, parse_retry_after
+from willcall.orders.hints import LONGEST_HINT, hint_until
+from willcall.orders.retry_after import LONGEST, RetryAfter, parse_retry_after, read_retry_after
 
 NOW = 1_800_000_000.0
+YEAR = 365 * 86_400
+
+offsets = st.integers(-(10**7), 10**7)
+#: How wrong a server's clock may be.
+skews = st.integers(-YEAR, YEAR)
 
 
-@given(st.integers(0, 10**30))
+def dated(moment: float) -> str:
+    return format_datetime(datetime.fromtimestamp(moment, UTC), usegmt=True)
+
+
+def forms(moment: float) -> list[str]:
+    """The ways of writing a moment, all of which are the same."""
+    date = datetime.fromtimestamp(moment, UTC)
+    return [
+        dated(moment),
+        f'"{dated(moment)}"',
+        date.strftime("%A, %d-%b-%y %H:%M:%S GMT"),
+        date.strftime("%a %b %d %H:%M:%S %Y"),
+        date.isoformat(),
+        date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{moment:.0f}",
+        f"{moment:.0f}.0",
+        f" {moment:.0f}000 ",
+    ]
+
+
+@given(st.integers(0, 10**8))
 def test_seconds_are_taken_as_they_are_up_to_a_year(seconds: int) -> None:
     assert parse_retry_after(str(seconds), NOW) == min(seconds, LONGEST)
 
 
-@given(st.integers(-(10**7), 10**7))
-def test_a_date_is_the_time_until_then_and_never_negative(offset: int) -> None:
-    date = format_datetime(datetime.fromtimestamp(NOW + offset, UTC), usegmt=True)
-    assert parse_retry_after(date, NOW) == min(max(offset, 0), LONGEST)
+@given(offsets)
+def test_a_moment_is_the_time_until_then_and_never_negative(offset: int) -> None:
+    for form in forms(NOW + offset):
+        assert parse_retry_after(form, NOW) == min(max(offset, 0), LONGEST), form
 
 
-@given(st.text())
+@given(st.integers(0, 10**6), skews)
+def test_a_moment_counts_from_the_answers_own_date(offset: int, skew: int) -> None:
+    """Whoever's clock is wrong: the server's shows the same in both headers."""
+    for form in forms(NOW + skew + offset):
+        assert parse_retry_after(form, NOW, dated(NOW + skew)) == offset, form
+
+
+@given(st.text() | st.just("yesterday"), offsets)
+def test_a_date_that_cannot_be_read_leaves_our_clock(date: str, offset: int) -> None:
+    assert parse_retry_after(dated(NOW + offset), NOW, "?" + date) == min(max(offset, 0), LONGEST)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_the_longest_of_several_counts(waits: list[int], rng: object) -> None:
+    written = [rng.choice([str(wait), *forms(NOW + wait)]) for wait in waits]  # type: ignore[attr-defined]
+    joined = ", ".join([*written, "soon", ""])
+    assert parse_retry_after(joined, NOW) == max(waits)
+
+
+@given(st.integers(0, 10**6))
+def test_seconds_are_no_moment_even_beside_a_date_near_the_epoch(seconds: int) -> None:
+    """A server whose clock starts with 1970 means the seconds that it says."""
+    assert parse_retry_after(str(seconds), NOW, dated(seconds)) == seconds
+
+
+@given(st.text() | st.text("0123456789.,:- GMTSunJan\"'shm"))
 def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
-    wait = parse_retry_after(text, NOW)
-    assert wait is None or (math.isfinite(wait) and 0 <= wait <= LONGEST)
+    for date in (None, text):
+        wait = parse_retry_after(text, NOW, date)
+        assert wait is None or (math.isfinite(wait) and 0 <= wait <= LONGEST)
+
+
+@given(st.none() | st.floats(0, 1e9), st.floats(0, 1e6))
+def test_a_hint_holds_to_the_second_up_to_a_day_and_a_substitute_beyond(wait: float | None, instead: float) -> None:
+    until = hint_until(wait, NOW, instead=NOW + instead)
+    expected = 0.0 if wait is None else wait if wait <= LONGEST_HINT else instead
+    assert until == (NOW + expected if NOW + expected > NOW else None)
 
 
 @pytest.mark.parametrize(
@@ -36,21 +96,37 @@ def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
         (None, None),
         ("", None),
         ("   ", None),
+        (",", None),
         ("-5", None),
         ("soon", None),
-        ("5 seconds", None),
         ("NaN", None),
         ("inf", None),
         ("1e9", None),
+        ("1.2.3", None),
+        ("0x10", None),
         ("٣", None),
         ("0", 0.0),
         (" 5 ", 5.0),
+        ("+5", 5.0),
         ("1.5", 1.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("'5'", 5.0),
+        ('"5"', 5.0),
+        ("5s", 5.0),
+        ("5 seconds", 5.0),
+        ("2 minutes", 120.0),
+        ("1m30s", 90.0),
+        ("PT2H", 7_200.0),
         ("172800", 172_800.0),
         ("9" * 300, LONGEST),
         ("Fri, 15 Jan 2027 08:00:10 GMT", 10.0),
+        ("fri, 15 jan 2027 08:00:10 gmt", 10.0),
+        ("Fri, 15 Jan 2027 09:00:10 +0100", 10.0),
         ("Friday, 15-Jan-27 08:00:10 GMT", 10.0),
         ("Fri Jan 15 08:00:10 2027", 10.0),
+        ("2027-01-15 08:00:10", 10.0),
+        ("2027-01-15T09:00:10.5+01:00", 10.5),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("Fri, 99 Jan 2027 08:00:10 GMT", None),
         ("Fri, 15 Jan 99999 08:00:10 GMT", None),
@@ -58,3 +134,40 @@ def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
 )
 def test_known_forms(value: str | None, wait: float | None) -> None:
     assert parse_retry_after(value, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("1800000030", RetryAfter(30.0, epoch=True)),
+        ("1800000030000", RetryAfter(30.0, epoch=True)),
+        ("1799999990", RetryAfter(0.0, epoch=True)),
+        ("999999999", RetryAfter(LONGEST)),
+        ("1000000001", RetryAfter(LONGEST)),
+        ("120", RetryAfter(120.0)),
+    ],
+    ids=str,
+)
+def test_a_number_of_the_year_around_is_a_moment(value: str, read: RetryAfter) -> None:
+    assert read_retry_after(value, NOW) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("9" * 5_000, LONGEST),
+        ("0" * 60_000 + "120", 120.0),
+        ("9" * 60_000 + "x", None),
+        ("1." * 30_000, None),
+        ("5," * 30_000, 5.0),
+        ("Sun, " * 12_000, None),
+        ("5 " * 30_000, None),
+    ],
+    ids=["digits", "zeros", "digits and a letter", "points", "values", "days", "blanks"],
+)
+def test_a_header_of_any_length_is_read_in_no_time(text: str, wait: float | None) -> None:
+    """Seconds of this thread's own; what grows with the square of the length takes minutes."""
+    started = time.thread_time()
+    assert parse_retry_after(text, NOW) == wait
+    assert parse_retry_after(dated(NOW + 5), NOW, text) is not None
+    assert time.thread_time() - started < 10

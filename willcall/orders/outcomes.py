@@ -5,15 +5,23 @@ Adapters turn every answer, however odd, into exactly one of these before anythi
 provider's own word.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from willcall.orders.model import Attention, Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Base:
+    """What every outcome has.
+
+    `retry_after` is the wait in seconds that the answer asked for, whatever its status (see `with_hint`); `not_before`
+    the moment (epoch seconds) that the provider announced for issuing. The later of the two counts.
+    """
+
     provider_status: str | None = None
     detail: str | None = None
+    retry_after: float | None = None
+    not_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +33,21 @@ class Issued(_Base):
 
 @dataclass(frozen=True, slots=True)
 class PartlyIssued(_Base):
-    """Some of `expected` tickets are here (`expected` is None where the provider does not say).
-
-    The hints mean what they mean in `NotReady`.
-    """
+    """Some of `expected` tickets are here (`expected` is None where the provider does not say)."""
 
     tickets: tuple[Ticket, ...]
     expected: int | None = None
-    retry_after: float | None = None
-    not_before: float | None = None
     attention: Attention | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady(_Base):
-    """Nothing yet. The provider's hint, if any: wait `retry_after` seconds, or until `not_before` (epoch).
+    """Nothing yet.
 
     `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
     `expected` is how many tickets the order has by the provider's word, for those that were pushed before.
     """
 
-    retry_after: float | None = None
-    not_before: float | None = None
     attention: Attention | None = None
     expected: int | None = None
 
@@ -72,7 +73,6 @@ class Throttled(_Base):
     `by_gateway`: a gateway refused the request in the provider's place, and did not say why.
     """
 
-    retry_after: float | None = None
     by_gateway: bool = False
 
 
@@ -80,7 +80,6 @@ class Throttled(_Base):
 class Unavailable(_Base):
     """No usable answer: 5xx, a reset, a time-out. `reached` is False where no request left the house."""
 
-    retry_after: float | None = None
     reached: bool = True
 
 
@@ -132,3 +131,10 @@ NAMES: dict[type[Outcome], str] = {
 def outcome_name(outcome: Outcome) -> str:
     """The word for an outcome in timelines and metrics."""
     return NAMES[type(outcome)]
+
+
+def with_hint(outcome: Outcome, retry_after: float | None) -> Outcome:
+    """Return the outcome with the wait that its answer asked for, in seconds; a longer one of its own stays."""
+    if retry_after is None or (outcome.retry_after is not None and outcome.retry_after >= retry_after):
+        return outcome
+    return replace(outcome, retry_after=retry_after)

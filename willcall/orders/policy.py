@@ -11,6 +11,7 @@ from enum import StrEnum
 from random import Random
 from typing import Literal
 
+from willcall.orders.hints import SUBSTITUTE, announced_until, hint_until
 from willcall.orders.model import Attention, Delivery, Order, Status
 from willcall.orders.outcomes import (
     Cancelled,
@@ -28,7 +29,8 @@ from willcall.orders.outcomes import (
 from willcall.orders.states import FINAL, may_become
 from willcall.orders.tickets import admitted, any_pushed, reconciled
 
-#: Share of a wait that is added at random, so that orders submitted together drift apart.
+#: Share of a back-off that is added at random, so that orders submitted together drift apart. A hint has none: the
+#: token reservation spreads those who come back at one moment.
 JITTER = 0.1
 #: No wait grows by more than this through jitter, seconds.
 LONGEST_JITTER = 30.0
@@ -62,6 +64,10 @@ class Signal(StrEnum):
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+
+
+#: Signals by which one order's answer stops the others, so that a probe has to come in time.
+_BIND_THE_ACCOUNT = {Signal.THROTTLED, Signal.UNAUTHORIZED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +188,20 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     """No final word: keep asking an open order until its deadline; a late check is repeated until answered."""
     signal = _signal(outcome)
     attention = _attention(order, outcome, policy, now)
-    hint = _hint(outcome, policy, now)
+    late = order.status in FINAL
+    hint = _hint(outcome, signal, policy, now, None if late else order.deadline_at)
     account_until = hint if signal is Signal.THROTTLED else None
     order = replace(order, attention=attention, hint_at=hint)
-    late = order.status in FINAL
     if late and (signal in {Signal.ANSWERED, Signal.FORBIDDEN} or order.failures >= LATE_TRIES):
         order = replace(order, next_poll_at=None)
         return Decision(order, None, f"{_reading(outcome)}; stays {order.status}", signal)
     if not late and now >= order.deadline_at:
         why = f"{_reading(outcome)}; the deadline has passed"
         return Decision(expire(order, now), None, why, signal, account_until=account_until)
-    floor = max(hint or 0.0, now + policy.minimum)
-    if hint is not None:
-        target, why = hint + _jitter(hint - now, rng), "as the provider asked"
+    announced = announced_until(outcome.not_before, now)
+    floor = max(hint or 0.0, announced or 0.0, now + policy.minimum)
+    if hint is not None or announced is not None:
+        target, why = floor, "as the provider asked"
     else:
         slow = policy.strategy == "interval" or order.delivery is Delivery.DELAYED or _slow(attention, outcome)
         count = order.failures - 1 if isinstance(outcome, Unavailable) else order.answered - 1
@@ -215,21 +222,15 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     return Decision(order, due, f"{_reading(outcome)}; {why}", signal, held, account_until)
 
 
-def _hint(outcome: Outcome, policy: PollPolicy, now: float) -> float | None:
-    """The moment before which the provider does not want to be asked, None where it did not say.
+def _hint(outcome: Outcome, signal: Signal, policy: PollPolicy, now: float, deadline: float | None) -> float | None:
+    """Return the moment before which the provider must not be asked, or `None` where it did not say.
 
-    A moment that has passed says nothing about when to ask next.
+    In place of a wait that is not plausible, an order has one attempt at its `deadline` (`None`: it has ended already).
+    What binds the account is probed sooner, as it holds up the other orders too.
     """
-    moments: list[float | None] = []
-    match outcome:
-        case NotReady(retry_after=wait, not_before=moment) | PartlyIssued(retry_after=wait, not_before=moment):
-            moments = [None if wait is None else now + wait, moment]
-        case Throttled(retry_after=wait) | Unavailable(retry_after=wait):
-            moments = [None if wait is None else now + wait]
-    hint = max((moment for moment in moments if moment is not None and moment > now), default=None)
-    if hint is None and isinstance(outcome, Throttled):
-        return now + policy.throttle_pause
-    return hint
+    instead = now + SUBSTITUTE if signal in _BIND_THE_ACCOUNT or deadline is None else deadline
+    hint = hint_until(outcome.retry_after, now, instead=instead)
+    return now + policy.throttle_pause if hint is None and signal is Signal.THROTTLED else hint
 
 
 def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:
@@ -300,9 +301,5 @@ def _exponential(policy: PollPolicy, count: int) -> float:
     return min(policy.cap, policy.initial * policy.factor ** max(count, 0))
 
 
-def _jitter(wait: float, rng: Random) -> float:
-    return rng.uniform(0.0, min(max(wait, 0.0) * JITTER, LONGEST_JITTER))
-
-
 def _with_jitter(wait: float, rng: Random) -> float:
-    return wait + _jitter(wait, rng)
+    return wait + rng.uniform(0.0, min(wait * JITTER, LONGEST_JITTER))

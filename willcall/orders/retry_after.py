@@ -1,33 +1,106 @@
-"""`Retry-After`, in both of its forms."""
+"""Read `Retry-After`, in the forms that the RFC knows and in those that servers send.
 
+https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+"""
+
+import math
 import re
-from datetime import UTC
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: A hint beyond a year is a mistake, yet never an invitation to ask sooner; this keeps arithmetic finite.
+#: Longer waits are cut to this, which keeps arithmetic finite. It is no plausible wait, so it is never kept to.
 LONGEST = 366 * 86_400.0
 
-#: A header longer than this is no date and no number that anybody means.
-_LONGEST_TEXT = 1_000
-_SECONDS = re.compile(r"\d{1,400}(\.\d{0,400})?")
+#: No date is longer than this, and nobody means more values than so many.
+_LONGEST_DATE = 100
+_MOST_VALUES = 20
+
+#: Possessive, so that no header makes the search go back.
+_NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)"
+#: `120`, `1.5`, `120s`, `2 minutes`, `1m30s`, `PT2M`: a number without a unit is seconds.
+_DURATION = re.compile(
+    rf"(?:PT)?(?:({_NUMBER}) ?h(?:ours?)?)? ?"
+    rf"(?:({_NUMBER}) ?m(?:in(?:ute)?s?)?)? ?"
+    rf"(?:({_NUMBER}) ?(?:s(?:ec(?:ond)?s?)?)?)?",
+    re.IGNORECASE | re.ASCII,
+)
+_UNITS = (3_600.0, 60.0, 1.0)
+_BARE_NUMBER = re.compile(rf"\+?{_NUMBER}", re.ASCII)
+
+#: A comma ends a value of the list, unless it follows the name of the day that a date begins with.
+_SEPARATOR = re.compile(r"(?<!mon)(?<!tue)(?<!wed)(?<!thu)(?<!fri)(?<!sat)(?<!sun)(?<!day)\s*,\s*", re.IGNORECASE)
+
+#: Numbers from here on may be moments: epoch seconds of 2001 and later, which as waits would be 31 years and more.
+_FIRST_EPOCH = 1_000_000_000.0
+#: What an epoch is counted in: seconds, milliseconds.
+_EPOCH_UNITS = (1.0, 1_000.0)
 
 
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from `now` (epoch seconds), or None where the header is absent or means nothing.
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """A wait of `seconds` from the moment of receipt. `epoch`: it was given as a moment in epoch (milli)seconds."""
 
-    Takes delta-seconds and the three HTTP-date forms. A date in the past is 0; a negative number or
-    garbage is None, so that the caller's own back-off applies. Never more than `LONGEST`.
+    seconds: float
+    epoch: bool = False
 
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+def read_retry_after(value: str | None, now: float, date: str | None = None) -> RetryAfter | None:
+    """Return the longest wait that the header asks for, or `None` where it says nothing that can be understood.
+
+    `value` is all lines of the header, joined by commas. `now` is the moment of receipt (epoch seconds). A moment is
+    counted from the answer's own `date` where that can be read, for the server's clock need not be ours. A moment that
+    has passed is a wait of 0; a negative number or garbage is none, so that the caller's own back-off applies.
     """
-    text = (value or "").strip()
-    if not text.isascii() or len(text) > _LONGEST_TEXT:
+    if value is None:
         return None
-    if _SECONDS.fullmatch(text):
-        return min(float(text), LONGEST)
-    try:
-        date = parsedate_to_datetime(text)
-        moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    base = None if date is None else _moment(date)
+    waits = (_wait(part, now if base is None else base) for part in _values(value))
+    return max((wait for wait in waits if wait), key=lambda wait: wait.seconds, default=None)
+
+
+def parse_retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
+    """Return the same in seconds."""
+    wait = read_retry_after(value, now, date)
+    return wait.seconds if wait else None
+
+
+def _values(text: str) -> Iterator[str]:
+    for part in _SEPARATOR.split(text, maxsplit=_MOST_VALUES)[:_MOST_VALUES]:
+        yield part.strip("\"' \t")
+
+
+def _wait(text: str, base: float) -> RetryAfter | None:
+    if _BARE_NUMBER.fullmatch(text):
+        return _number(float(text), base)
+    parts = _DURATION.fullmatch(text)
+    if parts and any(parts.groups()):
+        seconds = sum(float(part) * unit for part, unit in zip(parts.groups(), _UNITS, strict=True) if part)
+        return RetryAfter(min(seconds, LONGEST))
+    moment = _moment(text)
+    return None if moment is None else RetryAfter(min(max(moment - base, 0.0), LONGEST))
+
+
+def _number(number: float, base: float) -> RetryAfter:
+    """A number of seconds; or a moment, if it is one of the last year or of the next."""
+    for unit in _EPOCH_UNITS:
+        moment = number / unit
+        if moment >= _FIRST_EPOCH and abs(moment - base) <= LONGEST:
+            return RetryAfter(max(moment - base, 0.0), epoch=True)
+    return RetryAfter(min(number, LONGEST))
+
+
+def _moment(text: str) -> float | None:
+    """Epoch seconds of a date in any of HTTP's three forms, or in that of ISO 8601; without a zone it is UTC."""
+    if len(text) > _LONGEST_DATE:
         return None
-    return min(max(moment - now, 0.0), LONGEST)
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            date = read(text)
+            moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+        if math.isfinite(moment):
+            return moment
+    return None

@@ -24,7 +24,7 @@ from willcall.outbound.guard import NOT_PUBLIC, Guard
 from willcall.providers.base import HttpLimits as Limits
 from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
 from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, RefusedAddressError
-from willcall.providers.http import user_agent
+from willcall.providers.http import read_headers, user_agent
 
 __all__ = ["Failure", "Limits", "Outbound", "Reply"]
 
@@ -182,9 +182,7 @@ def _failure(error: Exception, allowance: Allowance) -> Failure:
 
 
 def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        headers.setdefault(name.lower(), value)
+    headers = read_headers(response)
     if response.status in _REDIRECTING:
         return Reply(response.status, headers)
     found = wanted.method == "GET" and response.status == _OK

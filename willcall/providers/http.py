@@ -14,6 +14,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from urllib.parse import quote, urlencode
@@ -32,6 +33,7 @@ from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyErr
 from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance
 
 _OK = 200
+_RETRY_AFTER = "retry-after"
 #: Wire bytes that an answer may have beyond twice its `max_bytes`: headers and the frames of its chunks.
 _OVERHEAD = 1_048_576
 #: Connections kept per account and host: as many as a worker has threads.
@@ -124,19 +126,14 @@ class Transport:
 
     def _read(self, raw: BaseHTTPResponse, limits: HttpLimits) -> Answer | Unavailable | Malformed:
         """The whole answer; any but a 200 speaks by its status and hints, even if its body is unreadable."""
-        headers: dict[str, str] = {}
-        for name, value in raw.headers.items():
-            headers.setdefault(name.lower(), value)
+        headers = read_headers(raw)
         body = _read_body(raw, limits.max_bytes)
         now = self._clock()
         if isinstance(body, bytes):
             return Answer(raw.status, headers, body, received_at=now)
         if raw.status != _OK:
             return Answer(raw.status, headers, b"", received_at=now)
-        if isinstance(body, Unavailable):
-            wait = parse_retry_after(headers.get("retry-after"), now)
-            return Unavailable(retry_after=wait, detail=body.detail)
-        return body
+        return replace(body, retry_after=parse_retry_after(headers.get("retry-after"), now, headers.get("date")))
 
 
 class _Pools(HTTPAdapter):
@@ -174,6 +171,19 @@ class _Pools(HTTPAdapter):
         response = Response()
         response.raw = resp
         return response
+
+
+def read_headers(raw: BaseHTTPResponse) -> dict[str, str]:
+    """Return the headers by their names in lower case: the first line of each, but all lines of `Retry-After`.
+
+    It is no list, yet proxies add a line of their own; the longest wait counts (see `read_retry_after`).
+    """
+    headers: dict[str, str] = {}
+    for name, value in raw.headers.items():
+        headers.setdefault(name.lower(), value)
+    if _RETRY_AFTER in headers:
+        headers[_RETRY_AFTER] = ", ".join(raw.headers.getlist(_RETRY_AFTER))
+    return headers
 
 
 def _read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes | Unavailable | Malformed:

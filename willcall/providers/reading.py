@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable, with_hint
 from willcall.orders.retry_after import parse_retry_after
 from willcall.providers.base import Answer
 from willcall.providers.gateways import refused_by_gateway
@@ -18,18 +18,29 @@ _OK = 200
 
 
 def retry_after(answer: Answer) -> float | None:
-    """The answer's `Retry-After` in seconds, None where there is none that means anything."""
-    return parse_retry_after(answer.headers.get("retry-after"), answer.received_at)
+    """Return the answer's `Retry-After` in seconds, or `None` where there is none that means anything."""
+    headers = answer.headers
+    return parse_retry_after(headers.get("retry-after"), answer.received_at, headers.get("date"))
 
 
-def status_outcome(answer: Answer, *ok: int) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
+def hinted(outcome: Outcome, answer: Answer) -> Outcome:
+    """Return the outcome with the wait that its answer asked for, whatever the answer means."""
+    return with_hint(outcome, retry_after(answer))
+
+
+def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
     """The outcome that the HTTP status alone decides, None where the body must be read.
 
     `ok` are the statuses whose body the adapter reads (200 where it names none). Redirects are not
     followed: to us they are an answer that cannot be read.
     """
+    outcome = _status_outcome(answer, ok or (_OK,))
+    return outcome and hinted(outcome, answer)
+
+
+def _status_outcome(answer: Answer, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
     match answer.status:
-        case status if status in (ok or (_OK,)):
+        case status if status in ok:
             return None
         case 401:
             return Unauthorized(whole_account=True, detail="HTTP 401")
@@ -38,18 +49,17 @@ def status_outcome(answer: Answer, *ok: int) -> Outcome | None:  # noqa: PLR0911
         case 404:
             return Missing(detail="HTTP 404")
         case 429:
-            return Throttled(retry_after=retry_after(answer), detail="HTTP 429")
+            return Throttled(detail="HTTP 429")
         case status if status in {408, 425} or status >= 500:  # noqa: PLR2004 - the server's own troubles
-            return Unavailable(retry_after=retry_after(answer), detail=f"HTTP {status}")
+            return Unavailable(detail=f"HTTP {status}")
         case status:
             return Malformed(detail=f"HTTP {status}")
 
 
 def _forbidden(answer: Answer) -> Outcome:
     """403: a server that says when to come back, or one that does not know us, has not refused our key."""
-    wait = retry_after(answer)
-    if wait is not None:
-        return Throttled(retry_after=wait, detail="HTTP 403")
+    if retry_after(answer) is not None:
+        return Throttled(detail="HTTP 403")
     if refused_by_gateway(answer):
         return Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
     return Unauthorized(whole_account=False, detail="HTTP 403")

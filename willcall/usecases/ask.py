@@ -8,6 +8,7 @@ import structlog
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import Account, Answer, Question
+from willcall.providers.reading import hinted
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
@@ -27,7 +28,7 @@ class Asked:
 def ask(
     context: Context, account: Account, order: Order, now: float, *, claimed: float, send_before: float
 ) -> Asked | Busy:
-    """Ask about one order; `now` is the server's clock, against which dates in the answer are read.
+    """Ask about one order; `now` is when it was claimed, by the server's clock, by which dates in the answer are read.
 
     Nothing is sent after `send_before`: the lease could end before the answer is here; nor once this process knows of
     a 429 that Redis did not when the order was `claimed` (both by the monotonic clock).
@@ -44,14 +45,16 @@ def ask(
     answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
         return Asked(answer)
+    answer = replace(answer, received_at=now + time.monotonic() - claimed)
     outcome = guarded(
         context,
         Activity.ATTEMPT,
-        lambda: account.adapter.read_status(question, replace(answer, received_at=now)),
+        lambda: account.adapter.read_status(question, answer),
         order=order.id,
         account=account.key,
     )
-    return Asked(_after_authorization(context, account, authorization, outcome), answer.status)
+    outcome = _after_authorization(context, account, authorization, outcome)
+    return Asked(hinted(outcome, answer), answer.status)
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:

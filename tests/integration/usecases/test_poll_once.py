@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from simulator.exchange import SLACK
 from simulator.script import OrderScript
-from tests.integration.usecases.conftest import Setup
+from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
@@ -49,6 +50,88 @@ def test_a_202_is_waited_for_as_long_as_it_says(house: Setup) -> None:
     assert (attempt.outcome, attempt.http_status) == ("not_ready", 202)
     assert 7 <= (attempt.countdown or 0) <= 8
     assert h.events() == []
+
+
+def voordemensen(**fields: object) -> OrderScript:
+    return OrderScript.model_validate({"provider": "voordemensen", "reference": "XgFca-QmBxG", **fields})
+
+
+#: Answers on which a hint is easily missed.
+HINTED: list[dict[str, object]] = [
+    {"do": "status", "status": 404},
+    {"do": "status", "status": 400},
+    {"do": "redirect", "location": "https://elsewhere.example/"},
+    {"do": "truncated_json"},
+    {"do": "malformed"},
+    {"do": "cut"},
+    {"do": "gzip_bomb"},
+    {"do": "unknown_word"},
+]
+FORMS = [
+    {},
+    {"form": "date"},
+    {"form": "date", "clock": -600},
+    {"form": "iso", "clock": 86_400},
+    {"form": "epoch"},
+    {"form": "epoch", "clock": -600},
+    {"form": "epoch_ms"},
+    {"also": ["5", "soon"]},
+]
+
+
+def assert_waits(h: House, seconds: float) -> None:
+    """The one request was answered, and the next is due so many seconds later, as exactly as can be told."""
+    order, (request,) = h.order(), h.providers.ledger(provider=h.order().provider)
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert order.next_poll_at is not None
+    assert request["arrived"] + seconds - SLACK <= order.next_poll_at < request["arrived"] + 2 * seconds
+    assert seconds <= (attempt.countdown or 0) < seconds + 1.01, (
+        "a moment in whole seconds is rounded, no jitter is added"
+    )
+
+
+def test_a_pending_order_is_not_asked_about_before_the_hint(house: Setup) -> None:
+    h = house()
+    h.submit(voordemensen(ready_after=600, answers=[{"do": "usual", "retry_after": 120}]))
+    h.poll()
+    assert h.outcomes() == ["not_ready"]
+    assert_waits(h, 120)
+
+
+@pytest.mark.parametrize("answer", HINTED, ids=lambda answer: str(answer.get("status", answer["do"])))
+def test_no_second_request_leaves_before_the_hint_of_any_answer(house: Setup, answer: dict[str, object]) -> None:
+    h = house()
+    h.submit(tiqets(answers=[answer | {"retry_after": 120}]))
+    h.poll()
+    assert_waits(h, 120)
+
+
+@pytest.mark.parametrize("hint", FORMS, ids=str)
+def test_a_hint_holds_in_every_form(house: Setup, hint: dict[str, object]) -> None:
+    h = house()
+    h.submit(tiqets(answers=[{"do": "status", "status": 429, "retry_after": 120, **hint}]))
+    order = h.poll()
+    assert_waits(h, 120)
+    state = h.context.stores.accounts.state("tiqets/default", h.context.accounts["tiqets/default"].rate)
+    assert state.until == pytest.approx(order.next_poll_at, abs=0.01)
+
+
+@pytest.mark.parametrize("hint", [86_401, 31_536_000])
+def test_a_hint_of_more_than_a_day_leaves_one_attempt_at_the_deadline(house: Setup, hint: int) -> None:
+    h = house()
+    h.submit(tiqets(answers=[{"do": "status", "status": 404, "retry_after": hint}]))
+    order = h.poll()
+    assert order.next_poll_at == order.deadline_at
+
+
+def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(house: Setup) -> None:
+    h = house(polling={"ceiling": 86_400})
+    h.submit(tiqets(answers=[{"do": "status", "status": 429, "retry_after": 31_536_000}]))
+    order = h.poll()
+    state = h.context.stores.accounts.state("tiqets/default", h.context.accounts["tiqets/default"].rate)
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert attempt.countdown == pytest.approx(3_600, abs=0.01)
+    assert state.until == pytest.approx(order.next_poll_at, abs=0.01)
 
 
 def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:

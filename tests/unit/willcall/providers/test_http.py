@@ -20,6 +20,7 @@ from willcall.providers import connections, http
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.providers.base import Account, Answer, HttpLimits, Request
 from willcall.providers.http import Transport
+from willcall.providers.reading import retry_after
 
 NOW = 1_795_345_200.0
 #: Seconds in which a server that has gone silent hangs up: what ended before was ended by us.
@@ -133,6 +134,15 @@ def test_an_answer_without_a_body_is_an_answer(serve: Serve, transport: Transpor
     answer = get(transport, serve(saying(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n")))
     assert isinstance(answer, Answer)
     assert (answer.status, answer.body) == (204, b"")
+
+
+def test_the_longest_of_several_hints_counts(serve: Serve, transport: Transport) -> None:
+    """Each line may be a list, and the comma of a date ends no value."""
+    lines = ("5", "Sun, 22 Nov 2026 11:02:00 GMT", "7, 90")
+    server = serve(saying(whole(b"{}", "429 Slow Down", *(f"Retry-After: {line}" for line in lines))))
+    answer = get(transport, server)
+    assert isinstance(answer, Answer)
+    assert retry_after(answer) == 120.0
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(serve: Serve, transport: Transport) -> None:
@@ -418,6 +428,21 @@ def test_silence_ends_at_the_total_and_at_the_read_timeout(
     serve: Serve, transport: Transport, limits: dict[str, float], start: bytes
 ) -> None:
     assert get(transport, serve(slow(start, b"")), **limits) == Unavailable(detail="no whole answer in time")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nRetry-After: 3\r\nContent-Length: 1001\r\n\r\n" + b" " * 1001,
+        b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n\x1f\x8bbroken!",
+        b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ],
+    ids=["too large", "broken gzip", "cut off"],
+)
+def test_a_200_that_cannot_be_read_keeps_its_hint(serve: Serve, transport: Transport, said: bytes) -> None:
+    outcome = get(transport, serve(once(said)))
+    assert isinstance(outcome, Malformed | Unavailable)
+    assert outcome.retry_after == 7.0
 
 
 def test_a_dripping_429_keeps_its_hint(serve: Serve, transport: Transport, clock: Clock) -> None:

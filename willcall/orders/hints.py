@@ -1,0 +1,38 @@
+"""What a provider's hint may do: it is kept to the second, within limits. Pure.
+
+A hint is the wait that an answer asked for (`Retry-After`). What it holds up (an order, an account, a document, a
+callback) says what is done in place of a wait that is not plausible.
+"""
+
+#: A hint of up to a day is kept to the second. A longer one is no plausible wait, but a mistake of the server.
+LONGEST_HINT = 86_400.0
+#: Seconds until a server that gave no plausible wait is tried again, where nothing else ends the wait.
+SUBSTITUTE = 3_600.0
+#: A date that a provider announces for issuing is believed if it is at most so many seconds ahead.
+LONGEST_ANNOUNCEMENT = 400 * 86_400.0
+
+
+def hint_until(wait: float | None, now: float, *, instead: float) -> float | None:
+    """Return the moment until which a hint holds, or `None` where it asks for nothing.
+
+    `wait` is in seconds from `now`; `instead` is the moment that takes the place of a wait that is not plausible.
+
+    >>> hint_until(120.0, 1_000.0, instead=4_600.0)
+    1120.0
+    >>> hint_until(31_536_000.0, 1_000.0, instead=4_600.0)
+    4600.0
+    """
+    if wait is None:
+        return None
+    until = now + wait if plausible(wait) else instead
+    return until if until > now else None
+
+
+def plausible(wait: float) -> bool:
+    """Whether a server can mean that it wants to be left alone for so many seconds."""
+    return wait <= LONGEST_HINT
+
+
+def announced_until(moment: float | None, now: float) -> float | None:
+    """Return the date that a provider announced for issuing, unless it has passed or is not plausible."""
+    return moment if moment is not None and now < moment <= now + LONGEST_ANNOUNCEMENT else None

@@ -20,6 +20,7 @@ from willcall.orders.outcomes import (
     NotReady,
     Outcome,
     PartlyIssued,
+    Throttled,
     Unauthorized,
     Unavailable,
 )

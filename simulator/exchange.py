@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from simulator.accounts import Account, Order
-from simulator.faults import UNKNOWN_WORD, gateway_page, spoil
+from simulator.faults import UNKNOWN_WORD, gateway_page, spoil, token_trouble
 from simulator.ledger import Auth, Entry
 from simulator.phases import FINAL, Phase, overall
 from simulator.providers.base import Provider, Target, View
@@ -125,7 +125,9 @@ class Exchange:
         if account is None or self._down or self.entry.auth != "ok":
             return self._refusal()
         if kind == "token":
-            return provider.granted(self._world.issue_token(account), account.script.token_lifetime)
+            if account.script.token_down:
+                return token_trouble(account.script.token_down, provider)
+            return provider.granted(self._world.issue_token(account), account.script)
         if kind == "list":
             return self._list(account)
         return self._status(account, self._order) if self._order else provider.error(HTTPStatus.NOT_FOUND)
@@ -180,6 +182,9 @@ class Exchange:
 def _authorise(account: Account, target: Target, scope: str, *, lapsed: bool) -> Auth:
     """Whether credentials that belong to an account may do this."""
     if lapsed or account.script.revoked:
+        return "unauthorized"
+    dialect = account.script.token_auth
+    if target.kind == "token" and dialect and target.key != account.provider.token_keys(account.credentials)[dialect]:
         return "unauthorized"
     wrong_scope = target.scope is not None and target.scope != scope
     return "forbidden" if account.script.forbidden or wrong_scope else "ok"

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.packing import pack
 from simulator.providers.base import Provider
-from simulator.script import Fault, HugeFault, RedirectFault, SlowFault, SpoilFault, StatusFault
+from simulator.script import Fault, HugeFault, RedirectFault, SlowFault, SpoilFault, StatusFault, TokenDown
 from simulator.wire import Answer, Manner, ask_to_wait
 
 #: What the `unknown_word` fault says where the provider has its status.
@@ -72,6 +72,20 @@ def gateway_page(status: int) -> Answer:
     body = b"<!doctype html><html><title>Attention Required!</title><body>Sorry, you have been blocked.</body></html>"
     headers = {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare", "CF-RAY": "8a1b2c3d4e5f6071-AMS"}
     return Answer(status, body, headers)
+
+
+def token_trouble(trouble: TokenDown, provider: Provider) -> Answer:
+    """What a token endpoint that is out of order answers."""
+    match trouble:
+        case "html":
+            return Answer(200, HTML, {"Content-Type": "text/html"})
+        case "no_token":
+            return _json(b'{"status":"ok"}')
+        case "unreadable":
+            return _json(b'{"access_token": ')
+        case "reset":
+            return Answer(0, manner=Manner.RESET)
+    return provider.error(int(trouble))
 
 
 def wrong_types(value: Any) -> Any:

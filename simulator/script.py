@@ -27,6 +27,8 @@ Coding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
 Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
 Down = Literal["503", "reset", "hang", "gateway"]
+TokenAuth = Literal["basic", "basic_raw", "body"]
+TokenDown = Literal["html", "503", "404", "no_token", "unreadable", "reset"]
 
 PROVIDERS: tuple[ProviderName, ...] = ("funtrips", "tiqets", "tixstock", "voordemensen", "paylogic")
 
@@ -213,6 +215,14 @@ class AccountScript(_Model):
     minimum: NonNegativeFloat | None = None
     #: Life of an OAuth token.
     token_lifetime: PositiveInt = 3600
+    #: How `expires_in` is written; "absent" leaves it out.
+    token_lifetime_form: Literal["number", "text", "absent"] = "number"
+    #: The HTTP status with which a token is handed out.
+    token_status: Literal[200, 201, 203] = 200
+    #: The only way in which the token endpoint takes client id and secret; None takes any.
+    token_auth: TokenAuth | None = None
+    #: What the token endpoint does in place of handing out tokens.
+    token_down: TokenDown | None = None
     revoked: bool = False
     forbidden: bool = False
     down: Down | None = None
@@ -233,6 +243,8 @@ class AccountChange(_Model):
     revoked: bool = False
     forbidden: bool = False
     down: Down | None = None
+    token_auth: TokenAuth | None = None
+    token_down: TokenDown | None = None
     rate: Rate | None = None
     minimum: NonNegativeFloat | None = None
     webhook_url: str | None = None

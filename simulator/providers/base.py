@@ -10,7 +10,7 @@ from simulator.documents import sign
 from simulator.ledger import Kind
 from simulator.phases import Phase, tickets_at
 from simulator.push_script import PushScript
-from simulator.script import OrderScript, ProviderName
+from simulator.script import AccountScript, OrderScript, ProviderName
 from simulator.wire import Answer, Call
 
 #: Which sort of credentials a path wants, e.g. a server's or a user's own.
@@ -86,6 +86,10 @@ class Provider(ABC):
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """Every form in which these credentials are accepted, and for what."""
 
+    def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002 - most have none
+        """The forms in which a token endpoint takes a client's credentials, by `AccountScript.token_auth`."""
+        return {}
+
     @abstractmethod
     def route(self, call: Call) -> Target:
         """What the call is about."""
@@ -118,8 +122,8 @@ class Provider(ABC):
         """The answer to a request for the account's orders, where `route` knows of such, and whom it shows."""
         raise NotImplementedError
 
-    def granted(self, token: str, lifetime: int) -> Answer:
-        """The answer that hands out an OAuth token, where `route` knows of such."""
+    def granted(self, token: str, script: AccountScript) -> Answer:
+        """The answer that hands out an OAuth token of the account, where `route` knows of such."""
         raise NotImplementedError
 
 

@@ -9,10 +9,11 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import quote_plus
 
 from simulator.phases import Phase, overall
 from simulator.providers.base import Provider, Scope, Target, View, reason
-from simulator.script import ProviderName
+from simulator.script import AccountScript, ProviderName
 from simulator.wire import Answer, Call, as_json, ask_to_wait, timestamp
 
 #: After the internal events on https://docs.funtrips.io/reference/confirmfulfillment
@@ -42,8 +43,17 @@ class Funtrips(Provider):
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """The client may only ask for tokens; the public bearer may only see its own session."""
-        client = f"client {credentials['client_id']}:{credentials['client_secret']}"
-        return {client: "client", f"Bearer {credentials['public_bearer']}": "public"}
+        clients = dict.fromkeys(self.token_keys(credentials).values(), "client")
+        return {**clients, f"Bearer {credentials['public_bearer']}": "public"}
+
+    def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        """Basic as RFC 6749 has it, Basic without its encoding, and the form body."""
+        client, secret = credentials["client_id"], credentials["client_secret"]
+        return {
+            "basic": f"basic {quote_plus(client)}:{quote_plus(secret)}",
+            "basic_raw": f"basic {client}:{secret}",
+            "body": f"body {client}:{secret}",
+        }
 
     def route(self, call: Call) -> Target:
         """Paths of https://docs.funtrips.io and the token endpoint."""
@@ -89,10 +99,11 @@ class Funtrips(Provider):
         body = {"type": "about:blank", "title": reason(status), "status": status}
         return as_json(body, status=status, content_type="application/problem+json")
 
-    def granted(self, token: str, lifetime: int) -> Answer:
-        """RFC 6749, section 5.1."""
-        body = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
-        answer = as_json(body)
+    def granted(self, token: str, script: AccountScript) -> Answer:
+        """RFC 6749, section 5.1, in as many ways as the script has."""
+        life = {"number": script.token_lifetime, "text": str(script.token_lifetime)}.get(script.token_lifetime_form)
+        body = {"access_token": token, "token_type": "bearer"} | ({} if life is None else {"expires_in": life})
+        answer = as_json(body, status=script.token_status)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -110,9 +121,9 @@ def _client(call: Call) -> str | None:
         return None
     scheme, _, encoded = call.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return f"client {call.form.get('client_id')}:{call.form.get('client_secret')}"
+        return f"body {call.form.get('client_id')}:{call.form.get('client_secret')}"
     try:
-        return f"client {b64decode(encoded, validate=True).decode()}"
+        return f"basic {b64decode(encoded, validate=True).decode()}"
     except (Base64Error, UnicodeDecodeError):
         return None
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from willcall.orders.outcomes import Outcome
+from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 
@@ -147,7 +147,7 @@ class Account:
 class Adapter(Protocol):
     """One provider, sans I/O.
 
-    `token_request`/`read_token` serve providers with OAuth (None elsewhere); `list_request`/`read_list`
+    `token_requests`/`read_token` serve providers with OAuth (none elsewhere); `list_request`/`read_list`
     serve those that can list orders for reconciliation (None elsewhere); `pushes` is there where the provider
     calls back.
     """
@@ -172,11 +172,14 @@ class Adapter(Protocol):
     def read_status(self, question: Question, answer: Answer) -> Outcome:
         """The one outcome that an answer means; never raises, whatever the bytes."""
 
-    def token_request(self, credentials: Any) -> Request | None:
-        """The request for an access token, None where the account needs none."""
+    def token_requests(self, credentials: Any) -> Mapping[str, Request]:
+        """Return the requests for an access token, by the way in which the client authenticates.
 
-    def read_token(self, answer: Answer) -> AccessToken | Outcome:
-        """The token, or the outcome of not getting one."""
+        Where the first is refused, the others may be tried. Empty where the account needs no token.
+        """
+
+    def read_token(self, answer: Answer) -> AccessToken | Unauthorized | Throttled | Unavailable:
+        """Return the token; or what keeps it from us, which says nothing of any order."""
 
     def list_request(self, credentials: Any, access_token: str | None, since: float) -> Request | None:
         """The request that lists orders changed since `since` (epoch), None where there is no such list."""

@@ -1,21 +1,23 @@
 """What an adapter says of the parts of the protocol that its provider does not have."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from willcall.orders.outcomes import Malformed
-from willcall.providers.base import Answer, Listed
+from willcall.orders.outcomes import Unavailable
+from willcall.providers.base import Answer, Listed, Request
 from willcall.providers.pushes import Pushes
 
 
 class NoOAuth:
     """A provider whose credentials go into each request as they are: no access token to fetch."""
 
-    def token_request(self, credentials: object) -> None:
-        """There is none."""
+    def token_requests(self, credentials: object) -> Mapping[str, Request]:  # noqa: ARG002 - the protocol's signature
+        """There are none."""
+        return {}
 
-    def read_token(self, answer: Answer) -> Malformed:  # noqa: ARG002 - the protocol's signature
+    def read_token(self, answer: Answer) -> Unavailable:  # noqa: ARG002 - the protocol's signature
         """Nobody asked, so whatever came back is not a token."""
-        return Malformed(detail="this provider has no access tokens")
+        return Unavailable(reached=False, detail="this provider has no access tokens")
 
 
 class NoList:

@@ -173,6 +173,16 @@ def oauth(account_key: str) -> str:
     return f"{PREFIX}oauth:{account_key}"
 
 
+def oauth_dialect(account_key: str) -> str:
+    """String: the way of authenticating that the account's token endpoint took last."""
+    return f"{PREFIX}oauth:{account_key}:dialect"
+
+
+def oauth_wait(account_key: str) -> str:
+    """String: that the account's token endpoint is left alone. Expires when it may be asked again."""
+    return f"{PREFIX}oauth:{account_key}:wait"
+
+
 def oauth_lock(account_key: str) -> str:
     """String: who is fetching a new access token. Expires after the longest such fetch."""
     return f"{PREFIX}oauth:{account_key}:lock"

@@ -58,6 +58,26 @@ class OAuthStore:
         if cast("str | None", self._redis.hget(keys.oauth(account), "token")) == token:
             self._redis.delete(keys.oauth(account))
 
+    def dialect(self, account: str) -> str | None:
+        """Return the way of authenticating that the token endpoint took last."""
+        return cast("str | None", self._redis.get(keys.oauth_dialect(account)))
+
+    def remember_dialect(self, account: str, dialect: str) -> None:
+        """Have everybody begin with this way of authenticating."""
+        self._redis.set(keys.oauth_dialect(account), dialect)
+
+    def wait(self, account: str, seconds: float) -> None:
+        """Leave the token endpoint alone for so long."""
+        self._redis.set(keys.oauth_wait(account), 1, px=max(1, int(seconds * 1_000)))
+
+    def waiting(self, account: str) -> float:
+        """Return for how many seconds the token endpoint is to be left alone."""
+        return max(0, self._redis.pttl(keys.oauth_wait(account))) / 1_000
+
+    def end_wait(self, account: str) -> None:
+        """Let the token endpoint be asked at once."""
+        self._redis.delete(keys.oauth_wait(account))
+
     def lock(self, account: str, seconds: float) -> bool:
         """Whether it is the caller's turn to fetch a token; the turn ends after `seconds` or by `unlock`."""
         return bool(self._redis.set(keys.oauth_lock(account), 1, nx=True, px=int(seconds * 1_000)))

@@ -1,9 +1,12 @@
 """The access token of an account with OAuth: fetched by one worker, early, and shared by all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from willcall.orders.outcomes import Outcome, Throttled
-from willcall.providers.base import AccessToken, Account, Answer
+from willcall.orders.hints import SUBSTITUTE, plausible
+from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
+from willcall.providers.base import AccessToken, Account, Answer, Request
+from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
 
 
@@ -20,29 +23,81 @@ class Busy:
     """Not now: another worker fetches the token, too much time has passed, or a 429 came. Come back in a moment."""
 
 
+#: Seconds until an early renewal of a token that was in vain is tried again: the token is still good meanwhile.
+RENEWAL_WAIT = 5.0
+
+
 def authorize(context: Context, account: Account, claimed: float) -> Authorization | Busy | Outcome:
-    """A token for one request, or the outcome of not getting one; `claimed`: see `ask`."""
-    request = account.adapter.token_request(account.credentials)
-    if request is None:
+    """Return a token for one request, or what keeps it from us, which says nothing of an order.
+
+    `claimed`: see `ask`.
+    """
+    requests = account.adapter.token_requests(account.credentials)
+    if not requests:
         return Authorization()
     oauth = context.stores.oauth
     stored = oauth.get(account.key)
     if stored and not stored.fading:
-        return Authorization(stored.value, stored.proven)
-    if not oauth.lock(account.key, account.http.total_timeout + 5):
-        return Authorization(stored.value, stored.proven) if stored else Busy()
+        return _authorization(stored)
+    wait = oauth.waiting(account.key)
+    if wait:
+        waiting = Unavailable(reached=False, retry_after=wait, detail="the token endpoint asked us to wait")
+        return _authorization(stored) if stored else waiting
+    if not oauth.lock(account.key, len(requests) * account.http.total_timeout + 5):
+        return _authorization(stored) if stored else Busy()
     try:
-        if context.throttles.bind(account.key, claimed):
-            return Busy()
-        answer = context.exchange(account, request)
-        token = account.adapter.read_token(answer) if isinstance(answer, Answer) else answer
-        if isinstance(token, AccessToken):
-            oauth.put(account.key, token.value, token.expires_in)
-            return Authorization(token.value, proven=False)
+        token = _fetch(context, account, requests, claimed)
     finally:
         oauth.unlock(account.key)
+    if isinstance(token, AccessToken):
+        return Authorization(token.value, proven=False)
     # An old token is still good where a new one cannot be had; but a 429 binds what would be sent with it, too.
-    return Authorization(stored.value, stored.proven) if stored and not isinstance(token, Throttled) else token
+    return _authorization(stored) if stored and not isinstance(token, Throttled | Busy) else token
+
+
+def _authorization(stored: StoredToken) -> Authorization:
+    return Authorization(stored.value, stored.proven)
+
+
+def _fetch(
+    context: Context, account: Account, requests: Mapping[str, Request], claimed: float
+) -> AccessToken | Busy | Outcome:
+    """Fetch a token and share it, trying once each way of authenticating until one is not refused."""
+    oauth = context.stores.oauth
+    known = oauth.dialect(account.key)
+    failure: Unauthorized | Unavailable | None = None
+    for dialect in sorted(requests, key=lambda name: name != known):
+        if context.throttles.bind(account.key, claimed):
+            return Busy()
+        token = _exchange(context, account, requests[dialect])
+        if isinstance(token, AccessToken):
+            oauth.put(account.key, token.value, token.expires_in)
+            if dialect != known:
+                oauth.remember_dialect(account.key, dialect)
+            return token
+        if isinstance(token, Throttled):
+            return token
+        _leave_alone(context, account, token)
+        failure = failure or token
+        if not isinstance(token, Unauthorized):
+            break
+    return failure or Busy()
+
+
+def _exchange(
+    context: Context, account: Account, request: Request
+) -> AccessToken | Unauthorized | Throttled | Unavailable:
+    answer = context.exchange(account, request)
+    if isinstance(answer, Answer):
+        return account.adapter.read_token(answer)
+    return Unavailable(reached=False, retry_after=answer.retry_after, detail=f"no access token: {answer.detail}")
+
+
+def _leave_alone(context: Context, account: Account, failure: Unavailable | Unauthorized) -> None:
+    """Keep all orders from a token endpoint that asked for patience; a renewal in vain is not repeated at once."""
+    wait = max(failure.retry_after or 0.0, RENEWAL_WAIT if context.stores.oauth.get(account.key) else 0.0)
+    if wait:
+        context.stores.oauth.wait(account.key, wait if plausible(wait) else SUBSTITUTE)
 
 
 def refused(context: Context, account: Account, authorization: Authorization) -> bool:

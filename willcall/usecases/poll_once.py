@@ -81,11 +81,13 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
 
 
 def lease_seconds(account: Account) -> float:
-    """How long an attempt may take before another worker may repeat it: a token fetch and a status request.
+    """How long an attempt may take before another worker may repeat it.
+
+    It is a request for a token in each way of authenticating, and the status request.
 
     Never less than the minimum between two attempts, which a repeated one must keep as well.
     """
-    exchanges = 1 if account.adapter.token_request(account.credentials) is None else 2
+    exchanges = len(account.adapter.token_requests(account.credentials)) + 1
     return max(exchanges * account.http.total_timeout, account.polling.minimum) + LEASE_MARGIN
 
 

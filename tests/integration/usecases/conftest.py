@@ -1,10 +1,12 @@
 """Use cases over a real Redis and real HTTP to the simulator; only the broker is a list of messages."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,18 +102,30 @@ Setup = Callable[..., House]
 def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
     """Makes a house with all accounts of the simulator; arguments are tables laid over every account's.
 
-    With `callbacks` the providers that call back may do so; with `server` it stands on that Redis.
+    With `callbacks` the providers that call back may do so; with `server` it stands on that Redis. `scripts` are
+    accounts at the providers; `own` is laid over their tables.
     """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
     http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
     ahead: list[float] = []
-    with SimulatorThread(Script(accounts=accounts), clock=lambda: time.time() + sum(ahead)) as simulator:
+    with ExitStack() as stack:
 
-        def setup(*, callbacks: bool = False, server: EmbeddedRedis = redis_server, **tables: Any) -> House:
+        def setup(
+            *,
+            callbacks: bool = False,
+            server: EmbeddedRedis = redis_server,
+            scripts: Sequence[AccountScript] = (),
+            own: Mapping[str, Any] = MappingProxyType({}),
+            **tables: Any,
+        ) -> House:
+            script = Script(accounts=(*accounts, *scripts))
+            simulator = stack.enter_context(SimulatorThread(script, clock=lambda: time.time() + sum(ahead)))
             providers = {
                 provider: {name: table | {"polling": POLLING} | tables for name, table in named.items()}
                 for provider, named in account_tables(simulator.url).items()
             }
+            for scripted in scripts:
+                providers[scripted.provider][scripted.name] |= {**scripted.credentials, **own}
             notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
             for provider, token in WEBHOOK_TOKENS.items() if callbacks else ():
                 providers[provider]["default"]["webhook_token"] = token

@@ -3,9 +3,10 @@
 https://docs.funtrips.io ("Fetching Tickets (Fulfillment)")
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from willcall.orders.outcomes import Malformed, NotReady, Outcome
+from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.adapters.funtrips import tokens
@@ -95,11 +96,11 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
             return user_outcome(records, user, question.quantity or 1, hint)
         return checkout_outcome(records, question.reference, hint)
 
-    def token_request(self, credentials: FuntripsCredentials) -> Request | None:
+    def token_requests(self, credentials: FuntripsCredentials) -> Mapping[str, Request]:
         """Client credentials for a backend, nothing for a public bearer."""
-        return None if credentials.headless else tokens.token_request(credentials)
+        return {} if credentials.headless else tokens.token_requests(credentials)
 
-    def read_token(self, answer: Answer) -> AccessToken | Outcome:
+    def read_token(self, answer: Answer) -> AccessToken | Unauthorized | Throttled | Unavailable:
         """The backend's bearer."""
         return tokens.read_token(answer)
 

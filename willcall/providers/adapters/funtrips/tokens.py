@@ -3,58 +3,89 @@
 https://docs.funtrips.io (POST /oauth/token) · https://www.rfc-editor.org/rfc/rfc6749#section-4.4
 """
 
+import math
 from base64 import b64encode
+from collections.abc import Mapping
 from urllib.parse import quote_plus
 
-from willcall.orders.outcomes import Malformed, Missing, Outcome, Unauthorized
+from willcall.orders.outcomes import Throttled, Unauthorized, Unavailable
 from willcall.providers.adapters.funtrips.credentials import FuntripsCredentials
 from willcall.providers.base import AccessToken, Answer, Request
-from willcall.providers.reading import read_object, status_outcome, text, whole
+from willcall.providers.reading import read_object, retry_after, status_outcome, table, text
 
 #: How long a token is used whose life is not stated, and the longest that we believe, seconds.
-_UNSTATED = 300
-_LONGEST = 86_400
+_UNSTATED = 300.0
+_LONGEST = 86_400.0
 _BAD_REQUEST = 400
+#: Error codes with which some servers say 400 though the client is not at fault.
+_TEMPORARY = {"temporarily_unavailable", "server_error"}
 
 
-def token_request(credentials: FuntripsCredentials) -> Request:
-    """The client authenticates by Basic, id and secret form-encoded first as the standard has it.
+def token_requests(credentials: FuntripsCredentials) -> dict[str, Request]:
+    """Return the requests for a token by `token_auth`: that of the setting, else one for each way that differs.
+
+    The standard has id and secret form-encoded in Basic, which many servers do not decode; others read the body.
 
     https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
     """
+    client = credentials.client_id or ""
     secret = credentials.client_secret.get_secret_value() if credentials.client_secret else ""
-    pair = f"{quote_plus(credentials.client_id or '')}:{quote_plus(secret)}"
-    form = {"grant_type": "client_credentials"}
-    if credentials.scope:
-        form["scope"] = credentials.scope
-    return Request(
-        "POST",
-        credentials.token_url or "",
-        headers={"Authorization": f"Basic {b64encode(pair.encode()).decode()}"},
-        form=form,
-    )
+    form = {"grant_type": "client_credentials"} | ({"scope": credentials.scope} if credentials.scope else {})
+    url = credentials.token_url or ""
+    encoded, raw = _basic(quote_plus(client), quote_plus(secret)), _basic(client, secret)
+    requests = {
+        "basic": Request("POST", url, headers=encoded, form=form),
+        "basic_raw": Request("POST", url, headers=raw, form=form),
+        "body": Request("POST", url, form={**form, "client_id": client, "client_secret": secret}),
+    }
+    if credentials.token_auth:
+        return {credentials.token_auth: requests[credentials.token_auth]}
+    if raw == encoded:
+        del requests["basic_raw"]
+    return requests
 
 
-def read_token(answer: Answer) -> AccessToken | Outcome:
-    """The token, or the outcome of not getting one; none of these says anything of an order.
+def _basic(client: str, secret: str) -> Mapping[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{client}:{secret}'.encode()).decode()}"}
+
+
+def read_token(answer: Answer) -> AccessToken | Unauthorized | Throttled | Unavailable:
+    """Return the token, or what keeps it from us; an answer that makes no sense is an outage of the endpoint.
 
     A refused client is answered 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
     """
-    outcome = status_outcome(answer)
+    if answer.status // 100 == 2:  # noqa: PLR2004 - any success, for some answer 201 or 203
+        token = _read_body(answer)
+        return token or _outage(answer, "no usable access_token from the token endpoint")
     detail = f"HTTP {answer.status} from the token endpoint"
-    if isinstance(outcome, Unauthorized) or answer.status == _BAD_REQUEST:
-        return Unauthorized(whole_account=True, detail=detail)
-    if isinstance(outcome, Missing):
-        return Malformed(detail=detail)
-    return outcome or _read_body(answer)
+    outcome = status_outcome(answer)
+    if isinstance(outcome, Throttled):
+        return outcome
+    refused = answer.status == _BAD_REQUEST and not _temporary(answer)
+    if refused or isinstance(outcome, Unauthorized):
+        return Unauthorized(whole_account=True, retry_after=retry_after(answer), detail=detail)
+    return _outage(answer, detail)
 
 
-def _read_body(answer: Answer) -> AccessToken | Malformed:
-    body = read_object(answer)
-    if isinstance(body, Malformed):
-        return body
+def _read_body(answer: Answer) -> AccessToken | None:
+    body = table(read_object(answer))
     value = text(body.get("access_token"))
     if value is None or not all("!" <= sign <= "~" for sign in value):
-        return Malformed(detail="no usable access_token from the token endpoint")
-    stated = whole(body.get("expires_in")) or 0
-    return AccessToken(value, expires_in=min(stated, _LONGEST) if stated > 0 else _UNSTATED)
+        return None
+    return AccessToken(value, expires_in=_life(body.get("expires_in")))
+
+
+def _life(stated: object) -> float:
+    try:
+        seconds = float(text(stated) or 0)
+    except ValueError:
+        return _UNSTATED
+    return min(seconds, _LONGEST) if seconds > 0 and not math.isnan(seconds) else _UNSTATED
+
+
+def _outage(answer: Answer, detail: str) -> Unavailable:
+    return Unavailable(reached=False, retry_after=retry_after(answer), detail=detail)
+
+
+def _temporary(answer: Answer) -> bool:
+    return text(table(read_object(answer)).get("error")) in _TEMPORARY

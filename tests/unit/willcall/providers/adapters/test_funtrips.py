@@ -10,7 +10,6 @@ from pydantic import SecretStr, ValidationError
 from willcall.orders.outcomes import (
     Cancelled,
     Issued,
-    Malformed,
     NotReady,
     Throttled,
     Unauthorized,
@@ -19,7 +18,7 @@ from willcall.orders.outcomes import (
 )
 from willcall.providers.adapters.funtrips import ADAPTER
 from willcall.providers.adapters.funtrips.credentials import FuntripsCredentials
-from willcall.providers.base import AccessToken, Answer, Question
+from willcall.providers.base import AccessToken, Answer, Question, Request
 
 BASE = "https://api.funtrips.example/live"
 TOKENS = "https://auth.funtrips.example/oauth/token"
@@ -49,6 +48,7 @@ def record(checkout: str = "c1", **fields: Any) -> dict[str, Any]:
         ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret beside token_url, client_id"),
         ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot stand beside client_id"),
         ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot stand beside scope"),
+        ({"public_bearer": "b", "token_auth": "body"}, "public_bearer cannot stand beside token_auth"),
         ({"scope": "a"}, "needs token_url, client_id, client_secret, or public_bearer instead"),
     ],
 )
@@ -114,37 +114,67 @@ def test_a_reference_that_cannot_be_asked_is_refused(
 # Tokens
 
 
-def test_a_token_is_asked_for_with_client_credentials() -> None:
-    request = ADAPTER.token_request(OAUTH)
-    assert request is not None
-    assert (request.method, request.url) == ("POST", TOKENS)
-    assert request.form == {"grant_type": "client_credentials", "scope": "funtrips/x.read"}
+def basic(request: Request) -> bytes:
     scheme, _, pair = request.headers["Authorization"].partition(" ")
-    assert (scheme, b64decode(pair)) == ("Basic", b"box+office:a%2Bb%2Fc%3D")
+    assert scheme == "Basic"
+    return b64decode(pair)
+
+
+def test_a_token_is_asked_for_with_client_credentials_in_every_dialect() -> None:
+    requests = ADAPTER.token_requests(OAUTH)
+    assert list(requests) == ["basic", "basic_raw", "body"]
+    assert {(request.method, request.url) for request in requests.values()} == {("POST", TOKENS)}
+    form = {"grant_type": "client_credentials", "scope": "funtrips/x.read"}
+    assert basic(requests["basic"]) == b"box+office:a%2Bb%2Fc%3D"
+    assert basic(requests["basic_raw"]) == b"box office:a+b/c="
+    assert requests["basic"].form == requests["basic_raw"].form == form
+    assert "Authorization" not in requests["body"].headers
+    assert requests["body"].form == {**form, "client_id": "box office", "client_secret": "a+b/c="}
+    assert "a+b/c=" not in repr(requests)
+
+
+@pytest.mark.parametrize("dialect", ["basic", "basic_raw", "body"])
+def test_a_dialect_that_is_set_is_the_only_one(dialect: str) -> None:
+    assert list(ADAPTER.token_requests(OAUTH.model_copy(update={"token_auth": dialect}))) == [dialect]
+
+
+def test_two_dialects_that_say_the_same_are_one() -> None:
+    plain = OAUTH.model_copy(update={"client_id": "box", "client_secret": SecretStr("abc")})
+    assert list(ADAPTER.token_requests(plain)) == ["basic", "body"]
 
 
 def test_a_public_bearer_needs_no_token() -> None:
-    assert ADAPTER.token_request(HEADLESS) is None
+    assert ADAPTER.token_requests(HEADLESS) == {}
 
 
 def test_no_scope_is_sent_where_there_is_none() -> None:
-    request = ADAPTER.token_request(OAUTH.model_copy(update={"scope": ""}))
-    assert request is not None
-    assert request.form == {"grant_type": "client_credentials"}
+    for request in ADAPTER.token_requests(OAUTH.model_copy(update={"scope": ""})).values():
+        assert request.form is not None
+        assert "scope" not in request.form
 
 
 @pytest.mark.parametrize(
     ("life", "seconds"),
-    [(3600, 3600), ("3600", 3600), (None, 300), (0, 300), (-5, 300), ("soon", 300), ([1], 300), (10**12, 86_400)],
+    [
+        *((3600, 3600), ("3600", 3600), (3599.5, 3599.5), (" 3600.0 ", 3600), (10**12, 86_400), ("1e999", 86_400)),
+        *((None, 300), (0, 300), (-5, 300), ("soon", 300), ([1], 300), (True, 300), ("nan", 300)),
+    ],
 )
 def test_a_token_is_used_for_as_long_as_it_says(life: Any, seconds: float) -> None:
     token = ADAPTER.read_token(answer({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
     assert token == AccessToken("t", expires_in=seconds)
 
 
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER", "BearerToken", None])
+@pytest.mark.parametrize("status", [200, 201, 202, 203])
+def test_any_success_with_a_token_is_a_token(status: int, kind: str | None) -> None:
+    token = ADAPTER.read_token(answer({"access_token": "t", "token_type": kind}, status))
+    assert token == AccessToken("t", expires_in=300)
+
+
 @pytest.mark.parametrize("value", [None, "", "two words", "line\n\nbreak", "caf\u00e9", {"a": 1}])
-def test_a_token_that_cannot_be_sent_is_malformed(value: Any) -> None:
-    assert isinstance(ADAPTER.read_token(answer({"access_token": value})), Malformed)
+def test_a_token_that_cannot_be_sent_is_an_outage(value: Any) -> None:
+    assert isinstance(ADAPTER.read_token(answer({"access_token": value})), Unavailable)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -154,11 +184,20 @@ def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
     assert outcome.whole_account
 
 
+@pytest.mark.parametrize("status", [200, 204, 302, 404, 405, 410, 418, 500, 502, 503])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{", b'{"status": "ok"}', b"\xff\xfe\x00"])
+def test_an_answer_without_a_token_is_an_outage_of_the_endpoint(status: int, body: bytes) -> None:
+    outcome = ADAPTER.read_token(Answer(status, {"retry-after": "9"}, body, received_at=0.0))
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.retry_after, outcome.reached) == (9.0, False)
+    assert "token endpoint" in (outcome.detail or "")
+
+
 def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
     assert ADAPTER.read_token(answer(None, 429, retry_after="9")) == Throttled(retry_after=9.0, detail="HTTP 429")
-    assert ADAPTER.read_token(answer(None, 503)) == Unavailable(detail="HTTP 503")
-    assert isinstance(ADAPTER.read_token(answer(None, 404)), Malformed)
-    assert isinstance(ADAPTER.read_token(answer([])), Malformed)
+    assert isinstance(ADAPTER.read_token(answer({"error": "temporarily_unavailable"}, 400)), Unavailable)
+    page = Answer(403, {"server": "cloudflare"}, b"<html>", received_at=0.0)
+    assert isinstance(ADAPTER.read_token(page), Throttled)
 
 
 # Records

@@ -58,7 +58,7 @@ def test_instructions_too_long_to_keep_are_left_out() -> None:
 
 
 def test_it_needs_no_access_token_and_lists_nothing() -> None:
-    assert ADAPTER.token_request(CREDENTIALS) is None
+    assert ADAPTER.token_requests(CREDENTIALS) == {}
     assert ADAPTER.list_request(CREDENTIALS, None, 0.0) is None
     assert ADAPTER.read_list(done()) == []
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.callbacks import JITTER, LONGEST_HINT, SCHEDULE, Telling, Tried, after_try, host_of, shown_callback
+from willcall.orders.callbacks import JITTER, SCHEDULE, Telling, Tried, after_try, host_of, shown_callback
+from willcall.orders.hints import LONGEST_HINT
 
 LAST = len(SCHEDULE) + 1
 FAILURES = st.integers(100, 599).filter(lambda status: status // 100 != 2 and status != 410) | st.none()
@@ -30,6 +31,17 @@ def test_a_failure_waits_as_scheduled_or_as_asked_never_less(
     assert outlook.wait is not None
     least = max(SCHEDULE[tries - 1], min(hint or 0, LONGEST_HINT))
     assert least <= outlook.wait <= least * (1 + JITTER)
+
+
+@given(FAILURES, st.integers(1, LAST - 1), st.floats(0, 10**8), RNGS)
+def test_a_receiver_that_names_a_time_is_tried_exactly_then(
+    status: int | None, tries: int, hint: float, rng: Random
+) -> None:
+    """Unless the schedule itself waits for longer; what is not plausible counts as a day."""
+    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
+    assert outlook.wait is not None
+    if min(hint, LONGEST_HINT) > SCHEDULE[tries - 1] * (1 + JITTER):
+        assert outlook.wait == min(hint, LONGEST_HINT)
 
 
 @given(FAILURES, st.integers(LAST, LAST + 5), HINTS, RNGS)

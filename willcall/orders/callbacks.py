@@ -9,12 +9,12 @@ from enum import StrEnum
 from random import Random
 from urllib.parse import urlsplit
 
+from willcall.orders.hints import LONGEST_HINT, hint_seconds
+
 #: Seconds to wait after the first, second, ... failed try. After one try more than there are waits it is given up.
 SCHEDULE = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
-#: Share of a wait that is added at random, so that what failed together is not tried together.
+#: Share of a scheduled wait that is added at random, so that what failed together is not tried together.
 JITTER = 0.1
-#: A `Retry-After` is believed up to a day: longer than that, the schedule itself never waits.
-LONGEST_HINT = 86_400.0
 #: Seconds for which an event may be untold before somebody should look: the first three tries are then over.
 UNTOLD = 600.0
 
@@ -61,8 +61,8 @@ def after_try(tried: Tried, tries: int, rng: Random) -> Outlook:
         return Outlook(Telling.DELIVERED)
     if tried.status == _GONE or tried.refused or tries > len(SCHEDULE):
         return Outlook(Telling.UNDELIVERABLE)
-    wait = max(SCHEDULE[tries - 1], min(tried.retry_after or 0.0, LONGEST_HINT))
-    return Outlook(Telling.PENDING, wait * (1 + JITTER * rng.random()))
+    scheduled = SCHEDULE[tries - 1] * (1 + JITTER * rng.random())
+    return Outlook(Telling.PENDING, max(scheduled, hint_seconds(tried.retry_after, instead=LONGEST_HINT)))
 
 
 def accepted(status: int | None) -> bool:

@@ -28,6 +28,16 @@ def hint_until(wait: float | None, now: float, *, instead: float) -> float | Non
     return until if until > now else None
 
 
+def hint_seconds(wait: float | None, *, instead: float) -> float:
+    """Return for how many seconds a hint holds, 0 where it asks for nothing; `instead` is in seconds too."""
+    return hint_until(wait, 0.0, instead=instead) or 0.0
+
+
+def throttled_until(wait: float | None, now: float, pause: float) -> float:
+    """Return until when a throttle holds up an account, which without a hint is left alone for `pause` seconds."""
+    return hint_until(wait, now, instead=now + SUBSTITUTE) or now + pause
+
+
 def plausible(wait: float) -> bool:
     """Whether a server can mean that it wants to be left alone for so many seconds."""
     return wait <= LONGEST_HINT

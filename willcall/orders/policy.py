@@ -11,7 +11,7 @@ from enum import StrEnum
 from random import Random
 from typing import Literal
 
-from willcall.orders.hints import SUBSTITUTE, announced_until, hint_until
+from willcall.orders.hints import SUBSTITUTE, announced_until, hint_until, throttled_until
 from willcall.orders.model import Attention, Delivery, Order, Status
 from willcall.orders.outcomes import (
     Cancelled,
@@ -64,10 +64,6 @@ class Signal(StrEnum):
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
-
-
-#: Signals by which one order's answer stops the others, so that a probe has to come in time.
-_BIND_THE_ACCOUNT = {Signal.THROTTLED, Signal.UNAUTHORIZED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +222,12 @@ def _hint(outcome: Outcome, signal: Signal, policy: PollPolicy, now: float, dead
     """Return the moment before which the provider must not be asked, or `None` where it did not say.
 
     In place of a wait that is not plausible, an order has one attempt at its `deadline` (`None`: it has ended already).
-    What binds the account is probed sooner, as it holds up the other orders too.
+    What holds up the account is probed sooner, for the others' sake.
     """
-    instead = now + SUBSTITUTE if signal in _BIND_THE_ACCOUNT or deadline is None else deadline
-    hint = hint_until(outcome.retry_after, now, instead=instead)
-    return now + policy.throttle_pause if hint is None and signal is Signal.THROTTLED else hint
+    if signal is Signal.THROTTLED:
+        return throttled_until(outcome.retry_after, now, policy.throttle_pause)
+    instead = now + SUBSTITUTE if signal is Signal.UNAUTHORIZED or deadline is None else deadline
+    return hint_until(outcome.retry_after, now, instead=instead)
 
 
 def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:

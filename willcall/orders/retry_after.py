@@ -5,7 +5,7 @@ https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,9 +60,14 @@ def read_retry_after(value: str | None, now: float, date: str | None = None) -> 
     return max((wait for wait in waits if wait), key=lambda wait: wait.seconds, default=None)
 
 
-def parse_retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
+def retry_after_of(headers: Mapping[str, str], received_at: float) -> RetryAfter | None:
+    """Return the wait that an answer with these headers (names in lower case) asks for; see `read_retry_after`."""
+    return read_retry_after(headers.get("retry-after"), received_at, headers.get("date"))
+
+
+def retry_seconds(headers: Mapping[str, str], received_at: float) -> float | None:
     """Return the same in seconds."""
-    wait = read_retry_after(value, now, date)
+    wait = retry_after_of(headers, received_at)
     return wait.seconds if wait else None
 
 

@@ -27,10 +27,11 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.orders.retry_after import parse_retry_after
-from willcall.providers.base import Account, Answer, HttpLimits, Request
+from willcall.orders.retry_after import retry_after_of
+from willcall.providers.base import Account, Answer, Request
 from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
 from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance
+from willcall.providers.odd_hints import OddHints
 
 _OK = 200
 _RETRY_AFTER = "retry-after"
@@ -55,6 +56,7 @@ class Transport:
         self._clock = clock
         self._lock = Lock()
         self._pools: dict[str, _Pools] = {}
+        self._hints = OddHints()
         self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         self._headers = {
             "User-Agent": user_agent(),
@@ -86,7 +88,7 @@ class Transport:
                 return Unavailable(reached=False, detail=f"could not connect: {allowance.refusal}")
             return Unavailable(detail=reason(error))
         try:
-            return self._read(response.raw, limits)
+            return self._read(response.raw, account)
         finally:
             response.close()
 
@@ -124,16 +126,19 @@ class Transport:
                 pools = self._pools[account] = _Pools(self._tls)
             return pools
 
-    def _read(self, raw: BaseHTTPResponse, limits: HttpLimits) -> Answer | Unavailable | Malformed:
+    def _read(self, raw: BaseHTTPResponse, account: Account) -> Answer | Unavailable | Malformed:
         """The whole answer; any but a 200 speaks by its status and hints, even if its body is unreadable."""
         headers = read_headers(raw)
-        body = _read_body(raw, limits.max_bytes)
+        body = _read_body(raw, account.http.max_bytes)
         now = self._clock()
+        hint = retry_after_of(headers, now)
+        if hint:
+            self._hints.note(account.key, hint, now)
         if isinstance(body, bytes):
             return Answer(raw.status, headers, body, received_at=now)
         if raw.status != _OK:
             return Answer(raw.status, headers, b"", received_at=now)
-        return replace(body, retry_after=parse_retry_after(headers.get("retry-after"), now, headers.get("date")))
+        return replace(body, retry_after=hint.seconds if hint else None)
 
 
 class _Pools(HTTPAdapter):

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable, with_hint
-from willcall.orders.retry_after import parse_retry_after
+from willcall.orders.retry_after import retry_seconds
 from willcall.providers.base import Answer
 from willcall.providers.gateways import refused_by_gateway
 
@@ -19,8 +19,7 @@ _OK = 200
 
 def retry_after(answer: Answer) -> float | None:
     """Return the answer's `Retry-After` in seconds, or `None` where there is none that means anything."""
-    headers = answer.headers
-    return parse_retry_after(headers.get("retry-after"), answer.received_at, headers.get("date"))
+    return retry_seconds(answer.headers, answer.received_at)
 
 
 def hinted(outcome: Outcome, answer: Answer) -> Outcome:

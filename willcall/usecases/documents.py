@@ -11,9 +11,10 @@ from secrets import token_hex
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
-from willcall.orders.retry_after import parse_retry_after
+from willcall.orders.retry_after import retry_seconds
 from willcall.orders.ticket_documents import carry_over, lacking, with_documents
 from willcall.outbound.transport import Failure, Limits, Reply
 from willcall.providers.base import Account
@@ -174,8 +175,8 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
     if not collected.missing:
         return None
     grown = min(FIRST_WAIT * _GROWTH ** min(fetch.tries + 1, 10), _LONGEST_WAIT)
-    wait = max(FIRST_WAIT if collected.found else grown, collected.retry_after or 0.0)
-    wait *= 1 + context.rng.uniform(0.0, 0.1)
+    backed_off = (FIRST_WAIT if collected.found else grown) * (1 + context.rng.uniform(0.0, 0.1))
+    wait = max(backed_off, collected.retry_after or 0.0)
     return wait if fetch.now + wait <= fetch.since + GIVE_UP else None
 
 
@@ -226,7 +227,7 @@ def _trouble(context: Context, reply: Reply | Failure, account: Account | None) 
         return _Trouble(reply.why, away=True)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
     now = context.stores.accounts.now()
-    wait = parse_retry_after(reply.headers.get("retry-after"), now)
+    wait = retry_seconds(reply.headers, now)
     if account and reply.status == _THROTTLED:
         settle_throttled(context, account, wait, now)
-    return _Trouble(f"HTTP {reply.status}", wait, stale=not busy, away=busy)
+    return _Trouble(f"HTTP {reply.status}", hint_seconds(wait, instead=SUBSTITUTE), stale=not busy, away=busy)

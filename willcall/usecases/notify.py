@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed
-from willcall.orders.retry_after import parse_retry_after
+from willcall.orders.retry_after import retry_seconds
 from willcall.outbound.transport import Failure, Limits
 from willcall.stores.codec import compact
 from willcall.stores.deliveries import Claim, DeliveryStore, Notice, Try, Verdict
@@ -122,7 +122,7 @@ def _post(context: Context, url: str, event: StoredEvent | OpsEvent, now: float,
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, Failure):
         return Tried(None, reply.why, refused=reply.permanent)
-    return Tried(reply.status, retry_after=parse_retry_after(reply.headers.get("retry-after"), now))
+    return Tried(reply.status, retry_after=retry_seconds(reply.headers, now))
 
 
 def _headers(event_id: str, body: str, timestamp: int, secret: SecretStr | None) -> Mapping[str, str]:

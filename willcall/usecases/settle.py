@@ -5,6 +5,7 @@ from dataclasses import replace
 import structlog
 
 from willcall.orders.documents import order_document
+from willcall.orders.hints import throttled_until
 from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import outcome_name
@@ -136,9 +137,9 @@ def late_check_at(context: Context, order: Order, now: float) -> float | None:
 
 def settle_throttled(context: Context, account: Account, retry_after: float | None, now: float) -> None:
     """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
-    seconds = retry_after or account.polling.throttle_pause
-    report = Report(Signal.THROTTLED, "", probe=False, until=now + seconds, why="429")
-    _tell_throttle(context, account, context.throttles.begin(account.key, report, seconds))
+    until = throttled_until(retry_after, now, account.polling.throttle_pause)
+    report = Report(Signal.THROTTLED, "", probe=False, until=until, why="429")
+    _tell_throttle(context, account, context.throttles.begin(account.key, report, until - now))
 
 
 def tell_again(context: Context, account: Account) -> None:

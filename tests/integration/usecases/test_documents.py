@@ -233,6 +233,38 @@ def test_a_server_that_names_a_time_is_not_asked_before(house: Setup, answers: A
     assert before <= (filed(h) or 0) - wait + 0.001 <= now(h) + 0.002, "in whole milliseconds"
 
 
+@pytest.mark.parametrize(
+    ("hint", "wait"),
+    [
+        ("86400", 86_400.0),
+        ("86401", 3_600.0),
+        ("31536000", 3_600.0),
+        ("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:51:37 GMT", 120.0),
+        ("5\r\nRetry-After: 120", 120.0),
+    ],
+)
+def test_a_servers_hint_is_kept_within_limits(
+    house: Setup, answers: Answers, serve: Serve, hint: str, wait: float
+) -> None:
+    h = house()
+    lines = hint if hint.startswith("Date") else f"Retry-After: {hint}"
+    server = serve(saying(whole(b"", "503 Service Unavailable", *lines.split("\r\n"))))
+    answers(tickets(server.url + "/a"))
+    h.submit(script())
+    h.poll()
+    assert h.outbox.tasks == [(TASK, ["ord-1"], wait)]
+
+
+def test_an_epoch_is_no_wait_of_a_year(house: Setup, answers: Answers, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(b"", "503 Service Unavailable", f"Retry-After: {now(h) + 600:.0f}")))
+    answers(tickets(server.url + "/a"))
+    h.submit(script())
+    h.poll()
+    ((_, _, countdown),) = h.outbox.tasks
+    assert 0 < countdown < 700
+
+
 def test_what_is_to_be_fetched_later_is_not_fetched_by_the_next_attempt(
     house: Setup, answers: Answers, serve: Serve
 ) -> None:
@@ -371,6 +403,19 @@ def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serv
         mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": base_url}))
         module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
         assert h.context.stores.accounts.state(account.key, account.rate).health is health
+
+
+def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serve) -> None:
+    h = house()
+    own = serve(saying(whole(b"", "429 Too Many Requests", "Retry-After: 31536000")))
+    account = h.context.accounts["paylogic/default"]
+    mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": own.url}))
+    before = now(h)
+    collected = module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
+    state = h.context.stores.accounts.state(account.key, account.rate)
+    assert state.until is not None
+    assert before + 3_600 - 0.002 <= state.until <= now(h) + 3_600
+    assert collected.retry_after == 3_600
 
 
 def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.scripted_server import Serve, Server, once, over_tls, saying, whole
 from tests.waiting import Clock
@@ -161,6 +162,22 @@ def test_cookies_are_not_kept(serve: Serve, transport: Transport) -> None:
     get(transport, server)
     get(transport, server)
     assert b"cookie" not in server.requests[1].lower()
+
+
+def test_an_odd_hint_is_logged_once_an_account_and_kind(serve: Serve, transport: Transport) -> None:
+    server = serve(saying(whole(b"", "429 Slow Down", "Retry-After: 31536000")))
+    moment = serve(saying(whole(b"", "200 OK", f"Retry-After: {NOW + 30:.0f}")))
+    usual = serve(saying(whole(b"", "200 OK", "Retry-After: 86400")))
+    with capture_logs() as lines:
+        for name in ("default", "default", "second"):
+            for said in (server, moment, usual):
+                transport.exchange(account(name), Request("GET", said.url))
+    assert [(line["account"], line["hint"], line["seconds"]) for line in lines] == [
+        ("tiqets/default", "longer than a day", 31_536_000),
+        ("tiqets/default", "a moment in epoch seconds", 30),
+        ("tiqets/second", "longer than a day", 31_536_000),
+        ("tiqets/second", "a moment in epoch seconds", 30),
+    ]
 
 
 # Connections

@@ -4,11 +4,12 @@ import time
 
 import structlog
 
+from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
 from willcall.orders.states import may_become
 from willcall.providers.base import Account, Answer
-from willcall.providers.reading import status_outcome
+from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.orders import Hurried, Requester
 from willcall.usecases.authorize import Authorization, Busy, authorize
 from willcall.usecases.context import Context
@@ -56,12 +57,18 @@ def _compare_list(context: Context, account: Account) -> int:
     since = now - LOOK_BACK
     if account.adapter.list_request(account.credentials, None, since) is None:
         return 0
+    if stores.accounts.list_is_left(account.key):
+        return 0
     if not stores.accounts.take(account.key, account.rate):
         return 0
     answer = _list(context, account, since, claimed)
     if isinstance(answer, Busy):
         return 0
     outcome = status_outcome(answer) if isinstance(answer, Answer) else answer
+    hint = retry_after(answer) if isinstance(answer, Answer) else answer.retry_after
+    wait = hint_seconds(hint, instead=SUBSTITUTE)
+    if wait:
+        stores.accounts.leave_list(account.key, wait)
     if isinstance(outcome, Throttled):
         settle_throttled(context, account, outcome.retry_after, now + time.monotonic() - claimed)
     if not isinstance(answer, Answer):

@@ -218,6 +218,18 @@ class AccountStore:
             return -1
         return int((seconds(probe_at) or 0) <= now)
 
+    def leave_list(self, account: str, seconds: float) -> None:
+        """Do not ask for the account's list of orders for so long."""
+        self._redis.set(keys.list_wait(account), 1, px=milliseconds(seconds))
+
+    def list_is_left(self, account: str) -> bool:
+        """Return whether the provider asked us not to ask for the account's list yet."""
+        return bool(self._redis.exists(keys.list_wait(account)))
+
+    def end_list_wait(self, account: str) -> None:
+        """Let the list be asked for at once."""
+        self._redis.delete(keys.list_wait(account))
+
     def now(self) -> float:
         """The server's clock, epoch seconds; whole milliseconds, as the scripts read it and as they are kept."""
         moment, micros = self._redis.time()

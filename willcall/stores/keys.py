@@ -183,6 +183,11 @@ def oauth_wait(account_key: str) -> str:
     return f"{PREFIX}oauth:{account_key}:wait"
 
 
+def list_wait(account_key: str) -> str:
+    """String: that the account's list of orders is left alone. Expires when it may be asked for again."""
+    return f"{PREFIX}list:{account_key}:wait"
+
+
 def oauth_lock(account_key: str) -> str:
     """String: who is fetching a new access token. Expires after the longest such fetch."""
     return f"{PREFIX}oauth:{account_key}:lock"

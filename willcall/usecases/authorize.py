@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from willcall.orders.hints import SUBSTITUTE, plausible
+from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import AccessToken, Account, Answer, Request
+from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
 
@@ -77,7 +78,9 @@ def _fetch(
             return token
         if isinstance(token, Throttled):
             return token
-        _leave_alone(context, account, token)
+        # A renewal in vain is not repeated at once.
+        renewal = RENEWAL_WAIT if oauth.get(account.key) else 0.0
+        _leave_alone(context, account, max(token.retry_after or 0.0, renewal))
         failure = failure or token
         if not isinstance(token, Unauthorized):
             break
@@ -89,15 +92,18 @@ def _exchange(
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
     answer = context.exchange(account, request)
     if isinstance(answer, Answer):
-        return account.adapter.read_token(answer)
+        token = account.adapter.read_token(answer)
+        if isinstance(token, AccessToken):
+            _leave_alone(context, account, retry_after(answer))
+        return token
     return Unavailable(reached=False, retry_after=answer.retry_after, detail=f"no access token: {answer.detail}")
 
 
-def _leave_alone(context: Context, account: Account, failure: Unavailable | Unauthorized) -> None:
-    """Keep all orders from a token endpoint that asked for patience; a renewal in vain is not repeated at once."""
-    wait = max(failure.retry_after or 0.0, RENEWAL_WAIT if context.stores.oauth.get(account.key) else 0.0)
+def _leave_alone(context: Context, account: Account, seconds: float | None) -> None:
+    """Keep all orders from a token endpoint that asked for patience."""
+    wait = hint_seconds(seconds, instead=SUBSTITUTE)
     if wait:
-        context.stores.oauth.wait(account.key, wait if plausible(wait) else SUBSTITUTE)
+        context.stores.oauth.wait(account.key, wait)
 
 
 def refused(context: Context, account: Account, authorization: Authorization) -> bool:

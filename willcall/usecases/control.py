@@ -118,6 +118,7 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     resumption = context.stores.accounts.resume(account.key, account.rate, alert, now=now)
     if now:
         context.stores.oauth.end_wait(account.key)
+        context.stores.accounts.end_list_wait(account.key)
     if resumption.told:
         send_alert(context, alert)
     allowed = context.stores.accounts.wants_release(account.key)

@@ -10,6 +10,7 @@ import pytest
 from schedules.reconcile import reconcile
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
+from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer
 from willcall.stores import keys
 from willcall.stores.accounts import Health
@@ -187,6 +188,33 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
     state = h.context.stores.accounts.state(account.key, account.rate)
     assert state.health is Health.THROTTLED
     assert (state.until or 0) > h.context.stores.accounts.now() + 3_500
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, {"retry-after": "3600"}, b"{}", received_at=0.0),
+        Answer(404, {"retry-after": "31536000"}, b"", received_at=0.0),
+        Answer(503, {"retry-after": "3600"}, b"", received_at=0.0),
+        Malformed(retry_after=3_600, detail="answer larger than 1000 bytes"),
+    ],
+    ids=["200", "404", "503", "too large"],
+)
+def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
+    house: Setup, monkeypatch: pytest.MonkeyPatch, answer: Answer | Malformed
+) -> None:
+    h = house()
+    account = h.context.accounts["paylogic/default"]
+    asked_for: list[object] = []
+    monkeypatch.setattr(h.context.http, "exchange", lambda *asked: asked_for.append(asked) or answer)
+    for _ in range(2):
+        reconcile(replace(h.context, accounts={account.key: account}))
+    assert len(asked_for) == 1
+    assert not throttled(h, account.key)
+    assert 3_500_000 < h.redis.pttl(keys.list_wait(account.key)) <= 3_600_000
+    resume(h.context, account, now=True)
+    reconcile(replace(h.context, accounts={account.key: account}))
+    assert len(asked_for) == 2
 
 
 def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:

@@ -138,6 +138,26 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     assert tokens_asked_for(h) == 2
 
 
+def test_a_hint_beside_a_good_token_holds_for_the_next_one(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = house()
+    exchange = h.context.http.exchange
+
+    def patient(account: Any, request: Any) -> Any:
+        answer = exchange(account, request)
+        if request.method == "POST":
+            answer.headers["retry-after"] = "3600"
+        return answer
+
+    monkeypatch.setattr(h.context.http, "exchange", patient)
+    submit(h)
+    assert h.poll().status is Status.FULFILLED
+    h.redis.delete(keys.oauth(ACCOUNT))
+    submit(h, "ord-2")
+    order = h.poll("ord-2")
+    assert (order.hint_at or 0) - h.context.stores.accounts.now() > 3_600 - STALL
+    assert tokens_asked_for(h) == 1
+
+
 def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(house: Setup) -> None:
     h = house()
     submit(h)

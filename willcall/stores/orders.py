@@ -184,7 +184,7 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune")
+        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune", "defer")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[Filed]:
@@ -220,6 +220,7 @@ class OrderStore:
                 keys.tokens(account),
                 keys.account(account),
                 keys.ATTENTION,
+                keys.progress(account),
             ],
             args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate)],
         )
@@ -302,6 +303,14 @@ class OrderStore:
         )
         return None if due < 0 else due / 1_000
 
+    def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
+        """Have no copy of an order's message sent for `seconds`: it waits elsewhere. Returns the server's clock.
+
+        None where the message is stale, so that it need not wait.
+        """
+        now = self._scripts["defer"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
+        return None if now < 0 else now / 1_000
+
     def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> Expedited:
         """Ask about an order as soon as hints, `minimum` (seconds) and `rate` allow."""
         verdict, *rest = self._scripts["hurry"](
@@ -337,7 +346,7 @@ class OrderStore:
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._scripts["revive"](
-            keys=[keys.due(account), keys.order(""), keys.account(account)], args=[milliseconds(grace), offset, count]
+            keys=[keys.due(account), keys.order(""), keys.progress(account)], args=[milliseconds(grace), offset, count]
         )
         return seen, [Message(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
 

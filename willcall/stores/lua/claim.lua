@@ -1,5 +1,6 @@
 -- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
 -- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention indexes (see attention.lua)
+--       9 progress of the provider's queue
 -- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 -- Returns {verdict, now, ...}:
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
@@ -44,8 +45,8 @@ local deadline = tonumber(value(order, 'deadline'))
 if not ask then return answer('expire') end
 
 local slotted = value(order, 'slot')
--- How far the workers have come through the account's queue, for `revive`; those at a slot overtake the others.
-if not slotted then redis.call('HSET', KEYS[7], 'reached', due, 'reached_at', now) end
+-- How far the workers have come through the provider's queue, for `revive`; those at a slot overtake the others.
+if not slotted then redis.call('HSET', KEYS[9], 'reached', due, 'reached_at', now) end
 local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden', 'throttled_since')
 local state = account[1] or 'ok'
 local probe = false
@@ -72,6 +73,8 @@ if slot then
 end
 if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
+-- Until then the others in the queue may wait for the place that this attempt has.
+redis.call('HSET', KEYS[9], 'busy_until', now + tonumber(ARGV[4]))
 -- Whoever wished for an attempt while a dead one was under way ('again') gets this one.
 redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express', 'again')
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0 and not account[6]

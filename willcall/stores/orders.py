@@ -184,7 +184,7 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune", "defer")
+        names = ("submit", "order", "claim", "extend", "hurry", "release", "probe", "revive", "prune", "defer")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[Filed]:
@@ -342,6 +342,14 @@ class OrderStore:
             Message(order_id, seq, due / 1_000)
             for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
         ]
+
+    def probe(self, account: str, minimum: float) -> Message | None:
+        """Let one order go on that probes its account, if a probe is due and none is on its way."""
+        sent = self._scripts["probe"](
+            keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
+            args=[milliseconds(minimum)],
+        )
+        return Message(sent[0], sent[1], sent[2] / 1_000) if sent else None
 
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""

@@ -10,6 +10,7 @@ from api.openapi import answers
 from api.parameters import Given, GivenOrderId, Nothing
 from api.problems import Kind
 from willcall.stores.documents import Document, UnknownDocumentError
+from willcall.stores.file_types import FILE_TYPES
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 
@@ -27,8 +28,11 @@ _NOT_MODIFIED = 304
     responses={
         **answers(Kind.NOT_FOUND, Kind.REJECTED),
         200: {
-            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
-            "description": "The file; its `ETag` is the SHA-256 of its content.",
+            "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
+            "description": (
+                "The file as it came, with the media type that its bytes have: the `content_type` of its ticket. "
+                "Its `ETag` is the SHA-256 of its content."
+            ),
         },
         _NOT_MODIFIED: {"description": "The caller has it: `If-None-Match`."},
     },
@@ -60,9 +64,12 @@ def document_response(context: Context, order_id: str, document_id: str, if_none
 
 def _headers(document: Document) -> dict[str, str]:
     return {
-        "Content-Disposition": f'attachment; filename="{document.id}.pdf"',
+        "Content-Disposition": f'attachment; filename="{document.file_name}"',
         "ETag": f'"{document.sha256}"',
         "Cache-Control": "private, no-cache",
+        # The file comes from outside: no browser shall guess another type, or run what it finds.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     }
 
 

@@ -15,6 +15,7 @@ _TICKET: dict[str, Any] = {
     "valid_from": None,
     "valid_until": None,
     "extra": {},
+    "content_type": "application/pdf",
 }
 _ORDER: dict[str, Any] = {
     "id": "cart-42",

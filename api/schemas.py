@@ -29,7 +29,15 @@ class Ticket(_Shape):
     seat: str | None
     valid_from: str | None
     valid_until: str | None
-    extra: dict[str, Any] = Field(description="What the provider says beyond our words.")
+    extra: dict[str, Any] = Field(
+        description=(
+            "What the provider says beyond our words. `document_doubt` names what is damaged about the file, "
+            "`document_error` why it was given up."
+        )
+    )
+    content_type: str | None = Field(
+        default=None, description="The media type of `document`, by its bytes; null without one."
+    )
 
 
 class Order(_Shape):

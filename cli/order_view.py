@@ -17,10 +17,10 @@ from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.callbacks import shown_callback
 from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
-from willcall.orders.ticket_documents import lacks_document
+from willcall.orders.ticket_documents import GIVEN_UP, lacks_document
 from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.fetches import Fetching
-from willcall.usecases.wording import absolute, counted, fetching_words, relative, span
+from willcall.usecases.wording import absolute, counted, doubt_words, fetching_words, relative, span
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
@@ -144,12 +144,15 @@ def _tickets(tickets: Sequence[Ticket]) -> Table:
 def _where(ticket: Ticket) -> str:
     """The document, or the host of the address: that may be signed, or let its holder in."""
     if ticket.document:
-        return f"document {ticket.document}"
+        return ", ".join(filter(None, [f"document {ticket.document}", ticket.content_type, doubt_words(ticket)]))
     if ticket.url is None:
         return ""
     host = web_address(ticket.url)
     place = f"at {host}" if host else "an address"
-    return f"not fetched yet, {place}" if lacks_document(ticket) else place
+    if not lacks_document(ticket):
+        return place
+    error = ticket.extra.get(GIVEN_UP)
+    return f"given up ({error}), {place}" if error else f"not fetched yet, {place}"
 
 
 def _ticket_cell(ticket: Ticket, title: str) -> str:

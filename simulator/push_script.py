@@ -4,12 +4,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from simulator.file_forms import FileForm
+
+#: How base64 is written: the usual alphabet or that for URLs, without padding, in lines, behind a `data:` header.
+Encoding = Literal["standard", "url", "unpadded", "lines", "data"]
+
 
 class PushScript(BaseModel):
     """One call of the provider to its client, `after` seconds from when the simulator got to know the order.
 
-    tixstock: `ticket` is which of the order's tickets it brings, `size` pads its PDF to at least so many bytes,
-    `status` is the word of an `update`. `spoil` makes it useless: no base64, no PDF, a wrong signature.
+    tixstock: `ticket` is which of the order's tickets it brings, `form` what its file is, `size` pads a PDF to at least
+    so many bytes, `encoding` is how the base64 is written, `status` the word of an `update`. `spoil` makes it useless:
+    no base64, no ticket, a wrong signature.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -18,7 +24,9 @@ class PushScript(BaseModel):
     after: NonNegativeFloat = 0.0
     ticket: NonNegativeInt = 0
     general_admission: bool = False
+    form: FileForm = "pdf"
     size: NonNegativeInt = 0
+    encoding: Encoding = "standard"
     status: str = "Approved"
     spoil: Literal["base64", "pdf", "signature"] | None = None
     #: How often it is sent, one right after the other.

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from simulator.file_forms import FileForm
 from simulator.push_script import PushScript
 
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
@@ -26,7 +27,7 @@ HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
 Coding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
 Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
-Down = Literal["503", "reset", "hang", "gateway", "html"]
+Down = Literal["503", "reset", "hang", "gateway"]
 TokenAuth = Literal["basic", "basic_raw", "body"]
 TokenDown = Literal["html", "503", "404", "no_token", "unreadable", "reset"]
 
@@ -133,6 +134,20 @@ class PendingHint(_Model):
     form: HintForm = "seconds"
 
 
+class DocumentScript(_Model):
+    """What the files behind an order's addresses are, and what stands before them.
+
+    `redirects` lead to each, one after the other. With `cookie` an address redirects to itself and sets a cookie,
+    without which it redirects for ever. `unready` is the answer before `documents_after`, with `retry_after`.
+    """
+
+    form: FileForm = "pdf"
+    redirects: NonNegativeInt = 0
+    cookie: bool = False
+    unready: Literal["404", "202", "page"] = "404"
+    retry_after: NonNegativeInt | None = None
+
+
 class OrderScript(_Model):
     """What one reference answers, over time.
 
@@ -158,6 +173,7 @@ class OrderScript(_Model):
     needs_personalization_until: NonNegativeFloat | None = None
     #: The order's PDFs are not found before that.
     documents_after: NonNegativeFloat = 0.0
+    document: DocumentScript = DocumentScript()
     #: The PDFs' addresses are signed anew in each answer, and each is good for so long; None is for good.
     link_life: PositiveFloat | None = None
     #: Used up one per request, before the answer that time gives.

@@ -16,15 +16,19 @@ from simulator.control_api import control_routes
 from simulator.delivery import deliver
 from simulator.documents import TYPES, document, is_signed
 from simulator.exchange import Exchange
+from simulator.file_forms import file_of
 from simulator.providers import REGISTRY
 from simulator.providers.base import Provider
 from simulator.pusher import pushing
-from simulator.script import ProviderName
+from simulator.script import DocumentScript, ProviderName
 from simulator.wire import Call
 from simulator.world import World
 
 #: Of a request's body: enough for the orders of a large load run in one go.
 MAX_BYTES = 256 * 1024 * 1024
+
+#: In a document's address, which of its redirects have been followed; and the cookie that some ask for.
+_HOP, _COOKIE = "hop", "visitor"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -95,8 +99,39 @@ async def _document(world: World, request: web.Request) -> web.Response:
     """A document, to whoever knows its name, and while its address is good."""
     name, ending, now = request.match_info["name"], request.match_info["ending"], world.clock()
     order = world.documents.get(name)
-    if order is None or ending not in TYPES or now < order.known_at + order.script.documents_after:
+    if order is None or ending not in TYPES:
         raise web.HTTPNotFound
-    if order.script.link_life is not None and not is_signed(name, request.query, now):
+    script = order.script
+    if script.link_life is not None and not is_signed(name, _signature(request), now):
         raise web.HTTPForbidden
-    return web.Response(body=document(name, ending), content_type=TYPES[ending])
+    if now < order.known_at + script.documents_after:
+        return _unready(script.document, name)
+    detour = _detour(request, script.document, name)
+    if detour is not None:
+        return detour
+    content = file_of(script.document.form, name) if ending == "pdf" else document(name, ending)
+    return web.Response(body=content, content_type=TYPES[ending])
+
+
+def _signature(request: web.Request) -> dict[str, str]:
+    return {key: value for key, value in request.query.items() if key != _HOP}
+
+
+def _unready(script: DocumentScript, name: str) -> web.Response:
+    """What is answered before the file is made."""
+    headers = {} if script.retry_after is None else {"Retry-After": str(script.retry_after)}
+    if script.unready == "page":
+        return web.Response(body=file_of("please_wait", name), content_type="text/html", headers=headers)
+    return web.Response(status=int(script.unready), headers=headers)
+
+
+def _detour(request: web.Request, script: DocumentScript, name: str) -> web.Response | None:
+    """The redirect that stands before the file, None where the file is next."""
+    hop = int(request.query.get(_HOP, "0"))
+    if hop < script.redirects:
+        return web.Response(status=302, headers={"Location": str(request.rel_url.update_query({_HOP: hop + 1}))})
+    if script.cookie and request.cookies.get(_COOKIE) != name:
+        response = web.Response(status=302, headers={"Location": str(request.rel_url)})
+        response.set_cookie(_COOKIE, name, path="/documents")
+        return response
+    return None

@@ -104,14 +104,17 @@ def once(*parts: bytes) -> Callable[[Server, socket.socket], None]:
     return script
 
 
-def over_tls(certificate: Path) -> Callable[[Server, socket.socket], None]:
+def over_tls(
+    certificate: Path, inner: Callable[[Server, socket.socket], None] | None = None
+) -> Callable[[Server, socket.socket], None]:
+    inner = inner or saying(whole(b"over TLS"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
     def script(server: Server, connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as wrapped:
             server.open.append(wrapped)
-            saying(whole(b"over TLS"))(server, wrapped)
+            inner(server, wrapped)
 
     return script
 

@@ -11,14 +11,15 @@ from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import accepted, shown_callback
 from willcall.orders.documents import rfc3339
 from willcall.orders.measures import BOUNDS, quantile
-from willcall.orders.model import Attempt, Attention, Order, Ticket
+from willcall.orders.model import Attempt, Attention, Order, Ticket, TicketKind
 from willcall.orders.states import CLOSED, OPEN
+from willcall.orders.ticket_documents import GIVEN_UP, file_of, lacks_document  # noqa: F401 - the same
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import Health
 from willcall.stores.deliveries import Try
 from willcall.stores.listing import Survey
 from willcall.stores.ops import OpsEvent
-from willcall.usecases.wording import span
+from willcall.usecases.wording import doubt_words, span  # noqa: F401 - the same
 
 #: How many characters of a code are shown at once.
 _SHOWN = 3
@@ -58,6 +59,8 @@ _STANDS = {
     Told.FORGOTTEN: "superseded; what was tried is no longer kept",
     Told.FEED: "in the event feed",
 }
+
+_FILES = {TicketKind.IMAGE: "image", TicketKind.ARCHIVE: "archive", TicketKind.WALLET: "wallet pass"}
 
 _HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.items()} | {
     "account.throttled": "has been throttling us for long",
@@ -216,3 +219,14 @@ def groups(survey: Survey) -> list[Group]:
             count = sum(count for _, count in accounts)
             found.append(Group(attention, reason(attention), _here(attention), count, accounts, orders))
     return sorted(found, key=lambda group: not group.orders)
+
+
+def file_type(ticket: Ticket) -> str:
+    """Say what kind of file a ticket's document is."""
+    file = file_of(ticket)
+    return _FILES.get(file.kind, "PDF") if file else "file"
+
+
+def given_up(ticket: Ticket) -> str | None:
+    """Say why the file of a ticket is not fetched any more, None where it is still to come."""
+    return ticket.extra.get(GIVEN_UP)

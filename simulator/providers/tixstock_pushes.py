@@ -9,9 +9,9 @@ import hmac
 import json
 from typing import Any
 
-from simulator.documents import pdf
+from simulator.file_forms import file_of
 from simulator.providers.base import View
-from simulator.push_script import PushScript
+from simulator.push_script import Encoding, PushScript
 
 TYPES = {
     "eticket": "order.eticket_fulfilment",
@@ -57,5 +57,20 @@ def _data(view: View, script: PushScript) -> dict[str, Any]:
 def _file(view: View, script: PushScript) -> str:
     if script.spoil == "base64":
         return "base64 PDF file..."
-    content = pdf(f"Ticket {view.secrets[script.ticket]}", size=script.size)
-    return base64.b64encode(content[5:] if script.spoil == "pdf" else content).decode()
+    content = file_of(script.form, view.secrets[script.ticket], script.size)
+    return encode(content[5:] if script.spoil == "pdf" else content, script.encoding)
+
+
+def encode(content: bytes, encoding: Encoding) -> str:
+    """Base64 as encoders write it."""
+    written = base64.b64encode(content).decode()
+    match encoding:
+        case "url":
+            return base64.urlsafe_b64encode(content).decode()
+        case "unpadded":
+            return written.rstrip("=")
+        case "lines":
+            return base64.encodebytes(content).decode().replace("\n", "\r\n")
+        case "data":
+            return f"data:application/pdf;base64,{written}"
+    return written

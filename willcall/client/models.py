@@ -4,7 +4,7 @@ Words that may grow (statuses, kinds, health) are plain strings. Moments are awa
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,8 +15,9 @@ FINAL = frozenset({"fulfilled", "failed", "cancelled", "expired"})
 class _Model:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """The model from its JSON. Raises KeyError where a field is missing."""
-        names = [one.name for one in fields(cls)]  # type: ignore[arg-type]  # all of them are dataclasses
+        """The model from its JSON. Raises KeyError where a field is missing that has no default."""
+        known = fields(cls)  # type: ignore[arg-type]  # all of them are dataclasses
+        names = [one.name for one in known if one.name in document or one.default is MISSING]
         return cls(**{name: _READERS.get(name, _as_it_is)(document[name]) for name in names})
 
 
@@ -32,8 +33,8 @@ def _moment(text: str | None) -> datetime | None:
 class Ticket(_Model):
     """What the customer needs to get in.
 
-    `kind`: pdf, barcode, link, wallet, page, shipment. `document` is the id of a file to download with
-    `Client.document`. `extra` is what the provider says beyond our words.
+    `kind`: pdf, barcode, link, wallet, page, shipment, image, archive. `document` is the id of a file to download
+    with `Client.document`, `content_type` its media type. `extra` is what the provider says beyond our words.
     """
 
     kind: str
@@ -47,6 +48,8 @@ class Ticket(_Model):
     valid_from: str | None
     valid_until: str | None
     extra: Mapping[str, Any] = field(repr=False)
+    #: Not in the events of older servers.
+    content_type: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Attention(StrEnum):
 
 
 class TicketKind(StrEnum):
-    """What a ticket is: a file, a code to scan, an address, a wallet pass, a page, a parcel."""
+    """What a ticket is: a PDF, a code to scan, an address, a wallet pass, a page, a parcel, an image, a zip archive."""
 
     PDF = "pdf"
     BARCODE = "barcode"
@@ -40,6 +40,8 @@ class TicketKind(StrEnum):
     WALLET = "wallet"
     PAGE = "page"
     SHIPMENT = "shipment"
+    IMAGE = "image"
+    ARCHIVE = "archive"
 
 
 class Delivery(StrEnum):
@@ -51,7 +53,10 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the customer needs to get in. `extra` keeps what the provider said beyond our words."""
+    """What the customer needs to get in. `extra` keeps what the provider said beyond our words.
+
+    `content_type` is the media type of the document, by its bytes; None where there is no document.
+    """
 
     kind: TicketKind
     document: str | None = None
@@ -64,6 +69,17 @@ class Ticket:
     valid_from: str | None = None
     valid_until: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    content_type: str | None = None
+
+    @property
+    def compared_as(self) -> TicketKind:
+        """The kind by which tickets are compared and counted.
+
+        All files are one kind: providers announce a PDF, and what it is shows when it is here.
+        """
+        is_file = self.kind in {TicketKind.IMAGE, TicketKind.ARCHIVE}
+        is_stored_pass = self.kind is TicketKind.WALLET and self.document is not None
+        return TicketKind.PDF if is_file or is_stored_pass else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,31 +3,84 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from willcall.orders.model import Ticket, TicketKind
 
-#: Kinds whose address is that of a PDF. Links, pages and wallet passes are for the customer to open.
-_WITH_PDF = {TicketKind.PDF, TicketKind.BARCODE}
+#: Kinds that are named after their file. Which of them a ticket is shows when the file is here.
+_FILE_KINDS = {TicketKind.PDF, TicketKind.IMAGE, TicketKind.ARCHIVE}
+#: Kinds whose address is that of a file. Links, pages and wallet passes are for the customer to open.
+_WITH_FILE = _FILE_KINDS | {TicketKind.BARCODE}
 #: Seconds for which documents may be missing before somebody should look: as long as the alert waits.
 LATE = 1_800.0
 
+#: In `Ticket.extra`: what is damaged about the document, and why an address was given up.
+DOUBT = "document_doubt"
+GIVEN_UP = "document_error"
+
+_KINDS = {
+    "application/pdf": TicketKind.PDF,
+    "application/zip": TicketKind.ARCHIVE,
+    "application/vnd.apple.pkpass": TicketKind.WALLET,
+    "application/vnd.apple.pkpasses": TicketKind.WALLET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFile:
+    """The stored file of a ticket: the id of its document, its media type, and what is damaged about it."""
+
+    document: str
+    content_type: str
+    doubt: str | None = None
+
+    @property
+    def kind(self) -> TicketKind:
+        """The kind of a ticket that is this file."""
+        return _KINDS.get(self.content_type, TicketKind.IMAGE)
+
+
+def with_file(ticket: Ticket, file: TicketFile) -> Ticket:
+    """Return the ticket with its file. A ticket that is a file becomes of the kind that the file is."""
+    kind = file.kind if ticket.kind in _FILE_KINDS | {TicketKind.WALLET} else ticket.kind
+    extra = {name: value for name, value in ticket.extra.items() if name not in {DOUBT, GIVEN_UP}}
+    if file.doubt:
+        extra[DOUBT] = file.doubt
+    return replace(ticket, kind=kind, document=file.document, content_type=file.content_type, extra=extra)
+
+
+def file_of(ticket: Ticket) -> TicketFile | None:
+    """Return the stored file of a ticket, or None."""
+    if ticket.document is None:
+        return None
+    # Only PDFs were kept before tickets had a content type.
+    return TicketFile(ticket.document, ticket.content_type or "application/pdf", ticket.extra.get(DOUBT))
+
+
+def given_up(tickets: Iterable[Ticket], why: Mapping[str, str]) -> tuple[Ticket, ...]:
+    """Return the tickets, with why their address was given up (by address) on those that lack their document."""
+    return tuple(
+        replace(ticket, extra={**ticket.extra, GIVEN_UP: why[ticket.url]})
+        if lacks_document(ticket) and ticket.url and ticket.url in why
+        else ticket
+        for ticket in tickets
+    )
+
 
 def lacks_document(ticket: Ticket) -> bool:
-    """Whether the ticket's PDF is somewhere else, and not with us yet."""
-    return ticket.kind in _WITH_PDF and ticket.url is not None and ticket.document is None
+    """Whether the ticket's file is somewhere else, and not with us yet."""
+    return ticket.kind in _WITH_FILE and ticket.url is not None and ticket.document is None
 
 
 def lacking(tickets: Iterable[Ticket]) -> list[str]:
-    """The addresses of the PDFs that are not with us yet, each once."""
+    """The addresses of the files that are not with us yet, each once."""
     return list(dict.fromkeys(ticket.url for ticket in tickets if lacks_document(ticket) and ticket.url))
 
 
-def with_documents(tickets: Sequence[Ticket], documents: Mapping[str, str]) -> tuple[Ticket, ...]:
-    """The tickets, with the `documents` (address -> id) that were fetched for those that lacked theirs."""
+def with_documents(tickets: Sequence[Ticket], files: Mapping[str, TicketFile]) -> tuple[Ticket, ...]:
+    """The tickets, with the `files` (by address) that were fetched for those that lacked theirs."""
     return tuple(
-        replace(ticket, document=documents.get(ticket.url or "")) if lacks_document(ticket) else ticket
-        for ticket in tickets
+        _carried(ticket, files.get(ticket.url or "")) if lacks_document(ticket) else ticket for ticket in tickets
     )
 
 
@@ -37,20 +90,26 @@ def carry_over(tickets: Sequence[Ticket], before: Sequence[Ticket]) -> tuple[Tic
     Addresses that are signed anew for each answer differ behind the `?` alone. So a ticket is the same when its
     address is, or when all but that part is, and no other ticket of either list could be meant.
     """
-    known = {ticket.url: ticket.document for ticket in before if ticket.url and ticket.document}
+    known = {ticket.url: file_of(ticket) for ticket in before if ticket.url and ticket.document}
     new, old = Counter(map(_likeness, tickets)), Counter(map(_likeness, before))
-    alike = {_likeness(ticket): ticket.document for ticket in before if ticket.document}
+    alike = {_likeness(ticket): file_of(ticket) for ticket in before if ticket.document}
 
-    def document(ticket: Ticket) -> str | None:
+    def file(ticket: Ticket) -> TicketFile | None:
         likeness = _likeness(ticket)
         if ticket.url in known:
             return known[ticket.url]
         return alike.get(likeness) if new[likeness] == old[likeness] == 1 else None
 
-    return tuple(replace(ticket, document=document(ticket)) if lacks_document(ticket) else ticket for ticket in tickets)
+    return tuple(_carried(ticket, file(ticket)) if lacks_document(ticket) else ticket for ticket in tickets)
+
+
+def _carried(ticket: Ticket, file: TicketFile | None) -> Ticket:
+    return with_file(ticket, file) if file else ticket
 
 
 def _likeness(ticket: Ticket) -> str:
-    """The ticket as text, less its document and what stands behind the `?` of its address."""
+    """The ticket as text, less what its file adds to it and what stands behind the `?` of its address."""
     path = (ticket.url or "").partition("?")[0]
-    return json.dumps({**asdict(ticket), "document": None, "url": path}, sort_keys=True, default=str)
+    extra = {name: value for name, value in ticket.extra.items() if name not in {DOUBT, GIVEN_UP}}
+    alike = {"kind": ticket.compared_as, "url": path, "extra": extra, "document": None, "content_type": None}
+    return json.dumps({**asdict(ticket), **alike}, sort_keys=True, default=str)

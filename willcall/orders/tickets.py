@@ -41,7 +41,7 @@ def admitted(tickets: Iterable[Ticket]) -> int:
     """How many people can get in. A file and a link for one seat let one in, and so they do without seats."""
     tickets = tuple(tickets)
     seats = {_place(ticket) for ticket in tickets if _seated(ticket)}
-    return len(seats) + max(Counter(ticket.kind for ticket in _free(tickets)).values(), default=0)
+    return len(seats) + max(Counter(ticket.compared_as for ticket in _free(tickets)).values(), default=0)
 
 
 def any_pushed(tickets: Iterable[Ticket]) -> bool:
@@ -52,8 +52,8 @@ def any_pushed(tickets: Iterable[Ticket]) -> bool:
 def _identity(ticket: Ticket) -> tuple[str | None, ...]:
     """What makes it this ticket and no other: its seat, else its content."""
     if _seated(ticket):
-        return (ticket.kind, *_place(ticket))
-    return (ticket.kind, ticket.extra.get(DIGEST) or _plain(ticket.code) or ticket.url or ticket.document)
+        return (ticket.compared_as, *_place(ticket))
+    return (ticket.compared_as, ticket.extra.get(DIGEST) or _plain(ticket.code) or ticket.url or ticket.document)
 
 
 def _place(ticket: Ticket) -> tuple[str | None, str | None]:

@@ -2,7 +2,8 @@
 
 - The guard is asked about the URL, and about the very address that is connected to, for every redirect anew.
 - Headers that the caller adds go to the first URL's origin alone, whatever redirects say.
-- No environment (proxies, netrc), no cookies; https is verified; nothing is sent twice.
+- Cookies that servers set on the way are kept for that one call, and go to the servers that set them.
+- No environment (proxies, netrc); https is verified, and no redirect leads from it to http; nothing is sent twice.
 - Time and bytes are bounded over all redirects together.
 """
 
@@ -10,28 +11,28 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from string import punctuation
 from typing import IO
-from urllib.parse import quote, urljoin
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import PoolManager
-from urllib3.exceptions import LocationParseError
 from urllib3.response import BaseHTTPResponse
-from urllib3.util import Timeout, parse_url
+from urllib3.util import Timeout
 
+from willcall.outbound.cookies import Cookies
 from willcall.outbound.guard import NOT_PUBLIC, Guard
+from willcall.outbound.urls import RedirectError, escape, origin, redirect_target
 from willcall.providers.base import HttpLimits as Limits
 from willcall.providers.bodies import FAILURES, BrokenBodyError, UnusableBodyError, read_chunks, reason
 from willcall.providers.connections import ALLOWANCE, POOL_CLASSES, Allowance, RefusedAddressError
 from willcall.providers.http import read_headers, user_agent
 
-__all__ = ["Failure", "Limits", "Outbound", "Reply"]
+__all__ = ["WITH_BODY", "Failure", "Limits", "Outbound", "Reply"]
 
 #: Redirects that are followed, one after another.
-REDIRECTS = 3
+REDIRECTS = 10
 _REDIRECTING = {301, 302, 303, 307, 308}
-_OK = 200
+#: Statuses that come with what was asked for.
+WITH_BODY = frozenset({200, 201, 203})
 #: Wire bytes that a reply may have beyond twice its `max_bytes`: headers and the frames of its chunks.
 _OVERHEAD = 1_048_576
 #: Hosts whose connections are kept, and how many of each.
@@ -52,10 +53,12 @@ class Failure:
     """Why there is no reply, without the URL or anything secret.
 
     `permanent`: the guard refuses it, and will until the configuration or the host's name says otherwise.
+    `astray`: the host answers, but its redirects lead nowhere.
     """
 
     why: str
     permanent: bool = False
+    astray: bool = False
 
 
 class Outbound:
@@ -71,19 +74,25 @@ class Outbound:
     def get(
         self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: IO[bytes] | None = None
     ) -> Reply | Failure:
-        """What is at a URL; up to three redirects are followed. The body of a 200 goes to `into`, where given."""
+        """What is at a URL, behind ten redirects at most. A body of what was asked for goes to `into`, where given."""
         wanted = _Wanted("GET", limits, self._guarded, into=into)
-        url = first = _escaped(url)
+        url = first = escape(url)
+        seen: set[tuple[str, str | None]] = set()
         for _ in range(REDIRECTS + 1):
-            same = url == first or _origin(url) == _origin(first)
-            reply = self._send(url, headers if headers and same else {}, wanted)
+            cookies = wanted.cookies.header(url)
+            if (url, cookies) in seen:
+                return Failure("redirects lead in a circle", astray=True)
+            seen.add((url, cookies))
+            same = url == first or origin(url) == origin(first)
+            own = dict(headers) if headers and same else {}
+            reply = self._send(url, own | {"Cookie": cookies} if cookies else own, wanted)
             if isinstance(reply, Failure) or reply.status not in _REDIRECTING or "location" not in reply.headers:
                 return reply
             try:
-                url = urljoin(url, _escaped(reply.headers["location"], "latin-1"))
-            except ValueError:
-                return Failure("a redirect's URL cannot be read")
-        return Failure(f"more than {REDIRECTS} redirects")
+                url = redirect_target(url, reply.headers["location"])
+            except RedirectError as error:
+                return Failure(str(error), astray=True)
+        return Failure(f"more than {REDIRECTS} redirects", astray=True)
 
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits, *, trusted: bool = False
@@ -93,7 +102,7 @@ class Outbound:
         `trusted`: the URL is the configuration's own, and may lead into our own network.
         """
         way = self._trusted if trusted else self._guarded
-        return self._send(_escaped(url), headers, _Wanted("POST", limits, way, body=body))
+        return self._send(escape(url), headers, _Wanted("POST", limits, way, body=body))
 
     def reach(self, url: str, limits: Limits) -> Failure | None:
         """Connect to where a URL of the configuration leads, by TLS where it says so, and send nothing.
@@ -102,7 +111,7 @@ class Outbound:
         """
         allowance = self._trusted.allowance(limits)
         ALLOWANCE.set(allowance)
-        connection = self._trusted.pools.connection_from_url(_escaped(url))._new_conn()  # noqa: SLF001 - a pool lends none without a request
+        connection = self._trusted.pools.connection_from_url(escape(url))._new_conn()  # noqa: SLF001 - a pool lends none without a request
         connection.timeout = limits.connect_timeout
         try:
             connection.connect()
@@ -137,6 +146,7 @@ class Outbound:
         except FAILURES as error:
             return _failure(error, allowance)
         try:
+            wanted.cookies.receive(url, response.headers.getlist("set-cookie"))
             return _read(response, wanted)
         finally:
             response.close()
@@ -167,6 +177,7 @@ class _Wanted:
     ) -> None:
         self.method, self.limits, self.way, self.body, self.into = method, limits, way, body, into
         self.allowance = way.allowance(limits)
+        self.cookies = Cookies()
 
 
 def _pools(context: ssl.SSLContext) -> PoolManager:
@@ -185,7 +196,7 @@ def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:
     headers = read_headers(response)
     if response.status in _REDIRECTING:
         return Reply(response.status, headers)
-    found = wanted.method == "GET" and response.status == _OK
+    found = wanted.method == "GET" and response.status in WITH_BODY
     body = bytearray()
     try:
         for chunk in read_chunks(response, wanted.limits.max_bytes):
@@ -198,17 +209,3 @@ def _read(response: BaseHTTPResponse, wanted: _Wanted) -> Reply | Failure:
             return Failure(str(error))
         body.clear()  # the others speak by their status and headers
     return Reply(response.status, headers, bytes(body))
-
-
-def _escaped(url: str, encoding: str = "utf-8") -> str:
-    """The URL with what no URL may hold percent-encoded, as browsers do: blanks, letters beyond ASCII."""
-    return quote(url, safe=punctuation, encoding=encoding, errors="replace")
-
-
-def _origin(url: str) -> tuple[str | None, str | None, int | None]:
-    """Scheme, host and port: to whom a request goes."""
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        return None, None, None
-    return parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme or "")

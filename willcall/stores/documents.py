@@ -11,8 +11,10 @@ from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from willcall.orders.errors import WillcallError
+from willcall.orders.ticket_documents import TicketFile
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
+from willcall.stores.file_types import FILE_TYPES, PDF, Recognized, RefusedDocumentError, recognize
 from willcall.stores.files import Files, StorageError
 from willcall.stores.scripts import load
 
@@ -26,17 +28,6 @@ __all__ = ["MAX_BYTES", "Document", "DocumentStore", "RefusedDocumentError", "St
 #: Largest document that is kept.
 MAX_BYTES = 20 * 1024 * 1024
 
-#: How a PDF begins, perhaps after blanks, and what stands near its end.
-_BEGINNING, _END = b"%PDF-", b"%%EOF"
-_BLANKS = b"\xef\xbb\xbf\r\n\t \x00"
-#: How far from the start and from the end these may be. Readers look this far too.
-_MARGIN = 1_024
-_TYPES = {"pdf": "application/pdf"}
-
-
-class RefusedDocumentError(WillcallError):
-    """Content that is no document: too large, no PDF, or one without its end."""
-
 
 class UnknownDocumentError(WillcallError):
     """There is no document of this id."""
@@ -44,13 +35,27 @@ class UnknownDocumentError(WillcallError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored file. `owner` is the order's id, or the key of the account where no order is known yet."""
+    """A stored file. `owner` is the order's id, or the key of the account where no order is known yet.
+
+    `content_type` is what its bytes say that it is; `doubt` what is damaged about it, or None.
+    """
 
     id: str
     owner: str
     sha256: str
     size: int
     content_type: str
+    doubt: str | None = None
+
+    @property
+    def ticket_file(self) -> TicketFile:
+        """What a ticket says of it."""
+        return TicketFile(self.id, self.content_type, self.doubt)
+
+    @property
+    def file_name(self) -> str:
+        """A name for the file, with the extension of its type."""
+        return f"{self.id}.{_extension(self.content_type)}"
 
 
 class DocumentStore:
@@ -68,36 +73,44 @@ class DocumentStore:
         """A file to write to what will be `put`; gone after the block. Raises StorageError."""
         return self._files.draft()
 
-    def put(self, content: bytes | IO[bytes], owner: str, kind: str = "pdf") -> Document:
-        """Store content, or a draft, for an order (its id) or an account (its key).
+    def put(self, content: bytes | IO[bytes], owner: str) -> Document:
+        """Store content, or a draft, for an order (its id) or an account (its key), as it is.
 
-        The same content for the same owner is the same document. Raises RefusedDocumentError where it is not what
-        `kind` says, StorageError where it cannot be written now.
+        The same content for the same owner is the same document. Raises RefusedDocumentError for what holds no
+        ticket, StorageError where it cannot be written now.
         """
         if isinstance(content, bytes):
             with self._files.draft() as draft:
                 draft.write(content)
-                return self.put(draft, owner, kind)
-        size = _checked(content)
+                return self.put(draft, owner)
+        size, recognized = _checked(content)
         content.seek(0)
         digest = hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
-        document_id, new = self._noted(owner, digest, size, _TYPES[kind])
-        if new or not self._files.holds(_name(document_id)):
-            self._files.keep(content, _name(document_id))
-        return Document(document_id, owner, digest, size, _TYPES[kind])
+        document, new = self._noted(owner, digest, size, recognized)
+        if new or not self._files.holds(_path(document)):
+            self._files.keep(content, _path(document))
+        return document
 
     def get(self, document_id: str) -> Document | None:
         """What is known of a document, None where there is none of that id."""
         fields = cast("dict[str, str]", self._redis.hgetall(keys.document(document_id)))
         if not fields:
             return None
-        return Document(document_id, fields["owner"], fields["sha256"], int(fields["size"]), fields["type"])
+        return Document(
+            id=document_id,
+            owner=fields["owner"],
+            sha256=fields["sha256"],
+            size=int(fields["size"]),
+            content_type=fields["type"],
+            doubt=fields.get("doubt"),
+        )
 
     def open(self, document_id: str) -> BinaryIO:
         """The file's content, to read from and to close. Raises UnknownDocumentError and StorageError."""
-        if self.get(document_id) is None:
+        document = self.get(document_id)
+        if document is None:
             raise UnknownDocumentError("there is no such document")
-        return self._files.open(_name(document_id))
+        return self._files.open(_path(document))
 
     def read(self, document_id: str) -> bytes:
         """The file's content. Raises UnknownDocumentError and StorageError."""
@@ -121,7 +134,9 @@ class DocumentStore:
             pipe.execute()
         removed = 0
         for document_id in cast("set[str]", self._redis.smembers(keys.FORGOTTEN)):
-            self._files.remove(_name(document_id))
+            document = self.get(document_id)
+            if document:
+                self._files.remove(_path(document))
             pipe = self._redis.pipeline()
             pipe.delete(keys.document(document_id))
             pipe.srem(keys.FORGOTTEN, document_id)
@@ -130,30 +145,36 @@ class DocumentStore:
         self._files.clean()
         return removed
 
-    def _noted(self, owner: str, digest: str, size: int, content_type: str) -> tuple[str, bool]:
-        """The document's id, and whether it is new: the owner's content has one, whoever puts it first."""
-        document_id, new = self._note(
+    def _noted(self, owner: str, digest: str, size: int, recognized: Recognized) -> tuple[Document, bool]:
+        """The document, and whether it is new: the owner's content has one, whoever puts it first."""
+        document_id, new, content_type, doubt = self._note(
             keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED],
-            # An account's key has a slash, an order's id has none.
-            args=[f"doc_{token_hex(16)}", owner, digest, size, content_type, int("/" in owner)],
+            args=[
+                f"doc_{token_hex(16)}",
+                owner,
+                digest,
+                size,
+                recognized.type.content_type,
+                # An account's key has a slash, an order's id has none.
+                int("/" in owner),
+                recognized.doubt or "",
+            ],
         )
-        return document_id, bool(new)
+        return Document(document_id, owner, digest, size, content_type, doubt or None), bool(new)
 
 
-def _checked(content: IO[bytes]) -> int:
-    """The size of a PDF. Raises RefusedDocumentError."""
+def _checked(content: IO[bytes]) -> tuple[int, Recognized]:
+    """Return the size of a file and what it is. Raises RefusedDocumentError."""
     size = content.seek(0, SEEK_END)
     if size > MAX_BYTES:
         raise RefusedDocumentError(f"larger than {MAX_BYTES} bytes")
-    content.seek(0)
-    if not content.read(_MARGIN).lstrip(_BLANKS).startswith(_BEGINNING):
-        raise RefusedDocumentError("no PDF")
-    content.seek(max(0, size - _MARGIN))
-    if _END not in content.read():
-        raise RefusedDocumentError("a PDF without its end")
-    return size
+    return size, recognize(content)
 
 
-def _name(document_id: str) -> str:
-    """The file's name: spread over 256 folders, as folders of millions of files are slow."""
-    return f"{document_id[4:6]}/{document_id}.pdf"
+def _extension(content_type: str) -> str:
+    return FILE_TYPES.get(content_type, PDF).extension
+
+
+def _path(document: Document) -> str:
+    """Return where the file is kept: spread over 256 folders, as folders of millions of files are slow."""
+    return f"{document.id[4:6]}/{document.file_name}"

@@ -6,6 +6,7 @@ import structlog
 
 from willcall.orders.model import Attempt
 from willcall.orders.pushes import Arrived, Push, Receipt, Spoilt, Standing, receive
+from willcall.orders.ticket_documents import TicketFile, with_file
 from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.inbox import KeptPush
@@ -75,7 +76,7 @@ def _owned(context: Context, order_id: str, push: Push) -> Push:
         return push
     try:
         tickets = [
-            replace(ticket, document=_document_of(context, order_id, ticket.document)) if ticket.document else ticket
+            with_file(ticket, _file_of(context, order_id, ticket.document)) if ticket.document else ticket
             for ticket in push.tickets
         ]
     except UnknownDocumentError:
@@ -83,12 +84,12 @@ def _owned(context: Context, order_id: str, push: Push) -> Push:
     return replace(push, tickets=tuple(tickets))
 
 
-def _document_of(context: Context, order_id: str, document_id: str) -> str:
+def _file_of(context: Context, order_id: str, document_id: str) -> TicketFile:
     document = context.documents.get(document_id)
     if document and document.owner == order_id:
-        return document_id
+        return document.ticket_file
     with context.documents.open(document_id) as file:
-        return context.documents.put(file.read(), order_id).id
+        return context.documents.put(file.read(), order_id).ticket_file
 
 
 def _line(receipt: Receipt, kind: str, now: float) -> Attempt:

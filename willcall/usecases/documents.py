@@ -1,12 +1,13 @@
-"""Fetch the PDFs behind tickets' addresses: at once, for such addresses often expire, and again for what was not there.
+"""Fetch the files behind tickets' addresses: at once, as such addresses often expire, and again what was not there.
 
 Short-lived ones: https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
 """
 
 import time
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
+from typing import IO
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -15,8 +16,8 @@ from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
 from willcall.orders.retry_after import retry_seconds
-from willcall.orders.ticket_documents import carry_over, lacking, with_documents
-from willcall.outbound.transport import Failure, Limits, Reply
+from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
+from willcall.outbound.transport import WITH_BODY, Failure, Limits, Reply
 from willcall.providers.base import Account
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
 from willcall.stores.fetches import Fetch, Fetched
@@ -44,10 +45,11 @@ FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 5.0, 4, 6 * 3_600.0
 GIVE_UP = 3 * 86_400.0
 
 _LIMITS = Limits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
-_OK = 200
 #: The server is there, yet wants to be left alone for now.
 _THROTTLED = 429
 _BUSY = {408, 425, _THROTTLED}
+#: Statuses from here on do not say that all is well.
+_REDIRECTION = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Collected:
     """Tickets with the documents that could be had.
 
     `found` is how many those are, `missing` how many not. `retry_after`: seconds that a server asked us to wait.
-    `stale`: an address leads to no PDF (any more), so that only the provider can name one that does.
+    `stale`: an address leads to no ticket (any more), so that only the provider can name one that does.
+    `why` is what the last one failed by, `troubles` what each did by its address.
     """
 
     tickets: tuple[Ticket, ...]
@@ -64,6 +67,7 @@ class Collected:
     why: str | None = None
     retry_after: float | None = None
     stale: bool = False
+    troubles: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +97,24 @@ def collect(
     """
     until = time.monotonic() + seconds
     wanted = [url for url in lacking(tickets) if url not in later]
-    found: dict[str, str] = {}
-    troubles: list[_Trouble] = []
+    found: dict[str, TicketFile] = {}
+    failed: dict[str, _Trouble] = {}
     away: list[list[str]] = []
     for url in context.rng.sample(wanted, len(wanted)):
         left, host = until - time.monotonic(), url.split("/", 3)[:3]
-        if left < _TOO_LATE or any(trouble.full for trouble in troubles):
+        if left < _TOO_LATE or any(trouble.full for trouble in failed.values()):
             break
         if host in away:
             continue
         result = _guarded_fetch(context, account, order_id, url, left)
-        if isinstance(result, str):
+        if isinstance(result, TicketFile):
             found[url] = result
             continue
-        troubles.append(result)
+        failed[url] = result
         if result.away:
             away.append(host)
     complete = with_documents(tickets, found)
+    troubles = list(failed.values())
     return Collected(
         tickets=complete,
         found=len(found),
@@ -117,6 +122,7 @@ def collect(
         why=troubles[-1].why if troubles else None,
         retry_after=max((trouble.retry_after for trouble in troubles if trouble.retry_after), default=None),
         stale=any(trouble.stale for trouble in troubles),
+        troubles={url: trouble.why for url, trouble in failed.items()},
     )
 
 
@@ -156,7 +162,10 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     collected = collect(context, account, order_id, order.tickets, ROUND)
     wait = _wait(context, fetch, collected)
     why = collected.why or "no time was left for all of them"
-    match context.stores.fetches.settle(fetch, replace(order, tickets=collected.tickets), wait, why):
+    tickets = collected.tickets
+    if collected.missing and wait is None:
+        tickets = given_up(tickets, {url: collected.troubles.get(url, why) for url in lacking(tickets)})
+    match context.stores.fetches.settle(fetch, replace(order, tickets=tickets), wait, why):
         case Fetched.CHANGED:
             return 0.0
         case Fetched.LOST:
@@ -182,7 +191,7 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
 
 def _guarded_fetch(
     context: Context, account: Account | None, order_id: str, url: str, seconds: float
-) -> str | _Trouble:
+) -> TicketFile | _Trouble:
     """The same as `_fetch`; a mistake of ours costs one document one round, not the order its tickets."""
     result = guarded(
         context,
@@ -194,8 +203,8 @@ def _guarded_fetch(
     return _Trouble(result.detail or "") if isinstance(result, Malformed) else result
 
 
-def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> str | _Trouble:
-    """The id of the stored document, or why there is none."""
+def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> TicketFile | _Trouble:
+    """The stored file, or why there is none."""
     headers = {"Accept": "application/pdf, */*;q=0.5"}
     own = account is not None and url.startswith(f"{account.credentials.base_url}/")
     if account and own:
@@ -208,14 +217,22 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
             reply = context.outbound.get(url, limits, headers, into=draft)
-            if isinstance(reply, Reply) and reply.status == _OK:
-                return context.documents.put(draft, order_id).id
-    except RefusedDocumentError as error:
-        return _Trouble(str(error), stale=True)
+            if isinstance(reply, Reply) and reply.status in WITH_BODY:
+                return _store(context, order_id, reply, draft)
     except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
         return _Trouble(f"cannot be stored: {error}", full=True)
     return _trouble(context, reply, account if own else None)
+
+
+def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> TicketFile | _Trouble:
+    """Store what came. A page that says "please wait" is no ticket; with `Retry-After` its address stays good."""
+    try:
+        return context.documents.put(draft, order_id).ticket_file
+    except RefusedDocumentError as error:
+        wait = retry_seconds(reply.headers, context.stores.accounts.now())
+        hint = hint_seconds(wait, instead=SUBSTITUTE)
+        return _Trouble(f"the file is {error}", hint, stale=not hint)
 
 
 def _trouble(context: Context, reply: Reply | Failure, account: Account | None) -> _Trouble:
@@ -224,10 +241,13 @@ def _trouble(context: Context, reply: Reply | Failure, account: Account | None) 
     `account`: whose provider the server is; its 429 binds all requests.
     """
     if isinstance(reply, Failure):
-        return _Trouble(reply.why, away=True)
+        return _Trouble(reply.why, stale=reply.astray, away=not reply.astray)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
     now = context.stores.accounts.now()
     wait = retry_seconds(reply.headers, now)
     if account and reply.status == _THROTTLED:
         settle_throttled(context, account, wait, now)
-    return _Trouble(f"HTTP {reply.status}", hint_seconds(wait, instead=SUBSTITUTE), stale=not busy, away=busy)
+    hint = hint_seconds(wait, instead=SUBSTITUTE)
+    # 202 and 204: the file is still being made. A host that says when to come back will have it there.
+    stale = reply.status >= _REDIRECTION and not busy and not hint
+    return _Trouble(f"HTTP {reply.status}", hint, stale=stale, away=busy)

@@ -5,6 +5,7 @@ import structlog
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.outcomes import Malformed
 from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead
+from willcall.orders.ticket_documents import with_file
 from willcall.orders.tickets import as_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Pushes, Unusable
@@ -91,5 +92,5 @@ def _stored(context: Context, reading: Pushed, owner: str) -> Push:
             document = context.documents.put(content, owner)
         except RefusedDocumentError as error:
             return Spoilt(f"the file is {error}")
-        tickets.append(as_pushed(ticket, document.id, document.sha256))
+        tickets.append(with_file(as_pushed(ticket, digest=document.sha256), document.ticket_file))
     return Arrived(tuple(tickets), push.whole, push.detail)

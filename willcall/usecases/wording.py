@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from willcall.orders.ticket_documents import DOUBT
+
 if TYPE_CHECKING:
+    from willcall.orders.model import Ticket
     from willcall.stores.fetches import Fetching
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
@@ -70,6 +73,12 @@ def fetched_in_vain(fetching: "Fetching") -> str:
     tried = f"tried {counted(fetching.tries, 'time')}" if fetching.tries else ""
     why = "; ".join(filter(None, [fetching.why, tried]))
     return f"{why}, next try" if why else "first try"
+
+
+def doubt_words(ticket: "Ticket") -> str | None:
+    """Say that the file of a ticket may be damaged, and how; None where nothing is known against it."""
+    doubt = ticket.extra.get(DOUBT)
+    return f"may be damaged: {doubt}" if doubt else None
 
 
 def absolute(moment: float) -> str:

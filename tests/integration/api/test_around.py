@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from simulator.file_forms import FileForm, file_of
 from tests.integration.api.conftest import Running, problem
 from willcall.stores.connection import connect
 from willcall.stores.documents import Document, DocumentStore
@@ -64,6 +65,29 @@ def test_a_document_is_served_to_who_asks_for_its_order(api: Running, document: 
     assert answer.headers["ETag"] == f'"{document.sha256}"'
     known = api.get(f"/v1/orders/ord-1/documents/{document.id}", headers={"If-None-Match": answer.headers["ETag"]})
     assert (known.status_code, known.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type", "extension"),
+    [
+        ("behind_warning", "application/pdf", "pdf"),
+        ("png", "image/png", "png"),
+        ("jpeg", "image/jpeg", "jpg"),
+        ("pkpass", "application/vnd.apple.pkpass", "pkpass"),
+        ("zip", "application/zip", "zip"),
+    ],
+)
+def test_a_document_is_served_as_what_it_is_and_to_be_saved(
+    api: Running, redis_server: EmbeddedRedis, form: FileForm, content_type: str, extension: str
+) -> None:
+    api.submit("ord-1")
+    content = file_of(form, "a1")
+    document = DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents").put(content, "ord-1")
+    answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
+    assert (answer.content, answer.headers["Content-Type"]) == (content, content_type)
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{document.id}.{extension}"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
 def test_a_document_is_not_served_for_another_order(api: Running, document: Document) -> None:

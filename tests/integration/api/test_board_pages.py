@@ -442,6 +442,34 @@ def test_a_document_comes_through_the_session(
     assert operator.get("/orders/ord-1/documents/doc_0").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("ticket", "shown"),
+    [
+        (Ticket(TicketKind.PDF, document="doc_1"), "Download PDF"),
+        (Ticket(TicketKind.IMAGE, document="doc_1", content_type="image/png"), "Download image"),
+        (
+            Ticket(TicketKind.WALLET, document="doc_1", content_type="application/vnd.apple.pkpass"),
+            "Download wallet pass",
+        ),
+        (Ticket(TicketKind.ARCHIVE, document="doc_1", content_type="application/zip"), "Download archive"),
+        (
+            Ticket(TicketKind.PDF, document="doc_1", extra={"document_doubt": "no end"}),
+            "Download PDF May be damaged: no end. See whether it opens.",
+        ),
+        (
+            Ticket(TicketKind.PDF, url="https://x.example/", extra={"document_error": "the file is an HTML page"}),
+            "The file is not here, and not fetched again by itself: the file is an HTML page.",
+        ),
+    ],
+)
+def test_a_ticket_says_what_its_file_is_and_what_is_wrong_with_it(
+    api: Running, operator: Operator, stores: Stores, ticket: Ticket, shown: str
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    change(stores, "ord-1", tickets=(ticket,), status=Status.PARTIAL)
+    assert shown in words(operator.get("/orders/ord-1"))
+
+
 def test_how_many_tickets_are_missing_is_told_while_more_may_come(
     api: Running, operator: Operator, stores: Stores
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.api.conftest import Running
 from willcall.client import Client, Conflict, NotFound, Rejected, Unauthorized, Unavailable, Unreachable
+from willcall.client.models import Ticket
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from workers.embedded_redis import EmbeddedRedis, free_port
@@ -89,6 +90,15 @@ def test_accounts_are_paused_and_resumed(client: Client) -> None:
     assert client.pause("tiqets", seconds=60).until
     assert client.pause("tiqets").until is None
     assert client.resume("tiqets").health == "ok"
+
+
+def test_a_ticket_of_an_older_server_has_no_content_type() -> None:
+    fields = dict.fromkeys(["url", "code", "code_format", "section", "row", "seat", "valid_from", "valid_until"])
+    old = {"kind": "pdf", "document": "doc_1", "extra": {}, **fields}
+    assert Ticket.read(old).content_type is None
+    assert Ticket.read(old | {"content_type": "image/png"}).content_type == "image/png"
+    with pytest.raises(KeyError):
+        Ticket.read({"kind": "pdf"})
 
 
 def test_a_document_is_downloaded_whole(

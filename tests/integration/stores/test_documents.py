@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from simulator.documents import pdf
+from simulator.file_forms import FileForm, file_of
 from tests.full_disk import full_disk
 from tests.scripted_server import Serve
 from willcall.stores import documents as module
@@ -98,25 +99,40 @@ def test_threads_that_put_the_same_agree(make: Make) -> None:
     assert make().read(found[0]) == PDF
 
 
+@pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"<!doctype html><p>Expired</p>", "an HTML page")])
+def test_what_holds_no_ticket_is_refused(make: Make, redis: "Redis", content: bytes, why: str) -> None:
+    with pytest.raises(RefusedDocumentError, match=f"^{why}$"):
+        make().put(content, "ord-1")
+    assert redis.exists(keys.documents("ord-1")) == 0
+
+
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("form", "expected"),
     [
-        (b"", "no PDF"),
-        (b"<!doctype html><p>Link expired</p>", "no PDF"),
-        (b"x" * 100 + PDF, "no PDF"),
-        (PDF[:-20], "without its end"),
-        (PDF + b"\0" * 2_000, "without its end"),
+        ("behind_blanks", ("application/pdf", "pdf", None)),
+        ("padded_with_nulls", ("application/pdf", "pdf", None)),
+        ("behind_boundary", ("application/pdf", "pdf", "bytes before its beginning, bytes after its end")),
+        ("clipped", ("application/pdf", "pdf", "no end")),
+        ("png", ("image/png", "png", None)),
+        ("jpeg", ("image/jpeg", "jpg", None)),
+        ("pkpass", ("application/vnd.apple.pkpass", "pkpass", None)),
+        ("zip", ("application/zip", "zip", None)),
     ],
 )
-def test_what_is_no_pdf_is_refused(make: Make, content: bytes, why: str) -> None:
-    with pytest.raises(RefusedDocumentError, match=why):
-        make().put(content, "ord-1")
-
-
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + PDF, b"\r\n" + PDF, PDF + b"\r\n\r\n", PDF.rstrip()])
-def test_a_pdf_with_blanks_around_it_is_one(make: Make, content: bytes) -> None:
-    store = make()
-    assert store.read(store.put(content, "ord-1").id) == content
+def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
+    make: Make, redis: "Redis", url: str, form: FileForm, expected: tuple[str, str, str | None]
+) -> None:
+    content_type, extension, doubt = expected
+    content = file_of(form, "one")
+    document = make().put(content, "ord-1")
+    assert (document.content_type, document.doubt) == (content_type, doubt)
+    assert make().get(document.id) == make().put(content, "ord-1") == document
+    assert make().read(document.id) == content
+    assert document.file_name == f"{document.id}.{extension}"
+    assert Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
+    redis.sadd(keys.FORGOTTEN, document.id)
+    assert make().prune(0) == 1
+    assert not Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
 
 
 def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,10 +262,9 @@ def test_any_other_update_has_the_provider_asked(desk: Desk, word: str, answered
     ("fields", "why"),
     [
         ({"file": "this is *not* base64!"}, "the file is not base64"),
-        ({"file": b64encode(b"GIF89a").decode()}, "the file is no PDF"),
-        ({"file": b64encode(b"%PDF-1.7 cut").decode()}, "the file is a PDF without its end"),
+        ({"file": b64encode(b"<p>Sorry").decode()}, "the file is an HTML page"),
         ({"file": ""}, "there is neither a file nor a link"),
-        ({"file": 12}, "the file is no PDF"),
+        ({"file": 12}, "the file is of an unknown type"),
         ({"mobile_links": [{"seat": "1", "link": "javascript:alert(1)"}]}, "there is neither a file nor a link"),
     ],
 )

@@ -123,7 +123,16 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
     signed = "https://files.example/1.pdf?signature=sesame"
     tickets = [
         (Ticket(TicketKind.PDF, url=signed, document="doc_1"), "document doc_1"),
+        (Ticket(TicketKind.IMAGE, document="doc_2", content_type="image/png"), "document doc_2, image/png"),
+        (
+            Ticket(TicketKind.PDF, document="doc_3", extra={"document_doubt": "no end"}),
+            "document doc_3, may be damaged: no end",
+        ),
         (Ticket(TicketKind.PDF, url=signed), "not fetched yet, at files.example"),
+        (
+            Ticket(TicketKind.PDF, url=signed, extra={"document_error": "HTTP 404"}),
+            "given up (HTTP 404), at files.example",
+        ),
         (Ticket(TicketKind.LINK, url=signed), "at files.example"),
         (Ticket(TicketKind.WALLET, url="wallet:sesame"), "an address"),
     ]

@@ -164,13 +164,215 @@ def test_an_allowed_name_is_reached(serve: Serve, names: dict[str, list[str]]) -
 # Redirects
 
 
-def test_redirects_are_followed_up_to_three(serve: Serve, outbound: Outbound) -> None:
-    last = serve(saying(whole(b"abc")))
-    urls = [last.url + "/x"]
-    for status in ("301 Moved", "303 See Other", "308 Permanent Redirect", "302 Found"):
-        urls.append(serve(redirecting(urls[-1], status)).url)
-    assert outbound.get(urls[3], LIMITS) == Reply(200, {"content-length": "3"}, b"abc")
-    assert outbound.get(urls[4], LIMITS) == Failure("more than 3 redirects")
+def hops(most: int) -> Script:
+    """A script that redirects `/5` to `/4` and so on, by each status in turn, and answers `/0`."""
+    statuses = ("301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect")
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            left = int(request.split()[1].removeprefix(b"/"))
+            status = statuses[left % len(statuses)]
+            connection.sendall(whole(b"", status, f"Location: /{min(left, most) - 1}") if left else whole(b"abc"))
+
+    return script
+
+
+def test_ten_redirects_are_followed_and_no_more(serve: Serve, outbound: Outbound) -> None:
+    server = serve(hops(20))
+    assert outbound.get(server.url + "/10", LIMITS) == Reply(200, {"content-length": "3"}, b"abc")
+    assert len(server.requests) == 11
+    assert outbound.get(server.url + "/11", LIMITS) == Failure("more than 10 redirects", astray=True)
+
+
+@pytest.mark.parametrize("location", ["/", "", "#top", "?", "http://127.0.0.1:{port}/#top"])
+def test_a_redirect_to_itself_without_a_cookie_ends_at_once(serve: Serve, outbound: Outbound, location: str) -> None:
+    server = serve(lambda server, connection: redirecting(location.format(port=server.port))(server, connection))
+    assert outbound.get(server.url + "/", LIMITS) == Failure("redirects lead in a circle", astray=True)
+    assert len(server.requests) == 1
+
+
+def test_a_circle_of_several_ends_when_it_is_closed(serve: Serve, outbound: Outbound) -> None:
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            away = "/b" if request.startswith(b"GET /a ") else "/a"
+            connection.sendall(whole(b"", "302 Found", f"Location: {away}"))
+
+    server = serve(script)
+    assert outbound.get(server.url + "/a", LIMITS) == Failure("redirects lead in a circle", astray=True)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("/c d", b"/c%20d"),
+        ("  /c\td ", b"/cd"),
+        ("/Zürich?q=é".encode().decode("latin-1"), b"/Z%C3%BCrich?q=%C3%A9"),
+        ("/Z\xfcrich", b"/Z%C3%BCrich"),
+        ("/c%20d?e=%2F", b"/c%20d?e=%2F"),
+        ("c.pdf;v=1?x=1#page=2", b"/a/c.pdf;v=1?x=1"),
+        ("?x=1", b"/a/b?x=1"),
+    ],
+)
+def test_a_location_is_read_as_browsers_read_it(serve: Serve, outbound: Outbound, location: str, asked: bytes) -> None:
+    def script(server: Server, connection: socket.socket) -> None:
+        first = True
+        while server.hear(connection):
+            here, first = first, False
+            connection.sendall(
+                b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location.encode("latin-1") + b"\r\n\r\n"
+                if here and len(server.requests) == 1
+                else whole(b"abc")
+            )
+
+    server = serve(script)
+    reply = outbound.get(server.url + "/a/b", LIMITS)
+    assert isinstance(reply, Reply)
+    assert reply.body == b"abc"
+    assert server.requests[1].split()[1] == asked
+
+
+def test_an_international_name_is_looked_up_in_ascii(serve: Serve, names: dict[str, list[str]]) -> None:
+    server = serve(saying(whole(b"abc")))
+    names["xn--bcher-kva.example"] = ["127.0.0.1"]
+    reply = Outbound(Guard(["xn--bcher-kva.example"])).get(f"http://Bücher.example:{server.port}/", LIMITS)
+    assert isinstance(reply, Reply)
+    assert f"Host: xn--bcher-kva.example:{server.port}".encode() in server.requests[0]
+
+
+# Cookies
+
+
+def wanting_cookie(set_cookie: str, wanted: bytes = b"\r\nCookie: visitor=1\r\n") -> Script:
+    """A script that sets a cookie and redirects to the same address until the cookie comes with the request."""
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            path = request.split()[1].decode()
+            redirect = whole(b"", "302 Found", f"Location: {path}", f"Set-Cookie: {set_cookie}")
+            connection.sendall(whole(b"abc") if wanted in request else redirect)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "set_cookie",
+    [
+        "visitor=1",
+        "visitor=1; Path=/",
+        "visitor=1; Path=/a; HttpOnly; SameSite=Strict",
+        "visitor=1; Max-Age=60",
+        "visitor=1; Expires=Wed, 01 Jan 2070 00:00:00 GMT",
+        "visitor=1; Domain=127.0.0.1",
+    ],
+)
+def test_what_is_behind_a_cookie_and_a_redirect_to_itself_is_fetched(
+    serve: Serve, outbound: Outbound, set_cookie: str
+) -> None:
+    server = serve(wanting_cookie(set_cookie))
+    assert outbound.get(server.url + "/a/b.pdf", LIMITS) == Reply(200, {"content-length": "3"}, b"abc")
+    assert len(server.requests) == 2
+    outbound.get(server.url + "/a/b.pdf", LIMITS)
+    assert b"Cookie:" not in server.requests[2], "a cookie outlives no fetch"
+
+
+@pytest.mark.parametrize(
+    "set_cookie",
+    [
+        "visitor=1; Path=/elsewhere",
+        "visitor=1; Domain=other.example",
+        "visitor=1; Max-Age=0",
+        "visitor=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "visitor=1; Secure",
+        "visitor=" + "1" * 5_000,
+    ],
+)
+def test_a_cookie_that_does_not_belong_to_the_request_is_not_sent(
+    serve: Serve, outbound: Outbound, set_cookie: str
+) -> None:
+    server = serve(wanting_cookie(set_cookie))
+    assert outbound.get(server.url + "/a/b.pdf", LIMITS) == Failure("redirects lead in a circle", astray=True)
+
+
+def test_several_cookies_are_sent_together_and_a_later_one_takes_the_place(serve: Serve, outbound: Outbound) -> None:
+    lines = [("/2", "Set-Cookie: a=1", "Set-Cookie: b=2"), ("/3", "Set-Cookie: a=3", "Set-Cookie: b=; Max-Age=0")]
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while server.hear(connection):
+            if len(server.requests) > len(lines):
+                connection.sendall(whole(b"abc"))
+            else:
+                location, *cookies = lines[len(server.requests) - 1]
+                connection.sendall(whole(b"", "302 Found", f"Location: {location}", *cookies))
+
+    server = serve(script)
+    assert isinstance(outbound.get(server.url + "/1", LIMITS), Reply)
+    cookies = [line for request in server.requests for line in request.split(b"\r\n") if line.startswith(b"Cookie:")]
+    assert cookies == [b"Cookie: a=1; b=2", b"Cookie: a=3"]
+
+
+def test_a_cookie_goes_to_no_other_server_and_comes_back_to_its_own(serve: Serve, outbound: Outbound) -> None:
+    def away(server: Server, connection: socket.socket) -> None:
+        redirecting(f"{home.url}/back")(server, connection)
+
+    other = serve(away)
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            back = request.startswith(b"GET /back")
+            redirect = whole(b"", "302 Found", f"Location: {other.url}/", "Set-Cookie: visitor=1; Path=/")
+            connection.sendall(whole(b"abc") if back else redirect)
+
+    home = serve(script)
+    assert isinstance(outbound.get(home.url + "/", LIMITS), Reply)
+    assert b"visitor" not in other.requests[0]
+    assert b"\r\nCookie: visitor=1\r\n" in home.requests[1]
+
+
+def test_a_cookie_of_a_name_does_not_go_to_another_name_of_the_same_machine(
+    serve: Serve, names: dict[str, list[str]]
+) -> None:
+    names.update(
+        {"tickets.example": ["127.0.0.1"], "files.tickets.example": ["127.0.0.1"], "evil.example": ["127.0.0.1"]}
+    )
+
+    def script(server: Server, connection: socket.socket) -> None:
+        here = {b"/1": "files.tickets.example", b"/2": "evil.example"}
+        while request := server.hear(connection):
+            host = here.get(request.split()[1])
+            number = len(server.requests) + 1
+            cookies = ["Set-Cookie: own=1; Path=/", "Set-Cookie: shared=2; Path=/; Domain=tickets.example"]
+            location = f"Location: http://{host}:{server.port}/{number}"
+            connection.sendall(whole(b"", "302 Found", location, *cookies) if host else whole(b"abc"))
+
+    server = serve(script)
+    outbound = Outbound(Guard(["tickets.example", "files.tickets.example", "evil.example"]))
+    assert isinstance(outbound.get(f"http://tickets.example:{server.port}/1", LIMITS), Reply)
+    first, second, third = server.requests
+    assert b"Cookie:" not in first
+    assert b"\r\nCookie: shared=2\r\n" in second
+    assert b"Cookie:" not in third
+
+
+def test_cookies_are_bounded(serve: Serve, outbound: Outbound) -> None:
+    def script(server: Server, connection: socket.socket) -> None:
+        while server.hear(connection):
+            number = len(server.requests)
+            cookies = [f"Set-Cookie: c{number}-{each}={'x' * 1_000}; Path=/" for each in range(40)]
+            connection.sendall(whole(b"", "302 Found", f"Location: /{number}", *cookies))
+
+    server = serve(script)
+    assert outbound.get(server.url, LIMITS) == Failure("more than 10 redirects", astray=True)
+    assert max(map(len, server.requests)) < 20_000
+
+
+def test_a_post_keeps_no_cookies_and_follows_nothing(serve: Serve, outbound: Outbound) -> None:
+    server = serve(wanting_cookie("visitor=1"))
+    for _ in range(2):
+        reply = outbound.post(server.url, b"{}", {}, LIMITS)
+        assert isinstance(reply, Reply)
+        assert reply.status == 302
+    assert not any(b"Cookie:" in request for request in server.requests)
 
 
 def test_a_relative_redirect_is_followed_on_the_same_host_with_the_headers(serve: Serve, outbound: Outbound) -> None:
@@ -301,6 +503,22 @@ def test_https_is_verified(serve: Serve, certificate: Path, monkeypatch: pytest.
     assert trusting.get(url, LIMITS) == Reply(200, {"content-length": "8"}, b"over TLS")
     other = trusting.get(f"https://127.0.0.1:{server.port}/", LIMITS)
     assert other == Failure("could not connect: SSLCertVerificationError")
+    trusting.close()
+
+
+def test_a_redirect_leads_from_http_to_https_and_never_back(
+    serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = serve(saying(whole(b"in the clear")))
+    tls = serve(over_tls(certificate))
+    down = serve(over_tls(certificate, redirecting(plain.url)))
+    monkeypatch.setattr(module, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    trusting = Outbound(Guard(LOOPBACK))
+    up = serve(redirecting(f"https://localhost:{tls.port}/"))
+    assert trusting.get(up.url, LIMITS) == Reply(200, {"content-length": "8"}, b"over TLS")
+    refused = trusting.get(f"https://localhost:{down.port}/", LIMITS)
+    assert refused == Failure("a redirect leads from https to http", astray=True)
+    assert plain.connections == 0
     trusting.close()
 
 

@@ -3,13 +3,13 @@
 https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 """
 
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.pushes import Arrived, Spoilt
 from willcall.providers.adapters.tixstock.tickets import link_tickets, shipment_of, truth
+from willcall.providers.base64_files import decode_base64
 from willcall.providers.pushes import Pushed
 from willcall.providers.reading import kept, listed, text, web_link
 
@@ -23,10 +23,10 @@ def read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
 
 
 def read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
-    """What was uploaded for one seat: a PDF in base64, or links, or (for transfers by app) proofs alone."""
+    """What was uploaded for one seat: a file in base64, or links, or (for transfers by app) proofs alone."""
     item = _placeable(data)
     if text(data.get("file")):
-        content = _decoded(data["file"])
+        content = decode_base64(data["file"])
         if content is None:
             return Pushed(reference, kind, Spoilt("the file is not base64"))
         return Pushed(reference, kind, Arrived((_ticket(TicketKind.PDF, item),)), files=(content,))
@@ -67,12 +67,3 @@ def _extra(item: Mapping[str, Any]) -> dict[str, Any]:
             "proof_file_url": [link for link in map(web_link, listed(item.get("proof_file_url"))) if link] or None,
         }
     )
-
-
-def _decoded(file: object) -> bytes | None:
-    """Base64, also in lines, without its padding, or with a `data:` header; None where it is something else."""
-    written = "".join((text(file) or "").rpartition("base64,")[2].split())
-    try:
-        return binascii.a2b_base64(written + "=" * (-len(written) % 4), strict_mode=True)
-    except ValueError:
-        return None

@@ -1,0 +1,231 @@
+"""Files and addresses as servers have them: odd PDFs, other types, pages, redirects, cookies."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from simulator.documents import pdf
+from simulator.file_forms import NO_TICKETS, FileForm, file_of
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import House, Setup
+from tests.scripted_server import Serve, Server, saying, whole
+from willcall.orders.model import Order, Status, Ticket, TicketKind
+from willcall.orders.outcomes import Issued
+from willcall.providers.adapters.tiqets import ADAPTER
+from willcall.stores import keys
+from willcall.usecases import documents as module
+from willcall.usecases.behind import Behind, orders_behind
+from willcall.usecases.documents import fetch_documents
+
+
+def script(**document: Any) -> OrderScript:
+    fields = {name: document.pop(name) for name in ("documents_after",) if name in document}
+    return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", "document": document, **fields})
+
+
+def fetch_again(h: House) -> Order:
+    """Run the round that is to follow, as if its time had come."""
+    h.redis.zadd(keys.FETCHES, {"ord-1": 1}, xx=True)
+    fetch_documents(h.context, "ord-1")
+    return h.order()
+
+
+def reason(h: House) -> str | None:
+    """Why documents are missing, as `willcall order` and the board show it."""
+    (behind,) = orders_behind(h.context.stores, Behind.DOCUMENTS, 10, 0).orders
+    return behind.fetching.why
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has Tiqets name an address of the test's own."""
+
+    def name(url: str) -> None:
+        ticket = Ticket(TicketKind.PDF, url=url)
+        monkeypatch.setattr(type(ADAPTER), "read_status", lambda *_: Issued((ticket,)))
+
+    return name
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "content_type", "doubt"),
+    [
+        ("padded_with_nulls", "pdf", "application/pdf", None),
+        ("padded_with_spaces", "pdf", "application/pdf", None),
+        ("padded_with_lines", "pdf", "application/pdf", None),
+        ("with_comment_behind", "pdf", "application/pdf", "bytes after its end"),
+        ("without_end", "pdf", "application/pdf", "no end"),
+        ("clipped", "pdf", "application/pdf", "no end"),
+        ("behind_boundary", "pdf", "application/pdf", "bytes before its beginning, bytes after its end"),
+        ("behind_http_head", "pdf", "application/pdf", "bytes before its beginning"),
+        ("behind_warning", "pdf", "application/pdf", "bytes before its beginning"),
+        ("png", "image", "image/png", None),
+        ("jpeg", "image", "image/jpeg", None),
+        ("pkpass", "wallet", "application/vnd.apple.pkpass", None),
+        ("zip", "archive", "application/zip", None),
+    ],
+)
+def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
+    house: Setup, form: FileForm, kind: str, content_type: str, doubt: str | None
+) -> None:
+    h = house()
+    h.submit(script(form=form))
+    order = h.poll()
+    (ticket,) = order.tickets
+    assert (order.status, order.attention) == (Status.FULFILLED, None)
+    assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
+    assert ticket.extra.get("document_doubt") == doubt
+    name = (ticket.url or "").rpartition("/")[2].removesuffix(".pdf")
+    assert h.context.documents.read(ticket.document or "") == file_of(form, name)
+    (event,) = h.context.stores.events.after(None, 10)
+    assert event.data["tickets"][0]["content_type"] == content_type
+
+
+@pytest.mark.parametrize("form", sorted(NO_TICKETS))
+def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(house: Setup, form: FileForm) -> None:
+    h = house()
+    h.submit(script(form=form))
+    order = h.poll()
+    (ticket,) = order.tickets
+    assert (order.status, ticket.document, ticket.content_type) == (Status.FULFILLED, None, None)
+    fetch_again(h)
+    assert (reason(h) or "").startswith("the file is ")
+    assert h.redis.zscore(keys.FETCHES, "ord-1"), "it is fetched again"
+    assert h.redis.exists(keys.documents("ord-1")) == 0
+
+
+def test_when_a_file_is_given_up_its_ticket_says_why_for_good(house: Setup) -> None:
+    h = house()
+    h.submit(script(form="html"))
+    h.poll()
+    fetch_again(h)
+    h.redis.hset(keys.fetch("ord-1"), "since", 1)
+    (ticket,) = fetch_again(h).tickets
+    assert h.redis.zscore(keys.FETCHES, "ord-1") is None
+    assert ticket.document is None
+    assert ticket.url
+    assert ticket.extra["document_error"] == "the file is an HTML page"
+
+
+@pytest.mark.parametrize("document", [{"cookie": True}, {"redirects": 5}, {"redirects": 5, "cookie": True}])
+def test_a_document_behind_redirects_and_a_cookie_is_fetched(house: Setup, document: dict[str, Any]) -> None:
+    h = house()
+    h.submit(script(**document))
+    (ticket,) = h.poll().tickets
+    assert h.context.documents.read(ticket.document or "").startswith(b"%PDF-")
+
+
+def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(house: Setup, at: Any, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(b"", "302 Found", "Location: /")))
+    at(server.url + "/")
+    h.submit(script())
+    h.poll()
+    h.outbox.messages.clear()
+    fetch_again(h)
+    assert reason(h) == "redirects lead in a circle"
+    assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"unready": "404"}, "HTTP 404"),
+        ({"unready": "202"}, "HTTP 202"),
+        ({"unready": "page"}, "the file is an HTML page"),
+    ],
+)
+def test_a_file_that_is_still_being_made_is_fetched_until_it_is_there(
+    house: Setup, document: dict[str, Any], why: str
+) -> None:
+    h = house()
+    h.submit(script(documents_after=60, **document))
+    assert h.poll().tickets[0].document is None
+    assert fetch_again(h).tickets[0].document is None
+    assert reason(h) == why
+    h.let_time_pass_for_providers(61)
+    (ticket,) = fetch_again(h).tickets
+    assert ticket.document is not None
+    assert "document_error" not in ticket.extra
+
+
+@pytest.mark.parametrize("unready", ["404", "202", "page"])
+def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the_provider(
+    house: Setup, unready: str
+) -> None:
+    h = house()
+    h.submit(script(documents_after=60, unready=unready, retry_after=600))
+    h.poll()
+    (_, _, countdown) = h.outbox.tasks[0]
+    assert countdown >= 600
+    h.outbox.messages.clear()
+    h.redis.zadd(keys.FETCHES, {"ord-1": 1}, xx=True)
+    wait = fetch_documents(h.context, "ord-1")
+    assert wait is not None
+    assert wait >= 600
+    assert h.outbox.messages == []
+
+
+@pytest.mark.parametrize("unready", ["202", "page"])
+def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched(
+    house: Setup, serve: Serve, unready: str
+) -> None:
+    h = house()
+    wait = whole(b"<p>wait", "202 Accepted" if unready == "202" else "200 OK", "Retry-After: 600")
+
+    def odd(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            connection.sendall(wait if request.startswith(b"GET /wait") else whole(pdf("two")))
+
+    server = serve(odd)
+    tickets = [Ticket(TicketKind.PDF, url=f"{server.url}/{name}") for name in ("wait", "a", "b")]
+    collected = module.collect(h.context, None, "ord-1", tickets, 60)
+    assert (collected.found, collected.missing, collected.retry_after) == (2, 1, 600)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "203 Non-Authoritative Information"])
+def test_a_file_that_comes_by_another_good_status_is_kept(house: Setup, at: Any, serve: Serve, status: str) -> None:
+    h = house()
+    at(serve(saying(whole(pdf("one"), status))).url)
+    h.submit(script())
+    assert h.poll().tickets[0].document is not None
+
+
+def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(house: Setup, at: Any, serve: Serve) -> None:
+    h = house()
+    at(serve(saying(whole(pdf("one")[:300], "206 Partial Content", "Content-Range: bytes 0-299/600"))).url)
+    h.submit(script())
+    assert h.poll().tickets[0].document is None
+    fetch_again(h)
+    assert reason(h) == "HTTP 206"
+
+
+def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_another(
+    house: Setup, at: Any, serve: Serve
+) -> None:
+    h = house()
+    error = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
+    at(serve(saying(whole(error, "403 Forbidden", "Content-Type: application/xml"))).url)
+    h.submit(script())
+    h.poll()
+    h.outbox.messages.clear()
+    fetch_again(h)
+    assert reason(h) == "HTTP 403"
+    assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
+
+
+def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Setup, at: Any, serve: Serve) -> None:
+    h = house()
+    server = serve(saying(whole(file_of("png", "one"))))
+    at(server.url + "/a?signature=1")
+    h.submit(script())
+    first = h.poll().tickets
+    order = h.order()
+    listed = Issued((Ticket(TicketKind.PDF, url=server.url + "/a?signature=2"),))
+    outcome, fetch_in = module.collect_issued(h.context, h.context.accounts["tiqets/default"], order, "claim", listed)
+    assert isinstance(outcome, Issued)
+    (ticket,) = outcome.tickets
+    assert (ticket.kind, ticket.document, ticket.content_type) == (TicketKind.IMAGE, first[0].document, "image/png")
+    assert (len(server.requests), fetch_in) == (1, None)

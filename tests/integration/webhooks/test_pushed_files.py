@@ -1,0 +1,142 @@
+"""Files that Tixstock pushes, as sellers upload them."""
+
+from base64 import b64encode, encodebytes, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from simulator.file_forms import NO_TICKETS, FileForm, file_of
+from simulator.script import OrderScript
+from tests.integration.webhooks.conftest import Desk, general, upload
+from tests.integration.webhooks.test_simulated_webhooks import answers, called
+from willcall.orders.model import Attention, Status
+
+__all__ = ["called"]
+
+#: Bytes that the two alphabets of base64 write differently.
+PDF = b"%PDF-1.7\n\xfb\xff\xfe\xff?>\n%%EOF"
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "content_type", "doubt"),
+    [
+        ("padded_with_nulls", "pdf", "application/pdf", None),
+        ("behind_blanks", "pdf", "application/pdf", None),
+        ("behind_boundary", "pdf", "application/pdf", "bytes before its beginning, bytes after its end"),
+        ("with_comment_behind", "pdf", "application/pdf", "bytes after its end"),
+        ("clipped", "pdf", "application/pdf", "no end"),
+        ("png", "image", "image/png", None),
+        ("pkpass", "wallet", "application/vnd.apple.pkpass", None),
+        ("zip", "archive", "application/zip", None),
+    ],
+)
+def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
+    desk: Desk, form: FileForm, kind: str, content_type: str, doubt: str | None
+) -> None:
+    desk.submit(quantity=1)
+    content = file_of(form, "a1")
+    answer = desk.answer(upload(pdf=content))
+    assert (answer["success"], answer["order_status"]) == (True, "Delivered")
+    assert answer["message"] == "Listing has been fulfilled for the order."
+    order = desk.order()
+    assert (order.status, order.attention) == (Status.FULFILLED, None)
+    (ticket,) = order.tickets
+    assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
+    assert ticket.extra.get("document_doubt") == doubt
+    assert desk.house.context.documents.read(ticket.document or "") == content
+
+
+@pytest.mark.parametrize(
+    ("form", "why"),
+    [
+        ("html", "the file is an HTML page"),
+        ("html_about_pdf", "the file is an HTML page"),
+        ("json", "the file is JSON"),
+        ("xml", "the file is XML"),
+        ("text", "the file is plain text"),
+        ("zip_of_text", "the file is a zip archive without a ticket in it"),
+    ],
+)
+def test_what_holds_no_ticket_is_refused_with_what_it_is_and_a_person_looks(
+    desk: Desk, form: FileForm, why: str
+) -> None:
+    assert form in NO_TICKETS
+    desk.submit(quantity=1)
+    answer = desk.answer(upload(pdf=file_of(form, "a1")))
+    assert (answer["success"], answer["order_status"]) == (False, "Accepted")
+    assert answer["message"] == f"Listing failed to be fulfilled for the order: {why}."
+    order = desk.order()
+    assert (order.status, order.attention, order.tickets) == (Status.PENDING, Attention.MALFORMED, ())
+    (attempt,) = desk.house.context.stores.orders.timeline("ord-1")
+    assert attempt.why.endswith(why)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        urlsafe_b64encode,
+        lambda content: urlsafe_b64encode(content).rstrip(b"="),
+        encodebytes,
+        lambda content: encodebytes(content).replace(b"\n", b"\r\n\t"),
+        lambda content: b"data:application/pdf;base64," + urlsafe_b64encode(content),
+        lambda content: b"DATA:application/pdf;name=ticket.pdf;BASE64," + b64encode(content),
+        lambda content: b"base64," + b64encode(content),
+        lambda content: b64encode(content).replace(b"+", b"%2B").replace(b"/", b"%2F").replace(b"=", b"%3D"),
+    ],
+)
+def test_base64_is_read_in_every_form(desk: Desk, encode: Callable[[bytes], bytes]) -> None:
+    desk.submit(quantity=1)
+    assert desk.answer(upload(file=encode(PDF).decode()))["success"] is True
+    (ticket,) = desk.order().tickets
+    assert desk.house.context.documents.read(ticket.document or "") == PDF
+
+
+def test_a_file_whose_base64_was_cut_off_is_kept_with_a_doubt(desk: Desk) -> None:
+    desk.submit(quantity=1)
+    assert desk.answer(upload(file=b64encode(PDF.removesuffix(b"%%EOF") + b"x" * 100).decode()[:41]))["success"] is True
+    assert desk.order().tickets[0].extra["document_doubt"] == "no content, no end"
+
+
+def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: Desk) -> None:
+    desk.submit(quantity=3)
+    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=file_of("png", "a")))
+    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=file_of("pkpass", "b")))
+    assert desk.order().status is Status.PARTIAL
+    assert desk.answer(general("c"))["order_status"] == "Delivered"
+    assert [ticket.kind.value for ticket in desk.order().tickets] == ["image", "wallet", "pdf"]
+
+
+def test_a_corrected_file_of_another_type_takes_the_place_of_the_first(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(upload(pdf=file_of("clipped", "a")))
+    desk.answer(upload(pdf=file_of("png", "a")))
+    (ticket,) = desk.order().tickets
+    assert (ticket.kind.value, ticket.content_type) == ("image", "image/png")
+    assert "document_doubt" not in ticket.extra
+
+
+def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
+    desk.answer(upload(pdf=file_of("clipped", "a")))
+    desk.answer(upload(seat="101", pdf=file_of("jpeg", "b")))
+    desk.submit(quantity=2)
+    first, second = desk.order().tickets
+    assert (first.kind.value, first.extra["document_doubt"]) == ("pdf", "no end")
+    assert (second.kind.value, second.content_type) == ("image", "image/jpeg")
+
+
+def test_the_simulator_pushes_files_of_every_form_in_every_encoding(called: Desk) -> None:
+    sent: list[dict[str, Any]] = [
+        {"kind": "eticket", "ticket": 0, "form": "behind_boundary", "encoding": "url"},
+        {"kind": "eticket", "ticket": 1, "form": "png", "encoding": "lines"},
+        {"kind": "eticket", "ticket": 2, "form": "html", "encoding": "data"},
+        {"kind": "eticket", "ticket": 2, "form": "padded_with_nulls", "encoding": "data"},
+        {"kind": "mobile", "ticket": 3, "form": "pkpass", "encoding": "unpadded"},
+    ]
+    script = {"provider": "tixstock", "reference": "o-1", "quantity": 4, "ready_after": 600, "pushes": sent}
+    called.house.submit(OrderScript.model_validate(script))
+    successes = ['"success": true' in entry["answer"] for entry in answers(called, len(sent))]
+    assert successes == [True, True, False, True, True]
+    order = called.order()
+    assert order.status is Status.FULFILLED
+    assert [ticket.kind.value for ticket in order.tickets] == ["pdf", "image", "pdf", "wallet"]

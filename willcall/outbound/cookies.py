@@ -1,0 +1,58 @@
+"""The cookies of one fetch: document servers set one and redirect to themselves, or to a sign-in page and back.
+
+They live as long as the fetch and are stored nowhere. `http.cookiejar` decides which request gets which, by domain,
+path, scheme and expiry, as browsers do. A server that sets a cookie for its whole domain chooses the redirect too, so
+nothing is sent that it could not have put into the URL.
+"""
+
+from collections.abc import Sequence
+from email.message import Message
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import cast
+from urllib.parse import urlsplit
+
+from requests import Request
+from requests.cookies import MockRequest, MockResponse
+
+#: What one fetch keeps. Browsers keep 50 cookies of 4,096 bytes a domain; servers mind headers as long as that.
+_MOST_LINES = 50
+_LONGEST_LINE = 4_096
+_MOST_BYTES = 16_384
+
+_DEFAULT_PORTS = {None, 80, 443}
+#: A cookie without `Domain` goes to the very host that set it; by default `http.cookiejar` has it go to subdomains.
+_STRICT = DefaultCookiePolicy.DomainStrictNonDomain
+
+
+class Cookies:
+    """Cookies by the server that set them."""
+
+    def __init__(self) -> None:
+        self._jars: dict[int | None, CookieJar] = {}
+        self._lines_left, self._bytes_left = _MOST_LINES, _MOST_BYTES
+
+    def receive(self, url: str, lines: Sequence[str]) -> None:
+        """Keep what an answer sets by the lines of `Set-Cookie`. Lines beyond the bounds are ignored."""
+        headers = Message()
+        for line in lines:
+            if self._lines_left <= 0 or len(line) > min(_LONGEST_LINE, self._bytes_left) or not line.isprintable():
+                continue
+            self._lines_left -= 1
+            self._bytes_left -= len(line)
+            headers["Set-Cookie"] = line
+        if headers:
+            self._jar(url).extract_cookies(MockResponse(headers), MockRequest(Request("GET", url)))  # type: ignore[arg-type]
+
+    def header(self, url: str) -> str | None:
+        """Return the value of `Cookie` for a request, or None."""
+        if not self._jars:
+            return None
+        request = MockRequest(Request("GET", url))
+        self._jar(url).add_cookie_header(request)  # type: ignore[arg-type]
+        return cast("str | None", request.get_new_headers().get("Cookie"))  # type: ignore[no-untyped-call]
+
+    def _jar(self, url: str) -> CookieJar:
+        """Servers at other ports are others, which browsers do not tell apart; http and https are one."""
+        port = urlsplit(url).port
+        jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=_STRICT))
+        return self._jars.setdefault(None if port in _DEFAULT_PORTS else port, jar)

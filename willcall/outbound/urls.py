@@ -1,0 +1,78 @@
+"""URLs as servers write them: with blanks, letters beyond ASCII, fragments, relative to another one."""
+
+import re
+from string import punctuation
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from idna import IDNAError
+from idna import encode as idna_encode
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+#: Scheme and authority. What stands before an `@` is no host; the guard refuses it.
+_AUTHORITY = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*:)?//(?P<authority>[^/?#\\]*)", re.IGNORECASE)
+#: Characters that browsers drop from the middle of a URL.
+_DROPPED = re.compile(r"[\t\r\n]")
+
+Origin = tuple[str | None, str | None, int | None]
+
+
+class RedirectError(Exception):
+    """A redirect that is not followed. The message does not repeat the URL."""
+
+
+def escape(url: str) -> str:
+    """Return the URL in ASCII, as browsers send it: the host by IDNA, blanks and other letters percent-encoded."""
+    url = _DROPPED.sub("", url.strip())
+    match = _AUTHORITY.match(url)
+    if match and not match["authority"].isascii():
+        url = f"{url[: match.start('authority')]}{_ascii_host(match['authority'])}{url[match.end('authority') :]}"
+    return quote(url, safe=punctuation, errors="replace")
+
+
+def origin(url: str) -> Origin:
+    """Return scheme, host and port: to whom a request goes."""
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return None, None, None
+    return parts.scheme, parts.host, parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
+
+
+def redirect_target(url: str, location: str) -> str:
+    """Return where a redirect leads, without its fragment; `location` is the header as it was received, in Latin-1.
+
+    From https it never leads to http. Servers behind a proxy that ends TLS often write `http` for themselves: that
+    is read as https. Raises RedirectError.
+    """
+    try:
+        target = urljoin(url, escape(_decoded(location)))
+        parts = urlsplit(target)
+        if urlsplit(url).scheme == "https" and parts.scheme == "http":
+            if (
+                parts.hostname != urlsplit(url).hostname
+                or parts.port not in {None, 80}
+                or urlsplit(url).port not in {None, 443}
+            ):
+                raise RedirectError("a redirect leads from https to http")
+            parts = parts._replace(scheme="https", netloc=parts.netloc.removesuffix(":80"))
+    except ValueError:
+        raise RedirectError("a redirect's URL cannot be read") from None
+    return urlunsplit(parts._replace(fragment=""))
+
+
+def _decoded(location: str) -> str:
+    """Return a header's text: UTF-8 where its bytes are that, else as they are."""
+    try:
+        return location.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return location
+
+
+def _ascii_host(authority: str) -> str:
+    host, colon, port = authority.partition(":")
+    try:
+        return idna_encode(host, uts46=True).decode() + colon + port
+    except IDNAError:
+        return authority

@@ -1,0 +1,231 @@
+"""Recognize the file of a ticket by its bytes: a PDF, an image, a wallet pass, or an archive of those.
+
+The bytes decide, as labels and file names are often wrong. A file that a viewer would open is accepted, also where it
+is damaged; the damage is reported as a doubt. PDF: ISO 32000-1, annex H, and what viewers accept beyond it.
+"""
+
+import re
+from codecs import getincrementaldecoder
+from dataclasses import dataclass
+from os import SEEK_END
+from typing import IO
+
+from willcall.orders.errors import WillcallError
+from willcall.stores.zip_directory import zip_names
+
+#: Viewers look for the beginning of a PDF in its first 1,024 bytes.
+_HEAD = 1_024
+_CHUNK = 64 * 1_024
+#: Longer than any match of `_PDF_OBJECT`, and than any end mark: chunks overlap by as much.
+_OVERLAP = 64
+
+_BLANKS = b"\x00\t\n\x0b\x0c\r "
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_PDF_HEADER, _PDF_END = b"%PDF-", b"%%EOF"
+#: Every PDF has objects, such as `12 0 obj`; an error page that quotes `%PDF-` has none.
+_PDF_OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,8}\d{1,5}\s{1,8}obj(?![a-z])")
+
+_HTML_DOCUMENT = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+#: The tags that browsers take for the beginning of a page: https://mimesniff.spec.whatwg.org/#mime-type-detection
+_HTML_TAG = re.compile(
+    rb"<(?:!doctype html|html|head|body|script|iframe|h1|div|font|table|a|style|title|b|br|p|meta|center|span)[\s/>]",
+    re.IGNORECASE,
+)
+_XML_PROLOGUE_OR_COMMENT = re.compile(rb"\s*(?:<\?xml[^>]*\?>|<!--.*?-->)", re.DOTALL)
+
+_ZIP_START = re.compile(rb"(?:\xef\xbb\xbf|[\t\n\r ])*PK\x03\x04")
+#: What an archive is kept for, by the ending of a name in it.
+_TICKET_ENDINGS = (b".pdf", b".png", b".jpg", b".jpeg", b".gif", b".webp", b".pkpass", b".pkpasses")
+
+BYTES_BEFORE = "bytes before its beginning"
+BYTES_AFTER = "bytes after its end"
+NO_CONTENT = "no content"
+NO_END = "no end"
+
+
+class RefusedDocumentError(WillcallError):
+    """A file that is not kept. The message completes "the file is ..." and quotes nothing of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """A type of file: its media type and the usual extension of its name."""
+
+    content_type: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """What a file is. `doubt` says what is damaged about it, or is None."""
+
+    type: FileType
+    doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageFormat:
+    type: FileType
+    start: re.Pattern[bytes]
+    end: bytes
+
+
+PDF = FileType("application/pdf", "pdf")
+ZIP = FileType("application/zip", "zip")
+WALLET_PASS = FileType("application/vnd.apple.pkpass", "pkpass")
+WALLET_PASSES = FileType("application/vnd.apple.pkpasses", "pkpasses")
+
+
+def _image(subtype: str, extension: str, start: bytes, end: bytes) -> _ImageFormat:
+    blanks = rb"(?P<before>(?:\xef\xbb\xbf|[\t\n\r ])*)"
+    return _ImageFormat(FileType(f"image/{subtype}", extension), re.compile(blanks + start, re.DOTALL), end)
+
+
+_IMAGES = (
+    _image("png", "png", rb"\x89PNG\r\n\x1a\n", b"IEND"),
+    _image("jpeg", "jpg", rb"\xff\xd8\xff", b"\xff\xd9"),
+    _image("gif", "gif", rb"GIF8[79]a", b"\x00;"),
+    _image("webp", "webp", rb"RIFF.{4}WEBP", b""),
+)
+
+#: All that is kept, by media type.
+FILE_TYPES = {
+    file_type.content_type: file_type
+    for file_type in (PDF, ZIP, WALLET_PASS, WALLET_PASSES, *(image.type for image in _IMAGES))
+}
+
+
+def recognize(file: IO[bytes]) -> Recognized:
+    """Return what a seekable file is. Raises RefusedDocumentError for what holds no ticket."""
+    file.seek(0)
+    # The header may begin with the last of the bytes that are searched.
+    head = file.read(_HEAD + len(_PDF_HEADER) - 1)
+    for image in _IMAGES:
+        match = image.start.match(head)
+        if match:
+            complete = _last_index(file, image.end) >= 0
+            return Recognized(
+                image.type, _joined(BYTES_BEFORE if match["before"] else None, None if complete else NO_END)
+            )
+    if _ZIP_START.match(head):
+        return Recognized(_zip_type(file))
+    # Last, as an archive may hold a PDF in its first bytes.
+    pdf_start = head.find(_PDF_HEADER)
+    if pdf_start >= 0 and _is_pdf(file, head[:pdf_start]):
+        return Recognized(PDF, _pdf_doubt(file, head[:pdf_start]))
+    raise _refusal(head)
+
+
+def _is_pdf(file: IO[bytes], before: bytes) -> bool:
+    """Return whether a PDF follows `before`, the bytes in front of its header.
+
+    A text that merely quotes the header has no objects. A page or JSON is none, whatever it quotes.
+    """
+    text = _stripped(before)
+    if not text:
+        return True
+    if text.startswith((b"{", b"[", b'"')) or _HTML_DOCUMENT.search(text):
+        return False
+    return _contains_object(file, len(before))
+
+
+def _pdf_doubt(file: IO[bytes], before: bytes) -> str | None:
+    junk = BYTES_BEFORE if _stripped(before) else None
+    end = _last_index(file, _PDF_END)
+    if end < 0:
+        return _joined(junk, None if _contains_object(file, 0) else NO_CONTENT, NO_END)
+    rest = end + len(_PDF_END)
+    if _is_blank(file, rest):
+        return junk
+    # Objects behind the last end belong to a later part of the file, of which the end is missing.
+    return _joined(junk, NO_END if _contains_object(file, rest) else BYTES_AFTER)
+
+
+def _zip_type(file: IO[bytes]) -> FileType:
+    names = zip_names(file)
+    if names is None:
+        raise RefusedDocumentError("a zip archive without a readable directory")
+    if b"pass.json" in names:
+        return WALLET_PASS
+    files = [name.lower() for name in names if not name.endswith(b"/") and not name.startswith(b"__MACOSX/")]
+    if files and all(name.endswith(b".pkpass") for name in files):
+        return WALLET_PASSES
+    if any(name.endswith(_TICKET_ENDINGS) for name in files):
+        return ZIP
+    raise RefusedDocumentError("a zip archive without a ticket in it")
+
+
+def _refusal(head: bytes) -> RefusedDocumentError:
+    """Say what a file is that holds no ticket, as far as its beginning tells."""
+    text = _stripped(_as_utf8(head))
+    while match := _XML_PROLOGUE_OR_COMMENT.match(text):
+        text = text[match.end() :].lstrip(_BLANKS)
+    if not text:
+        return RefusedDocumentError("empty" if not head else "blank")
+    if text.startswith((b"{", b"[")):
+        return RefusedDocumentError("JSON")
+    if text.startswith(b"<!--") or _HTML_TAG.match(text) or _HTML_DOCUMENT.search(text):
+        return RefusedDocumentError("an HTML page")
+    if text.startswith(b"<"):
+        return RefusedDocumentError("XML")
+    if _is_plain_text(text):
+        return RefusedDocumentError("plain text")
+    return RefusedDocumentError("of an unknown type")
+
+
+def _is_plain_text(text: bytes) -> bool:
+    try:
+        # Incrementally, as the last letter may be cut off where the head ends.
+        letters = getincrementaldecoder("utf-8")().decode(text)
+    except UnicodeError:
+        return False
+    return bool(letters) and all(letter.isprintable() or letter.isspace() for letter in letters)
+
+
+def _as_utf8(head: bytes) -> bytes:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head
+
+
+def _stripped(text: bytes) -> bytes:
+    """Return text without blanks and byte order marks around it."""
+    return text.strip(_BLANKS + _BYTE_ORDER_MARK)
+
+
+def _joined(*doubts: str | None) -> str | None:
+    return ", ".join(doubt for doubt in doubts if doubt) or None
+
+
+def _last_index(file: IO[bytes], mark: bytes) -> int:
+    """Return where `mark` stands for the last time, or -1."""
+    end = file.seek(0, SEEK_END)
+    while end > 0:
+        start = max(0, end - _CHUNK)
+        file.seek(start)
+        found = file.read(end - start).rfind(mark)
+        if found >= 0:
+            return start + found
+        end = start + _OVERLAP if start else 0
+    return -1
+
+
+def _is_blank(file: IO[bytes], start: int) -> bool:
+    file.seek(start)
+    while chunk := file.read(_CHUNK):
+        if chunk.strip(_BLANKS):
+            return False
+    return True
+
+
+def _contains_object(file: IO[bytes], start: int) -> bool:
+    """Return whether an object of a PDF begins behind `start`."""
+    file.seek(start)
+    kept = b""
+    while chunk := file.read(_CHUNK):
+        window = kept + chunk
+        if _PDF_OBJECT.search(window):
+            return True
+        kept = window[-_OVERLAP:]
+    return False

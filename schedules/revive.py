@@ -1,7 +1,7 @@
 """Orders whose alarm clock is lost, and orders whose account is well again, go on."""
 
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH, release_held
+from willcall.usecases.control import BATCH, release_held, send_probe
 
 #: Overdue orders looked at per account and run; beyond that the workers are behind, and the next run goes on.
 MOST = 100_000
@@ -14,7 +14,7 @@ def revive(context: Context) -> dict[str, int]:
         resent += _resend(context, account)
         allowed = context.stores.accounts.wants_release(account)
         if allowed:
-            released += release_held(context, account, None if allowed < 0 else allowed)
+            released += release_held(context, account) if allowed < 0 else send_probe(context, account)
     return {"resent": resent, "released": released}
 
 

@@ -15,7 +15,11 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 @shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
 def sweep(self: Task, name: str) -> dict[str, int] | None:
     """Run the sweep `name`, unless a run of it is at work already."""
-    return run_sweep(self.app.willcall, name)
+    with self.app.bulkhead.enter(SWEEPS) as wait:
+        if not wait:
+            return run_sweep(self.app.willcall, name)
+    self.apply_async((name,), queue=SWEEPS, countdown=wait)
+    return None
 
 
 def beat_schedule(sweeps: Sweeps) -> dict[str, dict[str, Any]]:

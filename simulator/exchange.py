@@ -138,8 +138,8 @@ class Exchange:
             return self._provider.error(self._provider.unknown_status)
         if self._down == "reset":
             return Answer(0, manner=Manner.RESET)
-        if self._down == "gateway":
-            return gateway_page(HTTPStatus.FORBIDDEN)
+        if self._down in {"gateway", "html"}:
+            return gateway_page(HTTPStatus.FORBIDDEN if self._down == "gateway" else HTTPStatus.OK)
         if self._down:
             return self._provider.error(HTTPStatus.SERVICE_UNAVAILABLE)
         forbidden = self.entry.auth == "forbidden"

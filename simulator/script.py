@@ -27,7 +27,7 @@ HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
 Coding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 End = Literal["fulfilled", "failed", "cancelled", "never"]
 Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
-Down = Literal["503", "reset", "hang", "gateway"]
+Down = Literal["503", "reset", "hang", "gateway", "html"]
 TokenAuth = Literal["basic", "basic_raw", "body"]
 TokenDown = Literal["html", "503", "404", "no_token", "unreadable", "reset"]
 

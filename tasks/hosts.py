@@ -11,57 +11,52 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from random import uniform
 from threading import Lock
 
-from tasks.bulkhead import CALLBACKS, SLOW_CALLBACKS, Bulkhead, most_callbacks, most_slow_callbacks
+from tasks.bulkhead import Bulkhead, most_callbacks, most_slow_callbacks
+from tasks.lines import Line
+from tasks.queues import NOTIFY
 
 #: A host that held a thread for this long (seconds) is slow.
 SLOW = 3.0
-#: Who finds no room comes back after this many seconds: at least, at most.
-SOONEST, LATEST = 0.05, 300.0
+#: Who finds no room comes back after this many seconds at most.
+LATEST = 300.0
+#: The line that all slow hosts share; no host has such a name.
+_SLOW_LINE = "slow callbacks"
 #: Hosts that are remembered; beyond, the one that has been known for longest begins anew.
 _MOST = 1_000
-
-
-@dataclass(slots=True)
-class _Line:
-    """Those who wait for one host, or for the slow ones: when the next place is free, and how long one is held."""
-
-    free_at: float
-    held_for: float = 0.1
 
 
 class Hosts:
     """The hosts that this process is telling, and how quick they were."""
 
-    def __init__(self, bulkhead: Bulkhead, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`threads` of the worker, of which the `bulkhead` gives callbacks their part; `clock` in seconds."""
+    def __init__(self, bulkhead: Bulkhead, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`concurrency` of the worker, in whose `bulkhead` callbacks have a part; `clock` in seconds."""
         self._bulkhead = bulkhead
-        self._most = {None: 1, True: most_callbacks(threads) - 1, False: most_slow_callbacks(threads)}
+        self._quick_most = most_callbacks(concurrency)
+        self._most = {None: 1, True: self._quick_most - 1, False: most_slow_callbacks(concurrency)}
         self._clock = clock
         self._lock = Lock()
         self._told: Counter[str] = Counter()
         self._quick: dict[str, bool] = {}
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     @contextmanager
     def place(self, host: str) -> Iterator[float]:
         """0 where `host` may be told now, else in how many seconds to come back; the place is held for the block."""
         with self._lock:
             quick = self._quick.get(host)
-            line = SLOW_CALLBACKS if quick is False else host
-            room = self._told[line] < self._most[quick]
+            line = _SLOW_LINE if quick is False else host
+            room = self._told[line] < self._most[quick] and (quick is False or self._quick_told() < self._quick_most)
             self._told[line] += room
         if not room:
             yield self._wait(line, self._most[quick])
             return
         try:
-            with self._bulkhead.place(SLOW_CALLBACKS if line == SLOW_CALLBACKS else CALLBACKS) as free:
+            with self._bulkhead.enter(NOTIFY) as crowded:
                 started = self._clock()
-                yield 0.0 if free else self._wait(line, self._most[quick])
-            if free:
+                yield self._wait(line, self._most[quick]) if crowded else 0.0
+            if not crowded:
                 self._judge(host, line, self._clock() - started)
         finally:
             with self._lock:
@@ -73,12 +68,11 @@ class Hosts:
         """Book the next place of a line, of which `most` are served at once: seconds until then."""
         with self._lock:
             now = self._clock()
-            booked = self._lines.setdefault(line, _Line(now))
-            wait = max(SOONEST, booked.free_at - now)
-            if wait > LATEST:
-                return uniform(LATEST / 2, LATEST)  # noqa: S311 - spreads load
-            booked.free_at = now + wait + booked.held_for / most
-            return wait
+            return self._lines.setdefault(line, Line(now)).book(now, most, LATEST)
+
+    def _quick_told(self) -> int:
+        """How many hosts that are not known to be slow are being told."""
+        return self._told.total() - self._told[_SLOW_LINE]
 
     def _judge(self, host: str, line: str, took: float) -> None:
         """Remember whether the host is slow, and forget a line that nobody waits in any more."""

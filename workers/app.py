@@ -1,14 +1,15 @@
 """The Celery application: the composition root and those of Celery's settings that hold for any broker."""
 
+from collections.abc import Collection
 from random import SystemRandom
 from typing import Any
 
 from celery import Celery
 
 from schedules.tasks import beat_schedule
-from tasks.bulkhead import Bulkhead, shares
+from tasks.bulkhead import bulkhead
 from tasks.hosts import Hosts
-from tasks.queues import SUBMIT, queue_names
+from tasks.queues import SUBMIT, poll_queue, queue_names
 from willcall.config import Config
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
@@ -18,6 +19,7 @@ from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
 from workers.broker import celery_app
+from workers.places import ClaimByPlaces
 from workers.sender import CelerySender
 
 #: Threads of a worker unless told otherwise. Attempts mostly wait for a provider, yet each thread more makes all of
@@ -27,8 +29,8 @@ CONCURRENCY = 8
 TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
 
 
-def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
-    """The application over a configuration, ready to send tasks and to work on them.
+def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collection[str] = ()) -> Celery:
+    """The application over a configuration, ready to send tasks and to work on them: on `queues`, or on all.
 
     What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.callbacks`.
     """
@@ -45,8 +47,9 @@ def create_app(config: Config, concurrency: int = CONCURRENCY) -> Celery:
         rng=SystemRandom(),
         meters=Meters(config.accounts),
     )
-    providers = {account.provider for account in config.accounts.values()}
-    app.bulkhead = Bulkhead(concurrency, shares(concurrency, providers))
+    poll_queues = sorted({poll_queue(key) for key in config.accounts})
+    app.bulkhead = bulkhead(concurrency, queues or queue_names(config), poll_queues)
+    app.steps["consumer"].add(ClaimByPlaces)
     app.callbacks = Hosts(app.bulkhead, concurrency)
     app.loader.import_default_modules()
     for module in TASK_MODULES:

@@ -39,13 +39,14 @@ def run_worker(
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
-    app = create_app(config, concurrency)
-    taken = ",".join(queues or queue_names(config))
+    taken = queues or queue_names(config)
+    names = ",".join(taken)
+    app = create_app(config, concurrency, taken)
     metrics = config.settings.metrics
     port = metrics.port if metrics_port is None else metrics_port
     with (
         metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
-        Pulse(app.willcall.stores.processes, "worker", {"queues": taken, "metrics": address or "none"}) as pulse,
+        Pulse(app.willcall.stores.processes, "worker", {"queues": names, "metrics": address or "none"}) as pulse,
     ):
         pulse_in_worker(app, pulse)
         app.worker_main(
@@ -53,8 +54,8 @@ def run_worker(
                 "--quiet",
                 "worker",
                 "--pool=threads",
-                f"--concurrency={concurrency}",
-                f"--queues={taken}",
+                f"--concurrency={app.bulkhead.threads}",
+                f"--queues={names}",
                 f"--hostname={process_name()}",
                 "--loglevel=INFO",
                 "--without-gossip",

@@ -13,7 +13,7 @@ from functools import cached_property
 from logging import getLogger
 from queue import Empty
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from kombu import transport
@@ -29,6 +29,24 @@ if TYPE_CHECKING:
     from willcall.stores.scripts import Script
 
 log = getLogger(__name__)
+
+
+class Places(Protocol):
+    """How many messages of each queue a worker can work on; see `tasks.bulkhead`."""
+
+    def rooms(self) -> tuple[int, Mapping[str, tuple[int, int]]]:
+        """How many messages may be claimed now.
+
+        First, how many beyond what is kept for any queue; then, per queue, how many into places that are kept for it,
+        and how many in all. A queue that is left out has no limit of its own.
+        """
+
+    def take(self, queue: str, message: str) -> None:
+        """A message was claimed."""
+
+    def free(self, message: str) -> None:
+        """A message is acknowledged, rejected or given back; again does nothing."""
+
 
 #: A claimed message: its queue, the tag of the claim, what is stored of it.
 Claim = tuple[str, str, bytes]
@@ -62,8 +80,18 @@ class QoS(stock.QoS):
         """Acknowledge with the next claim, or at once where none will follow."""
         self.finished.append(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
+        self._free(delivery_tag)
         if not self.channel.consuming:
             self.flush()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Forget a message or give it back."""
+        super().reject(delivery_tag, requeue)
+        self._free(delivery_tag)
+
+    def _free(self, tag: str) -> None:
+        if self.channel.places:
+            self.channel.places.free(tag)
 
     @contextmanager
     def taking_finished(self) -> Iterator[list[str]]:
@@ -90,6 +118,8 @@ class QoS(stock.QoS):
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
         """Give back everything not acknowledged, as at the end of a worker; in one call."""
         self.channel.restore(reversed(self._delivered), "RPUSH")
+        for tag in self._delivered:
+            self._free(tag)
         self._delivered.clear()
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
@@ -130,6 +160,9 @@ class Channel(stock.Channel):
     from_transport_options = tuple(
         option for option in stock.Channel.from_transport_options if option != "ack_emulation"
     )
+
+    #: What limits the claims of each queue, beside the prefetch limit; None is nothing.
+    places: Places | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._without_ack: set[str] = set()
@@ -208,10 +241,17 @@ class Channel(stock.Channel):
         return bool(self.active_queues) and not self.closed
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Wait for the bell of any queue."""
+        """Wait for the bell of any queue that has room.
+
+        What waits in the others keeps their bells ringing, which may wake other workers. This one sees at its next look
+        that a place has become free.
+        """
+        spare, rooms = self._rooms(self.active_queues, BATCH)
+        bells = [self._bell(queue) for queue in self.active_queues if min(rooms[queue][1], rooms[queue][0] + spare)]
+        if not bells:
+            return
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        bells = [self._bell(queue) for queue in self.active_queues]
         self.client.connection.send_command("BRPOP", *bells, timeout or self.brpop_timeout or 0)
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -230,7 +270,13 @@ class Channel(stock.Channel):
 
     def claim(self) -> list[Claim]:
         """Promote what is due in the queues consumed from, and claim what there is room for."""
-        return self.claim_from(self._queue_cycle.consume(len(self.active_queues)), self.qos.room())
+        queues, room = self._queue_cycle.consume(len(self.active_queues)), self.qos.room()
+        return self.claim_from(queues, room, *self._rooms(queues, room))
+
+    def _rooms(self, queues: Iterable[str], room: int) -> tuple[int, Mapping[str, tuple[int, int]]]:
+        """What may be claimed of each of the queues, where `room` messages may be claimed in all."""
+        spare, rooms = self.places.rooms() if self.places else (room, {})
+        return spare, {queue: rooms.get(queue, (room, room)) for queue in queues}
 
     def deliver(self, claims: Sequence[Claim]) -> bool:
         """Hand claimed messages to their consumers; whether there were any."""
@@ -239,11 +285,16 @@ class Channel(stock.Channel):
             if queue in self._without_ack:
                 self.qos.finished.append(tag)
             with suppress(Empty):
-                self.connection._deliver(self._read(queue, tag, item), queue)  # noqa: SLF001 - as kombu does
+                message = self._read(queue, tag, item)
+                if self.places and queue not in self._without_ack:
+                    self.places.take(queue, tag)
+                self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
         return bool(claims)
 
-    def claim_from(self, queues: Sequence[str], room: int) -> list[Claim]:
-        """One call of claim.lua."""
+    def claim_from(
+        self, queues: Sequence[str], room: int, spare: int = 0, rooms: Mapping[str, tuple[int, int]] | None = None
+    ) -> list[Claim]:
+        """One call of claim.lua; see `Places.rooms`. Without `rooms` all queues have `room`."""
         keys = self._claims_keys
         queue_of: dict[str, str] = {}
         for queue in queues:
@@ -254,7 +305,18 @@ class Channel(stock.Channel):
         steps = self.priority_steps
         with self.qos.taking_finished() as finished:
             claimed = self._scripts["claim"](
-                keys=keys, args=[room, share, BATCH, self._tag_prefix, len(steps), *steps, *finished]
+                keys=keys,
+                args=[
+                    room,
+                    share,
+                    BATCH,
+                    self._tag_prefix,
+                    len(steps),
+                    *steps,
+                    spare,
+                    *(number for queue in queues for number in (rooms[queue] if rooms else (room, room))),
+                    *finished,
+                ],
             )
         if claimed:
             self._tag_prefix = f"{uuid4().hex}."

@@ -54,7 +54,7 @@ def stages(folder: Path) -> Iterator[Setup]:
             ]
             script = Script(accounts=tuple(scripts), jitter=JITTER)
             return stack.enter_context(
-                Stage(folder, script, tables, **FORKED, sweeps=SWEEPS, **{**TELLING, **settings})
+                Stage(folder, script, tables, **FORKED, **{"sweeps": SWEEPS, **TELLING, **settings})
             )
 
         yield setup

@@ -64,6 +64,13 @@ class Signal(StrEnum):
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+    MALFORMED = "malformed"
+
+
+#: Signals by which one order's answer stops the others.
+_BIND_THE_ACCOUNT = {Signal.THROTTLED, Signal.UNAUTHORIZED}
+#: Signals of answers about the order, so that a late check is done.
+_ABOUT_THE_ORDER = {Signal.ANSWERED, Signal.FORBIDDEN, Signal.MALFORMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +193,9 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     attention = _attention(order, outcome, policy, now)
     late = order.status in FINAL
     hint = _hint(outcome, signal, policy, now, None if late else order.deadline_at)
-    account_until = hint if signal is Signal.THROTTLED else None
+    account_until = hint if signal in _BIND_THE_ACCOUNT else None
     order = replace(order, attention=attention, hint_at=hint)
-    if late and (signal in {Signal.ANSWERED, Signal.FORBIDDEN} or order.failures >= LATE_TRIES):
+    if late and (signal in _ABOUT_THE_ORDER or order.failures >= LATE_TRIES):
         order = replace(order, next_poll_at=None)
         return Decision(order, None, f"{_reading(outcome)}; stays {order.status}", signal)
     if not late and now >= order.deadline_at:
@@ -273,6 +280,8 @@ def _signal(outcome: Outcome) -> Signal:
             return Signal.UNAVAILABLE
         case Unauthorized(whole_account=whole):
             return Signal.UNAUTHORIZED if whole else Signal.FORBIDDEN
+        case Malformed():
+            return Signal.MALFORMED
     return Signal.ANSWERED
 
 

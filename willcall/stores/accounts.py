@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 #: Outages in a row that open an account's circuit.
 OUTAGES = 5
-#: Orders refused (403) in a row that park the account.
+#: Different orders refused (403), with no good answer in between, that park the account.
 REFUSALS = 3
+#: Different orders newly unreadable, with no good answer in between, that open its circuit.
+UNREADABLE = 3
 #: A pause without an end, as milliseconds since the epoch (the year 9999).
 _FOREVER = 253_402_300_799_000
 
@@ -74,7 +76,11 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an attempt said of the account. `until` ends a throttle; `why`: the HTTP status, or why there was none."""
+    """What an attempt said of the account.
+
+    Nobody may ask before `until` (epoch seconds), which ends a throttle; `why`: the HTTP status, or why there was none.
+    `order_id`: empty where the same order has said the same before.
+    """
 
     signal: Signal
     order_id: str
@@ -137,6 +143,7 @@ class AccountStore:
                 milliseconds(probe[1]),
                 OUTAGES,
                 REFUSALS,
+                UNREADABLE,
                 *rate_arguments(rate),
                 report.why,
                 *alert_arguments(alert),

@@ -153,6 +153,11 @@ def answered(account_key: str, digest: str) -> str:
     return f"{PREFIX}answered:{account_key}:{digest}"
 
 
+def progress(account_key: str) -> str:
+    """Hash: how far the workers have come through the poll queue of an account's provider."""
+    return f"{PREFIX}progress:{account_key.partition('/')[0]}"
+
+
 def account(account_key: str) -> str:
     """Hash: an account's health and pause."""
     return f"{PREFIX}account:{account_key}"

@@ -184,7 +184,7 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "order", "claim", "extend", "hurry", "release", "revive", "prune")
+        names = ("submit", "order", "claim", "extend", "hurry", "release", "probe", "revive", "prune", "defer")
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[Filed]:
@@ -220,6 +220,7 @@ class OrderStore:
                 keys.tokens(account),
                 keys.account(account),
                 keys.ATTENTION,
+                keys.progress(account),
             ],
             args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate)],
         )
@@ -302,6 +303,14 @@ class OrderStore:
         )
         return None if due < 0 else due / 1_000
 
+    def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
+        """Have no copy of an order's message sent for `seconds`: it waits elsewhere. Returns the server's clock.
+
+        None where the message is stale, so that it need not wait.
+        """
+        now = self._scripts["defer"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
+        return None if now < 0 else now / 1_000
+
     def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> Expedited:
         """Ask about an order as soon as hints, `minimum` (seconds) and `rate` allow."""
         verdict, *rest = self._scripts["hurry"](
@@ -334,10 +343,18 @@ class OrderStore:
             for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
         ]
 
+    def probe(self, account: str, minimum: float) -> Message | None:
+        """Let one order go on that probes its account, if a probe is due and none is on its way."""
+        sent = self._scripts["probe"](
+            keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
+            args=[milliseconds(minimum)],
+        )
+        return Message(sent[0], sent[1], sent[2] / 1_000) if sent else None
+
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._scripts["revive"](
-            keys=[keys.due(account), keys.order(""), keys.account(account)], args=[milliseconds(grace), offset, count]
+            keys=[keys.due(account), keys.order(""), keys.progress(account)], args=[milliseconds(grace), offset, count]
         )
         return seen, [Message(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
 

@@ -30,8 +30,8 @@ class AccountView:
 
     @property
     def held(self) -> bool:
-        """Whether it has orders that wait until it goes on: the next of them is the next try."""
-        return self.backlog.held > 0
+        """Whether it has orders one of which can be the next try."""
+        return self.backlog.held > 0 or self.open_orders > 0
 
 
 def view_account(stores: Stores, account: Account, now: float) -> AccountView:

@@ -82,7 +82,7 @@ def _fetch(
         renewal = RENEWAL_WAIT if oauth.get(account.key) else 0.0
         _leave_alone(context, account, max(token.retry_after or 0.0, renewal))
         failure = failure or token
-        if not isinstance(token, Unauthorized):
+        if not isinstance(token, Unauthorized) or token.retry_after:
             break
     return failure or Busy()
 

@@ -123,22 +123,27 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
         send_alert(context, alert)
     allowed = context.stores.accounts.wants_release(account.key)
     tried = allowed >= 0
-    released = release_held(context, account.key, allowed if tried else None)
+    released = send_probe(context, account.key) if tried else release_held(context, account.key)
     log.info("resumed", account=account.key, released=released, throttle_ended=now)
     return Resumed(released, tried, resumption.until)
 
 
-def release_held(context: Context, account_key: str, limit: int | None = None) -> int:
-    """Let held orders go on, all or up to `limit`; how many it were."""
+def release_held(context: Context, account_key: str) -> int:
+    """Let all orders go on that wait for their account. Returns how many."""
     account = context.accounts.get(account_key)
-    if account is None:
-        return 0
     released = 0
-    while limit is None or released < limit:
-        count = BATCH if limit is None else min(BATCH, limit - released)
-        messages = context.stores.orders.release(account_key, count, account.polling.minimum)
+    while account:
+        messages = context.stores.orders.release(account_key, BATCH, account.polling.minimum)
         if not messages:
             break
         context.send(account_key, messages)
         released += len(messages)
     return released
+
+
+def send_probe(context: Context, account_key: str) -> int:
+    """Have an account that is refused or down asked about one order, if that is due. Returns how many orders go on."""
+    account = context.accounts.get(account_key)
+    message = context.stores.orders.probe(account_key, account.polling.minimum) if account else None
+    context.send(account_key, [message] if message else [])
+    return int(message is not None)

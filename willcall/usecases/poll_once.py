@@ -99,6 +99,12 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
         settle_expired(context, order, now)
 
 
+def poll_later(context: Context, order_id: str, seq: int, seconds: float) -> Polled:
+    """Have an order's message come back in `seconds`, as no thread is free for its provider."""
+    now = context.stores.orders.defer(order_id, seq, seconds + context.settings.sweeps.grace)
+    return Polled(again=(Message(order_id, seq, now + seconds, token=True), now) if now is not None else None)
+
+
 def _ask(context: Context, account: Account, claim: Claim, *, claimed: float, send_before: float) -> Asked | Busy:
     """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
     order = claimed_order(claim)

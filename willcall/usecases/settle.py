@@ -8,7 +8,7 @@ from willcall.orders.documents import order_document
 from willcall.orders.hints import throttled_until
 from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
-from willcall.orders.outcomes import outcome_name
+from willcall.orders.outcomes import Malformed, outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire, interpret
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
@@ -44,12 +44,13 @@ def settle_attempt(
     """
     before: Order | None = claimed_order(claim)
     asked = replace(asked, outcome=interpret(claimed_order(claim), asked.outcome, others_answered=claim.clean))
-    parked = False
+    health = Health.OK
     late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
     while before:
         decision = decide(before, asked.outcome, account.polling, now, context.rng)
         if before is claim.order:
-            parked = _report(context, account, claim, decision, why=_why(asked), now=now) is Health.UNAUTHORIZED
+            health = _report(context, account, claim, decision, why=_why(asked), now=now)
+        decision = _one_trouble(before, decision, health)
         after, wake_at = decision.order, decision.wake_at
         countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
         commit = Commit(
@@ -63,7 +64,7 @@ def settle_attempt(
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
-            alert=_alert(context, before, decision, parked=parked),
+            alert=_alert(context, before, decision, health),
         )
         due = _write(context, commit, claim_id)
         if due is not None:
@@ -201,8 +202,17 @@ def _event(before: Order, after: Order) -> Event | None:
     return Event(new_event_id(), f"order.{after.status}", order_document(after))
 
 
-def _alert(context: Context, before: Order, decision: Decision, *, parked: bool) -> Alert | None:
+def _one_trouble(before: Order, decision: Decision, health: Health) -> Decision:
+    """Leave unreadable answers to the account where they are its trouble: nobody need look at each of its orders."""
+    order = decision.order
+    if health is not Health.DOWN or order.attention is not Attention.MALFORMED:
+        return decision
+    return replace(decision, order=replace(order, attention=before.attention))
+
+
+def _alert(context: Context, before: Order, decision: Decision, health: Health) -> Alert | None:
     """Operators are told once that an account is parked, not of each of its orders (see docs/decisions/0015)."""
+    parked = health is Health.UNAUTHORIZED
     if decision.held or (parked and decision.order.attention is Attention.UNAUTHORIZED):
         return None
     return attention_alert(context, before, decision.order)
@@ -210,6 +220,8 @@ def _alert(context: Context, before: Order, decision: Decision, *, parked: bool)
 
 def _why(asked: Asked) -> str:
     """What came back, in a word or a few: the HTTP status, or why there was none. Never a secret, as no detail is."""
+    if isinstance(asked.outcome, Malformed):
+        return asked.outcome.detail or "unreadable answers"
     return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
 
 
@@ -220,8 +232,10 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
     """
     if decision.signal is Signal.ANSWERED and claim.clean:
         return Health.OK
-    report = Report(decision.signal, decision.order.id, claim.probe, decision.account_until, why)
-    if report.until is None:
+    known = decision.signal is Signal.MALFORMED and claimed_order(claim).attention is Attention.MALFORMED
+    order_id = "" if known else decision.order.id
+    report = Report(decision.signal, order_id, claim.probe, decision.account_until, why)
+    if report.until is None or decision.signal is not Signal.THROTTLED:
         return _tell(context, account, report)
     return _tell_throttle(context, account, context.throttles.begin(account.key, report, report.until - now))
 

@@ -8,14 +8,23 @@
 --         3 how many due messages to promote per queue
 --         4 the beginning of the new claims' tags, unique to this call; a call that is repeated because its answer was
 --           lost has the same, and gets the same messages
---         5 number of priority steps, then the steps, most urgent first, then the tags of finished messages
+--         5 number of priority steps, then the steps, most urgent first,
+--           then how many messages the queues may share beyond what is kept for them,
+--           then per queue: how many into places that are kept for it, how many in all,
+--           then the tags of finished messages
 -- Returns per claimed message: its list, its tag, the message.
 
 local claims, index = KEYS[1], KEYS[2]
 local room, share, limit, prefix, steps = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local WAITING, BELL, LISTS, STRIDE = 3, 4, 5, 2 + steps
+local queues = (#KEYS - 2) / STRIDE
+local SPARE = 6 + steps
+local spare, own, most = tonumber(ARGV[SPARE]), {}, {}
+for queue = 0, queues - 1 do
+  own[queue], most[queue] = tonumber(ARGV[SPARE + 1 + 2 * queue]), tonumber(ARGV[SPARE + 2 + 2 * queue])
+end
 
-for i = 6 + steps, #ARGV do
+for i = SPARE + 1 + 2 * queues, #ARGV do
   redis.call('HDEL', claims, ARGV[i])
   redis.call('ZREM', index, ARGV[i])
 end
@@ -57,15 +66,26 @@ local function claim(list)
   return true
 end
 
-for step = 0, steps - 1 do
-  local turns = true
-  while turns and #claimed < room do
-    turns = false
-    for base = 0, #KEYS - WAITING, STRIDE do
-      for _ = 1, math.min(share, room - #claimed) do
-        if not claim(KEYS[LISTS + base + step]) then break end
-        turns = true
-      end
+-- One message of a queue that has a place for it, the most urgent one.
+local function claim_of(queue)
+  if most[queue] <= 0 or own[queue] + spare <= 0 then return false end
+  for step = 0, steps - 1 do
+    if claim(KEYS[LISTS + queue * STRIDE + step]) then
+      most[queue] = most[queue] - 1
+      if own[queue] > 0 then own[queue] = own[queue] - 1 else spare = spare - 1 end
+      return true
+    end
+  end
+  return false
+end
+
+local turns = true
+while turns and #claimed < room do
+  turns = false
+  for queue = 0, queues - 1 do
+    for _ = 1, math.min(share, room - #claimed) do
+      if not claim_of(queue) then break end
+      turns = true
     end
   end
 end

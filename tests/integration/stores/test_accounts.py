@@ -1,5 +1,6 @@
 """An account's health: what parks it, what probes it, what brings it back."""
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, AccountState, Health, Paused, Report, Resumption
+from willcall.stores.accounts import OUTAGES, REFUSALS, UNREADABLE, AccountState, Health, Paused, Report, Resumption
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
 from willcall.stores.orders import Verdict
@@ -62,6 +63,78 @@ def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: De
     report(desk, Signal.ANSWERED)
     states = [report(desk, Signal.FORBIDDEN, f"ord-{n}") for n in range(REFUSALS)]
     assert states == [Health.OK] * (REFUSALS - 1) + [Health.UNAUTHORIZED]
+
+
+@pytest.mark.parametrize(
+    ("orders", "parked"),
+    [
+        ("ABA", False),
+        ("ABABAB", False),
+        ("AAB", False),
+        ("ABC", True),
+        ("ABAC", True),
+        ("AB.C", False),
+        ("AB.CAB", True),
+    ],
+)
+def test_403_of_three_different_orders_without_a_good_answer_between_parks(
+    desk: Desk, orders: str, *, parked: bool
+) -> None:
+    for order in orders:
+        if order == ".":
+            report(desk, Signal.ANSWERED)
+        else:
+            report(desk, Signal.FORBIDDEN, f"ord \u00e9: {order}", why="403")
+    assert health(desk) is (Health.UNAUTHORIZED if parked else Health.OK)
+
+
+def test_what_is_remembered_of_refused_orders_is_bounded(desk: Desk) -> None:
+    for n in range(200):
+        report(desk, Signal.FORBIDDEN, f"ord-{n}")
+    assert len(json.loads(desk.redis.hget(keys.account(ACCOUNT), "refused") or "")) == REFUSALS
+
+
+def test_a_refused_order_shows_that_an_account_that_was_down_answers(desk: Desk) -> None:
+    for _ in range(OUTAGES):
+        report(desk, Signal.UNAVAILABLE)
+    assert report(desk, Signal.FORBIDDEN, probe=True) is Health.OK
+
+
+def test_answers_that_cannot_be_read_open_the_circuit_once_they_are_of_several_orders(desk: Desk) -> None:
+    for _ in range(5):
+        assert report(desk, Signal.MALFORMED, "the-same") is Health.OK
+    assert report(desk, Signal.MALFORMED, "") is Health.OK
+    assert report(desk, Signal.MALFORMED, "another") is Health.OK
+    report(desk, Signal.ANSWERED)
+    states = [report(desk, Signal.MALFORMED, f"ord-{n}", why="body is not JSON") for n in range(UNREADABLE)]
+    assert states == [Health.OK] * (UNREADABLE - 1) + [Health.DOWN]
+    assert state(desk).why == "body is not JSON"
+    assert report(desk, Signal.MALFORMED, probe=True) is Health.DOWN
+    assert report(desk, Signal.ANSWERED, probe=True) is Health.OK
+
+
+def test_an_answer_that_cannot_be_read_closes_no_circuit_and_proves_no_key(desk: Desk) -> None:
+    for _ in range(OUTAGES):
+        report(desk, Signal.UNAVAILABLE)
+    assert report(desk, Signal.MALFORMED, probe=True) is Health.DOWN
+    report(desk, Signal.ANSWERED)
+    report(desk, Signal.UNAUTHORIZED)
+    assert report(desk, Signal.MALFORMED, probe=True) is Health.UNAUTHORIZED
+
+
+def test_outages_and_unreadable_answers_in_turn_open_the_circuit_too(desk: Desk) -> None:
+    for n in range(OUTAGES):
+        report(desk, Signal.UNAVAILABLE)
+        report(desk, Signal.MALFORMED, f"ord-{n % 2}")
+    assert health(desk) is Health.DOWN
+
+
+def test_an_account_that_asks_for_patience_with_its_401_is_not_probed_sooner(desk: Desk) -> None:
+    until = desk.now() + 50_000
+    report(desk, Signal.UNAUTHORIZED, until=until)
+    assert state(desk).probe_at == pytest.approx(until, abs=0.01)
+    report(desk, Signal.UNAUTHORIZED, probe=True, until=until + 50_000)
+    assert state(desk).probe_at == pytest.approx(until + 50_000, abs=0.01)
 
 
 def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk) -> None:
@@ -238,7 +311,7 @@ def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     assert desk.claim().until - desk.now() < STALL
 
 
-def test_resume_leaves_nothing_but_how_far_the_workers_have_come(desk: Desk) -> None:
+def test_resume_leaves_nothing(desk: Desk) -> None:
     desk.submit()
     desk.go()
     for signal in (Signal.FORBIDDEN, Signal.UNAVAILABLE, Signal.UNAUTHORIZED, Signal.ANSWERED):
@@ -248,7 +321,7 @@ def test_resume_leaves_nothing_but_how_far_the_workers_have_come(desk: Desk) -> 
     report(desk, Signal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
     desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True)
-    assert set(desk.redis.hgetall(keys.account(ACCOUNT))) == {"reached", "reached_at"}
+    assert desk.redis.hgetall(keys.account(ACCOUNT)) == {}
 
 
 @pytest.mark.parametrize("paused", [False, True])

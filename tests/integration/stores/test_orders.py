@@ -248,10 +248,10 @@ def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     assert desk.claim(seq=message.seq + 1).verdict is Verdict.CLOSED
 
 
-def backdate(desk: Desk, order_id: str, due: float) -> None:
+def backdate(desk: Desk, order_id: str, due: float, account: str = ACCOUNT) -> None:
     """As if the order had been due at `due` (epoch seconds)."""
     desk.redis.hset(keys.order(order_id), "due", int(due * 1_000))
-    desk.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
+    desk.redis.zadd(keys.due(account), {order_id: int(due * 1_000)})
 
 
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
@@ -285,9 +285,34 @@ def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: D
     desk.go(order_id="ord-5")
     resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-0", "ord-1", "ord-2", "ord-3"]
-    desk.redis.hset(keys.account(ACCOUNT), "reached_at", int((now - 60) * 1_000))
+    stopped = int((now - 60) * 1_000)
+    desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": stopped, "busy_until": stopped})
     resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-4", "ord-6", "ord-7", "ord-8", "ord-9"]
+
+
+def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(desk: Desk) -> None:
+    """Also not those of another account of the provider, whose messages wait in the same queue."""
+    now = desk.now()
+    for order_id, account in {"first": "default", "next": "default", "other": "other"}.items():
+        desk.submit(order_id, account=account)
+        backdate(desk, order_id, now - (500 if order_id == "first" else 490), f"tiqets/{account}")
+    desk.go(order_id="first")
+    desk.redis.hset(keys.progress(ACCOUNT), "reached_at", int((now - 60) * 1_000))
+    for account in (ACCOUNT, "tiqets/other"):
+        assert desk.stores.orders.revive(account, 15.0, 0, 20)[1] == []
+    desk.redis.hset(keys.progress(ACCOUNT), "busy_until", int((now - 60) * 1_000))
+    assert [message.order_id for message in desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]] == ["next"]
+    assert [message.order_id for message in desk.stores.orders.revive("tiqets/other", 15.0, 0, 20)[1]] == ["other"]
+
+
+def test_an_order_whose_message_was_put_off_is_not_sent_again_meanwhile(desk: Desk) -> None:
+    desk.submit()
+    backdate(desk, "ord-1", desk.now() - 500)
+    assert desk.stores.orders.defer("ord-1", 1, 60.0) is not None
+    assert desk.stores.orders.revive(ACCOUNT, 1.0, 0, 10) == (1, [])
+    assert desk.stores.orders.defer("ord-1", 7, 60.0) is None
+    assert desk.stores.orders.defer("no-such-order", 1, 60.0) is None
 
 
 def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
@@ -307,7 +332,7 @@ def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
     desk.go()
-    desk.redis.hset(keys.account(ACCOUNT), "reached_at", 1)
+    desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": 1, "busy_until": 1})
     assert desk.stores.orders.revive(ACCOUNT, 1.0, 0, 10) == (1, [])
 
 

@@ -17,7 +17,7 @@ from willcall.orders.model import Attention, Status
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.stores import keys
-from willcall.stores.accounts import REFUSALS
+from willcall.stores.accounts import REFUSALS, UNREADABLE, Health
 from willcall.stores.deliveries import Notice
 from willcall.usecases.alert import TASK, send_notice_to_operators
 from willcall.usecases.control import Resumed, resume
@@ -118,6 +118,53 @@ def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(w
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     assert h.poll(f"ord-{REFUSALS}").attention is Attention.UNAUTHORIZED
     assert types(h) == ["order.attention"] * (REFUSALS - 1) + ["account.unauthorized"]
+
+
+def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: House) -> None:
+    h = watched
+    names = [f"ord-{n}" for n in range(30)]
+    for name in names:
+        submit(h, name)
+    h.providers.change_account("tiqets", down="html")
+    for name in names:
+        h.redis.delete(keys.tokens(ACCOUNT))
+        h.poll(name)
+    assert types(h) == ["order.attention"] * (UNREADABLE - 1) + ["account.down"]
+    assert [h.order(name).attention for name in names].count(Attention.MALFORMED) == UNREADABLE - 1
+    state = h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
+    assert (state.health, state.why) == (Health.DOWN, "body is not JSON")
+    assert h.context.stores.listing.backlog(ACCOUNT, 0).held == len(names) - UNREADABLE
+    probe_all(h, names)
+    h.providers.change_account("tiqets", down=None)
+    probe_all(h, names)
+    run_sweep(h.context, "revive")
+    for name in names:
+        h.redis.delete(keys.tokens(ACCOUNT))
+        assert h.poll(name).status is Status.FULFILLED
+    assert types(h)[UNREADABLE:] == ["account.ok"]
+
+
+def probe_all(h: House, names: list[str]) -> None:
+    """Let the time of the next probe come, and run whichever order it is."""
+    h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    run_sweep(h.context, "revive")
+    h.redis.delete(keys.tokens(ACCOUNT))
+    for name in names:
+        if h.order(name).next_poll_at:
+            h.poll(name)
+
+
+def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: House) -> None:
+    h = watched
+    submit(h, **answered(418, times=9))
+    for n in range(3):
+        submit(h, f"other-{n}", answers=({"do": "malformed"},))
+    for _ in range(5):
+        h.redis.delete(keys.tokens(ACCOUNT))
+        h.poll()
+    h.poll("other-0")
+    assert types(h) == ["order.attention"] * 2
+    assert h.order().attention is Attention.MALFORMED
 
 
 def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: House, receiver: Receiver) -> None:

@@ -67,7 +67,7 @@ def counted(h: House, activity: str) -> float | None:
         ("read_status", MemoryError(SECRET)),
         ("read_status", redis.DataError(SECRET)),
         ("status_request", KeyError(SECRET)),
-        ("token_request", TypeError(SECRET)),
+        ("token_requests", TypeError(SECRET)),
         ("read_status", None),
         ("read_status", PartlyIssued(tickets=None)),  # type: ignore[arg-type]
         ("read_status", Issued(tickets=(None,))),  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Set
     assert SECRET not in attempt.why
     told = [line for line in lines if line.get("exc_info")]
     assert {line["order"] for line in told} == {"ord-1"}
-    assert counted(h, "attempt") == len(told) == (2 if method == "token_request" else 1)
+    assert counted(h, "attempt") == len(told) == (2 if method == "token_requests" else 1)
     assert [message.seq for message in h.outbox.messages] == [1, 2]
 
 

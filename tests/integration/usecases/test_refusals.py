@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schedules.timetable import run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.waiting import STALL
@@ -66,3 +67,48 @@ def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(h
         assert h.poll(f"good-{n}").status is Status.FULFILLED
     assert h.outcomes("bad") == ["throttled", "throttled", "unauthorized"]
     assert (stopped, h.order("bad").attention) == (Health.OK, Attention.UNAUTHORIZED)
+
+
+def probe(h: House) -> str | None:
+    """Let the time of the next probe come and run it: the order about which the provider was asked."""
+    h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+    h.outbox.messages.clear()
+    run_sweep(h.context, "revive")
+    forget_throttle(h)
+    for message in h.outbox.messages:
+        before = h.order(message.order_id).attempts
+        assert h.poll(message.order_id).attempts == before + 1
+        return message.order_id
+    return None
+
+
+def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(house: Setup) -> None:
+    h = house()
+    misfiled, good = [f"misfiled-{n}" for n in range(10)], [f"good-{n}" for n in range(3)]
+    for name in misfiled:
+        submit(h, name, REFUSED)
+    for name in good:
+        submit(h, name)
+    for name in misfiled + good:
+        forget_throttle(h)
+        h.poll(name)
+    assert state(h).health is Health.UNAUTHORIZED
+    assert probe(h) in good
+    assert state(h).health is Health.OK
+
+
+def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(house: Setup) -> None:
+    h = house()
+    names = [f"ord-{n}" for n in range(4)]
+    for name in names:
+        submit(h, name, REFUSED)
+    for name in names:
+        h.poll(name)
+    for _ in range(8):
+        assert probe(h) in names
+        assert state(h).health is Health.UNAUTHORIZED
+        assert (state(h).probe_at or 0) > h.context.stores.accounts.now()
+    submit(h, "good")
+    h.poll("good")
+    assert probe(h) == "good"
+    assert state(h).health is Health.OK

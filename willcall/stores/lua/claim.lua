@@ -1,5 +1,6 @@
 -- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
 -- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account  8 attention indexes (see attention.lua)
+--       9 progress of the provider's queue
 -- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 -- Returns {verdict, now, ...}:
 --   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
@@ -44,15 +45,18 @@ local deadline = tonumber(value(order, 'deadline'))
 if not ask then return answer('expire') end
 
 local slotted = value(order, 'slot')
--- How far the workers have come through the account's queue, for `revive`; those at a slot overtake the others.
-if not slotted then redis.call('HSET', KEYS[7], 'reached', due, 'reached_at', now) end
-local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'forbidden', 'throttled_since')
+-- How far the workers have come through the provider's queue, for `revive`; those at a slot overtake the others.
+if not slotted then redis.call('HSET', KEYS[9], 'reached', due, 'reached_at', now) end
+local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'refused', 'throttled_since',
+  'unreadable', 'probe')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then
   state = 'paused'
 elseif state ~= 'ok' then
-  probe = tonumber(account[2] or 0) <= now
+  -- One that was itself refused, or unreadable, says nothing of the account: it probes where it was chosen to.
+  local troubled = value(order, 'refusals') or value(order, 'attention') == 'malformed'
+  probe = tonumber(account[2] or 0) <= now and (not troubled or account[8] == ARGV[1])
 end
 if state ~= 'ok' and not probe then
   if not late and deadline <= now then return answer('expire') end
@@ -70,9 +74,14 @@ if slot then
   redis.call('ZADD', KEYS[4], slot, ARGV[1])
   return {'wait', now, slot, 1}
 end
-if probe then redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4])) end
+if probe then
+  redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4]))
+  redis.call('HDEL', KEYS[7], 'probe')
+end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
+-- Until then the others in the queue may wait for the place that this attempt has.
+redis.call('HSET', KEYS[9], 'busy_until', now + tonumber(ARGV[4]))
 -- Whoever wished for an attempt while a dead one was under way ('again') gets this one.
 redis.call('HDEL', KEYS[1], 'slot', 'shift', 'express', 'again')
-local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and tonumber(account[5] or 0) == 0 and not account[6]
+local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and not (account[5] or account[6] or account[7])
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'))

@@ -4,7 +4,7 @@
 -- place in the queue (or take nothing at all), never while somebody is at it, at most once per overdue period, and the
 -- period doubles.
 -- indexes: by due time first; what is gone leaves all of them. prefix: key of a thing without its id. progress: hash of
--- how far the workers have come (nil = unknown). fields: what a message needs; a thing without the first one is gone.
+-- how far the workers have come, when they came there, and until when all of them may be busy (nil = unknown). fields: what a message needs; a thing without the first one is gone.
 -- ARGV  1 grace (ms)  2 offset into the overdue  3 how many to look at
 -- Returns {how many were looked at, id, its fields, id, its fields, ...}
 
@@ -12,9 +12,10 @@
 
 local function resend(indexes, prefix, progress, fields)
   local now, grace = milliseconds(), tonumber(ARGV[1])
-  local reached = progress and redis.call('HMGET', progress, 'reached', 'reached_at') or {}
+  local reached = progress and redis.call('HMGET', progress, 'reached', 'reached_at', 'busy_until') or {}
   local passed = math.huge
-  if tonumber(reached[2] or 0) > now - grace then passed = tonumber(reached[1]) - grace end
+  local at_work = math.max(tonumber(reached[2] or 0), tonumber(reached[3] or 0))
+  if reached[1] and at_work > now - grace then passed = tonumber(reached[1]) - grace end
   local overdue = redis.call('ZRANGEBYSCORE', indexes[1], '-inf', math.min(now - grace, passed), 'LIMIT', ARGV[2], ARGV[3])
   local sent = {#overdue}
   for _, id in ipairs(overdue) do

@@ -1,0 +1,61 @@
+"""A provider that answers slowly, beside one that does not."""
+
+from typing import Any
+
+import pytest
+
+from cli.stage import Stage
+from simulator.script import OrderScript
+from tests.e2e.conftest import Setup, submit_all, unlike
+from tests.e2e.test_chain import polls
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.worker
+
+#: Seconds that the slow provider takes for an answer, and how many orders it has.
+ANSWER, CROWD = 1.0, 60
+#: Orders of the healthy provider, each of which is asked about a few times.
+HEALTHY = 20
+PATIENT = {"http": {"read_timeout": 30, "total_timeout": 40}}
+#: Every overdue order would be sent again at once, if the sweep took a crowd for lost messages.
+EAGER = {"sweeps": {"revive": 0.5, "grace": 0.5}}
+
+
+def healthy(name: str) -> list[OrderScript]:
+    return [OrderScript(provider="tixstock", reference=f"{name}-{n}", ready_after=4) for n in range(HEALTHY)]
+
+
+def crowd() -> list[OrderScript]:
+    slow: list[Any] = [{"do": "hang", "seconds": ANSWER, "times": 9}]
+    return [OrderScript(provider="tiqets", reference=str(1_000_000 + n), answers=slow) for n in range(CROWD)]
+
+
+def lateness(stage: Stage, expected: dict[str, str]) -> list[float]:
+    """How late each attempt was, in seconds, the latest last."""
+    timelines = map(stage.context.stores.orders.timeline, expected)
+    return sorted(attempt.late for timeline in timelines for attempt in timeline)
+
+
+def test_a_crowd_at_a_slow_provider_makes_nobody_else_late_and_no_needless_tasks(
+    stage: Setup, broker: dict[str, str]
+) -> None:
+    system = stage({"tiqets/default": PATIENT, "tixstock/default": PATIENT}, **EAGER, **broker)
+    system.start("beat")
+    system.start("worker", "--concurrency", "8")
+    system.wait_for_workers(1)
+    alone = submit_all(system, healthy("alone"), "alone")
+    wait_until(lambda: not unlike(system, alone))
+
+    crowded = submit_all(system, crowd(), "slow")
+    wait_until(lambda: len(system.providers.ledger(provider="tiqets")) >= 4)
+    tasks, requests = polls(system), len(system.providers.ledger())
+    beside = submit_all(system, healthy("beside"), "beside")
+    wait_until(lambda: not unlike(system, beside))
+    late, usual = lateness(system, beside), lateness(system, alone)
+    assert late[len(late) // 2] <= usual[len(usual) // 2] + ANSWER / 4, "a place is kept for the healthy provider"
+    wait_until(lambda: len(unlike(system, crowded)) < CROWD / 4, 100)
+    made = len(system.providers.ledger()) - requests
+    # Over Redis none is made in vain. What RabbitMQ delivers without a place comes back, ever more rarely.
+    assert polls(system) - tasks <= (1.5 if not broker else 6) * made + CROWD / 4
+    verdict = system.providers.verdict()
+    assert verdict["ok"], verdict["faults"]

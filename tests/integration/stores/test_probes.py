@@ -1,0 +1,236 @@
+"""Which order probes an account that is refused or down, and that one always does."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from tests.waiting import STALL
+from willcall.orders.model import Attention, Status
+from willcall.orders.policy import Signal
+from willcall.stores import keys
+from willcall.stores.accounts import OUTAGES, REFUSALS, Report
+from willcall.stores.orders import Message, Verdict
+
+PROBE = (3_000.0, 10_000.0)
+
+
+def report(desk: Desk, signal: Signal, order_id: str = "x", *, probe: bool = False, until: float | None = None) -> None:
+    found = Report(signal, order_id, probe, until, "403")
+    desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert())
+
+
+def park(desk: Desk) -> None:
+    """Refuse three orders that are none of the desk's."""
+    for n in range(REFUSALS):
+        report(desk, Signal.FORBIDDEN, f"refused-{n}")
+
+
+def hold(desk: Desk, *names: str, **fields: Any) -> None:
+    """Orders that wait for the account, as they wait once it is parked."""
+    for name in names:
+        desk.submit(name)
+        assert desk.claim(order_id=name).verdict is Verdict.HELD
+        for field, value in fields.items():
+            desk.redis.hset(keys.order(name), field, value)
+
+
+def let_probe_be_due(desk: Desk) -> None:
+    desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
+
+
+def choose(desk: Desk, minimum: float = 0.0) -> Message | None:
+    """The probe that is sent when it is time for one."""
+    let_probe_be_due(desk)
+    return desk.stores.orders.probe(ACCOUNT, minimum)
+
+
+def probe(desk: Desk) -> str | None:
+    """Run a probe up to its request: the order that was asked about."""
+    message = choose(desk)
+    if message is None:
+        return None
+    claim = desk.claim(message.seq, message.order_id)
+    assert (claim.verdict, claim.probe) == (Verdict.GO, True)
+    return message.order_id
+
+
+def refuse(desk: Desk, order_id: str, due_in: float = 400.0) -> None:
+    """Answer a probe with 403: the order is slow from now on."""
+    order = desk.order(order_id)
+    report(desk, Signal.FORBIDDEN, order_id, probe=True)
+    desk.commit(order, wake_at=desk.now() + due_in, refusals=1, attention=Attention.UNAUTHORIZED)
+
+
+def announced(desk: Desk) -> float:
+    at = desk.stores.accounts.state(ACCOUNT, RATE).probe_at
+    assert at is not None
+    return at - desk.now()
+
+
+@pytest.mark.parametrize("good", [0, 3, 9])
+def test_a_good_order_among_ten_misfiled_ones_is_the_second_probe_at_the_latest(desk: Desk, good: int) -> None:
+    names = [f"misfiled-{n}" for n in range(9)]
+    names.insert(good, "good")
+    park(desk)
+    hold(desk, *names)
+    if good == 3:  # in the middle nobody can know it, unless it was answered before
+        desk.redis.hset(keys.order("good"), "answered", 1)
+    asked = []
+    for _ in range(2):
+        asked.append(probe(desk))
+        if asked[-1] == "good":
+            break
+        refuse(desk, asked[-1] or "")
+    assert asked[-1] == "good"
+
+
+def test_no_order_that_was_refused_is_asked_while_another_waits(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a", "b", "c", refusals=2)
+    hold(desk, "good")
+    hold(desk, "d", "e", attention="malformed")
+    assert probe(desk) == "good"
+
+
+def test_a_refused_order_whose_time_has_come_leaves_the_probe_to_others(desk: Desk) -> None:
+    park(desk)
+    desk.submit("refused")
+    desk.redis.hset(keys.order("refused"), "refusals", 1)
+    hold(desk, "good")
+    let_probe_be_due(desk)
+    assert desk.claim(order_id="refused").verdict is Verdict.HELD
+    assert probe(desk) == "good"
+
+
+def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "only")
+    for _ in range(4):
+        assert probe(desk) == "only"
+        refuse(desk, "only")
+        assert 0 < announced(desk) <= PROBE[1]
+        assert desk.stores.orders.probe(ACCOUNT, 0) is None
+
+
+def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:
+    for name in ("refused", "answered"):
+        desk.submit(name)
+    desk.commit(desk.go(order_id="refused"), wake_at=desk.now() + 5_000, refusals=1)
+    desk.commit(desk.go(order_id="answered"), wake_at=desk.now() + 9_000, answered=3)
+    park(desk)
+    assert probe(desk) == "answered"
+
+
+def test_hints_and_the_minimum_hold_for_probes_and_the_next_is_announced_for_when_it_can_be(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "hinted", hint=int((desk.now() + 700) * 1_000))
+    hold(desk, "early", not_before=int((desk.now() + 500) * 1_000))
+    hold(desk, "asked", last_poll=int(desk.now() * 1_000))
+    assert choose(desk, minimum=600) is None
+    assert announced(desk) == pytest.approx(500, abs=STALL)
+    hold(desk, "ready")
+    assert probe(desk) == "ready"
+
+
+def test_a_refused_order_is_asked_rather_than_none_where_the_others_may_not_be_for_long(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "hinted", hint=int((desk.now() + 70_000) * 1_000))
+    hold(desk, "refused", refusals=1)
+    assert probe(desk) == "refused"
+
+
+def test_during_a_throttle_the_probe_is_announced_for_its_end(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a")
+    report(desk, Signal.THROTTLED, until=desk.now() + 4_000)
+    assert choose(desk) is None
+    assert announced(desk) == pytest.approx(4_000, abs=STALL)
+
+
+def test_one_probe_at_a_time_is_sent(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a", "b", "c")
+    assert choose(desk) is not None
+    assert choose(desk) is None
+    desk.submit("new")
+    let_probe_be_due(desk)
+    assert desk.claim(order_id="new").probe
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired", "gone", "never came"])
+def test_another_probe_follows_one_that_came_to_nothing(desk: Desk, end: str) -> None:
+    park(desk)
+    hold(desk, "a", "b")
+    first = choose(desk)
+    assert first is not None
+    match end:
+        case "cancelled":
+            desk.commit(desk.order(first.order_id), "", status=Status.CANCELLED)
+        case "expired":
+            desk.redis.hset(keys.order(first.order_id), "deadline", 1)
+            order = desk.order(first.order_id)
+            desk.commit(order, "", status=Status.EXPIRED, finished_at=desk.now())
+        case "gone":
+            desk.redis.delete(keys.order(first.order_id))
+            desk.redis.zrem(keys.due(ACCOUNT), first.order_id)
+        case "never came":
+            desk.redis.zadd(keys.due(ACCOUNT), {first.order_id: int((desk.now() + 5_000) * 1_000)})
+            desk.redis.hset(keys.order(first.order_id), "slot", 1)
+    second = choose(desk)
+    assert second is not None
+    assert second.order_id != first.order_id
+
+
+def test_a_probe_that_died_is_followed_by_another_when_its_lease_has_ended(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a")
+    message = choose(desk)
+    assert message is not None
+    assert desk.claim(message.seq, lease=30, order_id="a").probe
+    assert announced(desk) == pytest.approx(30, abs=STALL)
+    assert choose(desk) is None
+    desk.redis.hset(keys.order("a"), "lease", 0)
+    revived = desk.claim(message.seq, order_id="a", claim_id="b")
+    let_probe_be_due(desk)
+    assert (revived.verdict, revived.probe) == (Verdict.GO, True)
+
+
+def test_orders_that_are_gone_are_passed_over(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a", "b", "c")
+    for name in ("b", "c"):
+        desk.redis.delete(keys.order(name))
+    assert probe(desk) == "a"
+    assert desk.redis.zcard(keys.held(ACCOUNT)) == 0
+
+
+def test_an_order_past_its_deadline_is_no_probe(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "late", deadline=1)
+    assert choose(desk) is None
+
+
+def test_without_orders_the_next_that_is_submitted_is_the_probe(desk: Desk) -> None:
+    park(desk)
+    assert choose(desk) is None
+    desk.submit("new")
+    assert desk.claim(order_id="new").probe
+
+
+def test_an_account_that_is_down_is_probed_by_the_order_with_the_nearest_deadline(desk: Desk) -> None:
+    for _ in range(OUTAGES):
+        report(desk, Signal.UNAVAILABLE)
+    for name, ceiling in (("a", 90_000), ("b", 80_000), ("c", 100_000)):
+        desk.submit(name, ceiling=ceiling)
+        hold(desk, name)
+    assert probe(desk) == "b"
+
+
+def test_a_good_order_behind_many_refused_ones_is_found(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "good")
+    for n in range(1_500):
+        desk.redis.hset(keys.order(f"m{n}"), mapping={"seq": 1, "status": "pending", "deadline": 10**15, "refusals": 1})
+    desk.redis.zadd(keys.held(ACCOUNT), {f"m{n}": 10**15 + n for n in range(1_500)})
+    assert probe(desk) == "good"

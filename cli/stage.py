@@ -21,7 +21,8 @@ from simulator.client_config import account_tables, toml
 from simulator.control import Control
 from simulator.running import SimulatorProcess
 from simulator.script import Script
-from willcall.config import FILE_VARIABLE, PREFIX, load
+from willcall.config import load
+from willcall.environment import FILE_VARIABLE, PREFIX
 from willcall.usecases.context import Context
 from workers.app import create_app
 from workers.embedded_redis import EmbeddedRedis, free_port

@@ -5,28 +5,36 @@ import os
 import re
 import tomllib
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from willcall.environment import FILE_VARIABLE, overlay
 from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.orders.submission import NAME, problems_of
 from willcall.outbound.addresses import parse_allowed
 from willcall.providers.base import Account, Adapter, Health, HttpLimits
+from willcall.providers.credential_text import LINE_BREAK, check_line
 from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores import sentinel
 from willcall.stores.files import check_url
 
-PREFIX = "WILLCALL_"
-#: Names the file; not part of it.
-FILE_VARIABLE = "WILLCALL_CONFIG"
 DEFAULT_FILE = "willcall.toml"
 #: A key that people type into a form of the open web must not be guessed.
 SHORTEST_OPERATOR_KEY = 16
@@ -66,11 +74,13 @@ def _allowed(entry: str) -> str:
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    _lines = field_validator("*")(check_line)
+
 
 def _bearer(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be printable ASCII without spaces, and not empty")
+        raise ValueError(f"must be printable ASCII without spaces, and not empty {LINE_BREAK}")
     return key
 
 
@@ -99,7 +109,7 @@ def _signing_secret(value: SecretStr) -> SecretStr:
     except ValueError:
         length = 0
     if prefix != "whsec_" or not 24 <= length <= 64:  # noqa: PLR2004 - the standard's bounds
-        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+        raise ValueError(f"must be whsec_ and the base64 of 24 to 64 random bytes {LINE_BREAK}")
     return value
 
 
@@ -267,7 +277,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     """Read the file and the environment. Raises ConfigError with every mistake in them."""
     environment = os.environ if environment is None else environment
     document, problems = _read_file(environment, folder or Path())
-    problems += _overlay(document, environment)
+    problems += overlay(document, environment, {*Settings.model_fields, "providers"}, _annotation)
     accounts, account_problems = _accounts(document.pop("providers", {}))
     settings = Settings()
     try:
@@ -294,27 +304,16 @@ def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, 
         return {}, [Problem(str(path), f"is not TOML: {error}")]
 
 
-def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> list[Problem]:
-    """Set what the environment sets; variables that name nothing are mistakes like unknown keys."""
-    problems = []
-    for variable, text in sorted(environment.items()):
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
-            continue
-        *path, last = variable.removeprefix(PREFIX).lower().split("__")
-        if (path or [last])[0] not in {*Settings.model_fields, "providers"}:
-            problems.append(Problem(variable, "names nothing in the configuration"))
-            continue
-        table = document
-        for name in path:
-            inner = table.setdefault(name, {})
-            if not isinstance(inner, dict):
-                inner = table[name] = {}
-            table = inner
-        try:
-            table[last] = json.loads(text) if text.startswith(("[", "{")) else text
-        except ValueError:
-            problems.append(Problem(variable, "is not JSON, though it looks like a list or a table"))
-    return problems
+def _annotation(path: Sequence[str]) -> Any:
+    """Return the type that the configuration wants at a path, or `None` where it is not known."""
+    kind: Any = Settings
+    if path[0] == "providers":
+        adapter = ADAPTERS.get(path[1]) if len(path) > 1 else None
+        kind, path = adapter and adapter.credentials, path[3:]
+    for name in path:
+        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+        kind = fields[name].annotation if name in fields else None
+    return kind
 
 
 def _accounts(providers: object) -> tuple[dict[str, Account], list[Problem]]:

@@ -6,11 +6,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
+from willcall.providers.credential_text import check_line
 
 if TYPE_CHECKING:
     from willcall.providers.pushes import Pushes
@@ -119,6 +120,8 @@ class Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     base_url: ProviderUrl
+
+    _lines = field_validator("*")(check_line)
 
     def document_headers(self) -> Mapping[str, str]:
         """What proves who asks for a document under `base_url`: nothing, where links are their own permission."""

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, SecretStr
 
+from willcall.providers.credential_text import LINE_BREAK
 from willcall.providers.reading import text
 
 #: Longest part of a path that we send, characters.
@@ -37,7 +38,7 @@ def _header_secret(value: SecretStr) -> SecretStr:
     if not secret:
         raise ValueError("must not be empty")
     if not all("!" <= sign <= "~" for sign in secret):
-        raise ValueError("must be printable ASCII without blanks (is a line break left at its end?)")
+        raise ValueError(f"must be printable ASCII without blanks {LINE_BREAK}")
     return value
 
 

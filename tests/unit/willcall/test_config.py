@@ -88,6 +88,63 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert config.account("tixstock", "default").name == "default"
 
 
+BREAKS = ["\n", "\r\n", "\n\n", "\t", "\x00", "\u2028"]
+SECRETS = [
+    ("funtrips", "client_secret", {"token_url": "https://a.example/token", "client_id": "box"}),
+    ("funtrips", "client_id", {"token_url": "https://a.example/token", "client_secret": "s"}),
+    ("funtrips", "public_bearer", {}),
+    ("tiqets", "api_key", {}),
+    ("tiqets", "webhook_token", {"api_key": "k"}),
+    ("tixstock", "bearer_token", {}),
+    ("paylogic", "password", {"username": "u"}),
+    ("paylogic", "username", {"password": "p"}),
+    ("paylogic", "cognito_token", {}),
+    ("voordemensen", "client_name", {}),
+]
+
+
+@pytest.mark.parametrize("end", BREAKS)
+@pytest.mark.parametrize(("provider", "field", "others"), SECRETS)
+def test_a_credential_with_a_line_break_is_named_and_not_shown(
+    tmp_path: Path, provider: str, field: str, others: dict[str, str], end: str
+) -> None:
+    table = {"base_url": "https://api.example", **others, field: f"s3cret{end}"}
+    lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in table.items())
+    told = mistakes(f"[providers.{provider}.default]\n{lines}", tmp_path)
+    assert [line.partition(":")[0] for line in told] == [f"providers.{provider}.default.{field}"]
+    assert "s3cret" not in told[0]
+
+
+@pytest.mark.parametrize("end", BREAKS)
+@pytest.mark.parametrize(
+    ("table", "field"), [("api", "keys"), ("api", "operator_keys"), ("notify", "secret"), ("notify", "ops_url")]
+)
+def test_a_secret_of_ours_with_a_line_break_is_named_and_not_shown(
+    tmp_path: Path, table: str, field: str, end: str
+) -> None:
+    secret = {"secret": f"whsec_{b64encode(b's3cret' * 5).decode()}", "ops_url": "https://ops.example/s3cret"}
+    value: object = secret.get(field, "s3cret-s3cret-s3cret") + end
+    told = mistakes(f"[{table}]\n{field} = {json.dumps([value] if 'keys' in field else value)}", tmp_path)
+    assert all(line.startswith(f"{table}.{field}") for line in told)
+    assert "s3cret" not in str(told)
+
+
+@pytest.mark.parametrize("password", ["{x9!", "[", "[1]", '{"a": 1}', '"quoted"', "null", "5", " spaced "])
+def test_a_secret_from_the_environment_is_text_whatever_it_looks_like(tmp_path: Path, password: str) -> None:
+    table = '[providers.paylogic.default]\nusername = "u"'
+    config = read(table, tmp_path, WILLCALL_PROVIDERS__PAYLOGIC__DEFAULT__PASSWORD=password)
+    credentials = config.account("paylogic", "default").credentials
+    assert credentials.model_dump()["password"].get_secret_value() == password
+
+
+def test_a_list_from_the_environment_that_is_no_json_is_named(tmp_path: Path) -> None:
+    told = mistakes("", tmp_path, WILLCALL_API__KEYS="[oops", WILLCALL_OUTBOUND="{oops")
+    assert told == [
+        "WILLCALL_API__KEYS: is not JSON, though it looks like a list or a table",
+        "WILLCALL_OUTBOUND: is not JSON, though it looks like a list or a table",
+    ]
+
+
 def test_a_key_of_operators_that_could_be_guessed_is_a_mistake(tmp_path: Path) -> None:
     [told] = mistakes('[api]\noperator_keys = ["x"]', tmp_path)
     assert told == "api.operator_keys.0: must be 16 characters at least: openssl rand -hex 24"

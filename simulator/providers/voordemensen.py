@@ -48,7 +48,7 @@ class Voordemensen(Provider):
         view = views[0]
         paid = view.phase is Phase.ISSUED
         seats = [
-            {"seat_id": 2904 + index, "event_name": "An Evening Out", "event_type": None}
+            {"seat_id": 2904 + index, "event_name": "Één avond uit", "event_type": None}
             for index in range(view.order.quantity)
         ]
         return as_json(

@@ -46,6 +46,26 @@ def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
     _compare(outcome, dict(recorded["expect"]))
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_a_recorded_answer_means_the_same_in_every_charset(case: Path) -> None:
+    """Whether its label says so, says nothing or is wrong."""
+    recorded, body = json.loads((case / "status.json").read_text()), (case / "body").read_bytes()
+    one, question = ADAPTERS[case.parent.name], Question(recorded["reference"], recorded["quantity"])
+
+    def read(body: bytes, **headers: str) -> Outcome:
+        named = {"content-type": headers["label"]} if headers else {}
+        return one.read_status(question, Answer(recorded["status"], recorded["headers"] | named, body, 1.8e9))
+
+    expected = read(body)
+    text = body.decode("utf-8-sig")
+    for charset in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "windows-1252"):
+        if text.strip() and (charset != "windows-1252" or text.isprintable()):
+            encoded = text.encode(charset, errors="ignore")
+            for label in (f"application/json; charset={charset}", "application/json;charset=iso-8859-1", "text/html"):
+                assert read(encoded, label=label) == expected, (charset, label)
+            assert read(encoded) == expected, charset
+
+
 def _compare(outcome: Outcome, expected: dict[str, Any]) -> None:
     assert outcome_name(outcome) == expected.pop("outcome"), outcome
     tickets = expected.pop("tickets", None)

@@ -1,6 +1,5 @@
 """The body of an answer, chunk by chunk: bounded, unpacked, and what is wrong with it in words that quote nothing."""
 
-import zlib
 from collections.abc import Iterator
 from http.client import HTTPException
 
@@ -8,12 +7,16 @@ from requests.exceptions import ReadTimeout, RequestException
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from willcall.providers.codings import limited, unpacked
 from willcall.providers.connections import TooManyBytesError
+from willcall.providers.decoders import CodingError
 
 #: Bytes read from a connection at a time.
 _CHUNK = 65_536
-#: Names of the gzip coding. https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
-_GZIP = {"gzip", "x-gzip"}
+#: Bytes by which a body in a coding may be larger than twice of what it unpacks to.
+_OVERHEAD = 65_536
+#: Digits of a length that anybody means.
+_LONGEST_LENGTH = 15
 
 #: Whatever requests and urllib3 raise for the network and the other side; `OSError` and `HTTPException`
 #: are what slips through them unwrapped.
@@ -29,14 +32,17 @@ class BrokenBodyError(Exception):
 
 
 def read_chunks(raw: BaseHTTPResponse, max_bytes: int) -> Iterator[bytes]:
-    """The decoded body, at most `max_bytes` of it in all. Raises UnusableBodyError and BrokenBodyError."""
-    coding = raw.headers.get("content-encoding", "").strip().lower()
-    if coding not in _GZIP | {"", "identity"}:
-        raise UnusableBodyError("unexpected content encoding")
+    """The body without its codings, at most `max_bytes` of it in all. Raises UnusableBodyError and BrokenBodyError."""
+    announced, most_packed = _announced(raw), 2 * max_bytes + _OVERHEAD
     try:
-        yield from _unpacked(raw, max_bytes) if coding in _GZIP else _plain(raw, max_bytes)
-    except zlib.error:
-        raise UnusableBodyError("broken gzip") from None
+        if announced > most_packed:
+            raise TooManyBytesError
+        chunks, packed = unpacked(_wire(raw), raw.headers.get("content-encoding", ""), most_packed)
+        if announced > max_bytes and not packed:
+            raise TooManyBytesError
+        yield from limited(chunks, max_bytes)
+    except CodingError as error:
+        raise UnusableBodyError(str(error)) from None
     except (*FAILURES, ValueError) as error:  # ValueError: nonsense where a chunk's size should stand
         if isinstance(_innermost(error), TooManyBytesError):
             raise UnusableBodyError(f"answer larger than {max_bytes} bytes") from None
@@ -50,32 +56,16 @@ def reason(error: BaseException) -> str:
     return f"connection broken: {type(_innermost(error)).__name__}"
 
 
-def _plain(raw: BaseHTTPResponse, max_bytes: int) -> Iterator[bytes]:
-    announced = raw.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes:
-        raise TooManyBytesError
-    size = 0
+def _wire(raw: BaseHTTPResponse) -> Iterator[bytes]:
+    """The body as it comes over the wire, which is bounded there."""
     while chunk := raw.read(_CHUNK, decode_content=False):
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooManyBytesError
         yield chunk
 
 
-def _unpacked(raw: BaseHTTPResponse, max_bytes: int) -> Iterator[bytes]:
-    """Unpacked here rather than by urllib3, to stop within a chunk and to notice a missing end."""
-    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    size = 0
-    while chunk := raw.read(_CHUNK, decode_content=False):
-        if unpack.eof:
-            raise zlib.error("bytes beyond the end")
-        part = unpack.decompress(chunk, max_bytes + 1 - size)
-        size += len(part)
-        if size > max_bytes:
-            raise TooManyBytesError
-        yield part
-    if raw.tell() and not unpack.eof:
-        raise zlib.error("no end")
+def _announced(raw: BaseHTTPResponse) -> int:
+    """The length that the server promises, 0 where it does not."""
+    length = raw.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= _LONGEST_LENGTH else 0
 
 
 def _innermost(error: BaseException) -> BaseException:

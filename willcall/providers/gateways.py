@@ -8,6 +8,7 @@ import json
 import re
 
 from willcall.providers.base import Answer
+from willcall.providers.charsets import text_of
 
 #: Headers that a gateway sends only with a refusal or a challenge of its own.
 #: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
@@ -45,7 +46,7 @@ def refused_by_gateway(answer: Answer) -> bool:
     """
     if any(_OWN_REFUSAL.fullmatch(name) for name in answer.headers):
         return True
-    if _is_json(answer.body):
+    if _is_json(answer):
         return False
     return _is_markup(answer) or _passed_a_gateway(answer)
 
@@ -61,8 +62,8 @@ def _passed_a_gateway(answer: Answer) -> bool:
     return not _IN_BETWEEN.isdisjoint(answer.headers) or _NAMES.search(names) is not None
 
 
-def _is_json(body: bytes) -> bool:
+def _is_json(answer: Answer) -> bool:
     try:
-        return isinstance(json.loads(body), dict | list)
+        return isinstance(json.loads(text_of(answer.body, answer.headers.get("content-type", ""))), dict | list)
     except (ValueError, RecursionError):
         return False

@@ -4,14 +4,13 @@ Strict JSON is tried first, so an answer that is valid never passes through the 
 time linear in the body and touches nothing inside strings.
 """
 
-import json
 import re
 from dataclasses import replace
 from typing import Any
 
 from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer
-from willcall.providers.reading import read_json
+from willcall.providers.reading import read_json, read_text
 
 #: A string, also one that never ends; possessive, so that no input makes it go back.
 _STRING = r'"(?:[^"\\]|\\.)*+"?'
@@ -25,8 +24,8 @@ def read_lenient(answer: Answer) -> object:
     if not isinstance(value, Malformed):
         return value
     try:
-        body = answer.body.decode(json.detect_encoding(answer.body))
-    except UnicodeDecodeError:
+        body = read_text(answer)
+    except ValueError:
         return value
     return read_json(replace(answer, body=mend(body).encode()))
 

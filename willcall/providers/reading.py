@@ -12,6 +12,7 @@ from typing import Any
 from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable, with_hint
 from willcall.orders.retry_after import retry_seconds
 from willcall.providers.base import Answer
+from willcall.providers.charsets import text_of
 from willcall.providers.gateways import refused_by_gateway
 
 _OK = 200
@@ -64,6 +65,11 @@ def _forbidden(answer: Answer) -> Outcome:
     return Unauthorized(whole_account=False, detail="HTTP 403")
 
 
+def read_text(answer: Answer) -> str:
+    """Return the body as text, in whatever charset it is. Raises ValueError where it is in none."""
+    return text_of(answer.body, answer.headers.get("content-type", ""))
+
+
 def read_json(answer: Answer) -> object:
     """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`.
 
@@ -73,7 +79,7 @@ def read_json(answer: Answer) -> object:
     if not answer.body.strip():
         return Malformed(detail="empty body")
     try:
-        body = answer.body.decode(json.detect_encoding(answer.body))
+        body = read_text(answer)
         value = _DECODER.decode(body)
         if "\\ud" in body.lower():
             json.dumps(value, ensure_ascii=False).encode()

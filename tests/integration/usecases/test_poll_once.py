@@ -106,6 +106,34 @@ def test_no_second_request_leaves_before_the_hint_of_any_answer(house: Setup, an
     assert_waits(h, 120)
 
 
+@pytest.mark.parametrize(
+    "packing",
+    [
+        {"content_encoding": "UTF-8"},
+        {"content_encoding": "gzip"},
+        {"codings": ["gzip"]},
+        {"codings": ["gzip_members"], "content_encoding": "gzip"},
+        {"codings": ["gzip_padded"], "content_encoding": "gzip"},
+        {"codings": ["gzip", "gzip"], "content_encoding": "gzip, gzip"},
+        {"codings": ["deflate"], "content_encoding": "deflate"},
+        {"codings": ["zlib"], "content_encoding": "deflate"},
+        {"charset": "latin-1"},
+        {"charset": "latin-1", "content_type": "application/json; charset=utf-8"},
+        {"charset": "utf-16", "content_type": "application/json; charset=iso-8859-1"},
+        {"charset": "utf-8-sig", "content_type": "text/html"},
+        {"charset": "latin-1", "codings": ["gzip_members"], "content_encoding": "none"},
+    ],
+    ids=str,
+)
+def test_tickets_are_read_in_whatever_they_come_packed(house: Setup, packing: dict[str, object]) -> None:
+    h = house()
+    h.submit(voordemensen(ready_after=0, answers=[{"do": "usual", "packing": packing}]))
+    order = h.poll()
+    assert order.status is Status.FULFILLED
+    (ticket,) = order.tickets
+    assert "Één avond uit" in str(ticket.extra)
+
+
 @pytest.mark.parametrize("hint", FORMS, ids=str)
 def test_a_hint_holds_in_every_form(house: Setup, hint: dict[str, object]) -> None:
     h = house()

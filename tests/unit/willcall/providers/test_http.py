@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from tests.scripted_server import Serve, Server, once, over_tls, saying, whole
 from tests.waiting import Clock
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.providers import connections, http
+from willcall.providers import connections, decoders, http
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.providers.base import Account, Answer, HttpLimits, Request
 from willcall.providers.http import Transport
@@ -384,8 +384,8 @@ def test_a_cut_off_200_keeps_its_hint(serve: Serve, transport: Transport) -> Non
     [
         b"Content-Length: 100\r\n\r\n{",
         b"Content-Length: 5000\r\n\r\n" + b"x" * 5000,
-        b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\nxx",
-        b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx",
+        b"Content-Encoding: br\r\nContent-Length: 3\r\n\r\n\x0b\x00\x80",
+        b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08",
     ],
     ids=["cut off", "too large", "br", "broken gzip"],
 )
@@ -451,7 +451,7 @@ def test_silence_ends_at_the_total_and_at_the_read_timeout(
     "said",
     [
         b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nRetry-After: 3\r\nContent-Length: 1001\r\n\r\n" + b" " * 1001,
-        b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n\x1f\x8bbroken!",
+        b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n\x1f\x8b\x08roken!",
         b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],
     ids=["too large", "broken gzip", "cut off"],
@@ -532,20 +532,43 @@ def test_a_chunk_of_negative_size_does_not_open_the_gates(serve: Serve, transpor
 @pytest.mark.parametrize(
     "body",
     [
-        b"not gzip at all",
         gzip.compress(b"{}" * 100)[:-9],
         gzip.compress(b"{}" * 100)[:-1],
         gzip.compress(b"{}")[:5],
     ],
-    ids=["no gzip", "half a trailer", "a byte short", "header alone"],
+    ids=["half a trailer", "a byte short", "header alone"],
 )
 def test_broken_gzip_is_malformed(serve: Serve, transport: Transport, body: bytes) -> None:
     assert get(transport, serve(saying(packed(body)))) == Malformed(detail="broken gzip")
 
 
-def test_a_coding_we_did_not_ask_for_is_malformed(serve: Serve, transport: Transport) -> None:
-    server = serve(saying(whole(b"xx", "200 OK", "Content-Encoding: br")))
-    assert get(transport, server) == Malformed(detail="unexpected content encoding")
+def test_a_coding_that_cannot_be_read_is_malformed_and_named(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "_BROTLI", None)
+    server = serve(saying(whole(b"\x0b\x00\x80{}\x03", "200 OK", "Content-Encoding: br")))
+    assert get(transport, server) == Malformed(
+        detail="the coding br cannot be read without the extra willcall[codings]"
+    )
+
+
+@pytest.mark.parametrize(
+    "label", ["UTF-8", "none", "identity", "binary", "gzip", "deflate", "br", "zstd", "gzip, utf-8"]
+)
+def test_plain_bytes_are_read_as_they_are_whatever_their_label(serve: Serve, transport: Transport, label: str) -> None:
+    answer = get(transport, serve(saying(whole(b'{"a": 1}', "200 OK", f"Content-Encoding: {label}"))))
+    assert isinstance(answer, Answer)
+    assert answer.body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "label", ["", "Content-Encoding: gzip", "Content-Encoding: gzip, gzip", "Content-Encoding: utf-8"]
+)
+def test_packed_bytes_are_unpacked_whatever_their_label(serve: Serve, transport: Transport, label: str) -> None:
+    for body in (gzip.compress(b"{}"), gzip.compress(gzip.compress(b"{}"))):
+        answer = get(transport, serve(saying(whole(body, "200 OK", *([label] if label else [])))))
+        assert isinstance(answer, Answer)
+        assert answer.body == b"{}"
 
 
 # Quiet

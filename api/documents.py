@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 from api.openapi import answers
 from api.parameters import Given, GivenOrderId, Nothing
 from api.problems import Kind
+from willcall.orders.file_types import FILE_TYPES
 from willcall.stores.documents import Document, UnknownDocumentError
-from willcall.stores.file_types import FILE_TYPES
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 

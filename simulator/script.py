@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from simulator.file_forms import FileForm
-from simulator.push_script import PushScript
+from simulator.push_script import Encoding, PushScript
 
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
 HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
@@ -139,9 +139,11 @@ class DocumentScript(_Model):
 
     `redirects` lead to each, one after the other. With `cookie` an address redirects to itself and sets a cookie,
     without which it redirects for ever. `unready` is the answer before `documents_after`, with `retry_after`.
+    `encoding` is how the base64 of a push is written that the provider makes by itself.
     """
 
     form: FileForm = "pdf"
+    encoding: Encoding = "standard"
     redirects: NonNegativeInt = 0
     cookie: bool = False
     unready: Literal["404", "202", "page"] = "404"

@@ -1,6 +1,7 @@
 """What Redis holds after a run."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
 from bench.chaos.follower import read_events
@@ -67,7 +68,7 @@ def alerts(stage: Stage) -> tuple[Alert, ...]:
 def _ended(stage: Stage, order: "Order") -> Ended:
     timeline = stage.context.stores.orders.timeline(order.id)
     polls = [line for line in timeline if not is_push(line)]
-    documents = [ticket.document for ticket in order.tickets if ticket.kind == "pdf"]
+    documents = [ticket.document for ticket in order.tickets if ticket.compared_as == "pdf"]
     return Ended(
         order.status.value,
         order.deadline_at,
@@ -83,8 +84,9 @@ def is_push(line: "Attempt") -> bool:
 
 
 def _is_kept(stage: Stage, document: str) -> bool:
+    known = stage.context.documents.get(document)
     try:
-        return stage.context.documents.read(document).startswith(b"%PDF-")
+        return known is not None and sha256(stage.context.documents.read(document)).hexdigest() == known.sha256
     except (UnknownDocumentError, StorageError):
         return False
 

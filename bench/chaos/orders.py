@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
+from simulator.file_forms import NO_TICKETS, FileForm
 from simulator.providers.paylogic import EVENT, SINGLE
+from simulator.push_script import Encoding
 from simulator.script import CAN_FAIL, PROVIDERS, AccountScript, OrderScript, ProviderName, Rate
 
 #: Seconds within which an order is ready. Hints are shorter than the shortest lease, 8 s.
@@ -24,6 +26,8 @@ RATES: dict[tuple[ProviderName, str], int] = {
 WEIGHTS: Mapping[ProviderName, int] = {"funtrips": 28, "tiqets": 28, "tixstock": 16, "voordemensen": 8, "paylogic": 20}
 #: References under which no end is told but a good one: single tickets, and a user's list, which may hold other orders.
 _ALWAYS_GOOD = (*SINGLE, "user:")
+#: Files that hold a ticket, in every form.
+_FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - NO_TICKETS)
 #: Providers that can show half of an order.
 CAN_HALVE = ("tixstock", "paylogic", "voordemensen")
 
@@ -64,6 +68,8 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
         fields |= random.choices(_FATES, _FATE_WEIGHTS)[0](random, provider)
     if random.random() < 0.35:  # noqa: PLR2004 - a share of the orders
         fields["answers"] = _trouble(random, provider)
+    if random.random() < 0.4:  # noqa: PLR2004 - a share of the orders
+        fields |= _document(random)
     if provider == "funtrips":
         hint = {"retry_after": random.choice([None, 1, 2, 4]), "form": random.choice(["seconds", "date"])}
         fields["pending_hint"] = hint
@@ -120,6 +126,19 @@ def _later(random: Random, provider: ProviderName) -> dict[str, Any]:
 
 _FATES: list[Callable[[Random, ProviderName], dict[str, Any]]] = [_plain, _halves, _declined, _never, _later]
 _FATE_WEIGHTS = [60, 15, 10, 4, 11]
+
+
+def _document(random: Random) -> dict[str, Any]:
+    """What the files of an order are, and what stands before them."""
+    document = {
+        "form": random.choice(_FORMS),
+        "encoding": random.choice(get_args(Encoding)),
+        "redirects": random.choice([0, 0, 1, 5]),
+        "cookie": random.random() < 0.3,  # noqa: PLR2004 - a share of them
+        "unready": random.choice(["404", "202", "page"]),
+        "retry_after": random.choice([None, 1, 2]),
+    }
+    return {"document": document, "documents_after": random.choice([0.0, 0.0, 0.0, 2.0])}
 
 
 def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:

@@ -72,9 +72,11 @@ class Tixstock(Provider):
         """One e-ticket per seat, one update per final word."""
         early = order.partial_after
         half = max(order.quantity // 2, 1) if early is not None else 0
-        sent = [PushScript(kind="eticket", after=early or 0.0, ticket=index) for index in range(half)]
+        file: dict[str, Any] = {"form": order.document.form, "encoding": order.document.encoding}
+        sent = [PushScript(kind="eticket", after=early or 0.0, ticket=index, **file) for index in range(half)]
         if order.ends == "fulfilled":
-            sent += [PushScript(kind="eticket", after=order.ready_after, ticket=n) for n in range(half, order.quantity)]
+            rest = range(half, order.quantity)
+            sent += [PushScript(kind="eticket", after=order.ready_after, ticket=index, **file) for index in rest]
         elif order.ends != "never":
             word = "Rejected" if order.ends == "failed" else "Cancelled"
             sent.append(PushScript(kind="update", after=order.ready_after, status=word))

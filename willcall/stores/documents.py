@@ -11,10 +11,10 @@ from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from willcall.orders.errors import WillcallError
+from willcall.orders.file_types import FILE_TYPES, PDF, Recognized, RefusedDocumentError, recognize
 from willcall.orders.ticket_documents import TicketFile
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
-from willcall.stores.file_types import FILE_TYPES, PDF, Recognized, RefusedDocumentError, recognize
 from willcall.stores.files import Files, StorageError
 from willcall.stores.scripts import load
 

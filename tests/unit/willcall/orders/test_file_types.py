@@ -10,7 +10,7 @@ import pytest
 
 from simulator.documents import pdf
 from simulator.file_forms import NO_TICKETS, FileForm, file_of
-from willcall.stores.file_types import (
+from willcall.orders.file_types import (
     BYTES_AFTER,
     BYTES_BEFORE,
     FILE_TYPES,

@@ -11,7 +11,7 @@ from os import SEEK_END
 from typing import IO
 
 from willcall.orders.errors import WillcallError
-from willcall.stores.zip_directory import zip_names
+from willcall.orders.zip_directory import zip_names
 
 #: Viewers look for the beginning of a PDF in its first 1,024 bytes.
 _HEAD = 1_024

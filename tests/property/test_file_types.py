@@ -1,0 +1,57 @@
+"""What a file is: whatever the bytes, one answer, and never a page for a ticket."""
+
+import io
+from typing import get_args
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from simulator.documents import pdf
+from simulator.file_forms import FileForm, file_of
+from willcall.orders.file_types import PDF, Recognized, RefusedDocumentError, recognize
+
+WHOLE = pdf("one")
+FORMS = st.sampled_from(get_args(FileForm))
+BLANKS = st.text("\0\t\n\r ").map(str.encode)
+PAGES = st.sampled_from([b"<!doctype html>", b"<HTML lang=en>", b"<html>", b"<!DOCTYPE HTML PUBLIC 'x'>", b"<body >"])
+
+
+def found(content: bytes) -> Recognized | None:
+    try:
+        return recognize(io.BytesIO(content))
+    except RefusedDocumentError:
+        return None
+
+
+@given(st.binary(max_size=3_000))
+def test_any_bytes_are_recognized_or_refused(content: bytes) -> None:
+    found(content)
+
+
+@given(FORMS, st.data())
+def test_any_damage_to_any_file_is_recognized_or_refused(form: FileForm, data: st.DataObject) -> None:
+    content = bytearray(file_of(form, "a1"))
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(content)))
+        content[start : start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=40))
+    found(bytes(content))
+
+
+@given(BLANKS, BLANKS)
+def test_blanks_around_a_pdf_are_no_damage(before: bytes, after: bytes) -> None:
+    assert found(before + WHOLE + after) == Recognized(PDF)
+
+
+@given(st.integers(5, len(WHOLE) - 2))
+def test_a_pdf_that_is_clipped_anywhere_is_one_with_a_doubt(length: int) -> None:
+    clipped = found(WHOLE[:length])
+    assert clipped is not None
+    assert clipped.type is PDF
+    assert clipped.doubt is not None
+    assert "no end" in clipped.doubt
+
+
+@given(BLANKS, PAGES, st.binary(max_size=900), st.booleans())
+@example(b"", b"<html>", b"\n%PDF-1.4\n1 0 obj<<>>endobj\n%%EOF", True)
+def test_a_page_is_never_a_ticket(blanks: bytes, page: bytes, rest: bytes, pdf_behind: bool) -> None:  # noqa: FBT001
+    assert found(blanks + page + rest + (WHOLE if pdf_behind else b"")) is None

@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import accounts, batch, documents, events, health, metrics, orders, problems, schemas
 from api.board import routes as board
+from api.body import Uploads
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
@@ -39,6 +40,7 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queu
     app.state.keys = Keys(context.settings.api.keys)
     app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
     app.state.exposed = exposed
+    app.state.uploads = Uploads()
     app.state.parts = health.Parts(parts)
     app.state.metrics = metrics.registry(context, queues)
     problems.install(app)

@@ -1,13 +1,14 @@
 """Many orders in one call."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from api import schemas
-from api.body import LARGEST_BATCH, json_body
+from api.body import LARGEST_BATCH, Limits, large_json
 from api.openapi import answers, body
 from api.parameters import Given, Nothing
 from api.problems import ApiError, Kind, error_of, rejected
@@ -27,8 +28,13 @@ router = APIRouter(prefix="/v1", tags=["orders"])
     responses=answers(Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.BatchResults),
     openapi_extra=body(schemas.Batch),
 )
-def submit_batch(context: Given, _: Nothing, payload: Annotated[Any, json_body(LARGEST_BATCH)]) -> JSONResponse:
+async def submit_batch(request: Request, context: Given, _: Nothing) -> JSONResponse:
     """Up to 1,000 orders, each for itself: one that is refused does not stop the rest."""
+    async with large_json(request, Limits(LARGEST_BATCH)) as payload:
+        return await run_in_threadpool(_submit, context, payload)
+
+
+def _submit(context: Context, payload: Any) -> JSONResponse:
     try:
         wishes = schemas.Batch.model_validate(payload).orders
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """Around every request: its id, its line in the log, the headers of its answer, and how many there may be at once."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 from uuid import uuid4
@@ -9,21 +10,23 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ApiError, Kind
+from api.problems import ApiError, busy
 
 log = structlog.get_logger(__name__)
 
 #: Threads that work on requests; they mostly wait for Redis.
 THREADS = 32
-#: Requests at once: beyond, callers are told to come back rather than left to wait behind others.
+#: Requests of one kind at once: beyond, callers are told to come back rather than left to wait behind others.
 IN_FLIGHT = 2 * THREADS
 
 #: Answered however busy the process is, and not worth a line in the log.
 _PROBES = frozenset({"/healthz", "/readyz"})
 #: Open for hours, and bounded by itself.
 _STREAM = "/board/stream"
-#: Neither counted among the requests at once nor refused because of them.
-_APART = _PROBES | {_STREAM}
+#: Providers' calls are bounded per account.
+_WEBHOOKS = "/webhooks/"
+#: What takes no place of others, by the beginning of its path; all else is one kind more: pages, forms, metrics.
+_KINDS = ("/v1/orders:batch", "/v1/")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,100}")
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -48,7 +51,7 @@ class Edge:
         """`stop` ends what would go on for hours when the process is told to stop."""
         self._app = app
         self.stop = stop
-        self._in_flight = 0
+        self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -70,21 +73,69 @@ class Edge:
                 _complete(MutableHeaders(scope=message), scope, request_id)
             await send(message)
 
-        counted = scope["path"] not in _APART
-        self._in_flight += counted
+        place = Place(self._in_flight, _kind(scope["path"]))
         try:
-            if self._in_flight > IN_FLIGHT and counted:
-                busy = ApiError(Kind.BUSY, f"more than {IN_FLIGHT} requests at once", headers={"Retry-After": "1"})
-                await busy.response()(scope, receive, answer)
+            try:
+                place.take()
+            except ApiError as full:
+                await full.response()(scope, receive, answer)
             else:
-                await self._app(scope, receive, answer)
+                await self._app(scope, place.while_working(receive), answer)
         except Exception:
             log.exception("request failed")
             if not status:
                 raise
         finally:
-            self._in_flight -= counted
+            place.leave()
             _note(scope, status, perf_counter() - started)
+
+
+class Place:
+    """A request's place among those of its kind that are worked on. While its body arrives it has none."""
+
+    def __init__(self, taken: Counter[str], kind: str | None) -> None:
+        """`taken` counts places by kind; None: the request needs none."""
+        self._taken = taken
+        self._kind = kind
+        self._has = False
+
+    def take(self) -> None:
+        """Take one. Raises ApiError where there is none."""
+        if self._kind is None or self._has:
+            return
+        if self._taken[self._kind] >= IN_FLIGHT:
+            raise busy(f"more than {IN_FLIGHT} requests at once")
+        self._taken[self._kind] += 1
+        self._has = True
+
+    def leave(self) -> None:
+        """Give it back."""
+        if self._kind is not None and self._has:
+            self._taken[self._kind] -= 1
+            self._has = False
+
+    def while_working(self, receive: Receive) -> Receive:
+        """Return `receive` that gives the place back until the body is here. It raises ApiError where none is left."""
+        here = False
+
+        async def next_message() -> Message:
+            nonlocal here
+            if here:
+                return await receive()
+            self.leave()
+            message = await receive()
+            here = not message.get("more_body", False)
+            if here:
+                self.take()
+            return message
+
+        return next_message
+
+
+def _kind(path: str) -> str | None:
+    if path in _PROBES or path == _STREAM or path.startswith(_WEBHOOKS):
+        return None
+    return next((beginning for beginning in _KINDS if path.startswith(beginning)), "")
 
 
 def _complete(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
@@ -98,6 +149,6 @@ def _complete(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
 def _note(scope: Scope, status: int, seconds: float) -> None:
     """One line; the path as the route has it, for what callers put into theirs may be secret."""
     route = getattr(scope.get("route"), "path", "none")
-    write = log.debug if scope["path"] in _APART else log.info
+    write = log.debug if scope["path"] in _PROBES or scope["path"] == _STREAM else log.info
     method = scope["method"] if scope["method"] in _METHODS else "other"
     write("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1))

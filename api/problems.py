@@ -23,7 +23,7 @@ from willcall.orders.errors import (
     UnknownOrderError,
     WillcallError,
 )
-from willcall.orders.submission import problems_from
+from willcall.orders.submission import bounded, problems_from
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError, UnknownDocumentError
 
@@ -100,14 +100,20 @@ def problem_document(kind: Kind, detail: str, errors: Sequence[Problem] = ()) ->
 
 
 def rejected(errors: Sequence[Problem]) -> ApiError:
-    """What is wrong with a request, all of it."""
-    return ApiError(Kind.REJECTED, "; ".join(map(str, errors)), errors)
+    """What is wrong with a request, all of it but what would make the answer long."""
+    few = bounded([*errors])
+    return ApiError(Kind.REJECTED, "; ".join(map(str, few)), few)
 
 
 def unavailable(part: str) -> ApiError:
     """A part that does not answer; nothing was changed, or it may be asked for again."""
     headers = {"Retry-After": str(RETRY_AFTER)}
     return ApiError(Kind.UNAVAILABLE, f"{part} does not answer; try again in some seconds", headers=headers)
+
+
+def busy(what: str) -> ApiError:
+    """Too much at once; a second later there may be room."""
+    return ApiError(Kind.BUSY, what, headers={"Retry-After": "1"})
 
 
 def error_of(error: WillcallError) -> ApiError:

@@ -1,15 +1,21 @@
 """Listening: where, and with which bounds."""
 
+import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 #: Connections at once, idle ones included: below the usual limit of open files. Beyond, uvicorn answers 503 itself.
 CONNECTIONS = 800
+#: Of them, those that are kept free for new callers: see `Connection`.
+SPARE = 50
+#: Seconds in which the head of a request must be here, from the beginning of a connection or the answer before.
+HEAD_TIMEOUT = 20
 #: Seconds that an idle connection is kept; above the pause between two calls of a busy backend.
 KEEP_ALIVE = 15
 #: Seconds that requests under way may take when the process is told to stop.
@@ -48,12 +54,80 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(api: ASGIApp, listener: socket.socket, stop: Callable[[], None] = lambda: None) -> None:
-    """Serve until a signal; what is under way is finished first, but for what `stop` ends."""
+class Connection(H11Protocol):
+    """A connection whose caller is waited for, but not without end.
+
+    uvicorn waits for ever for a request's head, also where it comes byte by byte, and refuses new callers when slow
+    ones have taken all connections. Here those make room that send the least.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._await_caller()
+        if len(self.connections) > CONNECTIONS - SPARE:
+            _make_room([each for each in self.connections if isinstance(each, Connection)], self.loop.time())
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        self._received += len(data)
+        super().data_received(data)
+        if not self._awaits_head:
+            self._stop_timer()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless it is here."""
+        self._await_caller()
+        super().on_response_complete()
+        if not self._awaits_head:
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is the caller's turn to send something."""
+        return self._awaits_head or self.cycle.more_body
+
+    @property
+    def _awaits_head(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation leaves out that there may be none yet
+        return cycle is None or cycle.response_complete
+
+    def slowness(self, now: float) -> tuple[bool, float, float]:
+        """Return what sorts the slowest callers first; those of the last second have had no chance yet."""
+        age = now - self._since
+        return age < 1.0, self._received / max(age, 1.0), -age
+
+    def _await_caller(self) -> None:
+        self._since, self._received = self.loop.time(), 0
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _make_room(connections: Iterable[Connection], now: float) -> None:
+    """Close the connection whose caller sends the least."""
+    idle = [each for each in connections if each.idle and not each.transport.is_closing()]
+    if idle:
+        min(idle, key=lambda each: each.slowness(now)).transport.abort()
+
+
+def configuration(api: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         api,
-        http="h11",  # the only one of uvicorn's parsers that bounds the head of a request
+        http=Connection,  # over h11, the only one of uvicorn's parsers that bounds the head of a request
         ws="none",
         lifespan="on",
         log_config=None,
@@ -65,4 +139,8 @@ def serve(api: ASGIApp, listener: socket.socket, stop: Callable[[], None] = lamb
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    _Server(config, stop).run(sockets=[listener])
+
+
+def serve(api: ASGIApp, listener: socket.socket, stop: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal; what is under way is finished first, but for what `stop` ends."""
+    _Server(configuration(api), stop).run(sockets=[listener])

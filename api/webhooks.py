@@ -7,12 +7,17 @@ write paths into its access log either.
 
 import asyncio
 import hmac
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from api.body import Arrived, Limits, TooLargeError, Uploads
 from willcall.providers.base import Account
 from willcall.providers.pushes import PushCall, Pushes, webhook_token
 from willcall.stores.connection import StoreError
@@ -23,10 +28,14 @@ from willcall.usecases.ingest_webhook import ingest_webhook
 
 log = structlog.get_logger(__name__)
 
-#: Calls that are read and worked on at once. It bounds memory: one takes up to four times its body.
-AT_ONCE = 8
-#: Longest time until a body is here, seconds, the wait for one's turn included; then the provider may call again.
+#: Calls that are worked on at once, and of one account. It bounds memory: one takes up to four times its body.
+AT_ONCE, OF_ACCOUNT = 8, 4
+#: Calls with files that an account may be sending at once; more of them wait, unread.
+UPLOADS = 8
+#: Longest time until a body is here, seconds; then the provider may call again.
 ARRIVAL = 60.0
+#: Longest wait for one's turn among the account's own calls, seconds; then the same.
+TURN = 30.0
 #: Seconds after which a provider should call again where nothing can be stored now.
 RETRY_AFTER = "30"
 
@@ -34,10 +43,19 @@ RETRY_AFTER = "30"
 _NOBODY = "0" * 64
 
 
+class _Calls:
+    """What one account is sent. It keeps waiting nobody but itself."""
+
+    def __init__(self) -> None:
+        self.uploads = Uploads(UPLOADS)
+        self.turns = asyncio.Semaphore(OF_ACCOUNT)
+
+
 def webhook_routes(context: Context) -> APIRouter:
     """The route, over a context whose accounts may be called."""
     router = APIRouter()
-    turns = asyncio.Semaphore(AT_ONCE)
+    calls: dict[str, _Calls] = defaultdict(_Calls)
+    threads = CapacityLimiter(AT_ONCE)
     limit = context.settings.api.max_webhook_bytes
 
     @router.post("/webhooks/{provider}/{account}/{token}", include_in_schema=False)
@@ -45,21 +63,36 @@ def webhook_routes(context: Context) -> APIRouter:
         found = _called(context, f"{provider}/{account}", token)
         if found is None:
             return _problem(404, "Not Found")
-        if _announced(request) > limit:
-            return _problem(413, "Content Too Large")
+        called, pushes = found
+        limits = Limits(min(limit, pushes.largest or limit), ARRIVAL)
         try:
-            async with asyncio.timeout(ARRIVAL) as arrival, turns:
-                body = await _read(request, limit)
-                arrival.reschedule(None)
-                if body is None:
-                    return _problem(413, "Content Too Large")
-                return await run_in_threadpool(_ingest, context, *found, body, dict(request.headers))
+            async with _received(request, limits, calls[called.key]) as body:
+                work = partial(_ingest, context, called, pushes, body, dict(request.headers))
+                return await to_thread.run_sync(work, limiter=threads)
+        except TooLargeError:
+            return _problem(413, "Content Too Large")
         except TimeoutError:
-            return _later(found[0], "took too long")
+            return _later(called, "took too long")
+        except OSError as error:
+            return _later(called, f"no room on the disk: {error.strerror}")
         except ClientDisconnect:
             return Response(status_code=400)
 
     return router
+
+
+@asynccontextmanager
+async def _received(request: Request, limits: Limits, calls: _Calls) -> AsyncIterator[Arrived]:
+    """A call whose body is here and whose turn it is. Raises as `Uploads.receive` does."""
+    body = await calls.uploads.receive(request, limits)
+    try:
+        await asyncio.wait_for(calls.turns.acquire(), TURN)
+        try:
+            yield body
+        finally:
+            calls.turns.release()
+    finally:
+        body.close()
 
 
 def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | None:
@@ -72,27 +105,10 @@ def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | 
     return account, account.adapter.pushes
 
 
-def _announced(request: Request) -> int:
-    """The `Content-Length`, 0 where there is none (the body comes in chunks)."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
-async def _read(request: Request, limit: int) -> bytes | None:
-    """The body as it came, None as soon as it is larger than `limit`."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _ingest(context: Context, account: Account, pushes: Pushes, body: bytes, headers: dict[str, str]) -> Response:
+def _ingest(context: Context, account: Account, pushes: Pushes, body: Arrived, headers: dict[str, str]) -> Response:
     """Runs in a thread: the use case waits for Redis and for files."""
     try:
-        answer = ingest_webhook(context, account, pushes, PushCall(body, headers))
+        answer = ingest_webhook(context, account, pushes, PushCall(body.read(), headers))
     except (StoreError, StorageError, UnexpectedError) as error:
         return _later(account, type(error).__name__)
     return Response(answer.body, answer.status, media_type=answer.content_type)

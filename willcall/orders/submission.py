@@ -156,7 +156,7 @@ def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
 def bounded(problems: list[Problem]) -> list[Problem]:
     """Return the first problems, and how many more there are: an answer must not grow with what is wrong."""
     more = len(problems) - MOST_PROBLEMS
-    return problems if more <= 0 else [*problems[:MOST_PROBLEMS], Problem("", f"and {more:,} more")]
+    return problems if more <= 1 else [*problems[:MOST_PROBLEMS], Problem("", f"and {more:,} more")]
 
 
 def problems_of(error: ValidationError) -> list[Problem]:

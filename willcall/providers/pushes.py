@@ -81,6 +81,9 @@ class PushAnswer:
 class Pushes(Protocol):
     """What one provider's pushes say, sans I/O."""
 
+    #: Largest body of a call, bytes; None: `api.max_webhook_bytes`, for calls that bring files.
+    largest: int | None
+
     def read_push(self, call: PushCall, credentials: Any) -> Reading:
         """The one thing that a call means; never raises, whatever the bytes. `detail` texts never quote them."""
 

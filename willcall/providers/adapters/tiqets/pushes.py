@@ -18,6 +18,9 @@ _OK = PushAnswer(200)
 class TiqetsPushes:
     """Reads which order changed."""
 
+    #: The documented notification has some 200 bytes.
+    largest: int | None = 64 * 1024
+
     def read_push(self, call: PushCall, credentials: Credentials) -> Reading:  # noqa: ARG002 - the protocol's signature
         """A hint to ask about the order at once."""
         body = read_object(Answer(200, {}, call.body, received_at=math.nan))

@@ -38,6 +38,8 @@ _FAILED = "Listing failed to be fulfilled for the order"
 class TixstockPushes:
     """Reads four kinds of fulfilment and `order.update`."""
 
+    largest: int | None = None
+
     def read_push(self, call: PushCall, credentials: TixstockCredentials) -> Reading:
         """The signature over the raw bytes first; only then is anything read."""
         if not signed(call, credentials):

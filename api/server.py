@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -62,13 +62,14 @@ class Connection(H11Protocol):
     """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _served = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
         self._await_caller()
         if len(self.connections) > CONNECTIONS - SPARE:
-            _make_room([each for each in self.connections if isinstance(each, Connection)], self.loop.time())
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
@@ -79,6 +80,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is here."""
+        self._served = True
         self._await_caller()
         super().on_response_complete()
         if not self._awaits_head:
@@ -99,10 +101,23 @@ class Connection(H11Protocol):
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation leaves out that there may be none yet
         return cycle is None or cycle.response_complete
 
-    def slowness(self, now: float) -> tuple[bool, float, float]:
-        """Return what sorts the slowest callers first; those of the last second have had no chance yet."""
+    def worth(self, now: float) -> tuple[bool, bool, float, float]:
+        """Return what sorts those first who have never sent a whole request, and of them those who send the least.
+
+        Who came within the last second has had no chance yet.
+        """
         age = now - self._since
-        return age < 1.0, self._received / max(age, 1.0), -age
+        return self._served, age < 1.0, self._received / max(age, 1.0), -age
+
+    def _make_room(self) -> None:
+        """Close the connection that is worth the least."""
+        now = self.loop.time()
+        others = (each for each in self.connections if isinstance(each, Connection))
+        idle = [each for each in others if each.idle and not each.transport.is_closing()]
+        if idle:
+            closed = min(idle, key=lambda each: each.worth(now))
+            self.connections.discard(closed)  # at once: uvicorn refuses whoever comes before it notices
+            closed.transport.abort()
 
     def _await_caller(self) -> None:
         self._since, self._received = self.loop.time(), 0
@@ -113,13 +128,6 @@ class Connection(H11Protocol):
         if self._head_timer:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-def _make_room(connections: Iterable[Connection], now: float) -> None:
-    """Close the connection whose caller sends the least."""
-    idle = [each for each in connections if each.idle and not each.transport.is_closing()]
-    if idle:
-        min(idle, key=lambda each: each.slowness(now)).transport.abort()
 
 
 def configuration(api: ASGIApp) -> uvicorn.Config:

@@ -1,6 +1,7 @@
 """Commands that look after the whole: sweeps and the configuration."""
 # ruff: noqa: PLC0415 - see cli.session
 
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +24,7 @@ def sweep(
         raise typer.BadParameter(f"there is no sweep {name}; there is {', '.join(SWEEPS)}", param_hint="NAME")
     context = open_context()
     for each in [name] if name else SWEEPS:
-        counts = run_sweep(context, each)
+        counts = run_sweep(context, each, budget=inf)
         if counts is None:
             typer.echo(f"{each}: a run of it is at work elsewhere")
         else:

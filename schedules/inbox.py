@@ -1,9 +1,18 @@
 """Orders get what came ahead of them, where a process died between submitting and attaching."""
 
-from willcall.usecases.attach import attach_waiting
+from functools import partial
+
+from schedules.run import Run
+from willcall.stores.inbox import place_of
+from willcall.usecases.attach import attach_if_there
 from willcall.usecases.context import Context
 
 
-def inbox(context: Context) -> dict[str, int]:
+def inbox(run: Run) -> dict[str, int]:
     """Attach kept pushes whose order is there. Returns how many."""
-    return {"attached": attach_waiting(context)}
+    places = run.in_turn(run.context.stores.inbox.places())
+    return {"attached": sum(run.attempt(place, partial(_attach, run.context, place)) for place in places)}
+
+
+def _attach(context: Context, place: str) -> int:
+    return attach_if_there(context, *place_of(place))

@@ -1,17 +1,48 @@
 """Final orders with their documents, and old events, go after their retention."""
 
-from willcall.usecases.context import Context
+from functools import partial
+
+from schedules.run import Run
 from willcall.usecases.control import BATCH
 
 
-def prune(context: Context) -> dict[str, int]:
+def prune(run: Run) -> dict[str, int]:
     """Forget what is older than its retention. Returns how much."""
-    retention = context.settings.retention
-    now = context.stores.accounts.now()
-    orders = 0
-    seen = BATCH
-    while seen == BATCH:
-        seen, removed = context.stores.orders.prune(now - retention.orders, BATCH)
-        orders += removed
-    events = context.stores.events.prune(now - retention.events)
-    return {"orders": orders, "events": events, "documents": context.documents.prune(now - retention.orders)}
+    context = run.context
+    retention, now = context.settings.retention, context.stores.accounts.now()
+    orders = _orders(run, now - retention.orders)
+    events = run.attempt("events", partial(context.stores.events.prune, now - retention.events))
+    return {"orders": orders, "events": events, "documents": _documents(run, now - retention.orders)}
+
+
+def _orders(run: Run, before: float) -> int:
+    """Forget orders that ended before a moment; how many."""
+    removed = 0
+
+    def look(_: int) -> tuple[int, int]:
+        nonlocal removed
+        seen, gone = run.context.stores.orders.prune(before, BATCH)
+        removed += gone
+        return seen, seen
+
+    run.batches(look, BATCH)
+    return removed
+
+
+def _documents(run: Run, before: float) -> int:
+    """Remove the files of orders that are gone, and those that no order has claimed; how many."""
+    documents = run.context.documents
+    while run.goes_on() and documents.forget_unclaimed(before, BATCH) == BATCH:
+        pass
+    removed = 0
+    while run.goes_on() and (forgotten := documents.forgotten(BATCH)):
+        done = 0
+        for document_id in forgotten:
+            if not run.goes_on():
+                break
+            done += run.attempt(document_id, partial(documents.remove, document_id))
+        removed += done
+        if not done:  # what is left cannot be removed now
+            break
+    run.attempt("abandoned files", documents.clean)
+    return removed

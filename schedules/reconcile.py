@@ -1,14 +1,16 @@
 """What the providers say of orders that we no longer ask about, or have not heard of lately."""
 
 import time
+from functools import partial
 
 import structlog
 
+from schedules.run import Run
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
 from willcall.orders.states import may_become
-from willcall.providers.base import Account, Answer
+from willcall.providers.base import Account, Answer, Listed
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.orders import Hurried, Requester
 from willcall.usecases.authorize import Authorization, Busy, authorize
@@ -28,31 +30,42 @@ _MEANS: dict[type[Outcome], Status] = {
 }
 
 
-def reconcile(context: Context) -> dict[str, int]:
+def reconcile(run: Run) -> dict[str, int]:
     """Ask again about expired orders whose late check is due, and about orders whose provider's list differs.
 
     A list is never believed by itself: what differs is asked for like any other attempt.
     """
-    checked = _check_expired(context)
-    differing = sum(_compare_list(context, account) for account in context.accounts.values())
+    checked = _check_expired(run)
+    differing = 0
+    for key in run.in_turn(run.context.accounts):
+        account = run.context.accounts[key]
+        differing += run.attempt(key, partial(_compare_list, run, account), account=key, back_off=False)
     return {"late_checks": checked, "differing": differing}
 
 
-def _check_expired(context: Context) -> int:
-    orders = context.stores.orders
-    now = context.stores.accounts.now()
-    due = orders.late_checks(now, BATCH)
-    checked = 0
-    for order_id, order in zip(due, orders.get_many(due), strict=True):
-        orders.plan_late_check(order_id, late_check_at(context, order, now) if order else None)
-        if order:
-            checked += _ask_soon(context, order)
+def _check_expired(run: Run) -> int:
+    """Have expired orders asked for whose late check is due; how many."""
+    orders, checked = run.context.stores.orders, 0
+    now = run.context.stores.accounts.now()
+    for order_id in orders.late_checks(now, BATCH):
+        if not run.goes_on():
+            break
+        checked += run.attempt(order_id, partial(_check, run.context, order_id, now), order=order_id)
     return checked
 
 
-def _compare_list(context: Context, account: Account) -> int:
+def _check(context: Context, order_id: str, now: float) -> bool:
+    orders = context.stores.orders
+    # Planned anew before anything else, so that one that fails goes to the end of the line.
+    orders.plan_late_check(order_id, now + context.settings.sweeps.late_every)
+    order = orders.get(order_id)
+    orders.plan_late_check(order_id, late_check_at(context, order, now) if order else None)
+    return bool(order and _ask_soon(context, order))
+
+
+def _compare_list(run: Run, account: Account) -> int:
     """Ask about the orders of which the provider's list, where it has one, says other than we."""
-    stores = context.stores
+    context, stores = run.context, run.context.stores
     claimed, now = time.monotonic(), stores.accounts.now()
     since = now - LOOK_BACK
     if account.adapter.list_request(account.credentials, None, since) is None:
@@ -76,12 +89,20 @@ def _compare_list(context: Context, account: Account) -> int:
         return 0
     differing = 0
     for entry in account.adapter.read_list(answer):
-        order_id = stores.orders.find(account.key, entry.reference)
-        order = stores.orders.get(order_id) if order_id else None
-        means = _MEANS.get(type(entry.outcome))
-        if order and means and may_become(order.status, means):
-            differing += _ask_soon(context, order)
+        if not run.goes_on():
+            break
+        differing += run.attempt(
+            f"{account.key} {entry.reference}", partial(_ask_if_other, context, account, entry), account=account.key
+        )
     return differing
+
+
+def _ask_if_other(context: Context, account: Account, entry: Listed) -> bool:
+    """Ask about the order of a list's entry if that says other than we; whether it does."""
+    order_id = context.stores.orders.find(account.key, entry.reference)
+    order = context.stores.orders.get(order_id) if order_id else None
+    means = _MEANS.get(type(entry.outcome))
+    return bool(order and means and may_become(order.status, means) and _ask_soon(context, order))
 
 
 def _list(context: Context, account: Account, since: float, claimed: float) -> Answer | Outcome | Busy:

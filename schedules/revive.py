@@ -1,29 +1,34 @@
 """Orders whose alarm clock is lost, and orders whose account is well again, go on."""
 
-from willcall.usecases.context import Context
+from schedules.run import Run
 from willcall.usecases.control import BATCH, release_held, send_probe
 
-#: Overdue orders looked at per account and run; beyond that the workers are behind, and the next run goes on.
-MOST = 100_000
 
-
-def revive(context: Context) -> dict[str, int]:
+def revive(run: Run) -> dict[str, int]:
     """Re-send overdue orders, release held ones. Returns how many of each."""
     resent = released = 0
-    for account in context.stores.orders.accounts():
-        resent += _resend(context, account)
-        allowed = context.stores.accounts.wants_release(account)
+
+    def account(key: str) -> int:
+        nonlocal resent, released
+        resent += _resend(run, key)
+        allowed = run.context.stores.accounts.wants_release(key)
         if allowed:
-            released += release_held(context, account) if allowed < 0 else send_probe(context, account)
+            released += release_held(run.context, key) if allowed < 0 else send_probe(run.context, key)
+        return 0
+
+    run.accounts(account)
     return {"resent": resent, "released": released}
 
 
-def _resend(context: Context, account: str) -> int:
-    resent = 0
-    for offset in range(0, MOST, BATCH):
+def _resend(run: Run, account: str) -> int:
+    context, resent = run.context, 0
+
+    def look(offset: int) -> tuple[int, int]:
+        nonlocal resent
         seen, messages = context.stores.orders.revive(account, context.settings.sweeps.grace, offset, BATCH)
         context.send(account, messages)
         resent += len(messages)
-        if seen < BATCH:
-            break
+        return seen, 0
+
+    run.batches(look, BATCH)
     return resent

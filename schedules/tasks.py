@@ -5,21 +5,24 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from schedules.timetable import run_sweep
+from schedules.timetable import BUDGET, sweep_for
 from tasks.queues import SWEEPS
 from willcall.config import Sweeps
+
+#: Seconds until a sweep that ran out of time goes on: the others have their turn.
+PAUSE = 1.0
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
 def sweep(self: Task, name: str) -> dict[str, int] | None:
-    """Run the sweep `name`, unless a run of it is at work already."""
+    """Run the sweep `name`, unless a run of it is at work already. One that ran out of time goes on in a moment."""
     with self.app.bulkhead.enter(SWEEPS) as wait:
-        if not wait:
-            return run_sweep(self.app.willcall, name)
-    self.apply_async((name,), queue=SWEEPS, countdown=wait)
-    return None
+        swept = None if wait else sweep_for(self.app.willcall, name, BUDGET)
+    if wait or (swept and swept.unfinished):
+        self.apply_async((name,), queue=SWEEPS, countdown=wait or PAUSE)
+    return dict(swept.counts) if swept else None
 
 
 def beat_schedule(sweeps: Sweeps) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Which sweeps there are, and how one runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 
 import structlog
@@ -13,19 +14,23 @@ from schedules.notify import notify
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.revive import revive
+from schedules.run import Run
 from schedules.watch import watch
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a run that died no longer keeps the next one from working. A run that takes longer may meet
-#: the next one: that costs work, but harms nothing, for every step of a sweep is atomic and may be repeated.
+#: Seconds after which a run that died no longer keeps the next one from working; one that is at work renews its lease.
 LEASE = 15.0
-
+#: Seconds after which a run begins nothing new, so that sweeps get their turns and a run ends before its message is
+#: given to another worker: what was begun takes two exchanges with a provider at most.
+BUDGET = 20.0
+#: Seconds after which a lease is not renewed any more: a run that takes longer hangs.
+LONGEST = 600.0
 
 #: What each does, returning counts; `Sweeps.intervals` says how often.
-SWEEPS: dict[str, Callable[[Context], dict[str, int]]] = {
+SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "revive": revive,
     "documents": documents,
     "notify": notify,
@@ -37,24 +42,40 @@ SWEEPS: dict[str, Callable[[Context], dict[str, int]]] = {
 }
 
 
-def run_sweep(context: Context, name: str) -> dict[str, int] | None:
-    """Run a sweep now, and keep how it went; its counts, or None where a run of it is at work elsewhere."""
-    with context.stores.leases.held(f"sweep:{name}", LEASE) as ours:
-        if not ours:
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a run of a sweep did; `unfinished`: it stopped for lack of time, and the next one goes on there."""
+
+    counts: Mapping[str, int]
+    unfinished: bool
+
+
+def run_sweep(context: Context, name: str, budget: float = BUDGET) -> dict[str, int] | None:
+    """Run a sweep now; its counts, or None where a run of it is at work elsewhere."""
+    swept = sweep_for(context, name, budget)
+    return dict(swept.counts) if swept else None
+
+
+def sweep_for(context: Context, name: str, budget: float) -> Swept | None:
+    """Run a sweep for about `budget` seconds, and keep how it went; None where a run of it is at work elsewhere."""
+    with context.stores.leases.held(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
+        if not lease:
             return None
-        counts = _recorded(context, name)
-    if any(counts.values()):
-        log.info("sweep", sweep=name, **counts)
-    return counts
+        swept = _recorded(Run(context, name, monotonic() + budget, lease))
+    if any(swept.counts.values()) or swept.unfinished:
+        log.info("sweep", sweep=name, unfinished=swept.unfinished, **swept.counts)
+    return swept
 
 
-def _recorded(context: Context, name: str) -> dict[str, int]:
-    stores, begun = context.stores, monotonic()
+def _recorded(run: Run) -> Swept:
+    stores, begun = run.context.stores, monotonic()
     try:
-        counts = SWEEPS[name](context)
+        counts = SWEEPS[run.name](run)
     except Exception as error:
         with suppress(StoreError):  # what ended the sweep says more than that Redis is away for this line too
-            stores.sweeps.failed(name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
+            stores.sweeps.failed(run.name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
         raise
-    stores.sweeps.ran(name, stores.accounts.now(), monotonic() - begun, counts)
-    return counts
+    if run.failed:
+        counts["failed"] = run.failed
+    stores.sweeps.ran(run.name, stores.accounts.now(), monotonic() - begun, counts)
+    return Swept(counts, run.stopped)

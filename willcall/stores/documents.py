@@ -117,13 +117,14 @@ class DocumentStore:
         with self.open(document_id) as file:
             return file.read()
 
-    def prune(self, before: float) -> int:
-        """Remove the documents of orders that are gone, and those put before `before` (epoch seconds) for an account.
+    def forget_unclaimed(self, before: float, count: int) -> int:
+        """Have up to `count` documents removed that were put for an account before `before` (epoch seconds).
 
-        Returns how many. What a process left half written when it died goes too. Raises StorageError, and may be
-        repeated then.
+        Returns how many.
         """
-        old = cast("list[str]", self._redis.zrangebyscore(keys.UNCLAIMED, "-inf", milliseconds(before)))
+        old = cast(
+            "list[str]", self._redis.zrangebyscore(keys.UNCLAIMED, "-inf", milliseconds(before), start=0, num=count)
+        )
         for document_id in old:
             document = self.get(document_id)
             pipe = self._redis.pipeline()
@@ -132,18 +133,30 @@ class DocumentStore:
             pipe.sadd(keys.FORGOTTEN, document_id)
             pipe.zrem(keys.UNCLAIMED, document_id)
             pipe.execute()
-        removed = 0
-        for document_id in cast("set[str]", self._redis.smembers(keys.FORGOTTEN)):
-            document = self.get(document_id)
-            if document:
-                self._files.remove(_path(document))
-            pipe = self._redis.pipeline()
-            pipe.delete(keys.document(document_id))
-            pipe.srem(keys.FORGOTTEN, document_id)
-            pipe.execute()
-            removed += 1
+        return len(old)
+
+    def forgotten(self, count: int) -> list[str]:
+        """Up to `count` documents that are to be removed, those of orders that are gone among them.
+
+        In no order, so that those which cannot be removed keep no others waiting.
+        """
+        return cast("list[str]", self._redis.srandmember(keys.FORGOTTEN, count))
+
+    def remove(self, document_id: str) -> bool:
+        """Remove a forgotten document: True. Raises StorageError, and may be repeated then."""
+        document = self.get(document_id)
+        if document:
+            self._files.remove(_path(document))
+        pipe = self._redis.pipeline()
+        pipe.delete(keys.document(document_id))
+        pipe.srem(keys.FORGOTTEN, document_id)
+        pipe.execute()
+        return True
+
+    def clean(self) -> bool:
+        """Remove what a process left half written when it died. Raises StorageError."""
         self._files.clean()
-        return removed
+        return True
 
     def _noted(self, owner: str, digest: str, size: int, recognized: Recognized) -> tuple[Document, bool]:
         """The document, and whether it is new: the owner's content has one, whoever puts it first."""

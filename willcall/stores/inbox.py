@@ -75,14 +75,24 @@ class Inbox:
 
     def waiting(self) -> Iterator[KeptPush]:
         """All pushes that wait for their orders, those that are kept longest last."""
+        for member in self.places():
+            yield from self.kept(*place_of(member))
+
+    def places(self) -> list[str]:
+        """The names of all places where pushes wait for an order, those that are kept longest last; see `place_of`."""
         self._redis.zremrangebyscore(keys.INBOX, "-inf", self._redis.time()[0] * 1_000)
-        for member in cast("list[str]", self._redis.zrange(keys.INBOX, 0, -1)):
-            yield from self.kept(*json.loads(member))
+        return cast("list[str]", self._redis.zrange(keys.INBOX, 0, -1))
 
 
 def digest_of(account: str, body: bytes) -> str:
     """What tells one push from another: the hash of its bytes, per account."""
     return blake2b(body, key=blake2b(account.encode(), digest_size=32).digest(), digest_size=20).hexdigest()
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """The account and the reference of a place."""
+    account, reference = json.loads(name)
+    return account, reference
 
 
 def _member(kept: KeptPush) -> str:

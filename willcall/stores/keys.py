@@ -51,6 +51,8 @@ PROCESSES = PREFIX + "processes"
 LAST_SIGNS = PREFIX + "last_signs"
 #: Hash: the name of a sweep -> its last run, as JSON.
 SWEEPS = PREFIX + "sweeps"
+#: Hash: where the last run of a sweep stopped for lack of time.
+SWEEP_POSITIONS = PREFIX + "sweeps:positions"
 #: String that `willcall doctor` writes to see whether it can. Expires after a second.
 DOCTOR = PREFIX + "doctor"
 
@@ -151,6 +153,11 @@ def kept(account_key: str, reference: str) -> str:
 def answered(account_key: str, digest: str) -> str:
     """String: the answer that a push got. Expires after `retention.orders`, as long as its order may be kept."""
     return f"{PREFIX}answered:{account_key}:{digest}"
+
+
+def sweep_failing(name: str) -> str:
+    """Hash: what a sweep fails at, how often so far and until when it leaves it alone (JSON)."""
+    return f"{PREFIX}sweep:{name}:failing"
 
 
 def progress(account_key: str) -> str:

@@ -1,15 +1,61 @@
 """One run at a time: any number of beats may start a sweep, one run of it works."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING
-from uuid import uuid4
+
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 
 from willcall.stores import keys
-from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
+
+#: A lease is renewed after this share of its life.
+_RENEWED = 1 / 3
+
+
+class Lease:
+    """Whether we have a lease right now: `bool(lease)`."""
+
+    def __init__(self, lock: Lock, seconds: float, longest: float) -> None:
+        """`lock` ends after `seconds` unless it is renewed, which is done for `longest` at most."""
+        self._lock = lock
+        self._seconds = seconds
+        self._given_up_at = monotonic() + longest
+        self._until = monotonic() + seconds if lock.acquire(blocking=False) else 0.0
+        self._done = Event()
+
+    def __bool__(self) -> bool:
+        return monotonic() < self._until
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Renew the lease while the block runs; it ends with the block."""
+        thread = Thread(target=self._renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
+            with suppress(LockError):  # somebody else has it
+                self._lock.release()
+
+    def _renew(self) -> None:
+        while not self._done.wait(self._seconds * _RENEWED) and self and monotonic() < self._given_up_at:
+            asked = monotonic()
+            try:
+                self._lock.reacquire()
+            except LockError:
+                self._until = 0.0
+            except RedisError:  # it still lasts for a while, in which Redis may come back
+                continue
+            else:
+                self._until = asked + self._seconds
 
 
 class LeaseStore:
@@ -18,15 +64,16 @@ class LeaseStore:
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
         self._redis = redis
-        self._unlock = load(redis, "unlock")
 
     @contextmanager
-    def held(self, name: str, seconds: float) -> Iterator[bool]:
-        """Whether the lease `name` is ours; it ends with the block, or after `seconds` if we die."""
-        key, token = keys.lease(name), uuid4().hex
-        ours = bool(self._redis.set(key, token, nx=True, px=int(seconds * 1_000)))
-        try:
-            yield ours
-        finally:
-            if ours:
-                self._unlock(keys=[key], args=[token])
+    def held(self, name: str, seconds: float, longest: float = float("inf")) -> Iterator[Lease]:
+        """Whether the lease `name` is ours: as long as the block runs, but no longer than `longest` seconds.
+
+        If we die it ends after `seconds`.
+        """
+        lease = Lease(Lock(self._redis, keys.lease(name), timeout=seconds, thread_local=False), seconds, longest)
+        if not lease:
+            yield lease
+            return
+        with lease.renewed():
+            yield lease

@@ -361,7 +361,7 @@ class OrderStore:
     def prune(self, before: float, count: int) -> tuple[int, int]:
         """Look at up to `count` final orders that ended before `before` (epoch seconds), remove those that may go.
 
-        Returns how many were looked at and how many removed.
+        Returns how many were looked at and how many removed. The others count as if they ended now.
         """
         seen, removed = self._scripts["prune"](
             keys=[
@@ -404,9 +404,9 @@ class OrderStore:
         """Whether an order waits until its account goes on."""
         return self._redis.zscore(keys.held(account), order_id) is not None
 
-    def held_past_deadline(self, account: str, now: float, count: int) -> list[str]:
-        """Orders that wait for their account although their deadline has come."""
-        held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), 0, count)
+    def held_past_deadline(self, account: str, now: float, offset: int, count: int) -> list[str]:
+        """Orders that wait for their account although their deadline has come: `count` of them from `offset` on."""
+        held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), offset, count)
         return cast("list[str]", held)
 
     def drop_held(self, account: str, order_id: str) -> None:

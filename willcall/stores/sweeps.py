@@ -11,6 +11,9 @@ from willcall.stores.codec import compact
 if TYPE_CHECKING:
     from redis import Redis
 
+#: Seconds after the last failure after which those of a sweep are forgotten.
+FAILING_KEPT = 7 * 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class SweepRun:
@@ -20,6 +23,14 @@ class SweepRun:
     seconds: float
     counts: Mapping[str, int]
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """How many times in a row a sweep has failed at something, and until when (epoch seconds) it leaves it alone."""
+
+    times: int
+    until: float
 
 
 class SweepStore:
@@ -41,6 +52,34 @@ class SweepStore:
         """The last run of each sweep that ever ran, by its name."""
         runs = cast("dict[str, str]", self._redis.hgetall(keys.SWEEPS))
         return {name: SweepRun(*json.loads(text)) for name, text in runs.items()}
+
+    def position(self, name: str) -> str:
+        """Where the last run of a sweep stopped for lack of time, '' if it came to its end."""
+        return cast("str | None", self._redis.hget(keys.SWEEP_POSITIONS, name)) or ""
+
+    def stop_at(self, name: str, position: str) -> None:
+        """Remember where a run stopped: the name of the last thing that it worked on, '' for the end."""
+        if position:
+            self._redis.hset(keys.SWEEP_POSITIONS, name, position)
+        else:
+            self._redis.hdel(keys.SWEEP_POSITIONS, name)
+
+    def failing(self, name: str) -> dict[str, Failing]:
+        """What a sweep fails at again and again."""
+        found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failing(name)))
+        return {item: Failing(*json.loads(text)) for item, text in found.items()}
+
+    def fails(self, name: str, item: str, failing: Failing) -> None:
+        """Remember that a sweep fails at an item; it is forgotten when nothing has failed for a while."""
+        key = keys.sweep_failing(name)
+        pipe = self._redis.pipeline()
+        pipe.hset(key, item, compact([failing.times, round(failing.until, 3)]))
+        pipe.expire(key, FAILING_KEPT)
+        pipe.execute()
+
+    def succeeds(self, name: str, item: str) -> None:
+        """A sweep no longer fails at an item."""
+        self._redis.hdel(keys.sweep_failing(name), item)
 
     def _keep(self, name: str, run: SweepRun) -> None:
         text = compact([round(run.at, 3), round(run.seconds, 3), dict(run.counts), run.error])

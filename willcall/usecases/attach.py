@@ -9,7 +9,6 @@ from willcall.orders.pushes import Arrived, Push, Receipt, Spoilt, Standing, rec
 from willcall.orders.ticket_documents import TicketFile, with_file
 from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
-from willcall.stores.inbox import KeptPush
 from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.control import ask_soon, get_order
@@ -52,22 +51,14 @@ def attach_kept(context: Context, account: Account, order_id: str, reference: st
     return len(taken)
 
 
-def attach_waiting(context: Context) -> int:
-    """Give orders what still waits for them, where a process died between submitting and attaching; how many."""
-    attached = 0
-    done: set[tuple[str, str]] = set()
-    for kept in context.stores.inbox.waiting():
-        place = (kept.account, kept.reference)
-        account = context.accounts.get(kept.account)
-        if account and place not in done:
-            done.add(place)
-            attached += _attach_if_there(context, account, kept)
-    return attached
+def attach_if_there(context: Context, account_key: str, reference: str) -> int:
+    """Give an order what waits for it, if it has been submitted; how many pushes it were.
 
-
-def _attach_if_there(context: Context, account: Account, kept: KeptPush) -> int:
-    order_id = context.stores.orders.find(account.key, kept.reference)
-    return attach_kept(context, account, order_id, kept.reference) if order_id else 0
+    For those whose process died between submitting and attaching. Raises as `attach_kept` does.
+    """
+    account = context.accounts.get(account_key)
+    order_id = context.stores.orders.find(account.key, reference) if account else None
+    return attach_kept(context, account, order_id, reference) if account and order_id else 0
 
 
 def _owned(context: Context, order_id: str, push: Push) -> Push:

@@ -2,12 +2,12 @@
 
 import pytest
 
+from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
 from willcall.stores import keys
-from willcall.usecases.context import Context
 from willcall.usecases.control import pause
 
 
@@ -111,7 +111,7 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
     h = house()
     left: list[int] = []
 
-    def dies(_: Context) -> dict[str, int]:
+    def dies(_: Run) -> dict[str, int]:
         left.append(h.redis.pttl(keys.lease("sweep:revive")))
         return {}
 
@@ -122,7 +122,7 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
 
 
 def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Context) -> dict[str, int]:
+    def fails(_: Run) -> dict[str, int]:
         raise ZeroDivisionError("a text that may hold anything")
 
     h = house()

@@ -23,7 +23,8 @@ for _, id in ipairs(ids) do
   if order[1] then
     local account = order[1] .. '/' .. order[2]
     local spec = redis.call('GET', ARGV[3] .. 'spec:' .. id)
-    local reference = spec and cjson.decode(spec)['reference']
+    local readable, decoded = pcall(cjson.decode, spec or '{}')
+    local reference = readable and type(decoded) == 'table' and decoded['reference']
     local references = ARGV[3] .. 'references:' .. account
     if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
     redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
@@ -32,7 +33,7 @@ for _, id in ipairs(ids) do
     attention_is(key, KEYS[2], id, '')
   end
   local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
-  if #documents > 0 then redis.call('SADD', KEYS[5], unpack(documents)) end
+  for _, document in ipairs(documents) do redis.call('SADD', KEYS[5], document) end
   redis.call('DEL', key)
   for _, part in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
     redis.call('DEL', ARGV[3] .. part .. ':' .. id)

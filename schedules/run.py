@@ -1,0 +1,108 @@
+"""One run of a sweep: how long it may take, where it goes on, and what it does about things that it fails at."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+
+import structlog
+
+from willcall.stores.leases import Lease
+from willcall.stores.sweeps import Failing
+from willcall.usecases.context import Context
+from willcall.usecases.failures import outcome_of
+from willcall.usecases.meters import Activity
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for which a sweep leaves alone what it failed at, the first time; twice as long each further time; at most.
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 60.0, 21_600.0
+
+
+@dataclass(slots=True)
+class Run:
+    """One run. `until` (monotonic seconds) is when it begins nothing new; `lease` makes it the only run."""
+
+    context: Context
+    name: str
+    until: float
+    lease: Lease
+    #: Things that this run failed at.
+    failed: int = 0
+    #: Whether it stopped for lack of time.
+    stopped: bool = False
+    _failing: dict[str, Failing] = field(default_factory=dict)
+    _now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._failing = self.context.stores.sweeps.failing(self.name)
+        self._now = self.context.stores.accounts.now()
+
+    def goes_on(self) -> bool:
+        """Whether something new may be begun: there is time left, and no other run has taken over."""
+        self.stopped = self.stopped or monotonic() >= self.until or not self.lease
+        return not self.stopped
+
+    def in_turn(self, names: Iterable[str]) -> Iterator[str]:
+        """Go through things by name, beginning behind the one at which the last run stopped."""
+        sweeps = self.context.stores.sweeps
+        ordered, last = sorted(names), sweeps.position(self.name)
+        behind = [name for name in ordered if name > last]
+        worked_on = ""
+        for name in behind + ordered[: len(ordered) - len(behind)]:
+            if not self.goes_on():
+                break
+            yield name
+            worked_on = name
+        if self.stopped:
+            sweeps.stop_at(self.name, worked_on or last)
+        elif last:
+            sweeps.stop_at(self.name, "")
+
+    def accounts(self, do: Callable[[str], int]) -> int:
+        """Do something for each account that has orders, in turn; the sum of what it did.
+
+        An account that it fails for has its turn again in the next run.
+        """
+        keys = self.context.stores.orders.accounts()
+        return sum(self.attempt(key, partial(do, key), account=key, back_off=False) for key in self.in_turn(keys))
+
+    def attempt(self, item: str, do: Callable[[], int], *, back_off: bool = True, **subject: str) -> int:
+        """Return what `do` did for one item; where it fails, log that the first time and leave the item for a while.
+
+        `item` names it in this sweep and is not logged; `subject` are fields of the log line. Raises StoreError.
+        """
+        known = self._failing.get(item)
+        if back_off and known and known.until > self._now:
+            return 0
+        try:
+            done = do()
+        except Exception as error:
+            outcome_of(error)
+            if not known:
+                log.exception("sweep failed at something", sweep=self.name, **subject)
+            self._fail(item, known.times if known else 0)
+            return 0
+        if known:
+            self.context.stores.sweeps.succeeds(self.name, item)
+        return int(done)
+
+    def batches(self, look: Callable[[int], tuple[int, int]], size: int) -> None:
+        """Look at an index, `size` things at a time.
+
+        `look` is given an offset; it returns how many things there were and how many of them are gone from the index.
+        """
+        offset = 0
+        while self.goes_on():
+            seen, gone = look(offset)
+            offset += seen - gone
+            if seen < size:
+                break
+
+    def _fail(self, item: str, times: int) -> None:
+        self.failed += 1
+        self.context.meters.failed(Activity.SWEEP)
+        wait = min(FIRST_BACK_OFF * 2 ** min(times, 20), LONGEST_BACK_OFF)
+        failing = Failing(times + 1, self._now + wait)
+        self._failing[item] = failing
+        self.context.stores.sweeps.fails(self.name, item, failing)

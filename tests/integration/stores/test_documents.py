@@ -139,7 +139,7 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     assert document.file_name == f"{document.id}.{extension}"
     assert Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
     redis.sadd(keys.FORGOTTEN, document.id)
-    assert make().prune(0) == 1
+    assert prune(make(), 0) == 1
     assert not Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
 
 

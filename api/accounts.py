@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse
 from api import schemas
 from api.body import json_body
 from api.openapi import answers, body
-from api.parameters import Given, Nothing
+from api.parameters import Given, Nothing, wants_override
 from api.problems import Kind, rejected
 from willcall.config import find_account
+from willcall.orders.documents import rfc3339
 from willcall.orders.submission import problems_of
 from willcall.providers.base import Account
 from willcall.usecases.accounts import account_document, view_account
@@ -65,12 +66,20 @@ def pause_account(
 @router.post(
     "/{provider}/{account}/resume",
     summary="Resume an account",
-    responses=answers(Kind.NOT_FOUND, Kind.REJECTED, ok_200=schemas.Account),
+    responses=answers(
+        Kind.NOT_FOUND, Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.Resumed
+    ),
+    openapi_extra=body(schemas.Override, required=False),
 )
-def resume_account(context: Given, _: Nothing, account: Named) -> JSONResponse:
-    """A pause or a throttle ends. One that is refused or down is tried with one order, and stays so until an answer."""
-    resume(context, account)
-    return JSONResponse(_document(context, account))
+def resume_account(
+    context: Given, _: Nothing, account: Named, payload: Annotated[Any, json_body(optional=True)]
+) -> JSONResponse:
+    """A pause ends. One that is refused or down is tried with one order, and stays so until an answer.
+
+    A provider's `Retry-After` stands until `until`, unless the body is `{"now": true}`: that asks in spite of it.
+    """
+    resumed = resume(context, account, now=wants_override(payload))
+    return JSONResponse({"resumed": resumed.until is None, "until": rfc3339(resumed.until)})
 
 
 def _document(context: Context, account: Account) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from api.body import Uploads
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
-from api.security import Keys, require_key
+from api.security import Keys, require_any_key, require_key
 from api.standing import Queues
 from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
@@ -44,23 +44,24 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queu
     app.state.parts = health.Parts(parts)
     app.state.metrics = metrics.registry(context, queues)
     problems.install(app)
-    app.include_router(_keyed())
+    app.include_router(_keyed(require_key, orders.router, documents.router, batch.router, events.router))
+    app.include_router(_keyed(require_any_key, accounts.router, orders.operated))
     app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)
     streams = board.install(app, context, exposed=exposed)
-    describe(app, [SubmitOrder, schemas.Batch, schemas.Pause])
+    describe(app, [SubmitOrder, schemas.Batch, schemas.Pause, schemas.Override])
     return Edge(app, streams.stop)
 
 
-def _keyed() -> APIRouter:
-    """All that needs a key."""
+def _keyed(require: Callable[..., object], *parts: APIRouter) -> APIRouter:
+    """What needs a key, as `require` says which."""
     router = APIRouter(
-        dependencies=[Depends(require_key)],
+        dependencies=[Depends(require)],
         responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
     )
-    for part in (orders, documents, batch, events, accounts):
-        router.include_router(part.router)
+    for part in parts:
+        router.include_router(part)
     return router
 
 

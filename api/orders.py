@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from api import schemas
 from api.body import json_body
 from api.openapi import answers, body
-from api.parameters import Given, GivenOrderId, Nothing, OrdersQuery
+from api.parameters import Given, GivenOrderId, Nothing, OrdersQuery, wants_override
 from api.problems import Kind, rejected
 from willcall.orders.documents import attempt_document, order_document
 from willcall.orders.errors import Problem
@@ -18,6 +18,8 @@ from willcall.usecases.control import cancel_order, get_order, poll_now, redeliv
 from willcall.usecases.submit import submit
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
+#: What operators may do as well.
+operated = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 _BODY = (Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED)
 
@@ -68,15 +70,21 @@ def list_attempts(context: Given, _: Nothing, order_id: GivenOrderId) -> JSONRes
     return JSONResponse({"items": items, "next_cursor": None})
 
 
-@router.post(
+@operated.post(
     "/{order_id}/poll",
     summary="Ask about an order now",
     status_code=202,
-    responses=answers(Kind.NOT_FOUND, Kind.CLOSED, Kind.REJECTED, ok_202=schemas.Order),
+    responses=answers(*_BODY, Kind.NOT_FOUND, Kind.CLOSED, ok_202=schemas.Order),
+    openapi_extra=body(schemas.Override, required=False),
 )
-def poll_order(context: Given, _: Nothing, order_id: GivenOrderId) -> JSONResponse:
-    """Asks as soon as the provider's hints and the minimum interval allow: see `next_poll_at`."""
-    poll_now(context, order_id)
+def poll_order(
+    context: Given, _: Nothing, order_id: GivenOrderId, payload: Annotated[Any, json_body(optional=True)]
+) -> JSONResponse:
+    """Asks as soon as the provider's hints, the minimum interval and the rate allow: see `next_poll_at`.
+
+    With the body `{"now": true}` it asks in spite of a hint.
+    """
+    poll_now(context, order_id, now=wants_override(payload))
     return JSONResponse(order_document(get_order(context, order_id)), 202)
 
 

@@ -6,9 +6,11 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from api.problems import rejected
+from api.schemas import Override
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.orders.submission import OrderId
+from willcall.orders.submission import OrderId, problems_of
 from willcall.providers.registry import ADAPTERS
 from willcall.usecases.context import Context
 
@@ -93,3 +95,11 @@ class EventsQuery(_Query):
 Given = Annotated[Context, Depends(context_of)]
 GivenOrderId = Annotated[str, Depends(known_form)]
 Nothing = Annotated[NoQuery, Query()]
+
+
+def wants_override(payload: object) -> bool:
+    """Return whether a body asks for a request in spite of the provider's hint. Raises ApiError."""
+    try:
+        return Override.model_validate(payload).now
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None

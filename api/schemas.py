@@ -163,6 +163,23 @@ class Pause(BaseModel):
     )
 
 
+class Override(BaseModel):
+    """Whether to ask in spite of what the provider said."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    now: bool = Field(
+        default=False, strict=True, description="Ask even before the provider's `Retry-After` has passed."
+    )
+
+
+class Resumed(_Shape):
+    """What became of a resume."""
+
+    resumed: bool = Field(description="Whether requests go on at once; false where the provider's hint stands.")
+    until: datetime | None = Field(description="Until when the provider asked to be left alone; null: it did not.")
+
+
 class FieldProblem(_Shape):
     """One thing that is wrong."""
 

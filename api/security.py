@@ -39,6 +39,11 @@ async def require_key(request: Request, credentials: Credentials) -> None:
     _require(request.app.state.keys, request, credentials)
 
 
+async def require_any_key(request: Request, credentials: Credentials) -> None:
+    """The same, also with an operator's key. Raises ApiError."""
+    _require(request.app.state.all_keys, request, credentials)
+
+
 async def require_any_key_beyond_loopback(request: Request, credentials: Credentials) -> None:
     """The same, or an operator's, from elsewhere, also through a proxy on this machine; else anybody here may ask.
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.durations import duration
-from cli.output import results, write_line
+from cli.output import note, results, write_line
 from cli.session import note_missing_accounts, open_config, open_context, open_stores
-from willcall.usecases.wording import TRIED, absolute, counted, paused_longer, span
+from willcall.usecases.wording import absolute, paused_longer, resumed_words, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,17 +74,22 @@ def pause(
             typer.echo(f"{account.key} is paused for {span(seconds)}, until {absolute(paused.until)}.")
 
 
-def resume(name: AccountArgument) -> None:
-    """End a pause or a throttle; try an account now that is refused or down."""
+def resume(
+    name: AccountArgument,
+    *,
+    now: Annotated[bool, typer.Option("--now", help="Ask even before the provider's Retry-After has passed.")] = False,
+) -> None:
+    """End a pause; try an account that is refused or down. A provider's Retry-After stands, unless --now is given."""
     from willcall.usecases.control import resume as resume_account
 
     context = open_context()
     for account in _named(context.accounts, name):
-        resumed = resume_account(context, account)
-        waiting = "no order had to wait for it"
-        if resumed.released:
-            waiting = f"{counted(resumed.released, 'order')} that waited for it"
-        typer.echo(f"{account.key} {TRIED}" if resumed.tried else f"{account.key} goes on: {waiting}.")
+        if now:
+            note(f"Warning: {account.key} is asked in spite of the provider's Retry-After, which may then get longer.")
+        resumed = resume_account(context, account, now=now)
+        override = f"To ask all the same: `willcall resume {account.key} --now`."
+        moment = context.stores.accounts.now()
+        typer.echo(f"{account.key} {resumed_words(resumed, moment, override)}")
 
 
 def _waiting(config: "Config") -> "Mapping[str, Waiting]":

@@ -11,13 +11,12 @@ from cli.session import note_missing_accounts, open_config, open_context, open_s
 from willcall.orders.documents import order_document
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Delivery, Order, Status
-from willcall.usecases.wording import absolute, relative
+from willcall.usecases.wording import absolute, asked_words, relative
 
 if TYPE_CHECKING:
     from cli.order_view import Snapshot
     from willcall.config import Config
     from willcall.stores.listing import Page, Query
-    from willcall.stores.orders import Expedited
     from willcall.usecases.behind import OrdersBehind
     from willcall.usecases.context import Stores
 
@@ -284,27 +283,22 @@ def _options(query: "Query", limit: int) -> str:
     return "".join([*words, "--attention " if query.attention is not None else ""])
 
 
-def poll(order_id: OrderIdArgument) -> None:
-    """Ask about an order as soon as the provider allows."""
+def poll(
+    order_id: OrderIdArgument,
+    *,
+    immediately: Annotated[
+        bool, typer.Option("--now", help="Ask even before the provider's Retry-After has passed.")
+    ] = False,
+) -> None:
+    """Ask about an order as soon as the provider's hints, the minimum and the rate allow, and say when that is."""
     from willcall.usecases.control import get_order, poll_now
 
     context = open_context()
-    expedited = poll_now(context, order_id)
-    now = context.stores.accounts.now()
-    typer.echo(f"Order {order_id} {_what_happens(expedited, get_order(context, order_id), now)}.")
-
-
-def _what_happens(expedited: "Expedited", order: Order, now: float) -> str:
-    """What became of a request to ask sooner."""
-    match expedited.outcome.value:
-        case "busy":
-            return "is being asked about right now, and will be once more after that"
-        case "held":
-            return f"waits for its account {order.account_key} and is asked about as soon as that goes on"
-        case "too_late":
-            return "may not be asked about any more before its deadline"
-    when = "now" if expedited.at is None or expedited.at <= now else relative(expedited.at, now)
-    return f"is asked about {when}" + ("; the provider allows no sooner" if when != "now" else "")
+    if immediately:
+        note("Warning: the provider is asked in spite of its Retry-After, which may then get longer.")
+    expedited = poll_now(context, order_id, now=immediately)
+    order, now = get_order(context, order_id), context.stores.accounts.now()
+    typer.echo(f"Order {order_id} {asked_words(expedited, order.account_key, now)}.")
 
 
 def cancel(order_id: OrderIdArgument) -> None:

@@ -14,9 +14,8 @@ from api.problems import rejected
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem
 from willcall.providers.base import Account
-from willcall.stores.orders import Hurried
-from willcall.usecases.control import cancel_order, pause, poll_now, redeliver, resume
-from willcall.usecases.wording import TRIED, counted, paused_longer, span
+from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
+from willcall.usecases.wording import asked_words, paused_longer, resumed_words, span
 
 if TYPE_CHECKING:
     from api.board.overview import Board
@@ -25,14 +24,6 @@ router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 #: Longest pause that the page offers, seconds.
 _LONGEST_PAUSE = 86_400
-
-_ASKED = {
-    Hurried.SENT: "is asked about as soon as the provider allows",
-    Hurried.HELD: "waits for its account, and goes on with the others",
-    Hurried.BUSY: "is being asked about right now, and once more after that",
-    Hurried.SOON: "is asked about as soon as possible already",
-    Hurried.TOO_LATE: "may not be asked about any more before its deadline",
-}
 
 
 async def _account(context: Given, provider: str, account: str) -> Account:
@@ -44,9 +35,11 @@ Named = Annotated[Account, Depends(_account)]
 
 @router.post("/orders/{order_id}/poll")
 def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
-    """Ask about an order now."""
+    """Ask about an order as soon as the provider allows; or at once, where the button says so."""
     try:
-        told = f"Order {order_id} {_ASKED[poll_now(context, order_id).outcome]}."
+        expedited = poll_now(context, order_id, now=_override(form))
+        account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
+        told = f"Order {order_id} {asked_words(expedited, account_key, now)}."
     except ClosedOrderError as error:
         told = _sentence(error)
     return _back(request, form, told)
@@ -90,13 +83,14 @@ def pause_account(request: Request, context: Given, account: Named, form: Form) 
 
 @router.post("/accounts/{provider}/{account}/resume")
 def resume_account(request: Request, context: Given, account: Named, form: Form) -> Response:
-    """Let an account's orders go on, or try it."""
-    resumed = resume(context, account)
-    if resumed.tried:
-        return _back(request, form, f"{account.key} {TRIED}")
-    released = resumed.released
-    went = f"; {counted(released, 'order')} that waited {'goes' if released == 1 else 'go'} on" if released else ""
-    return _back(request, form, f"{account.key} is resumed{went}.")
+    """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
+    resumed = resume(context, account, now=_override(form))
+    words = resumed_words(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
+    return _back(request, form, f"{account.key} {words}")
+
+
+def _override(form: Form) -> bool:
+    return form.get("now") == "1"
 
 
 def _back(request: Request, form: Form, told: str) -> Response:

@@ -48,6 +48,12 @@ class OrderView:
         return None if self.account.health is Health.OK else trouble_of(self.account)
 
     @property
+    def hint_until(self) -> float | None:
+        """Until when the provider asked not to be asked about it, or to be left alone altogether."""
+        hints = (self.order.hint_at, self.account.hint_until if self.account else None)
+        return max((hint for hint in hints if hint is not None and hint > self.now), default=None)
+
+    @property
     def stopped(self) -> bool:
         """Whether it waits, or will wait when its time comes, until its account goes on."""
         return self.trouble is not None and (self.account is None or self.account.health.stops)

@@ -12,13 +12,16 @@ from tests.command import run
 from tests.integration.conftest import Willcall
 from willcall.orders.documents import order_document
 from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.policy import Signal
 from willcall.orders.pushes import Arrived
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
-from willcall.stores.accounts import AccountStore, Health
+from willcall.stores.accounts import AccountStore, Health, Report
 from willcall.stores.inbox import Inbox, KeptPush
+from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Filing, OrderStore
+from willcall.usecases.wording import absolute
 from workers.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
@@ -328,8 +331,40 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
         "tiqets/default": "paused",
         "tixstock/default": "ok",
     }
-    assert willcall("resume", "tiqets/default").out == "tiqets/default goes on: no order had to wait for it.\n"
+    assert willcall("resume", "tiqets/default").out == "tiqets/default is resumed.\n"
     assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
+
+
+def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_told_to_ask_now(
+    willcall: Willcall, redis: "Redis"
+) -> None:
+    accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
+    until = accounts.now() + 3_600
+    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    accounts.report("tiqets/default", Report(Signal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert)
+    plain = willcall("resume", "tiqets")
+    assert (plain.code, plain.err) == (0, "")
+    assert f"asked to be left alone until {absolute(until)} (in 1 h" in plain.out
+    assert "`willcall resume tiqets/default --now`" in plain.out
+    assert accounts.state("tiqets/default", rate).health is Health.THROTTLED
+    overriding = willcall("resume", "tiqets", "--now")
+    assert (overriding.code, overriding.out) == (0, "tiqets/default is resumed.\n")
+    assert overriding.err.startswith("Warning: tiqets/default is asked in spite of the provider's Retry-After")
+    assert accounts.state("tiqets/default", rate).health is Health.OK
+
+
+def test_poll_says_when_the_order_is_asked_about_and_asks_before_a_hint_if_told_to(
+    willcall: Willcall, redis: "Redis"
+) -> None:
+    willcall("submit", "--provider", "tiqets", "--reference", "1", "--id", "ord-1")
+    hint = int((time.time() + 3_600) * 1_000)
+    redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})
+    plain = willcall("poll", "ord-1")
+    assert (plain.code, plain.err) == (0, "")
+    assert re.fullmatch(r"Order ord-1 is asked about in (1 h|59 min .*); no sooner is allowed\.\n", plain.out)
+    overriding = willcall("poll", "ord-1", "--now")
+    assert (overriding.code, overriding.out) == (0, "Order ord-1 is asked about now.\n")
+    assert overriding.err.startswith("Warning: the provider is asked in spite of its Retry-After")
 
 
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:

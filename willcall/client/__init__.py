@@ -19,7 +19,7 @@ from willcall.client.errors import (
     Unreachable,
 )
 from willcall.client.feed import Feed
-from willcall.client.models import Account, Attempt, BatchResult, Event, Order, Problem, Ticket
+from willcall.client.models import Account, Attempt, BatchResult, Event, Order, Problem, Resumed, Ticket
 
 __all__ = [
     "Account",
@@ -34,6 +34,7 @@ __all__ = [
     "Order",
     "Problem",
     "Rejected",
+    "Resumed",
     "Ticket",
     "Unauthorized",
     "Unavailable",

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from willcall.client.connection import Connection
 from willcall.client.feed import Feed
-from willcall.client.models import Account, Attempt, BatchResult, Order
+from willcall.client.models import Account, Attempt, BatchResult, Order, Resumed
 
 #: Orders of `submit_many` that one call carries.
 _BATCH = 500
@@ -103,9 +103,12 @@ class Client:
         """The order's timeline, oldest first. Raises NotFound."""
         return [Attempt.read(item) for item in self._connection.json("GET", _order(order_id, "attempts"))["items"]]
 
-    def poll(self, order_id: str) -> Order:
-        """Ask as soon as the provider allows; see `next_poll_at`. Raises NotFound, Conflict for what has ended."""
-        return Order.read(self._connection.json("POST", _order(order_id, "poll")))
+    def poll(self, order_id: str, *, now: bool = False) -> Order:
+        """Ask as soon as the provider allows; see `next_poll_at`. Raises NotFound, Conflict for what has ended.
+
+        With `now`, ask even before the provider's `Retry-After` has passed.
+        """
+        return Order.read(self._connection.json("POST", _order(order_id, "poll"), json={"now": True} if now else {}))
 
     def cancel(self, order_id: str) -> Order:
         """Stop asking; the order becomes cancelled. Raises NotFound, Conflict for what has ended otherwise."""
@@ -146,9 +149,13 @@ class Client:
         wish = {} if seconds is None else {"seconds": seconds}
         return Account.read(self._connection.json("POST", _account(provider, account, "pause"), json=wish))
 
-    def resume(self, provider: str, account: str = "default") -> Account:
-        """End a pause or a throttle; try an account now that is refused or down. Raises NotFound."""
-        return Account.read(self._connection.json("POST", _account(provider, account, "resume")))
+    def resume(self, provider: str, account: str = "default", *, now: bool = False) -> Resumed:
+        """End a pause; try an account that is refused or down. Raises NotFound.
+
+        A provider's `Retry-After` stands, as `until` then says. With `now`, ask in spite of it.
+        """
+        wish = {"now": True} if now else {}
+        return Resumed.read(self._connection.json("POST", _account(provider, account, "resume"), json=wish))
 
 
 def _wish(order: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,14 @@ class Beneath(_Model):
 
 
 @dataclass(frozen=True)
+class Resumed(_Model):
+    """What became of a resume: whether requests go on at once, or when the provider's hint ends, which stands."""
+
+    resumed: bool
+    until: datetime | None
+
+
+@dataclass(frozen=True)
 class Account(_Model):
     """One set of credentials at a provider; `account` is `<provider>/<name>`.
 

@@ -48,7 +48,8 @@ class AccountState:
     `since`: since when its health is what it is; a throttle begins with the first 429 after a good answer. `why` is
     what the provider said: an HTTP status, or in words why there was none. `beneath`: what a pause covers, the account
     as it is refused or down; None where it is neither. `booked`: how many requests have a slot booked for later,
-    the last of them at `booked_until`.
+    the last of them at `booked_until`. `hint_until`: until when the provider asked to be left alone, whatever else the
+    account is.
     """
 
     health: Health
@@ -62,6 +63,7 @@ class AccountState:
     beneath: "AccountState | None" = None
     booked: int = 0
     booked_until: float | None = None
+    hint_until: float | None = None
 
     @property
     def gravest(self) -> "AccountState":
@@ -198,6 +200,8 @@ class AccountStore:
             booked_until=(last[0][1] + float(shift or 0)) / 1_000 if last else None,
         )
         paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
+        if blocked_until and blocked_until > now:
+            found = replace(found, hint_until=blocked_until)
         if paused_until and paused_until > now:
             return replace(
                 found,
@@ -207,9 +211,9 @@ class AccountStore:
                 why=None,
                 beneath=found if found.health.stops else None,
             )
-        if found.health is Health.OK and blocked_until and blocked_until > now:
+        if found.health is Health.OK and found.hint_until:
             since, why = seconds(fields.get("throttled_since")), fields.get("throttled_why")
-            return replace(found, health=Health.THROTTLED, since=since, until=blocked_until, why=why)
+            return replace(found, health=Health.THROTTLED, since=since, until=found.hint_until, why=why)
         return found
 
     def wants_release(self, account: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.documents import rfc3339
 from willcall.orders.model import Status
-from willcall.orders.states import open_orders
+from willcall.orders.states import OPEN, open_orders
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import Backlog
@@ -31,7 +31,7 @@ class AccountView:
     @property
     def held(self) -> bool:
         """Whether it has orders one of which can be the next try."""
-        return self.backlog.held > 0 or self.open_orders > 0
+        return self.backlog.held > 0 or any(self.counts.get(status, 0) for status in OPEN)
 
 
 def view_account(stores: Stores, account: Account, now: float) -> AccountView:

@@ -124,8 +124,16 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     allowed = context.stores.accounts.wants_release(account.key)
     tried = allowed >= 0
     released = send_probe(context, account.key) if tried else release_held(context, account.key)
+    until = resumption.until or _token_wait(context, account)
     log.info("resumed", account=account.key, released=released, throttle_ended=now)
-    return Resumed(released, tried, resumption.until)
+    return Resumed(released, tried, until)
+
+
+def _token_wait(context: Context, account: Account) -> float | None:
+    """Return until when the token endpoint asked to be left alone, where there is no token to go on with."""
+    oauth = context.stores.oauth
+    wait = oauth.waiting(account.key)
+    return context.stores.accounts.now() + wait if wait and oauth.get(account.key) is None else None
 
 
 def release_held(context: Context, account_key: str) -> int:

@@ -8,6 +8,8 @@ from willcall.orders.ticket_documents import DOUBT
 if TYPE_CHECKING:
     from willcall.orders.model import Ticket
     from willcall.stores.fetches import Fetching
+    from willcall.stores.orders import Expedited
+    from willcall.usecases.control import Resumed
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
 OVERDUE = 30.0
@@ -79,6 +81,36 @@ def doubt_words(ticket: "Ticket") -> str | None:
     """Say that the file of a ticket may be damaged, and how; None where nothing is known against it."""
     doubt = ticket.extra.get(DOUBT)
     return f"may be damaged: {doubt}" if doubt else None
+
+
+def resumed_words(resumed: "Resumed", now: float, override: str | None) -> str:
+    """Return what is said behind the name of an account that somebody resumed.
+
+    `override`: how a person asks in spite of the provider's hint, at the place where it is read.
+    """
+    if resumed.until is not None:
+        how = f" {override}" if override else ""
+        told = "is resumed, but its provider asked to be left alone"
+        return f"{told} until {absolute(resumed.until)} ({relative(resumed.until, now)}); nothing is sent sooner.{how}"
+    if resumed.tried:
+        return TRIED
+    if resumed.released:
+        go = "goes" if resumed.released == 1 else "go"
+        return f"is resumed; {counted(resumed.released, 'order')} that waited for it {go} on."
+    return "is resumed."
+
+
+def asked_words(expedited: "Expedited", account_key: str, now: float) -> str:
+    """Return what is said behind an order about which somebody wants to have asked."""
+    match expedited.outcome.value:
+        case "busy":
+            return "is being asked about right now, and will be once more after that"
+        case "held":
+            return f"waits for its account {account_key} and is asked about as soon as that goes on"
+        case "too_late":
+            return "may not be asked about any more before its deadline"
+    when = "now" if expedited.at is None or expedited.at <= now else relative(expedited.at, now)
+    return f"is asked about {when}" + ("; no sooner is allowed" if when != "now" else "")
 
 
 def absolute(moment: float) -> str:

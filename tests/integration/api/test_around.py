@@ -1,14 +1,27 @@
 """Events, accounts, documents, metrics; ids and logs of requests."""
 
 import re
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
 from simulator.file_forms import FileForm, file_of
 from tests.integration.api.conftest import Running, problem
+from tests.waiting import STALL
+from willcall.orders.policy import Signal
+from willcall.orders.rate import Rate
+from willcall.stores import keys
+from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
 from willcall.stores.documents import Document, DocumentStore
+from willcall.stores.ops import Alert, account_subject
+from willcall.usecases.context import Stores
 from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 PDF = b"%PDF-1.4\n" + b"%" * 600_000 + b"\n%%EOF\n"
 
@@ -42,10 +55,44 @@ def test_accounts_are_shown_paused_and_resumed(api: Running) -> None:
     assert (paused["health"], paused["until"][:2]) == ("paused", "20")
     assert api.post("/v1/accounts/tiqets/default/pause").json()["until"] is None
     assert api.post("/v1/accounts/tiqets/default/pause", {"seconds": 60}).json()["until"] is None
-    assert api.post("/v1/accounts/tiqets/default/resume").json()["health"] == "ok"
+    assert api.post("/v1/accounts/tiqets/default/resume").json() == {"resumed": True, "until": None}
+    assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
     problem(api.post("/v1/accounts/tiqets/other/pause"), 404, "not-found")
     for seconds in (0, 1e300, "60"):
         problem(api.post("/v1/accounts/tiqets/default/pause", {"seconds": seconds}), 422, "rejected")
+
+
+def test_a_retry_after_stands_on_resume_until_it_is_told_to_ask_now(api: Running, stores: Stores) -> None:
+    throttle(stores, stores.accounts.now() + 3_600)
+    path = "/v1/accounts/tiqets/default/resume"
+    plain = api.post(path).json()
+    assert plain["resumed"] is False
+    assert datetime.fromisoformat(plain["until"]).timestamp() == pytest.approx(stores.accounts.now() + 3_600, abs=STALL)
+    assert api.post(path, {"now": False}).json() == plain
+    for wrong in ({"now": "yes"}, {"now": 1}, {"later": True}, [], {"now": None}):
+        problem(api.post(path, wrong), 422, "rejected")
+    assert api.post(path, {"now": True}).json() == {"resumed": True, "until": None}
+    assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
+
+
+def test_an_order_is_asked_about_before_a_hint_only_where_that_is_said(api: Running, redis: "Redis") -> None:
+    api.submit("ord-1")
+    hint = int((time.time() + 3_600) * 1_000)
+    redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})
+    plain = api.post("/v1/orders/ord-1/poll")
+    assert plain.status_code == 202
+    assert datetime.fromisoformat(plain.json()["next_poll_at"]).timestamp() == pytest.approx(hint / 1_000, abs=1)
+    problem(api.post("/v1/orders/ord-1/poll", {"now": "yes"}), 422, "rejected")
+    overriding = api.post("/v1/orders/ord-1/poll", {"now": True})
+    assert overriding.status_code == 202
+    assert datetime.fromisoformat(overriding.json()["next_poll_at"]).timestamp() < time.time() + STALL
+
+
+def throttle(stores: Stores, until: float) -> None:
+    """Have the provider answer 429 with a Retry-After."""
+    report = Report(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
 
 
 @pytest.fixture

@@ -92,6 +92,55 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
+def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_press(
+    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+) -> None:
+    api.submit("ord-1", not_before=LATER)
+    until = stores.accounts.now() + 3_600
+    report = Report(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    for path in ("/", "/orders/ord-1"):
+        page = operator.get(path)
+        assert "To ask sooner breaks that: it may ask for a longer wait, or block us." in words(page)
+        buttons = re.findall(r'<form method="post" action="([^"]*/(?:resume|poll))">(.*?)</form>', page.text)
+        overriding = [action for action, form in buttons if 'name="now" value="1"' in form]
+        assert "/accounts/tiqets/default/resume" in overriding
+        assert all("<details" in part.rpartition("</details>")[2] for part in page.text.split('name="now"')[:-1])
+        assert any(action.endswith("/resume") and "now" not in form for action, form in buttons)
+    operator.post("/accounts/tiqets/default/resume", back="/")
+    shown = words(operator.get("/"))
+    assert "tiqets/default is resumed, but its provider asked to be left alone until" in shown
+    assert redis.hget(keys.tokens("tiqets/default"), "blocked") is not None
+    operator.post("/accounts/tiqets/default/resume", back="/", now="1")
+    assert "tiqets/default is resumed." in words(operator.get("/"))
+    assert redis.hget(keys.tokens("tiqets/default"), "blocked") is None
+    assert "Try now anyway" not in words(operator.get("/"))
+
+
+def test_an_operators_key_may_resume_and_poll_over_the_api_but_reads_no_orders(api: Running) -> None:
+    api.submit("ord-1", not_before=LATER)
+    assert api.post("/v1/accounts/tiqets/default/resume", {"now": True}, key=OPERATOR_KEY).status_code == 200
+    assert api.post("/v1/orders/ord-1/poll", {"now": True}, key=OPERATOR_KEY).status_code == 202
+    assert api.get("/v1/accounts", key=OPERATOR_KEY).status_code == 200
+    problem(api.get("/v1/orders/ord-1", key=OPERATOR_KEY), 401, "unauthorized")
+    problem(api.post("/v1/accounts/tiqets/default/resume", key="wrong"), 401, "unauthorized")
+
+
+def test_an_order_is_polled_before_its_hint_by_a_button_of_its_own(
+    api: Running, operator: Operator, redis: "Redis"
+) -> None:
+    api.submit("ord-1")
+    assert "Try now anyway" not in words(operator.get("/orders/ord-1"))
+    hint = 4_000_000_000_000
+    redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint, "deadline": hint + 1})
+    assert "Try now anyway" in words(operator.get("/orders/ord-1"))
+    operator.post("/orders/ord-1/poll", back="/orders/ord-1")
+    assert "no sooner is allowed" in words(operator.get("/orders/ord-1"))
+    operator.post("/orders/ord-1/poll", back="/orders/ord-1", now="1")
+    assert "Order ord-1 is asked about now." in words(operator.get("/orders/ord-1"))
+
+
 def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_pages_and_in_json(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
@@ -338,7 +387,7 @@ def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Op
 def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, operator: Operator) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
     for action, told in (
-        ("poll", "Order ord-1 is asked about as soon as possible already."),
+        ("poll", "; no sooner is allowed."),
         ("redeliver", "The status of order ord-1 has not changed yet, so there is no event."),
         ("cancel", "Order ord-1 is cancelled. Nothing is cancelled at the provider."),
         ("cancel", "Order ord-1 is cancelled already."),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api.conftest import Running
-from willcall.client import Client, Conflict, NotFound, Rejected, Unauthorized, Unavailable, Unreachable
+from willcall.client import Client, Conflict, NotFound, Rejected, Resumed, Unauthorized, Unavailable, Unreachable
 from willcall.client.models import Ticket
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
@@ -89,7 +89,8 @@ def test_accounts_are_paused_and_resumed(client: Client) -> None:
     assert [account.account for account in client.accounts()] == ["tiqets/default", "tixstock/default"]
     assert client.pause("tiqets", seconds=60).until
     assert client.pause("tiqets").until is None
-    assert client.resume("tiqets").health == "ok"
+    assert client.resume("tiqets") == Resumed(resumed=True, until=None)
+    assert client.resume("tiqets", now=True).resumed
 
 
 def test_a_ticket_of_an_older_server_has_no_content_type() -> None:

@@ -38,7 +38,7 @@ class Standing(Collector):
         """All metrics, in the order of docs/metrics.md."""
         now = self._stores.accounts.now()
         yield from self._orders(now)
-        yield from self._accounts()
+        yield from self._accounts(now)
         yield from self._telling(now)
         yield from self._messages()
         yield from self._sweeps()
@@ -73,7 +73,7 @@ class Standing(Collector):
                 attention.add_metric([*key.split("/", 1), reason.value], counted.get((key, reason), 0))
         yield attention
 
-    def _accounts(self) -> Iterator[Metric]:
+    def _accounts(self, now: float) -> Iterator[Metric]:
         """Of the accounts of the configuration."""
         health = GaugeMetricFamily(
             "willcall_account_health", "1 for how the account is, else 0.", labels=(*_ACCOUNT, "health")
@@ -83,6 +83,8 @@ class Standing(Collector):
         throttles = CounterMetricFamily(
             "willcall_account_throttles", "Answers with 429, since the account was last resumed.", labels=_ACCOUNT
         )
+        booked = _by_account("willcall_account_booked", "Requests that wait for the token that they have booked.")
+        ahead = _by_account("willcall_account_booked_ahead_seconds", "How far ahead the last of them is booked.")
         for account in self._context.accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
             for one in Health:
@@ -91,7 +93,9 @@ class Standing(Collector):
                 since.add_metric(labels, state.gravest.since)
             tokens.add_metric(labels, state.tokens)
             throttles.add_metric(labels, state.throttles)
-        yield from (health, since, tokens, throttles)
+            booked.add_metric(labels, state.booked)
+            ahead.add_metric(labels, state.booked_ahead(now))
+        yield from (health, since, tokens, throttles, booked, ahead)
 
     def _telling(self, now: float) -> Iterator[Metric]:
         count = GaugeMetricFamily("willcall_events_undelivered", "Events that are still to be told.", labels=("to",))

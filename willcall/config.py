@@ -148,7 +148,8 @@ class Sweeps(_Table):
     """How often beat's sweeps run and how they judge, seconds.
 
     `grace`: an order or a delivery is overdue this long after its due time. `late_every`, `late_for`: expired orders
-    are asked for again this often, and for this long.
+    are asked for again this often, and for this long. `booked_ahead`: an account whose last booked request is further
+    ahead is told of.
     """
 
     revive: Positive = 10.0
@@ -162,11 +163,12 @@ class Sweeps(_Table):
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0
+    booked_ahead: Positive = 900.0
 
     @property
     def intervals(self) -> dict[str, float]:
         """How often beat starts each sweep, by its name."""
-        return self.model_dump(exclude={"grace", "late_every", "late_for"})
+        return self.model_dump(exclude={"grace", "late_every", "late_for", "booked_ahead"})
 
 
 class Metrics(_Table):

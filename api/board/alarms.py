@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from api.board import words
 from api.board.overview import AccountLine, Overview
-from willcall.orders.advice import TROUBLES
+from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import Health
 from willcall.usecases.accounts import trouble_of
 from willcall.usecases.behind import Behind
 from willcall.usecases.sweeps import start_them
-from willcall.usecases.wording import counted, try_awaits
+from willcall.usecases.wording import counted, span, try_awaits
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,9 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
             yield _account(line, overview.now, beat=bool(overview.alive("beat")))
-        elif line.overdue:
+        if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
+            yield _overbooked(line, overview.now)
+        if line.view.state.health is Health.OK and line.overdue:
             working = bool(overview.alive("worker"))
             yield Alarm(
                 "overdue",
@@ -133,6 +135,19 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
                 else "They go on when a worker runs.",
                 orders=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
             )
+
+
+def _overbooked(line: AccountLine, now: float) -> Alarm:
+    """More of an account is due than its rate allows."""
+    state, trouble = line.view.state, OVERBOOKED
+    return Alarm(
+        "overbooked",
+        grave=trouble.grave,
+        title=f"{line.key} {trouble.what}",
+        effect=f"{counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}. {trouble.effect}",
+        remedy=words.mend(trouble, line.key),
+        orders=f"/orders?account={line.key}",
+    )
 
 
 def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:

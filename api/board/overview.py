@@ -88,7 +88,8 @@ class Overview:
 
     `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
     what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
-    accounts that are, the forgotten ones too.
+    accounts that are, the forgotten ones too. `booked_ahead`: seconds that the last booked request of an account may be
+    ahead.
     """
 
     now: float
@@ -104,6 +105,7 @@ class Overview:
     happened: Sequence[OpsEvent]
     lacking: Pending
     overdue: int
+    booked_ahead: float = 900.0
 
     def alive(self, kind: str) -> list[Process]:
         """The processes of a kind, the oldest first."""
@@ -188,6 +190,7 @@ class Board:
             happened=stores.ops.recent(HAPPENED),
             lacking=stores.fetches.pending(),
             overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
+            booked_ahead=self._context.settings.sweeps.booked_ahead,
         )
 
     def _lines(self, now: float) -> list[AccountLine]:

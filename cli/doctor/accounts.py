@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
-from willcall.orders.advice import TROUBLES, Trouble
+from willcall.orders.advice import OVERBOOKED, TROUBLES, Trouble
 from willcall.usecases.wording import absolute, counted, next_try, span
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def check(patient: "Patient") -> list[Finding]:
     views = [view_account(stores, accounts[key], now) for key in sorted(accounts)]
     beat = bool(patient.processes.alive("beat"))
     found = [judge(view, now, beat=beat) for view in views if view.state.health in TROUBLES]
+    limit = patient.config.settings.sweeps.booked_ahead
+    found += [_overbooked(view, now) for view in views if view.state.booked_ahead(now) > limit]
     for key, waiting in forgotten_accounts(stores, accounts).items():
         found.append(_finding(TROUBLES["forgotten"], key, "", waiting))
     return found or [ok(f"{counted(len(accounts), 'account')}, all well" if accounts else "there is none")]
@@ -37,6 +39,13 @@ def judge(view: "AccountView", now: float, *, beat: bool) -> Finding:
     elif view.state.until:
         when += f",{' paused' if view.state.beneath else ''} until {absolute(view.state.until)}"
     return _finding(trouble, view.account.key, when, view.open_orders)
+
+
+def _overbooked(view: "AccountView", now: float) -> Finding:
+    """An account of which more is due than its rate allows."""
+    state = view.state
+    when = f": {counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}"
+    return _finding(OVERBOOKED, view.account.key, when, view.open_orders)
 
 
 def _finding(trouble: Trouble, key: str, when: str, waiting: int) -> Finding:

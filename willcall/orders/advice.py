@@ -95,7 +95,8 @@ TROUBLES: Mapping[str, Trouble] = {
         "does not answer",
         grave=True,
         effect="Customers have no tickets yet.",
-        remedy="See whether the provider has an outage, and whether workers can reach its address.",
+        remedy="See whether the provider has an outage, and whether workers can reach its address. Where it answers, "
+        "but not what can be read, show it the timeline of an order.",
         then="Its orders go on by themselves once it answers; to try at once, {resume}.",
     ),
     "throttled": Trouble(
@@ -119,3 +120,12 @@ TROUBLES: Mapping[str, Trouble] = {
         remedy="Put the account back, or cancel its orders.",
     ),
 }
+
+#: An account that is well, but of which more is due than its rate allows.
+OVERBOOKED = Trouble(
+    "has requests booked far ahead",
+    grave=False,
+    effect="Nothing is lost, but whatever needs a token now has to wait.",
+    remedy="More is due than its rate allows. Ask the provider for a higher one and set it in {table}, or poll less "
+    "often: polling.initial, polling.cap. See whether somebody asks about its orders again and again.",
+)

@@ -70,6 +70,10 @@ class AccountState:
         """What keeps tickets away: what is beneath a pause, where something is, else the account as it is."""
         return self.beneath or self
 
+    def booked_ahead(self, now: float) -> float:
+        """Return by how many seconds the last booked request lies behind the next that the account may get."""
+        return max(0.0, (self.booked_until or 0.0) - max(now, self.hint_until or 0.0))
+
     @property
     def refused(self) -> bool:
         """Whether its provider refuses our key, also beneath a pause."""

@@ -107,6 +107,7 @@ def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(a
 
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
+    assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
     throttled = Report(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
     desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)

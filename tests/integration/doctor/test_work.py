@@ -156,6 +156,19 @@ def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
     assert (level, what[:27]) == ("warning", "tiqets/default throttles us")
 
 
+def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none(admit: Admit, redis: "Redis") -> None:
+    patient = admit()
+    bookings, now = keys.bookings("tiqets/default"), patient.now()
+    redis.zadd(bookings, {"ord-1": (now + 800) * 1_000, "ord-2": (now + 890) * 1_000})
+    well(patient, "accounts")
+    redis.zadd(bookings, {"ord-3": (now + 7_000) * 1_000})
+    ((level, what),) = told(patient, "accounts")
+    assert (level, what[:66]) == ("warning", "tiqets/default has requests booked far ahead: 3 requests, the last")
+    well(admit(sweeps={"booked_ahead": 8_000}), "accounts")
+    redis.hset(keys.tokens("tiqets/default"), "blocked", int((now + 6_900) * 1_000))
+    assert [what[:27] for _, what in told(patient, "accounts")] == ["tiqets/default throttles us"]
+
+
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told(admit: Admit) -> None:
     patient = admit()
     file_order(patient, "ord-1", provider="paylogic")

@@ -65,6 +65,21 @@ def told(found: Overview) -> str:
     return verdict(found, alarms(found))
 
 
+def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(line: Line) -> None:
+    def booked(ahead: float, **fields: Any) -> AccountLine:
+        made = line(**fields)
+        state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
+        return replace(made, view=replace(made.view, state=state))
+
+    assert titles(overview(booked(899))) == []
+    (alarm,) = alarms(overview(booked(1_200)))
+    assert (alarm.title, alarm.grave) == ("tiqets/default has requests booked far ahead", False)
+    assert alarm.effect.startswith("3 requests, the last in 20 min.")
+    assert "[providers.tiqets.default]" in alarm.remedy
+    assert titles(overview(booked(1_200), booked_ahead=3_600.0)) == []
+    assert len(titles(overview(booked(1_200, orders=5, overdue=5)))) == 2
+
+
 def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> None:
     assert titles(overview(line(orders=1))) == []
     assert told(overview(line(orders=1))) == "All is well, 1 order waits for tickets"

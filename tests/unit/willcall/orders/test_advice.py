@@ -10,7 +10,7 @@ import yaml
 from api.board.alarms import alarms
 from api.board.overview import AccountLine, Overview
 from cli.doctor.accounts import judge
-from willcall.orders.advice import TROUBLES
+from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.alerts import AccountChange, account_document
 from willcall.orders.model import Status
 from willcall.providers.base import Account, Credentials
@@ -79,3 +79,10 @@ def test_an_alert_of_prometheus_says_it_in_the_same_words(health: Health) -> Non
     summary = f"{{{{ $labels.provider }}}}/{{{{ $labels.account }}}} {TROUBLES[health].what}"
     assert rule["annotations"]["summary"] == summary
     assert (rule["labels"]["severity"] == "page") == TROUBLES[health].grave
+
+
+def test_the_alert_of_requests_booked_far_ahead_says_it_in_the_same_words() -> None:
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    (rule,) = (rule for rule in rules if rule["alert"] == "WillcallAccountOverbooked")
+    assert rule["annotations"]["summary"].endswith(f" {OVERBOOKED.what}")
+    assert (rule["labels"]["severity"] == "page") == OVERBOOKED.grave

@@ -9,7 +9,7 @@
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -18,6 +18,7 @@ from urllib3 import PoolManager
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 
+from willcall.orders.retry_after import retry_seconds
 from willcall.outbound.cookies import Cookies
 from willcall.outbound.guard import NOT_PUBLIC, Guard
 from willcall.outbound.urls import RedirectError, escape, origin, redirect_target
@@ -64,17 +65,27 @@ class Failure:
 class Outbound:
     """Sends such requests, for any number of threads."""
 
-    def __init__(self, guard: Guard) -> None:
-        """`guard` says where they may go."""
+    def __init__(self, guard: Guard, clock: Callable[[], float] = time.time) -> None:
+        """`guard` says where they may go, `clock` gives epoch seconds for hints that are dates."""
+        self._clock = clock
         context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         self._guarded = _Way(guard, _pools(context))
         self._trusted = _Way(Guard(["0.0.0.0/0", "::/0"]), _pools(context))
         self._headers = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
 
     def get(
-        self, url: str, limits: Limits, headers: Mapping[str, str] | None = None, into: IO[bytes] | None = None
+        self,
+        url: str,
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+        into: IO[bytes] | None = None,
+        *,
+        waited: bool = False,
     ) -> Reply | Failure:
-        """What is at a URL, behind ten redirects at most. A body of what was asked for goes to `into`, where given."""
+        """What is at a URL, behind ten redirects at most. A body of what was asked for goes to `into`, where given.
+
+        A redirect with `Retry-After` is a reply like any other, unless the caller has `waited` since it first came.
+        """
         wanted = _Wanted("GET", limits, self._guarded, into=into)
         url = first = escape(url)
         seen: set[tuple[str, str | None]] = set()
@@ -87,6 +98,8 @@ class Outbound:
             own = dict(headers) if headers and same else {}
             reply = self._send(url, own | {"Cookie": cookies} if cookies else own, wanted)
             if isinstance(reply, Failure) or reply.status not in _REDIRECTING or "location" not in reply.headers:
+                return reply
+            if not waited and retry_seconds(reply.headers, self._clock()):
                 return reply
             try:
                 url = redirect_target(url, reply.headers["location"])

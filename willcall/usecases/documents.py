@@ -89,11 +89,13 @@ def collect(
     seconds: float,
     *,
     later: Container[str] = (),
+    waited: bool = False,
 ) -> Collected:
     """Fetch what the tickets lack, one after another, within `seconds`; never raises for what others do wrong.
 
     In no fixed order, so that one that always fails cannot keep the same others waiting. Addresses that are fetched
-    `later` by themselves are missing for now.
+    `later` by themselves are missing for now. `waited`: it is not the first time, so redirects that ask for patience
+    are followed.
     """
     until = time.monotonic() + seconds
     wanted = [url for url in lacking(tickets) if url not in later]
@@ -106,7 +108,7 @@ def collect(
             break
         if host in away:
             continue
-        result = _guarded_fetch(context, account, order_id, url, left)
+        result = _guarded_fetch(context, account, order_id, url, left, waited=waited)
         if isinstance(result, TicketFile):
             found[url] = result
             continue
@@ -159,7 +161,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     order = fetch.order
     bind_contextvars(provider=order.provider, account=order.account_key)
     account = context.accounts.get(order.account_key)
-    collected = collect(context, account, order_id, order.tickets, ROUND)
+    collected = collect(context, account, order_id, order.tickets, ROUND, waited=True)
     wait = _wait(context, fetch, collected)
     why = collected.why or "no time was left for all of them"
     tickets = collected.tickets
@@ -190,20 +192,22 @@ def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
 
 
 def _guarded_fetch(
-    context: Context, account: Account | None, order_id: str, url: str, seconds: float
+    context: Context, account: Account | None, order_id: str, url: str, seconds: float, *, waited: bool
 ) -> TicketFile | _Trouble:
     """The same as `_fetch`; a mistake of ours costs one document one round, not the order its tickets."""
     result = guarded(
         context,
         Activity.DOCUMENTS,
-        lambda: _fetch(context, account, order_id, url, seconds),
+        lambda: _fetch(context, account, order_id, url, seconds, waited=waited),
         order=order_id,
         account=account.key if account else None,
     )
     return _Trouble(result.detail or "") if isinstance(result, Malformed) else result
 
 
-def _fetch(context: Context, account: Account | None, order_id: str, url: str, seconds: float) -> TicketFile | _Trouble:
+def _fetch(
+    context: Context, account: Account | None, order_id: str, url: str, seconds: float, *, waited: bool
+) -> TicketFile | _Trouble:
     """The stored file, or why there is none."""
     headers = {"Accept": "application/pdf, */*;q=0.5"}
     own = account is not None and url.startswith(f"{account.credentials.base_url}/")
@@ -216,7 +220,7 @@ def _fetch(context: Context, account: Account | None, order_id: str, url: str, s
     try:
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
-            reply = context.outbound.get(url, limits, headers, into=draft)
+            reply = context.outbound.get(url, limits, headers, into=draft, waited=waited)
             if isinstance(reply, Reply) and reply.status in WITH_BODY:
                 return _store(context, order_id, reply, draft)
     except StorageError as error:

@@ -168,6 +168,18 @@ def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the
     assert h.outbox.messages == []
 
 
+def test_a_redirect_that_asks_for_patience_is_followed_after_it(house: Setup, at: Any, serve: Serve) -> None:
+    h = house()
+    last = serve(saying(whole(pdf("one"))))
+    at(serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 600"))).url)
+    h.submit(script())
+    assert h.poll().tickets[0].document is None
+    assert last.connections == 0
+    (_, _, countdown) = h.outbox.tasks[0]
+    assert countdown >= 600
+    assert fetch_again(h).tickets[0].document is not None
+
+
 @pytest.mark.parametrize("unready", ["202", "page"])
 def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched(
     house: Setup, serve: Serve, unready: str

@@ -184,6 +184,21 @@ def test_ten_redirects_are_followed_and_no_more(serve: Serve, outbound: Outbound
     assert outbound.get(server.url + "/11", LIMITS) == Failure("more than 10 redirects", astray=True)
 
 
+def test_a_redirect_that_asks_for_patience_is_followed_by_who_has_waited(serve: Serve, outbound: Outbound) -> None:
+    last = serve(saying(whole(b"abc")))
+    server = serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 120")))
+    reply = outbound.get(server.url, LIMITS)
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.headers["retry-after"], last.connections) == (302, "120", 0)
+    assert outbound.get(server.url, LIMITS, waited=True) == Reply(200, {"content-length": "3"}, b"abc")
+
+
+def test_a_redirect_that_asks_for_no_patience_is_followed_at_once(serve: Serve, outbound: Outbound) -> None:
+    last = serve(saying(whole(b"abc")))
+    server = serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 0")))
+    assert outbound.get(server.url, LIMITS) == Reply(200, {"content-length": "3"}, b"abc")
+
+
 @pytest.mark.parametrize("location", ["/", "", "#top", "?", "http://127.0.0.1:{port}/#top"])
 def test_a_redirect_to_itself_without_a_cookie_ends_at_once(serve: Serve, outbound: Outbound, location: str) -> None:
     server = serve(lambda server, connection: redirecting(location.format(port=server.port))(server, connection))

@@ -30,9 +30,7 @@ class Order:
 
     def next_fault(self) -> Fault | None:
         """The fault for this request, if there is one."""
-        if not self.faults:
-            return None
-        return self.faults[0] if self.faults[0].times is None else self.faults.popleft()
+        return _next(self.faults)
 
     def view(self, now: float, origin: str, word: str | None = None) -> View:
         """How the order stands at `now`."""
@@ -78,12 +76,18 @@ class Account:
         self._tickets: dict[str, tuple[Order, int]] = {}
         self._derived: dict[str, Order] = {}
         self._throttles: deque[tuple[float, float]] = deque()
+        self._faults = {"list": _queue(script.list_answers), "token": _queue(script.token_answers)}
+        #: When a list or a token may be asked for again, where an answer said so.
+        self.allowed_at: dict[str, float] = {}
         self._set_rate()
+
+    def next_fault(self, kind: str) -> Fault | None:
+        """The fault for this request, if it is for a list or a token and there is one."""
+        return _next(self._faults.get(kind))
 
     def add(self, script: OrderScript, now: float) -> Order:
         """Get to know an order."""
-        faults = deque(fault for fault in script.answers for _ in range(fault.times or 1))
-        order = Order(script, now, [secrets.token_hex(16) for _ in range(script.quantity)], faults)
+        order = Order(script, now, [secrets.token_hex(16) for _ in range(script.quantity)], _queue(script.answers))
         self.orders[script.reference] = order
         if script.external_user_id is not None:
             self._users.setdefault(script.external_user_id, []).append(order)
@@ -131,3 +135,14 @@ class Account:
 
     def _set_rate(self) -> None:
         self.bucket = Bucket(self.script.rate, jitter=self._jitter) if self.script.rate else None
+
+
+def _queue(faults: Sequence[Fault]) -> deque[Fault]:
+    """The fault for each of the next requests; one whose `times` is None stays."""
+    return deque(fault for fault in faults for _ in range(fault.times or 1))
+
+
+def _next(queue: deque[Fault] | None) -> Fault | None:
+    if not queue:
+        return None
+    return queue[0] if queue[0].times is None else queue.popleft()

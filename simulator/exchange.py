@@ -8,7 +8,7 @@ from simulator.faults import UNKNOWN_WORD, gateway_page, spoil, token_trouble
 from simulator.ledger import Auth, Entry
 from simulator.phases import FINAL, Phase, overall
 from simulator.providers.base import Provider, Target, View
-from simulator.script import SlowFault
+from simulator.script import Fault, SlowFault
 from simulator.wire import Answer, Call, Manner
 from simulator.world import World
 
@@ -45,7 +45,7 @@ class Exchange:
             auth = _authorise(grant.account, self._target, grant.scope, lapsed=lapsed)
         self._order = self._find() if auth == "ok" else None
         self._down = self._account.script.down if self._account else None
-        self._fault = self._order.next_fault() if self._order and not self._down else None
+        self._fault = self._next_fault() if auth == "ok" and not self._down else None
         self.entry = Entry(
             number=world.ledger.next_number(),
             arrived=arrived,
@@ -96,7 +96,14 @@ class Exchange:
             order.in_flight -= 1
             if self.entry.status != HTTPStatus.UNAUTHORIZED:
                 order.allowed_at = max(self.entry.arrived + account.script.least_interval, self._hint)
+        elif account and self._hint:
+            account.allowed_at[self.entry.kind] = self._hint
         self._world.ledger.finish(self.entry, self._world.clock())
+
+    def _next_fault(self) -> Fault | None:
+        if self._order:
+            return self._order.next_fault()
+        return self._account.next_fault(self._target.kind) if self._account else None
 
     def _find(self) -> Order | None:
         reference = self._target.reference
@@ -105,10 +112,11 @@ class Exchange:
     def _note_what_was_allowed(self) -> None:
         """Fill in the entry's half that is known on arrival."""
         entry, order, account = self.entry, self._order, self._account
-        if account is None or entry.kind == "token":
+        if account is None:
             return
-        held = account.held_until(entry.arrived, self._world.grace)
-        allowed = [at for at in (held, order.allowed_at if order else None) if at is not None]
+        held = None if entry.kind == "token" else account.held_until(entry.arrived, self._world.grace)
+        own = order.allowed_at if order else account.allowed_at.get(entry.kind)
+        allowed = [at for at in (held, own) if at is not None]
         entry.allowed_at = max(allowed, default=None)
         early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
         entry.too_early_by = early if early > SLACK else 0.0
@@ -127,9 +135,9 @@ class Exchange:
         if kind == "token":
             if account.script.token_down:
                 return token_trouble(account.script.token_down, provider)
-            return provider.granted(self._world.issue_token(account), account.script)
+            return self._spoilt(provider.granted(self._world.issue_token(account), account.script))
         if kind == "list":
-            return self._list(account)
+            return self._spoilt(self._list(account))
         return self._status(account, self._order) if self._order else provider.error(HTTPStatus.NOT_FOUND)
 
     def _refusal(self) -> Answer:
@@ -162,11 +170,13 @@ class Exchange:
         answer = self._provider.show(self._target, views)
         if not unknown:
             answer.phase = overall([view.phase for view in views])
-        if fault is None:
-            return answer
-        if fault.do == "token_expired":
+        if fault is not None and fault.do == "token_expired":
             self._world.expire_tokens(account)
-        return spoil(fault, answer, self._provider, self._world.clock())
+        return self._spoilt(answer)
+
+    def _spoilt(self, answer: Answer) -> Answer:
+        """What is sent in place of the usual answer, which may be that."""
+        return spoil(self._fault, answer, self._provider, self._world.clock()) if self._fault else answer
 
     def _views(self, orders: Iterable[Order], word: str | None = None) -> list[View]:
         """The orders as they stand now; remembered as what this exchange shows."""

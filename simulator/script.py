@@ -197,7 +197,7 @@ class OrderScript(_Model):
     @property
     def hopeless(self) -> bool:
         """Whether a fault for all requests keeps the end from being learnt."""
-        return any(fault.times is None for fault in self.answers)
+        return any(fault.times is None and fault.do != "usual" for fault in self.answers)
 
     @property
     def expected(self) -> Expected:
@@ -241,6 +241,9 @@ class AccountScript(_Model):
     token_auth: TokenAuth | None = None
     #: What the token endpoint does in place of handing out tokens.
     token_down: TokenDown | None = None
+    #: What goes wrong with the next requests for a list and for a token, one after the other.
+    list_answers: tuple[Fault, ...] = ()
+    token_answers: tuple[Fault, ...] = ()
     revoked: bool = False
     forbidden: bool = False
     down: Down | None = None

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from simulator.file_forms import NO_TICKETS, FileForm
 from simulator.providers.paylogic import EVENT, SINGLE
 from simulator.push_script import Encoding
-from simulator.script import CAN_FAIL, PROVIDERS, AccountScript, OrderScript, ProviderName, Rate
+from simulator.script import CAN_FAIL, PROVIDERS, AccountScript, HintForm, OrderScript, ProviderName, Rate
 
 #: Seconds within which an order is ready. Hints are shorter than the shortest lease, 8 s.
 READY = 20.0
@@ -28,6 +28,16 @@ WEIGHTS: Mapping[ProviderName, int] = {"funtrips": 28, "tiqets": 28, "tixstock":
 _ALWAYS_GOOD = (*SINGLE, "user:")
 #: Files that hold a ticket, in every form.
 _FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - NO_TICKETS)
+#: Bodies that are not what their labels say.
+_PACKINGS: list[dict[str, Any]] = [
+    {"content_encoding": "UTF-8"},
+    {"content_encoding": "gzip"},
+    {"codings": ["gzip_members"], "content_encoding": "gzip"},
+    {"codings": ["gzip_padded"]},
+    {"codings": ["deflate"], "content_encoding": "deflate"},
+    {"charset": "latin-1"},
+    {"charset": "utf-16", "content_type": "application/json; charset=utf-8"},
+]
 #: Providers that can show half of an order.
 CAN_HALVE = ("tixstock", "paylogic", "voordemensen")
 
@@ -143,10 +153,20 @@ def _document(random: Random) -> dict[str, Any]:
 
 def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
     """What goes wrong with the first request or two."""
-    wait, form = random.choice([1, 2]), random.choice(["seconds", "date"])
+    wait = random.choice([1, 2])
+    hint = {
+        "retry_after": wait,
+        "form": random.choice(get_args(HintForm)),
+        "clock": random.choice([0, 0, -600, 3_600]),
+        "also": random.choice([[], ["1", "soon"]]),
+    }
     troubles: list[tuple[int, list[dict[str, Any]]]] = [
-        (3, [{"do": "status", "status": 429, "retry_after": wait, "form": form}]),
-        (4, [{"do": "status", "status": 503, "retry_after": wait, "form": form}]),
+        (3, [{"do": "status", "status": 429, **hint}]),
+        (4, [{"do": "status", "status": 503, **hint}]),
+        (4, [{"do": "usual", **hint}]),
+        (2, [{"do": "status", "status": 404, **hint}]),
+        (2, [{"do": "malformed", **hint}]),
+        (4, [{"do": "usual", "packing": random.choice(_PACKINGS), "times": 2}]),
         (4, [{"do": "status", "status": 503}]),
         (4, [{"do": "status", "status": 404}] * wait),
         (3, [{"do": "malformed"}]),

@@ -1,6 +1,9 @@
 """One test per way of going wrong; after each the order answers as usual."""
 
 import gzip
+import json
+import zlib
+from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection, IncompleteRead
 from typing import Any
@@ -25,6 +28,60 @@ def test_a_status_comes_in_the_providers_own_form(start: Start, status: int) -> 
 def test_retry_after_can_be_a_date(start: Start) -> None:
     sim = faulty(start, do="status", status=503, retry_after=60, form="date")
     assert sim.tiqets().headers["Retry-After"] == "Fri, 15 Jan 2027 08:01:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("form", "clock", "written"),
+    [
+        ("seconds", -600, "60"),
+        ("date", -600, "Fri, 15 Jan 2027 07:51:00 GMT"),
+        ("iso", 0, "2027-01-15T08:01:00Z"),
+        ("epoch", 0, "1800000060"),
+        ("epoch_ms", 0, "1800000060000"),
+    ],
+)
+def test_any_answer_can_ask_for_patience_in_any_form(start: Start, form: str, clock: int, written: str) -> None:
+    for do in ("usual", "malformed", "truncated_json"):
+        sim = faulty(start, do=do, retry_after=60, form=form, clock=clock)
+        answer = sim.tiqets()
+        assert answer.headers["Retry-After"] == written
+        assert not clock or answer.headers["Date"] == "Fri, 15 Jan 2027 07:50:00 GMT"
+
+
+def test_a_hint_can_have_several_lines(start: Start) -> None:
+    sim = faulty(start, do="usual", retry_after=60, also=["5", "soon"])
+    assert sim.tiqets().raw.headers.getlist("Retry-After") == ["60", "5", "soon"]
+
+
+@pytest.mark.parametrize(
+    ("packing", "body"),
+    [
+        ({"codings": ["gzip_members"]}, gzip.decompress),
+        ({"codings": ["gzip", "gzip"]}, lambda raw: gzip.decompress(gzip.decompress(raw))),
+        ({"codings": ["gzip_padded"]}, lambda raw: gzip.decompress(raw[:-512])),
+        ({"codings": ["zlib"], "content_encoding": "deflate"}, zlib.decompress),
+        ({"codings": ["deflate"]}, lambda raw: zlib.decompress(raw, wbits=-15)),
+        ({"content_encoding": "UTF-8"}, bytes),
+    ],
+    ids=["members", "twice", "padded", "zlib", "deflate", "label"],
+)
+def test_a_body_can_be_packed_otherwise_than_it_says(
+    start: Start, packing: dict[str, Any], body: Callable[[bytes], bytes]
+) -> None:
+    sim = faulty(start, do="usual", packing=packing)
+    answer = sim.tiqets(stream=True)
+    with answer:
+        raw = answer.raw.read(decode_content=False)
+    assert json.loads(body(raw))["order_status"] == "done"
+    assert answer.headers.get("Content-Encoding") == packing.get("content_encoding")
+
+
+def test_a_body_can_be_in_another_charset_than_it_says(start: Start) -> None:
+    packing = {"charset": "latin-1", "content_type": "application/json; charset=utf-8"}
+    sim = start({"provider": "voordemensen", "answers": [{"do": "usual", "packing": packing}]})
+    answer = sim.voordemensen()
+    assert "Één avond uit".encode("latin-1") in answer.content
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
 def test_malformed_is_a_page_of_html(start: Start) -> None:

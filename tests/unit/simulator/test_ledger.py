@@ -52,6 +52,39 @@ def test_a_503_speaks_for_its_order_only(start: Start) -> None:
     assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, 0.0, 4.0]
 
 
+@pytest.mark.parametrize("answer", [{"do": "usual"}, {"do": "status", "status": 404}, {"do": "malformed"}], ids=str)
+def test_a_hint_on_any_answer_speaks_for_its_order(start: Start, answer: dict[str, object]) -> None:
+    hinted = {"provider": "tiqets", "ready_after": 9, "answers": [{**answer, "retry_after": 4, "form": "epoch"}]}
+    sim = start(hinted, {"provider": "tiqets", "reference": "2"})
+    for reference in ("1", "2", "1"):
+        sim.tiqets(reference)
+    assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, 0.0, 4.0]
+
+
+def test_nobody_is_held_to_a_hint_of_more_than_a_day_but_an_account_for_an_hour(start: Start) -> None:
+    for status, early in ((503, 0.0), (429, 3_599.0)):
+        sim = start({"provider": "tiqets", "answers": [{"do": "status", "status": status, "retry_after": 86_401}]})
+        sim.tiqets()
+        sim.clock.now += 1
+        sim.tiqets()
+        assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, early]
+
+
+def test_a_hint_on_a_token_or_a_list_speaks_for_the_next_of_its_kind(start: Start) -> None:
+    patient = ({"do": "usual", "retry_after": 4},)
+    sim = start(
+        {"provider": "funtrips"},
+        accounts=({"provider": "funtrips", "token_answers": patient, "list_answers": patient},),
+    )
+    for _ in range(2):
+        bearer = sim.bearer()
+        sim.get("/funtrips/v1/admin/fulfillments", headers=bearer)
+        sim.get("/funtrips/v1/admin/fulfillments?checkout_id=1", headers=bearer)
+    early = [(entry["kind"], entry["too_early_by"]) for entry in sim.entries()]
+    kinds = ("token", "list", "status")
+    assert early == [(kind, 0.0) for kind in kinds] + list(zip(kinds, (4.0, 4.0, 0.0), strict=True))
+
+
 def test_the_minimum_interval_counts_from_arrival_to_arrival(start: Start) -> None:
     sim = start({"provider": "voordemensen", "ready_after": 99})
     for later in (0.0, 9.0, 19.0):

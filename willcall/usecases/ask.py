@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from willcall.orders.model import Order
-from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.outcomes import NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import Account, Answer, Question
 from willcall.providers.reading import hinted
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
@@ -49,12 +49,19 @@ def ask(
     outcome = guarded(
         context,
         Activity.ATTEMPT,
-        lambda: account.adapter.read_status(question, answer),
+        lambda: _read(account, question, answer),
         order=order.id,
         account=account.key,
     )
     outcome = _after_authorization(context, account, authorization, outcome)
     return Asked(hinted(outcome, answer), answer.status)
+
+
+def _read(account: Account, question: Question, answer: Answer) -> Outcome:
+    outcome = account.adapter.read_status(question, answer)
+    if type(outcome) not in NAMES:
+        raise TypeError("an adapter has to return one of the outcomes")
+    return outcome
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:

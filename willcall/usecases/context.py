@@ -9,6 +9,7 @@ from willcall.config import Settings
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
+from willcall.providers.odd_hints import OddHints
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
@@ -97,7 +98,8 @@ class Stores:
 class Context:
     """What use cases are given.
 
-    `rng` is the source of jitter; `meters` count what this process does; `throttles` are the 429s that came to it.
+    `rng` is the source of jitter; `meters` count what this process does; `throttles` are the 429s that came to it,
+    `odd_hints` the dates far ahead that it has logged.
     """
 
     settings: Settings
@@ -110,6 +112,7 @@ class Context:
     rng: Random
     meters: Meters = field(default_factory=Meters)
     throttles: Throttles = field(default_factory=Throttles)
+    odd_hints: OddHints = field(default_factory=OddHints)
 
     def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
         """Send a request to a provider and time it; see `Exchange`."""

@@ -8,7 +8,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import Attention, Order
-from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
+from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, with_hint
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import Claim, Message, Verdict
@@ -134,7 +134,7 @@ def _settle(
         account=account.key,
     )
     if isinstance(settled, Malformed):
-        unread = replace(asked, outcome=settled)
+        unread = replace(asked, outcome=with_hint(settled, asked.outcome.retry_after))
         return settle_attempt(context, account, claim, claim_id, asked=unread, now=now)
     return settled
 
@@ -145,6 +145,7 @@ def _collect_and_settle(
     """Fetch what the tickets point to, and commit what the answer means."""
     order, outcome, fetch_in = claimed_order(claim), asked.outcome, None
     _warn(asked, order)
+    context.odd_hints.note_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
         outcome, fetch_in = collect_issued(context, account, order, claim_id, outcome)
         asked = replace(asked, outcome=outcome)

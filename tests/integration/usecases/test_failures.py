@@ -91,6 +91,15 @@ def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Set
     assert [message.seq for message in h.outbox.messages] == [1, 2]
 
 
+@pytest.mark.parametrize("result", [ZeroDivisionError(), None, Issued(tickets=(None,))], ids=repr)  # type: ignore[arg-type]
+def test_a_mistake_of_ours_does_not_lose_the_providers_hint(house: Setup, result: Any) -> None:
+    h = broken(house(), "read_status", result)
+    h.submit(tiqets(answers=[{"do": "usual", "retry_after": 300}]))
+    order = h.poll()
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert (attempt.outcome, attempt.countdown) == ("malformed", pytest.approx(300, abs=0.01))
+
+
 def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(house: Setup) -> None:
     h = broken(house(polling={"initial": 10, "factor": 2, "cap": 300, "minimum": 0, "ceiling": 600}), "read_status", 0)
     h.submit(tiqets())
@@ -126,7 +135,7 @@ def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(house: 
 def test_a_failure_while_documents_are_collected_keeps_the_tickets(
     house: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> str:
+    def fails(*_: object, **__: object) -> str:
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr(documents, "_fetch", fails)

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from simulator.exchange import SLACK
 from simulator.script import OrderScript
@@ -160,6 +161,22 @@ def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(house: Setup) ->
     (attempt,) = h.context.stores.orders.timeline(order.id)
     assert attempt.countdown == pytest.approx(3_600, abs=0.01)
     assert state.until == pytest.approx(order.next_poll_at, abs=0.01)
+
+
+def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_once(house: Setup) -> None:
+    h = house(polling={"ceiling": 500 * 86_400})
+    day = 86_400
+    for days in (399, 401, 402):
+        name, fields = f"a7c6{days}", {"fulfillment_starts_after": days * day}
+        script = OrderScript.model_validate({"provider": "paylogic", "reference": name, **fields})
+        with capture_logs() as lines:
+            h.submit(script, id=name)
+            order = h.poll(name)
+        assert order.next_poll_at is not None
+        ahead = order.next_poll_at - h.context.stores.accounts.now()
+        assert (ahead > 390 * day) == (days == 399)
+        logged = [line["hint"] for line in lines if line["event"] == "odd hint"]
+        assert logged == (["a date more than 400 days ahead"] if days == 401 else [])
 
 
 def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:

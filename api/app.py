@@ -13,7 +13,7 @@ from api.body import Uploads
 from api.edge import THREADS, Edge
 from api.openapi import DESCRIPTION, VERSION, answers, describe
 from api.problems import Kind
-from api.security import Keys, require_any_key, require_key
+from api.security import DocumentationGuard, Keys, require_any_key, require_key
 from api.standing import Queues
 from api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
@@ -39,10 +39,10 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queu
     app.state.context = context
     app.state.keys = Keys(context.settings.api.keys)
     app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
-    app.state.exposed = exposed
     app.state.uploads = Uploads()
     app.state.parts = health.Parts(parts)
     app.state.metrics = metrics.registry(context, queues)
+    app.add_middleware(DocumentationGuard)
     problems.install(app)
     app.include_router(_keyed(require_key, orders.router, documents.router, batch.router, events.router))
     app.include_router(_keyed(require_any_key, accounts.router, orders.operated))

@@ -23,8 +23,9 @@ IN_FLIGHT = 2 * THREADS
 _PROBES = frozenset({"/healthz", "/readyz"})
 #: Open for hours, and bounded by itself.
 _STREAM = "/board/stream"
-#: Providers' calls are bounded per account.
+#: Providers' calls are bounded per account. People paste their addresses with slashes too many.
 _WEBHOOKS = "/webhooks/"
+_SLASHES = re.compile(r"/{2,}")
 #: What takes no place of others, by the beginning of its path; all else is one kind more: pages, forms, metrics.
 _KINDS = ("/v1/orders:batch", "/v1/")
 
@@ -33,7 +34,8 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Browsers that come over http send `Origin: null` with a form of a page that names no referrer.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
@@ -63,15 +65,15 @@ class Edge:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._serve(scope, receive, send, request_id)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        started, status = perf_counter(), 0
+    async def _serve(self, given: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        started, status, scope = perf_counter(), 0, _routed(given)
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _complete(MutableHeaders(scope=message), scope, request_id)
-            await send(message)
+            await send(message)  # the server leaves out the body of an answer to HEAD
 
         place = Place(self._in_flight, _kind(scope["path"]))
         try:
@@ -87,7 +89,7 @@ class Edge:
                 raise
         finally:
             place.leave()
-            _note(scope, status, perf_counter() - started)
+            _note({**scope, "method": given["method"]}, status, perf_counter() - started)
 
 
 class Place:
@@ -130,6 +132,16 @@ class Place:
             return message
 
         return next_message
+
+
+def _routed(scope: Scope) -> Scope:
+    """Return a request as it is routed: HEAD as GET, a provider's call without slashes too many."""
+    path, method = _SLASHES.sub("/", scope["path"]), scope["method"]
+    if path.startswith(_WEBHOOKS):
+        scope = {**scope, "path": path.rstrip("/")}
+    if method == "HEAD" and path != _STREAM:
+        scope = {**scope, "method": "GET"}
+    return scope
 
 
 def _kind(path: str) -> str | None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.openapi import answers
 from api.parameters import Nothing
 from api.problems import Kind
-from api.security import require_any_key_beyond_loopback
+from api.security import require_any_key
 from api.standing import Queues, Standing
 from willcall.usecases.context import Context
 
@@ -28,8 +28,7 @@ def registry(context: Context, queues: Queues) -> CollectorRegistry:
 @router.get(
     "/metrics",
     summary="Metrics for Prometheus",
-    dependencies=[Depends(require_any_key_beyond_loopback)],
-    openapi_extra={"security": [{}]},  # on loopback also without
+    dependencies=[Depends(require_any_key)],
     responses={
         **answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.REJECTED, Kind.UNAVAILABLE),
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The exposition format."},
@@ -38,7 +37,7 @@ def registry(context: Context, queues: Queues) -> CollectorRegistry:
 def metrics(request: Request, _: Nothing) -> Response:
     """Orders, accounts, queues and sweeps as they are now, and what this process has done.
 
-    Beyond loopback a key of `api.keys` or of `api.operator_keys` is needed.
+    A key of `api.keys` or of `api.operator_keys` is needed, where there is any.
     """
     shown: Any = request.app.state.metrics
     return Response(generate_latest(shown), media_type=CONTENT_TYPE_LATEST)

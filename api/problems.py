@@ -179,7 +179,8 @@ async def unrouted(request: Request, error: Any) -> Response:
 def _allowed(request: Request) -> str:
     """The methods of a path over all its routes: the router names those of the first alone."""
     path = getattr(request.scope.get("route"), "path", "")
-    return ", ".join(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
+    methods = [method.upper() for method in request.app.openapi()["paths"].get(path, ())]
+    return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
 
 
 async def _left(_: Request, __: Exception) -> Response:

@@ -1,22 +1,30 @@
 """Who may ask: callers with a bearer key; where no key is configured, this machine alone."""
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import ApiError, Kind
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
-#: The names by which a machine calls itself.
-THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
+#: What a request says whose `Host` is this machine, so that no other name leads a browser here (DNS rebinding).
+_THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+#: What proxies add to requests that came from elsewhere.
+_FORWARDED = re.compile(
+    r"(x-)?forwarded(-.*)?|via|cf-.*|cdn-.*|x-original-.*|x-envoy-.*|x-(azure|appengine|amzn?|vercel)-.*"
+    r"|.*(client|real|remote|cluster|originating|user|connecting)-?(ip|addr|address)|x-proxy.*|.*proxy-client.*",
+    re.IGNORECASE,
+)
 
 
 class Keys:
@@ -35,28 +43,60 @@ class Keys:
 
 
 async def require_key(request: Request, credentials: Credentials) -> None:
-    """Let the request pass if it may. Raises ApiError."""
-    _require(request.app.state.keys, request, credentials)
+    """Let the request pass with a backend's key; where there are no keys at all, from this machine. Raises ApiError."""
+    _require(request, request.app.state.keys, credentials)
 
 
 async def require_any_key(request: Request, credentials: Credentials) -> None:
-    """The same, also with an operator's key. Raises ApiError."""
-    _require(request.app.state.all_keys, request, credentials)
+    """The same, with an operator's key as well. Raises ApiError."""
+    _require(request, request.app.state.all_keys, credentials)
 
 
-async def require_any_key_beyond_loopback(request: Request, credentials: Credentials) -> None:
-    """The same, or an operator's, from elsewhere, also through a proxy on this machine; else anybody here may ask.
+class DocumentationGuard:
+    """Shows the documentation where there are keys to everybody, for it holds no data; else to this machine alone."""
 
-    Raises ApiError.
-    """
-    if request.app.state.exposed or credentials is not None:
-        _require(request.app.state.all_keys, request, credentials)
-    else:
-        _require_this_machine(request)
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(("/docs/", "/openapi.json/")):
+            request = Request(scope)
+            try:
+                if not request.app.state.all_keys:
+                    _require_this_machine(request)
+            except ApiError as refused:
+                await refused.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
-def _require(keys: Keys, request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
-    if not keys:
+def of_this_machine(request: Request) -> bool:
+    """Whether a request was made on this machine, to it by name, and came through no proxy."""
+    client = request.client
+    return (
+        client is not None
+        and _is_loopback(client.host)
+        and named_as_this_machine(request)
+        and not any(_FORWARDED.fullmatch(name) for name in request.headers)
+    )
+
+
+def named_as_this_machine(request: Request) -> bool:
+    """Whether a request is addressed to a loopback name; browsers trust that as they trust https."""
+    return _THIS_MACHINE.fullmatch(request.headers.get("host", "")) is not None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _require(request: Request, keys: Keys, credentials: HTTPAuthorizationCredentials | None) -> None:
+    if not request.app.state.all_keys:
         _require_this_machine(request)
     elif credentials is None or not keys.accept(credentials.credentials):
         what = "a key is needed" if credentials is None else "this is no key of ours"
@@ -66,14 +106,10 @@ def _require(keys: Keys, request: Request, credentials: HTTPAuthorizationCredent
 
 
 def _require_this_machine(request: Request) -> None:
-    """Keep out web pages: a browser on this machine must not be made to ask for them."""
-    host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    try:
-        ours = urlsplit(f"//{host}").hostname in THIS_MACHINE and origin in {None, f"http://{host}"}
-    except ValueError:
-        ours = False
-    if not ours:
+    """Raise ApiError also for web pages: a browser on this machine must not be made to ask by a page of another's."""
+    origin = request.headers.get("origin")
+    if not of_this_machine(request) or origin not in {None, f"http://{request.headers['host']}"}:
         raise ApiError(
             Kind.FORBIDDEN,
-            "without a key only requests of this machine to localhost are served, and none of a web page",
+            "without keys only requests of this machine to localhost are served, none of a proxy or of a web page",
         )

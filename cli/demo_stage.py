@@ -48,7 +48,8 @@ def submit_orders(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ..
     """Script the orders, then submit them over HTTP: order id -> the status at which it should end."""
     stage.providers.add_orders(orders)
     expected: dict[str, str] = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
-    with Client(stage.api_url) as client:
+    keys = [key.get_secret_value() for key in stage.context.settings.api.keys]
+    with Client(stage.api_url, *keys[:1]) as client:
         refused = [result.error for result in client.submit_many(_wishes(backend, expected, orders)) if result.error]
     if refused:
         raise RuntimeError(f"the API refuses {len(refused)} orders of the demo: {refused[0].detail}")

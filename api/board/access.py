@@ -2,14 +2,13 @@
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.board.session import LASTS, Sessions, Tries
-from api.security import THIS_MACHINE
+from api.security import named_as_this_machine, of_this_machine
 from willcall.config import Api
 from willcall.stores.sessions import SessionStore
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 SESSION, NOTICE = "willcall_session", "willcall_notice"
-
-#: What a proxy adds to requests that came from elsewhere.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 class Door(StrEnum):
@@ -77,7 +73,7 @@ class Access:
         match self.door:
             case Door.CLOSED:
                 raise ClosedBoardError("The order board needs a key for operators: set api.operator_keys.")
-            case Door.OPEN if not _of_this_machine(request):
+            case Door.OPEN if not of_this_machine(request):
                 raise ClosedBoardError(
                     "Without api.operator_keys the order board is served to this machine alone, at localhost."
                 )
@@ -113,15 +109,11 @@ def forget(response: Response, name: str) -> None:
     response.delete_cookie(name, httponly=True, samesite="strict")
 
 
+def trustworthy(request: Request) -> bool:
+    """Whether browsers take us at our word, as they do over https and on their own machine."""
+    return _encrypted(request) or named_as_this_machine(request)
+
+
 def _encrypted(request: Request) -> bool:
     """Whether the browser came by https. A proxy's word is enough: who invents it keeps only himself out."""
     return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower()}
-
-
-def _of_this_machine(request: Request) -> bool:
-    """Whether it is addressed to this machine by name, so that no other name leads a browser here, and not proxied."""
-    try:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    except ValueError:
-        return False
-    return host in THIS_MACHINE and not any(name in request.headers for name in _FORWARDED)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from api.board import charts, words
-from api.board.access import NOTICE, Access, Door, forget
+from api.board.access import NOTICE, Access, Door, forget, trustworthy
 from api.board.stream import SILENCE
 from willcall.usecases.wording import absolute, coming, counted, fetched_in_vain, relative, span
 
@@ -25,9 +25,10 @@ HEADERS = {
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Elsewhere browsers complain of it.
+_TRUSTED_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -38,7 +39,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is Door.KEYED}
     text = _environment().get_template(template).render(base | values)
-    response = HTMLResponse(text, status, HEADERS)
+    response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if trustworthy(request) else {}))
     if kept:
         forget(response, NOTICE)
     return response

@@ -11,8 +11,10 @@ from playwright.sync_api import Browser, sync_playwright
 WIDE, NARROW = 1280, 390
 HEIGHT = 900
 
+#: A name of this machine as others in its network have it: no browser trusts it without encryption.
+NAME = "willcall.test"
 #: Hosts that a page may ask.
-LOOPBACK = {"127.0.0.1", "localhost"}
+LOOPBACK = {"127.0.0.1", "localhost", NAME}
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -22,7 +24,7 @@ _ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    f"--host-resolver-rules=MAP {NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
 

@@ -20,6 +20,8 @@ from willcall.usecases.submit import submit
 
 #: Opens the order board.
 OPERATOR_KEY = "operator-key-of-the-demo"
+#: Of the backend that submits its orders.
+KEY = "backend-key-of-the-demo"
 #: Seconds until an order expires: those that are never fulfilled stay for as long as anybody looks.
 CEILING = 3_600.0
 #: An order that its provider does not know.
@@ -34,7 +36,9 @@ def running_demo(folder: Path) -> Iterator[Stage]:
     script = demo_script()
     with (
         Receiver() as backend,
-        demo_stage(folder, script, ceiling=CEILING, api={"operator_keys": [OPERATOR_KEY]}, **FORKED) as stage,
+        demo_stage(
+            folder, script, ceiling=CEILING, api={"keys": [KEY], "operator_keys": [OPERATOR_KEY]}, **FORKED
+        ) as stage,
     ):
         start_processes(stage)
         stage.start_flower()

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.worker
 
 #: Opens the board.
 KEY = "operator-key-of-the-drill"
+AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 PROVIDERS = {"tiqets": "2{:06}", "tixstock": "TX{:06}", "funtrips": "chk_{:06}", "paylogic": "a7c6{:06}"}
 #: What the board says on top while the key is refused.
 ALARM = "tiqets/default refuses our key"
@@ -49,7 +50,7 @@ class Operator:
 
     def health(self, provider: str) -> list[str]:
         """What the metrics say of an account: the words that are true."""
-        text = requests.get(f"{self._system.api_url}/metrics", timeout=10).text
+        text = requests.get(f"{self._system.api_url}/metrics", headers=AUTHORIZED, timeout=10).text
         return [
             sample.labels["health"]
             for family in text_string_to_metric_families(text)

@@ -1,14 +1,16 @@
 """Events, accounts, documents, metrics; ids and logs of requests."""
 
 import re
+import socket
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simulator.file_forms import FileForm, file_of
-from tests.integration.api.conftest import Running, problem
+from tests.integration.api.conftest import Running, problem, running
 from tests.waiting import STALL
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
@@ -156,7 +158,7 @@ def test_metrics_count_orders_and_events_by_account(api: Running) -> None:
     for number in range(3):
         api.submit(f"ord-{number}", not_before="2099-01-01T00:00:00Z")
     api.post("/v1/orders/ord-0/cancel")
-    shown = api.get("/metrics", key=None).text
+    shown = api.get("/metrics").text
     for line in (
         'willcall_orders{account="default",provider="tiqets",status="pending"} 2.0',
         'willcall_orders{account="default",provider="tiqets",status="cancelled"} 1.0',
@@ -189,3 +191,46 @@ def test_the_description_and_its_page_need_nothing_from_elsewhere(api: Running) 
     for address in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert address.startswith("/docs/assets/")
         assert api.get(address, key=None).status_code == 200
+
+
+def test_head_is_answered_as_get_without_a_body(api: Running, document: Document) -> None:
+    paths = ["/healthz", "/readyz", "/metrics", "/v1/orders", "/v1/orders/ord-1", "/docs", "/openapi.json"]
+    paths += [f"/v1/orders/ord-1/documents/{document.id}", "/v1/orders/nobody", "/nowhere"]
+    for path in paths:
+        shown, head = api.get(path), api.call("HEAD", path)
+        assert (head.status_code, head.content) == (shown.status_code, b""), path
+        for name in ("Content-Type", "ETag"):
+            assert head.headers.get(name) == shown.headers.get(name), path
+        if path != "/metrics" and "nobody" not in path and path != "/nowhere":
+            assert head.headers["Content-Length"] == shown.headers["Content-Length"], path
+    tag = {"If-None-Match": f'"{document.sha256}"'}
+    assert api.call("HEAD", f"/v1/orders/ord-1/documents/{document.id}", headers=tag).status_code == 304
+    problem(api.get("/v1/orders", key=None), 401, "unauthorized")
+    assert api.call("HEAD", "/v1/orders", key=None).status_code == 401
+    assert api.call("HEAD", "/v1/orders/ord-1/cancel").headers["Allow"] == "POST"
+    assert api.call("DELETE", "/healthz").headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/webhooks/tiqets/default/{}/",
+        "/webhooks/tiqets/default/{}//",
+        "//webhooks/tiqets/default/{}",
+        "/webhooks//tiqets/default//{}",
+        "/webhooks/tiqets/default/{}%2F",
+    ],
+)
+def test_a_webhook_address_with_slashes_too_many_is_taken(
+    redis_server: EmbeddedRedis, tmp_path: Path, address: str
+) -> None:
+    token = {"WILLCALL_PROVIDERS__TIQETS__DEFAULT__WEBHOOK_TOKEN": "wht-tiqets"}
+    with running(tmp_path, redis_server.url, environment=token) as api:
+        port = int(api.url.rpartition(":")[2])
+        for known, status in (("wht-tiqets", b"200"), ("another", b"404")):
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                path = address.format(known)
+                sent = f"POST {path} HTTP/1.1\r\nHost: willcall\r\nContent-Length: 2\r\n\r\n{{}}"
+                connection.sendall(sent.encode())
+                assert connection.recv(1_000)[9:12] == status
+        assert "wht-tiqets" not in api.log

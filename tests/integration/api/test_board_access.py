@@ -183,7 +183,7 @@ def test_pages_run_nothing_that_stands_in_them_and_load_nothing_from_elsewhere(a
         assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self';")
         assert "unsafe" not in policy
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son\w+=|(?:src|href)=\"(?:https?:)?//", answer.text)
         for address in re.findall(r'(?:src|href)="(/board/static/[^"]+)"', answer.text):

@@ -38,7 +38,7 @@ class Shown:
     """What `/metrics` shows at one moment."""
 
     def __init__(self, api: Running) -> None:
-        answer = api.get("/metrics", key=None)
+        answer = api.get("/metrics")
         assert answer.status_code == 200
         self.types: dict[str, str] = {}
         self.samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
@@ -175,7 +175,7 @@ def test_nothing_that_could_be_secret_is_shown(api: Running, desk: Desk) -> None
     desk.commit(
         desk.go(order_id="ord-hidden"), event=True, status=Status.FULFILLED, finished_at=desk.now(), attempt=attempt
     )
-    text = api.get("/metrics", key=None).text
+    text = api.get("/metrics").text
     assert not [word for word in ("hidden", "top-secret-key", "backend.example") if word in text]
 
 
@@ -186,16 +186,16 @@ def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iter
         yield api
 
 
-def test_what_a_proxy_on_this_machine_hands_on_needs_a_key_too(
+def test_a_key_of_operators_closes_the_metrics_on_this_machine_too(
     redis_server: EmbeddedRedis,
     redis: "Redis",  # noqa: ARG001 - it is empty
     tmp_path: Path,
 ) -> None:
     environment = {"WILLCALL_API__OPERATOR_KEYS": '["key-of-the-night-shift"]'}
     with running(tmp_path, redis_server.url, environment=environment) as api:
-        assert api.get("/metrics", key=None).status_code == 200
+        assert api.get("/metrics", key=None).status_code == 401
         from_outside = {"Host": "willcall.example.com", "X-Forwarded-For": "8.8.8.8"}
-        assert api.get("/metrics", key=None, headers=from_outside).status_code == 403
+        assert api.get("/metrics", key=None, headers=from_outside).status_code == 401
         assert api.get("/metrics", key="key-of-the-night-shift", headers=from_outside).status_code == 200
         assert api.get("/metrics", key="wrong").status_code == 401
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from willcall.orders.model import Attention, Status, TicketKind
+from willcall.orders.model import Attention, Status, TicketKind, TicketStatus
 from willcall.stores.accounts import Health
 
 
@@ -29,6 +29,7 @@ class Ticket(_Shape):
     seat: str | None
     valid_from: str | None
     valid_until: str | None
+    status: TicketStatus = Field(description="`void`: cancelled, or replaced by another one; it lets nobody in.")
     extra: dict[str, Any] = Field(
         description=(
             "What the provider says beyond our words. `document_doubt` names what is damaged about the file, "

@@ -1,7 +1,8 @@
 """Tixstock, Partner Feed: the order with its items; an item's `file` is filled when it is fulfilled.
 
 https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
-What a filled `file` holds is documented nowhere; here it is a list with the address of the seat's PDF.
+What a filled `file` holds is documented nowhere; here it is a list with the address of a ticket's PDF. Items name no
+seat, unlike webhooks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,7 @@ class Tixstock(Provider):
         return Target("other", None, key)
 
     def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
-        """One item per seat."""
+        """One item per ticket."""
         view = views[0]
         price = f"{90 * view.order.quantity}.00"
         data = {
@@ -98,14 +99,13 @@ class Tixstock(Provider):
 
 
 def _item(view: View, index: int) -> dict[str, Any]:
-    """One seat."""
+    """One ticket."""
     return {
         "listing_id": "9211231",
         "general_admission": "false",
         "type": "ETicket",
         "section": "104",
         "row": "V",
-        "seat": str(100 + index),
         "file": [view.document(index)] if index < view.issued else [],
         "customer": {"first_name": "Walter", "last_name": "Smith", "dob": "1993-06-24"},
     }

@@ -12,7 +12,8 @@ from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, Part
 from willcall.orders.policy import PollPolicy, decide
 from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Told, receive
 from willcall.orders.states import CLOSED, may_become
-from willcall.orders.tickets import added, admitted, as_pushed
+from willcall.orders.ticket_merging import added
+from willcall.orders.tickets import admitted, as_pushed
 
 SEATS = st.sampled_from([None, "1", "2", "3", " 2 "])
 TICKETS = st.builds(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from willcall.orders.model import Attempt, Order, Ticket, TicketKind
+from willcall.orders.model import Attempt, Order, Ticket, TicketKind, TicketStatus
 
 
 def rfc3339(moment: float | None) -> str | None:
@@ -24,7 +24,8 @@ def ticket_document(ticket: Ticket) -> dict[str, Any]:
 
 def ticket_from(document: Mapping[str, Any]) -> Ticket:
     """A ticket from its JSON, as we stored it."""
-    return Ticket(**{**document, "kind": TicketKind(document["kind"])})
+    words = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
+    return Ticket(**{**document, **words})
 
 
 def order_document(order: Order) -> dict[str, Any]:

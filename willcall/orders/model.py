@@ -44,6 +44,14 @@ class TicketKind(StrEnum):
     ARCHIVE = "archive"
 
 
+class TicketStatus(StrEnum):
+    """Whether a ticket lets anybody in: `void` was cancelled or has been replaced by another one."""
+
+    VALID = "valid"
+    USED = "used"
+    VOID = "void"
+
+
 class Delivery(StrEnum):
     """How fast the provider is known to issue: `delayed` polls at the interval from the start."""
 
@@ -68,6 +76,7 @@ class Ticket:
     seat: str | None = None
     valid_from: str | None = None
     valid_until: str | None = None
+    status: TicketStatus = TicketStatus.VALID
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     content_type: str | None = None
 
@@ -91,6 +100,7 @@ class Order:
     `refusals` the 403s in a row.
     `last_poll_at` is when the provider was last asked, `hint_at` the moment before which it may not be asked.
     `attention_at` is when it newly needed `attention`, or for another reason; the stores keep it.
+    `expected` is how many tickets the order has by the provider's own word, `bought_at` when the caller bought it.
     """
 
     id: str
@@ -106,6 +116,8 @@ class Order:
     reason: str | None = None
     provider_status: str | None = None
     quantity: int | None = None
+    expected: int | None = None
+    bought_at: float | None = None
     delivery: Delivery = Delivery.INSTANT
     language: str | None = None
     attempts: int = 0

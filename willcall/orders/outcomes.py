@@ -45,11 +45,13 @@ class NotReady(_Base):
     """Nothing yet.
 
     `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
-    `expected` is how many tickets the order has by the provider's word, for those that were pushed before.
+    `expected` is how many tickets the order has by the provider's word, for those that were pushed before. `void` are
+    tickets that it names and that let nobody in (any more).
     """
 
     attention: Attention | None = None
     expected: int | None = None
+    void: tuple[Ticket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

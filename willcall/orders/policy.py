@@ -6,13 +6,14 @@ next. The thin shell around it (`willcall.usecases.poll_once`) does what the val
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Literal
 
 from willcall.orders.hints import SUBSTITUTE, announced_until, hint_until, throttled_until
-from willcall.orders.model import Attention, Delivery, Order, Status
+from willcall.orders.model import Attention, Delivery, Order, Status, Ticket
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -27,7 +28,8 @@ from willcall.orders.outcomes import (
     Unavailable,
 )
 from willcall.orders.states import FINAL, may_become
-from willcall.orders.tickets import admitted, any_pushed, reconciled
+from willcall.orders.ticket_merging import reconciled
+from willcall.orders.tickets import admits, admitted, any_pushed
 
 #: Share of a back-off that is added at random, so that orders submitted together drift apart. A hint has none: the
 #: token reservation spreads those who come back at one moment.
@@ -102,23 +104,26 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         failures=order.failures + 1 if isinstance(outcome, Unavailable) else 0,
         refusals=_refusals(order, outcome),
         missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
+        expected=_expected(order, outcome),
     )
     match outcome:
         case Issued(tickets):
-            order = replace(order, tickets=reconciled(order.tickets, tickets))
+            order = _with_tickets(order, tickets)
             return _finish(order, Status.FULFILLED, None, now)
         case Declined(reason):
             return _finish(order, Status.FAILED, reason, now)
         case Cancelled(reason):
             return _finish(order, Status.CANCELLED, reason, now)
         case PartlyIssued(tickets, expected):
-            order = replace(order, tickets=reconciled(order.tickets, tickets))
+            order = _with_tickets(order, tickets)
             if _completed_by_pushes(order, expected):
                 return _finish(order, Status.FULFILLED, None, now)
-            if order.status is Status.PENDING:
+            if order.status is Status.PENDING and any(map(admits, order.tickets)):
                 order = replace(order, status=Status.PARTIAL)
         case NotReady(expected=expected) if _completed_by_pushes(order, expected):
             return _finish(order, Status.FULFILLED, None, now)
+        case NotReady(void=void) if void:
+            order = _with_tickets(order, void)
     return _again(order, outcome, policy, now, rng)
 
 
@@ -168,6 +173,18 @@ def back_off(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> floa
         low, high = policy.interval
         return rng.uniform(low, high)
     return _with_jitter(_exponential(policy, count), rng)
+
+
+def _with_tickets(order: Order, tickets: Sequence[Ticket]) -> Order:
+    """Return the order with what a poll listed; once it is final, no ticket of it goes away."""
+    return replace(order, tickets=reconciled(order.tickets, tickets, final=order.status in FINAL))
+
+
+def _expected(order: Order, outcome: Outcome) -> int | None:
+    """Return how many tickets the order has by the provider's latest word on it."""
+    if isinstance(outcome, NotReady | PartlyIssued) and outcome.expected is not None:
+        return outcome.expected
+    return order.expected
 
 
 def _completed_by_pushes(order: Order, expected: int | None) -> bool:

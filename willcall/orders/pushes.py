@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from willcall.orders.model import Attention, Order, Status, Ticket
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
 from willcall.orders.states import OPEN, may_become
-from willcall.orders.tickets import added, admitted
+from willcall.orders.ticket_merging import added
+from willcall.orders.tickets import admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,16 @@ def _receive_tickets(order: Order, push: Arrived, now: float) -> Receipt:
         return Receipt(order, _standing(order, why, stored=False), "refused", changed=True)
     after = replace(order, tickets=added(order.tickets, push.tickets))
     count = admitted(after.tickets)
-    complete = push.whole or order.status is Status.FULFILLED or count >= (order.quantity or math.inf)
+    needed = _needed(order)
+    complete = push.whole or order.status is Status.FULFILLED or count >= (needed or math.inf)
     if complete and may_become(order.status, Status.FULFILLED):
         after = _ended(after, Status.FULFILLED, None, now)
     elif order.status is Status.PENDING:
         after = replace(after, status=Status.PARTIAL)
-    have = "all in a parcel" if push.whole else f"{count} of {order.quantity or 'an unknown number of'} tickets"
+    have = "all in a parcel" if push.whole else f"{count} of {needed or 'an unknown number of'} tickets"
     standing = _standing(after, f"{have}; {push.detail}" if push.detail else have)
     outcome = "issued" if complete else "partly_issued"
-    ask = order.quantity is None and not complete
+    ask = needed is None and not complete
     return Receipt(after, standing, outcome, changed=after != order, ask=ask)
 
 
@@ -138,4 +140,13 @@ def _ended(order: Order, status: Status, reason: str | None, now: float) -> Orde
 
 def _standing(order: Order, why: str = "", *, stored: bool = True) -> Standing:
     complete = order.status is Status.FULFILLED
-    return Standing(stored, complete, admitted(order.tickets), order.quantity, why)
+    return Standing(stored, complete, admitted(order.tickets), _needed(order), why)
+
+
+def _needed(order: Order) -> int | None:
+    """Return how many tickets pushes alone must bring to complete the order.
+
+    That is what its caller says, or the provider's own number where polls told of a larger one. `None` where the
+    caller does not say: then the provider is asked.
+    """
+    return order.quantity and max(order.quantity, order.expected or 0)

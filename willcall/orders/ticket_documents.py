@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.tickets import admits, listed_urls
 
 #: Kinds that are named after their file. Which of them a ticket is shows when the file is here.
 _FILE_KINDS = {TicketKind.PDF, TicketKind.IMAGE, TicketKind.ARCHIVE}
@@ -69,7 +70,7 @@ def given_up(tickets: Iterable[Ticket], why: Mapping[str, str]) -> tuple[Ticket,
 
 def lacks_document(ticket: Ticket) -> bool:
     """Whether the ticket's file is somewhere else, and not with us yet."""
-    return ticket.kind in _WITH_FILE and ticket.url is not None and ticket.document is None
+    return ticket.kind in _WITH_FILE and ticket.url is not None and ticket.document is None and admits(ticket)
 
 
 def lacking(tickets: Iterable[Ticket]) -> list[str]:
@@ -91,6 +92,7 @@ def carry_over(tickets: Sequence[Ticket], before: Sequence[Ticket]) -> tuple[Tic
     address is, or when all but that part is, and no other ticket of either list could be meant.
     """
     known = {ticket.url: file_of(ticket) for ticket in before if ticket.url and ticket.document}
+    known |= {url: file_of(ticket) for ticket in before if ticket.document for url in listed_urls(ticket)}
     new, old = Counter(map(_likeness, tickets)), Counter(map(_likeness, before))
     alike = {_likeness(ticket): file_of(ticket) for ticket in before if ticket.document}
 

@@ -1,77 +1,297 @@
-"""Which tickets are the same one, how many people a set of them lets in, and what two sets come to."""
+"""Which tickets are the same one, and how many people a set of them lets in.
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+People are counted here and nowhere else, for every provider. Two rules hold throughout:
 
-from willcall.orders.model import Ticket, TicketKind
+- What cannot be told apart counts once. The count is the number of people whom the tickets let in *at least*.
+- A ticket that says something of its own is kept, also where it counts with another one.
+
+What makes two tickets the same entrance is described in docs/providers/tixstock.md and docs/decisions/0030.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Self
+
+from willcall.orders.matching import match_most
+from willcall.orders.model import Ticket, TicketKind, TicketStatus
+from willcall.orders.places import Place, place_of
 
 #: Marks in `Ticket.extra` what a provider pushed, so that no later poll takes it back; with a file, its SHA-256.
 PUSHED = "pushed"
 DIGEST = "sha256"
+#: Marks what was pushed and is in the latest poll's list too: `url` and place of each copy there.
+LISTED = "listed"
+_COPIED = ("url", "section", "row", "seat")
+#: Where adapters keep a provider's own id of a ticket, in `Ticket.extra`.
+_OWN_IDS = ("ticket", "ticket_id", "ticket_uid")
+#: Kinds that are an address for the customer to open; the others are files and codes.
+_ADDRESSES = frozenset({TicketKind.LINK, TicketKind.PAGE, TicketKind.WALLET})
 
 Tickets = tuple[Ticket, ...]
+#: One thing that a ticket is known by.
+Mark = tuple[str | None, ...]
+#: A provider's list and a form of ticket: whether it was pushed, whether it is an address. Within one of these,
+#: two tickets that share nothing are two people's; a file and a link may be one person's.
+_Source = tuple[bool, bool]
+
+
+@dataclass(slots=True)
+class _Entrance:
+    """One person's way in: the tickets for it, where they came from, and whether the provider names it.
+
+    `sections`, `rows` and `seats` are all that the tickets name: one file may be there under two rows. So are
+    `listings`, each with whether a push names it: pushes and polls may call one listing by different ids.
+    """
+
+    tickets: list[Ticket]
+    sources: set[_Source]
+    named: bool
+    listings: set[tuple[bool, str]]
+    sections: set[str]
+    rows: set[str]
+    seats: set[str]
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        """Return the entrance that one ticket is."""
+        pushed = bool(ticket.extra.get(PUSHED))
+        places = [(pushed, place_of(ticket)), *((False, place_of(copy)) for copy in listed_copies(ticket))]
+        return cls(
+            [ticket],
+            _sources(ticket),
+            has_own_mark(ticket),
+            {(by_push, place.listing) for by_push, place in places if place.listing},
+            {place.section for _, place in places if place.section},
+            {place.row for _, place in places if place.row},
+            {place.seat for _, place in places if place.seat},
+        )
+
+    def may_be(self, other: Self) -> bool:
+        """Return whether nothing proves that this and the other one are two people's."""
+        if self.sources & other.sources or (self.named and other.named):
+            return False
+        pairs = [(self.sections, other.sections), (self.rows, other.rows), (self.seats, other.seats)]
+        pairs += [(self._listings(pushed=pushed), other._listings(pushed=pushed)) for pushed in (True, False)]
+        return not any(one and two and one.isdisjoint(two) for one, two in pairs)
+
+    def _listings(self, *, pushed: bool) -> set[str]:
+        return {listing for by_push, listing in self.listings if by_push is pushed}
+
+    def take(self, other: Self) -> None:
+        """Add the other one, which is certainly the same."""
+        self.tickets += other.tickets
+        self.named |= other.named
+        self.sources |= other.sources
+        self.listings |= other.listings
+        self.sections |= other.sections
+        self.rows |= other.rows
+        self.seats |= other.seats
 
 
 def as_pushed(ticket: Ticket, document: str | None = None, digest: str | None = None) -> Ticket:
-    """The ticket as it came with a push; `document` and `digest` (SHA-256, hex) of its file, if it has one."""
+    """Return the ticket as it came with a push; `document` and `digest` (SHA-256, hex) are of its file, if any."""
     marks = {PUSHED: True, DIGEST: digest} if digest else {PUSHED: True}
     return replace(ticket, document=document, extra={**ticket.extra, **marks})
 
 
-def added(present: Iterable[Ticket], new: Iterable[Ticket]) -> Tickets:
-    """The present tickets and the new ones; a new one takes the place of what is the same ticket."""
-    return tuple({_identity(ticket): ticket for ticket in (*present, *new)}.values())
-
-
-def reconciled(present: Tickets, told: Tickets) -> Tickets:
-    """What an order has after a poll told `told`: that, and what was pushed before, which a poll may not know of.
-
-    Without seats nobody can tell a pushed file from a polled one; the larger of the two sets stands, at a tie the
-    pushed one, whose files are kept already.
-    """
-    kept = [ticket for ticket in present if ticket.extra.get(PUSHED)]
-    if not kept:
-        return told
-    free = max((_free(kept), _free(told)), key=admitted)
-    return (*added(_not_free(told), _not_free(kept)), *free)
+def admits(ticket: Ticket) -> bool:
+    """Return whether a ticket lets somebody in: a parcel is on its way, and a void ticket opens nothing."""
+    return ticket.kind is not TicketKind.SHIPMENT and ticket.status is not TicketStatus.VOID
 
 
 def admitted(tickets: Iterable[Ticket]) -> int:
-    """How many people can get in. A file and a link for one seat let one in, and so they do without seats."""
-    tickets = tuple(tickets)
-    seats = {_place(ticket) for ticket in tickets if _seated(ticket)}
-    return len(seats) + max(Counter(ticket.compared_as for ticket in _free(tickets)).values(), default=0)
+    """Return how many people the tickets let in at least.
+
+    For example, one file pushed for row V, seat 100, and one listed for row V without a seat, are one person's; two
+    pushed for seats 100 and 101 and one listed for row V are two people's.
+
+    The fewest people that two lists can mean are found exactly, by a largest matching. Of more lists (files and links,
+    both pushed and polled) that number is at least what any two of them come to.
+    """
+    single = _linked(unique(filter(admits, tickets)))
+    sources = sorted({source for entrance in single for source in entrance.sources})
+    pairs = list(combinations(sources, 2)) or [(source, source) for source in sources]
+    return max((len(_people(single, *pair)) for pair in pairs), default=0)
+
+
+def entrances(tickets: Iterable[Ticket]) -> list[Tickets]:
+    """Group the tickets of one poll that let people in by the person."""
+    return _people(_linked(unique(filter(admits, tickets))), (False, False), (False, True))
+
+
+def _people(single: Sequence[_Entrance], first: _Source, second: _Source) -> list[Tickets]:
+    """Return the tickets of each of the fewest people that what comes from two sources can mean."""
+    people = [entrance for entrance in single if first in entrance.sources]
+    others = [entrance for entrance in single if second in entrance.sources and first not in entrance.sources]
+    pairs = match_most(people, others, _Entrance.may_be)
+    partner = {one: others[two].tickets for two, one in pairs.items()}
+    alone = [tuple(entrance.tickets) for index, entrance in enumerate(others) if index not in pairs]
+    return [(*entrance.tickets, *partner.get(index, ())) for index, entrance in enumerate(people)] + alone
+
+
+def unique(tickets: Iterable[Ticket]) -> Tickets:
+    """Return the tickets less those that only repeat another one, each where the first like it was."""
+    result: list[Ticket | None] = []
+    seen: dict[Mark, list[int]] = defaultdict(list)
+    for ticket in tickets:
+        marks = marks_of(ticket)
+        alike = [(index, other) for mark in marks for index in seen[mark] if (other := result[index])]
+        if any(repeats(ticket, other) for _, other in alike):
+            continue
+        fewer = [index for index, other in alike if repeats(other, ticket)]
+        place = min(fewer, default=len(result))
+        if place == len(result):
+            result.append(ticket)
+        for index in fewer:
+            result[index] = None
+        result[place] = ticket
+        for mark in marks:
+            seen[mark].append(place)
+    return tuple(ticket for ticket in result if ticket)
 
 
 def any_pushed(tickets: Iterable[Ticket]) -> bool:
-    """Whether one of them came with a push."""
+    """Return whether one of the tickets came with a push."""
     return any(ticket.extra.get(PUSHED) for ticket in tickets)
 
 
-def _identity(ticket: Ticket) -> tuple[str | None, ...]:
-    """What makes it this ticket and no other: its seat, else its content."""
-    if _seated(ticket):
-        return (ticket.compared_as, *_place(ticket))
-    return (ticket.compared_as, ticket.extra.get(DIGEST) or _plain(ticket.code) or ticket.url or ticket.document)
+def own_id(ticket: Ticket) -> str | None:
+    """Return the provider's own id of a ticket."""
+    return next((value for name in _OWN_IDS if isinstance(value := ticket.extra.get(name), str) and value), None)
 
 
-def _place(ticket: Ticket) -> tuple[str | None, str | None]:
-    """Row and seat. Not the section: a push names none, where an order's list does."""
-    return _plain(ticket.row), _plain(ticket.seat)
+def plain_code(code: str) -> str:
+    """Return a barcode in the form in which two are compared: without blanks, in lower case."""
+    return "".join(code.split()).casefold()
 
 
-def _seated(ticket: Ticket) -> bool:
-    return ticket.seat is not None and ticket.kind is not TicketKind.SHIPMENT
+def marks_of(ticket: Ticket) -> set[Mark]:
+    """Return what a ticket is known by: the provider's id or the barcode, else its content or its address."""
+    listing = place_of(ticket).listing
+    marks: set[Mark] = set()
+    own = own_id(ticket)
+    if own:
+        marks.add(("id", own))
+    if ticket.code and plain_code(ticket.code):
+        marks.add(("code", listing, plain_code(ticket.code)))
+    if marks:
+        return marks
+    digest = ticket.extra.get(DIGEST)
+    if isinstance(digest, str):
+        marks.add(("sha256", digest))
+    if ticket.document:
+        marks.add(("document", ticket.document))
+    if ticket.url:
+        marks.add(("url", ticket.url))
+    return marks
 
 
-def _free(tickets: Sequence[Ticket]) -> Tickets:
-    return tuple(ticket for ticket in tickets if not _seated(ticket) and ticket.kind is not TicketKind.SHIPMENT)
+def listed_copies(ticket: Ticket) -> list[Ticket]:
+    """Return the copies of a pushed ticket in the latest poll's list, of which it keeps address and place."""
+    listed = ticket.extra.get(LISTED)
+    copies = [copy for copy in listed if isinstance(copy, dict)] if isinstance(listed, list | tuple) else []
+    return [
+        Ticket(
+            ticket.kind,
+            url=copy.get("url"),
+            section=copy.get("section"),
+            row=copy.get("row"),
+            seat=copy.get("seat"),
+            extra={"listing_id": copy.get("listing_id")},
+        )
+        for copy in copies
+    ]
 
 
-def _not_free(tickets: Sequence[Ticket]) -> Tickets:
-    return tuple(ticket for ticket in tickets if _seated(ticket) or ticket.kind is TicketKind.SHIPMENT)
+def listed_as(ticket: Ticket, copies: Sequence[Ticket]) -> Ticket:
+    """Return a pushed ticket that remembers its copies in the latest poll's list."""
+    extra = {name: value for name, value in ticket.extra.items() if name != LISTED}
+    kept = [
+        {**{name: getattr(copy, name) for name in _COPIED}, "listing_id": place_of(copy).listing} for copy in copies
+    ]
+    return replace(ticket, extra={**extra, LISTED: kept} if kept else extra)
 
 
-def _plain(text: str | None) -> str | None:
-    return text and " ".join(text.split()).casefold()
+def listed_urls(ticket: Ticket) -> list[str]:
+    """Return the addresses under which the latest poll listed a pushed ticket."""
+    return [copy.url for copy in listed_copies(ticket) if copy.url]
+
+
+def _sources(ticket: Ticket) -> set[_Source]:
+    pushed, address = bool(ticket.extra.get(PUSHED)), ticket.compared_as in _ADDRESSES
+    return {(pushed, address), (False, address)} if listed_copies(ticket) else {(pushed, address)}
+
+
+def _rank(source: _Source) -> int:
+    pushed, address = source
+    return (0 if pushed else 2) + address
+
+
+def _linked(tickets: Sequence[Ticket]) -> list[_Entrance]:
+    """Group what is certainly one entrance: by a shared mark, or by a shared seat where there is no id and no code."""
+    owner: dict[Hashable, int] = {}
+    root = list(range(len(tickets)))
+
+    def find(index: int) -> int:
+        while root[index] != index:
+            root[index] = root[root[index]]
+            index = root[index]
+        return index
+
+    places = [place_of(ticket) for ticket in tickets]
+    sections = _only_sections(places)
+    for index, (ticket, place) in enumerate(zip(tickets, places, strict=True)):
+        marks: set[Hashable] = set(marks_of(ticket))
+        if place.seat is not None and not has_own_mark(ticket):
+            section = place.section or sections.get(_seat_key(place))
+            # A pushed and a polled ticket of one number are one only where the row is known.
+            marks.add(("seat", _seat_key(place), section, "any" if place.exact else bool(ticket.extra.get(PUSHED))))
+        for mark in marks:
+            first = owner.setdefault(mark, index)
+            one, two = sorted((find(first), find(index)))
+            root[two] = one
+    groups: dict[int, _Entrance] = {}
+    for index, ticket in enumerate(tickets):
+        single = _Entrance.of(ticket)
+        if find(index) in groups:
+            groups[find(index)].take(single)
+        else:
+            groups[find(index)] = single
+    return list(groups.values())
+
+
+def has_own_mark(ticket: Ticket) -> bool:
+    """Return whether the provider names the ticket, by an id or a barcode."""
+    return own_id(ticket) is not None or bool(ticket.code and plain_code(ticket.code))
+
+
+def _seat_key(place: Place) -> Hashable:
+    return place.listing, place.row, place.seat
+
+
+def _only_sections(places: Sequence[Place]) -> dict[Hashable, str]:
+    """Return for each seat a section that names it: one without a section cannot be told from that."""
+    named = ((_seat_key(place), place.section) for place in places if place.seat is not None)
+    return {seat: section for seat, section in named if section is not None}
+
+
+def repeats(ticket: Ticket, other: Ticket) -> bool:
+    """Return whether a ticket says nothing that the other one of the same mark does not say."""
+    if ticket.compared_as is not other.compared_as or ticket.status is not other.status or not marks_of(ticket) & marks_of(other):
+        return False
+    if without_query(ticket.url) not in {None, without_query(other.url)} or ticket.document not in {
+        None,
+        other.document,
+    }:
+        return False
+    if ticket.code and other.code and plain_code(ticket.code) != plain_code(other.code):
+        return False
+    one, two = place_of(ticket), place_of(other)
+    return not one.differs(two) and one.listing == two.listing and one.joined(two) == two
+
+
+def without_query(url: str | None) -> str | None:
+    """Return an address less what may be signed anew for each answer."""
+    return url and url.partition("?")[0]

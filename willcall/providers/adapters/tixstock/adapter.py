@@ -17,13 +17,13 @@ from willcall.providers.adapters.tixstock.order import read_order
 from willcall.providers.adapters.tixstock.pushes import TixstockPushes
 from willcall.providers.base import Answer, Credentials, Defaults, Question, Request
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences
+from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists
 from willcall.providers.pushes import Pushes
 from willcall.providers.reading import status_outcome
 from willcall.providers.safe import check_segment, segment
 
 
-class TixstockAdapter(NoOAuth, NoList, NoSecretReferences):
+class TixstockAdapter(NoOAuth, NoList, NoSecretReferences, NoUserLists):
     """Reads one order that was sent there with Add Order, by our own id of it."""
 
     name: ClassVar[str] = "tixstock"

@@ -4,6 +4,7 @@ https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
@@ -12,6 +13,9 @@ from willcall.providers.adapters.tixstock.tickets import link_tickets, shipment_
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.pushes import Pushed
 from willcall.providers.reading import kept, listed, text, web_link
+
+_NOT_BASE64 = "the file is not base64"
+_NOTHING = "there is neither a file nor a link"
 
 
 def read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
@@ -23,39 +27,38 @@ def read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
 
 
 def read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
-    """What was uploaded for one seat: a file in base64, or links, or (for transfers by app) proofs alone."""
+    """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) proofs alone.
+
+    All that a webhook holds is kept. Proofs beside a file or a link belong to it, see `extra`.
+    """
     item = _placeable(data)
-    if text(data.get("file")):
-        content = decode_base64(data["file"])
-        if content is None:
-            return Pushed(reference, kind, Spoilt("the file is not base64"))
-        return Pushed(reference, kind, Arrived((_ticket(TicketKind.PDF, item),)), files=(content,))
-    links = tuple(_extended(link, item) for link in link_tickets(item))
+    links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]
     given = len(listed(data.get("mobile_links")))
-    if links:
-        odd = f"{given - len(links)} of {given} links are no web addresses" if len(links) < given else None
-        return Pushed(reference, kind, Arrived(links, detail=odd), files=(None,) * len(links))
-    proofs = [link for link in map(web_link, listed(data.get("proof_file_url"))) if link]
-    if proofs and not given:
-        page = _ticket(TicketKind.PAGE, item, proofs[0])
-        return Pushed(reference, kind, Arrived((page,)), files=(None,))
-    return Pushed(reference, kind, Spoilt("there is neither a file nor a link"))
+    remarks = [f"{given - len(links)} of {given} links are no web addresses"] if len(links) < given else []
+    content = decode_base64(data["file"]) if text(data.get("file")) else None
+    if text(data.get("file")) and content is None:
+        remarks.append(_NOT_BASE64)
+    tickets: list[Ticket] = [_ticket(TicketKind.PDF, item), *links] if content is not None else links
+    if not tickets and not remarks:
+        proofs = [link for link in map(web_link, listed(data.get("proof_file_url"))) if link]
+        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(proofs)]
+    if not tickets:
+        return Pushed(reference, kind, Spoilt(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
+    files = (content, *(None for _ in tickets[1:]))
+    return Pushed(reference, kind, Arrived(tuple(tickets), detail="; ".join(remarks) or None), files=files)
 
 
 def _placeable(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The upload as an item of an order. General admission has no seats, whatever stands there."""
+    """Return the upload as an item of an order. General admission has no seats, whatever stands there."""
     item = {**data, "listing_id": data.get("id")}
     if truth(data.get("general_admission")):
-        item |= {"row": None, "seat": None}
+        item |= {"section": None, "row": None, "seat": None}
     return item
 
 
 def _ticket(kind: TicketKind, item: Mapping[str, Any], url: str | None = None) -> Ticket:
-    return Ticket(kind, url=url, row=text(item.get("row")), seat=text(item.get("seat")), extra=_extra(item))
-
-
-def _extended(link: Ticket, item: Mapping[str, Any]) -> Ticket:
-    return Ticket(link.kind, url=link.url, section=link.section, row=link.row, seat=link.seat, extra=_extra(item))
+    section, row, seat = (text(item.get(name)) for name in ("section", "row", "seat"))
+    return Ticket(kind, url=url, section=section, row=row, seat=seat, extra=_extra(item))
 
 
 def _extra(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from willcall.orders.matching import match_most
 from willcall.orders.model import Attention
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
-from willcall.providers.adapters.tixstock.tickets import Entrance, entrance_of, shipment_of
+from willcall.orders.tickets import entrances
+from willcall.providers.adapters.tixstock.tickets import Item, item_of, shipment_of
 from willcall.providers.base import Question
 from willcall.providers.reading import listed, table, whole
 from willcall.providers.safe import status_word
@@ -60,36 +62,42 @@ def _read_tickets(order: Mapping[str, Any], question: Question, word: str | None
     shipment = shipment_of(order)
     if shipment is not None:
         return Issued((shipment,), provider_status=word, detail=remark)
-    items = listed(order.get("items"))
+    items = [item_of(item) for item in listed(order.get("items"))]
     expected = _expected(order, question, len(items))
-    entrances = [entrance_of(item) for item in items]
-    tickets = tuple(ticket for entrance in entrances for ticket in entrance.tickets)
-    remarks = [remark, *_remarks(entrances)]
-    attention = Attention.MALFORMED if any(entrance.remarks for entrance in entrances) else None
+    tickets = tuple(ticket for item in items for ticket in item.tickets)
+    remarks = [remark, *_remarks(items)]
+    attention = Attention.MALFORMED if any(item.remarks for item in items) else None
     if not tickets:
         return NotReady(provider_status=word, detail=_joined(remarks), attention=attention, expected=expected)
-    count = _count(entrances, expected)
-    if count >= expected:
+    count = _count(items, expected)
+    if expected is not None and count >= expected:
         return Issued(tickets, provider_status=word, detail=_joined(remarks))
     detail = _joined([f"{count} of {expected} tickets", *remarks])
     return PartlyIssued(tickets, expected, provider_status=word, detail=detail, attention=attention)
 
 
-def _expected(order: Mapping[str, Any], question: Question, items: int) -> int:
-    """How many tickets the order has: its own word first, then ours, then a ticket per item."""
+def _expected(order: Mapping[str, Any], question: Question, items: int) -> int | None:
+    """Return how many tickets the order has: by its own word, else by ours, else one per item."""
     quantity = whole(order.get("quantity")) or 0
-    return quantity if quantity > 0 else question.quantity or items or 1
+    return quantity if quantity > 0 else question.quantity or items or None
 
 
-def _count(entrances: list[Entrance], expected: int) -> int:
-    """How many people can get in. With an item per ticket, an item's second file is no second ticket."""
-    most = 1 if len(entrances) >= expected else expected
-    return sum(min(entrance.count, most) for entrance in entrances)
+def _count(items: list[Item], expected: int | None) -> int:
+    """Return how many people can get in.
+
+    Where there is an item per ticket, an item's second file is no second ticket, and each item needs a file of its
+    own: the number is that of items which can be given different ones.
+    """
+    people = entrances(ticket for item in items for ticket in item.tickets)
+    if expected is None or len(items) < expected:
+        return len(people)
+    holding = [item for item in items if item.tickets]
+    return len(match_most(people, holding, lambda person, item: any(ticket in item.tickets for ticket in person)))
 
 
-def _remarks(entrances: list[Entrance]) -> list[str]:
-    """What a person should know of the files, each thing once."""
-    return sorted({remark for entrance in entrances for remark in entrance.remarks})
+def _remarks(items: list[Item]) -> list[str]:
+    """Return what a person should know of the files, each thing once."""
+    return sorted({remark for item in items for remark in item.remarks})
 
 
 def _joined(remarks: list[str | None] | list[str]) -> str | None:

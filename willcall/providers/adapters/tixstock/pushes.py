@@ -47,7 +47,8 @@ class TixstockPushes:
         body = read_lenient_object(Answer(200, {}, call.body, received_at=math.nan))
         if isinstance(body, Malformed):
             return Unusable(body.detail or "body is not JSON")
-        kind = (text(table(body.get("meta")).get("type")) or "").lower()
+        # Some of its webhooks are spelled with a double l.
+        kind = (text(table(body.get("meta")).get("type")) or "").lower().replace("fulfillment", "fulfilment")
         data = table(body.get("data"))
         if kind in _UPLOADS or kind == _PAPER:
             reference = text(data.get("order_id"))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.places import place_name
+from willcall.orders.tickets import unique
 from willcall.providers.reading import kept, listed, table, text, web_link
 
 #: How `%PDF-` begins in base64.
@@ -18,22 +20,21 @@ _UNKNOWN_FILE = "a file of unknown shape is not counted"
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """What one item of an order holds: its tickets, for how many people, and what is odd about them."""
+class Item:
+    """What one item of an order holds: its tickets, and what is odd about them."""
 
     tickets: tuple[Ticket, ...]
-    count: int
     remarks: frozenset[str]
 
 
-def entrance_of(item: object) -> Entrance:
-    """The tickets of one item. A file and a link for the same seat let one person in."""
+def item_of(item: object) -> Item:
+    """Return the tickets of one item."""
     fields = table(item)
-    files = [(entry, _file_ticket(fields, entry)) for entry in listed(fields.get("file")) if entry]
-    pdfs = _once(ticket for _, ticket in files if ticket)
-    links = _once(link_tickets(fields))
+    entries = [entry for entry in listed(fields.get("file")) if entry]
+    alone = all(entry == entries[0] for entry in entries)
+    files = [(entry, _file_ticket(fields, entry, alone=alone)) for entry in entries]
     uncounted = {_NOT_KEPT if _is_inline_pdf(_value(entry)) else _UNKNOWN_FILE for entry, ticket in files if not ticket}
-    return Entrance(pdfs + links, max(len(pdfs), len(links)), frozenset(uncounted))
+    return Item(unique((*(ticket for _, ticket in files if ticket), *link_tickets(fields))), frozenset(uncounted))
 
 
 def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
@@ -46,10 +47,10 @@ def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
     return Ticket(TicketKind.SHIPMENT, code=tracking, extra=kept({"delivery_partner_name": partner}))
 
 
-def _file_ticket(item: Mapping[str, Any], entry: object) -> Ticket | None:
-    """A PDF by its address, None for anything else."""
+def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | None:
+    """Return a PDF by its address, `None` for anything else."""
     url = web_link(_value(entry))
-    return replace(_placed(TicketKind.PDF, item, table(entry)), url=url) if url else None
+    return replace(_placed(TicketKind.PDF, item, table(entry), alone=alone), url=url) if url else None
 
 
 def _value(entry: object) -> object:
@@ -64,17 +65,24 @@ def _is_inline_pdf(value: object) -> bool:
 
 
 def link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
-    """A ticket per mobile link that is a web address."""
-    for entry in listed(item.get("mobile_links")):
+    """Yield a ticket for each mobile link that is a web address."""
+    entries = listed(item.get("mobile_links"))
+    alone = all(entry == entries[0] for entry in entries)
+    for entry in entries:
         fields = table(entry)
         url = web_link(fields.get("link") if fields else entry)
         if url:
-            yield replace(_placed(TicketKind.LINK, item, fields), url=url)
+            yield replace(_placed(TicketKind.LINK, item, fields, alone=alone), url=url)
 
 
-def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any]) -> Ticket:
-    """A ticket at its place: the part's own seat where it names one, else the item's."""
-    section, row, seat = (text(part.get(name)) or text(item.get(name)) for name in ("section", "row", "seat"))
+def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], *, alone: bool) -> Ticket:
+    """Return a ticket at its place: the part's own where it names one, else the item's.
+
+    The item's seat is that of its only file or link; of several it cannot be.
+    """
+    section, row = (text(part.get(name)) or text(item.get(name)) for name in ("section", "row"))
+    own, shared = text(part.get("seat")), text(item.get("seat"))
+    seat = own if place_name(own) or not alone else shared or own
     extra = {
         "listing_id": text(item.get("listing_id")),
         "type": text(item.get("type")),
@@ -88,8 +96,3 @@ def truth(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "1": True, "false": False, "0": False}.get((text(value) or "").lower())
-
-
-def _once(tickets: Iterator[Ticket]) -> tuple[Ticket, ...]:
-    """Each ticket once: the same file twice lets one person in."""
-    return tuple({(t.url, t.section, t.row, t.seat): t for t in tickets}.values())

@@ -1,0 +1,148 @@
+"""Which pushed and polled tickets are the same, over real HTTP: none is lost, none counts twice."""
+
+import json
+from typing import Any
+
+import pytest
+
+from simulator.script import OrderScript
+from tests.integration.webhooks.conftest import Desk, general, pdf, seat, upload
+from willcall.orders.model import Status
+
+
+def links(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return upload(type="order.mobile_link_ticket_fulfilment", mobile_links=list(entries), **fields)
+
+
+def contents(desk: Desk) -> list[bytes]:
+    return sorted(desk.house.context.documents.read(ticket.document or "") for ticket in desk.order().tickets)
+
+
+@pytest.mark.parametrize("word", ["TBC", None])
+def test_files_without_a_real_seat_are_told_apart_by_their_content(desk: Desk, word: object) -> None:
+    desk.submit(quantity=4)
+    answers = [desk.answer(upload(row=word, seat=word, pdf=pdf(f"ticket {n}"))) for n in range(4)]
+    assert [answer["order_status"] for answer in answers] == ["Approved"] * 3 + ["Delivered"]
+    assert contents(desk) == [pdf(f"ticket {n}") for n in range(4)]
+    assert desk.order().status is Status.FULFILLED
+
+
+def test_a_seat_without_its_row_counts_once_and_loses_no_file(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(upload(row="TBC", seat="1", pdf=pdf("a")))
+    assert desk.answer(upload(row="TBC", seat="1", pdf=pdf("b")))["order_status"] == "Approved"
+    assert contents(desk) == [pdf("a"), pdf("b")]
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"id": "listing-1"}, {"id": "listing-2"}),
+        ({"section": "104"}, {"section": "105"}),
+        ({"row": "V"}, {"row": "W"}),
+    ],
+)
+def test_equal_seats_of_different_places_are_two_tickets(desk: Desk, one: dict[str, str], two: dict[str, str]) -> None:
+    desk.submit(quantity=2)
+    assert desk.answer(upload(pdf=pdf("a"), **one))["order_status"] == "Approved"
+    assert desk.answer(upload(pdf=pdf("b"), **two))["order_status"] == "Delivered"
+    assert contents(desk) == [pdf("a"), pdf("b")]
+
+
+def test_one_file_for_two_seats_lets_one_person_in(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(upload(seat="100", pdf=pdf("a")))
+    assert desk.answer(upload(seat="101", pdf=pdf("a")))["message"].endswith("the order has 1 of 2.")
+    assert [ticket.seat for ticket in desk.order().tickets] == ["100", "101"]
+
+
+@pytest.mark.parametrize("own", ["", "0"])
+def test_links_without_a_seat_of_their_own_are_all_kept(desk: Desk, own: object) -> None:
+    desk.submit(quantity=3)
+    entries = [{"seat": own, "link": f"https://m.example/{n}"} for n in range(3)]
+    assert desk.answer(links(*entries, seat="100"))["order_status"] == "Delivered"
+    assert [ticket.url for ticket in desk.order().tickets] == [entry["link"] for entry in entries]
+
+
+def test_two_links_for_one_seat_are_kept_and_count_once(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    both = links({"seat": "1", "link": "https://m.example/a"}, {"seat": "1", "link": "https://m.example/b"})
+    for _ in range(2):
+        assert desk.answer(both)["message"].endswith("the order has 1 of 2.")
+        both["meta"]["again"] = True
+    assert [ticket.url for ticket in desk.order().tickets] == ["https://m.example/a", "https://m.example/b"]
+
+
+def test_a_file_and_links_in_one_push_are_both_kept(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    push = links({"seat": "100", "link": "https://m.example/a"}, seat="100", pdf=pdf("a"))
+    assert desk.answer(push)["message"].endswith("the order has 1 of 2.")
+    assert [ticket.kind for ticket in desk.order().tickets] == ["pdf", "link"]
+
+
+def test_all_proofs_are_kept(desk: Desk) -> None:
+    desk.submit(quantity=3)
+    proofs = ["https://p.example/1", "https://p.example/2", "https://p.example/1"]
+    desk.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))
+    assert [ticket.url for ticket in desk.order().tickets] == proofs[:2]
+    assert desk.order().status is Status.PARTIAL
+
+
+@pytest.mark.parametrize("push", [seat(100), general("a"), links({"seat": "", "link": "https://m.example/a"})])
+def test_the_same_push_in_another_form_counts_once(desk: Desk, push: dict[str, Any]) -> None:
+    desk.submit(quantity=2)
+    for body in (json.dumps(push), json.dumps(push, indent=4), json.dumps(push, sort_keys=True, separators=(",", ":"))):
+        assert desk.answer(body.encode())["message"] == "The ticket was taken; the order has 1 of 2."
+    assert len(desk.order().tickets) == 1
+
+
+def test_a_corrected_file_replaces_that_of_its_seat_alone(desk: Desk) -> None:
+    desk.submit(quantity=3)
+    for push in (seat(1), seat(2), upload(seat="2", pdf=pdf("corrected"))):
+        desk.answer(push)
+    assert contents(desk) == [pdf("corrected"), pdf("seat 1")]
+
+
+def test_a_pushed_file_and_the_same_polled_count_once(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.answer(seat(100))
+    order = desk.house.poll()
+    assert (order.status, len(order.tickets)) == (Status.PARTIAL, 1)
+    assert desk.answer(seat(101))["order_status"] == "Delivered"
+    order = desk.order()
+    assert order.status is Status.FULFILLED
+    assert [ticket.seat for ticket in order.tickets] == ["100", "101"]
+
+
+def test_a_second_file_that_is_only_polled_completes_the_order(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.answer(seat(100))
+    assert desk.house.poll().status is Status.PARTIAL
+    desk.house.let_time_pass_for_providers(600)
+    order = desk.house.poll()
+    assert order.status is Status.FULFILLED
+    assert "100" in [ticket.seat for ticket in order.tickets]
+
+
+def test_a_push_takes_nothing_from_a_fulfilled_order(desk: Desk) -> None:
+    desk.submit(quantity=4)
+    desk.answer(links(*({"seat": f"{n}", "link": f"https://m.example/{n}"} for n in range(1, 5))))
+    assert desk.order().status is Status.FULFILLED
+    desk.answer(links({"seat": "TBC", "link": "https://m.example/5"}, row="TBC", seat="TBC"))
+    assert [ticket.url for ticket in desk.order().tickets] == [f"https://m.example/{n}" for n in range(1, 6)]
+
+
+def test_a_push_takes_nothing_from_an_order_that_polls_fulfilled(desk: Desk) -> None:
+    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=4))
+    before = desk.house.poll()
+    assert (before.status, len(before.tickets)) == (Status.FULFILLED, 4)
+    desk.answer(upload(row="TBC", seat="TBC", pdf=pdf("another")))
+    assert {ticket.url for ticket in before.tickets} <= {ticket.url for ticket in desk.order().tickets}
+
+
+def test_pushes_do_not_complete_what_the_provider_counts_more_of(desk: Desk) -> None:
+    desk.house.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=4, ready_after=600)])
+    desk.submit(quantity=2)
+    desk.house.poll()
+    answers = [desk.answer(seat(n))["order_status"] for n in range(1, 5)]
+    assert answers == ["Approved"] * 3 + ["Delivered"]

@@ -1,0 +1,70 @@
+"""Which texts name a seat."""
+
+import pytest
+
+from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.places import Place, place_name, place_of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            None,
+            "",
+            " ",
+            "0",
+            "00",
+            "-",
+            "--",
+            "—",
+            "?",
+            "*",
+            "...",
+            "N/A",
+            "n.a.",
+            "NA",
+            "null",
+            "NULL",
+            "None",
+            "nil",
+        ),
+        *("TBC", "tbc", "T.B.C.", "(TBC)", "TBA", "TBD", "to be confirmed", "undefined", "unknown", "unallocated"),
+        *("GA", "General Admission", "Standing", "Free seating", "\u00a0", "\uff34\uff22\uff23"),
+        *("100-103", "100 - 103", "1, 2", "1/2", "5 to 8", "A-F", "1 & 2"),
+    ],
+)
+def test_a_placeholder_and_several_seats_are_no_place(text: str | None) -> None:
+    assert place_name(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        *(("V", "v"), (" v ", "v"), ("100", "100"), ("007", "7"), ("100.0", "100"), ("12A", "12a"), ("B-12", "b-12")),
+        *(
+            ("Row V", "v"),
+            ("Seat: 12", "12"),
+            ("X", "x"),
+            ("NN", "nn"),
+            ("Block  104", "104"),
+            ("Golden Circle", "golden circle"),
+        ),
+    ],
+)
+def test_a_place_is_compared_in_its_plain_form(text: str, plain: str) -> None:
+    assert place_name(text) == plain
+
+
+def test_what_is_not_said_proves_nothing() -> None:
+    seat = Place("l", "104", "v", "100")
+    assert not seat.differs(Place())
+    assert not seat.differs(Place("other", None, "v", None))
+    assert seat.differs(Place("l", "104", "v", "101"))
+    assert seat.differs(Place("l", "105"))
+
+
+def test_the_listing_of_a_ticket_is_part_of_its_place() -> None:
+    ticket = Ticket(TicketKind.PDF, row="V", seat="TBC", extra={"listing_id": "9211231"})
+    assert place_of(ticket) == Place("9211231", None, "v", None)
+    assert not place_of(ticket).exact

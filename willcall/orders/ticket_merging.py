@@ -1,0 +1,174 @@
+"""What an order's tickets become when a push or a poll brings others."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from willcall.orders.matching import MOST_PAIRS, match_most
+from willcall.orders.model import Ticket, TicketStatus
+from willcall.orders.places import Place, place_of
+from willcall.orders.tickets import (
+    PUSHED,
+    Tickets,
+    admits,
+    has_own_mark,
+    listed_as,
+    listed_copies,
+    listed_urls,
+    marks_of,
+    unique,
+    without_query,
+)
+
+
+def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
+    """Return the present tickets and the pushed `new` ones.
+
+    A new one takes the place of its own earlier copy, and of what it corrects: another file for the same seat of the
+    same listing. Tickets of one push never replace each other.
+    """
+    result: list[Ticket | None] = list(present)
+    unknown = []
+    known: set[int] = set()
+    for ticket in unique(new):
+        same = [index for index, old in enumerate(present) if _is_same(ticket, old)]
+        free = next((index for index in same if index not in known), None)
+        known.update(same)
+        if free is not None:
+            result[free] = _newer(present[free], ticket)
+        elif same:
+            result.append(ticket)
+        else:
+            unknown.append(ticket)
+    for ticket in unknown:
+        corrected = [index for index, old in enumerate(present) if index not in known and _corrects(ticket, old)]
+        for index in corrected:
+            result[index] = None
+        if corrected:
+            result[corrected[0]] = listed_as(ticket, listed_copies(present[corrected[0]]))
+            known.update(corrected)
+        else:
+            result.append(ticket)
+    return tuple(ticket for ticket in result if ticket)
+
+
+def reconciled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bool = False) -> Tickets:
+    """Return what an order has after a poll that listed `polled`.
+
+    That is the list, and what was pushed before, which a poll may not know of. A listed copy of a pushed ticket is
+    dropped, as the pushed file is here already. Where more are listed than were pushed and nobody can tell which
+    is a copy, all stay. The list replaces an earlier one, but of an order that is `final` no ticket goes away.
+    """
+    pushed = [ticket for ticket in present if ticket.extra.get(PUSHED)]
+    polled = unique(polled)
+    copies = _copies(pushed, polled)
+    result = [ticket for index, ticket in enumerate(polled) if index not in copies]
+    for index, ticket in enumerate(pushed):
+        result.append(listed_as(ticket, [polled[two] for two, one in copies.items() if one == index]))
+    if final:
+        listed = [ticket for ticket in present if not ticket.extra.get(PUSHED)]
+        result = [*_not_listed(listed, polled), *result]
+    return tuple(result)
+
+
+def _is_same(ticket: Ticket, old: Ticket) -> bool:
+    """Return whether a pushed ticket is one that came before, perhaps with more or less said about its place."""
+    one, two = place_of(ticket), place_of(old)
+    alike = ticket.compared_as is old.compared_as and one.listing == two.listing and not one.differs(two)
+    return alike and bool(marks_of(ticket) & marks_of(old)) and one.joined(two) in {one, two}
+
+
+def _corrects(ticket: Ticket, old: Ticket) -> bool:
+    """Return whether a pushed ticket takes the place of another one of its kind for the same seat."""
+    one, two = place_of(ticket), place_of(old)
+    alike = ticket.compared_as is old.compared_as and one.listing == two.listing and not one.differs(two)
+    return alike and bool(old.extra.get(PUSHED)) and one.exact and two.exact
+
+
+def _newer(old: Ticket, new: Ticket) -> Ticket:
+    """Return the new copy of a ticket, or the old one where its place is better known."""
+    one, two = place_of(old), place_of(new)
+    if one != two and one.joined(two) == one:
+        return old
+    return listed_as(new, listed_copies(old))
+
+
+def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
+    """Return which polled tickets are copies of pushed ones (index in `polled` -> index in `pushed`).
+
+    First those that are by their content, address or seat; then those that can be nothing else, see `_forced`. Of files
+    beside links it cannot be said which is whose.
+    """
+    paths = Counter(without_query(ticket.url) for ticket in polled)
+    copies: dict[int, int] = {}
+    for two, listed in enumerate(polled):
+        signed_anew = paths[without_query(listed.url)] == 1
+        found = (one for one, ticket in enumerate(pushed) if _is_copy(ticket, listed, signed_anew=signed_anew))
+        one = next(found, None)
+        if one is not None:
+            copies[two] = one
+    if len({ticket.compared_as for ticket in (*pushed, *polled)}) > 1:
+        return copies
+    known = set(copies.values())
+    ours = [index for index in range(len(pushed)) if index not in known]
+    theirs = [index for index in range(len(polled)) if index not in copies]
+    pairs = _forced([pushed[index] for index in ours], [polled[index] for index in theirs])
+    return copies | {theirs[two]: ours[one] for two, one in pairs.items()}
+
+
+def _is_copy(ticket: Ticket, listed: Ticket, *, signed_anew: bool) -> bool:
+    if ticket.compared_as is not listed.compared_as:
+        return False
+    if marks_of(ticket) & marks_of(listed) or listed.url in listed_urls(ticket):
+        return True
+    if signed_anew and without_query(listed.url) in map(without_query, listed_urls(ticket)):
+        return True
+    one, two = place_of(ticket), place_of(listed)
+    return one.exact and one == two
+
+
+def _one_listing(one: Place, two: Place) -> bool:
+    return None in {one.listing, two.listing} or one.listing == two.listing
+
+
+def _forced(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
+    """Return the polled tickets that must be copies (index in `polled` -> index in `pushed`).
+
+    A poll lists all that was uploaded, hence also what was pushed. So where one file was pushed for a row and one is
+    listed for it, they are one. Where two are listed, either may be the copy, and neither is taken for it.
+    """
+    if len(pushed) * len(polled) > MOST_PAIRS:
+        return {}
+
+    def may_be(one: Ticket, two: Ticket) -> bool:
+        return admits(two) and not place_of(one).differs(place_of(two))
+
+    pairs = match_most(pushed, polled, may_be)
+    doubtful = [index for index in range(len(polled)) if index not in pairs]
+    of_pushed = {one: two for two, one in pairs.items()}
+    for index in doubtful:
+        for one, ticket in enumerate(pushed):
+            if one in of_pushed and may_be(ticket, polled[index]):
+                doubtful.append(of_pushed.pop(one))
+    return {two: one for one, two in of_pushed.items()}
+
+
+def _not_listed(before: Sequence[Ticket], polled: Sequence[Ticket]) -> list[Ticket]:
+    """Return what an earlier list had and this one has not, which has no word of it being void."""
+    missing = [old for old in before if not any(_lists(ticket, old) for ticket in polled)]
+    new = [ticket for ticket in polled if not any(_lists(ticket, old) for old in before)]
+
+    def may_be(old: Ticket, ticket: Ticket) -> bool:
+        if old.compared_as is not ticket.compared_as or has_own_mark(old) or has_own_mark(ticket):
+            return False
+        one, two = place_of(old), place_of(ticket)
+        return not one.differs(two) and _one_listing(one, two)
+
+    found = set(match_most(missing, new, may_be).values())
+    return [old for index, old in enumerate(missing) if index not in found]
+
+
+def _lists(ticket: Ticket, old: Ticket) -> bool:
+    """Return whether a listed ticket is what an earlier list had, as it is now."""
+    if ticket.compared_as is not old.compared_as and ticket.status is not TicketStatus.VOID:
+        return False
+    return bool(marks_of(ticket) & marks_of(old)) or (old.url is not None and old.url == ticket.url)

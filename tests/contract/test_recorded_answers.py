@@ -1,11 +1,13 @@
 """Each recorded answer of a provider is read as its case says.
 
 A case is a folder `tests/fixtures/<provider>/<case>/` with `body`, the bytes as they came, and `status.json`:
-`status`, `headers`, `reference`, `quantity`, optionally `received_at` (epoch seconds) and `headless` (the
-provider's second kind of credentials), and `expect`: the outcome's word, and of its fields those that matter.
+`status`, `headers`, `reference`, `quantity`, optionally `received_at` and `bought_at` (epoch seconds), `headless` (the
+provider's second kind of credentials) and `note` (where it is from), and `expect`: the outcome's word, and of its
+fields those that matter.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +23,7 @@ from willcall.providers.registry import ADAPTERS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CASES = [case for name in ADAPTERS for case in sorted((FIXTURES / name).glob("*/"))]
-KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at", "expect", "note"}
+KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at", "bought_at", "expect", "note"}
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -43,7 +45,8 @@ def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
         (case / "body").read_bytes(),
         received_at=recorded.get("received_at", 1_795_345_200.0),
     )
-    outcome = hinted(one.read_status(Question(recorded["reference"], recorded["quantity"]), answer), answer)
+    question = Question(recorded["reference"], recorded["quantity"], bought_at=recorded.get("bought_at", -math.inf))
+    outcome = hinted(one.read_status(question, answer), answer)
     _compare(outcome, dict(recorded["expect"]))
 
 

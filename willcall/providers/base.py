@@ -1,5 +1,6 @@
 """What an adapter is: it builds a request and reads an answer. No I/O happens here or in any adapter."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
+from willcall.orders.user_lists import Ownership
 from willcall.providers.credential_text import check_line
 
 if TYPE_CHECKING:
@@ -40,11 +42,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an adapter may know of the order that it asks about."""
+    """What an adapter may know of the order that it asks about.
+
+    `bought_at` (epoch seconds) and `ownership` tell the order's own tickets from others in a user's list.
+    """
 
     reference: str = field(repr=False)
     quantity: int | None = None
     language: str | None = None
+    bought_at: float = -math.inf
+    ownership: Ownership = field(default=Ownership(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,10 @@ class Adapter(Protocol):
     pushes: "ClassVar[Pushes | None]"
     """What the provider's own calls mean, None where it makes none."""
 
+    user_references: ClassVar[tuple[str, ...]]
+    """References that stand for all that a user ever bought, so that other orders' tickets are listed too. Those with a
+    colon at their end are followed by the user."""
+
     def check_reference(self, reference: str, credentials: Any) -> None:
         """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""
 
@@ -189,3 +200,10 @@ class Adapter(Protocol):
 
     def read_list(self, answer: Answer) -> list[Listed]:
         """What the list says; entries that cannot be read are left out. Never raises."""
+
+
+def is_user_list(adapter: Adapter, reference: str) -> bool:
+    """Return whether a reference stands for all that a user ever bought."""
+    return any(
+        reference.startswith(each) if each.endswith(":") else reference == each for each in adapter.user_references
+    )

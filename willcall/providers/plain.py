@@ -39,6 +39,12 @@ class NoSecretReferences:
         return False
 
 
+class NoUserLists:
+    """A provider whose references each name one order."""
+
+    user_references: ClassVar[tuple[str, ...]] = ()
+
+
 class NoPushes:
     """A provider that does not call back."""
 

@@ -83,7 +83,7 @@ def _stored(context: Context, reading: Pushed, owner: str) -> Push:
     push = reading.push
     if not isinstance(push, Arrived):
         return push
-    tickets = []
+    tickets, remarks = [], [push.detail] if push.detail else []
     for ticket, content in zip(push.tickets, reading.files, strict=True):
         if content is None:
             tickets.append(as_pushed(ticket))
@@ -91,6 +91,9 @@ def _stored(context: Context, reading: Pushed, owner: str) -> Push:
         try:
             document = context.documents.put(content, owner)
         except RefusedDocumentError as error:
-            return Spoilt(f"the file is {error}")
+            remarks.append(f"the file is {error}")
+            continue
         tickets.append(with_file(as_pushed(ticket, digest=document.sha256), document.ticket_file))
-    return Arrived(tuple(tickets), push.whole, push.detail)
+    if not tickets:
+        return Spoilt(remarks[-1])
+    return Arrived(tuple(tickets), push.whole, "; ".join(remarks) or None)

@@ -43,6 +43,7 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
     name: ClassVar[str] = "funtrips"
     credentials: ClassVar[type[Credentials]] = FuntripsCredentials
     shortest_interval: ClassVar[float] = 0.0
+    user_references: ClassVar[tuple[str, ...]] = (_USER, _ME)
     #: No limit is stated; ten a second is ours. The back-off is the guide's 3, 5, 8, 13 up to 30 seconds.
     #: https://docs.funtrips.io ("How polling works")
     defaults: ClassVar[Defaults] = Defaults(
@@ -93,8 +94,8 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
             return records
         if question.reference == _ME or question.reference.startswith(_USER):
             user = question.reference.removeprefix(_USER) if question.reference != _ME else None
-            return user_outcome(records, user, question.quantity or 1, hint)
-        return checkout_outcome(records, question.reference, hint)
+            return user_outcome(records, user, question, hint)
+        return checkout_outcome(records, question.reference, question.quantity, hint)
 
     def token_requests(self, credentials: FuntripsCredentials) -> Mapping[str, Request]:
         """Client credentials for a backend, nothing for a public bearer."""
@@ -131,8 +132,7 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
             elif checkout is not None and len(by_checkout) < _MOST_LISTED:
                 by_checkout[checkout] = [record]
         return [
-            Listed(checkout, checkout_outcome(its_records, checkout, None))
-            for checkout, its_records in by_checkout.items()
+            Listed(checkout, checkout_outcome(its_records, checkout)) for checkout, its_records in by_checkout.items()
         ]
 
 

@@ -8,11 +8,17 @@ https://docs.funtrips.io · https://docs.funtrips.io/reference/adminlistuserfulf
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
+from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
-from willcall.providers.adapters.funtrips.tickets import Contents, contents_of
+from willcall.orders.tickets import Tickets, admits, admitted, unique
+from willcall.orders.user_lists import Purchase, choose, ticket_keys
+from willcall.providers.adapters.funtrips.tickets import Contents, contents_of, contents_of_all
+from willcall.providers.base import Question
+from willcall.providers.dates import is_older, issued_at
 from willcall.providers.reading import listed, text
 from willcall.providers.safe import status_word
 
@@ -54,11 +60,15 @@ def read_records(body: object) -> list[dict[str, Any]] | Malformed:
     return body
 
 
-def checkout_outcome(records: list[dict[str, Any]], checkout: str, hint: float | None) -> Outcome:
-    """What the records of one checkout come to.
+def checkout_outcome(
+    records: list[dict[str, Any]], checkout: str, quantity: int | None = None, hint: float | None = None
+) -> Outcome:
+    """Return what the records of one checkout come to.
 
     A record that names another checkout is not ours, whatever filter was asked for. Only where all records
-    say so is the order failed or cancelled.
+    say so is the order failed or cancelled. A 200 has the tickets, so they are not counted, for one may be a group's.
+    But where a ticket is there repeatedly, and without that there are fewer than the caller's `quantity`, some are
+    missing.
     """
     ours = _of("checkout_id", checkout, records)
     if isinstance(ours, Malformed):
@@ -67,32 +77,63 @@ def checkout_outcome(records: list[dict[str, Any]], checkout: str, hint: float |
     stages = {_stage(record) for record in ours}
     if stages == {_Stage.CANCELLED}:
         return Cancelled(reason="the checkout was cancelled", provider_status=word)
-    contents = _contents(record for record in ours if _stage(record) is not _Stage.CANCELLED)
-    if stages and stages <= _ENDED and not contents.tickets:
-        return Declined(reason="the fulfilment failed", provider_status=word)
-    if not contents.tickets:
-        return _without_tickets(contents, stages, word, hint)
-    if contents.unreadable or any(_is_open(record) for record in ours):
-        detail = "a part of the order has no tickets"
-        return PartlyIssued(contents.tickets, retry_after=hint, detail=detail, provider_status=word)
-    return Issued(contents.tickets, provider_status=word)
+    contents = contents_of_all(_with_tickets(record for record in ours if _stage(record) is not _Stage.CANCELLED))
+    if not contents.count:
+        failed = stages and stages <= _ENDED
+        declined = Declined(reason="the fulfilment failed", provider_status=word)
+        return declined if failed else _without_tickets(contents, stages, word, hint)
+    missing = _missing(contents, ours, quantity)
+    if missing is None:
+        return Issued(contents.everything, provider_status=word)
+    return PartlyIssued(contents.everything, quantity, retry_after=hint, detail=missing, provider_status=word)
 
 
-def user_outcome(records: list[dict[str, Any]], user: str | None, quantity: int, hint: float | None) -> Outcome:
-    """What the list of one user comes to: issued once it holds `quantity` tickets.
+def _missing(contents: Contents, records: list[dict[str, Any]], quantity: int | None) -> str | None:
+    """Return what of a checkout with tickets is not here yet, `None` where all is."""
+    if contents.unreadable or any(_is_open(record) for record in records):
+        return "a part of the order has no tickets"
+    if contents.repeated and contents.count < (quantity or 0):
+        return f"{contents.count} of {quantity} tickets"
+    return None
 
-    It may hold other orders of the same user, so a failed or a cancelled record decides nothing.
+
+def user_outcome(
+    records: list[dict[str, Any]], user: str | None, question: Question, hint: float | None = None
+) -> Outcome:
+    """Return what the list of one user comes to: issued once it holds as many tickets of the order's own as it bought.
+
+    It holds other orders of the same user too. So a failed or a cancelled record decides nothing, and what is older
+    than the order or another's does not count.
     """
     ours = _of("external_user_id", user, records) if user is not None else records
     if isinstance(ours, Malformed):
         return ours
-    word = _words(ours)
-    contents = _contents(record for record in ours if _stage(record) not in _ENDED)
-    if contents.count >= quantity:
-        return Issued(contents.tickets, provider_status=word)
-    if contents.tickets:
-        return PartlyIssued(contents.tickets, expected=quantity, retry_after=hint, provider_status=word)
-    return _without_tickets(contents, {_stage(record) for record in ours}, word, hint)
+    word, quantity = _words(ours), question.quantity or 1
+    recent = [r for r in ours if _stage(r) not in _ENDED and not is_older(r, question.bought_at)]
+    found = [(record, contents_of_all([record], question.bought_at)) for record in _with_tickets(recent)]
+    purchases = [Purchase(contents.tickets, issued_at(record)) for record, contents in found]
+    own = choose(purchases, quantity, question.ownership)
+    tickets = unique((*own, *_files_of(own, found)))
+    count = admitted(own)
+    if count >= quantity:
+        return Issued(tickets, provider_status=word)
+    if count:
+        detail = f"{count} of {quantity} tickets"
+        return PartlyIssued(tickets, quantity, retry_after=hint, detail=detail, provider_status=word)
+    contents = contents_of_all(record for record, _ in found)
+    return _without_tickets(replace(contents, tickets=()), {_stage(record) for record in recent}, word, hint)
+
+
+def ticket_keys_of(records: list[dict[str, Any]], user: str | None) -> frozenset[str]:
+    """Return what identifies all tickets in the list of one user."""
+    ours = _of("external_user_id", user, records) if user is not None else records
+    return frozenset() if isinstance(ours, Malformed) else ticket_keys(contents_of_all(ours).tickets)
+
+
+def _files_of(own: Tickets, found: list[tuple[dict[str, Any], Contents]]) -> list[Ticket]:
+    """Return the PDFs of those records whose tickets are all the order's own."""
+    whole = (contents for _, contents in found if all(one in own for one in contents.tickets if admits(one)))
+    return [file for contents in whole for file in contents.files]
 
 
 def _is_record(entry: object) -> bool:
@@ -102,7 +143,7 @@ def _is_record(entry: object) -> bool:
 def _is_open(record: Mapping[str, Any]) -> bool:
     """Whether a record beside others with tickets still owes some, or has lost them."""
     stage = _stage(record)
-    return stage is _Stage.FAILED or (stage in {_Stage.WAITING, _Stage.UNKNOWN} and not contents_of(record).tickets)
+    return stage is _Stage.FAILED or (stage in {_Stage.WAITING, _Stage.UNKNOWN} and not contents_of(record).everything)
 
 
 def _without_tickets(
@@ -120,18 +161,9 @@ def _of(name: str, value: str, records: list[dict[str, Any]]) -> list[dict[str, 
     return Malformed(detail="only records of other orders") if records and not ours else ours
 
 
-def _contents(records: Iterable[Mapping[str, Any]]) -> Contents:
-    """All tickets of the records; the PDF of one that waits and has none yet is no ticket."""
-    parts = [
-        contents_of(record)
-        for record in records
-        if _stage(record) is not _Stage.WAITING or listed(record.get("tickets"))
-    ]
-    return Contents(
-        tickets=tuple(ticket for part in parts for ticket in part.tickets),
-        count=sum(part.count for part in parts),
-        unreadable=any(part.unreadable for part in parts),
-    )
+def _with_tickets(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records that hold tickets; the PDF of one that waits and has none yet is no ticket."""
+    return [record for record in records if _stage(record) is not _Stage.WAITING or listed(record.get("tickets"))]
 
 
 def _word(record: Mapping[str, Any]) -> str | None:

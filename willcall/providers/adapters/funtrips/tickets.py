@@ -3,12 +3,16 @@
 https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.model import Ticket, TicketKind, TicketStatus
+from willcall.orders.tickets import admits, admitted, unique
+from willcall.providers.dates import is_older
 from willcall.providers.reading import kept, listed, table, text, web_link
+from willcall.providers.ticket_words import ticket_status
 
 _CODES = ("barcode", "code", "qr_code")
 _PLACE = ("section", "row", "seat", "valid_from", "valid_until")
@@ -20,25 +24,52 @@ _RECORD_FIELDS = {"tickets", "pdf_url"}
 class Contents:
     """What records hold.
 
-    `count` is the tickets in it as a customer counts them: the PDF of a whole record is one only where the
-    record has no others. `unreadable` says that there are some with neither a code nor a PDF.
+    `tickets` are those in their lists, `files` the PDFs of whole records. `unreadable` says that there are tickets
+    with neither a code nor a PDF.
     """
 
-    tickets: tuple[Ticket, ...]
-    count: int
-    unreadable: bool
+    tickets: tuple[Ticket, ...] = ()
+    files: tuple[Ticket, ...] = ()
+    unreadable: bool = False
+
+    @property
+    def everything(self) -> tuple[Ticket, ...]:
+        """What the customer gets, each ticket once."""
+        return unique((*self.tickets, *self.files))
+
+    @property
+    def count(self) -> int:
+        """How many people get in at least."""
+        return admitted(self.tickets)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a ticket is listed more than once."""
+        return sum(map(admits, self.tickets)) > self.count
 
 
-def contents_of(record: Mapping[str, Any]) -> Contents:
-    """The tickets of one record, its own PDF last."""
+def contents_of(record: Mapping[str, Any], bought_at: float = -math.inf) -> Contents:
+    """Return the tickets of one record, and its own PDF; without those that are older than an order."""
     rest = kept(_beyond(record, _RECORD_FIELDS))
-    found = [_ticket(table(entry), rest) for entry in listed(record.get("tickets"))]
-    tickets = [ticket for ticket in found if ticket is not None]
-    count = len(tickets)
+    entries = [table(entry) for entry in listed(record.get("tickets"))]
+    found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
+    tickets = tuple(ticket for ticket in found if ticket is not None)
     url = web_link(record.get("pdf_url"))
-    if url is not None:
-        tickets.append(Ticket(TicketKind.PDF, url=url, extra=rest))
-    return Contents(tuple(tickets), count or len(tickets), unreadable=len(found) > count)
+    files = () if url is None else (Ticket(TicketKind.PDF, url=url, extra=rest),)
+    return Contents(tickets, files, unreadable=len(found) > len(tickets))
+
+
+def contents_of_all(records: Iterable[Mapping[str, Any]], bought_at: float = -math.inf) -> Contents:
+    """Return what several records hold together, without what is older than an order.
+
+    A record without a list of tickets holds them in its PDF, which then stands among the tickets.
+    """
+    parts = [(contents_of(record, bought_at), bool(listed(record.get("tickets")))) for record in records]
+    return Contents(
+        tickets=tuple(ticket for part, itemised in parts for ticket in (part.tickets if itemised else part.files)),
+        files=tuple(file for part, itemised in parts if itemised for file in part.files),
+        unreadable=any(part.unreadable for part, _ in parts),
+    )
 
 
 def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | None:
@@ -50,7 +81,8 @@ def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | Non
     extra = kept({**_beyond(entry, _TICKET_FIELDS), "fulfillment": record or None})
     kind = TicketKind.PDF if code is None else TicketKind.BARCODE
     place = {name: text(entry.get(name)) for name in _PLACE}
-    return Ticket(kind, url=url, code=code, extra=extra, **place)
+    status = ticket_status(text(entry.get("status"))) or TicketStatus.VALID
+    return Ticket(kind, url=url, code=code, status=status, extra=extra, **place)
 
 
 def _beyond(fields: Mapping[str, Any], ours: set[str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class PaylogicAdapter(NoOAuth, NoPushes):
     name: ClassVar[str] = "paylogic"
     credentials: ClassVar[type[Credentials]] = PaylogicCredentials
     shortest_interval: ClassVar[float] = 0.0
+    user_references: ClassVar[tuple[str, ...]] = ("mine",)
     #: No limit is stated; five a second is ours.
     defaults: ClassVar[Defaults] = Defaults(
         rate=Rate(limit=5, period=1, burst=5),
@@ -85,7 +86,7 @@ class PaylogicAdapter(NoOAuth, NoPushes):
             case Barcode():
                 return read_lookup(body, answer.received_at)
             case Mine():
-                return read_mine(body, question.quantity, answer.received_at)
+                return read_mine(body, question, answer.received_at)
 
     def list_request(
         self,

@@ -4,18 +4,16 @@ https://shopping-api-docs.paylogic.com/documentation/tickets.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from willcall.orders.documents import rfc3339
-from willcall.orders.model import Attention, Ticket, TicketKind
-from willcall.providers.adapters.paylogic.hal import link, moment
+from willcall.orders.model import Attention, Ticket, TicketKind, TicketStatus
+from willcall.providers.adapters.paylogic.hal import link, linked_uid
+from willcall.providers.dates import moment
 from willcall.providers.reading import kept, table, text
 from willcall.providers.safe import status_word
-
-#: The one status word of a ticket that is documented; `cancelled` is seen at orders.
-_VALID = "valid"
-CANCELLED = {"cancelled", "canceled"}
+from willcall.providers.ticket_words import CANCELLED, ticket_status
 
 _NO_ETICKET = "no e-ticket yet"
 
@@ -28,9 +26,10 @@ _WALLETS = {
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """One person's way in. `tickets` is empty until it is issued; then it is a file, wallet passes, or both.
+    """One ticket of Paylogic's. `tickets` is empty until it is issued; then it is a file, wallet passes, or both.
 
-    `not_before` is when it can be issued at the earliest (epoch), where Paylogic says so.
+    `not_before` is when it can be issued at the earliest (epoch), where Paylogic says so. A `void` one lets nobody in;
+    its `tickets` are what is shown of it. `parent` is the uid of the combo ticket that it is a part of.
     """
 
     tickets: tuple[Ticket, ...] = ()
@@ -38,35 +37,49 @@ class Entrance:
     waits_for: str | None = None
     not_before: float | None = None
     attention: Attention | None = None
-    cancelled: bool = False
+    void: bool = False
+    uid: str | None = None
+    parent: str | None = None
+
+    @property
+    def issued(self) -> bool:
+        """Whether it lets somebody in, now."""
+        return bool(self.tickets) and not self.void
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether Paylogic says that it was cancelled, rather than void for another reason."""
+        return self.void and (self.word or "").lower() in CANCELLED
 
 
 def read_entrance(ticket: Mapping[str, Any], now: float) -> Entrance:
-    """A ticket with all its fields, as read at `now`."""
-    return _obstacle(ticket, now) or _issued(ticket, now)
+    """Return a ticket with all its fields, as read at `now`."""
+    entrance = _obstacle(ticket, now) or _issued(ticket, now)
+    return replace(entrance, uid=text(ticket.get("uid")), parent=linked_uid(ticket, "shop:parent"))
 
 
 def read_listed_entrance(ticket: Mapping[str, Any], now: float) -> Entrance:
-    """A ticket of a user's own list, which holds a subset of the fields.
+    """Return a ticket of a user's own list, which holds a subset of the fields.
 
     The list shows no e-tickets, so a valid ticket is issued once nothing stands against it; its own
     address leads the user to the rest.
     """
     entrance = read_entrance(ticket, now)
     address = link(ticket, "self")
-    if entrance.waits_for != _NO_ETICKET or entrance.word != _VALID or not address:
+    if entrance.waits_for != _NO_ETICKET or entrance.word is None or not address:
         return entrance
-    return Entrance((_placed(ticket, TicketKind.LINK, address, {}),), entrance.word)
+    return replace(entrance, tickets=(_placed(ticket, TicketKind.LINK, address),), waits_for=None)
 
 
 def _obstacle(ticket: Mapping[str, Any], now: float) -> Entrance | None:
-    """Why a ticket does not count even if its file is there, None where nothing stands against it."""
+    """Return why a ticket does not count even if its file is there, `None` where nothing stands against it."""
     word = status_word(ticket.get("status"))
-    status = (word or _VALID).lower()
-    if status in CANCELLED:
-        return Entrance(word=word, waits_for="a ticket is cancelled", cancelled=True)
-    if status != _VALID:
-        return Entrance(word=word, waits_for="unknown status word of a ticket")
+    match ticket_status(word):
+        case TicketStatus.VOID:
+            shown = replace(_placed(ticket, TicketKind.BARCODE, None), status=TicketStatus.VOID)
+            return Entrance((shown,), word=word, waits_for="a ticket is void", void=True)
+        case None:
+            return Entrance(word=word, waits_for="unknown status word of a ticket")
     if ticket.get("needs_personalization") is True:
         return Entrance(
             word=word,
@@ -78,16 +91,16 @@ def _obstacle(ticket: Mapping[str, Any], now: float) -> Entrance | None:
 
 
 def _issued(ticket: Mapping[str, Any], now: float) -> Entrance:
-    """The e-ticket with its wallet passes; passes alone only where issuing is not due later."""
+    """Return the e-ticket with its wallet passes; passes alone only where issuing is not due later."""
     word = status_word(ticket.get("status"))
     eticket = link(ticket, "shop:eticket")
     passes = tuple(
-        _placed(ticket, TicketKind.WALLET, address, {"wallet": wallet})
+        _placed(ticket, TicketKind.WALLET, address, wallet=wallet)
         for wallet, names in _WALLETS.items()
         if (address := link(ticket, *names))
     )
     if eticket:
-        return Entrance((_placed(ticket, TicketKind.PDF, eticket, {}), *passes), word)
+        return Entrance((_placed(ticket, TicketKind.PDF, eticket), *passes), word)
     not_before = _future(ticket, now)
     if not_before:
         return Entrance(word=word, waits_for="fulfilment starts later", not_before=not_before)
@@ -98,9 +111,11 @@ def _issued(ticket: Mapping[str, Any], now: float) -> Entrance:
     return Entrance(word=word, waits_for="the order is not completed" if unpaid else _NO_ETICKET)
 
 
-def _placed(ticket: Mapping[str, Any], kind: TicketKind, url: str, extra: Mapping[str, str]) -> Ticket:
-    """A ticket at its seat. The barcode's format is stated nowhere; the consumer's data is not taken."""
+def _placed(ticket: Mapping[str, Any], kind: TicketKind, url: str | None, wallet: str | None = None) -> Ticket:
+    """Return a ticket at its seat. The barcode's format is stated nowhere; the consumer's data is not taken."""
     seating = table(ticket.get("seating"))
+    used = ticket.get("is_scanned") is True or ticket_status(text(ticket.get("status"))) is TicketStatus.USED
+    extra = {"ticket": text(ticket.get("uid")), "event_uid": linked_uid(ticket, "shop:event"), "wallet": wallet}
     return Ticket(
         kind,
         url=url,
@@ -109,7 +124,8 @@ def _placed(ticket: Mapping[str, Any], kind: TicketKind, url: str, extra: Mappin
         row=text(seating.get("row")),
         seat=text(seating.get("seat")),
         valid_until=rfc3339(moment(ticket.get("scannable_until"))),
-        extra=kept({"ticket": text(ticket.get("uid")), **extra}),
+        status=TicketStatus.USED if used else TicketStatus.VALID,
+        extra=kept(extra),
     )
 
 

@@ -4,10 +4,9 @@ https://shopping-api-docs.paylogic.com/concepts/conventions.html
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from willcall.providers.reading import listed, table, text, web_link
+from willcall.providers.reading import listed, table, web_link
 
 
 def link(resource: Mapping[str, Any], *names: str) -> str | None:
@@ -17,17 +16,14 @@ def link(resource: Mapping[str, Any], *names: str) -> str | None:
     return next(filter(None, (web_link(table(entry).get("href")) for entry in entries)), None)
 
 
+def linked_uid(resource: Mapping[str, Any], name: str) -> str | None:
+    """Return the uid at the end of a link's address."""
+    address = link(resource, name)
+    return address and (address.partition("?")[0].rstrip("/").rpartition("/")[2] or None)
+
+
 def embedded(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]] | None:
     """The embedded resources of a name, None where there is no such entry or one with anything else in it."""
     value = table(resource.get("_embedded")).get(name)
     entries = listed(value)
     return None if value is None or not all(isinstance(entry, dict) for entry in entries) else entries
-
-
-def moment(value: object) -> float | None:
-    """An ISO 8601 date and time as epoch seconds (UTC where it names no zone), else None."""
-    try:
-        time = datetime.fromisoformat(text(value) or "")
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -12,7 +12,7 @@ from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.adapters.tiqets.pushes import TiqetsPushes
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
-from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences
+from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists
 from willcall.providers.pushes import PushCredentials, Pushes
 from willcall.providers.reading import kept, read_object, retry_after, status_outcome, text, web_link
 from willcall.providers.safe import HeaderSecret, check_segment, segment, status_word
@@ -36,7 +36,7 @@ class TiqetsCredentials(PushCredentials):
     api_key: HeaderSecret
 
 
-class TiqetsAdapter(NoOAuth, NoList, NoSecretReferences):
+class TiqetsAdapter(NoOAuth, NoList, NoSecretReferences, NoUserLists):
     """Reads one order's status and the address of the PDF with all its tickets."""
 
     name: ClassVar[str] = "tiqets"

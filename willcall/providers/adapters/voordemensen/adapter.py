@@ -15,7 +15,7 @@ from willcall.orders.outcomes import Cancelled, Issued, Malformed, NotReady, Out
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
-from willcall.providers.plain import NoList, NoOAuth, NoPushes
+from willcall.providers.plain import NoList, NoOAuth, NoPushes, NoUserLists
 from willcall.providers.reading import kept, listed, read_json, status_outcome, table, text, web_link, whole
 from willcall.providers.safe import check_segment, segment, status_word
 
@@ -37,7 +37,7 @@ class VoordemensenCredentials(Credentials):
     client_name: Annotated[str, AfterValidator(check_segment)]
 
 
-class VoordemensenAdapter(NoOAuth, NoList, NoPushes):
+class VoordemensenAdapter(NoOAuth, NoList, NoPushes, NoUserLists):
     """Reads one order's payment status and the address of its page of tickets."""
 
     name: ClassVar[str] = "voordemensen"

@@ -227,3 +227,33 @@ def test_neither_reference_nor_barcode_is_in_a_detail(reference: str, body: Any)
     said = f"{outcome.detail} {getattr(outcome, 'reason', '')}"
     assert "8663092874786" not in said
     assert UID not in said
+
+
+@given(st.sampled_from(["pending", "completed", "paid", "", "valid", "processing"]), st.none() | st.integers(1, 3))
+def test_a_download_link_alone_issues_nothing(word: str, quantity: int | None) -> None:
+    order = {"uid": UID, "status": word, "_links": {"shop:etickets": {"href": "https://d.example/1"}}}
+    assert isinstance(read(UID, order, quantity), NotReady)
+
+
+def test_what_is_void_is_kept_and_stands_against_nothing() -> None:
+    void = {**ticket(status="transferred"), "uid": "1" * 32, "code": "A"}
+    good = {**ticket(shop_eticket="https://d.example/2"), "uid": "2" * 32, "code": "B"}
+    outcome = read(UID, {"uid": UID, "_embedded": {"shop:ticket": [void, good]}}, 2)
+    assert isinstance(outcome, Issued)
+    assert [(one.code, one.status.value, one.url) for one in outcome.tickets] == [
+        ("A", "void", None),
+        ("B", "valid", "https://d.example/2"),
+    ]
+
+
+def test_a_scanned_ticket_is_used() -> None:
+    outcome = read(f"ticket:{UID}", {**ticket(shop_eticket="https://d.example/1"), "is_scanned": True})
+    assert [one.status.value for one in outcome.tickets] == ["used"]
+
+
+def test_an_order_whose_tickets_are_all_void_waits_and_shows_them() -> None:
+    void = {**ticket(status="invalidated"), "code": "A"}
+    outcome = read(UID, {"uid": UID, "_embedded": {"shop:ticket": [void]}}, 1)
+    assert isinstance(outcome, NotReady)
+    assert [one.code for one in outcome.void] == ["A"]
+    assert "void" in (outcome.detail or "")

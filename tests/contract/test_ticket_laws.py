@@ -1,0 +1,112 @@
+"""How many people a provider's answer lets in: what holds for every provider, tried on its recorded answers.
+
+Neither the sequence of its lists nor a repetition in them changes the number, and a void ticket takes nothing away.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.contract.test_recorded_answers import CASES
+from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
+from willcall.orders.tickets import admitted
+from willcall.providers.base import Answer, Question
+from willcall.providers.lenient_json import read_lenient_object
+from willcall.providers.reading import read_json
+from willcall.providers.registry import ADAPTERS
+
+#: Lists of records or tickets, by name; the body itself may be one.
+LISTS = {"items", "data", "results", "fulfillments", "tickets", "shop:ticket", "file", "mobile_links"}
+#: At Tixstock an item without a file stands for a ticket to come: two equal ones are two.
+COUNTED = {"tixstock": {"items"}}
+#: At voordemensen a list of several is none of its answers.
+COUNTED["voordemensen"] = LISTS
+
+
+def recorded(case: Path) -> tuple[str, dict[str, Any], Any]:
+    name, status = case.parent.name, json.loads((case / "status.json").read_text())
+    answer = Answer(200, {}, (case / "body").read_bytes(), 0.0)
+    body = read_json(answer) if name in {"funtrips", "voordemensen"} else read_lenient_object(answer)
+    return name, status, body
+
+
+def read(name: str, status: dict[str, Any], body: Any) -> Outcome:
+    answer = Answer(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
+    return ADAPTERS[name].read_status(Question(status["reference"], status["quantity"]), answer)
+
+
+def lists_of(value: Any, name: str = "items") -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(value, list):
+        if name in LISTS:
+            yield name, value
+        for entry in value:
+            yield from lists_of(entry, "")
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from lists_of(entry, key)
+
+
+def count(outcome: Outcome) -> int:
+    return admitted(outcome.tickets) if isinstance(outcome, Issued | PartlyIssued) else 0
+
+
+WITH_TICKETS = [case for case in CASES if recorded(case)[1]["expect"]["outcome"] in {"issued", "partly_issued"}]
+cases = pytest.mark.parametrize("case", WITH_TICKETS, ids=lambda case: f"{case.parent.name}/{case.name}")
+
+
+def test_every_provider_has_answers_with_tickets() -> None:
+    assert {case.parent.name for case in WITH_TICKETS} == set(ADAPTERS)
+
+
+@cases
+def test_the_sequence_of_a_list_changes_nothing(case: Path) -> None:
+    name, status, body = recorded(case)
+    before = read(name, status, body)
+    for seed in range(3):
+        changed = copy.deepcopy(body)
+        for _, entries in lists_of(changed):
+            Random(seed).shuffle(entries)
+        after = read(name, status, changed)
+        assert (type(after), count(after)) == (type(before), count(before))
+
+
+@cases
+def test_a_repetition_in_a_list_counts_nobody_twice(case: Path) -> None:
+    name, status, body = recorded(case)
+    before = read(name, status, body)
+    for seed in range(3):
+        changed = copy.deepcopy(body)
+        for list_name, entries in list(lists_of(changed)):
+            if entries and list_name not in COUNTED.get(name, set()):
+                entries.insert(Random(seed).randrange(len(entries) + 1), copy.deepcopy(Random(seed).choice(entries)))
+        after = read(name, status, changed)
+        assert count(after) == count(before)
+        assert not (isinstance(after, Issued) and isinstance(before, PartlyIssued))
+
+
+@cases
+def test_a_void_ticket_takes_nothing_away(case: Path) -> None:
+    name, status, body = recorded(case)
+    before = read(name, status, body)
+    changed = copy.deepcopy(body)
+    for list_name, entries in list(lists_of(changed)):
+        if list_name in {"tickets", "shop:ticket"} and entries:
+            void = {
+                **copy.deepcopy(entries[0]),
+                "uid": "void",
+                "code": "void",
+                "barcode": "void",
+                "status": "cancelled",
+            }
+            entries.append(void)
+    after = read(name, status, changed)
+    if name == "paylogic" and not status["reference"].startswith(("ticket:", "code:")):
+        assert count(after) == count(before)
+        assert isinstance(after, Issued) or isinstance(before, PartlyIssued)
+    else:
+        assert count(after) in {count(before), 0}

@@ -1,0 +1,77 @@
+"""Which tickets of a user's list are an order's own.
+
+A list holds what the user ever bought. What the provider says to be older than the order is left out when the list is
+read; here, what other orders hold is, and of the rest as many are chosen as the order bought.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from willcall.orders.model import Order, Ticket
+from willcall.orders.tickets import Tickets, admits, entrances, has_own_mark, marks_of, without_query
+
+#: Seconds before its submission at which an order was bought, where its caller does not say.
+BOUGHT_BEFORE = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What a list says was bought together. `at` is when it was issued or last changed, where that is said."""
+
+    tickets: Tickets
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who holds what of a user's list, by `ticket_keys`: other orders of the account, or this one."""
+
+    others: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+
+
+def bought_at(order: Order) -> float:
+    """Return when an order was bought, in epoch seconds."""
+    return order.submitted_at - BOUGHT_BEFORE if order.bought_at is None else order.bought_at
+
+
+def ticket_keys(tickets: Iterable[Ticket]) -> frozenset[str]:
+    """Return what identifies tickets among all of an account, as digests.
+
+    The provider's id and the barcode; else the address, less what is signed anew for each answer.
+    """
+    return frozenset(key for ticket in tickets if admits(ticket) for key in _keys(ticket))
+
+
+def choose(purchases: Sequence[Purchase], quantity: int, ownership: Ownership) -> Tickets:
+    """Return the tickets of a list that are an order's own, for at most `quantity` people unless it holds more.
+
+    What the order holds already stays. Else a purchase of just that many is taken before parts of others, and an
+    earlier one before a later.
+    """
+    ordered = sorted(purchases, key=lambda purchase: (purchase.at is None, purchase.at or 0.0))
+    people = entrances(ticket for purchase in ordered for ticket in purchase.tickets)
+    free = [person for person in people if ownership.others.isdisjoint(ticket_keys(person))]
+    held = [person for person in free if not ownership.own.isdisjoint(ticket_keys(person))]
+    if len(held) >= quantity:
+        return _all(held)
+    whole = [_of(purchase, people) for purchase in ordered]
+    fitting = [group for group in whole if len(group) == quantity and all(person in free for person in group)]
+    fitting.sort(key=lambda group: -sum(person in held for person in group))
+    if fitting:
+        return _all(fitting[0])
+    return _all([*held, *(person for person in free if person not in held)][:quantity])
+
+
+def _of(purchase: Purchase, people: Iterable[Tickets]) -> list[Tickets]:
+    return [person for person in people if any(ticket in purchase.tickets for ticket in person)]
+
+
+def _all(people: Collection[Tickets]) -> Tickets:
+    return tuple(ticket for person in people for ticket in person)
+
+
+def _keys(ticket: Ticket) -> Iterable[str]:
+    marks = marks_of(ticket) if has_own_mark(ticket) else {("url", without_query(ticket.url) or ticket.document)}
+    return (blake2b(repr(mark).encode(), digest_size=12).hexdigest() for mark in marks)

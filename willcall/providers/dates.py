@@ -1,0 +1,79 @@
+"""Dates in answers, and what they say of how old a ticket is. Providers name and write them in many ways."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from willcall.providers.reading import table, text
+
+_DAY = 86_400.0
+#: Seconds by which a date without a time zone may be later than it is in UTC.
+_ZONES = 12 * 3_600.0
+#: Seconds that an event lasts at most, where only its start is said.
+_LONGEST_EVENT = 31 * _DAY
+#: Numbers from here on are milliseconds since the epoch.
+_MILLISECONDS = 1e11
+
+# Names of fields in lower case, less `_` and `-`.
+_ISSUED = {
+    *("issuedat", "issued", "issuedon", "issueddate", "issuedate", "dateissued", "issuancedate"),
+    *("fulfilledat", "fulfilmentdate", "fulfillmentdate", "completedat"),
+}
+_CHANGED = {
+    *("lastmutationdate", "lastmutationat", "lastmutation", "mutationdate", "lastchanged", "lastchangedat"),
+    *("lastchange", "changedat", "lastmodified", "lastmodifiedat", "lastmodifieddate", "modifiedat", "updatedat"),
+    *("lastupdated", "lastupdatedat", "lastupdate"),
+}
+_OVER = {
+    *("validuntil", "validto", "validthrough", "scannableuntil", "eventend", "eventendsat", "eventenddate"),
+    *("endsat", "enddate", "endtime", "visitdate", "eventdate"),
+}
+_STARTS = {"eventstart", "eventstartsat", "eventstartdate", "startsat", "startdate"}
+
+
+def moment(value: object) -> float | None:
+    """Return an ISO 8601 date and time as epoch seconds (UTC where it names no zone), `None` for anything else."""
+    try:
+        time = datetime.fromisoformat(text(value) or "")
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def latest(value: object) -> float | None:
+    """Return the latest moment that a date can mean, in epoch seconds: a day lasts until it ends everywhere."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) / (1_000 if value >= _MILLISECONDS else 1)
+    written = text(value) or ""
+    at = moment(written)
+    if at is None:
+        return None
+    if len(written) <= len("2026-11-30"):
+        return at + _DAY + _ZONES
+    return at if datetime.fromisoformat(written).tzinfo else at + _ZONES
+
+
+def issued_at(fields: Mapping[str, Any]) -> float | None:
+    """Return when something was issued, else when it last changed, as far as its fields say so."""
+    found = {_plain(name): at for name, value in fields.items() if (at := latest(value)) is not None}
+    return next((found[name] for names in (_ISSUED, _CHANGED) for name in sorted(names & found.keys())), None)
+
+
+def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
+    """Return whether the fields say that something was issued, last changed or over before it could be bought.
+
+    An `event` among the fields is asked as well. Nothing said is no.
+    """
+    for name, value in (*fields.items(), *table(fields.get("event")).items()):
+        at, plain = latest(value), _plain(name)
+        if at is None:
+            continue
+        if plain in _ISSUED | _CHANGED | _OVER and at < bought_at:
+            return True
+        if plain in _STARTS and at + _LONGEST_EVENT < bought_at:
+            return True
+    return False
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")

@@ -279,7 +279,11 @@ def _only_sections(places: Sequence[Place]) -> dict[Hashable, str]:
 
 def repeats(ticket: Ticket, other: Ticket) -> bool:
     """Return whether a ticket says nothing that the other one of the same mark does not say."""
-    if ticket.compared_as is not other.compared_as or ticket.status is not other.status or not marks_of(ticket) & marks_of(other):
+    if (
+        ticket.compared_as is not other.compared_as
+        or ticket.status is not other.status
+        or not marks_of(ticket) & marks_of(other)
+    ):
         return False
     if without_query(ticket.url) not in {None, without_query(other.url)} or ticket.document not in {
         None,

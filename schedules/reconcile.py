@@ -82,8 +82,9 @@ def _compare_list(run: Run, account: Account) -> int:
     wait = hint_seconds(hint, instead=SUBSTITUTE)
     if wait:
         stores.accounts.leave_list(account.key, wait)
-    if isinstance(outcome, Throttled):
-        settle_throttled(context, account, outcome.retry_after, now + time.monotonic() - claimed)
+    # A gateway that refuses the list alone must not stop the account every time.
+    if isinstance(outcome, Throttled) and not outcome.by_gateway:
+        settle_throttled(context, account, outcome.retry_after, now + time.monotonic() - claimed, why=outcome.detail)
     if not isinstance(answer, Answer):
         log.warning("no list", account=account.key)
         return 0

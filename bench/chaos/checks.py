@@ -22,6 +22,8 @@ TRAVEL = 0.08
 UNDER_WAY = 0.5
 #: Seconds of the longest `Retry-After` of a 429 in the scripts, in whole seconds rounded up by dates.
 LONGEST_THROTTLE = 3.0
+#: Statuses that may stop a whole account.
+THROTTLING = frozenset({403, 429})
 #: Bursts beyond the rate below this are floating-point dust.
 DUST = 1e-6
 
@@ -77,7 +79,7 @@ def no_request_too_early(history: History) -> list[str]:
     """
     asked = history.asked()
     claims = {each.request.number: each.attempt.claimed for each in asked if each.attempt}
-    throttled = [each for each in asked if each.request.status == 429]  # noqa: PLR2004 - the status itself
+    throttled = [each for each in asked if each.request.status in THROTTLING]
     found = []
     for request in history.requests:
         if request.too_early_by <= 0:

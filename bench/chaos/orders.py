@@ -49,8 +49,10 @@ def rates(count: int) -> dict[tuple[ProviderName, str], Rate]:
 
 
 def accounts(count: int) -> tuple[AccountScript, ...]:
-    """The accounts, held to these rates."""
-    return tuple(AccountScript(provider=key[0], name=key[1], rate=rate) for key, rate in rates(count).items())
+    """The accounts, held to these rates, one with a token endpoint that has ways of its own."""
+    scripts = {key: {"provider": key[0], "name": key[1], "rate": rate} for key, rate in rates(count).items()}
+    scripts["funtrips", "default"] |= {"token_auth": "body", "token_status": 201, "token_lifetime_form": "text"}
+    return tuple(map(AccountScript.model_validate, scripts.values()))
 
 
 def orders(seed: int, count: int) -> list[OrderScript]:
@@ -162,6 +164,9 @@ def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
     }
     troubles: list[tuple[int, list[dict[str, Any]]]] = [
         (3, [{"do": "status", "status": 429, **hint}]),
+        (2, [{"do": "status", "status": 403, "gateway": True, **hint}]),
+        (2, [{"do": "status", "status": 403, "gateway": True}]),
+        (2, [{"do": "status", "status": 403}] * wait),
         (4, [{"do": "status", "status": 503, **hint}]),
         (4, [{"do": "usual", **hint}]),
         (2, [{"do": "status", "status": 404, **hint}]),

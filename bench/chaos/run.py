@@ -23,7 +23,7 @@ from simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
 
-#: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 11 s.
+#: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 14 s.
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}

@@ -136,10 +136,12 @@ def late_check_at(context: Context, order: Order, now: float) -> float | None:
     return at if at <= order.finished_at + sweeps.late_for else None
 
 
-def settle_throttled(context: Context, account: Account, retry_after: float | None, now: float) -> None:
+def settle_throttled(
+    context: Context, account: Account, retry_after: float | None, now: float, why: str | None = None
+) -> None:
     """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
     until = throttled_until(retry_after, now, account.polling.throttle_pause)
-    report = Report(Signal.THROTTLED, "", probe=False, until=until, why="429")
+    report = Report(Signal.THROTTLED, "", probe=False, until=until, why=why or "429")
     _tell_throttle(context, account, context.throttles.begin(account.key, report, until - now))
 
 

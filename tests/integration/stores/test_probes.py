@@ -158,6 +158,17 @@ def test_one_probe_at_a_time_is_sent(desk: Desk) -> None:
     assert desk.claim(order_id="new").probe
 
 
+def test_a_probe_that_waits_for_its_token_is_announced_for_that_moment(desk: Desk) -> None:
+    park(desk)
+    hold(desk, "a", "b")
+    first = choose(desk)
+    assert first is not None
+    desk.redis.zadd(keys.due(ACCOUNT), {first.order_id: int((desk.now() + 5_000) * 1_000)})
+    desk.redis.hset(keys.order(first.order_id), "slot", int((desk.now() + 5_000) * 1_000))
+    assert choose(desk) is None
+    assert announced(desk) == pytest.approx(5_000, abs=STALL)
+
+
 @pytest.mark.parametrize("end", ["cancelled", "expired", "gone", "never came"])
 def test_another_probe_follows_one_that_came_to_nothing(desk: Desk, end: str) -> None:
     park(desk)
@@ -176,7 +187,6 @@ def test_another_probe_follows_one_that_came_to_nothing(desk: Desk, end: str) ->
             desk.redis.zrem(keys.due(ACCOUNT), first.order_id)
         case "never came":
             desk.redis.zadd(keys.due(ACCOUNT), {first.order_id: int((desk.now() + 5_000) * 1_000)})
-            desk.redis.hset(keys.order(first.order_id), "slot", 1)
     second = choose(desk)
     assert second is not None
     assert second.order_id != first.order_id

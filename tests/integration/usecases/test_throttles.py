@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schedules.reconcile import reconcile
+from schedules.timetable import run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.outcomes import Malformed
@@ -182,7 +182,7 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
     refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
     accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
     monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
-    reconcile(replace(h.context, accounts=accounts))
+    run_sweep(replace(h.context, accounts=accounts), "reconcile")
     assert refusals == []
     account = accounts["paylogic/default"]
     state = h.context.stores.accounts.state(account.key, account.rate)
@@ -208,12 +208,12 @@ def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
     asked_for: list[object] = []
     monkeypatch.setattr(h.context.http, "exchange", lambda *asked: asked_for.append(asked) or answer)
     for _ in range(2):
-        reconcile(replace(h.context, accounts={account.key: account}))
+        run_sweep(replace(h.context, accounts={account.key: account}), "reconcile")
     assert len(asked_for) == 1
     assert not throttled(h, account.key)
     assert 3_500_000 < h.redis.pttl(keys.list_wait(account.key)) <= 3_600_000
     resume(h.context, account, now=True)
-    reconcile(replace(h.context, accounts={account.key: account}))
+    run_sweep(replace(h.context, accounts={account.key: account}), "reconcile")
     assert len(asked_for) == 2
 
 
@@ -230,3 +230,18 @@ def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
         pass
     assert throttles.bind("tiqets/default", before)
     assert not throttles.bind("tiqets/default", time.monotonic() + 1)
+
+
+def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    page = Answer(403, {"content-type": "text/html", "server": "cloudflare"}, b"<html>", received_at=0.0)
+    exchange = h.context.http.exchange
+    monkeypatch.setattr(
+        h.context.http,
+        "exchange",
+        lambda account, request: exchange(account, request) if (request.method == "POST") else page,
+    )
+    assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 0}
+    assert not throttled(h, "funtrips/default")

@@ -59,4 +59,10 @@ def test_all_providers_accounts_ends_and_troubles_are_there() -> None:
         "reset",
         "cut",
     }
+    refusals = [fault for script in scripts for fault in script.answers if getattr(fault, "status", None) == 403]
+    assert {(fault.gateway, fault.retry_after is None) for fault in refusals} == {
+        (True, True),
+        (True, False),
+        (False, True),
+    }
     assert any(script.partial_after is not None for script in scripts)

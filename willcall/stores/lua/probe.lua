@@ -8,7 +8,7 @@
 
 -- include: now
 
--- A probe that was sent and is due within so long (ms) is waited for.
+-- A probe that was sent and is due within so long (ms) is waited for; one that waits for its token longer.
 local PATIENCE = 60000
 -- Orders read at a time, and candidates among which one is chosen.
 local CHUNK, CHOICE = 500, 200
@@ -25,8 +25,12 @@ if blocked > now then
   return {}
 end
 if account[4] then
-  local coming = redis.call('ZSCORE', KEYS[2], account[4])
-  if coming and tonumber(coming) <= now + PATIENCE then return {} end
+  local coming = tonumber(redis.call('ZSCORE', KEYS[2], account[4]))
+  if coming and redis.call('HEXISTS', KEYS[3] .. account[4], 'slot') == 1 then
+    redis.call('HSET', KEYS[4], 'probe_at', math.max(now, coming))
+    return {}
+  end
+  if coming and coming <= now + PATIENCE then return {} end
 end
 
 local candidates, soonest = {}, nil

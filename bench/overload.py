@@ -2,7 +2,7 @@
 
 Shows that the sweep which re-sends overdue orders neither buries a busy worker under copies nor keeps it from asking,
 that lateness grows about linearly and is gone once the backlog is worked off, and that Redis' memory stays bounded.
-Exit code 0 only if so.
+Exit code 0 only if so. With `--crowd`: see `bench.crowd`.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from bench.chaos.aftermath import messages_left, orders_after
 from bench.chaos.history import Ended
+from bench.crowd import crowd, crowd_table, crowd_violations
 from cli.stage import Stage
 from simulator.script import OrderScript, Script
 from willcall.stores.connection import connect
@@ -203,10 +204,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description="More than one worker can do.")
     parser.add_argument("--orders", type=int, default=3_000, help="how many (default: 3000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (default: 60)")
+    parser.add_argument("--crowd", action="store_true", help="a crowd at a slow provider beside a healthy one instead")
     given = parser.parse_args()
-    result = run(given.orders, given.seconds)
-    found = violations(result)
-    sys.stdout.write(table(result) + "\n")
+    if given.crowd:
+        crowded = crowd()
+        shown, found = crowd_table(crowded), crowd_violations(crowded)
+    else:
+        result = run(given.orders, given.seconds)
+        shown, found = table(result), violations(result)
+    sys.stdout.write(shown + "\n")
     sys.stdout.writelines(f"FAILED  {what}\n" for what in found)
     sys.stdout.write("passed\n" if not found else "")
     return 1 if found else 0

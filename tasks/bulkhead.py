@@ -58,6 +58,9 @@ class Bulkhead:
     clock: Callable[[], float] = time.monotonic
     #: Whether places are taken by claiming, so that each message that is worked on has one.
     claiming: bool = False
+    #: Called, by any thread, once a place has become free while a queue has none.
+    on_free: Callable[[], None] = lambda: None
+    _wanted: bool = False
     _lock: Lock = field(default_factory=Lock)
     _taken: Counter[str] = field(default_factory=Counter)
     #: By message, oldest first: its queue, and since when it has a place.
@@ -74,18 +77,25 @@ class Bulkhead:
         with self._lock:
             self._forget_the_lost()
             spare = self._spare()
-            return Rooms(spare, {queue: self._room(queue, spare) for queue in self.shares})
+            rooms = {queue: self._room(queue, spare) for queue in self.shares}
+            self._wanted = not all(room.most for room in rooms.values())
+            return Rooms(spare, rooms)
 
     def take(self, queue: str, message: str) -> None:
         """Give a message of `queue`, named uniquely, a place: it was claimed."""
         with self._lock:
             self._holders[message] = (queue, self.clock())
             self._taken[queue] += 1
+            if queue in self.shares and not self._room(queue, self._spare()).most:
+                self._wanted = True
 
     def free(self, message: str) -> None:
         """A message is done with, or was given back; again does nothing."""
         with self._lock:
             self._free(message)
+            wanted, self._wanted = self._wanted, False
+        if wanted:
+            self.on_free()
 
     @contextmanager
     def enter(self, queue: str) -> Iterator[float]:

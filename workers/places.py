@@ -22,3 +22,4 @@ class ClaimByPlaces(bootsteps.StartStopStep):
         bulkhead.claiming = isinstance(channel, Channel)
         if bulkhead.claiming:
             channel.places = bulkhead
+            bulkhead.on_free = channel.connection.cycle.wake

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from logging import getLogger
 from queue import Empty
+from socket import socket, socketpair
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -413,6 +414,38 @@ class Poller(stock.MultiChannelPoller):
     def __init__(self) -> None:
         super().__init__()
         self._ticked_at = float("-inf")
+        self._loop: Any = None
+        #: What is sent into the second end wakes the event loop, which has the first one.
+        self._ears: tuple[socket, socket] | None = None
+
+    def join(self, loop: Any) -> None:
+        """Look for messages at every tick of an event loop, and when it is woken."""
+        self._loop, self._ears = loop, socketpair()
+        for end in self._ears:
+            end.setblocking(False)
+        loop.add_reader(self._ears[0], self._woken)
+        loop.call_repeatedly(TICK, self.tick)
+
+    def wake(self) -> None:
+        """Have the event loop look now. For any thread; without an event loop the next tick has to do."""
+        if self._ears:
+            with suppress(OSError):  # woken often enough already, or closed
+                self._ears[1].send(b"!")
+
+    def _woken(self) -> None:
+        if self._ears:
+            with suppress(OSError):
+                self._ears[0].recv(BATCH)
+        self.tick()
+
+    def close(self) -> None:
+        """Forget the channels and leave the event loop."""
+        super().close()
+        ears, self._ears = self._ears, None
+        if ears:
+            self._loop.remove(ears[0])
+            for end in ears:
+                end.close()
 
     def tick(self) -> bool:
         """Let the channels that consume claim; whether there was anything."""
@@ -450,7 +483,7 @@ class Transport(stock.Transport):
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Take part in a worker's event loop."""
         super().register_with_event_loop(connection, loop)
-        loop.call_repeatedly(TICK, self.cycle.tick)
+        self.cycle.join(loop)
 
     def _collect(self, connection: Any) -> None:  # noqa: ARG002 - kombu's signature
         """Let go of a broken connection, or of the parent's after a fork: kombu's hook."""

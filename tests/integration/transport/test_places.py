@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Timer
 from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Message, Queue
+from kombu.asynchronous import Hub
 from redis import Redis
 
 from tasks.bulkhead import Bulkhead, Share
@@ -91,6 +93,23 @@ def test_a_place_that_becomes_free_is_taken_at_the_next_look_without_a_bell(work
     worker.finish("one")
     assert worker.look() == {"one": 1}
     assert [body for _, body in worker.received] == [f"one {number}" for number in range(4)]
+
+
+def test_a_thread_that_frees_a_place_wakes_the_event_loop(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.transport.TICK", 3_600)
+    hub = Hub()
+    worker.connection.register_with_event_loop(hub)
+    worker.places.on_free = worker.connection.default_channel.connection.cycle.wake
+    fill(worker, "one", 10)
+    worker.look()
+    late = hub.call_later(60, lambda: worker.received.append(("late", "")))
+    Timer(0.1, worker.finish, ["one"]).start()
+    loop = hub.create_loop()
+    while len(worker.received) < 4:
+        next(loop)
+    late.cancel()
+    assert worker.received[-1] == ("one", "one 3")
+    hub.close()
 
 
 @pytest.mark.parametrize("requeue", [True, False])

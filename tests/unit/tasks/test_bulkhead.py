@@ -142,3 +142,19 @@ def test_a_place_is_free_again_whatever_happened_in_it() -> None:
 def test_a_queue_that_nobody_has_a_share_of_is_not_limited() -> None:
     with worker(1, "p").places.enter("other") as wait:
         assert wait == 0
+
+
+def test_whoever_frees_a_place_says_so_once_where_a_queue_has_none() -> None:
+    crowded = worker(8, "slow", "b")
+    said: list[str] = []
+    crowded.places.on_free = lambda: said.append("free")
+    held = crowded.claim(poll_queue("b"), 1)
+    crowded.places.free(held.pop())
+    assert said == [], "nobody waits"
+    held = crowded.claim(poll_queue("slow"))
+    for message in held[:3]:
+        crowded.places.free(message)
+    assert said == ["free"], "one look finds them all"
+    crowded.claim(poll_queue("slow"))
+    crowded.places.free(held[3])
+    assert said == ["free", "free"]

@@ -1,9 +1,11 @@
 """The token endpoint in its dialects and out of order. Real HTTP from the simulator, a real Redis."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from schedules.timetable import run_sweep
 from simulator.script import AccountScript, OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.waiting import STALL
@@ -136,6 +138,21 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     submit(h, "ord-3")
     h.poll("ord-3")
     assert tokens_asked_for(h) == 2
+
+
+@pytest.mark.parametrize(
+    "packing",
+    [{"codings": ["gzip_members"], "content_encoding": "none"}, {"charset": "utf-16"}, {"content_encoding": "gzip"}],
+    ids=["gzip", "utf-16", "plain"],
+)
+def test_tokens_and_lists_are_read_in_whatever_they_come_packed(house: Setup, packing: dict[str, Any]) -> None:
+    answers = ({"do": "usual", "packing": packing},)
+    script = {"provider": "funtrips", "token_answers": answers, "list_answers": answers}
+    h = house(scripts=[AccountScript.model_validate(script)])
+    submit(h, cancel_after=0)
+    h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
+    accounts = {ACCOUNT: h.context.accounts[ACCOUNT]}
+    assert run_sweep(replace(h.context, accounts=accounts), "reconcile") == {"late_checks": 0, "differing": 1}
 
 
 def test_a_hint_beside_a_good_token_holds_for_the_next_one(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

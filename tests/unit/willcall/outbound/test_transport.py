@@ -448,6 +448,23 @@ def test_a_redirect_that_cannot_be_read_is_a_failure(serve: Serve, outbound: Out
 # Limits and the environment
 
 
+@pytest.mark.parametrize("label", [(), ("Content-Encoding: gzip",), ("Content-Encoding: UTF-8",)], ids=str)
+@pytest.mark.parametrize(
+    "pack",
+    [bytes, gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])],
+    ids=["plain", "gzip", "two members"],
+)
+def test_a_file_is_unpacked_as_its_bytes_are(
+    serve: Serve, outbound: Outbound, label: tuple[str, ...], pack: Callable[[bytes], bytes]
+) -> None:
+    """Whatever its label says; a file that is not packed, such as a zip archive, stays as it is."""
+    for body in (b"%PDF-1.7 \x00\x01 %%EOF", b"PK\x03\x04 \x00\x01"):
+        into = BytesIO()
+        reply = outbound.get(serve(saying(whole(pack(body), "200 OK", *label))).url, LIMITS, into=into)
+        assert isinstance(reply, Reply)
+        assert into.getvalue() == body
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -1,5 +1,6 @@
 """Which order probes an account that is refused or down, and that one always does."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -244,3 +245,64 @@ def test_a_good_order_behind_many_refused_ones_is_found(desk: Desk) -> None:
         desk.redis.hset(keys.order(f"m{n}"), mapping={"seq": 1, "status": "pending", "deadline": 10**15, "refusals": 1})
     desk.redis.zadd(keys.held(ACCOUNT), {f"m{n}": 10**15 + n for n in range(1_500)})
     assert probe(desk) == "good"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_happens_to_the_orders_of_a_parked_account_a_probe_follows_or_none_can(desk: Desk, seed: int) -> None:
+    rng = Random(seed)
+    names: list[str] = []
+    park(desk)
+    for number in range(120):
+        match rng.choice(["submit", "claim", "refuse", "ends", "vanish", "hint", "throttle", "down", "sweep", "sweep"]):
+            case "submit":
+                names.append(f"ord-{number}")
+                desk.submit(names[-1], ceiling=rng.choice([5_000, 90_000]))
+            case "claim" if names:
+                name = rng.choice(names)
+                if desk.redis.exists(keys.order(name)):
+                    desk.claim(desk.order(name).seq, name, lease=rng.choice([0.001, 3_600]))
+            case "refuse" | "ends" | "hint" as what if names:
+                _settle(desk, rng.choice(names), what, rng)
+            case "vanish" if names:
+                name = names.pop(rng.randrange(len(names)))
+                desk.redis.delete(keys.order(name))
+                desk.redis.zrem(keys.due(ACCOUNT), name)
+            case "throttle":
+                desk.redis.hset(keys.tokens(ACCOUNT), "blocked", int((desk.now() + rng.choice([-1, 900])) * 1_000))
+            case "down":
+                report(desk, rng.choice([Signal.UNAVAILABLE, Signal.MALFORMED, Signal.UNAUTHORIZED]), "x")
+            case "sweep":
+                choose(desk)
+                _assert_a_probe_follows(desk, names)
+
+
+def _settle(desk: Desk, name: str, what: str, rng: Random) -> None:
+    """Write what an answer, a cancellation or a deadline makes of an order, if it can still be."""
+    order = desk.stores.orders.get(name)
+    if order is None or order.status is not Status.PENDING:
+        return
+    claim = desk.redis.hget(keys.order(name), "claim") or ""
+    later = desk.now() + rng.choice([0, 400, 4_000])
+    match what:
+        case "refuse":
+            report(desk, Signal.FORBIDDEN, name, probe=rng.random() < 0.5)
+            desk.commit(order, claim, wake_at=later, refusals=1, attention=Attention.UNAUTHORIZED)
+        case "ends":
+            ended = rng.choice([Status.CANCELLED, Status.EXPIRED, Status.FULFILLED])
+            desk.commit(order, claim, status=ended, finished_at=desk.now())
+        case "hint":
+            desk.commit(order, claim, wake_at=later, hint_at=later)
+
+
+def _assert_a_probe_follows(desk: Desk, names: list[str]) -> None:
+    account, now = desk.redis.hgetall(keys.account(ACCOUNT)), desk.now() * 1_000
+    if "state" not in account or account["state"] == "ok" or float(account["probe_at"]) > now:
+        return
+    orders = {name: desk.redis.hgetall(keys.order(name)) for name in names}
+    waiting = [name for name, fields in orders.items() if fields.get("status") == "pending"]
+    due = dict(desk.redis.zrange(keys.due(ACCOUNT), 0, -1, withscores=True))
+    on_its_way = [name for name in waiting if due.get(name, now + 1) <= now] or account.get("probe") in due
+    under_way = any(float(orders[name].get("lease", 0)) > now for name in waiting)
+    nobody = all(name not in due and not desk.redis.zscore(keys.held(ACCOUNT), name) for name in waiting)
+    past = all(float(orders[name].get("hint", 0)) > float(orders[name]["deadline"]) for name in waiting)
+    assert on_its_way or under_way or nobody or past

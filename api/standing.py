@@ -124,6 +124,10 @@ class Standing(Collector):
             if backlog.lag is not None:
                 lag.add_metric((queue,), backlog.lag)
         yield from (messages, lag)
+        letters = CounterMetricFamily("willcall_dead_letters", "Messages that no task could take.", labels=("reason",))
+        for reason, count in self._stores.dead_letters.counts().items():
+            letters.add_metric((reason,), count)
+        yield letters
 
     def _sweeps(self) -> Iterator[Metric]:
         """Of the last run of each sweep."""

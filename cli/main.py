@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, demo, importing, inbox, orders, processes, redeliver, up, upkeep
+from cli import accounts, dead_letters, demo, importing, inbox, orders, processes, redeliver, up, upkeep
 from cli.doctor.command import doctor
 from cli.errors import explain
 from cli.output import note
@@ -38,6 +38,7 @@ app.command(rich_help_panel=PROCESSES)(processes.flower)
 app.command(rich_help_panel=PROCESSES)(processes.simulator)
 app.command(rich_help_panel=UPKEEP)(demo.demo)
 app.command(rich_help_panel=UPKEEP)(doctor)
+app.command(rich_help_panel=UPKEEP)(dead_letters.dead_letters)
 app.command(rich_help_panel=UPKEEP)(upkeep.sweep)
 app.command(rich_help_panel=UPKEEP)(upkeep.check_config)
 

@@ -69,6 +69,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "task_acks_late": True,
         "task_send_sent_event": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
+        "worker_consumer": "workers.consumer:Consumer",
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -22,6 +22,7 @@ from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
+from workers.remote_control import SETTINGS, WillcallCelery
 
 #: Seconds after which Redis gives a message that a dead worker had fetched to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 60
@@ -43,7 +44,7 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
         app, settings = _RabbitCelery("willcall", set_as_current=True), _rabbitmq(queues)
     else:
         transport.install()
-        app, settings = Celery("willcall", set_as_current=True), _redis(queues)
+        app, settings = WillcallCelery("willcall", set_as_current=True), _redis(queues)
     if urlsplit(url).scheme == "rediss" and "ssl_" not in urlsplit(url).query:
         url += f"{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"  # kombu would believe any certificate
     if is_sentinel(url):
@@ -53,7 +54,7 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
             "master_name": sentinels.master,
             "sentinel_kwargs": sentinel_options(sentinels),
         }
-    app.conf.update(settings, broker_url=url)
+    app.conf.update(settings | SETTINGS, broker_url=url)
     return app
 
 
@@ -91,6 +92,7 @@ def _redis(queues: Sequence[str]) -> dict[str, Any]:
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
             "priority_steps": [AT_ITS_SLOT, ORDINARY],
+            "shared_queues": [SUBMIT],
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": SOCKET_TIMEOUT,
             "socket_keepalive": True,
@@ -141,7 +143,7 @@ class _Events(Events):
     dispatcher_cls = f"{__name__}:{_Dispatcher.__qualname__}"
 
 
-class _RabbitCelery(Celery):
+class _RabbitCelery(WillcallCelery):
     """Sends countdowns of any length, and tells of all that may keep RabbitMQ from taking a message alike."""
 
     events_cls = f"{__name__}:{_Events.__qualname__}"

@@ -5,10 +5,9 @@ one script, which also promotes what is due and forgets what is finished; record
 Written for kombu 5.7: it overrides private methods, named in the documentation.
 """
 
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from logging import getLogger
 from queue import Empty
@@ -20,11 +19,13 @@ from uuid import uuid4
 from kombu import transport
 from kombu.transport import redis as stock
 from kombu.transport import virtual
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
 from redis import Redis
 
+from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, bell, waiting
-from workers.waiting import compress, plain, script, without_eta
+from workers.messages import parse, stand_in
+from workers.waiting import compress, script, without_eta
 
 if TYPE_CHECKING:
     from willcall.stores.scripts import Script
@@ -54,6 +55,12 @@ Claim = tuple[str, str, bytes]
 
 #: Seconds between two looks of a worker for due messages: half of it is the usual lateness.
 TICK = 0.02
+#: Seconds between two looks for messages whose priority is no step of ours.
+GATHER = 0.2
+#: What stock kombu puts between a queue and a priority step: by default, and where Celery's documentation is followed.
+SEPARATORS = (stock.Channel.sep, ":")
+#: Steps that others may have set, beside 0, whose list has the queue's own name.
+STEPS = range(1, 10)
 #: Messages that one look moves per queue and claims at most, so that no script holds Redis for long.
 BATCH = 100
 
@@ -158,8 +165,11 @@ class Channel(stock.Channel):
     keyprefix_binding_deadlines = BROKER + "binding_deadlines"
     keyprefix_binding_permanent = BROKER + "binding_permanent:%s"
     unacked_restore_limit = BATCH
-    from_transport_options = tuple(
-        option for option in stock.Channel.from_transport_options if option != "ack_emulation"
+    #: Queues that other applications, with kombu's stock transport, send to.
+    shared_queues: Sequence[str] = ()
+    from_transport_options = (
+        *(option for option in stock.Channel.from_transport_options if option != "ack_emulation"),
+        "shared_queues",
     )
 
     #: What limits the claims of each queue, beside the prefetch limit; None is nothing.
@@ -167,6 +177,7 @@ class Channel(stock.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._without_ack: set[str] = set()
+        self._gathered_at = float("-inf")
         self._tag_prefix = f"{uuid4().hex}."
         super().__init__(*args, **kwargs)
 
@@ -183,7 +194,7 @@ class Channel(stock.Channel):
 
     @cached_property
     def _scripts(self) -> Mapping[str, "Script"]:
-        return {name: script(self.commands, name) for name in ("put", "park", "claim", "restore")}
+        return {name: script(self.commands, name) for name in ("put", "park", "claim", "gather", "postpone", "restore")}
 
     @property
     def _claims_keys(self) -> list[str]:
@@ -195,10 +206,18 @@ class Channel(stock.Channel):
     def _lists(self, queue: str) -> list[str]:
         return [self.key(self._q_for_pri(queue, step)) for step in self.priority_steps]
 
+    def _foreign_lists(self, queue: str) -> dict[str, str]:
+        """Return lists in which others may have put messages for a shared queue: each with that of ours it joins."""
+        if queue not in self.shared_queues:
+            return {}
+        ours = self._lists(queue)
+        others = {self.key(f"{queue}{sep}{step}"): step for sep in SEPARATORS for step in STEPS}
+        return {name: self.key(self._q_for_pri(queue, step)) for name, step in others.items() if name not in ours}
+
     def ready(self, queues: Sequence[str]) -> dict[str, int]:
         """How many messages of each queue may be claimed right now."""
         pipe = self.commands.pipeline(transaction=False)
-        lists = [(queue, name) for queue in queues for name in self._lists(queue)]
+        lists = [(queue, name) for queue in queues for name in [*self._lists(queue), *self._foreign_lists(queue)]]
         for _, name in lists:
             pipe.llen(name)
         found = dict.fromkeys(queues, 0)
@@ -271,6 +290,7 @@ class Channel(stock.Channel):
 
     def claim(self) -> list[Claim]:
         """Promote what is due in the queues consumed from, and claim what there is room for."""
+        self.gather()
         queues, room = self._queue_cycle.consume(len(self.active_queues)), self.qos.room()
         return self.claim_from(queues, room, *self._rooms(queues, room))
 
@@ -279,14 +299,23 @@ class Channel(stock.Channel):
         spare, rooms = self.places.rooms() if self.places else (room, {})
         return spare, {queue: rooms.get(queue, (room, room)) for queue in queues}
 
+    def gather(self) -> None:
+        """Now and then move messages of any priority of others to the lists that are claimed from."""
+        if monotonic() - self._gathered_at < GATHER:
+            return
+        self._gathered_at = monotonic()
+        for queue in set(self.shared_queues).intersection(self.active_queues):
+            pairs = [name for pair in self._foreign_lists(queue).items() for name in pair]
+            self._scripts["gather"](keys=pairs, args=[BATCH])
+
     def deliver(self, claims: Sequence[Claim]) -> bool:
         """Hand claimed messages to their consumers; whether there were any."""
         for queue, tag, item in claims:
             self._queue_cycle.rotate(queue)
             if queue in self._without_ack:
                 self.qos.finished.append(tag)
-            with suppress(Empty):
-                message = self._read(queue, tag, item)
+            message = self._read(queue, tag, item)
+            if message is not None:
                 if self.places and queue not in self._without_ack:
                     self.places.take(queue, tag)
                 self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
@@ -323,17 +352,25 @@ class Channel(stock.Channel):
             self._tag_prefix = f"{uuid4().hex}."
         return [(queue_of[key.decode()], tag.decode(), item) for key, tag, item in claimed if key.decode() in queue_of]
 
-    def _read(self, queue: str, tag: str, item: bytes) -> Any:
-        """The message under its new tag. Raises Empty for what is none: it stays among the claims, for people."""
+    def _read(self, queue: str, tag: str, item: bytes) -> dict[str, Any] | None:
+        """Return a claimed message under its new tag; `None` where it was for later, and waits again."""
+        redelivered, item = item.startswith(b"!"), item.removeprefix(b"!")
+        payload, delay = without_eta(parse(item))
+        if delay:  # a stock application sent it, which leaves that to the worker
+            priority = str(self.priority(self._get_message_priority(payload, reverse=False)))
+            member = priority.encode() + compress(dumps(payload).encode())
+            self._scripts["postpone"](keys=[*self._claims_keys, self.key(waiting(queue))], args=[tag, member, delay])
+            return None
+        payload["properties"]["delivery_tag"] = tag
         try:
-            payload = loads(plain(item.removeprefix(b"!")))
-            payload["properties"]["delivery_tag"] = tag
-            if item.startswith(b"!"):
-                payload["headers"]["redelivered"] = True
-                payload["properties"]["delivery_info"]["redelivered"] = True
-        except (ValueError, LookupError, TypeError, zlib.error) as error:
-            log.exception("cannot read message %s of queue %s", tag, queue)
-            raise Empty from error
+            self.Message(payload, channel=self)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            payload = stand_in(item, Reason.UNREADABLE)
+        payload["properties"]["delivery_tag"] = tag
+        payload["properties"]["delivery_info"]["queue"] = queue
+        if redelivered:
+            payload["headers"]["redelivered"] = True
+            payload["properties"]["delivery_info"]["redelivered"] = True
         return payload
 
     def restore(self, tags: Iterable[str | bytes], command: str) -> int:
@@ -350,9 +387,12 @@ class Channel(stock.Channel):
             pipe.execute()
 
     def _get(self, queue: str) -> Any:
-        for _, tag, item in self.claim_from([queue], 1):
+        while claims := self.claim_from([queue], 1):
             self._maybe_update_queues_expire(self.commands, queue)
-            return self._read(queue, tag, item)
+            for _, tag, item in claims:
+                message = self._read(queue, tag, item)
+                if message is not None:
+                    return message
         raise Empty
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
@@ -372,19 +412,21 @@ class Channel(stock.Channel):
 
     def _purge(self, queue: str) -> int:
         ready: int = super()._purge(queue)
-        return ready + self._forget_waiting(queue)
+        return ready + self._forget_rest(queue)
 
     def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
         super()._delete(queue, *args, **kwargs)
-        self._forget_waiting(queue)
+        self._forget_rest(queue)
 
-    def _forget_waiting(self, queue: str) -> int:
-        key = self.key(waiting(queue))
+    def _forget_rest(self, queue: str) -> int:
+        key, foreign = self.key(waiting(queue)), self._foreign_lists(queue)
         with self.commands.pipeline() as pipe:
             pipe.zcard(key)
-            pipe.delete(key, self._bell(queue))
-            count: int = pipe.execute()[0]
-        return count
+            for name in foreign:
+                pipe.llen(name)
+            pipe.delete(key, self._bell(queue), *foreign)
+            counts: list[int] = pipe.execute()[:-1]
+        return sum(counts)
 
     def close(self) -> None:
         """Close, giving back what is not acknowledged; when Redis is away, leave that to the visibility timeout."""

@@ -1,9 +1,11 @@
 """How messages wait for their time: their form in Redis, and what can be read of them."""
 
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json import dumps, loads
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -54,15 +56,46 @@ def script(client: "Redis", name: str) -> Script:
 
 
 def without_eta(message: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """The message with its `eta` under another name, and milliseconds until then; a copy, for kombu may put again."""
-    try:
-        eta = datetime.fromisoformat(message["headers"]["eta"])
-    except (LookupError, TypeError, ValueError):  # none, or one that the worker has to judge
+    """Return the message with its `eta` under another name, and milliseconds until then.
+
+    The message is a copy, for kombu may put it again. Celery's protocol 2 has the `eta` among the headers, protocol 1
+    in the body.
+    """
+    headers: dict[str, Any] = message.get("headers") or {}
+    rest: dict[str, Any] = message
+    if headers.get("eta") or "task" in headers:
+        eta = _moment(headers.get("eta"))
+        headers = {name: value for name, value in headers.items() if name != "eta"}
+    else:
+        eta, rest = _eta_of_body(message)
+    if eta is None:  # none, or one that the worker has to judge
         return message, 0
-    eta = eta if eta.tzinfo else eta.replace(tzinfo=UTC)
-    headers = {name: value for name, value in message["headers"].items() if name != "eta"}
     delay = (eta - datetime.now(UTC)).total_seconds()
-    return {**message, "headers": {**headers, "x-due": eta.isoformat()}}, max(0, ceil(delay * 1000))
+    stripped: dict[str, Any] = {**rest, "headers": {**headers, "x-due": eta.isoformat()}}
+    return stripped, max(0, ceil(delay * 1000))
+
+
+def _eta_of_body(message: dict[str, Any]) -> tuple[datetime | None, dict[str, Any]]:
+    """Return the `eta` of a message of protocol 1, and the message without it."""
+    encoded = message.get("properties", {}).get("body_encoding") == "base64"
+    try:
+        text = b64decode(message["body"]) if encoded else message["body"]
+        body = loads(text) if message.get("content-type") == "application/json" else None
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return None, message
+    if not isinstance(body, dict) or "task" not in body:
+        return None, message
+    eta = _moment(body.get("eta"))
+    text = dumps({**body, "eta": None})
+    return eta, {**message, "body": b64encode(text.encode()).decode() if encoded else text}
+
+
+def _moment(eta: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(eta)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def compress(text: bytes) -> bytes:
@@ -72,6 +105,9 @@ def compress(text: bytes) -> bytes:
     return press.compress(text) + press.flush()
 
 
-def plain(item: bytes) -> bytes:
-    """A message as kombu writes it, which never begins like a compressed one. Raises zlib.error."""
-    return item if item.startswith(b"{") else zlib.decompressobj(zdict=COMMON).decompress(item)
+def plain(item: bytes, longest: int = 0) -> bytes:
+    """A message as kombu writes it, which never begins like a compressed one. Raises zlib.error.
+
+    Of a compressed one at most `longest` bytes; 0: all.
+    """
+    return item if item.startswith(b"{") else zlib.decompressobj(zdict=COMMON).decompress(item, longest)

@@ -5,13 +5,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, unknown, warning, wrong
-from willcall.usecases.wording import counted, span
+from willcall.usecases.wording import counted, relative, span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cli.doctor.patient import Patient
     from tasks.queues import Backlog
+    from willcall.stores.dead_letters import DeadLetter
 
 #: Seconds by which a message may be late for its queue.
 LATE = 5.0
@@ -28,9 +29,20 @@ def check(patient: "Patient") -> list[Finding]:
     names = queue_names(patient.config)
     with closing(Backlogs(celery_app(patient.config.broker_url, names), names)) as backlogs:
         try:
-            return judge(backlogs.ask())
+            found = judge(backlogs.ask())
         except backlogs.away:
-            return [unknown("the broker is away")]
+            found = [unknown("the broker is away")]
+    return found + dead_letters(patient.stores.dead_letters.newest(), patient.now())
+
+
+def dead_letters(letters: "Sequence[DeadLetter]", now: float) -> list[Finding]:
+    """By the messages that no task could take, the newest first."""
+    if not letters:
+        return []
+    newest = letters[0]
+    found = f"{counted(len(letters), 'message')} could not be taken, the last {relative(newest.at, now, 1)} from "
+    found += f"{newest.queue}: it {newest.reason.text}"
+    return [warning(found, "Look at them: `willcall dead-letters`, then `--requeue ID` or `--clear`.")]
 
 
 def judge(queues: "Mapping[str, Backlog]") -> list[Finding]:

@@ -61,6 +61,9 @@ BROKER = PREFIX + "broker:"
 #: Hash: the tag of a claimed message -> its list and itself; and sorted set of the tags by the time of the claim.
 CLAIMS, CLAIMS_INDEX = BROKER + "claims", BROKER + "claims_index"
 
+#: Stream of messages that no task could take, bounded; and hash: why -> how many there ever were.
+DEAD_LETTERS, DEAD_LETTER_COUNTS = PREFIX + "dead_letters", PREFIX + "dead_letters:counts"
+
 #: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
 

@@ -12,6 +12,7 @@ from willcall.providers.base import Account, Answer, Request
 from willcall.providers.odd_hints import OddHints
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
@@ -69,6 +70,7 @@ class Stores:
     sessions: SessionStore
     processes: ProcessStore
     sweeps: SweepStore
+    dead_letters: DeadLetterStore
 
     @classmethod
     def on(cls, url: str, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Stores":
@@ -91,6 +93,7 @@ class Stores:
             sessions=SessionStore(redis),
             processes=ProcessStore(redis),
             sweeps=SweepStore(redis),
+            dead_letters=DeadLetterStore(redis),
         )
 
 

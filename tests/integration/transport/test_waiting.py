@@ -14,8 +14,9 @@ from redis import Redis
 
 from tests.integration.transport.conftest import Connect
 from tests.waiting import STALL
+from workers.messages import LARGEST, UNREADABLE
 from workers.transport import BATCH
-from workers.waiting import COMMON, waiting
+from workers.waiting import COMMON, compress, waiting
 
 HOUR = timedelta(hours=1)
 
@@ -258,13 +259,41 @@ def test_a_consumer_without_acknowledgements_leaves_no_claims(
     assert redis.hlen("willcall:broker:claims") == 0
 
 
-def test_what_cannot_be_read_stays_among_the_claims_and_stops_nobody(
+def test_what_cannot_be_read_is_delivered_as_such_and_stops_nobody(
     connection: Connection, queue: Queue, redis: Redis
 ) -> None:
-    redis.lpush("polls", "no message")
+    odd = {"body": "Zm9", "properties": {"body_encoding": "base64", "delivery_tag": "1"}}
+    unreadable = [
+        "no message",
+        "{}",
+        "[" * 9_999,
+        b"\xff",
+        "9" * 5_000,
+        json.dumps(odd),
+        '{"properties": {}, "body": 1}',
+    ]
+    redis.lpush("polls", *unreadable)
     send(queue, "fine")
-    received: list[str] = []
-    with Consumer(queue.channel, [queue], callbacks=[lambda body, _: received.append(body)]):
-        connection.drain_events(timeout=60)
-    assert received == ["fine"]
-    assert redis.hlen("willcall:broker:claims") == 2
+    received: list[Any] = []
+
+    def receive(body: Any, message: Any) -> None:
+        received.append((body, message.headers.get(UNREADABLE)))
+        message.ack()
+
+    with Consumer(queue.channel, [queue], callbacks=[receive]):
+        while len(received) < len(unreadable) + 1:
+            connection.drain_events(timeout=60)
+    texts = [text.encode() if isinstance(text, str) else text for text in unreadable]
+    assert received == [*((text, "unreadable") for text in texts), ("fine", None)]
+    assert redis.hlen("willcall:broker:claims") == 0
+
+
+def test_what_is_too_long_is_not_read(queue: Queue, redis: Redis) -> None:
+    redis.lpush("polls", "x" * (LARGEST + 1))
+    bomb = compress(b"0" * 50 * LARGEST)
+    redis.lpush("polls", bomb)
+    found = [queue.get(no_ack=True, accept=["application/octet-stream"]) for _ in range(2)]
+    assert [(message.headers[UNREADABLE], len(message.body)) for message in found] == [
+        ("too_large", LARGEST + 1),
+        ("unreadable", len(bomb)),
+    ]

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from cli.stage import Stage
 from simulator.script import OrderScript, Script
 from tests.forked import FORKED
 from tests.waiting import wait_until
+from willcall.stores.dead_letters import Reason
+from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
 
 pytestmark = pytest.mark.worker
@@ -61,25 +64,54 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         assert SECRET not in log.text()
 
 
-def test_a_task_that_nobody_knows(log: Log) -> None:
-    log.stage.app.send_task("tasks.unknown", kwargs={"reference": SECRET}, queue="willcall")
-    line = log.next("Received unregistered task of type 'tasks.unknown'.")
-    assert "The full contents of the message body was:\n…" in line["event"]
+@pytest.mark.parametrize(
+    ("body", "options", "why"),
+    [
+        ([[], {"reference": SECRET}, {}], {"headers": {"task": "tasks.unknown", "id": "1"}}, Reason.UNKNOWN_TASK),
+        ([[], {"reference": SECRET}, {}], {"headers": {"task": "celery.map", "id": "1"}}, Reason.UNKNOWN_TASK),
+        ({"reference": SECRET}, {}, Reason.MALFORMED),
+        ({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET}, {}, Reason.MALFORMED),
+        ([[], {}], {"headers": {"task": "tasks.submit", "id": "1"}}, Reason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": ["tasks.submit"], "id": "1"}}, Reason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit"}}, Reason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "timelimit": 5}}, Reason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "eta": "soon"}}, Reason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "expires": 5}}, Reason.MALFORMED),
+        (
+            SECRET.encode(),
+            {"content_type": "application/x-python-serialize", "content_encoding": "binary"},
+            Reason.CONTENT_TYPE,
+        ),
+        (SECRET.encode(), {"content_type": "application/json", "content_encoding": "utf-8"}, Reason.UNREADABLE),
+    ],
+)
+def test_a_message_that_no_task_can_take_is_put_aside_once(
+    log: Log, body: object, options: dict[str, Any], why: Reason
+) -> None:
+    letters, before = log.stage.context.stores.dead_letters, len(log.lines(event="dead letter"))
+    letters.clear()
+    counted = letters.counts()[why]
+    log.send(body, **options)
+    wait_until(lambda: len(log.lines(event="dead letter")) > before)
+    [letter] = letters.newest()
+    assert (letter.queue, letter.reason, letter.whole) == ("willcall", why, True)
+    assert letters.counts()[why] == counted + 1
+    assert log.lines(event="dead letter")[before:][0].items() >= {"queue": "willcall", "why": why.text}.items()
+    with Redis.from_url(log.stage.redis.url) as redis:
+        wait_until(lambda: redis.hlen(CLAIMS) == 0)
+        assert redis.llen("willcall") == 0
 
 
-def test_a_message_that_is_no_task(log: Log) -> None:
-    log.send({"reference": SECRET})
-    assert "body was: …" in log.next("Received and deleted unknown message.")["event"]
-
-
-def test_a_message_that_cannot_be_read(log: Log) -> None:
-    log.send(SECRET.encode(), content_type="application/x-python-serialize", content_encoding="binary")
-    assert "body: …" in log.next("Can't decode message body: kombu.exceptions.ContentDisallowed")["event"]
-
-
-def test_a_message_that_is_no_proper_task(log: Log) -> None:
-    log.send({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET})
-    assert "body was:\n…" in log.next("Received invalid task message: celery.exceptions.InvalidTaskError")["event"]
+def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
+    letters = log.stage.context.stores.dead_letters
+    letters.clear()
+    with Redis.from_url(log.stage.redis.url) as redis:
+        redis.lpush("willcall", b"\xff" + SECRET.encode())
+        redis.lpush("willcall", "x" * 2_000_000)
+        wait_until(lambda: letters.count() == 2)
+    large, odd = letters.newest()
+    assert (odd.reason, odd.raw, odd.whole) == (Reason.UNREADABLE, b"\xff" + SECRET.encode(), True)
+    assert (large.reason, large.size, large.whole) == (Reason.TOO_LARGE, 2_000_000, False)
 
 
 def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:

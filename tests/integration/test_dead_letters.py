@@ -1,0 +1,81 @@
+"""`willcall dead-letters`, and what the doctor says of them."""
+
+import json
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 - a fixture
+from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
+from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+ENVELOPE = {
+    "body": "W1tdLCB7fSwge31d",
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "headers": {"task": "tasks.later", "id": "1"},
+    "properties": {"body_encoding": "base64", "delivery_info": {}, "priority": 3},
+}
+
+
+@pytest.fixture
+def letters(redis: "Redis") -> DeadLetterStore:
+    return DeadLetterStore(redis)
+
+
+@pytest.fixture
+def willcall(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("WILLCALL_REDIS_URL", redis_server.url)
+    return CliRunner()
+
+
+def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: CliRunner) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"\xff\x1b")
+    letters.add("willcall.notify", Reason.TOO_LARGE, b"x" * (LONGEST + 1))
+    assert "is longer than 1 MiB" in willcall.invoke(app, ["dead-letters"]).stdout
+    large, odd = map(json.loads, willcall.invoke(app, ["dead-letters", "--json"]).stdout.splitlines())
+    assert (odd["queue"], odd["reason"], odd["truncated"], odd["raw"]) == ("willcall", "unreadable", False, "\\xff\x1b")
+    assert (large["size"], large["truncated"], len(large["raw"])) == (LONGEST + 1, True, LONGEST)
+
+
+def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRunner, redis: "Redis") -> None:
+    letters.add("willcall.notify", Reason.UNKNOWN_TASK, json.dumps(ENVELOPE).encode())
+    [letter] = letters.newest()
+    assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 0
+    assert letters.newest() == []
+    message = json.loads(str(redis.rpop("willcall.notify\x06\x163")))
+    assert (message["headers"], message["properties"]["delivery_info"]["routing_key"]) == (
+        ENVELOPE["headers"],
+        "willcall.notify",
+    )
+    assert json.loads(b64decode(message["body"])) == [[], {}, {}]
+
+
+def test_what_is_no_message_or_was_cut_does_not_go_back(letters: DeadLetterStore, willcall: CliRunner) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    letters.add("willcall", Reason.MALFORMED, b"x" * (LONGEST + 1))
+    for letter in letters.newest():
+        assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 1
+    assert letters.count() == 2
+    assert willcall.invoke(app, ["dead-letters", "--clear"]).stdout == "2 messages forgotten.\n"
+    assert letters.count() == 0
+
+
+def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> None:
+    for number in range(KEPT + 5):
+        letters.add("willcall", Reason.UNREADABLE, str(number).encode())
+    assert letters.count() == KEPT
+    assert letters.newest(1)[0].raw == str(KEPT + 4).encode()
+    assert letters.counts()["unreadable"] == KEPT + 5
+
+
+def test_the_doctor_tells_of_them(letters: DeadLetterStore, admit: Admit) -> None:  # noqa: F811 - the fixture
+    letters.add("willcall", Reason.CONTENT_TYPE, b"...")
+    ((_, _), (level, what)) = told(admit(), "queues")
+    assert (level, what.endswith("from willcall: it is serialized as something else than JSON")) == ("warning", True)

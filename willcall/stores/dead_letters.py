@@ -1,0 +1,116 @@
+"""Messages from the queues that no task could take: kept once, for a person to look at."""
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from willcall.stores import keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_Entry = tuple[str, dict[str, str]]
+
+#: How many are kept, the newest; and how much of each, bytes.
+KEPT, LONGEST = 500, 16_384
+
+
+class Reason(StrEnum):
+    """Why a message could not be taken."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    CONTENT_TYPE = "content_type"
+    MALFORMED = "malformed"
+    UNKNOWN_TASK = "unknown_task"
+
+    @property
+    def text(self) -> str:
+        """What it means, for people."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Reason.UNREADABLE: "is not JSON as Celery writes it",
+    Reason.TOO_LARGE: "is longer than 1 MiB",
+    Reason.CONTENT_TYPE: "is serialized as something else than JSON",
+    Reason.MALFORMED: "is no task message",
+    Reason.UNKNOWN_TASK: "names a task that does not exist",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message. `at`: epoch seconds when it was put aside; `size`: of all of it; `raw`: at most `LONGEST` of it."""
+
+    id: str
+    queue: str
+    at: float
+    reason: Reason
+    size: int
+    raw: bytes
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it was cut."""
+        return len(self.raw) == self.size
+
+
+class DeadLetterStore:
+    """The list in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """`redis` decodes responses."""
+        self._redis = redis
+
+    def add(self, queue: str, reason: Reason, raw: bytes) -> None:
+        """Keep a message, and count it. The oldest goes when there are more than `KEPT`."""
+        kept = b64encode(raw[:LONGEST]).decode()
+        fields = {"queue": queue, "reason": reason.value, "size": len(raw), "raw": kept}
+        pipe = self._redis.pipeline()
+        pipe.xadd(keys.DEAD_LETTERS, fields, maxlen=KEPT, approximate=False)  # type: ignore[arg-type]
+        pipe.hincrby(keys.DEAD_LETTER_COUNTS, reason.value, 1)
+        pipe.execute()
+
+    def count(self) -> int:
+        """How many are kept."""
+        return int(self._redis.xlen(keys.DEAD_LETTERS))
+
+    def counts(self) -> dict[str, int]:
+        """How many there ever were, by reason; every reason is named."""
+        found = cast("dict[str, str]", self._redis.hgetall(keys.DEAD_LETTER_COUNTS))
+        return {reason.value: int(found.get(reason.value, 0)) for reason in Reason}
+
+    def newest(self, count: int = KEPT) -> list[DeadLetter]:
+        """Those that are kept, the newest first."""
+        found = cast("list[_Entry]", self._redis.xrevrange(keys.DEAD_LETTERS, count=count))
+        return [_letter(*entry) for entry in found]
+
+    def get(self, letter_id: str) -> DeadLetter | None:
+        """Return one, or `None`."""
+        found = cast("list[_Entry]", self._redis.xrange(keys.DEAD_LETTERS, letter_id, letter_id))
+        return _letter(*found[0]) if found else None
+
+    def remove(self, letter_id: str) -> bool:
+        """Forget one; whether there was one."""
+        return bool(self._redis.xdel(keys.DEAD_LETTERS, letter_id))
+
+    def clear(self) -> int:
+        """Forget all. Returns how many there were."""
+        pipe = self._redis.pipeline()
+        pipe.xlen(keys.DEAD_LETTERS)
+        pipe.delete(keys.DEAD_LETTERS)
+        count: int = pipe.execute()[0]
+        return count
+
+
+def _letter(entry: str, fields: dict[str, str]) -> DeadLetter:
+    return DeadLetter(
+        id=entry,
+        queue=fields["queue"],
+        at=int(entry.partition("-")[0]) / 1_000,
+        reason=Reason(fields["reason"]),
+        size=int(fields["size"]),
+        raw=b64decode(fields["raw"]),
+    )

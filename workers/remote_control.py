@@ -1,0 +1,76 @@
+"""Remote control of our workers: over exchanges of our own, and only what changes nothing.
+
+`app.control.shutdown()` of any other Celery application goes to the exchange `celery.pidbox`, where no worker of ours
+listens. Who names our exchange on purpose may look, and may switch task events on and off, as Flower does.
+"""
+
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.app import control
+from kombu import pidbox
+from kombu.entity import Queue
+
+from tasks.queues import SUBMIT
+
+log = structlog.get_logger(__name__)
+
+#: The commands that workers answer. All others would stop or starve a worker, drop messages, or write files.
+ALLOWED = frozenset(
+    {
+        *("ping", "hello", "heartbeat", "clock", "enable_events", "disable_events"),
+        *("active", "active_queues", "reserved", "scheduled", "revoked", "registered", "query_task"),
+        *("stats", "report", "conf", "memsample", "memdump"),
+        *("dump_active", "dump_conf", "dump_reserved", "dump_revoked", "dump_schedule", "dump_tasks"),
+    }
+)
+
+#: Celery's settings that keep remote control and task events from other applications, and theirs from us.
+SETTINGS = {
+    "control_exchange": SUBMIT,
+    "event_exchange": f"{SUBMIT}.events",
+    "event_queue_prefix": f"{SUBMIT}.events",
+}
+
+
+class Node(pidbox.Node):
+    """A worker's side of remote control."""
+
+    def handle(self, method: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a command, or answer that it is refused."""
+        if method not in ALLOWED:
+            log.warning("remote control command refused", command=method)
+            return {"error": "refused: workers of Willcall are not changed by remote control"}
+        return super().handle(method, arguments)
+
+
+class Mailbox(pidbox.Mailbox):
+    """Queues whose names begin like all of ours."""
+
+    node_cls = Node
+    reply_exchange_fmt = "%s.reply"
+
+    def get_queue(self, hostname: str) -> Queue:
+        """Return the queue of a worker's commands."""
+        queue: Queue = super().get_queue(hostname)
+        queue.name = f"{self.namespace}.pidbox.{hostname}"
+        return queue
+
+    def get_reply_queue(self) -> Queue:
+        """Return the queue of the answers to this process."""
+        queue: Queue = super().get_reply_queue()
+        queue.name = f"{self.namespace}.reply.{self.oid}"
+        return queue
+
+
+class Control(control.Control):
+    """The sending side."""
+
+    Mailbox = Mailbox
+
+
+class WillcallCelery(Celery):
+    """Our application, which shares a broker with others."""
+
+    control_cls = f"{__name__}:{Control.__qualname__}"

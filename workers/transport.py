@@ -7,7 +7,7 @@ Written for kombu 5.7: it overrides private methods, named in the documentation.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from logging import getLogger
 from queue import Empty
@@ -407,6 +407,14 @@ class Channel(stock.Channel):
         if no_ack:
             self._without_ack.add(queue)
         return super().basic_consume(queue, no_ack, *args, **kwargs)
+
+    def _basic_cancel(self, consumer_tag: str) -> Any:
+        """Stop to deliver from a queue. No claim follows the last one, so what is finished is acknowledged now."""
+        cancelled = super()._basic_cancel(consumer_tag)
+        if self._qos and not self.consuming:
+            with suppress(*self.connection_errors):
+                self._qos.flush()
+        return cancelled
 
     # Emptying and closing
 

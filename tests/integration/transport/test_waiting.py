@@ -14,6 +14,7 @@ from redis import Redis
 
 from tests.integration.transport.conftest import Connect
 from tests.waiting import STALL
+from willcall.stores.keys import CLAIMS
 from workers.messages import LARGEST, UNREADABLE
 from workers.transport import BATCH
 from workers.waiting import COMMON, compress, waiting
@@ -285,7 +286,18 @@ def test_what_cannot_be_read_is_delivered_as_such_and_stops_nobody(
             connection.drain_events(timeout=60)
     texts = [text.encode() if isinstance(text, str) else text for text in unreadable]
     assert received == [*((text, "unreadable") for text in texts), ("fine", None)]
+    queue.channel.qos.flush()
     assert redis.hlen("willcall:broker:claims") == 0
+
+
+def test_what_needs_no_acknowledgement_is_forgotten_with_its_consumer(
+    connection: Connection, queue: Queue, redis: Redis
+) -> None:
+    send(queue, "an answer")
+    received: list[str] = []
+    with Consumer(queue.channel, [queue], no_ack=True, callbacks=[lambda body, _: received.append(body)]):
+        connection.drain_events(timeout=60)
+    assert (received, redis.hlen(CLAIMS)) == (["an answer"], 0)
 
 
 def test_what_is_too_long_is_not_read(queue: Queue, redis: Redis) -> None:

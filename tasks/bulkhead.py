@@ -167,7 +167,7 @@ def bulkhead(concurrency: int, queues: Collection[str], poll_queues: Collection[
         SUBMIT: Share(1, half),
         NOTIFY: Share(slow + 1, most_callbacks(concurrency) + slow),
         DOCUMENTS: Share(1, quarter),
-        SWEEPS: Share(1, quarter),
+        SWEEPS: Share(2, max(2, quarter)),  # a list that takes its time leaves one to the others
     }
     shares = dict.fromkeys(served, Share(each)) | {queue: share for queue, share in others.items() if queue in queues}
     return Bulkhead(shares, spare=max(0, concurrency - each * len(served)))

@@ -46,7 +46,7 @@ def test_a_slow_provider_leaves_each_other_queue_what_is_kept_for_it() -> None:
     crowded = worker(16, "slow", "b", "c", "d")
     assert len(crowded.claim(poll_queue("slow"))) == 16 - 3 * 2
     assert [len(crowded.claim(poll_queue(name))) for name in "bcd"] == [2, 2, 2]
-    assert [len(crowded.claim(queue)) for queue in (SUBMIT, SWEEPS, DOCUMENTS)] == [1, 1, 1]
+    assert [len(crowded.claim(queue)) for queue in (SUBMIT, SWEEPS, DOCUMENTS)] == [1, 2, 1]
     assert len(crowded.claim(NOTIFY)) == 5, "one more than slow backends may hold"
 
 
@@ -67,11 +67,11 @@ def test_alone_a_provider_has_all_threads() -> None:
     assert len(worker(8, "alone").claim(poll_queue("alone"))) == 8
 
 
-def test_sweeps_have_a_small_share_and_always_one() -> None:
-    idle, crowded = worker(8, "alone"), worker(8, "alone")
-    assert len(idle.claim(SWEEPS)) == 2
+def test_sweeps_have_a_small_share_which_nobody_else_takes() -> None:
+    idle, crowded = worker(16, "alone"), worker(16, "alone")
+    assert len(idle.claim(SWEEPS)) == 4
     crowded.claim(poll_queue("alone"))
-    assert len(crowded.claim(SWEEPS)) == 1
+    assert len(crowded.claim(SWEEPS)) == 2
 
 
 def test_a_worker_of_some_queues_keeps_nothing_for_the_others() -> None:
@@ -79,7 +79,7 @@ def test_a_worker_of_some_queues_keeps_nothing_for_the_others() -> None:
     places = bulkhead(8, [poll_queue("a")], polls)
     assert places.threads == 8
     assert len(Worker(places).claim(poll_queue("a"))) == 8
-    assert bulkhead(4, [SWEEPS], polls).threads == 5
+    assert bulkhead(4, [SWEEPS], polls).threads == 6
 
 
 def test_a_place_is_free_again_when_its_message_is_done_with() -> None:

@@ -58,6 +58,10 @@ def submit(
         datetime | None,
         typer.Option(parser=_moment, metavar="TIME", help="Do not ask sooner (ISO 8601 with a time zone)."),
     ] = None,
+    bought_at: Annotated[
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="When it was bought.  [default: a day ago]"),
+    ] = None,
     delivery: Annotated[Delivery | None, typer.Option(help="delayed: known to take long.")] = None,
     callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where to tell of changes.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the tickets, such as en.")] = None,
@@ -77,6 +81,7 @@ def submit(
         "account": account,
         "quantity": quantity,
         "not_before": not_before,
+        "bought_at": bought_at,
         "delivery": delivery,
         "callback_url": callback_url,
         "language": language,

@@ -26,6 +26,10 @@ class PushScript(BaseModel):
     general_admission: bool = False
     form: FileForm = "pdf"
     size: NonNegativeInt = 0
+    row: str | None = "V"
+    seat: str | None = "auto"
+    listing: str = "9211231"
+    proofs: NonNegativeInt = 0
     encoding: Encoding = "standard"
     status: str = "Approved"
     spoil: Literal["base64", "pdf", "signature"] | None = None

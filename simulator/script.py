@@ -162,6 +162,17 @@ class OrderScript(_Model):
     #: funtrips and paylogic: also shown under `user:<external_user_id>`, or `me` / `mine` for these names.
     external_user_id: str | None = None
     quantity: PositiveInt = 1
+    #: funtrips and paylogic: an order of long ago, in a user's list: its tickets were issued, and its event was over,
+    #: so long before the simulator got to know it.
+    issued_ago: NonNegativeFloat | None = None
+    #: funtrips and paylogic: each record or ticket of the order is listed so often.
+    listed_times: PositiveInt = 1
+    #: paylogic: so many of the order's tickets are transferred, hence void; the first ones.
+    transferred: NonNegativeInt = 0
+    #: paylogic: the order is a combo: a parent product, with the tickets for its parts.
+    combo: bool = False
+    #: paylogic: the order does not hold its tickets, it only links to their download.
+    only_a_download: bool = False
     ready_after: NonNegativeFloat = 0.0
     ends: End = "fulfilled"
     #: Half of the tickets (at least one) exist from then on; voordemensen says `partial`.

@@ -88,7 +88,7 @@ class Funtrips(Provider):
         if grouped:
             return _records(views)
         record = _record(views[0])
-        return as_json(record if target.scope == "public" else [record])
+        return as_json(record if target.scope == "public" else [record] * views[0].order.listed_times)
 
     def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:  # noqa: ARG002
         """Every record of the account, also those without tickets yet."""
@@ -130,14 +130,17 @@ def _client(call: Call) -> str | None:
 
 def _record(view: View) -> dict[str, Any]:
     """A fulfilment record; its tickets are an empty list until they are issued."""
+    ago = view.order.issued_ago
     validity = {"valid_from": timestamp(view.known_at), "valid_until": timestamp(view.known_at + 30 * DAY)}
+    if ago is not None:
+        validity = {"valid_from": timestamp(view.known_at - ago - DAY), "valid_until": timestamp(view.known_at - ago)}
     user = _user(view.order.reference)
     return {
         "fulfillment_order_id": view.secrets[0],
         "checkout_id": f"chk-{view.secrets[0]}" if user else view.order.reference,
         "external_user_id": user or view.order.external_user_id,
         "status": view.word or WORDS[view.phase],
-        "last_mutation_date": timestamp(view.now),
+        "last_mutation_date": timestamp(view.now if ago is None else view.known_at - ago),
         "tickets": [
             {
                 "ticket_id": view.secrets[index],
@@ -153,4 +156,5 @@ def _record(view: View) -> dict[str, Any]:
 
 def _records(views: Sequence[View]) -> Answer:
     """Records under `items`."""
-    return as_json({"items": [_record(view) for view in views], "next_cursor": None})
+    records = [_record(view) for view in views for _ in range(view.order.listed_times)]
+    return as_json({"items": records, "next_cursor": None})

@@ -30,6 +30,7 @@ DOCS = "https://shopping-api-docs.paylogic.com/documentation"
 CURIES = [{"href": f"{DOCS}/{{rel}}.html", "type": "text/html", "name": "shop", "templated": True}]
 EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
 SINGLE = ("ticket:", "code:")
+DAY = 86_400.0
 
 
 class Paylogic(Provider):
@@ -77,7 +78,7 @@ class Paylogic(Provider):
         """An order, a ticket, or a list of tickets."""
         reference, view = target.reference or "", views[0]
         if reference == "mine":
-            return _tickets(view, [ticket for each in views for ticket in _owned(each)])
+            return _mine(views)
         if reference.startswith("ticket:"):
             answer = as_json(_ticket(view, 0), content_type=HAL)
         elif reference.startswith("code:"):
@@ -190,7 +191,9 @@ def _ticket(view: View, index: int) -> dict[str, Any]:
         "shop:order": _link(view, f"orders/{_order_uid(view)}"),
         "shop:personalization_request": [],
     }
-    if issued:
+    if view.order.combo and index > 0:
+        links["shop:parent"] = _link(view, f"tickets/{_uid(view, 0)}")
+    if issued and not (view.order.combo and index == 0):
         links |= {
             "shop:eticket": {"href": view.document(index)},
             "apple_wallet_pass": {"href": view.document(index, "pkpass")},
@@ -203,7 +206,7 @@ def _ticket(view: View, index: int) -> dict[str, Any]:
         "seating": {"seat": str(index + 1), "row": "C", "section": "Balcony"},
         "has_valid_subscription": False,
         "is_scanned": False,
-        "status": view.word or ("cancelled" if view.phase is Phase.CANCELLED else "valid"),
+        "status": view.word or _ticket_status(view, index),
         "needs_personalization": personal is not None and view.now < view.known_at + personal,
         "personalization_start": None if personal is None else timestamp(view.known_at),
         "personalization_end": None if personal is None else timestamp(view.known_at + personal),
@@ -212,11 +215,22 @@ def _ticket(view: View, index: int) -> dict[str, Any]:
     }
 
 
+def _ticket_status(view: View, index: int) -> str:
+    """Only `valid` is documented for tickets."""
+    if index < view.order.transferred:
+        return "transferred"
+    return "cancelled" if view.phase is Phase.CANCELLED else "valid"
+
+
 def _owned(view: View) -> list[dict[str, Any]]:
     """A user's tickets: the subset that the list shows, and only of those that exist."""
     return [
         {
-            "_links": _common_links(view, f"tickets/{ticket_uid(secret)}"),
+            "_links": _common_links(view, f"tickets/{ticket_uid(secret)}")
+            | {
+                "shop:event": _link(view, f"events/{_own_event(view)}"),
+                "shop:order": _link(view, f"orders/{view.secrets[0]}"),
+            },
             "uid": ticket_uid(secret),
             "status": "valid",
             "has_valid_subscription": False,
@@ -225,22 +239,55 @@ def _owned(view: View) -> list[dict[str, Any]]:
     ]
 
 
+def _own_event(view: View) -> str:
+    """An event of the order's own, so that each can be over or not."""
+    return ticket_uid(f"event {view.secrets[0]}")
+
+
+def _mine(views: Sequence[View]) -> Answer:
+    """All tickets of a user, and their events."""
+    tickets = [ticket for view in views for _ in range(view.order.listed_times) for ticket in _owned(view)]
+    events = []
+    for view in views:
+        ago = view.order.issued_ago
+        ends = view.known_at + DAY if ago is None else view.known_at - ago
+        events.append(
+            {
+                "_links": {"self": _link(view, f"events/{_own_event(view)}")},
+                "uid": _own_event(view),
+                "event_start": timestamp(ends - 4 * 3_600),
+                "event_end": timestamp(ends),
+            }
+        )
+    body = {"_links": _common_links(views[0], "tickets"), "_embedded": {"shop:ticket": tickets, "shop:event": events}}
+    return as_json(body, content_type=HAL)
+
+
 def _order(view: View) -> dict[str, Any]:
-    """An order with its tickets."""
-    uid = _order_uid(view)
+    """An order with its tickets. The link to all e-tickets is there whatever its status.
+
+    https://shopping-api-docs.sandbox.paylogic.com/documentation/ordercancellation.html
+    """
+    uid, quantity = _order_uid(view), view.order.quantity
     links = _common_links(view, f"orders/{uid}")
-    if view.phase is Phase.ISSUED:
-        links["shop:etickets"] = {"href": view.document(), "type": "text/html"}
+    links["shop:etickets"] = {"href": view.document(ending="html"), "type": "text/html"}
     product = f"{view.origin}/paylogic/products/4a8f0a6caa874d80acff3834da9bc124"
-    return {
+    lines: list[dict[str, Any]] = [{"product": product, "quantity": quantity}]
+    if view.order.combo:
+        lines = [
+            {"product": product, "quantity": 1},
+            {"product": f"{product}-part", "quantity": quantity - 1, "parent": product},
+        ]
+    tickets = [_ticket(view, index) for index in range(quantity) for _ in range(view.order.listed_times)]
+    order = {
         "_links": links,
         "uid": uid,
         "reference": "525743",
         "created_date": timestamp(view.known_at),
         "status": view.word or WORDS[view.phase],
-        "product_selection": [{"product": product, "quantity": view.order.quantity}],
-        "_embedded": {"shop:ticket": [_ticket(view, index) for index in range(view.order.quantity)]},
+        "product_selection": lines,
     }
+    return order if view.order.only_a_download else order | {"_embedded": {"shop:ticket": tickets}}
 
 
 def _tickets(view: View, tickets: Sequence[dict[str, Any]]) -> Answer:

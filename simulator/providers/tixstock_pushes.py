@@ -39,16 +39,16 @@ def _data(view: View, script: PushScript) -> dict[str, Any]:
     if script.kind == "paper":
         details = {"shipping_tracking_id": view.barcode(script.ticket), "delivery_partner_name": "DHL"}
         return {"order_id": reference, "id": "9211231", "paper_ticket_details": details}
-    seat = str(100 + script.ticket)
+    seat = str(100 + script.ticket) if script.seat == "auto" else script.seat
     links = [{"seat": seat, "link": view.document(script.ticket, "html")}] if script.kind == "mobile_link" else []
     return {
         "order_id": reference,
-        "id": "9211231",
+        "id": script.listing,
         "general_admission": int(script.general_admission),
-        "row": None if script.general_admission else "V",
+        "row": None if script.general_admission else script.row,
         "seat": None if script.general_admission else seat,
-        "file": "" if links else _file(view, script),
-        "proof_file_url": [],
+        "file": "" if links or script.proofs else _file(view, script),
+        "proof_file_url": [f"{view.document(script.ticket, 'html')}?proof={n}" for n in range(script.proofs)],
         "additional_file": None,
         "mobile_links": links,
     }

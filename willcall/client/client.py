@@ -48,6 +48,7 @@ class Client:
         account: str | None = None,
         quantity: int | None = None,
         not_before: datetime | None = None,
+        bought_at: datetime | None = None,
         delivery: str | None = None,
         callback_url: str | None = None,
         language: str | None = None,
@@ -65,6 +66,7 @@ class Client:
             "account": account,
             "quantity": quantity,
             "not_before": not_before,
+            "bought_at": bought_at,
             "delivery": delivery,
             "callback_url": callback_url,
             "language": language,
@@ -161,8 +163,7 @@ class Client:
 def _wish(order: Mapping[str, Any]) -> dict[str, Any]:
     """An order as it is sent: with an id, so that the call may be repeated."""
     wish = {name: value for name, value in order.items() if value is not None}
-    if isinstance(wish.get("not_before"), datetime):
-        wish["not_before"] = wish["not_before"].isoformat()
+    wish |= {name: value.isoformat() for name, value in wish.items() if isinstance(value, datetime)}
     return {"id": f"ord_{uuid4().hex}", **wish}
 
 

@@ -104,7 +104,7 @@ class SubmitOrder(BaseModel):
 
     `reference` is what the provider knows the order by; `id` is the caller's own key and makes submitting
     idempotent; `not_before` is the first moment at which asking makes sense; `delivery` is `delayed` for
-    products known to take long.
+    products known to take long. Of a user's list, what is older than `bought_at` is not this order's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -119,6 +119,7 @@ class SubmitOrder(BaseModel):
     account: Name = "default"
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
+    bought_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     delivery: Delivery = Delivery.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
@@ -138,6 +139,7 @@ class SubmitOrder(BaseModel):
             delivery=self.delivery,
             language=self.language,
             not_before=None if self.not_before is None else self.not_before.timestamp(),
+            bought_at=None if self.bought_at is None else self.bought_at.timestamp(),
             callback_url=self.callback_url,
             metadata=self.metadata,
         )

@@ -174,6 +174,9 @@ class Adapter(Protocol):
     """References that stand for all that a user ever bought, so that other orders' tickets are listed too. Those with a
     colon at their end are followed by the user."""
 
+    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:
+        """What identifies all tickets of a user's list; see `orders.user_lists.ticket_keys`. Never raises."""
+
     def check_reference(self, reference: str, credentials: Any) -> None:
         """Raise ValueError, with a message that does not repeat the reference, where it cannot be asked."""
 

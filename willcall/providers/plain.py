@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from willcall.orders.outcomes import Unavailable
-from willcall.providers.base import Answer, Listed, Request
+from willcall.providers.base import Answer, Listed, Question, Request
 from willcall.providers.pushes import Pushes
 
 
@@ -43,6 +43,10 @@ class NoUserLists:
     """A provider whose references each name one order."""
 
     user_references: ClassVar[tuple[str, ...]] = ()
+
+    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """Nobody asked, so nothing is listed."""
+        return frozenset()
 
 
 class NoPushes:

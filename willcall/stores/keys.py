@@ -148,6 +148,19 @@ def references(account_key: str) -> str:
     return f"{PREFIX}references:{account_key}"
 
 
+def owners(account_key: str) -> str:
+    """Hash: what identifies a ticket of an account -> the id of the order that holds it. Goes with the orders.
+
+    Kept where some of the provider's references list all that a user ever bought (see `lua/owners.lua`).
+    """
+    return f"{PREFIX}owners:{account_key}"
+
+
+def owned(order_id: str) -> str:
+    """Set: the fields of `owners` that are an order's."""
+    return f"{PREFIX}owned:{order_id}"
+
+
 def kept(account_key: str, reference: str) -> str:
     """Hash: digest -> a push that came ahead of its order. Expires `inbox.KEPT_FOR` after the last of them came."""
     return f"{PREFIX}inbox:{account_key}:{reference}"

@@ -1,14 +1,16 @@
 """The state of orders and the due index. Every method that changes state is one atomic Lua script."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.callbacks import host_of
+from willcall.orders.errors import WillcallError
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.rate import Rate
+from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
 from willcall.stores.codec import (
     attempt_from,
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 
 #: Longest timeline kept per order; older attempts are forgotten first.
 TIMELINE = 100
+
+#: What `lua/commit.lua` returns where another order holds the tickets.
+_HELD_BY_ANOTHER = -2
+#: Fields of a hash that are read in one call.
+_MOST_KEYS = 1_000
 #: Seconds after which a call that filed an order, and has not said that its message is sent, has broken off.
 _BROKEN_OFF = 1.0
 
@@ -153,14 +160,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What identifies the tickets that an order holds (see `orders.user_lists.ticket_keys`).
+
+    `exclusive`: it may hold none that another order of the account does. An order whose reference names it alone holds
+    what the provider says that it has.
+    """
+
+    keys: frozenset[str]
+    exclusive: bool
+
+
+class HeldByAnotherError(WillcallError):
+    """Another order of the account has got tickets of this one meanwhile. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that one commit writes.
 
     `wake_at` is None where the order is not to be looked at again by itself; `held` puts it with the orders
     that wait for their account; `keep` leaves it wherever it waits. `tickets` says whether they changed.
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
-    unless it is filed already. `alert` is for operators, should the order newly need attention. `measures` are counted
-    for the account (see `orders.measures`).
+    unless it is filed already. `holds`: what it holds from then on, of an account with users' lists. `alert` is for
+    operators, should the order newly need attention. `measures` are counted for the account (see `orders.measures`).
     """
 
     before: Order
@@ -175,6 +198,7 @@ class Commit:
     late_check_at: float | None = None
     fetch_in: float | None = None
     alert: Alert | None = None
+    holds: Holding | None = None
     measures: tuple[str, ...] = ()
 
 
@@ -253,7 +277,8 @@ class OrderStore:
         """Write what became of an order if nobody else did meanwhile.
 
         Returns when the order is due next (epoch seconds, 0.0 where it is not), or None where the fence did not
-        hold and nothing was written. `claim_id` is the attempt's, '' for changes that are no attempt.
+        hold and nothing was written. `claim_id` is the attempt's, '' for changes that are no attempt. Raises
+        HeldByAnotherError.
         """
         before, after = commit.before, commit.after
         account, event = before.account_key, commit.event
@@ -299,8 +324,11 @@ class OrderStore:
                 keys.HOUR_KEPT,
                 *attention_arguments(commit.alert),
                 *(part for pair in mutable_fields(after).items() for part in pair),
+                *_holding(commit),
             ],
         )
+        if due == _HELD_BY_ANOTHER:
+            raise HeldByAnotherError
         return None if due < 0 else due / 1_000
 
     def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
@@ -396,6 +424,17 @@ class OrderStore:
         lines = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
         return [attempt_from(line) for line in reversed(lines)]
 
+    def ownership(self, account: str, order_id: str, ticket_keys: Collection[str]) -> Ownership:
+        """Return which of the tickets of an account are this order's and which are other orders'."""
+        found = dict[str, str]()
+        listed = sorted(ticket_keys)
+        for first in range(0, len(listed), _MOST_KEYS):
+            some = listed[first : first + _MOST_KEYS]
+            owners = cast("list[str | None]", self._redis.hmget(keys.owners(account), some))
+            found |= {key: owner for key, owner in zip(some, owners, strict=True) if owner}
+        own = frozenset(key for key, owner in found.items() if owner == order_id)
+        return Ownership(others=frozenset(found) - own, own=own)
+
     def find(self, account: str, reference: str) -> str | None:
         """The id of the order last submitted with a provider's reference."""
         return cast("str | None", self._redis.hget(keys.references(account), reference))
@@ -427,6 +466,16 @@ class OrderStore:
     def accounts(self) -> list[str]:
         """Keys of the accounts that have ever had an order."""
         return sorted(cast("set[str]", self._redis.smembers(keys.ACCOUNTS)))
+
+
+def _holding(commit: Commit) -> list[str]:
+    """Return the last arguments of `lua/commit.lua`: what the order holds, if that is kept."""
+    holds = commit.holds
+    if holds is None:
+        return []
+    account = commit.before.account_key
+    names = {"owners": keys.owners(account), "owned": keys.owned(commit.before.id)}
+    return ["owners", compact({**names, "keys": sorted(holds.keys), "exclusive": holds.exclusive})]
 
 
 def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:

@@ -7,7 +7,8 @@ import structlog
 
 from willcall.orders.model import Order
 from willcall.orders.outcomes import NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
-from willcall.providers.base import Account, Answer, Question
+from willcall.orders.user_lists import bought_at
+from willcall.providers.base import Account, Answer, Question, is_user_list
 from willcall.providers.reading import hinted
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
 from willcall.usecases.context import Context
@@ -38,7 +39,7 @@ def ask(
         return authorization
     if not isinstance(authorization, Authorization):
         return Asked(authorization)
-    question = Question(order.reference, order.quantity, order.language)
+    question = Question(order.reference, order.quantity, order.language, bought_at(order))
     request = account.adapter.status_request(question, account.credentials, authorization.token)
     if time.monotonic() > send_before or context.throttles.bind(account.key, claimed):
         return Busy()
@@ -49,7 +50,7 @@ def ask(
     outcome = guarded(
         context,
         Activity.ATTEMPT,
-        lambda: _read(account, question, answer),
+        lambda: _read(context, account, order.id, question, answer),
         order=order.id,
         account=account.key,
     )
@@ -57,7 +58,11 @@ def ask(
     return Asked(hinted(outcome, answer), answer.status)
 
 
-def _read(account: Account, question: Question, answer: Answer) -> Outcome:
+def _read(context: Context, account: Account, order_id: str, question: Question, answer: Answer) -> Outcome:
+    """Return what an answer means. In a user's list, other orders of the account may hold some of the tickets."""
+    if is_user_list(account.adapter, question.reference):
+        keys = account.adapter.listed_ticket_keys(question, answer)
+        question = replace(question, ownership=context.stores.orders.ownership(account.key, order_id, keys))
     outcome = account.adapter.read_status(question, answer)
     if type(outcome) not in NAMES:
         raise TypeError("an adapter has to return one of the outcomes")

@@ -8,15 +8,16 @@ from willcall.orders.documents import order_document
 from willcall.orders.hints import throttled_until
 from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
-from willcall.orders.outcomes import Malformed, outcome_name
+from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire, interpret
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
-from willcall.providers.base import Account
+from willcall.orders.user_lists import ticket_keys
+from willcall.providers.base import Account, is_user_list
 from willcall.stores.accounts import Health, Report
 from willcall.stores.events import new_event_id
 from willcall.stores.ops import Alert
-from willcall.stores.orders import Claim, Commit, Event, Message
+from willcall.stores.orders import Claim, Commit, Event, HeldByAnotherError, Holding, Message
 from willcall.usecases.alert import account_alert, attention_alert, send_alert
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context
@@ -24,6 +25,9 @@ from willcall.usecases.notify import announce
 from willcall.usecases.throttles import Throttle
 
 log = structlog.get_logger(__name__)
+
+#: Statuses in which nobody gets in with what an order had.
+_REFUNDED = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 def settle_attempt(
@@ -66,7 +70,11 @@ def settle_attempt(
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
         )
-        due = _write(context, commit, claim_id)
+        try:
+            due = _write(context, commit, claim_id)
+        except HeldByAnotherError:
+            asked = replace(asked, outcome=_waiting_for_own(asked.outcome))
+            continue
         if due is not None:
             return _next_message(commit, due)
         before = _changed_meanwhile(context, before)
@@ -169,7 +177,8 @@ def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
 def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None:
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
     measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
-    due = context.stores.orders.commit(replace(commit, measures=measures_of(measured)), claim_id)
+    commit = replace(commit, measures=measures_of(measured), holds=_holding(context, commit))
+    due = context.stores.orders.commit(commit, claim_id)
     if due is not None:
         context.meters.committed(commit.after.account_key, measured)
     # That an order is undeliverable, once another reason is over, shows in the step alone: a sweep sends the message.
@@ -179,6 +188,25 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
         announce(context, commit.after, commit.event.id)
     return due
+
+
+def _holding(context: Context, commit: Commit) -> Holding | None:
+    """Return which tickets an order holds from now on, `None` where that is as before or makes no difference.
+
+    It makes one only where other orders' tickets are listed too. An order that failed or was cancelled holds none.
+    """
+    order, account = commit.after, context.accounts.get(commit.after.account_key)
+    ended = order.status in _REFUNDED and commit.before.status is not order.status
+    if account is None or not account.adapter.user_references or not (commit.tickets or ended):
+        return None
+    keys = frozenset[str]() if order.status in _REFUNDED else ticket_keys(order.tickets)
+    return Holding(keys, exclusive=is_user_list(account.adapter, order.reference))
+
+
+def _waiting_for_own(outcome: Outcome) -> NotReady:
+    """Return what an answer means whose tickets another order of the same user has got in the same moment."""
+    detail = "another order of the user has got these tickets"
+    return NotReady(retry_after=outcome.retry_after, provider_status=outcome.provider_status, detail=detail)
 
 
 def _next_message(commit: Commit, due: float) -> Message | None:

@@ -161,7 +161,7 @@ def test_a_paylogic_order_gets_its_etickets(start: Start) -> None:
         tickets = order["_embedded"]["shop:ticket"]
         seen.append(("shop:etickets" in order["_links"], ["shop:eticket" in t["_links"] for t in tickets]))
         sim.clock.now += 2
-    assert seen == [(False, [False, False]), (False, [True, False]), (True, [True, True])]
+    assert seen == [(True, [False, False]), (True, [True, False]), (True, [True, True])]
     assert order["product_selection"][0]["quantity"] == 2
     assert {"apple_wallet_pass", "google_wallet_token"} <= tickets[0]["_links"].keys()
 

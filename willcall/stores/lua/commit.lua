@@ -12,18 +12,22 @@
 --       15 host that is to be told of the event ('' = nobody)
 --       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
 --       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
---       23.. field, value pairs of the order ('' removes the field)
+--       23.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see owners.lua)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
--- Returns the new due time (ms), 0 where it has none, or -1 where the fence did not hold and nothing was written;
+-- Returns the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
+-- another order holds its tickets;
 -- repeated, because the answer to it was lost, it returns the same again
 
 -- include: now
 -- include: attention
 -- include: alert
+-- include: owners
 
 local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due')
 if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then return tonumber(fence[7] or 0) end
 if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
+local owning = ARGV[#ARGV - 1] == 'owners' and cjson.decode(ARGV[#ARGV])
+if owning and owners_refuse(owning, ARGV[1]) then return -2 end
 
 local now = milliseconds()
 local keep = ARGV[4] == 'keep'
@@ -39,8 +43,8 @@ end
 for i = 23, #ARGV, 2 do
   local value = ARGV[i + 1]
   fields[ARGV[i]] = value
-  if ARGV[i] == 'attention' or (keep and ARGV[i] == 'ask') then
-    -- the one is written with its index, the other belongs to the place
+  if ARGV[i] == 'attention' or ARGV[i] == 'owners' or (keep and ARGV[i] == 'ask') then
+    -- the first two are written with their indexes, the other belongs to the place
   elseif value == '' then
     drop[#drop + 1] = ARGV[i]
   else
@@ -91,6 +95,7 @@ elseif not keep then
   redis.call('ZREM', KEYS[10], ARGV[1])
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
+if owning then owners_hold(owning, ARGV[1]) end
 if ARGV[14] ~= '' then
   for _, index in ipairs({KEYS[12], KEYS[22]}) do redis.call('ZADD', index, 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
 end

@@ -7,6 +7,7 @@
 
 -- include: now
 -- include: attention
+-- include: owners
 
 local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local ids = {}
@@ -31,6 +32,7 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
     redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
     attention_is(key, KEYS[2], id, '')
+    owners_hold({owners = ARGV[3] .. 'owners:' .. account, owned = ARGV[3] .. 'owned:' .. id, keys = {}}, id)
   end
   local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
   for _, document in ipairs(documents) do redis.call('SADD', KEYS[5], document) end

@@ -11,7 +11,7 @@ from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.providers.adapters.funtrips import tokens
 from willcall.providers.adapters.funtrips.credentials import FuntripsCredentials
-from willcall.providers.adapters.funtrips.records import checkout_outcome, read_records, user_outcome
+from willcall.providers.adapters.funtrips.records import checkout_outcome, read_records, ticket_keys_of, user_outcome
 from willcall.providers.base import (
     AccessToken,
     Answer,
@@ -20,6 +20,7 @@ from willcall.providers.base import (
     Listed,
     Question,
     Request,
+    is_user_list,
 )
 from willcall.providers.plain import NoPushes, NoSecretReferences
 from willcall.providers.reading import read_json, retry_after, status_outcome, text
@@ -92,10 +93,14 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
         records = read_records(read_json(answer))
         if isinstance(records, Malformed):
             return records
-        if question.reference == _ME or question.reference.startswith(_USER):
-            user = question.reference.removeprefix(_USER) if question.reference != _ME else None
-            return user_outcome(records, user, question, hint)
+        if is_user_list(self, question.reference):
+            return user_outcome(records, _user(question.reference), question, hint)
         return checkout_outcome(records, question.reference, question.quantity, hint)
+
+    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:
+        """All tickets of the user, of whatever age."""
+        records = read_records(read_json(answer))
+        return frozenset() if isinstance(records, Malformed) else ticket_keys_of(records, _user(question.reference))
 
     def token_requests(self, credentials: FuntripsCredentials) -> Mapping[str, Request]:
         """Client credentials for a backend, nothing for a public bearer."""
@@ -134,6 +139,11 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
         return [
             Listed(checkout, checkout_outcome(its_records, checkout)) for checkout, its_records in by_checkout.items()
         ]
+
+
+def _user(reference: str) -> str | None:
+    """Return the user whom a reference names; `me` is whoever has the bearer."""
+    return reference.removeprefix(_USER) if reference != _ME else None
 
 
 def _authorized(bearer: str | None) -> dict[str, str]:

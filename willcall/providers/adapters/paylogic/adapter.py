@@ -9,7 +9,7 @@ from willcall.orders.documents import rfc3339
 from willcall.orders.outcomes import Malformed, Outcome
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
-from willcall.providers.adapters.paylogic.answers import read_lookup, read_mine, read_order, read_ticket
+from willcall.providers.adapters.paylogic.answers import mine_keys, read_lookup, read_mine, read_order, read_ticket
 from willcall.providers.adapters.paylogic.credentials import PaylogicCredentials
 from willcall.providers.adapters.paylogic.hal import embedded
 from willcall.providers.adapters.paylogic.references import (
@@ -87,6 +87,11 @@ class PaylogicAdapter(NoOAuth, NoPushes):
                 return read_lookup(body, answer.received_at)
             case Mine():
                 return read_mine(body, question, answer.received_at)
+
+    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """All tickets of the user, of whatever age."""
+        body = read_lenient_object(answer)
+        return frozenset() if isinstance(body, Malformed) else mine_keys(body, answer.received_at)
 
     def list_request(
         self,

@@ -1,6 +1,5 @@
 """Orders known by their user: which tickets of all that the user ever bought are theirs."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -53,8 +52,8 @@ def held(order: Order) -> set[str]:
 
 
 @pytest.fixture
-def shop(house: Setup, provider: str, account: str, reference: str, user: str) -> Iterator[Shop]:
-    yield Shop(house(rate=RATE), provider, account, reference, user)
+def shop(house: Setup, provider: str, account: str, reference: str, user: str) -> Shop:
+    return Shop(house(rate=RATE), provider, account, reference, user)
 
 
 @users

@@ -17,6 +17,7 @@ from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
 from willcall.usecases.documents import TASK, collect_issued
 from willcall.usecases.failures import guarded
+from willcall.usecases.inline_files import store_inline_files
 from willcall.usecases.meters import Activity
 from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired, tell_again
 
@@ -147,8 +148,10 @@ def _collect_and_settle(
     _warn(asked, order)
     context.odd_hints.note_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
+        outcome = store_inline_files(context, order.id, claim_id, outcome)
+    if isinstance(outcome, Issued | PartlyIssued):
         outcome, fetch_in = collect_issued(context, account, order, claim_id, outcome)
-        asked = replace(asked, outcome=outcome)
+    asked = replace(asked, outcome=outcome)
     message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
     if fetch_in is not None:
         context.sender.send_task(TASK, [order.id], fetch_in)

@@ -1,0 +1,49 @@
+"""Store the files that an answer holds itself."""
+
+from dataclasses import replace
+
+import structlog
+
+from willcall.orders.inline_files import inline_file
+from willcall.orders.model import Ticket
+from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
+from willcall.orders.ticket_documents import with_file
+from willcall.orders.tickets import DIGEST
+from willcall.stores.documents import RefusedDocumentError, StorageError
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: Seconds beyond storing all files after which whoever does it is taken for dead.
+_LEASE_MARGIN = 5.0
+
+
+def store_inline_files(
+    context: Context, order_id: str, claim_id: str, outcome: Issued | PartlyIssued
+) -> Issued | PartlyIssued | NotReady | Malformed:
+    """Return the outcome with its tickets' own files stored, and none of them left in an address.
+
+    Where they cannot be stored now the tickets do not count yet: the provider has them, and is asked again. The
+    attempt's lease is extended before anything is stored.
+    """
+    files = sum(inline_file(ticket) is not None for ticket in outcome.tickets)
+    if not files:
+        return outcome
+    word = outcome.provider_status
+    if not context.stores.orders.extend(order_id, claim_id, files * context.documents.patience + _LEASE_MARGIN):
+        return NotReady(provider_status=word, detail="somebody else asks about the order")
+    try:
+        return replace(outcome, tickets=tuple(_stored(context, order_id, ticket) for ticket in outcome.tickets))
+    except RefusedDocumentError as error:
+        return Malformed(provider_status=word, detail=f"a file in the answer is {error}")
+    except StorageError as error:
+        log.warning("documents cannot be stored", order=order_id, error=error)
+        return NotReady(provider_status=word, detail=f"documents cannot be stored: {error}")
+
+
+def _stored(context: Context, order_id: str, ticket: Ticket) -> Ticket:
+    content = inline_file(ticket)
+    if content is None:
+        return ticket
+    document = context.documents.put(content, order_id)
+    return with_file(replace(ticket, url=None, extra={**ticket.extra, DIGEST: document.sha256}), document.ticket_file)

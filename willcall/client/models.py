@@ -12,6 +12,18 @@ from typing import Any, Self
 FINAL = frozenset({"fulfilled", "failed", "cancelled", "expired"})
 
 
+_EXTENSIONS = {
+    "application/pdf": ".pdf",
+    "application/vnd.apple.pkpass": ".pkpass",
+    "application/vnd.apple.pkpasses": ".pkpasses",
+    "application/zip": ".zip",
+    "image/gif": ".gif",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+}
+
+
 class _Model:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -50,6 +62,11 @@ class Ticket(_Model):
     extra: Mapping[str, Any] = field(repr=False)
     #: Not in the events of older servers.
     content_type: str | None = None
+
+    @property
+    def file_name(self) -> str | None:
+        """A name for the document, with the extension of its type; None without a document."""
+        return self.document and self.document + _EXTENSIONS.get(self.content_type or "application/pdf", "")
 
 
 @dataclass(frozen=True)

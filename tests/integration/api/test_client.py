@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.integration.api.conftest import Running
 from willcall.client import Client, Conflict, NotFound, Rejected, Resumed, Unauthorized, Unavailable, Unreachable
 from willcall.client.models import Ticket
+from willcall.orders.file_types import FILE_TYPES, FileType
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from workers.embedded_redis import EmbeddedRedis, free_port
@@ -96,10 +98,18 @@ def test_accounts_are_paused_and_resumed(client: Client) -> None:
 def test_a_ticket_of_an_older_server_has_no_content_type() -> None:
     fields = dict.fromkeys(["url", "code", "code_format", "section", "row", "seat", "valid_from", "valid_until"])
     old = {"kind": "pdf", "document": "doc_1", "extra": {}, **fields}
-    assert Ticket.read(old).content_type is None
-    assert Ticket.read(old | {"content_type": "image/png"}).content_type == "image/png"
+    ticket = Ticket.read(old)
+    assert (ticket.content_type, ticket.file_name) == (None, "doc_1.pdf")
     with pytest.raises(KeyError):
         Ticket.read({"kind": "pdf"})
+
+
+@pytest.mark.parametrize("file_type", FILE_TYPES.values(), ids=FILE_TYPES)
+def test_a_document_has_a_name_with_the_extension_of_its_type(file_type: FileType) -> None:
+    fields = dict.fromkeys(["url", "code", "code_format", "section", "row", "seat", "valid_from", "valid_until"])
+    ticket = Ticket(kind="pdf", document="doc_1", extra={}, content_type=file_type.content_type, **fields)
+    assert ticket.file_name == f"doc_1.{file_type.extension}"
+    assert replace(ticket, document=None).file_name is None
 
 
 def test_a_document_is_downloaded_whole(

@@ -139,10 +139,12 @@ class DocumentScript(_Model):
 
     `redirects` lead to each, one after the other. With `cookie` an address redirects to itself and sets a cookie,
     without which it redirects for ever. `unready` is the answer before `documents_after`, with `retry_after`.
-    `encoding` is how the base64 of a push is written that the provider makes by itself.
+    `inline`: Tixstock's answers hold the files themselves, in base64. `encoding` is how that is written, also in the
+    pushes that the provider makes by itself.
     """
 
     form: FileForm = "pdf"
+    inline: bool = False
     encoding: Encoding = "standard"
     redirects: NonNegativeInt = 0
     cookie: bool = False

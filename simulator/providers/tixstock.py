@@ -8,9 +8,10 @@ seat, unlike webhooks.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from simulator.file_forms import file_of
 from simulator.phases import Phase
 from simulator.providers.base import Provider, Push, Scope, Target, View, reason
-from simulator.providers.tixstock_pushes import payload, signature
+from simulator.providers.tixstock_pushes import encode, payload, signature
 from simulator.push_script import PushScript
 from simulator.script import OrderScript, ProviderName
 from simulator.wire import Answer, Call, as_json, timestamp
@@ -106,6 +107,14 @@ def _item(view: View, index: int) -> dict[str, Any]:
         "type": "ETicket",
         "section": "104",
         "row": "V",
-        "file": [view.document(index)] if index < view.issued else [],
+        "file": [_file(view, index)] if index < view.issued else [],
         "customer": {"first_name": "Walter", "last_name": "Smith", "dob": "1993-06-24"},
     }
+
+
+def _file(view: View, index: int) -> str:
+    """The address of a seat's file, or the file in base64."""
+    document = view.order.document
+    if not document.inline:
+        return view.document(index)
+    return encode(file_of(document.form, view.secrets[index]), document.encoding)

@@ -125,6 +125,37 @@ def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
     assert (second.kind.value, second.content_type) == ("image", "image/jpeg")
 
 
+@pytest.mark.parametrize("encoding", ["standard", "url", "unpadded", "lines", "data"])
+def test_files_that_an_answer_holds_itself_complete_an_order(desk: Desk, encoding: str) -> None:
+    document = {"inline": True, "form": "behind_boundary", "encoding": encoding}
+    script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "document": document}
+    desk.house.submit(OrderScript.model_validate(script))
+    order = desk.house.poll()
+    assert order.status is Status.FULFILLED
+    assert [(ticket.url, ticket.content_type) for ticket in order.tickets] == [(None, "application/pdf")] * 2
+    assert len({ticket.document for ticket in order.tickets}) == 2
+
+
+def test_a_page_in_an_answer_is_no_ticket_and_a_person_looks(desk: Desk) -> None:
+    document = {"inline": True, "form": "html"}
+    script = {"provider": "tixstock", "reference": "o-1", "document": document}
+    desk.house.submit(OrderScript.model_validate(script))
+    order = desk.house.poll()
+    assert (order.status, order.attention) == (Status.PENDING, Attention.MALFORMED)
+    (attempt,) = desk.house.context.stores.orders.timeline("ord-1")
+    assert "a file in the answer is an HTML page, so it is not counted" in attempt.why
+
+
+def test_a_file_that_was_pushed_and_stands_in_an_answer_lets_in_one(called: Desk) -> None:
+    script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "partial_after": 0, "ready_after": 600}
+    called.house.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
+    answers(called, 1)
+    order = called.house.poll()
+    assert order.status is Status.PARTIAL
+    (ticket,) = order.tickets
+    assert ticket.extra["pushed"]
+
+
 def test_the_simulator_pushes_files_of_every_form_in_every_encoding(called: Desk) -> None:
     sent: list[dict[str, Any]] = [
         {"kind": "eticket", "ticket": 0, "form": "behind_boundary", "encoding": "url"},

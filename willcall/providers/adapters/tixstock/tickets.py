@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any
 
+from willcall.orders.file_types import RefusedDocumentError, recognize
+from willcall.orders.inline_files import with_inline_file
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.places import place_name
 from willcall.orders.tickets import unique
+from willcall.providers.base64_files import decode_base64
 from willcall.providers.reading import kept, listed, table, text, web_link
 
-#: How `%PDF-` begins in base64.
-_PDF_IN_BASE64 = "JVBERi0"
 #: Where an object in `file` might hold its address; its shape is documented nowhere.
 _FILE_FIELDS = ("url", "file", "link")
 
 #: A ticket that nobody could fetch would be none: what is not kept is not counted, and a person should look.
-_NOT_KEPT = "a PDF inside the answer cannot be kept, so it is not counted"
 _UNKNOWN_FILE = "a file of unknown shape is not counted"
 
 
@@ -32,9 +33,9 @@ def item_of(item: object) -> Item:
     fields = table(item)
     entries = [entry for entry in listed(fields.get("file")) if entry]
     alone = all(entry == entries[0] for entry in entries)
-    files = [(entry, _file_ticket(fields, entry, alone=alone)) for entry in entries]
-    uncounted = {_NOT_KEPT if _is_inline_pdf(_value(entry)) else _UNKNOWN_FILE for entry, ticket in files if not ticket}
-    return Item(unique((*(ticket for _, ticket in files if ticket), *link_tickets(fields))), frozenset(uncounted))
+    files = [_file_ticket(fields, entry, alone=alone) for entry in entries]
+    remarks = frozenset(file for file in files if isinstance(file, str))
+    return Item(unique((*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))), remarks)
 
 
 def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
@@ -47,21 +48,27 @@ def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
     return Ticket(TicketKind.SHIPMENT, code=tracking, extra=kept({"delivery_partner_name": partner}))
 
 
-def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | None:
-    """Return a PDF by its address, `None` for anything else."""
-    url = web_link(_value(entry))
-    return replace(_placed(TicketKind.PDF, item, table(entry), alone=alone), url=url) if url else None
+def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
+    """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
+    value = _value(entry)
+    ticket = _placed(TicketKind.PDF, item, table(entry), alone=alone)
+    url = web_link(value)
+    if url:
+        return replace(ticket, url=url)
+    content = decode_base64(value)
+    if content is None:
+        return _UNKNOWN_FILE
+    try:
+        recognize(BytesIO(content))
+    except RefusedDocumentError as error:
+        return f"a file in the answer is {error}, so it is not counted"
+    return with_inline_file(ticket, content)
 
 
 def _value(entry: object) -> object:
     """What stands for the file: the entry itself, or a field of it."""
     file = table(entry)
     return next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
-
-
-def _is_inline_pdf(value: object) -> bool:
-    """Whether it is a PDF in base64, with or without a `data:` header."""
-    return (text(value) or "").rpartition("base64,")[2].startswith(_PDF_IN_BASE64)
 
 
 def link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:

@@ -1,16 +1,17 @@
-"""Orders that reach their deadline while their account is parked or paused expire too."""
+"""Orders end at their deadline though nobody claims them: of parked accounts, of removed ones, of dead workers."""
 
 from functools import partial
 
 from schedules.run import Run
+from willcall.stores.orders import LAST_ATTEMPT
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH
 from willcall.usecases.settle import settle_expired
 
 
 def expire(run: Run) -> dict[str, int]:
-    """Expire held orders past their deadline. Returns how many."""
-    return {"expired": run.accounts(partial(_held, run))}
+    """Expire orders past their deadline that wait for their account, or that are overdue. Returns how many."""
+    return {"expired": run.accounts(lambda account: _held(run, account) + _overdue(run, account))}
 
 
 def _held(run: Run, account: str) -> int:
@@ -27,6 +28,30 @@ def _held(run: Run, account: str) -> int:
         ]
         expired += sum(gone)
         return len(late), sum(gone)
+
+    run.batches(look, BATCH)
+    return expired
+
+
+def _overdue(run: Run, account: str) -> int:
+    """Expire those of an account that nobody claims any more.
+
+    Workers make one last attempt at the deadline. Where the account has left the configuration, nobody does.
+    """
+    configured = run.context.accounts.get(account)
+    late_by = max(LAST_ATTEMPT, configured.polling.minimum) if configured else 0.0
+    expired = 0
+
+    def look(offset: int) -> tuple[int, int]:
+        nonlocal expired
+        now = run.context.stores.accounts.now()
+        seen, overrun = run.context.stores.orders.overrun(account, late_by, offset, BATCH)
+        gone = [
+            run.attempt(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
+            for order_id in overrun
+        ]
+        expired += sum(gone)
+        return seen, sum(gone)
 
     run.batches(look, BATCH)
     return expired

@@ -1,6 +1,5 @@
 """What the providers say of orders that we no longer ask about, or have not heard of lately."""
 
-import time
 from functools import partial
 
 import structlog
@@ -12,16 +11,20 @@ from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throt
 from willcall.orders.states import may_become
 from willcall.providers.base import Account, Answer, Listed
 from willcall.providers.reading import retry_after, status_outcome
+from willcall.stores.bookings import Booker
 from willcall.stores.orders import Hurried, Requester
 from willcall.usecases.authorize import Authorization, Busy, authorize
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH, ask_soon
 from willcall.usecases.settle import late_check_at, settle_throttled
+from willcall.usecases.tokens import NoToken, take_token
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that a list looks back.
 LOOK_BACK = 86_400.0
+#: Seconds for which a list waits for its token. After that its slot stays booked, and the next run finds a token near.
+TOKEN_PATIENCE = 2.0
 
 _MEANS: dict[type[Outcome], Status] = {
     Issued: Status.FULFILLED,
@@ -66,15 +69,15 @@ def _check(context: Context, order_id: str, now: float) -> bool:
 def _compare_list(run: Run, account: Account) -> int:
     """Ask about the orders of which the provider's list, where it has one, says other than we."""
     context, stores = run.context, run.context.stores
-    claimed, now = time.monotonic(), stores.accounts.now()
-    since = now - LOOK_BACK
+    since = stores.accounts.now() - LOOK_BACK
     if account.adapter.list_request(account.credentials, None, since) is None:
         return 0
     if stores.accounts.list_is_left(account.key):
         return 0
-    if not stores.accounts.take(account.key, account.rate):
+    token = take_token(context, account, Booker.LIST, "reconcile", TOKEN_PATIENCE)
+    if isinstance(token, NoToken):
         return 0
-    answer = _list(context, account, since, claimed)
+    answer = _list(context, account, since, token.claimed)
     if isinstance(answer, Busy):
         return 0
     outcome = status_outcome(answer) if isinstance(answer, Answer) else answer
@@ -84,7 +87,7 @@ def _compare_list(run: Run, account: Account) -> int:
         stores.accounts.leave_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
-        settle_throttled(context, account, outcome.retry_after, now + time.monotonic() - claimed, why=outcome.detail)
+        settle_throttled(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
     if not isinstance(answer, Answer):
         log.warning("no list", account=account.key)
         return 0

@@ -1,7 +1,7 @@
 """Orders whose alarm clock is lost, and orders whose account is well again, go on."""
 
 from schedules.run import Run
-from willcall.usecases.control import BATCH, release_held, send_probe
+from willcall.usecases.control import BATCH, release_held, release_throttled, send_probe
 
 
 def revive(run: Run) -> dict[str, int]:
@@ -11,6 +11,8 @@ def revive(run: Run) -> dict[str, int]:
     def account(key: str) -> int:
         nonlocal resent, released
         resent += _resend(run, key)
+        if key in run.context.accounts:
+            released += release_throttled(run.context, run.context.accounts[key])
         allowed = run.context.stores.accounts.wants_release(key)
         if allowed:
             released += release_held(run.context, key) if allowed < 0 else send_probe(run.context, key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
+from willcall.stores.bookings import Booker, Reservation, booking, lines
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds
 from willcall.stores.ops import Alert, alert_arguments, alert_keys
 from willcall.stores.rates import rate_arguments
@@ -134,7 +135,7 @@ class AccountStore:
         """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
         self._report = load(patient, "report")
-        self._scripts = {name: load(redis, name) for name in ("take", "pause", "resume", "watch")}
+        self._scripts = {name: load(redis, name) for name in ("reserve", "pause", "resume", "watch")}
 
     def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate, alert: Alert) -> Reported:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
@@ -162,10 +163,13 @@ class AccountStore:
         args = [milliseconds(throttled_after), *alert_arguments(alert)]
         return bool(self._scripts["watch"](keys=_keys(account, alert), args=args))
 
-    def take(self, account: str, rate: Rate) -> bool:
-        """A token for a request that is about no single order, now or not at all."""
-        keys_ = [keys.account(account), keys.tokens(account)]
-        return bool(self._scripts["take"](keys=keys_, args=list(rate_arguments(rate))))
+    def reserve(self, account: str, rate: Rate, booker: Booker, booker_id: str) -> Reservation:
+        """Take a token for a request that is no attempt, or book the next free slot: come back then and ask again."""
+        now, verdict, *at = self._scripts["reserve"](
+            keys=[keys.account(account), keys.tokens(account), *lines(account)],
+            args=[booking(booker, booker_id), *rate_arguments(rate)],
+        )
+        return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 
     def pause(self, account: str, until: float | None) -> Paused:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
@@ -173,12 +177,12 @@ class AccountStore:
         till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
         return Paused(None if till == _FOREVER else till / 1_000, longer=till > wanted)
 
-    def resume(self, account: str, rate: Rate, alert: Alert, *, now: bool = False) -> Resumption:
+    def resume(self, account: str, alert: Alert, *, now: bool = False) -> Resumption:
         """End a pause; where the account is refused or down, the next attempt probes it.
 
         A throttle stands, unless it is to end `now`.
         """
-        args = [int(now), rate_arguments(rate)[2], *alert_arguments(alert)]
+        args = [int(now), *alert_arguments(alert)]
         told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
         return Resumption(bool(told), until / 1_000 if until else None)
 
@@ -217,8 +221,13 @@ class AccountStore:
             )
         if found.health is Health.OK and found.hint_until:
             since, why = seconds(fields.get("throttled_since")), fields.get("throttled_why")
-            return replace(found, health=Health.THROTTLED, since=since, until=found.hint_until, why=why)
+            return replace(found, health=Health.THROTTLED, since=since, until=found.hint_until, why=why, tokens=0)
         return found
+
+    def is_throttled(self, account: str) -> bool:
+        """Whether the provider has asked us to leave the account alone for now (429)."""
+        blocked = self._redis.hget(keys.tokens(account), "blocked")
+        return (seconds(blocked) or 0.0) > self.now()
 
     def wants_release(self, account: str) -> int:
         """How many held orders may go on: all (-1) when the account is well, one when a probe is due, or none."""

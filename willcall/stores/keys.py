@@ -192,8 +192,23 @@ def tokens(account_key: str) -> str:
 
 
 def bookings(account_key: str) -> str:
-    """Sorted set: the requests that wait for a booked slot, by that slot (see `lua/bucket.lua`)."""
+    """Sorted set: the requests that wait for a booked slot, by that slot less the bucket's shift. Expires with it."""
     return f"{PREFIX}bookings:{account_key}"
+
+
+def express_bookings(account_key: str) -> str:
+    """Sorted set: the same, of those whose slot is one of the express share."""
+    return f"{PREFIX}express:{account_key}"
+
+
+def stranded(account_key: str) -> str:
+    """Sorted set: the orders that have no slot before their deadline, by that; they take what others give back."""
+    return f"{PREFIX}stranded:{account_key}"
+
+
+def throttled(account_key: str) -> str:
+    """Set: the orders whose hint is the account's throttle, so that a person can end it for all of them."""
+    return f"{PREFIX}throttled:{account_key}"
 
 
 def oauth(account_key: str) -> str:

@@ -12,6 +12,7 @@ from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.rate import Rate
 from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
+from willcall.stores.bookings import Wake, lines, wakes_of
 from willcall.stores.codec import (
     attempt_from,
     attempt_text,
@@ -30,6 +31,8 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
+#: Seconds by which the last attempt, at the deadline, may be late, where the minimum is shorter (`lua/claim.lua`).
+LAST_ATTEMPT = 2.0
 #: Longest timeline kept per order; older attempts are forgotten first.
 TIMELINE = 100
 
@@ -61,6 +64,8 @@ class Claim:
     `until` is when to come back (`WAIT`); `order` is there for `EXPIRE` and `GO`. `probe`: this attempt tries
     a parked account. `clean`: the account has nothing against it, so that a good answer need not be reported.
     `token_wait`: seconds until the token that the attempt was given, None where it was given none or had one booked.
+    `send_at`: the request must not leave before this. `override`: a person has it sent in spite of a throttle. `wakes`:
+    others that are due sooner by this claim.
     """
 
     verdict: Verdict
@@ -70,6 +75,9 @@ class Claim:
     probe: bool = False
     clean: bool = False
     token_wait: float | None = None
+    send_at: float = 0.0
+    override: bool = False
+    wakes: tuple[Wake, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +192,7 @@ class Commit:
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
     unless it is filed already. `holds`: what it holds from then on, of an account with users' lists. `alert` is for
     operators, should the order newly need attention. `measures` are counted for the account (see `orders.measures`).
+    `throttled`: the order's hint is the account's throttle.
     """
 
     before: Order
@@ -200,6 +209,15 @@ class Commit:
     alert: Alert | None = None
     holds: Holding | None = None
     measures: tuple[str, ...] = ()
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What was written: when the order is due next (epoch seconds, 0.0 where it is not), and who else is due sooner."""
+
+    due: float
+    wakes: tuple[Wake, ...] = ()
 
 
 class OrderStore:
@@ -208,7 +226,20 @@ class OrderStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses (see `connection.connect`); `patient` is for commits."""
         self._redis = redis
-        names = ("submit", "order", "claim", "extend", "hurry", "release", "probe", "revive", "prune", "defer")
+        names = (
+            "submit",
+            "order",
+            "claim",
+            "extend",
+            "hurry",
+            "release",
+            "unthrottle",
+            "probe",
+            "revive",
+            "overrun",
+            "prune",
+            "defer",
+        )
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
     def submit(self, filings: Sequence[Filing]) -> list[Filed]:
@@ -231,8 +262,13 @@ class OrderStore:
                 pipe.hdel(keys.order(order_id), "nonce")
             pipe.execute()
 
-    def claim(self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate) -> Claim:
-        """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again."""
+    def claim(
+        self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate, *, minimum: float
+    ) -> Claim:
+        """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again.
+
+        `minimum` is the least number of seconds between two attempts.
+        """
         order_id, seq = message
         verdict, now, *rest = self._scripts["claim"](
             keys=[
@@ -244,27 +280,42 @@ class OrderStore:
                 keys.tokens(account),
                 keys.account(account),
                 keys.ATTENTION,
+                *lines(account),
+                keys.stranded(account),
+                keys.order(""),
+                keys.FETCHES,
                 keys.progress(account),
             ],
-            args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate)],
+            args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate), milliseconds(minimum)],
         )
         match Verdict(verdict):
             case Verdict.WAIT:
-                until, booked = rest
+                until, booked, wakes = rest
                 return Claim(
-                    Verdict.WAIT, now / 1_000, until / 1_000, token_wait=(until - now) / 1_000 if booked else None
+                    Verdict.WAIT,
+                    now / 1_000,
+                    until / 1_000,
+                    token_wait=(until - now) / 1_000 if booked else None,
+                    wakes=wakes_of(wakes),
                 )
-            case Verdict.EXPIRE | Verdict.GO as found:
-                flat, spec, tickets, *account_mark = rest
-                fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                mark = account_mark[0] if account_mark else ""
+            case Verdict.EXPIRE:
+                flat, spec, tickets, wakes = rest
+                order = order_from(order_id, dict(_pairs(flat)), spec, tickets)
+                return Claim(Verdict.EXPIRE, now / 1_000, order=order, wakes=wakes_of(wakes))
+            case Verdict.GO:
+                flat, spec, tickets, mark, at_text, wakes = rest
+                at = float(at_text)
+                fields = dict(_pairs(flat))
                 return Claim(
-                    found,
+                    Verdict.GO,
                     now / 1_000,
                     order=order_from(order_id, fields, spec, tickets),
                     probe=mark == "probe",
                     clean=mark == "clean",
-                    token_wait=0.0 if mark and "slot" not in fields else None,
+                    token_wait=None if "slot" in fields else (at - now) / 1_000,
+                    send_at=at / 1_000,
+                    override="override" in fields,
+                    wakes=wakes_of(wakes),
                 )
             case other:
                 return Claim(other, now / 1_000)
@@ -273,17 +324,16 @@ class OrderStore:
         """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
         return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
 
-    def commit(self, commit: Commit, claim_id: str = "") -> float | None:
+    def commit(self, commit: Commit, claim_id: str = "") -> Committed | None:
         """Write what became of an order if nobody else did meanwhile.
 
-        Returns when the order is due next (epoch seconds, 0.0 where it is not), or None where the fence did not
-        hold and nothing was written. `claim_id` is the attempt's, '' for changes that are no attempt. Raises
-        HeldByAnotherError.
+        Returns `None` where the fence did not hold and nothing was written. `claim_id` is the attempt's, '' for changes
+        that are no attempt. Raises HeldByAnotherError.
         """
         before, after = commit.before, commit.after
         account, event = before.account_key, commit.event
         place = "keep" if commit.keep else "held" if commit.held else "none" if commit.wake_at is None else "due"
-        due = self._scripts["commit"](
+        due, wakes = self._scripts["commit"](
             keys=[
                 keys.order(before.id),
                 keys.tickets(before.id),
@@ -304,6 +354,11 @@ class OrderStore:
                 keys.stats_hour(""),
                 *alert_keys(order_subject(before.id)),
                 keys.LACKING,
+                keys.tokens(account),
+                *lines(account),
+                keys.stranded(account),
+                keys.order(""),
+                keys.throttled(account),
             ],
             args=[
                 before.id,
@@ -323,13 +378,14 @@ class OrderStore:
                 keys.MINUTE_KEPT,
                 keys.HOUR_KEPT,
                 *attention_arguments(commit.alert),
+                int(commit.throttled),
                 *(part for pair in mutable_fields(after).items() for part in pair),
                 *_holding(commit),
             ],
         )
         if due == _HELD_BY_ANOTHER:
             raise HeldByAnotherError
-        return None if due < 0 else due / 1_000
+        return None if due < 0 else Committed(due / 1_000, wakes_of(wakes))
 
     def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
         """Have no copy of an order's message sent for `seconds`: it waits elsewhere. Returns the server's clock.
@@ -347,6 +403,8 @@ class OrderStore:
                 keys.due(account),
                 keys.held(account),
                 keys.tokens(account),
+                *lines(account),
+                keys.stranded(account),
             ],
             args=[order_id, milliseconds(minimum), requester.value, *rate_arguments(rate)],
         )
@@ -378,6 +436,27 @@ class OrderStore:
             args=[milliseconds(minimum)],
         )
         return Message(sent[0], sent[1], sent[2] / 1_000) if sent else None
+
+    def unthrottle(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Wake, ...]]:
+        """Bring forward orders that met a throttle which a person has ended, about `count` of them.
+
+        Returns whether there may be more, and whom to wake. Without such a throttle it does nothing.
+        """
+        more, wakes = self._scripts["unthrottle"](
+            keys=[
+                keys.account(account),
+                keys.tokens(account),
+                *lines(account),
+                keys.stranded(account),
+                keys.throttled(account),
+                keys.due(account),
+                keys.order(""),
+                keys.FETCHES,
+                keys.held(account),
+            ],
+            args=[count, milliseconds(minimum)],
+        )
+        return bool(more), wakes_of(wakes)
 
     def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
@@ -447,6 +526,16 @@ class OrderStore:
         """Orders that wait for their account although their deadline has come: `count` of them from `offset` on."""
         held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), offset, count)
         return cast("list[str]", held)
+
+    def overrun(self, account: str, late_by: float, offset: int, count: int) -> tuple[int, list[str]]:
+        """Look at `count` overdue orders from `offset` on: (how many there were, those to expire).
+
+        These are the open ones whose deadline was `late_by` seconds ago, and which nobody is asking about.
+        """
+        seen, *order_ids = self._scripts["overrun"](
+            keys=[keys.due(account), keys.order("")], args=[milliseconds(late_by), offset, count]
+        )
+        return seen, order_ids
 
     def drop_held(self, account: str, order_id: str) -> None:
         """Forget that an order waits for its account; it is final."""

@@ -2,20 +2,21 @@
 
 from willcall.orders.rate import Rate
 
-#: This share of the rate is for orders that a person or a provider's callback pushed, ahead of all others.
+#: This share of the rate is for orders that a person or a provider's callback asks for, ahead of all others.
 EXPRESS_SHARE = 1 / 10
 #: Requests that left evenly arrive unevenly: up to half of the burst, but no more than this many seconds
 #: of it, is left unused, so that what the provider sees stays within its burst too.
 LONGEST_SLACK = 0.25
-#: With a burst of one there is no burst to leave unused: requests are kept this much further apart, seconds.
-SPACING = 0.05
+#: A burst of one leaves nothing unused: requests are kept this share of their interval, at most so many seconds,
+#: further apart.
+SPACING, LONGEST_SPACING = 0.02, 0.01
 
 
 def rate_arguments(rate: Rate) -> tuple[float, float, float, float]:
-    """(interval, express, sent, booked) in milliseconds; see `lua/bucket.lua`."""
+    """Return (interval, express, sent, booked) in milliseconds; see `lua/bucket.lua`."""
     interval = rate.period / rate.limit * 1_000
     if rate.burst == 1:
-        interval += SPACING * 1_000
+        interval += min(interval * SPACING, LONGEST_SPACING * 1_000)
     depth = (rate.burst - 1) * interval
     sent = depth - min(depth / 4, LONGEST_SLACK * 1_000)
     booked = max(0.0, sent - LONGEST_SLACK * 1_000)

@@ -26,14 +26,26 @@ class Asked:
     http_status: int | None = None
 
 
-def ask(
-    context: Context, account: Account, order: Order, now: float, *, claimed: float, send_before: float
-) -> Asked | Busy:
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """When the request of an attempt may be sent, all in monotonic seconds.
+
+    `claimed`: when the token was asked for. `send_at`: the moment of the token. `send_before`: after that, the lease
+    could end before the answer is here. `override`: a person sends it in spite of a throttle.
+    """
+
+    claimed: float
+    send_at: float
+    send_before: float
+    override: bool = False
+
+
+def ask(context: Context, account: Account, order: Order, now: float, permission: Permission) -> Asked | Busy:
     """Ask about one order; `now` is when it was claimed, by the server's clock, by which dates in the answer are read.
 
-    Nothing is sent after `send_before`: the lease could end before the answer is here; nor once this process knows of
-    a 429 that Redis did not when the order was `claimed` (both by the monotonic clock).
+    Nothing is sent once this process knows of a 429 that Redis did not when the order was claimed.
     """
+    claimed = permission.claimed
     authorization = authorize(context, account, claimed)
     if isinstance(authorization, Busy):
         return authorization
@@ -41,7 +53,9 @@ def ask(
         return Asked(authorization)
     question = Question(order.reference, order.quantity, order.language, bought_at(order))
     request = account.adapter.status_request(question, account.credentials, authorization.token)
-    if time.monotonic() > send_before or context.throttles.bind(account.key, claimed):
+    if not _wait_for_token(context, account, permission):
+        return Busy()
+    if time.monotonic() > permission.send_before or context.throttles.bind(account.key, claimed):
         return Busy()
     answer = context.exchange(account, request)
     if not isinstance(answer, Answer):
@@ -67,6 +81,20 @@ def _read(context: Context, account: Account, order_id: str, question: Question,
     if type(outcome) not in NAMES:
         raise TypeError("an adapter has to return one of the outcomes")
     return outcome
+
+
+def _wait_for_token(context: Context, account: Account, permission: Permission) -> bool:
+    """Wait for the moment for which the token was granted: at most what `EARLY` in bucket.lua says.
+
+    A message cannot come at exactly its slot. Coming a little before it and waiting keeps the rate of an account whose
+    burst is too small to make up for late ones (see docs/decisions/0019). Returns whether the token still holds: it
+    does not where another process was answered 429 meanwhile.
+    """
+    wait = permission.send_at - time.monotonic()
+    if wait <= 0:
+        return True
+    time.sleep(wait)
+    return permission.override or not context.stores.accounts.is_throttled(account.key)
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:

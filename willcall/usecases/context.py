@@ -11,6 +11,7 @@ from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account, Answer, Request
 from willcall.providers.odd_hints import OddHints
 from willcall.stores.accounts import AccountStore
+from willcall.stores.bookings import Booker, Wake
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
@@ -29,6 +30,9 @@ from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
 from willcall.usecases.meters import Meters
 from willcall.usecases.throttles import Throttles
+
+#: The task that fetches what an order's tickets lack.
+FETCH_DOCUMENTS = "tasks.fetch_documents"
 
 
 class Exchange(Protocol):
@@ -126,3 +130,15 @@ class Context:
         """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""
         if messages:
             self.sender.send_polls(account, messages, self.stores.accounts.now())
+
+    def wake(self, account: str, wakes: Sequence[Wake]) -> None:
+        """Send messages of one account for what is due sooner than it was."""
+        if not wakes:
+            return
+        now = self.stores.accounts.now()
+        polls = [Message(wake.id, wake.seq, wake.due, token=True) for wake in wakes if wake.booker is Booker.ORDER]
+        if polls:
+            self.sender.send_polls(account, polls, now)
+        for wake in wakes:
+            if wake.booker is Booker.DOCUMENTS:
+                self.sender.send_task(FETCH_DOCUMENTS, [wake.id], max(0.0, wake.due - now))

@@ -115,7 +115,7 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     A throttle stands until its time; with `now` it ends too, for every order that met it.
     """
     alert = account_alert(context, account.key)
-    resumption = context.stores.accounts.resume(account.key, account.rate, alert, now=now)
+    resumption = context.stores.accounts.resume(account.key, alert, now=now)
     if now:
         context.stores.oauth.end_wait(account.key)
         context.stores.accounts.end_list_wait(account.key)
@@ -124,6 +124,8 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     allowed = context.stores.accounts.wants_release(account.key)
     tried = allowed >= 0
     released = send_probe(context, account.key) if tried else release_held(context, account.key)
+    if now:
+        released += release_throttled(context, account)
     until = resumption.until or _token_wait(context, account)
     log.info("resumed", account=account.key, released=released, throttle_ended=now)
     return Resumed(released, tried, until)
@@ -155,3 +157,13 @@ def send_probe(context: Context, account_key: str) -> int:
     message = context.stores.orders.probe(account_key, account.polling.minimum) if account else None
     context.send(account_key, [message] if message else [])
     return int(message is not None)
+
+
+def release_throttled(context: Context, account: Account) -> int:
+    """Bring forward the orders that met a throttle which a person has ended; how many it were."""
+    released, more = 0, True
+    while more:
+        more, wakes = context.stores.orders.unthrottle(account.key, BATCH, account.polling.minimum)
+        context.wake(account.key, wakes)
+        released += len(wakes)
+    return released

@@ -19,19 +19,21 @@ from willcall.orders.retry_after import retry_seconds
 from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
 from willcall.outbound.transport import WITH_BODY, Failure, Limits, Reply
 from willcall.providers.base import Account
+from willcall.stores.bookings import Booker
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
 from willcall.stores.fetches import Fetch, Fetched
 from willcall.stores.orders import Requester
-from willcall.usecases.context import Context
+from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.control import ask_soon
 from willcall.usecases.failures import guarded
 from willcall.usecases.meters import Activity
 from willcall.usecases.settle import settle_throttled
+from willcall.usecases.tokens import NoToken, take_token
 
 log = structlog.get_logger(__name__)
 
 
-TASK = "tasks.fetch_documents"
+TASK = FETCH_DOCUMENTS
 #: Seconds that all documents of an order may take within an attempt, so that it ends well before its message is
 #: given to another worker (less where the account's requests have less); and within a round of their own.
 IN_ATTEMPT, ROUND = 15.0, 20.0
@@ -43,6 +45,9 @@ _TOO_LATE = 1.0
 FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 5.0, 4, 6 * 3_600.0
 #: Seconds after which a document is given up: its ticket keeps its address.
 GIVE_UP = 3 * 86_400.0
+
+#: Seconds for which a document of the provider's own waits for its token at once, before it comes back at its slot.
+_TOKEN_PATIENCE = 2.0
 
 _LIMITS = Limits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
 #: The server is there, yet wants to be left alone for now.
@@ -59,6 +64,7 @@ class Collected:
     `found` is how many those are, `missing` how many not. `retry_after`: seconds that a server asked us to wait.
     `stale`: an address leads to no ticket (any more), so that only the provider can name one that does.
     `why` is what the last one failed by, `troubles` what each did by its address.
+    `no_token`: what is missing waits for a token of the account.
     """
 
     tickets: tuple[Ticket, ...]
@@ -68,17 +74,22 @@ class Collected:
     retry_after: float | None = None
     stale: bool = False
     troubles: Mapping[str, str] = field(default_factory=dict, repr=False)
+    no_token: NoToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """Why a document could not be had. `away`: the host would not give others either; `full`: none can be stored."""
+    """Why a document could not be had.
+
+    `away`: the host would not give others either; `full`: none can be stored; `no_token`: the account has none yet.
+    """
 
     why: str
     retry_after: float | None = None
     stale: bool = False
     away: bool = False
     full: bool = False
+    no_token: NoToken | None = None
 
 
 def collect(
@@ -125,6 +136,7 @@ def collect(
         retry_after=max((trouble.retry_after for trouble in troubles if trouble.retry_after), default=None),
         stale=any(trouble.stale for trouble in troubles),
         troubles={url: trouble.why for url, trouble in failed.items()},
+        no_token=next((trouble.no_token for trouble in failed.values() if trouble.no_token), None),
     )
 
 
@@ -144,7 +156,7 @@ def collect_issued(
         collected = collect(context, account, order.id, tickets, seconds, later=lacking(order.tickets))
         tickets = collected.tickets
         if collected.missing:
-            fetch_in = max(FIRST_WAIT, collected.retry_after or 0.0)
+            fetch_in = _token_wait(collected) or max(FIRST_WAIT, collected.retry_after or 0.0)
         if collected.why:
             log.warning("documents missing", order=order.id, missing=collected.missing, why=collected.why)
     return replace(outcome, tickets=tickets), fetch_in
@@ -182,13 +194,24 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
 
 
 def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
-    """Seconds until the next round, None where nothing is missing or it would be too late."""
+    """Seconds until the next round, None where nothing is missing or it would be too late.
+
+    A document that waits for a token comes back at its booked slot, and is never given up for want of one.
+    """
     if not collected.missing:
         return None
+    slot = _token_wait(collected)
+    if slot is not None:
+        return slot
     grown = min(FIRST_WAIT * _GROWTH ** min(fetch.tries + 1, 10), _LONGEST_WAIT)
     backed_off = (FIRST_WAIT if collected.found else grown) * (1 + context.rng.uniform(0.0, 0.1))
     wait = max(backed_off, collected.retry_after or 0.0)
-    return wait if fetch.now + wait <= fetch.since + GIVE_UP else None
+    return wait if collected.no_token or fetch.now + wait <= fetch.since + GIVE_UP else None
+
+
+def _token_wait(collected: Collected) -> float | None:
+    """Seconds until the slot that is booked for what is missing, None where none is."""
+    return collected.no_token.wait if collected.no_token else None
 
 
 def _guarded_fetch(
@@ -213,9 +236,9 @@ def _fetch(
     own = account is not None and url.startswith(f"{account.credentials.base_url}/")
     if account and own:
         # A request to the provider like any other: with our credentials, and with a token.
-        claimed = time.monotonic()
-        if not context.stores.accounts.take(account.key, account.rate) or context.throttles.bind(account.key, claimed):
-            return _Trouble("no token left", away=True)
+        token = take_token(context, account, Booker.DOCUMENTS, order_id, _TOKEN_PATIENCE)
+        if isinstance(token, NoToken):
+            return _Trouble("waits for a token", away=True, no_token=token)
         headers |= account.credentials.document_headers()
     try:
         with context.documents.draft() as draft:
@@ -226,7 +249,7 @@ def _fetch(
     except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
         return _Trouble(f"cannot be stored: {error}", full=True)
-    return _trouble(context, reply, account if own else None)
+    return _trouble(context, reply, order_id, account if own else None)
 
 
 def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> TicketFile | _Trouble:
@@ -239,7 +262,7 @@ def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> T
         return _Trouble(f"the file is {error}", hint, stale=not hint)
 
 
-def _trouble(context: Context, reply: Reply | Failure, account: Account | None) -> _Trouble:
+def _trouble(context: Context, reply: Reply | Failure, order_id: str, account: Account | None) -> _Trouble:
     """What it means that there is no document. A server that is away or busy is so for the order's others too.
 
     `account`: whose provider the server is; its 429 binds all requests.
@@ -251,6 +274,10 @@ def _trouble(context: Context, reply: Reply | Failure, account: Account | None) 
     wait = retry_seconds(reply.headers, now)
     if account and reply.status == _THROTTLED:
         settle_throttled(context, account, wait, now)
+        # A slot after the throttle: where a person ends that, the document comes forward with the orders.
+        token = take_token(context, account, Booker.DOCUMENTS, order_id, 0.0)
+        if isinstance(token, NoToken) and token.wait is not None:
+            return _Trouble("HTTP 429", away=True, no_token=token)
     hint = hint_seconds(wait, instead=SUBSTITUTE)
     # 202 and 204: the file is still being made. A host that says when to come back will have it there.
     stale = reply.status >= _REDIRECTION and not busy and not hint

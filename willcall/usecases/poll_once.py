@@ -12,7 +12,7 @@ from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, 
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import Claim, Message, Verdict
-from willcall.usecases.ask import Asked, ask
+from willcall.usecases.ask import Asked, Permission, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
 from willcall.usecases.documents import TASK, collect_issued
@@ -52,7 +52,11 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     if isinstance(lease, Malformed):  # the attempt itself will fail by the same mistake, which settles the order
         lease = 2 * account.http.total_timeout + LEASE_MARGIN
     claim_id, started = token_hex(6), time.monotonic()
-    claim = context.stores.orders.claim((order_id, seq), account_key, claim_id, lease, account.rate)
+    claim = context.stores.orders.claim(
+        (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
+    )
+    send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
+    context.wake(account_key, claim.wakes)
     if claim.token_wait is not None:
         context.meters.waits_for_token(account_key, claim.token_wait)
     match claim.verdict:
@@ -68,7 +72,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     attempt = claimed_order(claim).attempts + 1
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
-    asked = _ask(context, account, claim, claimed=started, send_before=send_before)
+    asked = _ask(context, account, claim, Permission(started, send_at, send_before, claim.override))
     now = claim.now + time.monotonic() - started
     if isinstance(asked, Busy):
         tell_again(context, account)
@@ -106,13 +110,13 @@ def poll_later(context: Context, order_id: str, seq: int, seconds: float) -> Pol
     return Polled(again=(Message(order_id, seq, now + seconds, token=True), now) if now is not None else None)
 
 
-def _ask(context: Context, account: Account, claim: Claim, *, claimed: float, send_before: float) -> Asked | Busy:
+def _ask(context: Context, account: Account, claim: Claim, permission: Permission) -> Asked | Busy:
     """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
     order = claimed_order(claim)
     asked = guarded(
         context,
         Activity.ATTEMPT,
-        lambda: ask(context, account, order, claim.now, claimed=claimed, send_before=send_before),
+        lambda: ask(context, account, order, claim.now, permission),
         order=order.id,
         account=account.key,
     )

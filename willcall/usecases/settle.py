@@ -49,7 +49,8 @@ def settle_attempt(
     before: Order | None = claimed_order(claim)
     asked = replace(asked, outcome=interpret(claimed_order(claim), asked.outcome, others_answered=claim.clean))
     health = Health.OK
-    late = claim.now - (claimed_order(claim).next_poll_at or claim.now)
+    sent_at = max(claim.now, claim.send_at)
+    late = max(0.0, sent_at - (claimed_order(claim).next_poll_at or sent_at))
     while before:
         decision = decide(before, asked.outcome, account.polling, now, context.rng)
         if before is claim.order:
@@ -63,12 +64,13 @@ def settle_attempt(
             wake_at=None if decision.held else wake_at,
             held=decision.held,
             earliest=earliest(after, account.polling),
-            attempt=Attempt(claim.now, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late),
+            attempt=Attempt(sent_at, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late),
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
+            throttled=decision.signal is Signal.THROTTLED,
         )
         try:
             due = _write(context, commit, claim_id)
@@ -178,8 +180,10 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
     measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
     commit = replace(commit, measures=measures_of(measured), holds=_holding(context, commit))
-    due = context.stores.orders.commit(commit, claim_id)
-    if due is not None:
+    committed = context.stores.orders.commit(commit, claim_id)
+    due = committed.due if committed else None
+    if committed:
+        context.wake(commit.after.account_key, committed.wakes)
         context.meters.committed(commit.after.account_key, measured)
     # That an order is undeliverable, once another reason is over, shows in the step alone: a sweep sends the message.
     if due is not None and commit.alert and commit.after.attention:

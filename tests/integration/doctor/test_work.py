@@ -109,7 +109,7 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: A
     ((level, what),) = told(patient, "accounts")
     assert (level, what[:24]) == ("warning", "tiqets/default is paused")
     assert what.endswith("; 1 open order")
-    patient.stores.accounts.resume(ACCOUNT, RATE, told_of("resumed"))
+    patient.stores.accounts.resume(ACCOUNT, told_of("resumed"))
     report(patient, Signal.UNAVAILABLE, OUTAGES)
     ((level, what),) = told(patient, "accounts")
     assert (level, what[:30]) == ("wrong", "tiqets/default does not answer")

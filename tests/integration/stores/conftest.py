@@ -43,7 +43,7 @@ class Desk:
         return filed.outcome, filed.message
 
     def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 3_600) -> Claim:
-        return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE)
+        return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE, minimum=1)
 
     def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:
         """Claim, which must be granted: the order."""
@@ -61,7 +61,8 @@ class Desk:
         }
         after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
         told = Event(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
-        return self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
+        committed = self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
+        return committed.due if committed else None
 
     def order(self, order_id: str = "ord-1") -> Order:
         order = self.stores.orders.get(order_id)

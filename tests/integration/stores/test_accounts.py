@@ -12,6 +12,7 @@ from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, REFUSALS, UNREADABLE, AccountState, Health, Paused, Report, Resumption
+from willcall.stores.bookings import Booker
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
 from willcall.stores.orders import Verdict
@@ -205,7 +206,9 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     claim = desk.claim()
     assert claim.verdict is Verdict.WAIT
     assert claim.until >= until
-    assert not desk.stores.accounts.take(ACCOUNT, RATE)
+    reservation = desk.stores.accounts.reserve(ACCOUNT, RATE, Booker.LIST, "x")
+    assert not reservation.granted
+    assert (reservation.at or 0) >= until
 
 
 def test_why_and_since_when_an_account_is_parked_is_kept_until_it_is_well(desk: Desk) -> None:
@@ -253,7 +256,7 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 3_600)
     assert health(desk) is Health.PAUSED
     assert desk.stores.accounts.wants_release(ACCOUNT) == 0
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert health(desk) is Health.OK
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
     assert health(desk) is Health.OK
@@ -269,7 +272,7 @@ def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> Non
     assert pause(ACCOUNT, None) == Paused(None, longer=False)
     assert pause(ACCOUNT, now + 60) == Paused(None, longer=True)
     assert (state(desk).since, state(desk).until) == (1.0, None)
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
     assert state(desk).since == pytest.approx(now, abs=50)
 
@@ -284,7 +287,7 @@ def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(desk: Desk, s
     paused = state(desk)
     assert (paused.health, paused.why) == (Health.PAUSED, None)
     assert paused.beneath == paused.gravest == before
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert (state(desk).health, state(desk).since, state(desk).beneath) == (before.health, before.since, None)
 
 
@@ -296,7 +299,7 @@ def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
 def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
     until = desk.now() + 3_600
     report(desk, Signal.THROTTLED, until=until)
-    assert desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert()) == Resumption(told=False, until=until)
+    assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == Resumption(told=False, until=until)
     assert (state(desk).health, state(desk).until) == (Health.THROTTLED, until)
     desk.submit()
     assert desk.claim().until >= until
@@ -304,7 +307,7 @@ def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> No
 
 def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
-    resumption = desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True)
+    resumption = desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
     assert resumption == Resumption(told=False, until=None)
     assert health(desk) is Health.OK
     desk.submit()
@@ -320,7 +323,9 @@ def test_resume_leaves_nothing(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 60)
     report(desk, Signal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True)
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
+    while desk.stores.orders.unthrottle(ACCOUNT, 10, 0)[0]:
+        pass
     assert desk.redis.hgetall(keys.account(ACCOUNT)) == {}
 
 
@@ -331,7 +336,7 @@ def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of
     before = state(desk)
     if paused:
         desk.stores.accounts.pause(ACCOUNT, None)
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     after = state(desk)
     assert (after.health, after.since, after.why) == (Health.UNAUTHORIZED, before.since, "401")
     assert (after.probe_at or 0) <= desk.now()
@@ -348,7 +353,7 @@ def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     rate = Rate(limit=1, period=3_600, burst=20)
     accounts = desk.stores.accounts
     full = accounts.state(ACCOUNT, rate).tokens
-    assert accounts.take(ACCOUNT, rate)
+    assert accounts.reserve(ACCOUNT, rate, Booker.LIST, "x").granted
     assert accounts.state(ACCOUNT, rate).tokens == full - 1
 
 

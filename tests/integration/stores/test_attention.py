@@ -53,7 +53,7 @@ class Days:
 
     def poll(self) -> None:
         for order in self.some():
-            claim = self.desk.stores.orders.claim((order.id, order.seq), order.account_key, "a", 30, RATE)
+            claim = self.desk.stores.orders.claim((order.id, order.seq), order.account_key, "a", 30, RATE, minimum=1)
             if claim.verdict is Verdict.GO:
                 self.commit(order, claim_id="a")
 

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Container
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,31 @@ if TYPE_CHECKING:
 TAKE = (
     source("willcall.stores", "bucket")
     + """
-local slot, shift = bucket_take(bucket_load(KEYS[1]), bucket_rate(ARGV, 5), tonumber(ARGV[1]),
-  tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1')
-return {slot or -1, shift or 0}
+local bucket = bucket_load(KEYS[1], {ordinary = KEYS[2], express = KEYS[3]}, ARGV[2])
+local line = ARGV[4] ~= '' and ARGV[4] or nil
+local request = {slot = line and tonumber(ARGV[3]), line = line, express = ARGV[5] == '1'}
+local taken = bucket_take(bucket, bucket_rate(ARGV, 6), tonumber(ARGV[1]), request, math.huge)
+local slot = taken.slot and string.format('%.3f', taken.slot - bucket.shift) or ''
+return {taken.at and string.format('%.3f', taken.at) or '', taken.slot and string.format('%.3f', taken.slot) or '',
+  slot, taken.line or '', taken.early}
 """
 )
 BLOCK = (
     source("willcall.stores", "bucket")
-    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
+    + "bucket_block(bucket_load(KEYS[1]), nil, tonumber(ARGV[1]), tonumber(ARGV[2]))"
 )
+KEYS = ["bucket", "ordinary", "express"]
 START = 1_800_000_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """When it may be sent (None: not yet), or its slot, in ms; the booking as it is kept; how early it comes back."""
+
+    at: float | None
+    slot: float | None
+    kept: tuple[str, str]
+    early: float
 
 
 class Callers:
@@ -40,21 +56,29 @@ class Callers:
         self.sent: list[float] = []
         self.wakes: dict[int, int] = {}
 
+    def take(self, now: float, caller: int, kept: tuple[str, str] = ("", ""), *, express: bool = False) -> Answer:
+        at, slot, *kept_as, early = self.take_script(
+            keys=KEYS, args=[now, f"order:{caller}", *kept, int(express), *self.rate]
+        )
+        return Answer(float(at) if at else None, float(slot) if slot else None, (kept_as[0], kept_as[1]), early)
+
+    def block(self, now: float, till: float) -> None:
+        self.block_script(keys=KEYS[:1], args=[now, till])
+
     def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
         """Bring all callers to their end; each comes up to `latest` ms after it was told to."""
-        queue = [(at, caller, "", 0) for caller, at in enumerate(arrivals)]
+        queue = [(at, caller, ("", "")) for caller, at in enumerate(arrivals)]
         heapq.heapify(queue)
         while queue:
-            now, caller, slot, shift = heapq.heappop(queue)
+            now, caller, kept = heapq.heappop(queue)
             self.wakes[caller] = self.wakes.get(caller, 0) + 1
-            told, moved = self.take_script(
-                keys=["bucket"], args=[now, slot, shift, int(caller in self.pushed), *self.rate]
-            )
-            if told < 0:
-                self.sent.append(now)
-            else:
-                late = lateness.uniform(0, latest) if lateness else 0.0
-                heapq.heappush(queue, (told + late, caller, told, moved))
+            answer = self.take(now, caller, kept, express=caller in self.pushed)
+            if answer.at is not None:
+                self.sent.append(answer.at)
+                continue
+            late = lateness.uniform(0, latest) if lateness else 0.0
+            back = max(now, (answer.slot or 0.0) - answer.early)
+            heapq.heappush(queue, (back + late, caller, answer.kept))
 
 
 def most_over(sent: list[float], rate: Rate) -> float:
@@ -99,30 +123,28 @@ def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: 
 
 
 def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis") -> None:
-    rate = Rate(10, 1, 1)
-    callers = Callers(redis, rate)
-    booked = [callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate]) for _ in range(20)]
+    callers = Callers(redis, Rate(10, 1, 1))
+    booked = [callers.take(START, caller) for caller in range(20)]
     till = START + 60_000
-    callers.block_script(keys=["bucket"], args=[START, till, *callers.rate])
+    callers.block(START, till)
     moved = [
-        callers.take_script(keys=["bucket"], args=[START + 1, slot, shift, 0, *callers.rate])[0]
-        for slot, shift in booked
-        if slot > 0
+        callers.take(START + 1, caller, answer.kept).slot or 0.0
+        for caller, answer in enumerate(booked)
+        if answer.at is None
     ]
+    assert len(moved) >= 18
     assert all(slot >= till for slot in moved)
     assert moved == sorted(moved)
     assert len(set(moved)) == len(moved)
 
 
 def test_a_pushed_order_does_not_queue_behind_a_crowd(redis: "Redis") -> None:
-    rate = Rate(10, 1, 10)
-    callers = Callers(redis, rate)
-    for _ in range(1_000):
-        callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate])
-    crowd, _ = callers.take_script(keys=["bucket"], args=[START, "", 0, 0, *callers.rate])
-    pushed, _ = callers.take_script(keys=["bucket"], args=[START, "", 0, 1, *callers.rate])
-    assert crowd - START > 90_000
-    assert pushed - START < 1_000
+    callers = Callers(redis, Rate(10, 1, 10))
+    for caller in range(1_000):
+        callers.take(START, caller)
+    assert (callers.take(START, 1_000).slot or 0.0) - START > 90_000
+    pushed = callers.take(START, 1_001, express=True)
+    assert (pushed.at or pushed.slot or 0.0) - START < 1_000
 
 
 def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis") -> None:
@@ -134,7 +156,21 @@ def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis")
     assert max(callers.sent) - START <= 400 / rate.limit * 1_000 * 1.05
 
 
+def test_a_token_that_was_paid_for_and_missed_once_more_is_not_lost_where_nobody_else_came(redis: "Redis") -> None:
+    callers = Callers(redis, Rate(1, 1, 1))
+    callers.take(START, 0)
+    first = callers.take(START, 1)
+    callers.take(START + 1_000, 2)
+    missed = callers.take(START + 2_500, 1, first.kept)
+    assert missed.at or missed.slot
+    again = callers.take((missed.slot or missed.at or 0.0) + 300, 3)
+    assert (again.at or again.slot or 0.0) <= (missed.slot or missed.at or 0.0) + 1_100
+
+
 def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis") -> None:
     callers = Callers(redis, Rate(10, 1, 10))
     callers.run([START])
     assert 86_000_000 < redis.pttl("bucket") <= 86_500_000
+    for caller in range(1, 100):
+        callers.take(START, caller)
+    assert 86_000_000 < redis.pttl("ordinary") <= 86_500_000

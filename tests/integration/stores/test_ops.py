@@ -139,12 +139,12 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
 
 def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
-    assert not resume(ACCOUNT, RATE, desk.account_alert(), now=True).told
+    assert not resume(ACCOUNT, desk.account_alert(), now=True).told
     report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
     throttled(desk, since=-301, until=59)
     watch(desk)
-    assert resume(ACCOUNT, RATE, desk.account_alert(), now=True).told
-    assert not resume(ACCOUNT, RATE, desk.account_alert(), now=True).told
+    assert resume(ACCOUNT, desk.account_alert(), now=True).told
+    assert not resume(ACCOUNT, desk.account_alert(), now=True).told
     assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["why"] == "resumed"
 
@@ -158,10 +158,10 @@ def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_we
     for _ in range(times):
         report(desk, signal, why)
     [unwell] = told(desk)
-    assert not desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert(), now=True).told
+    assert not desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True).told
     assert not report(desk, signal, why, probe=True).told
     assert told(desk) == [unwell]
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert report(desk, Signal.ANSWERED, "200", probe=True).told
     assert told(desk) == [unwell, "account.ok"]
 

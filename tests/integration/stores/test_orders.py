@@ -123,7 +123,7 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
     assert {desk.claim(order_id=f"ord-{n}").verdict for n in range(5)} == {Verdict.HELD}
     assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
     assert desk.order("ord-0").next_poll_at is None
-    desk.stores.accounts.resume(ACCOUNT, RATE, desk.account_alert())
+    desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     released = desk.stores.orders.release(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
     assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {Verdict.GO, Verdict.WAIT}

@@ -15,7 +15,7 @@ from simulator.script import OrderScript
 from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
-from tests.waiting import Clock
+from tests.waiting import STALL, Clock
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
 from willcall.outbound.guard import Guard
@@ -23,6 +23,7 @@ from willcall.outbound.transport import Outbound
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.stores import keys
 from willcall.stores.accounts import Health
+from willcall.stores.bookings import Reservation
 from willcall.stores.deliveries import Pending
 from willcall.stores.documents import MAX_BYTES, DocumentStore
 from willcall.stores.fetches import Fetching
@@ -32,6 +33,7 @@ from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
 from willcall.usecases.poll_once import poll_once
+from willcall.usecases.tokens import NoToken
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -389,9 +391,11 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     first, second = own.requests
     assert b"Authorization: Basic " in first
     assert b"Authorization" not in second + other.requests[0]
-    monkeypatch.setattr(h.context.stores.accounts.__class__, "take", lambda *_: False)
+    monkeypatch.setattr(
+        h.context.stores.accounts.__class__, "reserve", lambda *_: Reservation(granted=False, now=0, at=60)
+    )
     starved = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
-    assert (starved.found, starved.why) == (1, "no token left")
+    assert (starved.found, starved.why, starved.no_token) == (1, "waits for a token", NoToken(60))
     assert len(own.requests) == 2
 
 
@@ -415,7 +419,8 @@ def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serv
     state = h.context.stores.accounts.state(account.key, account.rate)
     assert state.until is not None
     assert before + 3_600 - 0.002 <= state.until <= now(h) + 3_600
-    assert collected.retry_after == 3_600
+    assert collected.no_token is not None
+    assert collected.no_token.wait == pytest.approx(3_600, abs=STALL)
 
 
 def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:

@@ -13,7 +13,7 @@ from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.orders import Hurried
-from willcall.usecases.ask import ask
+from willcall.usecases.ask import Permission, ask
 from willcall.usecases.authorize import Busy, authorize
 from willcall.usecases.control import Resumed, cancel_order, pause, poll_now, resume
 from willcall.usecases.poll_once import Polled, lease_seconds, poll_once
@@ -261,7 +261,7 @@ def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(ho
     h.submit(tiqets())
     account, order = h.context.accounts["tiqets/default"], h.order()
     now = time.monotonic()
-    assert ask(h.context, account, order, 0.0, claimed=now, send_before=now - 1) == Busy()
+    assert ask(h.context, account, order, 0.0, Permission(claimed=now, send_at=now, send_before=now - 1)) == Busy()
     assert h.providers.ledger(provider="tiqets") == []
 
 

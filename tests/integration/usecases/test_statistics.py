@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.script import OrderScript
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
 from willcall.orders.outcomes import NAMES
 from willcall.orders.pushes import Arrived
@@ -111,7 +111,7 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
 
 
 def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(house: Setup) -> None:
-    h = house(rate={"limit": 1, "period": 3_600, "burst": 1})
+    h = house(rate={"limit": 1, "period": 3_600, "burst": 1}, polling=POLLING | {"ceiling": 86_400})
     for n in (1, 2):
         h.submit(funtrips(reference=f"chk_{n}", ready_after=600), id=f"ord-{n}")
         h.poll(f"ord-{n}")

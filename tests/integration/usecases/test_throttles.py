@@ -9,7 +9,7 @@ import pytest
 
 from schedules.timetable import run_sweep
 from simulator.script import OrderScript
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer
 from willcall.stores import keys
@@ -70,7 +70,7 @@ def after_answer(monkeypatch: pytest.MonkeyPatch, h: House, action: Callable[[],
 def test_a_request_that_was_claimed_before_a_429_does_not_leave_after_it(
     house: Setup, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
-    h = house()
+    h = house(polling=POLLING | {"ceiling": 7_200})
     submit(h, provider=provider)
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     order = h.poll("ord-2")

@@ -4,6 +4,8 @@
 --       13 delivery  14 undelivered index  15 untold index
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
 --       18-21 of the event for operators (see alert.lua)  22 lacking index
+--       23 token bucket  24 and 25 bookings, ordinary and express (see bucket.lua)  26 stranded index
+--       27 order (its key without the id)  28 throttled orders
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -12,27 +14,34 @@
 --       15 host that is to be told of the event ('' = nobody)
 --       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
 --       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
---       23.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see owners.lua)
+--       23 '1' where its hint is the account's throttle
+--       24.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see owners.lua)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
--- Returns the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
--- another order holds its tickets;
--- repeated, because the answer to it was lost, it returns the same again
+-- Returns {the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
+-- another order holds its tickets; wakes (see bookings.lua)}; repeated, because the answer to it was lost, it returns
+-- the same time again
 
 -- include: now
+-- include: bookings
 -- include: attention
 -- include: alert
 -- include: owners
 
-local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due')
-if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then return tonumber(fence[7] or 0) end
-if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return -1 end
+local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
+  'stranded', 'throttled', 'hinted', 'status')
+if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then
+  return {tonumber(fence[7] or 0), {}}
+end
+if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return {-1, {}} end
 local owning = ARGV[#ARGV - 1] == 'owners' and cjson.decode(ARGV[#ARGV])
-if owning and owners_refuse(owning, ARGV[1]) then return -2 end
+if owning and owners_refuse(owning, ARGV[1]) then return {-2, {}} end
 
 local now = milliseconds()
 local keep = ARGV[4] == 'keep'
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
-if not keep then for _, part in ipairs({'slot', 'shift'}) do drop[#drop + 1] = part end end
+if not keep then
+  for _, part in ipairs({'slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded'}) do drop[#drop + 1] = part end
+end
 local fields = {}
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read; a newer event begins anew.
 local function reason(given)
@@ -40,7 +49,7 @@ local function reason(given)
   local failed = ARGV[11] == '' and redis.call('HGET', KEYS[13], 'state') == 'undeliverable'
   return failed and 'undeliverable' or ''
 end
-for i = 23, #ARGV, 2 do
+for i = 24, #ARGV, 2 do
   local value = ARGV[i + 1]
   fields[ARGV[i]] = value
   if ARGV[i] == 'attention' or ARGV[i] == 'owners' or (keep and ARGV[i] == 'ask') then
@@ -70,8 +79,12 @@ if keep then
 elseif ARGV[4] == 'due' or again then
   due = tonumber(ARGV[5]) or math.huge
   if again then
-    due = math.min(due, math.max(now, tonumber(ARGV[6])))
-    for _, part in ipairs({'express', 1, 'ask', 1}) do set[#set + 1] = part end
+    local sooner = math.max(now, tonumber(ARGV[6]), tonumber(fence[3]))
+    if sooner < due then
+      for _, part in ipairs({'express', 1, 'ask', 1}) do set[#set + 1] = part end
+      if ARGV[4] == 'due' and fields['ask'] == '1' then for _, part in ipairs({'plan', due}) do set[#set + 1] = part end end
+      due = sooner
+    end
   end
   redis.call('ZADD', KEYS[4], due, ARGV[1])
   set[#set + 1] = 'due'
@@ -81,8 +94,27 @@ else
   drop[#drop + 1] = 'due'
   if ARGV[4] == 'held' then redis.call('ZADD', KEYS[5], fields['finished'] == '' and fence[5] or '+inf', ARGV[1]) end
 end
+-- What changed may be asked about again as soon as the provider calls.
+if fence[11] and (ARGV[9] ~= '' or fields['status'] ~= fence[12]) then drop[#drop + 1] = 'hinted' end
+if not keep then
+  if ARGV[23] == '1' and due ~= 0 then
+    redis.call('SADD', KEYS[28], ARGV[1])
+    for _, part in ipairs({'throttled', 1}) do set[#set + 1] = part end
+  elseif fence[10] then
+    redis.call('SREM', KEYS[28], ARGV[1])
+    drop[#drop + 1] = 'throttled'
+  end
+end
 redis.call('HDEL', KEYS[1], unpack(drop))
 redis.call('HSET', KEYS[1], unpack(set))
+local wakes = {}
+if not keep then
+  local places = {order = KEYS[27], due = KEYS[4], fetches = KEYS[12], stranded = KEYS[26]}
+  local lines = {ordinary = KEYS[24], express = KEYS[25]}
+  if fence[9] then redis.call('ZREM', KEYS[26], ARGV[1]) end
+  if fence[8] then booking_ends(bucket_load(KEYS[23], lines, 'order:' .. ARGV[1]), now, places, wakes) end
+  if closed then booking_ends(bucket_load(KEYS[23], lines, 'documents:' .. ARGV[1]), now, places, wakes) end
+end
 
 if KEYS[6] ~= KEYS[7] then
   redis.call('ZREM', KEYS[6], ARGV[1])
@@ -119,4 +151,4 @@ if ARGV[16] ~= '' then
   if redis.call('HINCRBY', minute, ARGV[16], 1) == 1 then redis.call('EXPIRE', minute, ARGV[17]) end
   if redis.call('HINCRBY', hour, ARGV[16], 1) == 1 then redis.call('EXPIRE', hour, ARGV[18]) end
 end
-return due
+return {due, wakes}

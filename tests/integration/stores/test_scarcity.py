@@ -1,0 +1,430 @@
+"""Where policy meets scarcity: tokens, slots, deadlines and those who ask sooner, on virtual time."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schedules.timetable import run_sweep
+from tests.virtual_world import ACCOUNT, START, World, most_over, world
+from willcall.orders.model import Order, Status
+from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
+from willcall.orders.rate import Rate
+from willcall.stores import keys
+from willcall.stores.bookings import Booker
+from willcall.stores.orders import Hurried, Requester
+from willcall.usecases.alert import account_alert
+from willcall.usecases.control import poll_now, resume
+from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(redis: "Redis", redis_server: EmbeddedRedis) -> Iterator[Make]:
+    with ExitStack() as stack:
+        yield lambda rate, **polling: stack.enter_context(world(redis, redis_server.url, rate, **polling))
+
+
+def throttled_once(seconds: float) -> Callable[[Order, float], Outcome]:
+    """The first request is answered 429."""
+    first = itertools.count()
+    return lambda order, at: NotReady() if next(first) else Throttled(retry_after=seconds)  # noqa: ARG005 - the shape
+
+
+def submit(made: World, count: int, prefix: str = "ord") -> list[str]:
+    ids = [f"{prefix}-{n}" for n in range(count)]
+    for order_id in ids:
+        made.submit(order_id)
+    return ids
+
+
+# The ceiling
+
+
+def test_more_orders_than_tokens_before_the_deadline_all_end_at_it_and_none_is_asked_about_after(make: Make) -> None:
+    made = make(Rate(1, 5, 1), ceiling=12, strategy="exponential", initial=5)
+    ids = submit(made, 12)
+    made.run()
+    assert {made.order(order_id).status for order_id in ids} == {Status.EXPIRED}
+    assert max(made.order(order_id).finished_at - START for order_id in ids) < 12.1
+    assert max(sent.at for sent in made.sent) <= 12
+
+
+def test_an_order_whose_throttle_ends_after_its_deadline_expires_at_it(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40)
+    made.answers = lambda order, at: NotReady(retry_after=100) if order.id == "ord-0" else Throttled(retry_after=90)  # noqa: ARG005
+    submit(made, 1)
+    made.at(1, lambda: submit(made, 3, "late"))
+    made.run()
+    assert len(made.times("ord-0")) == 1
+    assert made.order("ord-0").finished_at == pytest.approx(START + 40, abs=0.1)
+    for n in range(3):
+        assert made.order(f"late-{n}").status is Status.EXPIRED
+        assert max(made.times(f"late-{n}"), default=0.0) <= 41
+        assert made.order(f"late-{n}").finished_at == pytest.approx(START + 41, abs=0.1)
+
+
+def test_a_slot_that_a_throttle_moves_beyond_the_deadline_is_not_used(make: Make) -> None:
+    made = make(Rate(1, 1, 1), ceiling=40)
+    made.answers = throttled_once(60)
+    ids = submit(made, 10)
+    made.run()
+    assert len(made.sent) == 1
+    assert max(made.order(order_id).finished_at - START for order_id in ids) < 40.1
+
+
+def test_the_last_attempt_is_at_the_deadline_where_a_token_is_there(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40)
+    submit(made, 1)
+    made.run()
+    assert made.times("ord-0") == [0.0, pytest.approx(40.0, abs=0.01)]
+
+
+def test_an_attempt_that_comes_long_after_the_deadline_is_not_made(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40, minimum=5)
+    made.lateness = itertools.chain([0.0, 30.0], itertools.repeat(0.0))
+    submit(made, 1)
+    made.run()
+    assert made.times("ord-0") == [0.0]
+    assert made.order("ord-0").status is Status.EXPIRED
+
+
+def test_the_sweep_ends_orders_whose_messages_are_lost(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40)
+    made.losses = 1_000
+    submit(made, 3)
+    made.run()
+    assert {made.order(f"ord-{n}").status for n in range(3)} == {Status.EXPIRED}
+
+
+def test_an_order_whose_account_has_left_the_configuration_ends_at_its_deadline(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=3)
+    made.losses = 1
+    submit(made, 1)
+    object.__setattr__(made.context, "accounts", {})
+    made.set_clock(2.9)
+    run_sweep(made.context, "expire")
+    assert made.order("ord-0").status is Status.PENDING
+    made.set_clock(3.1)
+    run_sweep(made.context, "expire")
+    assert made.order("ord-0").status is Status.EXPIRED
+
+
+def test_the_sweep_leaves_an_attempt_that_is_under_way_alone(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40)
+    made.latency = 15
+    submit(made, 1)
+    made.at(50, lambda: run_sweep(made.context, "expire"))
+    made.run(60)
+    assert made.times("ord-0") == [0.0, pytest.approx(40.0, abs=0.01)]
+    assert made.order("ord-0").finished_at == pytest.approx(START + 55, abs=0.01)
+
+
+def test_a_released_order_that_may_not_be_asked_about_before_its_deadline_ends_then(make: Make) -> None:
+    made = make(Rate(10, 1, 10), ceiling=40)
+    submit(made, 1)
+    made.context.stores.accounts.pause(ACCOUNT, None)
+    made.redis.hset(keys.order("ord-0"), "hint", round((START + 100) * 1_000))
+    made.at(5, lambda: made.resume(now=False))
+    made.run()
+    assert made.sent == []
+    assert made.order("ord-0").finished_at == pytest.approx(START + 40, abs=0.1)
+
+
+# A throttle ended by hand
+
+
+def test_plain_resume_leaves_a_throttle_to_its_end_for_everybody(make: Make) -> None:
+    made = make(Rate(10, 1, 1))
+    made.answers = throttled_once(3_600)
+    submit(made, 5)
+    made.at(10, lambda: made.resume(now=False))
+    made.at(20, lambda: made.submit("new"))
+    made.run(4_000)
+    assert [sent.at for sent in made.sent if 0 < sent.at < 3_599] == []
+    assert len({sent.order_id for sent in made.sent}) == 6
+
+
+@pytest.mark.parametrize("count", [5, 700])
+def test_resume_now_lets_every_order_go_that_met_the_throttle(make: Make, count: int) -> None:
+    made = make(Rate(10, 1, 1))
+    made.answers = throttled_once(3_600)
+    ids = submit(made, count)
+    made.at(100, lambda: submit(made, 5, "met"))
+    made.at(200, lambda: made.resume(now=True))
+    made.run(210 + count / 10)
+    assert min(sent.at for sent in made.sent if sent.at > 1) >= 200
+    assert {order_id for order_id in ids if len(made.times(order_id)) < (2 if order_id == "ord-0" else 1)} == set()
+    assert all(made.times(f"met-{n}") for n in range(5))
+    assert most_over([sent.at for sent in made.sent], Rate(10, 1, 1)) <= 1e-6
+
+
+def test_resume_now_reaches_orders_whose_deadline_lay_before_the_end_of_the_throttle(make: Make) -> None:
+    made = make(Rate(10, 1, 5), ceiling=600)
+    made.answers = throttled_once(3_600)
+    submit(made, 10)
+    made.at(10, lambda: made.resume(now=True))
+    made.run(20)
+    assert {sent.order_id for sent in made.sent} == {f"ord-{n}" for n in range(10)}
+    assert len(made.times("ord-0")) == 2
+
+
+def test_a_resume_that_dies_half_way_is_finished_by_the_sweep(make: Make) -> None:
+    made = make(Rate(10, 1, 1))
+    made.answers = throttled_once(3_600)
+    submit(made, 5)
+    made.at(100, lambda: made.context.stores.accounts.resume(ACCOUNT, alert(made), now=True))
+    made.run(200)
+    assert {sent.order_id for sent in made.sent} == {f"ord-{n}" for n in range(5)}
+
+
+def alert(made: World) -> Any:
+    return account_alert(made.context, ACCOUNT)
+
+
+def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make) -> None:
+    made = make(Rate(10, 1, 1))
+    sent: list[tuple[str, float]] = []
+    made.on_task = lambda args, countdown: sent.append((args[0], made.now + countdown))
+    made.answers = throttled_once(3_600)
+    submit(made, 1)
+    made.run(1)
+    accounts = made.context.stores.accounts
+    reservation = accounts.reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "ord-0")
+    assert not reservation.granted
+    made.redis.zadd(keys.FETCHES, {"ord-0": (reservation.at or 0) * 1_000})
+    made.set_clock(10)
+    assert resume(made.context, made.account, now=True).until is None
+    assert [(order_id, at < 12) for order_id, at in sent] == [("ord-0", True)]
+
+
+def test_poll_now_ends_the_hint_of_one_order_and_a_throttle_for_it_alone(make: Make) -> None:
+    made = make(Rate(10, 1, 5))
+    made.answers = throttled_once(3_600)
+    submit(made, 3)
+    results = []
+    made.at(10, lambda: results.append(poll_now(made.context, "ord-0")))
+    made.at(20, lambda: results.append(poll_now(made.context, "ord-0", now=True)))
+    made.run(100)
+    assert results[0].at == pytest.approx(START + 3_600, abs=2)
+    assert results[1].at == pytest.approx(START + 20, abs=0.2)
+    assert made.times("ord-0")[1:] == [pytest.approx(20, abs=0.2)]
+    assert made.order("ord-1").next_poll_at > START + 3_000
+
+
+# Slots go back
+
+
+def test_the_slots_of_cancelled_orders_go_back(make: Make) -> None:
+    made = make(Rate(1, 1, 1))
+    ids = submit(made, 300)
+    made.at(5, lambda: [made.cancel(order_id) for order_id in ids])
+    made.at(10, lambda: made.submit("new"))
+    made.run(20)
+    assert made.times("new") == [pytest.approx(10, abs=0.1)]
+
+
+@pytest.mark.parametrize("which", [slice(None, None, 2), slice(0, 150), slice(150, None)])
+def test_those_who_wait_behind_cancelled_orders_move_up_and_none_becomes_later(make: Make, which: slice) -> None:
+    made = make(Rate(1, 1, 1))
+    ids = submit(made, 300)
+    made.run(5)
+    booked = {order_id: made.order(order_id).next_poll_at for order_id in ids}
+    for order_id in ids[which]:
+        made.cancel(order_id)
+    left = [order_id for order_id in ids if made.order(order_id).status is Status.PENDING and not made.times(order_id)]
+    assert all((made.order(order_id).next_poll_at or 0) <= (booked[order_id] or 0) for order_id in left)
+    made.run(5 + len(left) + len(left) / 40 + 2)
+    assert all(made.times(order_id) for order_id in left)
+
+
+def test_an_order_without_a_slot_before_its_deadline_gets_one_that_is_given_back(make: Make) -> None:
+    made = make(Rate(1, 5, 1), ceiling=12)
+    submit(made, 5)
+    made.at(2, lambda: made.cancel("ord-1"))
+    made.run(11)
+    assert len({sent.order_id for sent in made.sent}) == 3
+
+
+def test_how_far_ahead_an_account_is_booked_shows_in_its_state(make: Make) -> None:
+    made = make(Rate(1, 1, 1))
+    submit(made, 50)
+    made.run(0.5)
+    state = made.context.stores.accounts.state(ACCOUNT, made.account.rate)
+    assert state.booked == 49
+    assert state.booked_until == pytest.approx(START + 49 * 1.01, abs=0.1)
+
+
+# Sooner is never later
+
+
+@pytest.mark.parametrize("requester", list(Requester))
+def test_asking_sooner_makes_no_order_later(make: Make, requester: Requester) -> None:
+    made = make(Rate(1, 1, 1))
+    submit(made, 80)
+    made.run(0.5)
+    before = made.order("ord-10").next_poll_at or 0.0
+    assert before < START + 11
+    made.hint("ord-10", requester)
+    made.run(12)
+    assert len(made.times("ord-10")) == 1
+    assert made.times("ord-10")[0] <= before - START + 0.01
+
+
+def test_a_hint_that_finds_the_express_share_used_up_leaves_an_order_when_it_was_due(make: Make) -> None:
+    made = make(Rate(10, 1, 1), interval=[60, 60])
+    ids = submit(made, 50)
+    made.run(50)
+    due = {order_id: made.order(order_id).next_poll_at for order_id in ids}
+    submit(made, 200, "crowd")
+    for order_id in ids:
+        made.hint(order_id)
+    made.run(200)
+    second = {order_id: made.times(order_id)[1] for order_id in ids}
+    assert all(second[order_id] <= max((due[order_id] or 0) - START, 50 + 251 * 0.102) + 1 for order_id in ids)
+
+
+def test_callbacks_for_many_orders_of_an_idle_account_use_its_whole_rate(make: Make) -> None:
+    made = make(Rate(10, 1, 1), interval=[3_000, 3_000])
+    ids = submit(made, 200)
+    made.run(100)
+    for order_id in ids:
+        made.hint(order_id)
+    made.run(130)
+    assert sum(len(made.times(order_id)) == 2 for order_id in ids) == 200
+
+
+def test_a_provider_may_have_an_order_asked_about_a_few_times_then_every_half_minute(make: Make) -> None:
+    made = make(Rate(100, 1, 100), interval=[3_000, 3_000], minimum=0)
+    submit(made, 1)
+    for n in range(1, 1_000):
+        made.at(n / 10, lambda: made.hint("ord-0"))
+    made.run(99)
+    assert len(made.times("ord-0")) <= 1 + 3 + 4
+    assert made.times("ord-0")[3] < 1
+
+
+def test_a_change_of_the_order_lets_its_provider_call_again(make: Make) -> None:
+    made = make(Rate(100, 1, 100), interval=[3_000, 3_000], minimum=0)
+    made.answers = lambda order, at: NotReady() if at < 5 else Issued(tickets=())  # noqa: ARG005 - the shape
+    submit(made, 1)
+    for _ in range(5):
+        made.hint("ord-0")
+        made.run(made.now + 1)
+    assert made.redis.hget(keys.order("ord-0"), "hinted")
+    made.hint("ord-0", Requester.PERSON)
+    made.run(made.now + 1)
+    assert made.redis.hget(keys.order("ord-0"), "hinted") is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "requester"),
+    [(Rate(10, 1, 10), Requester.PROVIDER), (Rate(10, 1, 1), Requester.PROVIDER), (Rate(10, 1, 10), Requester.PERSON)],
+)
+def test_a_flood_of_hints_leaves_the_other_orders_alone(make: Make, rate: Rate, requester: Requester) -> None:
+    def others(*, flooded: bool) -> list[float]:
+        made = make(rate, interval=[20, 20])
+        ids = submit(made, 25, "flooded")
+        submit(made, 60, "due")
+        made.run(15)
+        for n in range(3_000 if flooded else 0):
+            made.at(15 + n / 50, lambda n=n: made.hint(ids[n % 25], requester))
+        for n in range(60):
+            made.at(15 + n, lambda n=n: made.submit(f"new-{n}"))
+        made.run(75)
+        waits = [made.times(f"new-{n}")[0] - 15 - n for n in range(59)]
+        assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
+        return waits + [made.times(f"due-{n}")[-1] / 10 for n in range(60)]
+
+    calm, flooded = others(flooded=False), others(flooded=True)
+    assert max(after - before for before, after in zip(calm, flooded, strict=True)) < 1.5
+    assert sum(flooded) <= sum(calm) * 1.1 + 6
+
+
+# A small burst
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "seconds"),
+    [
+        (Rate(2, 1, 1), 40, 19.5),
+        (Rate(10, 1, 1), 200, 19.9),
+        (Rate(10, 1, 2), 200, 19.8),
+        (Rate(50, 1, 1), 1_000, 19.98),
+    ],
+)
+def test_a_small_burst_keeps_the_whole_rate(make: Make, rate: Rate, count: int, seconds: float) -> None:
+    made = make(rate)
+    random = Random(5)
+    made.lateness = iter(lambda: random.uniform(0, 0.09), None)
+    submit(made, count)
+    made.run(100)
+    times = [sent.at for sent in made.sent]
+    assert len(times) == count
+    assert max(times) <= seconds * 1.03 + 0.2
+    assert most_over(times, rate) <= 1e-6
+
+
+def test_slots_that_were_missed_get_the_next_tokens_and_not_the_end_of_the_line(make: Make) -> None:
+    made = make(Rate(2, 1, 1))
+    late = iter([*[0.0] * 60, *[0.0] * 5, *[3.0] * 5])
+    made.lateness = itertools.chain(late, itertools.repeat(0.0))
+    submit(made, 60)
+    made.run(100)
+    times = [sent.at for sent in made.sent]
+    assert max(times) < 60 * 0.51 + 4
+    assert most_over(times, Rate(2, 1, 1)) <= 1e-6
+    assert made.claims < 60 * 4
+    order = [sent.order_id for sent in made.sent]
+    assert all(order.index(f"ord-{n}") < n + 15 for n in range(60))
+
+
+# Reservations of other requests
+
+
+def test_a_document_gets_its_token_at_its_slot_on_a_busy_account(make: Make) -> None:
+    made = make(Rate(2, 1, 1))
+    submit(made, 100)
+    made.run(1)
+    reserve = made.context.stores.accounts.reserve
+    first = reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")
+    assert not first.granted
+    assert reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x").at == first.at
+    submit(made, 100, "behind")
+    granted = []
+    made.at((first.at or 0) - START, lambda: granted.append(reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")))
+    made.run((first.at or 0) - START + 1)
+    assert granted[0].granted
+
+
+def test_a_reservation_of_a_held_account_books_nothing(make: Make) -> None:
+    made = make(Rate(2, 1, 1))
+    made.context.stores.accounts.pause(ACCOUNT, None)
+    reservation = made.context.stores.accounts.reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")
+    assert (reservation.granted, reservation.at) == (False, None)
+    assert not made.redis.exists(keys.bookings(ACCOUNT))
+
+
+def test_an_order_that_gets_its_token_at_once_touches_no_booking(make: Make) -> None:
+    made = make(Rate(100, 1, 100))
+    submit(made, 20)
+    made.run(1)
+    assert len(made.sent) == 20
+    assert not made.redis.exists(keys.bookings(ACCOUNT), keys.express_bookings(ACCOUNT))
+
+
+def test_a_hint_for_an_order_that_is_due_already_says_when(make: Make) -> None:
+    made = make(Rate(1, 1, 1))
+    submit(made, 30)
+    made.run(0.5)
+    asked = poll_now(made.context, "ord-20")
+    assert asked.outcome is Hurried.SENT
+    made.run(40)
+    assert made.times("ord-20")[0] == pytest.approx((asked.at or 0) - START, abs=1.1)

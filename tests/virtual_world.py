@@ -1,0 +1,236 @@
+"""Orders, workers and a provider on a clock of the test's own: the real scripts in a real Redis, no second goes by.
+
+What is real: stores, scripts, settling, sweeps, what persons and callbacks may ask for. What is played: the broker (a
+heap of messages), the provider (a function that answers), and how late, doubled or dead workers are.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
+
+from schedules.timetable import run_sweep
+from willcall.config import load
+from willcall.orders.model import Order
+from willcall.orders.outcomes import NotReady, Outcome
+from willcall.orders.rate import Rate
+from willcall.orders.states import OPEN
+from willcall.outbound.guard import Guard
+from willcall.outbound.transport import Outbound
+from willcall.providers.base import Account
+from willcall.stores import scripts
+from willcall.stores.accounts import AccountStore
+from willcall.stores.connection import connect
+from willcall.stores.documents import DocumentStore
+from willcall.stores.orders import Claim, Message, Requester, Verdict
+from willcall.usecases.ask import Asked
+from willcall.usecases.context import Context, Exchange, Stores
+from willcall.usecases.control import ask_soon, cancel_order, resume
+from willcall.usecases.poll_once import TOKEN_WAIT, lease_seconds
+from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
+from willcall.usecases.submit import submit
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: When a world begins, epoch seconds.
+START = 1_800_000_000.0
+ACCOUNT = "tiqets/default"
+CLOCK = "test:clock"
+
+_REAL = "local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)"
+_source = scripts.source
+
+
+def _on_our_clock(package: str, name: str) -> str:
+    return _source(package, name).replace(_REAL, f"return tonumber(redis.call('GET', '{CLOCK}'))")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that reached the provider. Times are seconds since the world began."""
+
+    at: float
+    order_id: str
+    claim: Claim
+
+
+@dataclass
+class World:
+    """One account, its orders and their provider. Times are seconds since the world began."""
+
+    context: Context
+    redis: "Redis"
+    #: What the provider answers to a request, given the order and when it came.
+    answers: Callable[[Order, float], Outcome] = lambda order, at: NotReady()  # noqa: ARG005 - the shape
+    #: Seconds by which a message comes late, one by one.
+    lateness: Iterator[float] = field(default_factory=lambda: itertools.repeat(0.0))
+    latency: float = 0.05
+    on_task: Callable[[Any, float], Any] = lambda args, countdown: None  # noqa: ARG005 - the shape
+    sent: list[Sent] = field(default_factory=list)
+    claims: int = 0
+    now: float = 0.0
+    #: Workers die at so many of the next claims that are granted.
+    deaths: int = 0
+    #: So many of the next messages are lost.
+    losses: int = 0
+    _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.set_clock(0.0)
+
+    @property
+    def account(self) -> Account:
+        return self.context.accounts[ACCOUNT]
+
+    def set_clock(self, now: float) -> None:
+        self.now = now
+        self.redis.set(CLOCK, round((START + now) * 1_000))
+
+    def at(self, moment: float, do: Callable[[], Any]) -> None:
+        """Have something done at a moment."""
+        heapq.heappush(self._events, (moment, next(self._numbers), do))
+
+    def run(self, until: float = float("inf"), *, sweeps: float = 30.0) -> None:
+        """Let time go by; with a sweep every so many seconds, as long as orders are open."""
+        self.at(self.now + sweeps, lambda: self._sweep(sweeps))
+        while self._events and self._events[0][0] <= until:
+            moment, _, do = heapq.heappop(self._events)
+            self.set_clock(max(self.now, moment))
+            do()
+        if until < float("inf"):
+            self.set_clock(until)
+
+    def submit(self, order_id: str, **fields: Any) -> None:
+        submit(self.context, {"id": order_id, "provider": "tiqets", "reference": order_id, **fields})
+
+    def hint(self, order_id: str, requester: Requester = Requester.PROVIDER) -> None:
+        ask_soon(self.context, self.account, order_id, requester)
+
+    def cancel(self, order_id: str) -> None:
+        if self.order(order_id).status in OPEN:
+            cancel_order(self.context, order_id)
+
+    def resume(self, *, now: bool = True) -> None:
+        resume(self.context, self.account, now=now)
+
+    def order(self, order_id: str) -> Order:
+        order = self.context.stores.orders.get(order_id)
+        assert order is not None
+        return order
+
+    def times(self, order_id: str) -> list[float]:
+        """When an order was asked about."""
+        return [sent.at for sent in self.sent if sent.order_id == order_id]
+
+    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+        """The broker: messages come when they are due, or a little later."""
+        for message in messages:
+            if self.losses:
+                self.losses -= 1
+                continue
+            due = max(now, message.due) - START + next(self.lateness)
+            self.at(due, lambda message=message: self._poll(account, message.order_id, message.seq))  # type: ignore[misc]
+
+    def send_task(self, name: str, args: Any, countdown: float = 0.0) -> None:  # noqa: ARG002 - the port's shape
+        """Tasks that are no polls lead nowhere here, unless a test looks at them."""
+        self.on_task(args, countdown)
+
+    def _poll(self, account_key: str, order_id: str, seq: int) -> None:
+        account, orders = self.account, self.context.stores.orders
+        self.claims += 1
+        claim_id, lease = f"claim-{self.claims}", lease_seconds(account)
+        claim = orders.claim(
+            (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
+        )
+        self.context.wake(account_key, claim.wakes)
+        match claim.verdict:
+            case Verdict.WAIT:
+                self.send_polls(account_key, [Message(order_id, seq, claim.until)], claim.now)
+            case Verdict.EXPIRE:
+                settle_expired(self.context, claimed_order(claim), claim.now)
+            case Verdict.GO if self.deaths:
+                self.deaths -= 1
+                self.at(self.now + lease + 1, lambda: self._poll(account_key, order_id, seq))
+            case Verdict.GO:
+                at = max(claim.now, claim.send_at) - START
+                if at > self.now:
+                    self.at(at, lambda: self._ask(claim, claim_id, at))
+                else:
+                    self._ask(claim, claim_id, at)
+
+    def _ask(self, claim: Claim, claim_id: str, at: float) -> None:
+        """What a worker does that has its token, maybe after it has waited for its moment."""
+        order = claimed_order(claim)
+        if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
+            message = put_off(self.context, claim, claim_id, START + at + TOKEN_WAIT)
+            self.send_polls(ACCOUNT, [message] if message else [], START + self.now)
+            return
+        self.sent.append(Sent(at, order.id, claim))
+        outcome = self.answers(order, at)
+        self.at(at + self.latency, lambda: self._settle(claim, claim_id, outcome))
+
+    def _settle(self, claim: Claim, claim_id: str, outcome: Outcome) -> None:
+        message = settle_attempt(
+            self.context, self.account, claim, claim_id, asked=Asked(outcome, 200), now=START + self.now
+        )
+        if message:
+            self.send_polls(ACCOUNT, [message], START + self.now)
+
+    def _sweep(self, every: float) -> None:
+        run_sweep(self.context, "revive")
+        run_sweep(self.context, "expire")
+        if any(self._events) or self.open_orders():
+            self.at(self.now + every, lambda: self._sweep(every))
+
+    def open_orders(self) -> list[str]:
+        """The ids of all orders that are open."""
+        prefix = "willcall:order:"
+        ids = [key.removeprefix(prefix) for key in self.redis.scan_iter(prefix + "*")]
+        return [order_id for order_id in ids if self.order(order_id).status in OPEN]
+
+
+@contextmanager
+def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -> Iterator[World]:
+    """A world whose account has that rate; `redis` and `url` name the same empty server."""
+    redis.flushdb()
+    settings = {"strategy": "interval", "interval": [300, 300], "minimum": 1, "ceiling": 86_400} | polling
+    with TemporaryDirectory() as folder:
+        text = ["[providers.tiqets.default]\nbase_url = 'http://127.0.0.1:9/v2'\napi_key = 'k'\n"]
+        text += [f"rate = {{limit = {rate.limit}, period = {rate.period}, burst = {rate.burst}}}\n"]
+        text += ["[providers.tiqets.default.polling]\n", *(f"{key} = {value!r}\n" for key, value in settings.items())]
+        Path(folder, "willcall.toml").write_text("".join(text))
+        config = load({}, Path(folder))
+        with (
+            patch.object(scripts, "source", _on_our_clock),
+            patch.object(AccountStore, "now", lambda _: int(cast("str", redis.get(CLOCK))) / 1_000),
+        ):
+            context = Context(
+                settings=config.settings,
+                accounts=config.accounts,
+                stores=Stores.on(url),
+                http=cast("Exchange", None),
+                outbound=Outbound(Guard([])),
+                documents=DocumentStore(connect(url), f"file://{folder}/documents"),
+                sender=cast("Any", None),
+                rng=Random(seed),
+            )
+            made = World(context, redis)
+            object.__setattr__(context, "sender", made)
+            yield made
+
+
+def most_over(times: list[float], rate: Rate) -> float:
+    """By how many requests a bucket of the provider's would have been overdrawn: an independent ledger."""
+    level, last, worst = float(rate.burst), None, 0.0
+    for at in sorted(times):
+        level = min(float(rate.burst), level + (0.0 if last is None else (at - last) * rate.limit / rate.period)) - 1
+        last, worst = at, min(worst, level)
+    return -worst

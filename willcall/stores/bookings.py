@@ -1,0 +1,62 @@
+"""Booked slots, and the messages that are due when one of them passes to somebody else (see `lua/bookings.lua`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from willcall.stores import keys
+
+
+class Booker(StrEnum):
+    """What books slots: an order's attempts, the fetching of its documents, and lists of an account's orders."""
+
+    ORDER = "order"
+    DOCUMENTS = "documents"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A message to send, because what it is about is due sooner than it was. `due` is in epoch seconds."""
+
+    booker: Booker
+    id: str
+    seq: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The answer to a request for a token. `now` is the server's clock; both are epoch seconds.
+
+    `granted`: send it at `at`. Else ask again then; None where the account sends nothing for now.
+    """
+
+    granted: bool
+    now: float
+    at: float | None
+
+    @property
+    def wait(self) -> float:
+        """Seconds until `at`."""
+        return 0.0 if self.at is None else max(0.0, self.at - self.now)
+
+
+def booking(booker: Booker, booker_id: str) -> str:
+    """Return the name of a booking."""
+    return f"{booker.value}:{booker_id}"
+
+
+def lines(account: str) -> tuple[str, str]:
+    """Return the keys of an account's bookings: the ordinary ones, and those of the express share."""
+    return keys.bookings(account), keys.express_bookings(account)
+
+
+def wakes_of(flat: Sequence[Any]) -> tuple[Wake, ...]:
+    """Return the wakes that a script answered."""
+    found = []
+    for name, seq, due in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        booker, _, booker_id = name.partition(":")
+        found.append(Wake(Booker(booker), booker_id, int(seq), due / 1_000))
+    return tuple(found)

@@ -1,0 +1,83 @@
+-- What becomes of a booked slot that is not used, and who is woken for it. A booking is `order:<id>`, or `documents:<id>`
+-- for the files of an order.
+-- places = {order = key of an order without its id, due = due index, fetches = fetches index, stranded = orders that
+--           have no slot before their deadline, by that}
+-- wakes: a list that grows by booking, seq, due (ms): a message to send for each. One with the order's current seq: the
+-- first that comes acts, and makes the others stale.
+
+-- include: bucket
+
+-- Has a booking wait until a moment; false where nobody wants it any more. `slot`: its new slot, nil: as it was.
+local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
+  local kind, id = string.match(booking, '^(%l+):(.*)$')
+  local seq = 0
+  at = math.ceil(at)
+  if kind == 'order' then
+    local key = places.order .. id
+    local order = redis.call('HMGET', key, 'seq', 'slot', 'due')
+    if not order[1] or not order[2] then return false end
+    seq, at = order[1], math.min(at, tonumber(order[3] or at))
+    redis.call('HSET', key, 'due', at)
+    redis.call('HDEL', key, 'resent', 'resend_at')
+    if slot then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0) end
+    redis.call('ZADD', places.due, at, id)
+  else
+    if not redis.call('ZSCORE', places.fetches, id) then return false end
+    redis.call('ZADD', places.fetches, at, id)
+  end
+  for _, part in ipairs({booking, seq, math.max(now, at - bucket.early)}) do wakes[#wakes + 1] = part end
+  return true
+end
+
+-- A slot of the ordinary line is free: an order that had none before its deadline gets it, or the last of the line. So
+-- nobody becomes later, and the line stays dense.
+local function booking_freed(bucket, now, places, slot, wakes)
+  slot = math.max(slot, now)
+  for _ = 1, LOOK do
+    local stranded = redis.call('ZREVRANGE', places.stranded, 0, 0, 'WITHSCORES')
+    if #stranded == 0 or tonumber(stranded[2]) < slot then break end
+    local id = stranded[1]
+    local key = places.order .. id
+    redis.call('ZREM', places.stranded, id)
+    if redis.call('HDEL', key, 'stranded') == 1 then
+      redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'ask', 1)
+      redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, 'order:' .. id)
+      booking_wakes(bucket, now, places, 'order:' .. id, slot, slot, wakes)
+      return
+    end
+  end
+  for _ = 1, LOOK do
+    local last, at = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
+    if not last or at <= slot + LEAD then return end
+    if booking_wakes(bucket, now, places, last, slot, slot, wakes) then
+      redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, last)
+      redis.call('HDEL', bucket.key, 'paid:' .. last)
+      return
+    end
+    redis.call('ZREM', bucket.lines.ordinary, last)
+  end
+end
+
+-- An order that used the express share has gone or left: the next one may come as soon as the bucket is full, for
+-- what nobody else needs is not kept from it. If it finds that somebody does, it keeps its slot.
+local function booking_invites(bucket, now, places, wakes)
+  for _ = 1, LOOK do
+    local first, slot = bucket_end_of(bucket, 'express', 'ZRANGE')
+    if not first then return end
+    local at = math.max(now, bucket.blocked, bucket.tat)
+    if slot <= at + LEAD or booking_wakes(bucket, now, places, first, at, nil, wakes) then return end
+    redis.call('ZREM', bucket.lines.express, first)
+  end
+end
+
+-- A booking is not wanted any more.
+local function booking_ends(bucket, now, places, wakes)
+  redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking)
+  local slot = redis.call('ZSCORE', bucket.lines.ordinary, bucket.booking)
+  if slot then
+    redis.call('ZREM', bucket.lines.ordinary, bucket.booking)
+    booking_freed(bucket, now, places, tonumber(slot) + bucket.shift, wakes)
+  elseif redis.call('ZREM', bucket.lines.express, bucket.booking) == 1 then
+    booking_invites(bucket, now, places, wakes)
+  end
+end

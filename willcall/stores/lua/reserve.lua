@@ -1,0 +1,18 @@
+-- A token for a request that is no attempt of an order: for a document, or for a list. It books like an attempt.
+-- KEYS  1 account  2 token bucket  3 and 4 bookings, ordinary and express (see bucket.lua)
+-- ARGV  1 booking  2-5 rate (see bucket.lua)
+-- Returns {now, 'go', when it may be sent (ms)} or {now, 'wait', when to ask again (ms)}; or {now, 'held'}: the account
+--   is parked or paused, and nothing is booked
+
+-- include: now
+-- include: bucket
+
+local now = milliseconds()
+local account = redis.call('HMGET', KEYS[1], 'state', 'paused_until')
+if (account[1] or 'ok') ~= 'ok' or tonumber(account[2] or 0) > now then return {now, 'held'} end
+local rate = bucket_rate(ARGV, 2)
+local bucket = bucket_load(KEYS[2], {ordinary = KEYS[3], express = KEYS[4]}, ARGV[1])
+local slot = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[1]) or nil)
+local result = bucket_take(bucket, rate, now, {slot = slot, line = slot and 'ordinary'}, math.huge)
+if result.at then return {now, 'go', string.format('%.3f', result.at)} end
+return {now, 'wait', math.ceil(result.slot) - result.early}

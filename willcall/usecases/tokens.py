@@ -1,0 +1,41 @@
+"""Tokens for requests that are no attempt of an order: documents at the provider's own address, and lists."""
+
+import time
+from dataclasses import dataclass
+
+from willcall.providers.base import Account
+from willcall.stores.bookings import Booker
+from willcall.usecases.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The permission to send one request now. `claimed`: when it was asked for, monotonic seconds."""
+
+    claimed: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """There is none yet. `wait`: seconds until the booked slot, None where the account sends nothing for now."""
+
+    wait: float | None
+
+
+def take_token(context: Context, account: Account, booker: Booker, booker_id: str, patience: float) -> Token | NoToken:
+    """Take a token, waiting for it up to `patience` seconds; else its slot stays booked, to be asked for again then.
+
+    A 429 that only this process knows of counts too.
+    """
+    until = time.monotonic() + patience
+    while True:
+        claimed = time.monotonic()
+        reservation = context.stores.accounts.reserve(account.key, account.rate, booker, booker_id)
+        if reservation.granted:
+            time.sleep(reservation.wait)
+            return NoToken(None) if context.throttles.bind(account.key, claimed) else Token(claimed)
+        if reservation.at is None:
+            return NoToken(None)
+        if time.monotonic() + reservation.wait > until:
+            return NoToken(reservation.wait)
+        time.sleep(reservation.wait)

@@ -8,7 +8,9 @@ COPY api api
 COPY workers workers
 COPY cli cli
 COPY simulator simulator
-RUN python -m venv /opt/willcall && /opt/willcall/bin/pip install --no-cache-dir -c constraints.txt '.[s3,codings]'
+# Wheels alone: the image has no compiler.
+RUN python -m venv /opt/willcall \
+ && /opt/willcall/bin/pip install --no-cache-dir --only-binary=:all: -c constraints.txt '.[s3,codings]'
 
 FROM python:3.13-slim
 # A number, so that Kubernetes can see that it is not root.

@@ -13,7 +13,7 @@ TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Tests and demo start many processes: with Python's cache of compiled code each start costs a third less.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test deep check site format bench chaos overload screenshots up constraints clean
+.PHONY: help install demo test wheel deep check site format bench chaos overload screenshots up constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -30,8 +30,11 @@ demo: install ## fulfil orders from five simulated providers, end to end
 	$(BIN)/willcall demo
 
 test: install ## run all tests
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not worker"
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not worker and not wheel"
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --timeout 300 -m worker
+
+wheel: install ## test the wheel alone, in an environment of its own
+	$(BIN)/python -m pytest -m wheel
 
 deep: install ## search for inputs that break a promise, some minutes: twenty times what `make test` tries
 	$(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 --hypothesis-profile deep tests/property tests/contract tests/unit tests/integration/api/test_schema.py

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 
+#: What the extra `dev` brings: for commands that production does not need.
+_DEV = {"aiohttp", "honcho"}
+
 
 class CommandError(Exception):
     """A command that cannot do what it was asked, for a reason of its own."""
@@ -48,7 +51,13 @@ def explain(error: Exception) -> Explanation | None:
             return Explanation(str(error), FAILED)
         case StoreError():
             return Explanation(_redis_message(error), FAILED)
-    return None
+    return _missing(error) if isinstance(error, ModuleNotFoundError) else None
+
+
+def _missing(error: ModuleNotFoundError) -> Explanation | None:
+    if (error.name or "").partition(".")[0] not in _DEV:
+        return None
+    return Explanation("this command is for development: pip install 'willcall[dev]'", FAILED)
 
 
 def _config_message(error: "ConfigError") -> str:

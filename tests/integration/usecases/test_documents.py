@@ -533,11 +533,11 @@ def test_tickets_that_change_during_a_round_are_looked_at_again(
     due_now(h)
     collect = module.collect
 
-    def meanwhile(*arguments: Any) -> Any:
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(module, "collect", collect)
         changed = h.redis.get(keys.tickets("ord-1")) or ""
         h.redis.set(keys.tickets("ord-1"), changed.replace("http://127.0.0.1:9/", server.url))
-        return collect(*arguments)
+        return collect(*arguments, **options)
 
     monkeypatch.setattr(module, "collect", meanwhile)
     assert fetch_documents(h.context, "ord-1") == 0.0
@@ -554,9 +554,9 @@ def test_two_rounds_at_once_are_one(house: Setup, answers: Answers, monkeypatch:
     due_now(h)
     collect, inner = module.collect, []
 
-    def meanwhile(*arguments: Any) -> Any:
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
         inner.append(fetch_documents(h.context, "ord-1"))
-        return collect(*arguments)
+        return collect(*arguments, **options)
 
     monkeypatch.setattr(module, "collect", meanwhile)
     assert fetch_documents(h.context, "ord-1") is not None

@@ -23,7 +23,7 @@ from willcall.providers.base import (
     is_user_list,
 )
 from willcall.providers.plain import NoPushes, NoSecretReferences
-from willcall.providers.reading import read_json, retry_after, status_outcome, text
+from willcall.providers.reading import read_json, status_outcome, text
 from willcall.providers.safe import check_segment, segment
 
 _ACCEPTED = 202
@@ -84,9 +84,8 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
 
     def read_status(self, question: Question, answer: Answer) -> Outcome:
         """202 and 409 wait, and so does a 200 without tickets; a 200 with tickets has them."""
-        hint = retry_after(answer)
         if answer.status in {_ACCEPTED, _CONFLICT}:
-            return NotReady(retry_after=hint, detail=f"HTTP {answer.status}")
+            return NotReady(detail=f"HTTP {answer.status}")
         outcome = status_outcome(answer)
         if outcome is not None:
             return outcome
@@ -94,8 +93,8 @@ class FuntripsAdapter(NoPushes, NoSecretReferences):
         if isinstance(records, Malformed):
             return records
         if is_user_list(self, question.reference):
-            return user_outcome(records, _user(question.reference), question, hint)
-        return checkout_outcome(records, question.reference, question.quantity, hint)
+            return user_outcome(records, _user(question.reference), question)
+        return checkout_outcome(records, question.reference, question.quantity)
 
     def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:
         """All tickets of the user, of whatever age."""

@@ -60,9 +60,7 @@ def read_records(body: object) -> list[dict[str, Any]] | Malformed:
     return body
 
 
-def checkout_outcome(
-    records: list[dict[str, Any]], checkout: str, quantity: int | None = None, hint: float | None = None
-) -> Outcome:
+def checkout_outcome(records: list[dict[str, Any]], checkout: str, quantity: int | None = None) -> Outcome:
     """Return what the records of one checkout come to.
 
     A record that names another checkout is not ours, whatever filter was asked for. Only where all records
@@ -81,11 +79,11 @@ def checkout_outcome(
     if not contents.count:
         failed = stages and stages <= _ENDED
         declined = Declined(reason="the fulfilment failed", provider_status=word)
-        return declined if failed else _without_tickets(contents, stages, word, hint)
+        return declined if failed else _without_tickets(contents, stages, word)
     missing = _missing(contents, ours, quantity)
     if missing is None:
         return Issued(contents.everything, provider_status=word)
-    return PartlyIssued(contents.everything, quantity, retry_after=hint, detail=missing, provider_status=word)
+    return PartlyIssued(contents.everything, quantity, detail=missing, provider_status=word)
 
 
 def _missing(contents: Contents, records: list[dict[str, Any]], quantity: int | None) -> str | None:
@@ -97,9 +95,7 @@ def _missing(contents: Contents, records: list[dict[str, Any]], quantity: int | 
     return None
 
 
-def user_outcome(
-    records: list[dict[str, Any]], user: str | None, question: Question, hint: float | None = None
-) -> Outcome:
+def user_outcome(records: list[dict[str, Any]], user: str | None, question: Question) -> Outcome:
     """Return what the list of one user comes to: issued once it holds as many tickets of the order's own as it bought.
 
     It holds other orders of the same user too. So a failed or a cancelled record decides nothing, and what is older
@@ -119,9 +115,9 @@ def user_outcome(
         return Issued(tickets, provider_status=word)
     if count:
         detail = f"{count} of {quantity} tickets"
-        return PartlyIssued(tickets, quantity, retry_after=hint, detail=detail, provider_status=word)
+        return PartlyIssued(tickets, quantity, detail=detail, provider_status=word)
     contents = contents_of_all(record for record, _ in found)
-    return _without_tickets(replace(contents, tickets=()), {_stage(record) for record in recent}, word, hint)
+    return _without_tickets(replace(contents, tickets=()), {_stage(record) for record in recent}, word)
 
 
 def ticket_keys_of(records: list[dict[str, Any]], user: str | None) -> frozenset[str]:
@@ -146,13 +142,11 @@ def _is_open(record: Mapping[str, Any]) -> bool:
     return stage is _Stage.FAILED or (stage in {_Stage.WAITING, _Stage.UNKNOWN} and not contents_of(record).everything)
 
 
-def _without_tickets(
-    contents: Contents, stages: set[_Stage], word: str | None, hint: float | None
-) -> NotReady | Malformed:
+def _without_tickets(contents: Contents, stages: set[_Stage], word: str | None) -> NotReady | Malformed:
     if contents.unreadable:
         return Malformed(detail="tickets without a code and without a PDF", provider_status=word)
     detail = "unknown status word" if _Stage.UNKNOWN in stages else "no tickets yet"
-    return NotReady(retry_after=hint, detail=detail, provider_status=word)
+    return NotReady(detail=detail, provider_status=word)
 
 
 def _of(name: str, value: str, records: list[dict[str, Any]]) -> list[dict[str, Any]] | Malformed:

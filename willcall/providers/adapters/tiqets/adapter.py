@@ -14,7 +14,7 @@ from willcall.providers.adapters.tiqets.pushes import TiqetsPushes
 from willcall.providers.base import Answer, Credentials, Defaults, ProviderUrl, Question, Request
 from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists
 from willcall.providers.pushes import PushCredentials, Pushes
-from willcall.providers.reading import kept, read_object, retry_after, status_outcome, text, web_link
+from willcall.providers.reading import kept, read_object, status_outcome, text, web_link
 from willcall.providers.safe import HeaderSecret, check_segment, segment, status_word
 
 #: Words that wait, with what they mean. `processing` is an older one.
@@ -85,7 +85,7 @@ class TiqetsAdapter(NoOAuth, NoList, NoSecretReferences, NoUserLists):
         body = read_object(answer)
         if isinstance(body, Malformed):
             return body
-        return _error(body, question) or _read_word(body, answer)
+        return _error(body, question) or _read_word(body)
 
 
 def _error(body: Mapping[str, Any], question: Question) -> Outcome | None:
@@ -103,7 +103,7 @@ def _error(body: Mapping[str, Any], question: Question) -> Outcome | None:
     return None
 
 
-def _read_word(body: Mapping[str, Any], answer: Answer) -> Outcome:
+def _read_word(body: Mapping[str, Any]) -> Outcome:
     word = status_word(body.get("order_status"))
     if word is None:
         return Malformed(detail="no order_status in the answer")
@@ -113,16 +113,16 @@ def _read_word(body: Mapping[str, Any], answer: Answer) -> Outcome:
     if status in _CANCELLED:
         return Cancelled(reason="the order was cancelled", provider_status=word)
     if status == "done":
-        return _read_done(body, answer, word)
+        return _read_done(body, word)
     detail = _WAITING.get(status, "unknown status word")
-    return NotReady(retry_after=retry_after(answer), detail=detail, provider_status=word)
+    return NotReady(detail=detail, provider_status=word)
 
 
-def _read_done(body: Mapping[str, Any], answer: Answer, word: str) -> Outcome:
+def _read_done(body: Mapping[str, Any], word: str) -> Outcome:
     """The PDF's address is null until the order is done; we wait for it should the word come first."""
     url = web_link(body.get("tickets_pdf_url"))
     if url is None:
         detail = "done, but there is no PDF yet"
-        return NotReady(retry_after=retry_after(answer), detail=detail, provider_status=word)
+        return NotReady(detail=detail, provider_status=word)
     extra = kept({name: body.get(name) for name in _EXTRA})
     return Issued((Ticket(TicketKind.PDF, url=url, extra=extra),), provider_status=word)

@@ -34,16 +34,15 @@ def error_outcome(body: Mapping[str, Any], answer: Answer) -> Outcome | None:
 
 
 def _by_code(code: int, answer: Answer) -> Outcome:
-    detail = f"error code {code}"
+    detail, hinted = f"error code {code}", retry_after(answer) is not None
     if code == 429:  # noqa: PLR2004 - these codes are HTTP statuses
-        wait = retry_after(answer)
-        return MINUTE if wait is None else Throttled(retry_after=wait, detail=detail)
-    if code == 403 and retry_after(answer) is not None:  # noqa: PLR2004
-        return Throttled(retry_after=retry_after(answer), detail=detail)
+        return Throttled(detail=detail) if hinted else MINUTE
+    if code == 403 and hinted:  # noqa: PLR2004
+        return Throttled(detail=detail)
     if code in _ACCOUNT | _ORDER:
         return Unauthorized(whole_account=code in _ACCOUNT, detail=detail)
     if code == 404:  # noqa: PLR2004
         return Missing(detail=detail)
     if 500 <= code <= 599:  # noqa: PLR2004
-        return Unavailable(retry_after=retry_after(answer), detail=detail)
+        return Unavailable(detail=detail)
     return Malformed(detail="the answer states an error with an unknown code")

@@ -7,6 +7,7 @@ from time import monotonic
 
 import structlog
 
+from willcall.orders.errors import WillcallError
 from willcall.stores.leases import Lease
 from willcall.stores.sweeps import Failing
 from willcall.usecases.context import Context
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which a sweep leaves alone what it failed at, the first time; twice as long each further time; at most.
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 60.0, 21_600.0
+#: Things that a sweep remembers to fail at. Beyond, they are tried in each run, and not logged.
+MOST_FAILING = 10_000
 
 
 @dataclass(slots=True)
@@ -35,8 +38,13 @@ class Run:
     _now: float = 0.0
 
     def __post_init__(self) -> None:
-        self._failing = self.context.stores.sweeps.failing(self.name)
+        sweeps = self.context.stores.sweeps
         self._now = self.context.stores.accounts.now()
+        self._failing = sweeps.failing(self.name)
+        # What was not tried again for so long after its time is gone.
+        for item in [item for item, failing in self._failing.items() if failing.until < self._now - LONGEST_BACK_OFF]:
+            sweeps.succeeds(self.name, item)
+            del self._failing[item]
 
     def goes_on(self) -> bool:
         """Whether something new may be begun: there is time left, and no other run has taken over."""
@@ -77,11 +85,15 @@ class Run:
             return 0
         try:
             done = do()
+        except WillcallError as error:  # foreseen, such as files that cannot be had now
+            if self._fails(item):
+                log.warning("sweep failed at something", sweep=self.name, error=error, **subject)
+            return 0
         except Exception as error:
             outcome_of(error)
-            if not known:
+            self.context.meters.failed(Activity.SWEEP)
+            if self._fails(item):
                 log.exception("sweep failed at something", sweep=self.name, **subject)
-            self._fail(item, known.times if known else 0)
             return 0
         if known:
             self.context.stores.sweeps.succeeds(self.name, item)
@@ -99,10 +111,14 @@ class Run:
             if seen < size:
                 break
 
-    def _fail(self, item: str, times: int) -> None:
+    def _fails(self, item: str) -> bool:
+        """Leave an item alone for a while; whether it is the first time that this sweep fails at it."""
         self.failed += 1
-        self.context.meters.failed(Activity.SWEEP)
+        known = self._failing.get(item)
+        if known is None and len(self._failing) >= MOST_FAILING:
+            return False
+        times = known.times if known else 0
         wait = min(FIRST_BACK_OFF * 2 ** min(times, 20), LONGEST_BACK_OFF)
-        failing = Failing(times + 1, self._now + wait)
-        self._failing[item] = failing
+        self._failing[item] = failing = Failing(times + 1, self._now + wait)
         self.context.stores.sweeps.fails(self.name, item, failing)
+        return known is None

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from tasks.lines import Line
 from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS
 
-#: Seconds after which a place is given to another message, whatever became of the one that took it: by then the broker
-#: has given that to another worker (`workers.broker.VISIBILITY_TIMEOUT`).
-LONGEST_HELD = 60.0
+#: Seconds after which a place is given to another message, whatever became of the one that took it: longer than any
+#: task takes, so that message was dropped unacknowledged, and the broker has given it to another worker.
+LONGEST_HELD = 600.0
 #: Seconds that a message without a place stays away at most: it has to find out how its line goes on.
 LONGEST_WAIT = 60.0
 

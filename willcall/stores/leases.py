@@ -26,7 +26,8 @@ class Lease:
         self._lock = lock
         self._seconds = seconds
         self._given_up_at = monotonic() + longest
-        self._until = monotonic() + seconds if lock.acquire(blocking=False) else 0.0
+        asked = monotonic()
+        self._until = asked + seconds if lock.acquire(blocking=False) else 0.0
         self._done = Event()
 
     def __bool__(self) -> bool:
@@ -42,7 +43,7 @@ class Lease:
         finally:
             self._done.set()
             thread.join()
-            with suppress(LockError):  # somebody else has it
+            with suppress(RedisError):  # somebody else has it, or Redis is away: then it ends by itself
                 self._lock.release()
 
     def _renew(self) -> None:

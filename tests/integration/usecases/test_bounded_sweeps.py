@@ -16,7 +16,7 @@ from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep, sweep_for
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
-from tests.integration.usecases.test_failures import Broken
+from tests.integration.usecases.test_failures import Broken, counted
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
 from willcall.orders.pushes import Arrived
@@ -70,6 +70,7 @@ def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(house: Setup, mo
     assert [h.order(order_id).status for order_id in orders[3:]] == [Status.EXPIRED] * 4
     assert [line["order"] for line in failures(lines)] == orders[:3]
     assert all(line["exc_info"] for line in failures(lines))
+    assert counted(h, "sweep") == 3
 
 
 def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
@@ -99,7 +100,7 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
     spoil(h, orders[0])
     run_sweep(h.context, "expire")
     h.redis.set(keys.spec(orders[0]), spec or "")
-    h.redis.hset(keys.sweep_failing("expire"), orders[0], "[1, 0]")
+    h.redis.hset(keys.sweep_failing("expire"), orders[0], f"[1, {time.time()}]")
     assert run_sweep(h.context, "expire") == {"expired": 1}
     assert h.context.stores.sweeps.failing("expire") == {}
 
@@ -131,6 +132,14 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
         assert run_sweep(h.context, "inbox") == {"attached": 3, "failed": 1}
     assert [bool(h.order(order_id).tickets) for order_id in orders] == [False, True, True, True]
     assert "t0" not in str(failures(lines))
+    assert counted(h, "sweep") == 0, "that a file is gone is no mistake of ours"
+
+
+def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(house: Setup) -> None:
+    h = house()
+    h.redis.hset(keys.sweep_failing("expire"), "gone", "[3, 1000]")
+    run_sweep(h.context, "expire")
+    assert h.context.stores.sweeps.failing("expire") == {}
 
 
 def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order(

@@ -16,6 +16,12 @@ from workers.waiting import plain
 LARGEST = 1 << 20
 #: The header of a message that stands for one that could not be read.
 UNREADABLE = "x-willcall-unreadable"
+#: The header that says how often a message was delivered before, as far as that is counted: once for all workers that
+#: gave it back, and once for each that did not finish it in time. RabbitMQ's quorum queues count each delivery.
+REDELIVERED, DELIVERY_COUNT = "x-willcall-redelivered", "x-delivery-count"
+_COUNTS = {"redelivered", REDELIVERED, DELIVERY_COUNT}
+#: So many are too many: it ends its workers, or makes them hang. RabbitMQ from version 4 on has the same limit.
+MOST_REDELIVERED, MOST_DELIVERIES = 5, 20
 #: What fails where JSON, its encoding or its compression is broken, or its objects are not kombu's.
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
 
@@ -53,6 +59,8 @@ def unusable(message: Any, known: Container[str]) -> Reason | None:
     """
     if UNREADABLE in message.headers:
         return Reason.TOO_LARGE if message.headers[UNREADABLE] == Reason.TOO_LARGE else Reason.UNREADABLE
+    if _never_finished(message.headers):
+        return Reason.UNFINISHED
     try:
         payload = message.payload
     except (ContentDisallowed, DecodeError, *_BROKEN):
@@ -79,6 +87,11 @@ def _unusable(fields: dict[str, Any], args: object, kwargs: object, known: Conta
     if not well:
         return Reason.MALFORMED
     return None if fields["task"] in known else Reason.UNKNOWN_TASK
+
+
+def _never_finished(headers: dict[str, Any]) -> bool:
+    limits = {REDELIVERED: MOST_REDELIVERED, DELIVERY_COUNT: MOST_DELIVERIES}
+    return any(isinstance(headers.get(name), int) and headers[name] > most for name, most in limits.items())
 
 
 def _is_time_limit(value: object) -> bool:
@@ -114,6 +127,7 @@ def send_again(app: Any, letter: DeadLetter) -> None:
         raise ValueError("is no message")
     properties = payload["properties"]
     body = payload.get("body", "")
+    headers = {name: value for name, value in (payload.get("headers") or {}).items() if name not in _COUNTS}
     with app.producer_or_acquire() as producer:
         producer.publish(
             b64decode(body) if properties.get("body_encoding") == "base64" else body,
@@ -121,7 +135,7 @@ def send_again(app: Any, letter: DeadLetter) -> None:
             routing_key=letter.queue,
             content_type=payload.get("content-type"),
             content_encoding=payload.get("content-encoding"),
-            headers=payload.get("headers") or {},
+            headers=headers,
             priority=properties.get("priority") or 0,
             correlation_id=properties.get("correlation_id"),
             declare=[],

@@ -24,7 +24,7 @@ from redis import Redis
 
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, bell, waiting
-from workers.messages import parse, stand_in
+from workers.messages import REDELIVERED, parse, stand_in
 from workers.waiting import compress, script, without_eta
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class QoS(stock.QoS):
             num=channel.unacked_restore_limit,
         )
         if overdue:
-            restored = channel.restore(reversed(overdue), "RPUSH")
+            restored = channel.restore(reversed(overdue), "RPUSH", unfinished=True)
             log.warning("gave back %d messages whose worker has not finished them in time", restored)
 
 
@@ -354,7 +354,8 @@ class Channel(stock.Channel):
 
     def _read(self, queue: str, tag: str, item: bytes) -> dict[str, Any] | None:
         """Return a claimed message under its new tag; `None` where it was for later, and waits again."""
-        redelivered, item = item.startswith(b"!"), item.removeprefix(b"!")
+        marked, item = len(item), item.lstrip(b"!")
+        redelivered = marked - len(item)
         payload, delay = without_eta(parse(item))
         if delay:  # a stock application sent it, which leaves that to the worker
             priority = str(self.priority(self._get_message_priority(payload, reverse=False)))
@@ -370,12 +371,16 @@ class Channel(stock.Channel):
         payload["properties"]["delivery_info"]["queue"] = queue
         if redelivered:
             payload["headers"]["redelivered"] = True
+            payload["headers"][REDELIVERED] = redelivered
             payload["properties"]["delivery_info"]["redelivered"] = True
         return payload
 
-    def restore(self, tags: Iterable[str | bytes], command: str) -> int:
-        """Give claimed messages back: RPUSH to be served next, LPUSH to be served last. Returns how many."""
-        restored: int = self._scripts["restore"](keys=self._claims_keys, args=[command, *tags])
+    def restore(self, tags: Iterable[str | bytes], command: str, *, unfinished: bool = False) -> int:
+        """Give claimed messages back: RPUSH to be served next, LPUSH to be served last. Returns how many.
+
+        `unfinished`: their worker has not finished them in time, which is counted.
+        """
+        restored: int = self._scripts["restore"](keys=self._claims_keys, args=[command, int(unfinished), *tags])
         return restored
 
     def forget(self, tags: Sequence[str]) -> None:

@@ -11,15 +11,17 @@ from cli.main import app
 from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 - a fixture
 from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
 from workers.embedded_redis import EmbeddedRedis
+from workers.messages import MOST_REDELIVERED, REDELIVERED
 
 if TYPE_CHECKING:
     from redis import Redis
 
+HEADERS = {"task": "tasks.later", "id": "1"}
 ENVELOPE = {
     "body": "W1tdLCB7fSwge31d",
     "content-type": "application/json",
     "content-encoding": "utf-8",
-    "headers": {"task": "tasks.later", "id": "1"},
+    "headers": HEADERS,
     "properties": {"body_encoding": "base64", "delivery_info": {}, "priority": 3},
 }
 
@@ -45,13 +47,14 @@ def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: Cl
 
 
 def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRunner, redis: "Redis") -> None:
-    letters.add("willcall.notify", Reason.UNKNOWN_TASK, json.dumps(ENVELOPE).encode())
+    counted = ENVELOPE | {"headers": {**HEADERS, REDELIVERED: MOST_REDELIVERED + 1}}
+    letters.add("willcall.notify", Reason.UNFINISHED, json.dumps(counted).encode())
     [letter] = letters.newest()
     assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 0
     assert letters.newest() == []
     message = json.loads(str(redis.rpop("willcall.notify\x06\x163")))
     assert (message["headers"], message["properties"]["delivery_info"]["routing_key"]) == (
-        ENVELOPE["headers"],
+        HEADERS,
         "willcall.notify",
     )
     assert json.loads(b64decode(message["body"])) == [[], {}, {}]

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CONTENT_TYPE = "content_type"
     MALFORMED = "malformed"
     UNKNOWN_TASK = "unknown_task"
+    UNFINISHED = "unfinished"
 
     @property
     def text(self) -> str:
@@ -37,6 +38,7 @@ _TEXTS = {
     Reason.CONTENT_TYPE: "is serialized as something else than JSON",
     Reason.MALFORMED: "is no task message",
     Reason.UNKNOWN_TASK: "names a task that does not exist",
+    Reason.UNFINISHED: "was begun again and again, and its workers never finished it",
 }
 
 

@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tests.integration.transport.conftest import QUICK, ROOT, Connect
 from tests.waiting import wait_until
 from workers.embedded_redis import EmbeddedRedis
+from workers.messages import REDELIVERED
 from workers.transport import install
 
 #: Dies between receiving a message and recording it: before anything of kombu's QoS runs.
@@ -163,3 +164,24 @@ def test_claims_whose_answer_was_lost_are_answered_again(
         assert message is not None
         assert message.payload == "precious"
         message.ack()
+
+
+def test_how_often_a_message_was_not_finished_is_told_and_given_back_counts_once(
+    connect: Connect, redis: Redis
+) -> None:
+    channel = connect(**(QUICK | {"visibility_timeout": 0, "unacked_restore_interval": 0})).default_channel
+    queue = Queue("polls", channel=channel)
+    publish("polls", "poison", connect())
+    counts = []
+    for _ in range(3):
+        message = queue.get()
+        assert message is not None
+        counts.append(message.headers.get(REDELIVERED, 0))
+        channel.qos.restore_visible()
+    for _ in range(3):
+        message = queue.get()
+        assert message is not None
+        counts.append(message.headers.get(REDELIVERED, 0))
+        channel.restore([message.delivery_tag], "RPUSH")
+    assert counts == [0, 1, 2, 3, 3, 3]
+    assert redis.llen("polls") == 1

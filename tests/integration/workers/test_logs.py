@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
+from workers.messages import DELIVERY_COUNT, MOST_DELIVERIES, MOST_REDELIVERED, REDELIVERED
 
 pytestmark = pytest.mark.worker
 
@@ -69,6 +70,16 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     [
         ([[], {"reference": SECRET}, {}], {"headers": {"task": "tasks.unknown", "id": "1"}}, Reason.UNKNOWN_TASK),
         ([[], {"reference": SECRET}, {}], {"headers": {"task": "celery.map", "id": "1"}}, Reason.UNKNOWN_TASK),
+        (
+            [[], {"reference": SECRET}, {}],
+            {"headers": {"task": "tasks.submit", "id": "1", REDELIVERED: MOST_REDELIVERED + 1}},
+            Reason.UNFINISHED,
+        ),
+        (
+            [[], {"reference": SECRET}, {}],
+            {"headers": {"task": "tasks.submit", "id": "1", DELIVERY_COUNT: MOST_DELIVERIES + 1}},
+            Reason.UNFINISHED,
+        ),
         ({"reference": SECRET}, {}, Reason.MALFORMED),
         ({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET}, {}, Reason.MALFORMED),
         ([[], {}], {"headers": {"task": "tasks.submit", "id": "1"}}, Reason.MALFORMED),

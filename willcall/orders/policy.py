@@ -109,19 +109,19 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     match outcome:
         case Issued(tickets):
             order = _with_tickets(order, tickets)
-            return _finish(order, Status.FULFILLED, None, now)
+            return _finish(order, outcome, Status.FULFILLED, None, now)
         case Declined(reason):
-            return _finish(order, Status.FAILED, reason, now)
+            return _finish(order, outcome, Status.FAILED, reason, now)
         case Cancelled(reason):
-            return _finish(order, Status.CANCELLED, reason, now)
+            return _finish(order, outcome, Status.CANCELLED, reason, now)
         case PartlyIssued(tickets, expected):
             order = _with_tickets(order, tickets)
             if _completed_by_pushes(order, expected):
-                return _finish(order, Status.FULFILLED, None, now)
+                return _finish(order, outcome, Status.FULFILLED, None, now)
             if order.status is Status.PENDING and any(map(admits, order.tickets)):
                 order = replace(order, status=Status.PARTIAL)
         case NotReady(expected=expected) if _completed_by_pushes(order, expected):
-            return _finish(order, Status.FULFILLED, None, now)
+            return _finish(order, outcome, Status.FULFILLED, None, now)
         case NotReady(void=void) if void:
             order = _with_tickets(order, void)
     return _again(order, outcome, policy, now, rng)
@@ -192,8 +192,11 @@ def _completed_by_pushes(order: Order, expected: int | None) -> bool:
     return expected is not None and any_pushed(order.tickets) and admitted(order.tickets) >= expected
 
 
-def _finish(order: Order, status: Status, reason: str | None, now: float) -> Decision:
-    """A final word of the provider, where the table allows it; else the order stays as it is."""
+def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, now: float) -> Decision:
+    """A final word of the provider, where the table allows it; else the order stays as it is.
+
+    Its hint holds for whoever asks about the order once more: a person, or the provider's own callback.
+    """
     if status is order.status:
         why = "still " + status
     elif may_become(order.status, status):
@@ -201,7 +204,8 @@ def _finish(order: Order, status: Status, reason: str | None, now: float) -> Dec
         why = reason or status.value
     else:
         why = f"the provider says {status}, yet {order.status} stays"
-    return Decision(replace(order, next_poll_at=None, hint_at=None), None, why, Signal.ANSWERED)
+    hint = hint_until(outcome.retry_after, now, instead=now + SUBSTITUTE)
+    return Decision(replace(order, next_poll_at=None, hint_at=hint), None, why, Signal.ANSWERED)
 
 
 def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:

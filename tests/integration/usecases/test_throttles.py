@@ -10,13 +10,15 @@ import pytest
 from schedules.timetable import run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import POLLING, House, Setup
+from willcall.orders.model import Status
 from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.connection import StoreError
+from willcall.stores.orders import Requester
 from willcall.usecases import ask
-from willcall.usecases.control import resume
+from willcall.usecases.control import ask_soon, resume
 from willcall.usecases.throttles import Throttles
 from workers.embedded_redis import EmbeddedRedis
 
@@ -245,3 +247,13 @@ def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
     )
     assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 0}
     assert not throttled(h, "funtrips/default")
+
+
+def test_a_hint_beside_the_tickets_holds_for_a_callback_that_comes_after_them(house: Setup) -> None:
+    h = house()
+    script = {"provider": "tiqets", "reference": "1", "answers": [{"do": "usual", "retry_after": 3_600}]}
+    h.submit(OrderScript.model_validate(script))
+    before = h.context.stores.accounts.now()
+    assert h.poll().status is Status.FULFILLED
+    expedited = ask_soon(h.context, h.context.accounts["tiqets/default"], "ord-1", Requester.PROVIDER)
+    assert (expedited.at or 0) >= before + 3_600

@@ -33,7 +33,8 @@ def parse_json(text: bytes) -> Any:
     except UnicodeEncodeError:
         problem = "must be text that UTF-8 can hold"
     except json.JSONDecodeError as error:
-        problem = f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        problem = f"is not JSON: {error.msg} ({line}column {error.colno})"
     except InvalidJsonError:
         raise
     except ValueError:

@@ -161,4 +161,4 @@ def test_unknown_paths_and_methods_are_problems_too(api: Running) -> None:
     assert "/docs" in problem(api.get("/v1/nothing", key=None), 404, "not-found")["detail"]
     answer = api.call("DELETE", "/v1/orders")
     problem(answer, 405, "method-not-allowed")
-    assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}

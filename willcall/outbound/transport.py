@@ -81,10 +81,12 @@ class Outbound:
         into: IO[bytes] | None = None,
         *,
         waited: bool = False,
+        permit: Callable[[str], bool] = lambda _: True,
     ) -> Reply | Failure:
         """What is at a URL, behind ten redirects at most. A body of what was asked for goes to `into`, where given.
 
         A redirect with `Retry-After` is a reply like any other, unless the caller has `waited` since it first came.
+        `permit` is asked before each request, with its URL.
         """
         wanted = _Wanted("GET", limits, self._guarded, into=into)
         url = first = escape(url)
@@ -94,6 +96,8 @@ class Outbound:
             if (url, cookies) in seen:
                 return Failure("redirects lead in a circle", astray=True)
             seen.add((url, cookies))
+            if not permit(url):
+                return Failure("not permitted by the caller")
             same = url == first or origin(url) == origin(first)
             own = dict(headers) if headers and same else {}
             reply = self._send(url, own | {"Cookie": cookies} if cookies else own, wanted)

@@ -232,24 +232,47 @@ def _fetch(
     context: Context, account: Account | None, order_id: str, url: str, seconds: float, *, waited: bool
 ) -> TicketFile | _Trouble:
     """The stored file, or why there is none."""
+    permits = _Permits(context, account, order_id)
     headers = {"Accept": "application/pdf, */*;q=0.5"}
-    own = account is not None and url.startswith(f"{account.credentials.base_url}/")
-    if account and own:
-        # A request to the provider like any other: with our credentials, and with a token.
-        token = take_token(context, account, Booker.DOCUMENTS, order_id, _TOKEN_PATIENCE)
-        if isinstance(token, NoToken):
-            return _Trouble("waits for a token", away=True, no_token=token)
+    if account and permits.is_own(url):
         headers |= account.credentials.document_headers()
     try:
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
-            reply = context.outbound.get(url, limits, headers, into=draft, waited=waited)
+            reply = context.outbound.get(url, limits, headers, into=draft, waited=waited, permit=permits.take)
             if isinstance(reply, Reply) and reply.status in WITH_BODY:
                 return _store(context, order_id, reply, draft)
     except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
         return _Trouble(f"cannot be stored: {error}", full=True)
-    return _trouble(context, reply, order_id, account if own else None)
+    if permits.no_token:
+        return _Trouble("waits for a token", away=True, no_token=permits.no_token)
+    return _trouble(context, reply, order_id, account if permits.last_was_own else None)
+
+
+class _Permits:
+    """The tokens of one fetch: each request under the provider's own address takes one, be it by a redirect.
+
+    `last_was_own`: the last request went there. `no_token`: there was none for it.
+    """
+
+    def __init__(self, context: Context, account: Account | None, order_id: str) -> None:
+        self._context, self._account, self._order_id = context, account, order_id
+        self.last_was_own = False
+        self.no_token: NoToken | None = None
+
+    def is_own(self, url: str) -> bool:
+        """Return whether a request goes to the provider like any other, with our credentials and a token."""
+        return self._account is not None and url.startswith(f"{self._account.credentials.base_url}/")
+
+    def take(self, url: str) -> bool:
+        """Return whether a request may leave now."""
+        self.last_was_own = self.is_own(url)
+        if self._account is None or not self.last_was_own:
+            return True
+        token = take_token(self._context, self._account, Booker.DOCUMENTS, self._order_id, _TOKEN_PATIENCE)
+        self.no_token = token if isinstance(token, NoToken) else None
+        return self.no_token is None
 
 
 def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> TicketFile | _Trouble:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,14 @@ from tests.scripted_server import Serve, Server, saying, whole
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued
 from willcall.providers.adapters.tiqets import ADAPTER
+from willcall.providers.base import Account
 from willcall.stores import keys
+from willcall.stores.accounts import Health
+from willcall.stores.bookings import Reservation
 from willcall.usecases import documents as module
 from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.documents import fetch_documents
+from willcall.usecases.tokens import NoToken
 
 
 def script(**document: Any) -> OrderScript:
@@ -241,3 +246,65 @@ def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Set
     (ticket,) = outcome.tickets
     assert (ticket.kind, ticket.document, ticket.content_type) == (TicketKind.IMAGE, first[0].document, "image/png")
     assert (len(server.requests), fetch_in) == (1, None)
+
+
+# Redirects to and from the provider's own address
+
+Own = tuple[House, Account, Server, list[str]]
+
+
+@pytest.fixture
+def own(house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Own:
+    """A provider of the test's own: `/api/...` redirects to `/api/file`. The list grows with each token taken."""
+    h = house()
+    taken: list[str] = []
+    reserve = type(h.context.stores.accounts).reserve
+
+    def counted(*arguments: Any) -> Any:
+        reservation = reserve(*arguments)
+        if reservation.granted:
+            taken.append("token")
+        return reservation
+
+    def redirecting(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            there = request.startswith(b"GET /api/file ")
+            connection.sendall(whole(pdf("one")) if there else whole(b"", "302 Found", "Location: /api/file"))
+
+    monkeypatch.setattr(type(h.context.stores.accounts), "reserve", counted)
+    server = serve(redirecting)
+    account = h.context.accounts["paylogic/default"]
+    base = account.credentials.model_copy(update={"base_url": server.url + "/api"})
+    return h, replace(account, credentials=base), server, taken
+
+
+def test_each_request_to_the_provider_takes_a_token_also_by_a_redirect(own: Own, serve: Serve) -> None:
+    h, account, server, taken = own
+    elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
+    for url, tokens in ((server.url + "/api/ticket", 2), (server.url + "/public", 1), (elsewhere.url, 1)):
+        taken.clear()
+        collected = module.collect(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=url)], 60)
+        assert (collected.found, len(taken)) == (1, tokens)
+
+
+def test_a_redirect_to_the_provider_waits_for_its_token(
+    own: Own, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h, account, server, _ = own
+    elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
+    none_left = Reservation(granted=False, now=0, at=60)
+    monkeypatch.setattr(type(h.context.stores.accounts), "reserve", lambda *_: none_left)
+    collected = module.collect(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=elsewhere.url)], 60)
+    assert (collected.found, collected.why, collected.no_token) == (0, "waits for a token", NoToken(60))
+    assert server.requests == []
+
+
+def test_a_429_of_the_server_behind_a_redirect_does_not_bind_the_account(own: Own, serve: Serve) -> None:
+    h, account, _, _ = own
+    busy = serve(saying(whole(b"", "429 Too Many Requests", "Retry-After: 600")))
+    home = serve(saying(whole(b"", "302 Found", f"Location: {busy.url}")))
+    base = account.credentials.model_copy(update={"base_url": home.url})
+    tickets = [Ticket(TicketKind.PDF, url=home.url + "/eticket")]
+    collected = module.collect(h.context, replace(account, credentials=base), "ord-1", tickets, 60)
+    assert (collected.why, collected.retry_after) == ("HTTP 429", 600)
+    assert h.context.stores.accounts.state(account.key, account.rate).health is Health.OK

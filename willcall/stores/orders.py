@@ -192,7 +192,8 @@ class Commit:
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
     unless it is filed already. `holds`: what it holds from then on, of an account with users' lists. `alert` is for
     operators, should the order newly need attention. `measures` are counted for the account (see `orders.measures`).
-    `throttled`: the order's hint is the account's throttle.
+    `throttled`: the order's hint is the account's throttle. `answered`: the provider answered well, of which the
+    account was not told by a report; troubles before that are none in a row with later ones.
     """
 
     before: Order
@@ -210,6 +211,7 @@ class Commit:
     holds: Holding | None = None
     measures: tuple[str, ...] = ()
     throttled: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +361,7 @@ class OrderStore:
                 keys.stranded(account),
                 keys.order(""),
                 keys.throttled(account),
+                keys.account(account) if commit.answered else "",
             ],
             args=[
                 before.id,

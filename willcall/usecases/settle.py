@@ -71,6 +71,7 @@ def settle_attempt(
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
             throttled=decision.signal is Signal.THROTTLED,
+            answered=_unreported(claim, decision),
         )
         try:
             due = _write(context, commit, claim_id)
@@ -264,7 +265,7 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
 
     Returns the account's health as it is then, whatever else throttles or pauses it.
     """
-    if decision.signal is Signal.ANSWERED and claim.clean:
+    if _unreported(claim, decision):
         return Health.OK
     known = decision.signal is Signal.MALFORMED and claimed_order(claim).attention is Attention.MALFORMED
     order_id = "" if known else decision.order.id
@@ -272,6 +273,11 @@ def _report(context: Context, account: Account, claim: Claim, decision: Decision
     if report.until is None or decision.signal is not Signal.THROTTLED:
         return _tell(context, account, report)
     return _tell_throttle(context, account, context.throttles.begin(account.key, report, report.until - now))
+
+
+def _unreported(claim: Claim, decision: Decision) -> bool:
+    """Return whether an answer says nothing new of its account: a good one, where nothing was wrong."""
+    return decision.signal is Signal.ANSWERED and claim.clean
 
 
 def _tell_throttle(context: Context, account: Account, throttle: Throttle) -> Health:

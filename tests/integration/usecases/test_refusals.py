@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from schedules.timetable import run_sweep
 from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
@@ -112,3 +114,27 @@ def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(hou
     h.poll("good")
     assert probe(h) == "good"
     assert state(h).health is Health.OK
+
+
+def test_a_good_answer_counts_between_refusals_though_it_was_asked_for_before_them(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = house()
+    for name in ("bad-1", "bad-2", "bad-3", "bad-4"):
+        submit(h, name, REFUSED)
+    submit(h, "good")
+    exchange = h.context.http.exchange
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(h.context.http, "exchange", exchange)
+        h.poll("bad-1")
+        h.poll("bad-2")
+        return exchange(*arguments)
+
+    monkeypatch.setattr(h.context.http, "exchange", meanwhile)
+    assert h.poll("good").status is Status.FULFILLED
+    h.poll("bad-3")
+    h.poll("bad-4")
+    assert state(h).health is Health.OK
+    h.poll("bad-1")
+    assert state(h).health is Health.UNAUTHORIZED

@@ -5,7 +5,8 @@
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
 --       18-21 of the event for operators (see alert.lua)  22 lacking index
 --       23 token bucket  24 and 25 bookings, ordinary and express (see bucket.lua)  26 stranded index
---       27 order (its key without the id)  28 throttled orders
+--       27 order (its key without the id)  28 throttled orders  29 account, where a good answer of it was not reported
+--       ('' otherwise): what counts only while it follows each other is forgotten
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
 --       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
@@ -36,6 +37,7 @@ if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return {-
 local owning = ARGV[#ARGV - 1] == 'owners' and cjson.decode(ARGV[#ARGV])
 if owning and owners_refuse(owning, ARGV[1]) then return {-2, {}} end
 
+if KEYS[29] ~= '' then redis.call('HDEL', KEYS[29], 'failures', 'refused', 'unreadable') end
 local now = milliseconds()
 local keep = ARGV[4] == 'keep'
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}

@@ -28,7 +28,7 @@ _WITHOUT_FRAME = {"deflate": DEFLATE, "br": BROTLI}
 _PLAIN = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff")
 #: What begins JSON, XML and HTML; and what none of them holds, in any charset that agrees with ASCII.
 _TEXT = {b"{", b"[", b'"', b"<"}
-_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
 _BOM = b"\xef\xbb\xbf"
 #: The beginnings of zlib's frame that no text has.
 _BINARY_ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda")

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from willcall.providers.codings import unpacked
@@ -72,6 +72,7 @@ def read_or_broken(body: bytes, label: str, size: int = 65_536) -> bytes | None:
 
 
 @pytest.mark.parametrize("coding", PACK)
+@example(body=b'{"x": "\x7f"}', size=700)
 @given(body=texts, size=st.integers(1, 700))
 def test_the_bytes_decide_whatever_the_label_says(coding: str, body: bytes, size: int) -> None:
     for label in READ_BY.get(coding, ANY):

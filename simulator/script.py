@@ -169,6 +169,8 @@ class OrderScript(_Model):
     issued_ago: NonNegativeFloat | None = None
     #: funtrips and paylogic: each record or ticket of the order is listed so often.
     listed_times: PositiveInt = 1
+    #: tixstock: webhooks name "TBC" for row and seat.
+    placeholder_seats: bool = False
     #: paylogic: so many of the order's tickets are transferred, hence void; the first ones.
     transferred: NonNegativeInt = 0
     #: paylogic: the order is a combo: a parent product, with the tickets for its parts.

@@ -82,6 +82,8 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
         fields["answers"] = _trouble(random, provider)
     if random.random() < 0.4:  # noqa: PLR2004 - a share of the orders
         fields |= _document(random)
+    if random.random() < 0.2:  # noqa: PLR2004 - a share of the orders
+        fields |= _odd_tickets(provider, fields)
     if provider == "funtrips":
         hint = {"retry_after": random.choice([None, 1, 2, 4]), "form": random.choice(["seconds", "date"])}
         fields["pending_hint"] = hint
@@ -106,6 +108,17 @@ def _reference(random: Random, provider: ProviderName, number: int) -> dict[str,
         ],
     }
     return random.choice(kinds[provider])
+
+
+def _odd_tickets(provider: ProviderName, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Tickets that are there twice, without seats, or void."""
+    if provider == "tixstock":
+        return {"placeholder_seats": True}
+    if provider == "funtrips":
+        return {"listed_times": 2}
+    if provider == "paylogic" and fields["quantity"] > 1:
+        return {"listed_times": 2, "transferred": 1}
+    return {}
 
 
 def _plain(random: Random, _: ProviderName) -> dict[str, Any]:

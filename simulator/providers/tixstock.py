@@ -75,6 +75,8 @@ class Tixstock(Provider):
         early = order.partial_after
         half = max(order.quantity // 2, 1) if early is not None else 0
         file: dict[str, Any] = {"form": order.document.form, "encoding": order.document.encoding}
+        if order.placeholder_seats:
+            file |= {"row": "TBC", "seat": "TBC"}
         sent = [PushScript(kind="eticket", after=early or 0.0, ticket=index, **file) for index in range(half)]
         if order.ends == "fulfilled":
             rest = range(half, order.quantity)

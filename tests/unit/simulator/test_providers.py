@@ -285,3 +285,25 @@ def test_a_signed_address_is_good_for_its_life_and_cannot_be_prolonged(start: St
     sim.clock.now += 10
     assert sim.get(f"{url.path}?{url.query}").status_code == 403
     assert sim.tiqets().json()["tickets_pdf_url"] != url.geturl()
+
+
+def test_a_paylogic_order_of_any_status_links_to_a_download(start: Start) -> None:
+    sim = start(
+        {"provider": "paylogic", "reference": "1", "ready_after": 60, "only_a_download": True},
+        {"provider": "paylogic", "reference": "2", "ends": "cancelled", "quantity": 2},
+    )
+    pending, cancelled = sim.paylogic("orders/1").json(), sim.paylogic("orders/2").json()
+    assert "_embedded" not in pending
+    assert pending["_links"]["shop:etickets"]["type"] == "text/html"
+    assert cancelled["_links"]["shop:etickets"]["type"] == "text/html"
+
+
+def test_a_paylogic_combo_has_a_parent_and_its_parts(start: Start) -> None:
+    sim = start({"provider": "paylogic", "combo": True, "quantity": 3, "transferred": 1})
+    order = sim.paylogic("orders/1").json()
+    first, *parts = order["_embedded"]["shop:ticket"]
+    assert [line["quantity"] for line in order["product_selection"]] == [1, 2]
+    assert order["product_selection"][1]["parent"] == order["product_selection"][0]["product"]
+    assert {part["_links"]["shop:parent"]["href"] for part in parts} == {first["_links"]["self"]["href"]}
+    assert "shop:eticket" not in first["_links"]
+    assert first["status"] == "transferred"

@@ -64,8 +64,9 @@ bench: install ## measure against plain Celery, some minutes: docs/performance.m
 chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
 	for seed in 1 2 3; do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done
 
-overload: install ## more due than one worker can poll: nothing multiplies, all drains
+overload: install ## more due than one worker can poll: nothing multiplies, all drains; a slow provider delays no other
 	$(BIN)/python -m bench.overload
+	$(BIN)/python -m bench.overload --crowd
 
 screenshots: install ## take the pictures of Flower and the board anew, from the running demo
 	$(BIN)/python -m docs.screenshots

@@ -9,7 +9,9 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from structlog.contextvars import bind_contextvars
 
+from willcall.orders.errors import WillcallError
 from willcall.stores.connection import StoreError
+from willcall.stores.dead_letters import Reason
 from willcall.usecases.submit import submit as submit_order
 
 #: Seconds after which an order that could not be written is submitted again.
@@ -21,8 +23,11 @@ SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
 LONGEST = 128
 
 
-class MaskedRequest(Request):
-    """Keeps the payload, whose reference may be all it takes to fetch tickets, out of events, logs and inspection."""
+class Submission(Request):
+    """A message with an order, which is nowhere else until the task has filed it.
+
+    The payload, whose reference may be all it takes to fetch tickets, stays out of events, logs and inspection.
+    """
 
     def __init__(self, message: Any, **options: Any) -> None:
         """As Celery makes it, whatever the sender put into the headers."""
@@ -34,6 +39,16 @@ class MaskedRequest(Request):
         """What `celery inspect` and Flower's page of a worker tell of it."""
         return super().info(safe=True)
 
+    def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
+        """Fail the task. A message that made it fail by a mistake of ours becomes a dead letter: no order is lost."""
+        error = getattr(exc_info.exception, "exc", exc_info.exception)  # Celery wraps it to carry its traceback along
+        if not isinstance(error, (WillcallError, Reject)):
+            try:
+                self.task.app.keep_message(self.message, Reason.FAILED)
+            except StoreError:
+                return self.reject(requeue=True)
+        return super().on_failure(exc_info, *args, **options)
+
 
 def _shown(payload: Any) -> dict[str, Any]:
     """The few fields of a payload that may be shown."""
@@ -42,13 +57,14 @@ def _shown(payload: Any) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if len(str(value)) <= LONGEST}
 
 
-@shared_task(name="tasks.submit", bind=True, Request=MaskedRequest)
+@shared_task(name="tasks.submit", bind=True, Request=Submission)
 def submit(self: Task, **payload: Any) -> str:
     """File one order (`SubmitOrder` as keyword arguments) and return its id.
 
-    A bad payload fails the task with everything that is wrong with it. While Redis is away the order exists in this
-    message alone, so it is sent again, or stays in the broker where that is away too. Without an id the order gets one
-    that follows from the task's, so that a message which comes twice makes one order.
+    A bad payload fails the task with everything that is wrong with it; see `Submission` for what else fails. While
+    Redis is away the order exists in this message alone, so it is sent again, or stays in the broker where that is away
+    too. Without an id the order gets one that follows from the task's, so that a message which comes twice makes one
+    order.
     """
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
     shown = {"account": "default"} | _shown(payload)

@@ -1,6 +1,7 @@
 """The Celery application: the composition root and those of Celery's settings that hold for any broker."""
 
 from collections.abc import Collection
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -19,6 +20,7 @@ from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
 from workers.broker import celery_app
+from workers.consumer import keep_message
 from workers.places import ClaimByPlaces
 from workers.sender import CelerySender
 
@@ -50,6 +52,7 @@ def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collectio
     poll_queues = sorted({poll_queue(key) for key in config.accounts})
     app.bulkhead = bulkhead(concurrency, queues or queue_names(config), poll_queues)
     app.steps["consumer"].add(ClaimByPlaces)
+    app.keep_message = partial(keep_message, app)
     app.callbacks = Hosts(app.bulkhead, concurrency)
     app.loader.import_default_modules()
     for module in TASK_MODULES:

@@ -39,15 +39,12 @@ class Consumer(consumer.Consumer):
 
     def put_aside(self, message: Any, reason: Reason) -> None:
         """Keep a message for people, once, and acknowledge it."""
-        info = message.delivery_info
-        queue = str(info.get("queue") or info.get("routing_key") or "")
         try:
-            self.app.willcall.stores.dead_letters.add(queue, reason, raw(message))
+            keep_message(self.app, message, reason)
         except StoreError as error:
-            log.warning("dead letter not kept yet", queue=queue, why=reason.text, error=error)
+            log.warning("dead letter not kept yet", queue=_queue_of(message), why=reason.text, error=error)
             self.timer.call_after(AGAIN, message.requeue)
         else:
-            log.error("dead letter", queue=queue, why=reason.text)
             message.ack()
 
     # What Celery itself finds wrong with a message.
@@ -67,3 +64,15 @@ class Consumer(consumer.Consumer):
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
         """A header of it makes no sense."""
         self.put_aside(message, Reason.MALFORMED)
+
+
+def keep_message(app: Any, message: Any, reason: Reason) -> None:
+    """Put a message (kombu's) among the dead letters. Raises StoreError."""
+    queue = _queue_of(message)
+    app.willcall.stores.dead_letters.add(queue, reason, raw(message))
+    log.error("dead letter", queue=queue, why=reason.text)
+
+
+def _queue_of(message: Any) -> str:
+    info = message.delivery_info
+    return str(info.get("queue") or info.get("routing_key") or "")

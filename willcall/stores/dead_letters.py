@@ -25,6 +25,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_TASK = "unknown_task"
     UNFINISHED = "unfinished"
+    FAILED = "failed"
 
     @property
     def text(self) -> str:
@@ -39,6 +40,7 @@ _TEXTS = {
     Reason.MALFORMED: "is no task message",
     Reason.UNKNOWN_TASK: "names a task that does not exist",
     Reason.UNFINISHED: "was begun again and again, and its workers never finished it",
+    Reason.FAILED: "made our own code fail; the log has the stack",
 }
 
 

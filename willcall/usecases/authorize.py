@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
-from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import AccessToken, Account, Answer, Request
 from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ def _exchange(
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
     answer = context.exchange(account, request)
     if isinstance(answer, Answer):
-        token = account.adapter.read_token(answer)
+        token = guarded(context, Activity.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
+        if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
+            why = f"no access token: {token.detail}"
+            return Unavailable(reached=False, retry_after=retry_after(answer), detail=why)
         if isinstance(token, AccessToken):
             _leave_alone(context, account, retry_after(answer))
         return token

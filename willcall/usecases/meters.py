@@ -30,7 +30,6 @@ class Activity(StrEnum):
 
     ATTEMPT = "attempt"
     DOCUMENTS = "documents"
-    LIST = "list"
     WEBHOOK = "webhook"
     CALLBACK = "callback"
     SWEEP = "sweep"

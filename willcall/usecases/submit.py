@@ -26,6 +26,8 @@ from willcall.stores.documents import StorageError
 from willcall.stores.orders import Filing, Message, Submitted, digest_source
 from willcall.usecases.attach import attach_kept
 from willcall.usecases.context import Context
+from willcall.usecases.failures import guarded
+from willcall.usecases.meters import Activity
 
 log = structlog.get_logger(__name__)
 
@@ -84,10 +86,15 @@ def _file(context: Context, filings: Sequence[Filing]) -> list[Accepted | Willca
 
 def _attach(context: Context, order: Order) -> None:
     """Give an order what its provider pushed ahead of it; what cannot be given now is given by a sweep."""
-    try:
-        attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
-    except StorageError as error:
-        log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
+
+    def attach() -> int:
+        try:
+            return attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
+        except StorageError as error:
+            log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
+            return 0
+
+    guarded(context, Activity.WEBHOOK, attach, order=order.id, account=order.account_key)
 
 
 def _read(context: Context, payload: Mapping[str, Any]) -> Filing | RejectedOrderError:

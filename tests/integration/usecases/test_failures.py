@@ -203,3 +203,25 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) ->
             Broken(account.adapter.pushes, "read_push", redis.ConnectionError()),
             PushCall(good, {}),
         )
+
+
+def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_orders(house: Setup) -> None:
+    h = broken(house(), "read_token", ZeroDivisionError(SECRET), "funtrips/default")
+    h.submit(OrderScript(provider="funtrips", reference="chk_1"))
+    order = h.poll()
+    assert (order.attention, order.attempts) == (None, 0)
+    (attempt,) = h.context.stores.orders.timeline(order.id)
+    assert (attempt.outcome, SECRET in attempt.why) == ("unavailable", False)
+
+
+def test_what_waits_for_an_order_and_cannot_be_attached_by_our_mistake_keeps_nobody_from_submitting_it(
+    house: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise ZeroDivisionError(SECRET)
+
+    h = house()
+    monkeypatch.setattr("willcall.usecases.submit.attach_kept", fails)
+    h.redis.hset(keys.kept("tiqets/default", "1111111"), "digest", "{}")
+    assert h.submit(tiqets()) == "ord-1"
+    assert counted(h, "webhook") == 1

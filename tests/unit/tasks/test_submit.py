@@ -2,13 +2,16 @@ import json
 from typing import Any
 
 import pytest
+from billiard.einfo import ExceptionInfo
 from celery import Celery, Task
 from celery.exceptions import Reject
 from kombu import Message
 from kombu.exceptions import OperationalError
 
 import tasks.submit
+from willcall.orders.errors import ConflictingOrderError, RejectedOrderError
 from willcall.stores.connection import StoreError
+from willcall.stores.dead_letters import Reason
 from willcall.usecases.submit import Accepted
 
 PAYLOAD = {"id": "ord-1", "provider": "tiqets", "reference": "1"}
@@ -81,7 +84,50 @@ def test_whoever_looks_into_a_worker_sees_no_payload(task: Task) -> None:
         content_encoding="utf-8",
         headers={"id": "task-1", "task": "tasks.submit", "argsrepr": "a-secret", "kwargsrepr": "a-secret"},
     )
-    request = tasks.submit.MaskedRequest(message, app=task.app)
+    request = tasks.submit.Submission(message, app=task.app)
     for shown in (request.info(), request.info(safe=True), repr(request), str(request), request.argsrepr):
         assert "secret" not in str(shown)
     assert request.kwargsrepr == "{'id': 'ord-1', 'provider': 'tiqets', 'quantity': 2}"
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(ZeroDivisionError(), True), (RejectedOrderError([]), False), (ConflictingOrderError("ord-1"), False)],
+)
+def test_a_submission_that_makes_our_code_fail_is_kept(task: Task, error: Exception, kept: bool) -> None:  # noqa: FBT001
+    request, letters = submission(task)
+    request.on_failure(failure(error), return_ok=True)
+    assert letters == ([Reason.FAILED] if kept else [])
+    assert request.acknowledged
+
+
+def test_a_submission_that_cannot_be_kept_now_stays_in_the_broker(task: Task) -> None:
+    request, _ = submission(task, away)
+    rejected: list[bool] = []
+
+    def reject(*, requeue: bool) -> None:
+        rejected.append(requeue)
+
+    request.reject = reject
+    request.on_failure(failure(ZeroDivisionError()), return_ok=True)
+    assert rejected == [True]
+    assert not request.acknowledged
+
+
+def failure(error: Exception) -> ExceptionInfo:
+    try:
+        raise error
+    except type(error):
+        return ExceptionInfo()
+
+
+def submission(task: Task, keep: Any = None) -> tuple[Any, list[Reason]]:
+    """A submission under way, and why its message was put among the dead letters."""
+    letters: list[Reason] = []
+    task.acks_late = True
+    task.app.keep_message = keep or (lambda _, reason: letters.append(reason))
+    message = Message(headers={"id": "1", "task": "tasks.submit"}, body="", delivery_info={})
+    request = tasks.submit.Submission(
+        message, task=task, app=task.app, body=[[], PAYLOAD, {}], decoded=True, on_ack=lambda *_: None
+    )
+    return request, letters

@@ -93,7 +93,7 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
 
 
 def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_press(
-    api: Running, operator: Operator, stores: Stores, redis: "Redis"
+    api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
     until = stores.accounts.now() + 3_600
@@ -111,10 +111,10 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
     operator.post("/accounts/tiqets/default/resume", back="/")
     shown = words(operator.get("/"))
     assert "tiqets/default is resumed, but its provider asked to be left alone until" in shown
-    assert redis.hget(keys.tokens("tiqets/default"), "blocked") is not None
+    assert stores.accounts.state("tiqets/default", Rate(10, 1, 10)).hint_until == pytest.approx(until, abs=0.01)
     operator.post("/accounts/tiqets/default/resume", back="/", now="1")
     assert "tiqets/default is resumed." in words(operator.get("/"))
-    assert redis.hget(keys.tokens("tiqets/default"), "blocked") is None
+    assert stores.accounts.state("tiqets/default", Rate(10, 1, 10)).hint_until is None
     assert "Try now anyway" not in words(operator.get("/"))
 
 

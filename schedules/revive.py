@@ -12,10 +12,10 @@ def revive(run: Run) -> dict[str, int]:
         nonlocal resent, released
         resent += _resend(run, key)
         if key in run.context.accounts:
-            released += release_throttled(run.context, run.context.accounts[key])
+            released += release_throttled(run.context, run.context.accounts[key], run.goes_on)
         allowed = run.context.stores.accounts.wants_release(key)
         if allowed:
-            released += release_held(run.context, key) if allowed < 0 else send_probe(run.context, key)
+            released += release_held(run.context, key, run.goes_on) if allowed < 0 else send_probe(run.context, key)
         return 0
 
     run.accounts(account)

@@ -1,5 +1,6 @@
 """What a person, a backend or a provider's callback can ask for: poll now, cancel, redeliver, pause, resume."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -138,11 +139,15 @@ def _token_wait(context: Context, account: Account) -> float | None:
     return context.stores.accounts.now() + wait if wait and oauth.get(account.key) is None else None
 
 
-def release_held(context: Context, account_key: str) -> int:
-    """Let all orders go on that wait for their account. Returns how many."""
+def _always() -> bool:
+    return True
+
+
+def release_held(context: Context, account_key: str, goes_on: Callable[[], bool] = _always) -> int:
+    """Let all orders go on that wait for their account, a batch while `goes_on`. Returns how many."""
     account = context.accounts.get(account_key)
     released = 0
-    while account:
+    while account and goes_on():
         messages = context.stores.orders.release(account_key, BATCH, account.polling.minimum)
         if not messages:
             break
@@ -159,10 +164,10 @@ def send_probe(context: Context, account_key: str) -> int:
     return int(message is not None)
 
 
-def release_throttled(context: Context, account: Account) -> int:
-    """Bring forward the orders that met a throttle which a person has ended; how many it were."""
+def release_throttled(context: Context, account: Account, goes_on: Callable[[], bool] = _always) -> int:
+    """Bring forward the orders that met a throttle which a person has ended, a batch while `goes_on`; how many."""
     released, more = 0, True
-    while more:
+    while more and goes_on():
         more, wakes = context.stores.orders.unthrottle(account.key, BATCH, account.polling.minimum)
         context.wake(account.key, wakes)
         released += len(wakes)

@@ -24,6 +24,7 @@ from willcall.orders.tickets import as_pushed
 from willcall.stores import keys
 from willcall.stores.documents import StorageError
 from willcall.stores.inbox import KeptPush
+from willcall.usecases.control import release_held
 
 Sweeps = dict[str, Callable[[Run], dict[str, int]]]
 
@@ -304,3 +305,12 @@ def test_a_redis_that_is_away_ends_a_run(house: Setup, sweeps: Sweeps) -> None:
     sweeps["away"] = away
     with pytest.raises(redis.ConnectionError):
         run_sweep(h.context, "away")
+
+
+def test_orders_that_go_on_do_so_as_long_as_there_is_time(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("willcall.usecases.control.BATCH", 1)
+    h = house()
+    hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)
+    left = iter([True, True, False])
+    assert release_held(h.context, "tiqets/default", lambda: next(left)) == 2
+    assert (run_sweep(h.context, "revive") or {})["released"] == 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from anyio import CapacityLimiter, create_task_group, move_on_after, to_thread
+from anyio import CapacityLimiter, create_task_group, current_time, move_on_after, to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,6 +13,7 @@ from api import schemas
 from api.openapi import answers
 from api.parameters import Nothing
 from api.problems import Kind, unavailable
+from willcall.stores.outages import no_service
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,8 @@ router = APIRouter(tags=["health"])
 
 #: Seconds in which a part must answer.
 PART_TIMEOUT = 2.0
+#: Seconds for which an answer holds: who asks more often does not make us write more often.
+FRESH = 0.5
 
 
 @dataclass(slots=True)
@@ -31,14 +34,20 @@ class Parts:
 
     calls: Mapping[str, Callable[[], object]]
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    _known: dict[str, tuple[float, str | None]] = field(default_factory=dict)
 
     async def check(self) -> dict[str, str | None]:
         """Per part what is wrong with it, None where it answers."""
-        found: dict[str, str | None] = dict.fromkeys(self.calls, f"no answer within {PART_TIMEOUT:g} s")
+        now = current_time()
+        found = {name: wrong for name, (at, wrong) in self._known.items() if now - at < FRESH}
+        asked: dict[str, str | None] = {
+            name: f"no answer within {PART_TIMEOUT:g} s" for name in self.calls if name not in found
+        }
         async with create_task_group() as group:
-            for name in self.calls:
-                group.start_soon(self._ask, name, found)
-        return found
+            for name in list(asked):
+                group.start_soon(self._ask, name, asked)
+        self._known |= {name: (now, wrong) for name, wrong in asked.items()}
+        return {name: {**found, **asked}[name] for name in self.calls}
 
     async def _ask(self, name: str, found: dict[str, str | None]) -> None:
         with move_on_after(PART_TIMEOUT):
@@ -46,7 +55,8 @@ class Parts:
                 await to_thread.run_sync(self.calls[name], abandon_on_cancel=True, limiter=self.threads)
             except Exception as error:  # noqa: BLE001 - every driver has errors of its own; all mean the same here
                 log.warning("not ready", part=name, error=error)
-                found[name] = "does not answer"
+                code = no_service(error)
+                found[name] = f"does not serve: {code}" if code else "does not answer"
             else:
                 found[name] = None
 

@@ -72,12 +72,15 @@ def _redis_message(error: "StoreError") -> str:
 
     from cli.output import shown_url
     from cli.session import open_config
+    from willcall.stores.outages import NoServiceError
 
     config = open_config()
     where = shown_url(config.settings.redis_url)
     if isinstance(error, AuthenticationError) or not isinstance(error, ConnectionError | TimeoutError):
         return f"Redis at {where} refuses: {error}"
     how = "Start one with `willcall up`, or name yours as redis_url."
+    if isinstance(error, NoServiceError):
+        return f"Redis at {where} does not serve: {error}"
     if "redis_url" in config.settings.model_fields_set:
         how = "Start it again with its data; orders wait and go on by themselves. Put no empty one in its place."
     return f"Redis cannot be reached at {where}: {error}\n  {how}"

@@ -38,7 +38,9 @@ def worker(
     if wanted and not set(wanted) <= set(known):
         unknown = ", ".join(sorted(set(wanted) - set(known)))
         raise typer.BadParameter(f"no such queue: {unknown}; there is {', '.join(known)}", param_hint="--queues")
-    run_worker(config, concurrency or CONCURRENCY, wanted, metrics_port)
+    code = run_worker(config, concurrency or CONCURRENCY, wanted, metrics_port)
+    if code:
+        raise typer.Exit(code)
 
 
 def beat() -> None:

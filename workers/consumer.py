@@ -1,10 +1,12 @@
 """How a worker takes messages: whatever others put into its queues, it goes on."""
 
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 import structlog
 from celery.worker import consumer
+from celery.worker.state import maybe_shutdown
 
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import Reason
@@ -14,10 +16,16 @@ log = structlog.get_logger(__name__)
 
 #: Seconds after which a message that could not be put aside is tried again.
 AGAIN = 5.0
+#: Seconds before the second try to connect to a broker that is away; each further one waits as much longer.
+FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+#: Seconds after which a connection that is lost did not fail at once.
+STABLE = 10.0
 
 
 class Consumer(consumer.Consumer):
-    """Celery's consumer, which puts messages that no task can take among the dead letters."""
+    """Celery's consumer, which puts messages that no task can take among the dead letters, and outlives outages."""
+
+    _connected_at, _lost = float("-inf"), 0
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
@@ -46,6 +54,45 @@ class Consumer(consumer.Consumer):
             self.timer.call_after(AGAIN, message.requeue)
         else:
             message.ack()
+
+    # A broker that is away, or does not serve.
+
+    def connect(self) -> Any:
+        """Connect to the broker, sooner or later; not at once where the last connection was lost soon."""
+        now = monotonic()
+        self._lost = 0 if now - self._connected_at > STABLE else self._lost + 1
+        self._sleep(min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (self._lost - 1)) if self._lost else 0.0)
+        connection = super().connect()
+        self._connected_at = monotonic()
+        return connection
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Try until the broker serves. That it is away is said once, and that it is back."""
+        away = False
+
+        def failed(error: Exception, interval: float) -> None:  # noqa: ARG001 - kombu's signature
+            nonlocal away
+            if not away:
+                log.warning("broker away", error=error)
+            away = True
+
+        conn = conn.ensure_connection(
+            failed,
+            interval_start=FIRST_WAIT,
+            interval_step=FIRST_WAIT,
+            interval_max=LONGEST_WAIT,
+            callback=maybe_shutdown,
+        )
+        self.first_connection_attempt = False
+        if away:
+            log.info("broker back")
+        return conn
+
+    def _sleep(self, seconds: float) -> None:
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            maybe_shutdown()
+            sleep(min(left, FIRST_WAIT))
 
     # What Celery itself finds wrong with a message.
 

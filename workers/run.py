@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 
 import structlog
+from celery.bin.celery import celery
 
 from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
-from willcall.stores.connection import connect
+from willcall.stores.connection import connect, probe
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import BEAT, Pulse, process_name
@@ -33,8 +34,8 @@ API_TIMEOUT = 2.0
 
 def run_worker(
     config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
-) -> None:
-    """A worker, until it is told to stop; `metrics_port` in place of the configured one."""
+) -> int:
+    """A worker, until it is told to stop; `metrics_port` in place of the configured one. Returns its exit code."""
     configure_logging(config)
     if config.settings.notify.secret is None:
         log.warning("callbacks go out unsigned", why="notify.secret is not set")
@@ -49,8 +50,11 @@ def run_worker(
         Pulse(app.willcall.stores.processes, "worker", {"queues": names, "metrics": address or "none"}) as pulse,
     ):
         pulse_in_worker(app, pulse)
-        app.worker_main(
-            [
+        celery.params[0].default = app
+        # `app.worker_main` would keep the code for itself.
+        code = celery.main(
+            standalone_mode=False,
+            args=[
                 "--quiet",
                 "worker",
                 "--pool=threads",
@@ -60,8 +64,9 @@ def run_worker(
                 "--loglevel=INFO",
                 "--without-gossip",
                 "--without-mingle",
-            ]
+            ],
         )
+    return int(code or 0)
 
 
 def run_beat(config: Config) -> None:
@@ -91,7 +96,8 @@ def run_api(config: Config, host: str, port: int) -> None:
         stores=Stores.on(url, API_TIMEOUT),
         documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
     )
-    parts = {"redis": context.stores.accounts.now, "broker": lambda: reach(app)}
+    state = connect(url, timeout=API_TIMEOUT)
+    parts = {"redis": lambda: probe(state), "broker": lambda: reach(app)}
     with closing(Backlogs(app, queue_names(config))) as queues, listen(host, port) as listener:
         api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))

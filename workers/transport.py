@@ -23,7 +23,8 @@ from kombu.utils.json import dumps
 from redis import Redis
 
 from willcall.stores.dead_letters import Reason
-from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, bell, waiting
+from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, PROBE, bell, waiting
+from willcall.stores.outages import NoServiceError, noticing_outages
 from workers.messages import REDELIVERED, parse, stand_in
 from workers.waiting import compress, script, without_eta
 
@@ -180,6 +181,17 @@ class Channel(stock.Channel):
         self._gathered_at = float("-inf")
         self._tag_prefix = f"{uuid4().hex}."
         super().__init__(*args, **kwargs)
+        try:
+            self.client.set(self.key(PROBE), 1, px=1_000)  # it may answer, and yet take nothing
+        except BaseException:
+            self.abandon()
+            self.connection.cycle.discard(self)
+            raise
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
+        """Return how connections are made."""
+        found: dict[str, Any] = super()._connparams(asynchronous)
+        return {**found, "connection_class": noticing_outages(found["connection_class"])}
 
     # Names and scripts
 
@@ -510,6 +522,10 @@ class Poller(stock.MultiChannelPoller):
             if channel.consuming:
                 try:
                     claims = channel.claim()
+                except NoServiceError:  # waiting for the bell goes on, while nothing can be claimed
+                    raise
+                except channel.ResponseError as error:  # such as a key that somebody made into something else
+                    raise NoServiceError("ERR") from error
                 except channel.connection_errors:  # waiting for the bell fails too, and that reconnects
                     log.debug("no claim while Redis is away", exc_info=True)
                 else:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError, TimeoutError  # noqa: A004 - its own
 
-from cli.doctor.findings import Finding, ok, warning, wrong
+from cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from cli.output import shown_url
-from willcall.stores import keys
-from willcall.stores.connection import StoreError
+from willcall.stores.connection import StoreError, probe
+from willcall.stores.outages import NoServiceError
 from willcall.usecases.wording import span
 
 if TYPE_CHECKING:
@@ -35,14 +35,29 @@ def examine(client: "Redis", setting: str, url: str, clock: Callable[[], float])
     """A Redis server, which a setting names."""
     where = shown_url(url)
     try:
-        info, apart = client.info(), _apart(client, clock)
-        found = [*_kind(info), *_persistence(info), *_memory(info), *_clocks(apart)]
-        if info["role"] == "master":
-            client.set(keys.DOCTOR, 1, px=1_000)
+        info, apart = _info(client), _apart(client, clock)
+        found = [*_clocks(apart)]
+        if info:
+            found = [*_kind(info), *_persistence(info), *_memory(info), *found]
+        if not info or info["role"] == "master":
+            probe(client)
     except StoreError as error:
         return [_refused(error, setting, where)]
+    if not info:
+        hint = unknown(f"{where} takes writes; its user may not ask for more (`INFO`)")
+        return [*found, hint]
     used = f"{info['used_memory_human']} used, clocks {abs(apart) * 1_000:.0f} ms apart"
     return found or [ok(f"{info['redis_version']} at {where}, append-only file, no eviction, {used}")]
+
+
+def _info(client: "Redis") -> dict[str, Any]:
+    """What the server says of itself; nothing where its user may not ask."""
+    try:
+        return dict(client.info())
+    except NoServiceError as error:
+        if error.code != "NOPERM":
+            raise
+        return {}
 
 
 def _kind(info: Mapping[str, Any]) -> Iterator[Finding]:
@@ -97,6 +112,11 @@ def _clocks(apart: float) -> Iterator[Finding]:
 
 def _refused(error: StoreError, setting: str, where: str) -> Finding:
     match error:
+        case NoServiceError(code="NOPERM"):
+            how = f"Let the user that `{setting}` names do what Willcall needs (docs/ops/deployment.md)."
+            return wrong(f"{where} refuses: its user may not write", how)
+        case NoServiceError():
+            return wrong(f"{where} does not serve: {error}", "Everything goes on by itself when it serves again.")
         case BusyLoadingError():
             return wrong(f"{where} is still reading its data", "Wait: everything goes on by itself.")
         case AuthenticationError() | ResponseError():

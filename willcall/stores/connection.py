@@ -11,6 +11,8 @@ from redis.exceptions import DataError, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
+from willcall.stores import keys
+from willcall.stores.outages import noticing_outages
 from willcall.stores.sentinel import SentinelUrl, is_sentinel, read_url
 
 #: A dead connection is noticed within this many seconds; nothing waits for Redis without a bound.
@@ -25,7 +27,7 @@ PATIENCE = 14.0
 
 T = TypeVar("T")
 
-#: What the stores raise when Redis cannot be had.
+#: What the stores raise when Redis cannot be had, or does not serve (`outages.NoServiceError`).
 StoreError = RedisError
 #: A `StoreError` that is no outage: a value that cannot be sent to Redis, which is a mistake of ours.
 StoreUsageError = DataError
@@ -49,9 +51,15 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
         "socket_keepalive": True,
         "retry": retry,
     }
-    if is_sentinel(url):
-        return _behind_sentinels(read_url(url), options)
-    return Redis.from_url(url, **options)
+    client = _behind_sentinels(read_url(url), options) if is_sentinel(url) else Redis.from_url(url, **options)
+    pool = client.connection_pool
+    pool.connection_class = noticing_outages(pool.connection_class)
+    return client
+
+
+def probe(client: "Redis") -> None:
+    """Write, to see whether Redis serves. Raises StoreError."""
+    client.set(keys.PROBE, 1, px=1_000)
 
 
 def sentinel_options(url: SentinelUrl) -> dict[str, Any]:

@@ -53,8 +53,8 @@ LAST_SIGNS = PREFIX + "last_signs"
 SWEEPS = PREFIX + "sweeps"
 #: Hash: where the last run of a sweep stopped for lack of time.
 SWEEP_POSITIONS = PREFIX + "sweeps:positions"
-#: String that `willcall doctor` writes to see whether it can. Expires after a second.
-DOCTOR = PREFIX + "doctor"
+#: String that is written to see whether Redis takes writes. Expires after a second.
+PROBE = PREFIX + "probe"
 
 #: What the message broker's keys begin with, apart from the queues' lists, which are named like their queues.
 BROKER = PREFIX + "broker:"

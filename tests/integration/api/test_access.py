@@ -98,6 +98,7 @@ def test_while_redis_is_away_callers_are_told_to_come_back_and_nothing_is_half_t
             answer = keyless.call(method, path, key=None, json=body)
             problem(answer, 503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
+        wait_until(lambda: keyless.get("/readyz", key=None).status_code == 503)
         ready = keyless.get("/readyz", key=None)
         parts = problem(ready, 503, "unavailable")["parts"]
         assert {name: part["ok"] for name, part in parts.items()} == {"redis": False, "broker": False}
@@ -112,6 +113,7 @@ def test_while_redis_is_away_callers_are_told_to_come_back_and_nothing_is_half_t
 def test_a_redis_that_hangs_holds_nobody_for_long(keyless: Running, own_redis: EmbeddedRedis) -> None:
     os.kill(own_redis.pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: keyless.get("/readyz", key=None).status_code == 503)  # the last answer holds for a moment
         assert problem(keyless.get("/readyz", key=None), 503, "unavailable")["parts"]["redis"]["ok"] is False
         problem(keyless.get("/v1/orders/ord-1", key=None), 503, "unavailable")
         assert keyless.get("/healthz", key=None).status_code == 200

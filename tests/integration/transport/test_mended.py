@@ -169,7 +169,7 @@ def test_claims_whose_answer_was_lost_are_answered_again(
 def test_how_often_a_message_was_not_finished_is_told_and_given_back_counts_once(
     connect: Connect, redis: Redis
 ) -> None:
-    channel = connect(**(QUICK | {"visibility_timeout": 0, "unacked_restore_interval": 0})).default_channel
+    channel = connect(**(QUICK | {"visibility_timeout": -1, "unacked_restore_interval": 0})).default_channel
     queue = Queue("polls", channel=channel)
     publish("polls", "poison", connect())
     counts = []

@@ -10,6 +10,7 @@ from willcall.orders.tickets import (
     PUSHED,
     Tickets,
     admits,
+    certain_groups,
     has_own_mark,
     listed_as,
     listed_copies,
@@ -109,7 +110,9 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     if len({ticket.compared_as for ticket in (*pushed, *polled)}) > 1:
         return copies
     known = set(copies.values())
-    ours = [index for index in range(len(pushed)) if index not in known]
+    place = {id(ticket): index for index, ticket in enumerate(pushed)}
+    groups = [[place[id(ticket)] for ticket in group] for group in certain_groups(pushed)]
+    ours = [group[0] for group in groups if known.isdisjoint(group)]
     theirs = [index for index in range(len(polled)) if index not in copies]
     pairs = _forced([pushed[index] for index in ours], [polled[index] for index in theirs])
     return copies | {theirs[two]: ours[one] for two, one in pairs.items()}

@@ -121,6 +121,11 @@ def entrances(tickets: Iterable[Ticket]) -> list[Tickets]:
     return _people(_linked(unique(filter(admits, tickets))), (False, False), (False, True))
 
 
+def certain_groups(tickets: Sequence[Ticket]) -> list[Tickets]:
+    """Group the tickets that are certainly for one person, without guessing which may be."""
+    return [tuple(entrance.tickets) for entrance in _linked(tickets)]
+
+
 def _people(single: Sequence[_Entrance], first: _Source, second: _Source) -> list[Tickets]:
     """Return the tickets of each of the fewest people that what comes from two sources can mean."""
     people = [entrance for entrance in single if first in entrance.sources]

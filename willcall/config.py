@@ -34,6 +34,7 @@ from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores import sentinel
 from willcall.stores.files import check_url
+from willcall.stores.redis_url import check_options
 
 DEFAULT_FILE = "willcall.toml"
 #: A key that people type into a form of the open web must not be guessed.
@@ -232,6 +233,8 @@ def _url(value: str, *schemes: str) -> str:
         raise ValueError(f"is no URL: {str(error).partition(':')[0]}") from None
     if parts.scheme not in schemes:
         raise ValueError("must start with " + ", ".join(f"{scheme}://" for scheme in schemes))
+    if parts.scheme in {"redis", "rediss", "unix", "redis+socket"}:
+        check_options(value)
     return value
 
 

@@ -20,6 +20,7 @@ from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCH
 
 from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
+from willcall.stores.redis_url import for_kombu
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
 from workers.remote_control import SETTINGS, WillcallCelery
@@ -54,6 +55,9 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
             "master_name": sentinels.master,
             "sentinel_kwargs": sentinel_options(sentinels),
         }
+    elif url.startswith("redis"):
+        url, options = for_kombu(url)
+        settings["broker_transport_options"] |= options
     app.conf.update(settings | SETTINGS, broker_url=url)
     return app
 

@@ -48,9 +48,10 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
         "decode_responses": True,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "socket_keepalive": True,
         "retry": retry,
     }
+    if not url.startswith("unix://"):
+        options["socket_keepalive"] = True
     client = _behind_sentinels(read_url(url), options) if is_sentinel(url) else Redis.from_url(url, **options)
     pool = client.connection_pool
     pool.connection_class = noticing_outages(pool.connection_class)

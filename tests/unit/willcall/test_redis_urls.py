@@ -1,9 +1,12 @@
 """URLs of Redis, as the state and the messages read them."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 
+from willcall.config import ConfigError, load
+from willcall.stores.redis_url import for_kombu
 from willcall.stores.sentinel import SentinelUrl, read_url
 from workers.broker import celery_app
 
@@ -45,3 +48,24 @@ def test_messages_are_told_of_every_sentinel_in_kombus_form() -> None:
     assert app.conf.broker_url == ("sentinel://willcall:p%40ss@one:26379/3;sentinel://willcall:p%40ss@[::1]:26380/3")
     assert app.conf.broker_transport_options["master_name"] == "tickets"
     assert app.conf.broker_transport_options["sentinel_kwargs"]["password"] == "other"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["nonsense=1", "health_check_interval=often", "socket_keepalive=maybe", "db=one", "ssl_ca_certs=/a", "password=x"],
+)
+def test_an_option_that_cannot_be_used_is_named(query: str) -> None:
+    with pytest.raises(ConfigError, match=query.partition("=")[0]):
+        load({"WILLCALL_REDIS_URL": f"redis://redis/0?{query}"}, Path("/nonexistent"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://redis?db=3&socket_timeout=2", "redis://redis/3"),
+        ("rediss://redis/1?ssl_ca_certs=/a/b.pem", "rediss://redis/1?ssl_ca_certs=/a/b.pem"),
+        ("redis+socket:///run/redis.sock?db=3", "redis+socket:///run/redis.sock?virtual_host=3"),
+    ],
+)
+def test_the_database_may_stand_in_the_query(url: str, expected: str) -> None:
+    assert for_kombu(url)[0] == expected

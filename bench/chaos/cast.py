@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Cast:
 
     def begin(self, blow: Blow) -> None:
         """Strike."""
-        start, redis = time.time(), self._stage.redis
+        start = time.time()
         target = "Redis"
         undo: Callable[[], object] = _nothing
         match blow.kind:
@@ -91,13 +92,8 @@ class Cast:
             case Kind.WORKER_FREEZE:
                 part = self._parts["worker", blow.target]
                 target, undo = part.name, _freeze(part.process.pid)
-            case Kind.REDIS_KILL:
-                redis.kill()
-                undo = redis.start
-            case Kind.REDIS_FREEZE:
-                undo = _freeze(redis.pid)
-            case Kind.CLIENTS_KILL:
-                self._cut_connections()
+            case _:
+                undo = self._strike_redis(blow.kind)
         self._begun[blow] = (start, target, undo)
 
     def end(self, blow: Blow) -> None:
@@ -176,6 +172,29 @@ class Cast:
 
     def _last_words(self, part: Part) -> str:
         return last_words(self._stage.folder / f"{part.role}.log")
+
+    def _strike_redis(self, kind: Kind) -> Callable[[], object]:
+        """Hit Redis; what undoes it."""
+        redis = self._stage.redis
+        match kind:
+            case Kind.REDIS_KILL:
+                redis.kill()
+                return redis.start
+            case Kind.REDIS_FREEZE:
+                return _freeze(redis.pid)
+            case Kind.REDIS_READONLY:
+                # A replica without a master, as a former master is during a failover: it answers and refuses to write.
+                self._tell_redis("REPLICAOF", "127.0.0.1", "1")
+                return partial(self._tell_redis, "REPLICAOF", "NO", "ONE")
+            case Kind.REDIS_FULL:
+                self._tell_redis("CONFIG", "SET", "maxmemory", "1")
+                return partial(self._tell_redis, "CONFIG", "SET", "maxmemory", "0")
+        self._cut_connections()
+        return _nothing
+
+    def _tell_redis(self, *command: str) -> None:
+        with Redis.from_url(self._stage.redis.url, socket_timeout=5.0) as redis:
+            redis.execute_command(*command)
 
     def _cut_connections(self) -> None:
         with Redis.from_url(self._stage.redis.url, socket_timeout=1.0) as redis:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
 from bench.chaos.history import Alert, Asked, History, Hit, Message, Request, SeenEvent
-from bench.chaos.plan import Kind
+from bench.chaos.plan import OUTAGES, Kind
 from simulator.rate import Bucket
 
 Check = Callable[[History], list[str]]
@@ -39,7 +39,7 @@ MAY_BECOME: Mapping[str, frozenset[str]] = {
 
 #: Hits that can keep an attempt from being written. Neither a freeze, which is shorter than the lease, nor a polite
 #: stop, nor a cut connection, which is tried again at once, is an excuse.
-_UNSETTLED = frozenset({Kind.WORKER_KILL, Kind.REDIS_KILL, Kind.REDIS_FREEZE})
+_UNSETTLED = OUTAGES | {Kind.WORKER_KILL}
 #: Hits after which the API is not there for a while.
 API_HITS = frozenset({Kind.API_KILL, Kind.API_TERM})
 #: Seconds that the next API may take to start, on a busy machine; and that a call may wait for its answer.
@@ -48,7 +48,7 @@ API_START, API_ANSWER = 10.0, 15.0
 _ANSWERS = {200, 503}
 
 #: Hits that delay the moment at which others learn what an answer said: nobody can be told, or nobody tells.
-_UNHEARD = {Kind.REDIS_KILL, Kind.REDIS_FREEZE, Kind.WORKER_FREEZE}
+_UNHEARD = OUTAGES | {Kind.WORKER_FREEZE}
 #: Seconds after such a hit until everybody has learned: the longest wait between two tries to tell (0.5 s), and what
 #: connections take, all of which are made anew then, on a busy machine.
 RECONNECT = 1.0

@@ -22,7 +22,13 @@ class Kind(StrEnum):
     API_TERM = "API told to stop"
     REDIS_KILL = "Redis killed"
     REDIS_FREEZE = "Redis frozen"
+    REDIS_READONLY = "Redis read-only"
+    REDIS_FULL = "Redis out of memory"
     CLIENTS_KILL = "connections cut"
+
+
+#: While one of these lasts nothing can be written, whether Redis answers or not.
+OUTAGES = frozenset({Kind.REDIS_KILL, Kind.REDIS_FREEZE, Kind.REDIS_READONLY, Kind.REDIS_FULL})
 
 
 #: How long each lasts, seconds: from, to. A worker is frozen for less than the margin of its leases, 5 s.
@@ -30,11 +36,13 @@ LASTS: dict[Kind, tuple[float, float]] = {
     Kind.WORKER_FREEZE: (1.0, 4.5),
     Kind.REDIS_KILL: (0.5, 3.0),
     Kind.REDIS_FREEZE: (1.0, 10.0),
+    Kind.REDIS_READONLY: (0.5, 5.0),
+    Kind.REDIS_FULL: (0.5, 5.0),
 }
 #: Hits of one track follow each other; the tracks do not know of one another. With seconds in between: from, to.
 TRACKS: tuple[tuple[Sequence[Kind], tuple[float, float]], ...] = (
     ((Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.WORKER_FREEZE, Kind.BEAT_KILL), (1.5, 6.0)),
-    ((Kind.REDIS_KILL, Kind.CLIENTS_KILL, Kind.REDIS_FREEZE), (5.0, 12.0)),
+    ((*sorted(OUTAGES), Kind.CLIENTS_KILL), (4.0, 10.0)),
     ((Kind.API_KILL, Kind.API_TERM), (7.0, 15.0)),
 )
 

@@ -7,7 +7,7 @@ from bench.chaos import checks
 from bench.chaos.checks import CHECKS, Check
 from bench.chaos.figures import figures
 from bench.chaos.history import Death, Ended, History, Hit, Push, Request, SeenEvent, Settled, Submitted, match
-from bench.chaos.plan import Kind
+from bench.chaos.plan import OUTAGES, Kind
 from tests.unit.bench.conftest import ALERTS, EVENTS, GOOD, ONE, PUSHES, TOLD, TWO, Spoil, message, request
 
 
@@ -82,6 +82,8 @@ def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], sp
         (Kind.WORKER_KILL, True),
         (Kind.REDIS_KILL, True),
         (Kind.REDIS_FREEZE, True),
+        (Kind.REDIS_READONLY, True),
+        (Kind.REDIS_FULL, True),
         (Kind.WORKER_FREEZE, False),
         (Kind.WORKER_TERM, False),
         (Kind.CLIENTS_KILL, False),
@@ -199,7 +201,7 @@ def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: S
     ],
 )
 @pytest.mark.parametrize("settled", [True, False])
-@pytest.mark.parametrize("kind", [Kind.REDIS_KILL, Kind.REDIS_FREEZE])
+@pytest.mark.parametrize("kind", sorted(OUTAGES))
 def test_a_429_binds_others_when_redis_can_be_reached_again(
     spoil: Spoil,
     kind: Kind,

@@ -6,6 +6,8 @@ from random import SystemRandom
 from typing import Any
 
 from celery import Celery
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from schedules.tasks import beat_schedule
 from tasks.bulkhead import bulkhead
@@ -57,6 +59,9 @@ def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collectio
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)
+    for name, task in app.tasks.items():
+        if not name.startswith("celery."):  # an outage is no mistake: a line, without a stack for each task
+            task.throws = (*task.throws, RedisConnectionError, RedisTimeoutError)
     return app
 
 

@@ -9,14 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from amqp.exceptions import MessageNacked, NotFound
+import structlog
+from amqp.exceptions import AMQPError, MessageNacked, NotFound
 from celery import Celery
 from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
-from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE, MAX_LEVEL, level_name
+from kombu.transport.native_delayed_delivery import (
+    CELERY_DELAYED_DELIVERY_EXCHANGE,
+    MAX_LEVEL,
+    calculate_routing_key,
+    level_name,
+)
 
 from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
@@ -24,6 +30,9 @@ from willcall.stores.redis_url import for_kombu
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
 from workers.remote_control import SETTINGS, WillcallCelery
+from workers.waiting import moment
+
+log = structlog.get_logger(__name__)
 
 #: Seconds after which Redis gives a message that a dead worker had fetched to another one: longer than any attempt.
 VISIBILITY_TIMEOUT = 60
@@ -35,6 +44,8 @@ HEARTBEAT, CONFIRM_TIMEOUT = 30, 5.0
 #: RabbitMQ: messages that a worker fetches from one queue, per thread. Most of them wait there for the last part of
 #: their second, and no more are fetched meanwhile.
 PREFETCH = 4
+#: RabbitMQ: messages that are due in more seconds than these are put back to wait, at most so long at a time.
+EARLY, LONGEST_DELAY = 3.0, 2 ** (MAX_LEVEL + 1) - 1
 #: RabbitMQ: what is more urgent has the higher number there. Quorum queues heed it from version 4 on.
 HIGH, NORMAL = 9, 0
 
@@ -78,6 +89,42 @@ def delays_countdowns(app: Celery) -> bool:
                 channel.exchange_declare(name, type="topic", passive=True)
         except NotFound:
             return False
+    return True
+
+
+def postpone(app: Celery, message: Any) -> bool:
+    """RabbitMQ: have a message that is for later wait there, as ours do; whether it was.
+
+    Ours come a second early at most. Those that a stock application sends straight to a queue come at once, and Celery
+    would keep them in memory. Over Redis the transport does this.
+    """
+    if not isinstance(app, _RabbitCelery):
+        return False
+    due = moment(message.headers.get("eta") if "task" in message.headers else message.payload.get("eta"))
+    delay = (due - datetime.now(UTC)).total_seconds() if due else 0.0
+    if delay < EARLY:
+        return False
+    try:
+        with app.producer_or_acquire() as producer:
+            producer.publish(
+                message.body,
+                exchange=level_name(MAX_LEVEL),
+                routing_key=calculate_routing_key(min(int(delay), LONGEST_DELAY), SUBMIT),
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
+                headers=message.headers,
+                confirm_timeout=CONFIRM_TIMEOUT,
+                declare=[],
+                **{
+                    name: message.properties[name]
+                    for name in ("priority", "correlation_id")
+                    if name in message.properties
+                },
+            )
+    except (OperationalError, AMQPError, OSError) as error:  # Celery keeps it, which is no worse than before
+        log.warning("broker away", sending="a message that is for later", error=error)
+        return False
+    message.ack()
     return True
 
 

@@ -10,6 +10,7 @@ from celery.worker.state import maybe_shutdown
 
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import Reason
+from workers.broker import postpone
 from workers.messages import raw, unusable
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ class Consumer(consumer.Consumer):
         def on_task_received(message: Any) -> None:
             reason = unusable(message, known)
             try:
-                if reason is None:
+                if reason is None and not postpone(self.app, message):
                     handle(message)
             except (TypeError, ValueError, AttributeError):  # a header that Celery takes for granted to make sense
                 log.warning("message cannot be taken", exc_info=True)

@@ -64,7 +64,7 @@ def without_eta(message: dict[str, Any]) -> tuple[dict[str, Any], int]:
     headers: dict[str, Any] = message.get("headers") or {}
     rest: dict[str, Any] = message
     if headers.get("eta") or "task" in headers:
-        eta = _moment(headers.get("eta"))
+        eta = moment(headers.get("eta"))
         headers = {name: value for name, value in headers.items() if name != "eta"}
     else:
         eta, rest = _eta_of_body(message)
@@ -85,12 +85,13 @@ def _eta_of_body(message: dict[str, Any]) -> tuple[datetime | None, dict[str, An
         return None, message
     if not isinstance(body, dict) or "task" not in body:
         return None, message
-    eta = _moment(body.get("eta"))
+    eta = moment(body.get("eta"))
     text = dumps({**body, "eta": None})
     return eta, {**message, "body": b64encode(text.encode()).decode() if encoded else text}
 
 
-def _moment(eta: Any) -> datetime | None:
+def moment(eta: Any) -> datetime | None:
+    """Return when a message is due, or `None` where it does not say, or not so that it can be read."""
     try:
         moment = datetime.fromisoformat(eta)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

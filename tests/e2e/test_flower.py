@@ -172,6 +172,7 @@ def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_not
 
 
 def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(flower: Stage, outside: Celery) -> None:
+    before = log(flower, "worker").count('"event": "dead letter"')
     outside.send_task("tasks.sumbit", queue="willcall", kwargs=GOOD)
     with Connection(flower.redis.url) as connection:
         producer = connection.Producer(routing_key="willcall")
@@ -186,7 +187,7 @@ def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(flowe
         )
     outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD | {"id": "ord-after"}, task_id="after")
     wait_until(lambda: "after" in tasks(flower))
-    assert log(flower, "worker").count('"event": "dead letter"') == 5
+    assert log(flower, "worker").count('"event": "dead letter"') == before + 5
     for text in (everything(flower), log(flower, "worker")):
         assert [secret for secret in SECRETS if secret in text] == []
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 START = 1_800_000_000.0
 ACCOUNT = "tiqets/default"
 CLOCK = "test:clock"
+#: So many things that happen in one world are a loop.
+_TOO_OFTEN = 15_000
 
 _REAL = "local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)"
 _source = scripts.source
@@ -59,6 +61,8 @@ class Sent:
     at: float
     order_id: str
     claim: Claim
+    #: Since when it waited for its token.
+    since: float
 
 
 @dataclass
@@ -80,6 +84,12 @@ class World:
     deaths: int = 0
     #: So many of the next messages are lost.
     losses: int = 0
+    #: Since when orders wait for a token.
+    waiting: dict[str, float] = field(default_factory=dict)
+    #: When answers came: the order, what it was told, the moment.
+    answered: list[tuple[str, Outcome, float]] = field(default_factory=list)
+    _done: int = 0
+    _sweeping: bool = False
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -100,9 +110,13 @@ class World:
 
     def run(self, until: float = float("inf"), *, sweeps: float = 30.0) -> None:
         """Let time go by; with a sweep every so many seconds, as long as orders are open."""
-        self.at(self.now + sweeps, lambda: self._sweep(sweeps))
+        if not self._sweeping:
+            self._sweeping = True
+            self.at(self.now + sweeps, lambda: self._sweep(sweeps))
         while self._events and self._events[0][0] <= until:
             moment, _, do = heapq.heappop(self._events)
+            self._done += 1
+            assert self._done < _TOO_OFTEN, f"messages come again and again: {self.now}, {len(self._events)} wait"
             self.set_clock(max(self.now, moment))
             do()
         if until < float("inf"):
@@ -151,6 +165,8 @@ class World:
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
         self.context.wake(account_key, claim.wakes)
+        if claim.verdict is Verdict.GO or claim.token_wait is not None:
+            self.waiting.setdefault(order_id, self.now)
         match claim.verdict:
             case Verdict.WAIT:
                 self.send_polls(account_key, [Message(order_id, seq, claim.until)], claim.now)
@@ -173,11 +189,12 @@ class World:
             message = put_off(self.context, claim, claim_id, START + at + TOKEN_WAIT)
             self.send_polls(ACCOUNT, [message] if message else [], START + self.now)
             return
-        self.sent.append(Sent(at, order.id, claim))
+        self.sent.append(Sent(at, order.id, claim, self.waiting.pop(order.id, at)))
         outcome = self.answers(order, at)
         self.at(at + self.latency, lambda: self._settle(claim, claim_id, outcome))
 
     def _settle(self, claim: Claim, claim_id: str, outcome: Outcome) -> None:
+        self.answered.append((claimed_order(claim).id, outcome, self.now))
         message = settle_attempt(
             self.context, self.account, claim, claim_id, asked=Asked(outcome, 200), now=START + self.now
         )
@@ -187,7 +204,8 @@ class World:
     def _sweep(self, every: float) -> None:
         run_sweep(self.context, "revive")
         run_sweep(self.context, "expire")
-        if any(self._events) or self.open_orders():
+        self._sweeping = bool(self._events or self.open_orders())
+        if self._sweeping:
             self.at(self.now + every, lambda: self._sweep(every))
 
     def open_orders(self) -> list[str]:

@@ -2,8 +2,8 @@
 -- for the files of an order.
 -- places = {order = key of an order without its id, due = due index, fetches = fetches index, stranded = orders that
 --           have no slot before their deadline, by that}
--- wakes: a list that grows by booking, seq, due (ms): a message to send for each. One with the order's current seq: the
--- first that comes acts, and makes the others stale.
+-- wakes: a list that grows by booking, seq, due (ms): a message to send for each. It has the order's next seq, which
+-- makes the message that waits for the old slot stale: else each of them would be woken again and again.
 
 -- include: bucket
 
@@ -16,8 +16,8 @@ local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
     local key = places.order .. id
     local order = redis.call('HMGET', key, 'seq', 'slot', 'due')
     if not order[1] or not order[2] then return false end
-    seq, at = order[1], math.min(at, tonumber(order[3] or at))
-    redis.call('HSET', key, 'due', at)
+    seq, at = tonumber(order[1]) + 1, math.min(at, tonumber(order[3] or at))
+    redis.call('HSET', key, 'due', at, 'seq', seq)
     redis.call('HDEL', key, 'resent', 'resend_at')
     if slot then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0) end
     redis.call('ZADD', places.due, at, id)
@@ -30,9 +30,10 @@ local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
 end
 
 -- A slot of the ordinary line is free: an order that had none before its deadline gets it, or the last of the line. So
--- nobody becomes later, and the line stays dense.
+-- nobody becomes later, and the line stays dense. Where its token went to somebody else already, the slot is as late
+-- as the next token.
 local function booking_freed(bucket, now, places, slot, wakes)
-  slot = math.max(slot, now)
+  slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent)
   for _ = 1, LOOK do
     local stranded = redis.call('ZREVRANGE', places.stranded, 0, 0, 'WITHSCORES')
     if #stranded == 0 or tonumber(stranded[2]) < slot then break end

@@ -5,7 +5,7 @@
 --   express        when the express share allows its next request
 --   blocked        nothing is sent before this (429)
 --   shift          by how much all slots booked at that moment have been moved in total (429)
---   early          how long before its slot a request comes back, as of the last booking
+--   early, sent    of the rate (see below), as of the last booking: for those who know no rate
 --   paid:<booking> there where the token of a booking has been counted in `tat` already
 -- Two sorted sets hold the requests that wait, `ordinary` and `express`: booking -> slot minus shift. A 429 moves every
 -- slot by adding to `shift`, and ending it by hand moves them back: one number, however many wait.
@@ -44,11 +44,12 @@ end
 
 -- lines: the keys of the two sorted sets; booking: who asks. Both may be left out where nobody asks.
 local function bucket_load(key, lines, booking)
-  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'early', 'paid:' .. (booking or ''))
+  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'early', 'sent',
+    'paid:' .. (booking or ''))
   return {
     key = key, lines = lines, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
     blocked = tonumber(values[3]) or 0, shift = tonumber(values[4]) or 0, early = tonumber(values[5]) or 0,
-    paid = values[6] and true or false,
+    sent = tonumber(values[6]) or 0, paid = values[7] and true or false,
   }
 end
 
@@ -183,7 +184,7 @@ local function bucket_take(bucket, rate, now, request, limit)
     leave()
   end
   redis.call('ZADD', bucket.lines[right], at - bucket.shift, bucket.booking)
-  redis.call('HSET', bucket.key, 'early', rate.early)
+  redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent)
   result.line = right
   bucket_save(bucket, now, at)
   return result

@@ -99,7 +99,7 @@ local places = {order = KEYS[12], due = KEYS[4], fetches = KEYS[13], stranded = 
 local wakes = {}
 local result = bucket_take(bucket, rate, now, request, late and math.huge or deadline)
 if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, wakes) end
-if result.left == 'express' or (result.at and request.express) then booking_invites(bucket, now, places, wakes) end
+if result.left == 'express' and result.line ~= 'express' or (result.at and request.express) then booking_invites(bucket, now, places, wakes) end
 
 if result.slot then
   local back = math.ceil(result.slot)

@@ -41,6 +41,8 @@ class Spoilt:
     detail: str
 
 
+_REFUND = frozenset({Status.FAILED, Status.CANCELLED})
+
 #: The closed set.
 Push = Arrived | Told | Hint | Spoilt
 
@@ -50,7 +52,8 @@ class Standing:
     """How things stand after a push, for the answer to it.
 
     `stored`: we have what it brought. `complete`: the order has all its tickets; it has tickets for `count`
-    people of `expected` (None: nobody said). `why`: in words, without anything that the push held.
+    people of `expected` (None: nobody said). `why`: in words, without anything that the push held. `ended`: the
+    order is failed or cancelled. `word`: the provider's latest status word.
     """
 
     stored: bool
@@ -58,6 +61,8 @@ class Standing:
     count: int = 0
     expected: int | None = None
     why: str = ""
+    ended: Status | None = None
+    word: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ def receive(order: Order, push: Push, now: float) -> Receipt:
     return Receipt(order, _standing(order), "hint", changed=False, ask=True)
 
 
+def repeated(order: Order) -> Standing:
+    """Return the answer to a push that the order has had already: how it stands now."""
+    return _standing(order)
+
+
 def ahead(push: Push) -> Standing:
     """How things stand while nobody knows the order."""
     match push:
@@ -102,7 +112,7 @@ def ahead(push: Push) -> Standing:
 
 
 def _receive_tickets(order: Order, push: Arrived, now: float) -> Receipt:
-    if order.status in {Status.FAILED, Status.CANCELLED}:
+    if order.status in _REFUND:
         why = f"the order is {order.status}"
         return Receipt(order, _standing(order, why, stored=False), "refused", changed=True)
     after = replace(order, tickets=added(order.tickets, push.tickets))
@@ -139,8 +149,15 @@ def _ended(order: Order, status: Status, reason: str | None, now: float) -> Orde
 
 
 def _standing(order: Order, why: str = "", *, stored: bool = True) -> Standing:
-    complete = order.status is Status.FULFILLED
-    return Standing(stored, complete, admitted(order.tickets), _needed(order), why)
+    return Standing(
+        stored,
+        complete=order.status is Status.FULFILLED,
+        count=admitted(order.tickets),
+        expected=_needed(order),
+        why=why,
+        ended=order.status if order.status in _REFUND else None,
+        word=order.provider_status,
+    )
 
 
 def _needed(order: Order) -> int | None:

@@ -1,4 +1,4 @@
-"""The inbox of pushes: answers to those that were taken in, and those that came ahead of their order."""
+"""The inbox of pushes: which were applied to which order, and those that came ahead of their order."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -42,14 +42,13 @@ class Inbox:
         self._keep = load(redis, "keep")
         self._attached = load(redis, "attached")
 
-    def answered(self, account: str, digest: str) -> tuple[int, str, str | None] | None:
-        """The answer that a push of the same bytes got (status, body, content type), None where there was none."""
-        text = cast("str | None", self._redis.get(keys.answered(account, digest)))
-        return tuple(json.loads(text)) if text else None
+    def applied_to(self, account: str, digest: str) -> str | None:
+        """Return the id of the order that a push of the same bytes was applied to, or `None`."""
+        return cast("str | None", self._redis.get(keys.applied_push(account, digest)))
 
-    def remember(self, account: str, digest: str, answer: tuple[int, str, str | None], seconds: float) -> None:
-        """Keep the answer to a push that was taken in, for `seconds`."""
-        self._redis.set(keys.answered(account, digest), compact(answer), px=milliseconds(seconds))
+    def mark_applied(self, account: str, digest: str, order_id: str, seconds: float) -> None:
+        """Remember for `seconds` that a push was applied to an order."""
+        self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
     def keep(self, kept: KeptPush) -> str | None:
         """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""

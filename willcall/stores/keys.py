@@ -166,9 +166,9 @@ def kept(account_key: str, reference: str) -> str:
     return f"{PREFIX}inbox:{account_key}:{reference}"
 
 
-def answered(account_key: str, digest: str) -> str:
-    """String: the answer that a push got. Expires after `retention.orders`, as long as its order may be kept."""
-    return f"{PREFIX}answered:{account_key}:{digest}"
+def applied_push(account_key: str, digest: str) -> str:
+    """String: the order that a push was applied to. Expires after `retention.orders`, as that order does."""
+    return f"{PREFIX}applied:{account_key}:{digest}"
 
 
 def sweep_failing(name: str) -> str:

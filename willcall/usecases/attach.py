@@ -37,6 +37,14 @@ def take_in(context: Context, account: Account, order_id: str, kind: str, push: 
     return receipt.standing
 
 
+def mark_applied(context: Context, account: Account, digest: str, order_id: str) -> None:
+    """Remember that a push was applied to an order, as long as the order may be kept.
+
+    Applying it once more would undo what came after it, such as a corrected file for the same seat.
+    """
+    context.stores.inbox.mark_applied(account.key, digest, order_id, context.settings.retention.orders)
+
+
 def attach_kept(context: Context, account: Account, order_id: str, reference: str) -> int:
     """Give an order what came ahead of it, oldest first; how many pushes it were.
 
@@ -44,7 +52,9 @@ def attach_kept(context: Context, account: Account, order_id: str, reference: st
     """
     taken = context.stores.inbox.kept(account.key, reference)
     for kept in taken:
-        take_in(context, account, order_id, kept.kind, kept.push)
+        standing = take_in(context, account, order_id, kept.kind, kept.push)
+        if standing.stored:
+            mark_applied(context, account, kept.digest, order_id)
     if taken:
         context.stores.inbox.attached(taken)
         log.info("attached", order=order_id, account=account.key, pushes=len(taken))

@@ -4,14 +4,14 @@ import structlog
 
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.outcomes import Malformed
-from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead
+from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead, repeated
 from willcall.orders.ticket_documents import with_file
 from willcall.orders.tickets import as_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Pushes, Unusable
 from willcall.stores.documents import RefusedDocumentError
 from willcall.stores.inbox import KeptPush, digest_of
-from willcall.usecases.attach import take_in
+from willcall.usecases.attach import mark_applied, take_in
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
 from willcall.usecases.meters import Activity
@@ -39,16 +39,25 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     if isinstance(reading.push, Hint):
         return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
     digest = digest_of(account.key, call.body)
-    before = context.stores.inbox.answered(account.key, digest)
-    if before:
-        return PushAnswer(*before)
-    standing, order_id = _file(context, account, reading, digest)
-    log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=standing.stored)
-    answer = pushes.answer_push(reading, standing, account.credentials)
-    if order_id:
-        parts = (answer.status, answer.body, answer.content_type)
-        context.stores.inbox.remember(account.key, digest, parts, context.settings.retention.orders)
-    return answer
+    standing = _repeated(context, account, reading, digest)
+    if standing is None:
+        standing, order_id = _file(context, account, reading, digest)
+        log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=standing.stored)
+        if order_id and standing.stored:
+            mark_applied(context, account, digest, order_id)
+    return pushes.answer_push(reading, standing, account.credentials)
+
+
+def _repeated(context: Context, account: Account, reading: Pushed, digest: str) -> Standing | None:
+    """Return how the order stands that this push was applied to before, or `None` where it has to be applied."""
+    order_id = context.stores.inbox.applied_to(account.key, digest)
+    if order_id is None or order_id != context.stores.orders.find(account.key, reading.reference):
+        return None
+    order = context.stores.orders.get(order_id)
+    if order is None:
+        return None
+    log.info("webhook repeated", account=account.key, kind=reading.kind, order=order_id)
+    return repeated(order)
 
 
 def _follow(context: Context, account: Account, reading: Pushed) -> Standing:

@@ -98,13 +98,71 @@ def test_a_parcel_is_all_of_an_order(desk: Desk) -> None:
     assert desk.order().status is Status.FULFILLED
 
 
-def test_the_same_again_changes_nothing_and_is_answered_the_same(desk: Desk) -> None:
+def test_a_repeated_push_changes_nothing_and_is_answered_from_how_the_order_stands_now(desk: Desk) -> None:
     desk.submit(quantity=2)
     first, second = seat(100), seat(101)
-    answers = [desk.answer(first), desk.answer(second)]
+    assert desk.answer(first) == desk.answer(first)
+    complete = desk.answer(second)
+    assert complete["order_status"] == "Delivered"
     before = (desk.order(), desk.house.outcomes(), desk.house.events())
-    assert [desk.answer(first), desk.answer(second)] == answers
+    assert [desk.answer(first), desk.answer(second)] == [complete, complete]
     assert (desk.order(), desk.house.outcomes(), desk.house.events()) == before
+
+
+def test_a_repeated_push_counts_what_came_since(desk: Desk) -> None:
+    desk.submit(quantity=3)
+    desk.answer(seat(1))
+    desk.answer(seat(2))
+    assert desk.answer(seat(1))["message"] == "The ticket was taken; the order has 2 of 3."
+
+
+@pytest.mark.parametrize("push", [seat(100), PAPER, update("Approved")])
+def test_a_repeated_push_does_not_revive_an_order_that_tixstock_has_cancelled(desk: Desk, push: dict[str, Any]) -> None:
+    desk.submit(quantity=2)
+    desk.answer(push)
+    desk.answer(update("Refunded"))
+    answer = desk.answer(push)
+    assert (answer["success"], answer["order_status"]) == (True, "Refunded")
+    assert answer["message"] == "The order is cancelled."
+    assert desk.order().status is Status.CANCELLED
+
+
+def test_a_repeated_push_of_an_order_that_its_caller_cancelled_is_not_answered_as_delivered(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(seat(1))
+    cancel_order(desk.house.context, "ord-1")
+    answer = desk.answer(seat(1))
+    assert (answer["success"], answer["order_status"]) == (True, "Accepted")
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_repeated_push_does_not_undo_a_correction_made_since(desk: Desk, *, ahead: bool) -> None:
+    pushes = [seat(1), upload(seat="1", pdf=pdf("corrected"))]
+    if not ahead:
+        desk.submit(quantity=1)
+    for push in pushes:
+        desk.answer(push)
+    if ahead:
+        desk.submit(quantity=1)
+    assert desk.answer(seat(1))["order_status"] == "Delivered"
+    (ticket,) = desk.order().tickets
+    assert desk.house.context.documents.read(ticket.document or "") == pdf("corrected")
+
+
+def test_a_push_of_an_earlier_order_is_taken_by_a_later_one_with_the_same_reference(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    desk.answer(seat(1))
+    cancel_order(desk.house.context, "ord-1")
+    desk.submit(quantity=2, id="ord-2")
+    assert desk.answer(seat(1))["message"] == "The ticket was taken; the order has 1 of 2."
+    assert desk.house.order("ord-2").status is Status.PARTIAL
+
+
+def test_a_push_that_could_not_be_used_is_tried_again_when_it_is_repeated(desk: Desk) -> None:
+    desk.submit(quantity=1)
+    assert desk.answer(upload(file="%%%"))["success"] is False
+    assert desk.answer(upload(file="%%%"))["success"] is False
+    assert desk.answer(seat(1))["order_status"] == "Delivered"
 
 
 def in_lines(document: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,9 @@ def _read_update(order: dict[str, object] | object) -> Reading:
 def _success(reading: Pushed, standing: Standing, credentials: TixstockCredentials) -> tuple[str, str]:
     """Our word and a sentence for what we have."""
     words = credentials.answers
+    if standing.ended and not isinstance(reading.push, Told):
+        word = standing.word if final_word(standing.word) else None
+        return word or words.failed, f"The order is {standing.ended}."
     if isinstance(reading.push, Arrived) and reading.push.whole:
         return words.paper, _PARCEL
     if reading.kind == _UPDATE and known_word(reading.word) and (reading.word or "").lower() != INVOICING:

@@ -23,10 +23,15 @@ _LATIN_1 = re.compile(r"iso-?8859-?1")
 
 
 def text_of(body: bytes, content_type: str = "") -> str:
-    """Return the body as text, without byte order marks. Raises ValueError where it is in none of the charsets.
+    """Return the body as text, without byte order marks and NULs that pad its end.
 
-    A body that is valid UTF-8 is that, whatever its label says, as text in another charset hardly ever happens to be.
+    A body that is valid UTF-8 is read as UTF-8 whatever its label says, as text in another charset is hardly ever valid
+    UTF-8. Raises ValueError where no charset fits.
     """
+    return _decoded(body, content_type).rstrip("\0")
+
+
+def _decoded(body: bytes, content_type: str) -> str:
     unicode = json.detect_encoding(body)
     try:
         return body.decode(unicode).lstrip("\ufeff")

@@ -127,3 +127,10 @@ def test_any_bytes_are_text_or_a_value_error(body: bytes, label: str) -> None:
         text_of(body, f"text/plain; charset={label}")
     except ValueError:
         assert b"\0" in body or body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16-le", "utf-32-be", "windows-1252"])
+@pytest.mark.parametrize("padding", ["\0", "\0" * 2_000, " \r\n\0\0"])
+def test_nuls_that_pad_the_end_are_no_part_of_it(charset: str, padding: str) -> None:
+    body = json.dumps({"name": LATIN}, ensure_ascii=False) + padding
+    assert read(body.encode(charset)) == {"name": LATIN}

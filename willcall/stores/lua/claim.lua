@@ -30,36 +30,31 @@
 -- How late the last attempt, at the deadline, may be (ms), where the minimum is shorter; `LAST_ATTEMPT` in orders.py.
 local LAST = 2000
 
-local function value(flat, name)
-  for i = 1, #flat, 2 do
-    if flat[i] == name then return flat[i + 1] end
-  end
-  return nil
-end
-
 local now = milliseconds()
 local order = redis.call('HGETALL', KEYS[1])
 if #order == 0 then return {'gone', now} end
-if value(order, 'seq') ~= ARGV[2] then return {'stale', now} end
-local status = value(order, 'status')
+local fields = {}
+for i = 1, #order, 2 do fields[order[i]] = order[i + 1] end
+if fields['seq'] ~= ARGV[2] then return {'stale', now} end
+local status = fields['status']
 local late = status == 'fulfilled' or status == 'expired'
-local ask = value(order, 'ask') == '1'
+local ask = fields['ask'] == '1'
 if status == 'failed' or status == 'cancelled' or (late and not ask) then return {'closed', now} end
 
 local function answer(verdict, ...)
   return {verdict, now, order, redis.call('GET', KEYS[2]) or '', redis.call('GET', KEYS[3]) or '', ...}
 end
 
-if tonumber(value(order, 'lease') or 0) > now then
-  if value(order, 'claim') == ARGV[3] then return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(value(order, 'at') or 0))), {}) end
+if tonumber(fields['lease'] or 0) > now then
+  if fields['claim'] == ARGV[3] then return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(fields['at'] or 0))), {}) end
   return {'busy', now}
 end
 local rate = bucket_rate(ARGV, 5)
-local slot = tonumber(value(order, 'slot'))
-local due = tonumber(value(order, 'due') or 0)
+local slot = tonumber(fields['slot'])
+local due = tonumber(fields['due'] or 0)
 if due > now + (slot and EARLY or 0) then return {'wait', now, due - (slot and rate.early or 0), 0, {}} end
 
-local deadline = tonumber(value(order, 'deadline'))
+local deadline = tonumber(fields['deadline'])
 if not ask or (not late and now > deadline + math.max(LAST, tonumber(ARGV[9]))) then return answer('expire', {}) end
 
 -- How far the workers have come through the provider's queue, for `revive`; those at a slot overtake the others.
@@ -72,7 +67,7 @@ if tonumber(account[3] or 0) > now then
   state = 'paused'
 elseif state ~= 'ok' then
   -- One that was itself refused, or unreadable, says nothing of the account: it probes where it was chosen to.
-  local troubled = value(order, 'refusals') or value(order, 'attention') == 'malformed'
+  local troubled = fields['refusals'] or fields['attention'] == 'malformed'
   probe = tonumber(account[2] or 0) <= now and (not troubled or account[8] == ARGV[1])
 end
 local booking = 'order:' .. ARGV[1]
@@ -91,15 +86,19 @@ if state ~= 'ok' and not probe then
 end
 
 local request = {
-  slot = slot and slot - tonumber(value(order, 'shift') or 0), line = slot and (value(order, 'line') or 'ordinary'),
-  express = value(order, 'express') == '1', override = value(order, 'override') == '1',
-  plan = tonumber(value(order, 'plan')),
+  slot = slot and slot - tonumber(fields['shift'] or 0), line = slot and (fields['line'] or 'ordinary'),
+  express = fields['express'] == '1', override = fields['override'] == '1',
+  plan = tonumber(fields['plan']),
 }
-local places = {order = KEYS[12], due = KEYS[4], fetches = KEYS[13], stranded = KEYS[11]}
 local wakes = {}
 local result = bucket_take(bucket, rate, now, request, late and math.huge or deadline)
-if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, wakes) end
-if result.left == 'express' and result.line ~= 'express' or (result.at and request.express) then booking_invites(bucket, now, places, wakes) end
+if result.left or request.express then
+  local places = {order = KEYS[12], due = KEYS[4], fetches = KEYS[13], stranded = KEYS[11]}
+  if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, wakes) end
+  if (result.left == 'express' and result.line ~= 'express') or (result.at and request.express) then
+    booking_invites(bucket, now, places, wakes)
+  end
+end
 
 if result.slot then
   local back = math.ceil(result.slot)
@@ -129,6 +128,8 @@ redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
 redis.call('HSET', KEYS[14], 'busy_until', now + tonumber(ARGV[4]))
 if result.at > now then redis.call('HSET', KEYS[1], 'at', result.at) end
 -- Whoever wanted an attempt while a dead one was under way ('again') gets this one.
-redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line', 'express', 'plan', 'override', 'again')
+if slot or fields['express'] or fields['again'] then
+  redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line', 'express', 'plan', 'override', 'again')
+end
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and not (account[5] or account[6] or account[7])
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'), string.format('%.3f', result.at), wakes)

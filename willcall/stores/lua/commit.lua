@@ -41,7 +41,8 @@ if KEYS[29] ~= '' then redis.call('HDEL', KEYS[29], 'failures', 'refused', 'unre
 local now = milliseconds()
 local keep = ARGV[4] == 'keep'
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
-if not keep then
+-- What an attempt had booked went with its claim.
+if not keep and (ARGV[3] == '' or fence[8]) then
   for _, part in ipairs({'slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded'}) do drop[#drop + 1] = part end
 end
 local fields = {}
@@ -110,7 +111,7 @@ end
 redis.call('HDEL', KEYS[1], unpack(drop))
 redis.call('HSET', KEYS[1], unpack(set))
 local wakes = {}
-if not keep then
+if not keep and (fence[8] or fence[9] or closed) then
   local places = {order = KEYS[27], due = KEYS[4], fetches = KEYS[12], stranded = KEYS[26]}
   local lines = {ordinary = KEYS[24], express = KEYS[25]}
   if fence[9] then redis.call('ZREM', KEYS[26], ARGV[1]) end

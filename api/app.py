@@ -7,7 +7,7 @@ from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import accounts, batch, documents, events, health, metrics, orders, problems, schemas
+from api import accounts, batch, dead_letters, documents, events, health, metrics, orders, problems, schemas
 from api.board import routes as board
 from api.body import Uploads
 from api.edge import THREADS, Edge
@@ -45,7 +45,7 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queu
     app.add_middleware(DocumentationGuard)
     problems.install(app)
     app.include_router(_keyed(require_key, orders.router, documents.router, batch.router, events.router))
-    app.include_router(_keyed(require_any_key, accounts.router, orders.operated))
+    app.include_router(_keyed(require_any_key, accounts.router, dead_letters.router, orders.operated))
     app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)

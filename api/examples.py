@@ -82,6 +82,15 @@ _ACCOUNT: dict[str, Any] = {
     "backlog": {"waiting": 1, "due": 0, "held": 0},
     "orders": {"pending": 1, "partial": 0, "fulfilled": 7, "failed": 0, "cancelled": 0, "expired": 0},
 }
+_DEAD_LETTER: dict[str, Any] = {
+    "id": "1795341616250-0",
+    "queue": "willcall",
+    "at": "2026-11-22T10:00:16.250Z",
+    "reason": "unreadable",
+    "size": 8,
+    "truncated": False,
+    "raw": "not JSON",
+}
 _PROBLEM: dict[str, Any] = {
     "type": "urn:willcall:problem:rejected",
     "title": "What was sent cannot be used",
@@ -100,6 +109,9 @@ EXAMPLES: dict[str, Any] = {
     "Batch": {"orders": [_SUBMISSION]},
     "BatchResults": {"results": [{"id": "cart-42", "status_code": 201, "order": _PENDING}]},
     "AccountPage": {"items": [_ACCOUNT], "next_cursor": None},
+    "DeadLetter": _DEAD_LETTER,
+    "DeadLetterPage": {"items": [_DEAD_LETTER], "next_cursor": None},
+    "Cleared": {"cleared": 3},
     "Pause": {"seconds": 900},
     "Readiness": {"ready": True, "parts": {"redis": {"ok": True}, "broker": {"ok": True}}},
     "Problem": _PROBLEM,

@@ -92,6 +92,15 @@ class EventsQuery(_Query):
     limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Events a page.")
 
 
+class DeadLettersQuery(_Query):
+    """Which dead letters to list."""
+
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Dead letters a page.")
+    cursor: str | None = Field(
+        default=None, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", description="The `next_cursor` of the page before."
+    )
+
+
 Given = Annotated[Context, Depends(context_of)]
 GivenOrderId = Annotated[str, Depends(known_form)]
 Nothing = Annotated[NoQuery, Query()]

@@ -14,13 +14,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from willcall.orders.errors import (
+    BrokerUnavailableError,
     ClosedOrderError,
     ConflictingOrderError,
     NothingToDeliverError,
     Problem,
     RejectedOrderError,
     UnknownAccountError,
+    UnknownDeadLetterError,
     UnknownOrderError,
+    UnusableDeadLetterError,
     WillcallError,
 )
 from willcall.orders.submission import bounded, problems_from
@@ -45,7 +48,7 @@ class Kind(Enum):
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The path does not know this method"
     TOO_SLOW = "too-slow", 408, "The body took too long to arrive"
     CONFLICT = "conflict", 409, "The id was submitted before with other content"
-    CLOSED = "closed", 409, "The order's state does not allow this any more"
+    CLOSED = "closed", 409, "The state does not allow this any more"
     TOO_LARGE = "too-large", 413, "The body is too large"
     UNSUPPORTED = "unsupported-media-type", 415, "The body must be JSON"
     REJECTED = "rejected", 422, "What was sent cannot be used"
@@ -123,10 +126,12 @@ def error_of(error: WillcallError) -> ApiError:
             return rejected(error.problems)
         case ConflictingOrderError():
             return ApiError(Kind.CONFLICT, str(error))
-        case ClosedOrderError() | NothingToDeliverError():
+        case ClosedOrderError() | NothingToDeliverError() | UnusableDeadLetterError():
             return ApiError(Kind.CLOSED, str(error))
-        case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError():
+        case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError() | UnknownDeadLetterError():
             return ApiError(Kind.NOT_FOUND, str(error))
+        case BrokerUnavailableError():
+            return unavailable("the broker")
     raise error
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from willcall.orders.model import Attention, Status, TicketKind, TicketStatus
 from willcall.stores.accounts import Health
+from willcall.stores.dead_letters import Reason
 
 
 class _Shape(BaseModel):
@@ -152,6 +153,31 @@ class AccountPage(_Shape):
 
     items: list[Account]
     next_cursor: None
+
+
+class DeadLetter(_Shape):
+    """A message that no task could process."""
+
+    id: str
+    queue: str = Field(description="The queue it came from, and goes back to.")
+    at: datetime = Field(description="When it was removed from the queue.")
+    reason: Reason
+    size: int = Field(description="Bytes of the whole message.")
+    truncated: bool = Field(description="Only the beginning was kept, so it cannot be requeued.")
+    raw: str = Field(description="The message; bytes that are not UTF-8 are escaped (`\\xff`).")
+
+
+class DeadLetterPage(_Shape):
+    """Dead letters, newest first."""
+
+    items: list[DeadLetter]
+    next_cursor: str | None = Field(description="Of the next page; null on the last.")
+
+
+class Cleared(_Shape):
+    """The result of clearing the dead letters."""
+
+    cleared: int = Field(description="How many were deleted.")
 
 
 class Pause(BaseModel):

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cli import accounts, dead_letters, demo, importing, inbox, orders, processes, redeliver, up, upkeep
+from cli import accounts, dead_letters, demo, importing, inbox, orders, processes, redeliver, up, upkeep, version
 from cli.doctor.command import doctor
 from cli.errors import explain
 from cli.output import note
+from willcall import __version__
 
 ORDERS, ACCOUNTS, PROCESSES, UPKEEP = "Orders", "Accounts", "Processes", "Upkeep"
 
@@ -41,20 +42,19 @@ app.command(rich_help_panel=UPKEEP)(doctor)
 app.command(rich_help_panel=UPKEEP)(dead_letters.dead_letters)
 app.command(rich_help_panel=UPKEEP)(upkeep.sweep)
 app.command(rich_help_panel=UPKEEP)(upkeep.check_config)
+app.command("version", rich_help_panel=UPKEEP)(version.version)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - reads the disk
-
-        typer.echo(f"willcall {version('willcall')}")
+        typer.echo(f"willcall {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def willcall(
     *,
-    version: Annotated[
+    show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:

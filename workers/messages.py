@@ -139,4 +139,6 @@ def send_again(app: Any, letter: DeadLetter) -> None:
             priority=properties.get("priority") or 0,
             correlation_id=properties.get("correlation_id"),
             declare=[],
+            retry=True,
+            retry_policy=app.conf.task_publish_retry_policy,
         )

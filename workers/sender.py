@@ -13,7 +13,10 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 
 from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
+from willcall.orders.errors import BrokerUnavailableError
+from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import Message
+from workers.messages import send_again
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,14 @@ class CelerySender:
             self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
             log.warning("broker away", sending=name, error=error)
+
+    def send_again(self, letter: DeadLetter) -> None:
+        """Send a dead letter back to its queue. Raises ValueError, BrokerUnavailableError."""
+        try:
+            send_again(self._app, letter)
+        except OperationalError as error:
+            log.warning("broker away", sending="dead letter", error=error)
+            raise BrokerUnavailableError from None
 
     def _publish(self, account: str, messages: list[Message], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.

@@ -12,10 +12,11 @@ from api.board.forms import Form, place_to_return
 from api.parameters import Given, GivenOrderId
 from api.problems import rejected
 from willcall.config import find_account
-from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem
+from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem, UnusableDeadLetterError
 from willcall.providers.base import Account
 from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
-from willcall.usecases.wording import asked_words, paused_longer, resumed_words, span
+from willcall.usecases.dead_letters import Via, clear, requeue
+from willcall.usecases.wording import asked_words, counted, paused_longer, resumed_words, span
 
 if TYPE_CHECKING:
     from api.board.overview import Board
@@ -87,6 +88,22 @@ def resume_account(request: Request, context: Given, account: Named, form: Form)
     resumed = resume(context, account, now=_override(form))
     words = resumed_words(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
     return _back(request, form, f"{account.key} {words}")
+
+
+@router.post("/dead-letters/{letter_id}/requeue")
+def requeue_dead_letter(request: Request, context: Given, letter_id: str, form: Form) -> Response:
+    """Send a dead letter back to its queue."""
+    try:
+        notice = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
+    except UnusableDeadLetterError as error:
+        notice = _sentence(error)
+    return _back(request, form, notice)
+
+
+@router.post("/dead-letters/clear")
+def clear_dead_letters(request: Request, context: Given, form: Form) -> Response:
+    """Delete all dead letters."""
+    return _back(request, form, f"{counted(clear(context, Via.BOARD), 'dead letter')} deleted.")
 
 
 def _override(form: Form) -> bool:

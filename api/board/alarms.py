@@ -21,7 +21,8 @@ class Alarm:
 
     `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
     what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps;
-    `orders` is the address of the page that lists the orders that it is about.
+    `orders` is the address of the page that lists the orders that it is about; `messages` that of the page that lists
+    messages.
     """
 
     kind: str
@@ -35,11 +36,12 @@ class Alarm:
     then: str = ""
     account: AccountLine | None = None
     orders: str | None = None
+    messages: str | None = None
 
 
 def alarms(overview: Overview) -> list[Alarm]:
     """All that is wrong, the gravest first."""
-    parts = (_processes, _sweeps, _accounts, _forgotten, _behind)
+    parts = (_processes, _sweeps, _accounts, _forgotten, _behind, _dead_letters)
     found = [alarm for part in parts for alarm in part(overview)]
     return sorted(found, key=lambda alarm: not alarm.grave)
 
@@ -224,4 +226,16 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
             since=documents.oldest_at,
             orders=f"/orders?behind={Behind.DOCUMENTS}",
+        )
+
+
+def _dead_letters(overview: Overview) -> Iterator[Alarm]:
+    if overview.dead_letters:
+        yield Alarm(
+            "dead-letters",
+            grave=False,
+            title=f"{counted(overview.dead_letters, 'message')} could not be processed",
+            effect="If one was a submission, its order does not exist here.",
+            remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
+            messages="/dead-letters",
         )

@@ -89,7 +89,7 @@ class Overview:
     `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
     what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
     accounts that are, the forgotten ones too. `booked_ahead`: seconds that the last booked request of an account may be
-    ahead.
+    ahead. `dead_letters`: how many messages no task could process.
     """
 
     now: float
@@ -106,6 +106,7 @@ class Overview:
     lacking: Pending
     overdue: int
     booked_ahead: float = 900.0
+    dead_letters: int = 0
 
     def alive(self, kind: str) -> list[Process]:
         """The processes of a kind, the oldest first."""
@@ -191,6 +192,7 @@ class Board:
             lacking=stores.fetches.pending(),
             overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
             booked_ahead=self._context.settings.sweeps.booked_ahead,
+            dead_letters=stores.dead_letters.count(),
         )
 
     def _lines(self, now: float) -> list[AccountLine]:

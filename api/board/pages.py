@@ -126,6 +126,19 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
     ]
 
 
+@router.get("/dead-letters")
+def dead_letters(request: Request, context: Given, _: Nothing) -> Response:
+    """Messages that no task could process, newest first."""
+    letters = context.stores.dead_letters
+    return page(
+        request,
+        "dead_letters.html",
+        letters=letters.newest(_PAGE),
+        count=letters.count(),
+        now=context.stores.accounts.now(),
+    )
+
+
 @router.get("/search")
 def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_length=300)] = "") -> Response:
     """An order by its id or by the provider's reference: its page, or those that it may be."""

@@ -15,6 +15,7 @@ from bench.performance.orders import batches, payloads
 from willcall.config import load
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account, Answer, Request
+from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context
 from willcall.usecases.poll_once import poll_once
@@ -39,6 +40,9 @@ class NoMessages:
         """Drop the first polls: they are made here."""
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
+        """Drop."""
+
+    def send_again(self, letter: DeadLetter) -> None:
         """Drop."""
 
 

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 - a fixture
+from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
-from workers.embedded_redis import EmbeddedRedis
+from workers.embedded_redis import EmbeddedRedis, free_port
 from workers.messages import MOST_REDELIVERED, REDELIVERED
 
 if TYPE_CHECKING:
@@ -66,8 +67,30 @@ def test_what_is_no_message_or_was_cut_does_not_go_back(letters: DeadLetterStore
     for letter in letters.newest():
         assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 1
     assert letters.count() == 2
-    assert willcall.invoke(app, ["dead-letters", "--clear"]).stdout == "2 messages forgotten.\n"
+    assert willcall.invoke(app, ["dead-letters", "--clear"]).stdout == "2 messages deleted.\n"
     assert letters.count() == 0
+
+
+@pytest.mark.parametrize("letter_id", ["nonsense", "1", "-", "99999999999999999999-0", "1-0"])
+def test_an_unknown_id_is_named(willcall: CliRunner, letter_id: str) -> None:
+    failed = willcall.invoke(app, ["dead-letters", f"--requeue={letter_id}"])
+    assert (failed.exit_code, str(failed.exception)) == (1, f"no dead letter has the id {letter_id}")
+
+
+def test_requeue_and_clear_exclude_each_other(letters: DeadLetterStore, willcall: CliRunner) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"x")
+    assert willcall.invoke(app, ["dead-letters", "--clear", "--requeue", "1-0"]).exit_code == 2
+    assert letters.count() == 1
+
+
+def test_a_letter_stays_while_the_broker_is_away(
+    letters: DeadLetterStore, willcall: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WILLCALL_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
+    letters.add("willcall", Reason.UNKNOWN_TASK, json.dumps(ENVELOPE).encode())
+    failed = willcall.invoke(app, ["dead-letters", "--requeue", letters.newest()[0].id])
+    assert isinstance(failed.exception, BrokerUnavailableError)
+    assert letters.count() == 1
 
 
 def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> None:

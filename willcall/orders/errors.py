@@ -51,6 +51,29 @@ class NothingToDeliverError(WillcallError):
     """There is nobody to tell of the order, or nothing to tell of."""
 
 
+class UnknownDeadLetterError(WillcallError):
+    """No dead letter has this id."""
+
+    def __init__(self, letter_id: str) -> None:
+        """`letter_id` is the id in question."""
+        super().__init__(f"no dead letter has the id {letter_id[:100]}")
+
+
+class UnusableDeadLetterError(WillcallError):
+    """The dead letter cannot be requeued."""
+
+    def __init__(self, letter_id: str, why: str) -> None:
+        """`why` is a clause."""
+        super().__init__(f"dead letter {letter_id} cannot be requeued: {why}")
+
+
+class BrokerUnavailableError(WillcallError):
+    """The broker did not accept a message."""
+
+    def __init__(self) -> None:
+        super().__init__("the broker is not responding; try again in a few seconds")
+
+
 class UnknownAccountError(WillcallError):
     """The config has no such account."""
 

@@ -1,5 +1,6 @@
 """Messages from the queues that no task could take: kept once, for a person to look at."""
 
+import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,9 @@ _Entry = tuple[str, dict[str, str]]
 
 #: How many are kept, the newest; and how much of each, bytes.
 KEPT, LONGEST = 500, 16_384
+
+#: What the ids of a stream look like; Redis answers an error to anything else.
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
 class Reason(StrEnum):
@@ -86,13 +90,18 @@ class DeadLetterStore:
         found = cast("dict[str, str]", self._redis.hgetall(keys.DEAD_LETTER_COUNTS))
         return {reason.value: int(found.get(reason.value, 0)) for reason in Reason}
 
-    def newest(self, count: int = KEPT) -> list[DeadLetter]:
-        """Those that are kept, the newest first."""
-        found = cast("list[_Entry]", self._redis.xrevrange(keys.DEAD_LETTERS, count=count))
+    def newest(self, count: int = KEPT, *, before: str | None = None) -> list[DeadLetter]:
+        """Return the newest first; with `before`, those older than the one with that id."""
+        if before is not None and not before.strip("0-"):
+            return []  # Redis calls an interval that ends before 0-0 an error
+        last = f"({before}" if before else "+"
+        found = cast("list[_Entry]", self._redis.xrevrange(keys.DEAD_LETTERS, last, count=count))
         return [_letter(*entry) for entry in found]
 
     def get(self, letter_id: str) -> DeadLetter | None:
         """Return one, or `None`."""
+        if not _ID.fullmatch(letter_id):
+            return None
         found = cast("list[_Entry]", self._redis.xrange(keys.DEAD_LETTERS, letter_id, letter_id))
         return _letter(*found[0]) if found else None
 

@@ -13,7 +13,7 @@ from willcall.providers.odd_hints import OddHints
 from willcall.stores.accounts import AccountStore
 from willcall.stores.bookings import Booker, Wake
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
-from willcall.stores.dead_letters import DeadLetterStore
+from willcall.stores.dead_letters import DeadLetter, DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
@@ -53,6 +53,12 @@ class Sender(Protocol):
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send any other task of ours, to run in `countdown` seconds; as tolerant of a broker that is away."""
+
+    def send_again(self, letter: DeadLetter) -> None:
+        """Send a dead letter back to its queue.
+
+        Raises ValueError if it never was a message, BrokerUnavailableError.
+        """
 
 
 @dataclass(frozen=True, slots=True)

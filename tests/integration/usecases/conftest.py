@@ -23,6 +23,7 @@ from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
 from willcall.stores import keys
 from willcall.stores.connection import connect
+from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context, Stores
@@ -46,12 +47,16 @@ class Outbox:
 
     messages: list[Message] = field(default_factory=list)
     tasks: list[tuple[str, list[Any], float]] = field(default_factory=list)
+    requeued: list[DeadLetter] = field(default_factory=list)
 
     def send_polls(self, account: str, messages: list[Message], now: float) -> None:  # noqa: ARG002 - the port's shape
         self.messages += messages
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         self.tasks.append((name, list(args), countdown))
+
+    def send_again(self, letter: DeadLetter) -> None:
+        self.requeued.append(letter)
 
 
 @dataclass

@@ -1,0 +1,115 @@
+"""Dead letters over the API and on the board: they can be listed, requeued and cleared."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.api.conftest import Running, problem
+from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from tests.integration.test_dead_letters import ENVELOPE
+from willcall.stores.dead_letters import LONGEST, DeadLetterStore, Reason
+from workers.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+READABLE = json.dumps(ENVELOPE).encode()
+
+
+@pytest.fixture(scope="module")
+def served(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with board(tmp_path_factory.mktemp("board"), redis_server.url, OPERATOR_KEY) as api:
+        yield api
+
+
+@pytest.fixture
+def api(served: Running, redis: object) -> Running:  # noqa: ARG001 - empties it
+    return served
+
+
+@pytest.fixture
+def letters(redis: "Redis") -> DeadLetterStore:
+    return DeadLetterStore(redis)
+
+
+def test_the_api_lists_them_in_pages(api: Running, letters: DeadLetterStore) -> None:
+    for number in range(3):
+        letters.add("willcall", Reason.UNREADABLE, f"{number}".encode())
+    first = api.get("/v1/dead-letters?limit=2", key=OPERATOR_KEY).json()
+    second = api.get(f"/v1/dead-letters?limit=2&cursor={first['next_cursor']}", key=OPERATOR_KEY).json()
+    assert [item["raw"] for item in first["items"] + second["items"]] == ["2", "1", "0"]
+    assert second["next_cursor"] is None
+    assert api.get("/v1/dead-letters?cursor=0-0", key=OPERATOR_KEY).json() == {"items": [], "next_cursor": None}
+    assert first["items"][0]["reason"] == "unreadable"
+
+
+def test_the_api_requeues_one_and_logs_it(api: Running, letters: DeadLetterStore, redis: "Redis") -> None:
+    letters.add("willcall.notify", Reason.UNKNOWN_TASK, READABLE)
+    [letter] = letters.newest()
+    answer = api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY)
+    assert (answer.status_code, answer.json()["queue"]) == (202, "willcall.notify")
+    assert redis.llen("willcall.notify\x06\x163") == 1
+    assert letters.count() == 0
+    [line] = [json.loads(line) for line in api.log.splitlines() if "dead letter requeued" in line]
+    assert (line["id"], line["queue"], line["via"]) == (letter.id, "willcall.notify", "api")
+    problem(api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY), 404, "not-found")
+
+
+def test_the_api_refuses_what_cannot_be_requeued(api: Running, letters: DeadLetterStore) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    letters.add("willcall", Reason.TOO_LARGE, b"x" * (LONGEST + 1))
+    for letter in letters.newest():
+        problem(api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY), 409, "closed")
+    problem(api.post("/v1/dead-letters/nonsense/requeue", key=OPERATOR_KEY), 404, "not-found")
+    assert letters.count() == 2
+
+
+def test_the_api_clears_them(api: Running, letters: DeadLetterStore) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"x")
+    assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 1}
+    assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 0}
+
+
+def test_no_key_sees_or_changes_none(api: Running, letters: DeadLetterStore) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"x")
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", f"/{letters.newest()[0].id}/requeue")):
+        problem(api.call(method, f"/v1/dead-letters{path}", key=None), 401, "unauthorized")
+    assert letters.count() == 1
+
+
+def test_the_board_shows_and_requeues_them(api: Running, letters: DeadLetterStore) -> None:
+    operator = Operator(api)
+    assert "could not be processed" not in words(operator.get("/"))
+    letters.add("willcall", Reason.UNKNOWN_TASK, READABLE)
+    letters.add("<b>", Reason.UNREADABLE, b"no message")
+    odd, good = letters.newest()
+    operator.post("/accounts/tiqets/default/resume", back="/")  # the board reads anew
+    front = operator.get("/")
+    assert "2 messages could not be processed" in words(front)
+    assert 'href="/dead-letters"' in front.text
+    assert "names a task that does not exist" in words(operator.get("/dead-letters"))
+    assert '<td data-label="Queue">&lt;b&gt;</td>' in operator.get("/dead-letters").text
+    for letter, notice in ((good, "The message was requeued to willcall."), (odd, "cannot be requeued")):
+        sent = operator.post(f"/dead-letters/{letter.id}/requeue", back="/dead-letters")
+        assert (sent.status_code, sent.headers["Location"]) == (303, "/dead-letters")
+        assert notice in words(operator.get("/dead-letters"))
+    assert [letter.id for letter in letters.newest()] == [odd.id]
+
+
+def test_the_board_clears_them(api: Running, letters: DeadLetterStore) -> None:
+    operator = Operator(api)
+    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    operator.post("/dead-letters/clear", back="/dead-letters")
+    shown = words(operator.get("/dead-letters"))
+    assert "1 dead letter deleted." in shown
+    assert "There are no dead letters." in shown
+    assert '"via": "board"' in api.log
+
+
+def test_a_foreign_page_cannot_clear_them(api: Running, letters: DeadLetterStore) -> None:
+    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    sent = Operator(api).post("/dead-letters/clear", headers={"Sec-Fetch-Site": "cross-site"}, back="/")
+    assert sent.status_code == 403
+    assert letters.count() == 1

@@ -111,6 +111,11 @@ class Standing(Collector):
         yield GaugeMetricFamily(
             "willcall_documents_pending", "Orders whose tickets lack documents.", self._stores.fetches.count()
         )
+        yield GaugeMetricFamily(
+            "willcall_documents_given_up",
+            "Orders some of whose documents were given up.",
+            self._stores.fetches.given_up().count,
+        )
 
     def _messages(self) -> Iterator[Metric]:
         messages = GaugeMetricFamily("willcall_queue_messages", "Messages in the broker.", labels=("queue", "state"))

@@ -175,7 +175,10 @@ def list_orders(
         bool, typer.Option("--untold", help="Only orders whose backends are still to be told; oldest first.")
     ] = False,
     documents: Annotated[
-        bool, typer.Option("--documents", help="Only orders whose documents are still to be fetched; oldest first.")
+        bool,
+        typer.Option(
+            "--documents", help="Only orders that lack documents: still fetched (oldest first), then given up."
+        ),
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders a page.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,

@@ -50,7 +50,7 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("behind for")
-    hosts = any(one.hosts or one.fetching for one in orders)
+    hosts = any(one.hosts or one.fetching or one.given_up for one in orders)
     if hosts:
         table.add_column("host", overflow="fold")
     for one in orders:
@@ -67,7 +67,9 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
 
 def _depends_on(one: OrderBehind, now: float) -> Iterator[Text]:
     yield from (Text(plain(host)) for host in one.hosts)
-    if one.fetching:
+    if one.given_up:
+        yield Text(f"given up: {plain(one.given_up)}", "yellow")
+    elif one.fetching:
         yield Text(plain(fetching_words(one.fetching, now)), "dim")
 
 

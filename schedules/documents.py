@@ -1,8 +1,8 @@
-"""Documents whose alarm clock is lost are fetched all the same."""
+"""Documents whose alarm clock is lost are fetched all the same; those obtained after all are not listed as given up."""
 
 from schedules.run import Run
 from willcall.usecases.control import BATCH
-from willcall.usecases.documents import TASK
+from willcall.usecases.documents import TASK, forget_obtained
 
 
 def documents(run: Run) -> dict[str, int]:
@@ -18,4 +18,5 @@ def documents(run: Run) -> dict[str, int]:
         return seen, 0
 
     run.batches(look, BATCH)
+    run.batches(lambda offset: forget_obtained(context, offset, BATCH), BATCH)
     return {"resent": resent}

@@ -227,6 +227,16 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             since=documents.oldest_at,
             orders=f"/orders?behind={Behind.DOCUMENTS}",
         )
+    if overview.given_up.count:
+        yield Alarm(
+            "given_up",
+            grave=False,
+            title=f"Documents of {counted(overview.given_up.count, 'order')} were given up",
+            effect="Their customers have the provider's address at most. They are not fetched again.",
+            remedy="Ask the provider for the files: each order's page says why they could not be fetched.",
+            since=overview.given_up.oldest_at,
+            orders=f"/orders?behind={Behind.DOCUMENTS}",
+        )
 
 
 def _dead_letters(overview: Overview) -> Iterator[Alarm]:

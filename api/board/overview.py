@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from threading import Lock
 from time import monotonic, thread_time
@@ -89,7 +89,8 @@ class Overview:
     `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
     what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
     accounts that are, the forgotten ones too. `booked_ahead`: seconds that the last booked request of an account may be
-    ahead. `dead_letters`: how many messages no task could process.
+    ahead. `dead_letters`: how many messages no task could process. `given_up`: the orders some of whose documents are
+    not fetched any more.
     """
 
     now: float
@@ -107,6 +108,7 @@ class Overview:
     overdue: int
     booked_ahead: float = 900.0
     dead_letters: int = 0
+    given_up: Pending = field(default_factory=lambda: Pending(0))
 
     def alive(self, kind: str) -> list[Process]:
         """The processes of a kind, the oldest first."""
@@ -190,6 +192,7 @@ class Board:
             missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             happened=stores.ops.recent(HAPPENED),
             lacking=stores.fetches.pending(),
+            given_up=stores.fetches.given_up(),
             overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
             booked_ahead=self._context.settings.sweeps.booked_ahead,
             dead_letters=stores.dead_letters.count(),

@@ -17,8 +17,8 @@ _CONTENT = b"written by willcall doctor, which removes it at once\n"
 
 
 def check(patient: "Patient") -> list[Finding]:
-    """The place, and what is late to get there."""
-    kept, late = _kept(patient.config.settings.documents_url), _late(patient)
+    """The place, what is late to get there, and what was given up."""
+    kept, late = _kept(patient.config.settings.documents_url), [*_late(patient), *_given_up(patient)]
     return late if late and kept.level is Level.OK else [kept, *late]
 
 
@@ -39,6 +39,24 @@ def _late(patient: "Patient") -> list[Finding]:
         f"`willcall order {pending.oldest}` names the host that its tickets' documents are at, and why they are not "
         "here; see whether it answers. "
         "`willcall orders --documents` lists all such orders."
+    )
+    return [warning(what, how)]
+
+
+def _given_up(patient: "Patient") -> list[Finding]:
+    try:
+        given_up = patient.stores.fetches.given_up()
+    except StoreError:  # a finding of its own
+        return []
+    if not given_up.count or given_up.oldest is None:
+        return []
+    what = (
+        f"documents of {counted(given_up.count, 'order')} were given up after three days; "
+        f"the oldest is {given_up.oldest}, {span(given_up.waited(patient.now()))} ago"
+    )
+    how = (
+        f"`willcall order {given_up.oldest}` says why, and `willcall orders --documents` lists them all. "
+        "Ask the provider for the files: the customers have its addresses at most."
     )
     return [warning(what, how)]
 

@@ -68,6 +68,12 @@ def given_up(tickets: Iterable[Ticket], why: Mapping[str, str]) -> tuple[Ticket,
     )
 
 
+def why_given_up(tickets: Iterable[Ticket]) -> str | None:
+    """Return why documents that are still missing were given up, each reason once, or `None`."""
+    reasons = {str(ticket.extra[GIVEN_UP]) for ticket in tickets if lacks_document(ticket) and GIVEN_UP in ticket.extra}
+    return "; ".join(sorted(reasons)) or None
+
+
 def lacks_document(ticket: Ticket) -> bool:
     """Whether the ticket's file is somewhere else, and not with us yet."""
     return ticket.kind in _WITH_FILE and ticket.url is not None and ticket.document is None and admits(ticket)

@@ -132,9 +132,9 @@ def pending_in(redis: "Redis", index: str) -> Pending:
     return Pending(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else Pending(count)
 
 
-def oldest_in(redis: "Redis", index: str, count: int) -> list[tuple[str, float]]:
-    """The `count` oldest of the same: (what, since when, epoch seconds)."""
-    found = redis.zrange(index, 0, count - 1, withscores=True)
+def oldest_in(redis: "Redis", index: str, count: int, offset: int = 0) -> list[tuple[str, float]]:
+    """The `count` oldest of the same from `offset` on: (what, since when, epoch seconds)."""
+    found = redis.zrange(index, offset, offset + count - 1, withscores=True)
     return [(name, since / 1_000) for name, since in cast("list[tuple[str, float]]", found)]
 
 

@@ -76,12 +76,17 @@ class FetchStore:
         order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
         return Fetch(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
 
-    def settle(self, fetch: Fetch, after: Order, wait: float | None, why: str = "") -> Fetched:
-        """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never."""
+    def settle(
+        self, fetch: Fetch, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
+    ) -> Fetched:
+        """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never.
+
+        `given_up`: documents are missing all the same, so that the order is listed as one of these.
+        """
         changed = after.tickets != fetch.order.tickets
         return Fetched(
             self._settle(
-                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id), keys.LACKING],
+                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id), keys.LACKING, keys.GIVEN_UP],
                 args=[
                     after.id,
                     fetch.claim_id,
@@ -89,6 +94,7 @@ class FetchStore:
                     tickets_text(after) if changed else "",
                     blank_or_milliseconds(wait),
                     why,
+                    "1" if given_up else "",
                 ],
             )
         )
@@ -107,6 +113,19 @@ class FetchStore:
         The time is when the first fetch was due after the one that came with the tickets.
         """
         return oldest_in(self._redis, keys.LACKING, count)
+
+    def given_up(self) -> Pending:
+        """Return how many orders have documents that were given up, and the one that has had them for longest."""
+        return pending_in(self._redis, keys.GIVEN_UP)
+
+    def oldest_given_up(self, count: int, offset: int = 0) -> list[tuple[str, float]]:
+        """Return such orders and when their documents were given up (epoch seconds), oldest first."""
+        return oldest_in(self._redis, keys.GIVEN_UP, count, offset)
+
+    def forget_given_up(self, order_ids: Sequence[str]) -> None:
+        """Take orders off that list."""
+        if order_ids:
+            self._redis.zrem(keys.GIVEN_UP, *order_ids)
 
     def standing(self, order_ids: Sequence[str]) -> list[Fetching | None]:
         """Where the fetching of each order's documents stands, None where nothing is to be fetched."""

@@ -34,6 +34,8 @@ INBOX = PREFIX + "inbox"
 FETCHES = PREFIX + "fetches"
 #: Sorted set of the same orders, by the time since which their documents are to be fetched.
 LACKING = PREFIX + "lacking"
+#: Sorted set of the orders some of whose documents were given up, by when.
+GIVEN_UP = PREFIX + "documents-given-up"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
 FORGOTTEN = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.

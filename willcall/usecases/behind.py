@@ -10,7 +10,7 @@ from enum import StrEnum
 from willcall.orders.addresses import web_address
 from willcall.orders.callbacks import UNTOLD, host_of
 from willcall.orders.model import Order
-from willcall.orders.ticket_documents import lacking
+from willcall.orders.ticket_documents import lacking, why_given_up
 from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Query
 from willcall.usecases.context import Stores
@@ -29,13 +29,14 @@ class OrderBehind:
     """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
 
     One that is overdue depends on its account, and names no host. `fetching`: of documents, why they are missing and
-    when they are fetched next.
+    when they are fetched next. `given_up`: why they are not fetched any more.
     """
 
     order: Order
     since: float
     hosts: Sequence[str]
     fetching: Fetching | None = None
+    given_up: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +84,32 @@ def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Q
     """
     if behind is Behind.OVERDUE:
         count, entries = stores.listing.overdue(of or Query(), stores.accounts.now() - grace, most)
+    elif behind is Behind.UNTOLD:
+        count, entries = stores.deliveries.pending().count, stores.deliveries.oldest(most)
     else:
-        store = stores.deliveries if behind is Behind.UNTOLD else stores.fetches
-        count, entries = store.pending().count, store.oldest(most)
+        count, entries = _lacking_documents(stores, most)
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
     fetching = stores.fetches.standing(ids) if behind is Behind.DOCUMENTS else [None] * len(ids)
     found = [
-        OrderBehind(order, since, _hosts(order, behind), standing)
+        OrderBehind(order, since, _hosts(order, behind), standing, None if standing else _given_up(order, behind))
         for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
         if order
     ]
     return OrdersBehind(found, count)
+
+
+def _lacking_documents(stores: Stores, most: int) -> tuple[int, list[tuple[str, float]]]:
+    """Count the orders that lack documents, and list `most`: first those still fetched, then those given up."""
+    count = stores.fetches.pending().count + stores.fetches.given_up().count
+    entries = dict(stores.fetches.oldest(most))
+    for order_id, since in stores.fetches.oldest_given_up(most):
+        entries.setdefault(order_id, since)
+    return count, list(entries.items())[:most]
+
+
+def _given_up(order: Order, behind: Behind) -> str | None:
+    return why_given_up(order.tickets) if behind is Behind.DOCUMENTS else None
 
 
 def _hosts(order: Order, behind: Behind) -> list[str]:

@@ -16,6 +16,7 @@ from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
 from willcall.orders.retry_after import retry_seconds
+from willcall.orders.states import CLOSED
 from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
 from willcall.outbound.transport import WITH_BODY, Failure, Limits, Reply
 from willcall.providers.base import Account
@@ -177,20 +178,38 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     wait = _wait(context, fetch, collected)
     why = collected.why or "no time was left for all of them"
     tickets = collected.tickets
-    if collected.missing and wait is None:
+    abandoned = bool(collected.missing) and wait is None
+    if abandoned:
         tickets = given_up(tickets, {url: collected.troubles.get(url, why) for url in lacking(tickets)})
-    match context.stores.fetches.settle(fetch, replace(order, tickets=tickets), wait, why):
+    match context.stores.fetches.settle(fetch, replace(order, tickets=tickets), wait, why, given_up=abandoned):
         case Fetched.CHANGED:
             return 0.0
         case Fetched.LOST:
             return None
     if collected.found:
         log.info("documents", order=order_id, fetched=collected.found, missing=collected.missing)
-    if collected.missing and wait is None:
+    if abandoned:
         log.error("documents given up", order=order_id, missing=collected.missing, why=collected.why)
     elif collected.stale and account:
         ask_soon(context, account, order_id, Requester.SWEEP)
     return wait
+
+
+def forget_obtained(context: Context, offset: int, count: int) -> tuple[int, int]:
+    """Take orders off the list of documents given up that lack none any more, or are gone or refunded.
+
+    Looks at `count` of them from `offset` on. Returns how many it looked at and how many of these it took off.
+    """
+    fetches = context.stores.fetches
+    ids = [order_id for order_id, _ in fetches.oldest_given_up(count, offset)]
+    orders = context.stores.orders.get_many(ids)
+    done = [
+        order_id
+        for order_id, order in zip(ids, orders, strict=True)
+        if order is None or order.status in CLOSED or not lacking(order.tickets)
+    ]
+    fetches.forget_given_up(done)
+    return len(ids), len(done)
 
 
 def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:

@@ -123,8 +123,9 @@ def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: 
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
     desk.redis.zadd(keys.UNTOLD, {"ord-1": int((desk.now() - 3_000) * 1_000)})
     desk.redis.zadd(keys.FETCHES, {"ord-1": 1, "ord-2": 2})
+    desk.redis.zadd(keys.GIVEN_UP, {"ord-3": 1, "ord-4": 2, "ord-5": 3})
     shown = Shown(api)
-    assert (shown("events"), shown("documents_pending")) == (1, 2)
+    assert (shown("events"), shown("documents_pending"), shown("documents_given_up")) == (1, 2, 3)
     assert [shown("events_undelivered", to=to) for to in ("backends", "operators")] == [1, 0]
     assert 3_000 <= (shown("events_undelivered_oldest_seconds", to="backends") or 0) < 3_000 + STALL
 

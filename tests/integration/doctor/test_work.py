@@ -333,3 +333,12 @@ def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     assert ", the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.found
     for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
         assert command in str(finding.mend)
+
+
+def test_documents_that_were_given_up_are_told(admit: Admit) -> None:
+    patient = admit()
+    patient.redis.zadd(keys.GIVEN_UP, {"ord-1": (patient.now() - 7_200) * 1_000})
+    (finding,) = findings(patient, "documents")
+    assert finding.level == "warning"
+    assert finding.found == "documents of 1 order were given up after three days; the oldest is ord-1, 2 h ago"
+    assert "`willcall orders --documents`" in str(finding.mend)

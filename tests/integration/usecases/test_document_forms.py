@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schedules.timetable import run_sweep
 from simulator.documents import pdf
 from simulator.file_forms import NO_TICKETS, FileForm, file_of
 from simulator.script import OrderScript
@@ -19,6 +20,7 @@ from willcall.providers.base import Account
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.bookings import Reservation
+from willcall.stores.codec import tickets_text
 from willcall.usecases import documents as module
 from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.documents import fetch_documents
@@ -112,6 +114,22 @@ def test_when_a_file_is_given_up_its_ticket_says_why_for_good(house: Setup) -> N
     assert ticket.document is None
     assert ticket.url
     assert ticket.extra["document_error"] == "the file is an HTML page"
+
+
+def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(house: Setup) -> None:
+    h = house()
+    stores = h.context.stores
+    h.submit(script(form="html"))
+    h.poll()
+    h.redis.hset(keys.fetch("ord-1"), "since", 1)
+    fetch_again(h)
+    run_sweep(h.context, "documents")
+    (found,) = orders_behind(stores, Behind.DOCUMENTS, 10, 60).orders
+    assert (found.order.id, found.given_up, found.fetching) == ("ord-1", "the file is an HTML page", None)
+    assert stores.fetches.given_up().count == 1
+    h.redis.set(keys.tickets("ord-1"), tickets_text(replace(found.order, tickets=())))
+    run_sweep(h.context, "documents")
+    assert orders_behind(stores, Behind.DOCUMENTS, 10, 60).orders == []
 
 
 @pytest.mark.parametrize("document", [{"cookie": True}, {"redirects": 5}, {"redirects": 5, "cookie": True}])

@@ -154,6 +154,8 @@ def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
     text = printed(behind_table([behind], NOW), 120)
     assert "files.example" in text
     assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
+    text = printed(behind_table([OrderBehind(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
+    assert "given up: the file is an HTML page" in " ".join(text.split())
 
 
 def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:

@@ -1,7 +1,8 @@
 -- Writes what a fetch brought, if the tickets are those that it was made for.
--- KEYS  1 tickets  2 fetches index  3 fetch  4 lacking index
+-- KEYS  1 tickets  2 fetches index  3 fetch  4 lacking index  5 given-up index
 -- ARGV  1 id  2 claim id  3 tickets (JSON) as they were  4 tickets with their documents (JSON, '' = unchanged)
---       5 wait until the next try (ms, '' = none)  6 why there is to be one, in words
+--       5 wait until the next try (ms, '' = none)  6 why there is to be one, in words  7 '1' where the
+--       documents that are still missing are given up
 -- Returns 'written'; 'changed' where the tickets are others by now, which are due at once; 'lost' where the claim is
 
 -- include: now
@@ -21,5 +22,6 @@ else
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('DEL', KEYS[3])
+  if ARGV[7] == '1' then redis.call('ZADD', KEYS[5], milliseconds(), ARGV[1]) end
 end
 return 'written'

@@ -199,6 +199,8 @@ def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
 
 def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
+    (given_up,) = alarms(overview(line(), given_up=Pending(1, NOW - 60, "ord-1")))
+    assert (given_up.title, given_up.orders) == ("Documents of 1 order were given up", "/orders?behind=documents")
     (alarm,) = alarms(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
     assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
 

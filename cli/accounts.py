@@ -85,7 +85,7 @@ def resume(
     context = open_context()
     for account in _named(context.accounts, name):
         if now:
-            note(f"Warning: {account.key} is asked in spite of the provider's Retry-After, which may then get longer.")
+            note(f"Warning: --now ignores the Retry-After of {account.key}; the provider may answer with a longer one.")
         resumed = resume_account(context, account, now=now)
         override = f"To ask all the same: `willcall resume {account.key} --now`."
         moment = context.stores.accounts.now()

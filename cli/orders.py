@@ -303,7 +303,7 @@ def poll(
 
     context = open_context()
     if immediately:
-        note("Warning: the provider is asked in spite of its Retry-After, which may then get longer.")
+        note("Warning: --now ignores the provider's Retry-After; the provider may answer with a longer one.")
     expedited = poll_now(context, order_id, now=immediately)
     order, now = get_order(context, order_id), context.stores.accounts.now()
     typer.echo(f"Order {order_id} {asked_words(expedited, order.account_key, now)}.")

@@ -349,7 +349,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     assert accounts.state("tiqets/default", rate).health is Health.THROTTLED
     overriding = willcall("resume", "tiqets", "--now")
     assert (overriding.code, overriding.out) == (0, "tiqets/default is resumed.\n")
-    assert overriding.err.startswith("Warning: tiqets/default is asked in spite of the provider's Retry-After")
+    assert overriding.err.startswith("Warning: --now ignores the Retry-After of tiqets/default")
     assert accounts.state("tiqets/default", rate).health is Health.OK
 
 
@@ -364,7 +364,7 @@ def test_poll_says_when_the_order_is_asked_about_and_asks_before_a_hint_if_told_
     assert re.fullmatch(r"Order ord-1 is asked about in (1 h|59 min .*); no sooner is allowed\.\n", plain.out)
     overriding = willcall("poll", "ord-1", "--now")
     assert (overriding.code, overriding.out) == (0, "Order ord-1 is asked about now.\n")
-    assert overriding.err.startswith("Warning: the provider is asked in spite of its Retry-After")
+    assert overriding.err.startswith("Warning: --now ignores the provider's Retry-After")
 
 
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:

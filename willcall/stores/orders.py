@@ -145,6 +145,17 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """The message of an account's probe, None where none is to be sent.
+
+    `hint_until`: until when the provider's hints keep us from all orders that could be it (epoch seconds).
+    """
+
+    message: Message | None = None
+    hint_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filed:
     """What became of one filing.
 
@@ -192,8 +203,8 @@ class Commit:
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
     unless it is filed already. `holds`: what it holds from then on, of an account with users' lists. `alert` is for
     operators, should the order newly need attention. `measures` are counted for the account (see `orders.measures`).
-    `throttled`: the order's hint is the account's throttle. `answered`: the provider answered well, of which the
-    account was not told by a report; troubles before that are none in a row with later ones.
+    `throttled`: the order's hint asks to leave the whole account alone. `answered`: the provider answered well, of which
+    the account was not told by a report; troubles before that are none in a row with later ones.
     """
 
     before: Order
@@ -432,13 +443,16 @@ class OrderStore:
             for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
         ]
 
-    def probe(self, account: str, minimum: float) -> Message | None:
+    def probe(self, account: str, minimum: float) -> Probe:
         """Let one order go on that probes its account, if a probe is due and none is on its way."""
         sent = self._scripts["probe"](
             keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
             args=[milliseconds(minimum)],
         )
-        return Message(sent[0], sent[1], sent[2] / 1_000) if sent else None
+        if not sent:
+            return Probe()
+        order_id, seq, moment = sent[0], sent[1], sent[2] / 1_000
+        return Probe(Message(order_id, seq, moment)) if order_id else Probe(hint_until=moment)
 
     def unthrottle(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Wake, ...]]:
         """Bring forward orders that met a throttle which a person has ended, about `count` of them.

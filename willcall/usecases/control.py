@@ -1,18 +1,18 @@
 """What a person, a backend or a provider's callback can ask for: poll now, cancel, redeliver, pause, resume."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Order, Status
-from willcall.orders.states import OPEN
+from willcall.orders.states import OPEN, open_orders
 from willcall.providers.base import Account
 from willcall.stores.accounts import Paused
 from willcall.stores.deliveries import Notice
-from willcall.stores.orders import Expedited, Hurried, Requester
+from willcall.stores.orders import Expedited, Hurried, Probe, Requester
 from willcall.usecases.alert import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.notify import send_notice
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: How many orders one call to the store lets go.
 BATCH = 500
+#: What promises a request, which an account that is stopped does not keep: the order's message will find it so.
+_PROMISES = frozenset({Hurried.SENT, Hurried.SOON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,13 @@ class Resumed:
     """How many orders left of those that waited for an account.
 
     `tried`: it was refused or down, and is so until an answer says otherwise. One order asks; the rest follow then.
+    `open_orders`: how many orders wait for tickets, where it is `tried`.
     `until`: when the provider's hint ends (epoch seconds), which stands; None where it does not ask us to wait.
     """
 
     released: int
     tried: bool
+    open_orders: int = 0
     until: float | None = None
 
 
@@ -56,6 +60,8 @@ def poll_now(context: Context, order_id: str, *, now: bool = False) -> Expedited
     expedited = ask_soon(context, account, order_id, Requester.OVERRIDE if now else Requester.PERSON)
     if expedited.outcome is Hurried.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
+    if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.stops:
+        return replace(expedited, outcome=Hurried.HELD, at=None)
     return expedited
 
 
@@ -113,7 +119,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> Paused:
 def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     """End a pause, and let the account's orders go on; or try one that is refused or down.
 
-    A throttle stands until its time; with `now` it ends too, for every order that met it.
+    The provider's hint stands until its time; with `now` it ends too, for every order that met it.
     """
     alert = account_alert(context, account.key)
     resumption = context.stores.accounts.resume(account.key, alert, now=now)
@@ -123,13 +129,18 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     if resumption.told:
         send_alert(context, alert)
     allowed = context.stores.accounts.wants_release(account.key)
-    tried = allowed >= 0
-    released = send_probe(context, account.key) if tried else release_held(context, account.key)
-    if now:
-        released += release_throttled(context, account)
-    until = resumption.until or _token_wait(context, account)
+    # Before the probe is chosen, which may be one of these.
+    released = release_throttled(context, account) if now else 0
+    tried, waiting, probe = allowed >= 0, 0, Probe()
+    if tried:
+        probe = _probe(context, account)
+        released += int(probe.message is not None)
+        waiting = open_orders(context.stores.listing.counts(account.key))
+    else:
+        released += release_held(context, account.key)
+    until = resumption.until or probe.hint_until or _token_wait(context, account)
     log.info("resumed", account=account.key, released=released, throttle_ended=now)
-    return Resumed(released, tried, until)
+    return Resumed(released, tried, waiting, until)
 
 
 def _token_wait(context: Context, account: Account) -> float | None:
@@ -159,9 +170,13 @@ def release_held(context: Context, account_key: str, goes_on: Callable[[], bool]
 def send_probe(context: Context, account_key: str) -> int:
     """Have an account that is refused or down asked about one order, if that is due. Returns how many orders go on."""
     account = context.accounts.get(account_key)
-    message = context.stores.orders.probe(account_key, account.polling.minimum) if account else None
-    context.send(account_key, [message] if message else [])
-    return int(message is not None)
+    return int(account is not None and _probe(context, account).message is not None)
+
+
+def _probe(context: Context, account: Account) -> Probe:
+    probe = context.stores.orders.probe(account.key, account.polling.minimum)
+    context.send(account.key, [probe.message] if probe.message else [])
+    return probe
 
 
 def release_throttled(context: Context, account: Account, goes_on: Callable[[], bool] = _always) -> int:

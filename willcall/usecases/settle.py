@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 #: Statuses in which nobody gets in with what an order had.
 _REFUNDED = frozenset({Status.FAILED, Status.CANCELLED})
+#: Signals of answers whose hint asks to leave the account alone rather than one order.
+_ABOUT_THE_ACCOUNT = frozenset({Signal.THROTTLED, Signal.UNAVAILABLE, Signal.UNAUTHORIZED})
 
 
 def settle_attempt(
@@ -70,7 +72,7 @@ def settle_attempt(
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
-            throttled=decision.signal is Signal.THROTTLED,
+            throttled=after.hint_at is not None and decision.signal in _ABOUT_THE_ACCOUNT,
             answered=_unreported(claim, decision),
         )
         try:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
 OVERDUE = 30.0
-#: What is said behind the name of an account that is refused or down, when somebody resumes it.
-TRIED = "is tried with one order; the others go on once that is answered well."
-
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -93,11 +90,21 @@ def resumed_words(resumed: "Resumed", now: float, override: str | None) -> str:
         told = "is resumed, but its provider asked to be left alone"
         return f"{told} until {absolute(resumed.until)} ({relative(resumed.until, now)}); nothing is sent sooner.{how}"
     if resumed.tried:
-        return TRIED
+        return _tried_words(resumed.open_orders)
     if resumed.released:
         go = "goes" if resumed.released == 1 else "go"
         return f"is resumed; {counted(resumed.released, 'order')} that waited for it {go} on."
     return "is resumed."
+
+
+def _tried_words(orders: int) -> str:
+    """Say how an account that is refused or down goes on, which has so many open orders."""
+    if not orders:
+        return "has no open orders; the next one that is submitted will check it."
+    if orders == 1:
+        return "is being checked with its only open order."
+    others = "other one continues" if orders == 2 else "others continue"  # noqa: PLR2004 - one and another
+    return f"is being checked with one order; the {others} once that gets a good answer."
 
 
 def asked_words(expedited: "Expedited", account_key: str, now: float) -> str:

@@ -43,7 +43,7 @@ def let_probe_be_due(desk: Desk) -> None:
 def choose(desk: Desk, minimum: float = 0.0) -> Message | None:
     """The probe that is sent when it is time for one."""
     let_probe_be_due(desk)
-    return desk.stores.orders.probe(ACCOUNT, minimum)
+    return desk.stores.orders.probe(ACCOUNT, minimum).message
 
 
 def probe(desk: Desk) -> str | None:
@@ -111,7 +111,7 @@ def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) ->
         assert probe(desk) == "only"
         refuse(desk, "only")
         assert 0 < announced(desk) <= PROBE[1]
-        assert desk.stores.orders.probe(ACCOUNT, 0) is None
+        assert desk.stores.orders.probe(ACCOUNT, 0).message is None
 
 
 def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:

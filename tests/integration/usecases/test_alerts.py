@@ -312,7 +312,7 @@ def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(watche
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
     tell(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == Resumed(released=1, tried=True)
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == Resumed(released=1, tried=True, open_orders=2)
     tell(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)

@@ -1,6 +1,7 @@
 import pytest
 
-from willcall.usecases.wording import OVERDUE, absolute, coming, counted, next_try, relative, span
+from willcall.usecases.control import Resumed
+from willcall.usecases.wording import OVERDUE, absolute, coming, counted, next_try, relative, resumed_words, span
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,18 @@ def test_an_account_with_held_orders_is_not_tried_without_beat(
     *, probe_at: float | None, held: bool, beat: bool, words: str | None
 ) -> None:
     assert next_try(probe_at, 1_000, held=held, beat=beat) == words
+
+
+@pytest.mark.parametrize(
+    ("open_orders", "words"),
+    [
+        (0, "has no open orders; the next one that is submitted will check it."),
+        (1, "is being checked with its only open order."),
+        (2, "is being checked with one order; the other one continues once that gets a good answer."),
+        (3, "is being checked with one order; the others continue once that gets a good answer."),
+    ],
+)
+def test_resuming_a_stopped_account_promises_only_the_requests_that_it_has_orders_for(
+    open_orders: int, words: str
+) -> None:
+    assert resumed_words(Resumed(0, tried=True, open_orders=open_orders), 0.0, None) == words

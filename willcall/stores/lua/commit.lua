@@ -15,7 +15,7 @@
 --       15 host that is to be told of the event ('' = nobody)
 --       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
 --       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
---       23 '1' where its hint is the account's throttle
+--       23 '1' where its hint asks to leave the whole account alone
 --       24.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see owners.lua)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns {the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
@@ -100,7 +100,7 @@ end
 -- What changed may be asked about again as soon as the provider calls.
 if fence[11] and (ARGV[9] ~= '' or fields['status'] ~= fence[12]) then drop[#drop + 1] = 'hinted' end
 if not keep then
-  if ARGV[23] == '1' and due ~= 0 then
+  if ARGV[23] == '1' and (due ~= 0 or ARGV[4] == 'held') then
     redis.call('SADD', KEYS[28], ARGV[1])
     for _, part in ipairs({'throttled', 1}) do set[#set + 1] = part end
   elseif fence[10] then

@@ -1,7 +1,8 @@
 -- Lets one order go on that probes its account, which is refused or down: the one whose answer tells most of the account.
 -- KEYS  1 held index  2 due index  3 order (its key without the id)  4 account  5 token bucket
 -- ARGV  1 minimum between two attempts (ms)
--- Returns {id, seq, due ms}: send a message for it; or {} where no probe is due, one is on its way, or none can be
+-- Returns {id, seq, due ms}: send a message for it; {'', 0, ms} where the provider's hints keep all its orders from that
+--   until then; or {} where no probe is due, one is on its way, or none can be
 --
 -- An order that was itself answered 403 or unreadably would be again, whatever the account is like, so it is chosen only
 -- where no other waits. Where nobody may be asked yet, the moment of the next probe moves to when somebody may.
@@ -33,7 +34,7 @@ if account[4] then
   if coming and coming <= now + PATIENCE then return {} end
 end
 
-local candidates, soonest = {}, nil
+local candidates, soonest, hinted = {}, nil, false
 for class = ANSWERED, LATE + IN_TROUBLE do candidates[class] = {} end
 
 local function class_of(order)
@@ -66,7 +67,7 @@ local function consider(index, id, score)
   if order.at <= now then
     table.insert(candidates[class], order)
   elseif not soonest or order.at < soonest then
-    soonest = order.at
+    soonest, hinted = order.at, tonumber(values[5] or 0) == order.at
   end
   return false
 end
@@ -112,5 +113,6 @@ for class = ANSWERED, LATE + IN_TROUBLE do
     return {order.id, order.seq + 1, order.at}
   end
 end
-if soonest then redis.call('HSET', KEYS[4], 'probe_at', soonest) end
-return {}
+if not soonest then return {} end
+redis.call('HSET', KEYS[4], 'probe_at', soonest)
+return hinted and {'', 0, soonest} or {}

@@ -1,5 +1,5 @@
--- Brings forward the orders that met a throttle which a person has ended, a batch at a time: those whose hint it was,
--- those that had no slot before their deadline, and those whose slots it had moved, in the order of these.
+-- Brings forward the orders that met a hint for the account which a person has ended, a batch at a time: those whose own
+-- it was, those that had no slot before their deadline, and those whose slots it had moved, in the order of these.
 -- KEYS  1 account  2 token bucket  3 and 4 bookings, ordinary and express (see bucket.lua)  5 stranded index
 --       6 throttled orders  7 due index  8 order (its key without the id)  9 fetches index  10 held index
 -- ARGV  1 how many  2 minimum between two attempts (ms)

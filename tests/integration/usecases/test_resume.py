@@ -1,0 +1,112 @@
+"""What `resume` and `poll` promise of an account that is refused or down, and what follows. Real HTTP, a real Redis."""
+
+from typing import Any
+
+import pytest
+
+from schedules.timetable import run_sweep
+from simulator.script import OrderScript
+from tests.integration.usecases.conftest import POLLING, House, Setup
+from willcall.orders.model import Status
+from willcall.stores import keys
+from willcall.stores.accounts import OUTAGES, AccountState, Health
+from willcall.stores.orders import Hurried
+from willcall.usecases.control import Resumed, cancel_order, poll_now, resume
+from willcall.usecases.wording import resumed_words
+
+ACCOUNT = "tiqets/default"
+HINT = 300
+#: By the health that it leads to, what the provider answers to the first requests, and how many it takes.
+ANSWERS = {Health.UNAUTHORIZED: (401, 1), Health.DOWN: (503, OUTAGES)}
+
+
+def submit(h: House, order_id: str, *answers: dict[str, Any]) -> None:
+    reference = str(1_000_000 + int(h.redis.incr("references")))
+    script = {"provider": "tiqets", "reference": reference, "answers": answers, "ready_after": 0}
+    h.submit(OrderScript.model_validate(script), id=order_id)
+
+
+def state(h: House) -> AccountState:
+    return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
+
+
+def stop(h: House, health: Health, retry_after: int | None = None) -> list[str]:
+    """Orders whose answers stop their account, each with this hint."""
+    status, count = ANSWERS[health]
+    names = [f"ord-{n}" for n in range(count)]
+    for name in names:
+        submit(h, name, {"do": "status", "status": status, "retry_after": retry_after})
+    for name in names:
+        h.poll(name)
+    assert state(h).health is health
+    h.outbox.messages.clear()
+    return names
+
+
+def run_messages(h: House) -> None:
+    """Run what is on its way, each with a token at hand."""
+    for message in h.outbox.messages[:]:
+        assert message.due <= h.context.stores.accounts.now()
+        h.redis.delete(keys.tokens(ACCOUNT))
+        if h.order(message.order_id).seq == message.seq:
+            h.poll(message.order_id)
+
+
+@pytest.mark.parametrize("health", ANSWERS)
+def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_until_when(
+    house: Setup, health: Health
+) -> None:
+    h = house()
+    before = h.context.stores.accounts.now()
+    stop(h, health, HINT)
+    requests = len(h.providers.ledger())
+    resumed = resume(h.context, h.context.accounts[ACCOUNT])
+    now = h.context.stores.accounts.now()
+    assert resumed.until is not None
+    assert before + HINT <= resumed.until <= now + HINT
+    assert "nothing is sent sooner" in resumed_words(resumed, now, None)
+    assert (h.outbox.messages, len(h.providers.ledger())) == ([], requests)
+
+
+@pytest.mark.parametrize("health", ANSWERS)
+def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(house: Setup, health: Health) -> None:
+    h = house()
+    names = stop(h, health, HINT)
+    resumed = resume(h.context, h.context.accounts[ACCOUNT], now=True)
+    assert (resumed.tried, resumed.until) == (True, None)
+    assert h.outbox.messages
+    run_messages(h)
+    assert state(h).health is Health.OK
+    h.outbox.messages.clear()
+    run_sweep(h.context, "revive")
+    run_messages(h)
+    assert {h.order(name).status for name in names} == {Status.FULFILLED}
+
+
+def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_request(house: Setup) -> None:
+    h = house()
+    (name,) = stop(h, Health.UNAUTHORIZED)
+    cancel_order(h.context, name)
+    resumed = resume(h.context, h.context.accounts[ACCOUNT])
+    assert resumed == Resumed(released=0, tried=True)
+    assert resumed_words(resumed, 0.0, None).startswith("has no open orders; the next one")
+    submit(h, "next")
+    assert h.poll("next").status is Status.FULFILLED
+    assert state(h).health is Health.OK
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_poll_promises_no_request_while_the_account_is_stopped(house: Setup, *, refused: bool) -> None:
+    h = house(polling=POLLING | {"ceiling": 7_200})
+    submit(h, "waiting", {"do": "status", "status": 503, "retry_after": HINT})
+    h.poll("waiting")
+    account = h.context.accounts[ACCOUNT]
+    if refused:
+        stop(h, Health.UNAUTHORIZED)
+    else:
+        h.context.stores.accounts.pause(ACCOUNT, None)
+    for now in (False, True):
+        expedited = poll_now(h.context, "waiting", now=now)
+        assert (expedited.outcome, expedited.at) == (Hurried.HELD, None)
+    resume(h.context, account)
+    assert poll_now(h.context, "waiting").outcome is not Hurried.HELD or refused

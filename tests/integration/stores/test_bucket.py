@@ -29,7 +29,7 @@ return {taken.at and string.format('%.3f', taken.at) or '', taken.slot and strin
 )
 BLOCK = (
     source("willcall.stores", "bucket")
-    + "bucket_block(bucket_load(KEYS[1]), nil, tonumber(ARGV[1]), tonumber(ARGV[2]))"
+    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
 )
 KEYS = ["bucket", "ordinary", "express"]
 START = 1_800_000_000_000
@@ -63,7 +63,7 @@ class Callers:
         return Answer(float(at) if at else None, float(slot) if slot else None, (kept_as[0], kept_as[1]), early)
 
     def block(self, now: float, till: float) -> None:
-        self.block_script(keys=KEYS[:1], args=[now, till])
+        self.block_script(keys=KEYS[:1], args=[now, till, *self.rate])
 
     def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
         """Bring all callers to their end; each comes up to `latest` ms after it was told to."""

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import Booker
-from willcall.stores.orders import Hurried, Requester
+from willcall.stores.orders import Hurried, Message, Requester
 from willcall.usecases.alert import account_alert
 from willcall.usecases.control import poll_now, resume
 from workers.embedded_redis import EmbeddedRedis
@@ -384,6 +385,60 @@ def test_slots_that_were_missed_get_the_next_tokens_and_not_the_end_of_the_line(
     assert made.claims < 60 * 4
     order = [sent.order_id for sent in made.sent]
     assert all(order.index(f"ord-{n}") < n + 15 for n in range(60))
+
+
+def workers_away(made: World, since: float, until: float) -> None:
+    """No message is taken meanwhile: those due then are taken at the end of it, all at once."""
+    send = made.send_polls
+
+    def later(account: str, messages: list[Message], now: float) -> None:
+        away = [replace(each, due=START + until) if since < each.due - START < until else each for each in messages]
+        send(account, away, now)
+
+    made.send_polls = later  # type: ignore[method-assign]
+
+
+def test_throttles_while_many_are_late_cost_no_more_than_their_own_time(make: Make) -> None:
+    made = make(Rate(40, 1, 40))
+    workers_away(made, 0.5, 8)
+    requests = itertools.count(1)
+    made.answers = lambda order, at: Throttled(retry_after=1) if next(requests) % 40 == 0 else NotReady()  # noqa: ARG005
+    ids = submit(made, 300)
+    made.run(60)
+    first = {order_id: made.times(order_id)[0] for order_id in ids}
+    throttled = sum(isinstance(outcome, Throttled) for _, outcome, at in made.answered if at <= max(first.values()))
+    assert max(first.values()) < 8 + 300 / 40 + throttled * 1.2 + 1
+    assert most_over([sent.at for sent in made.sent], Rate(40, 1, 40)) <= 1e-6
+
+
+@pytest.mark.parametrize("rate", [Rate(1, 1, 1), Rate(4, 1, 8)])
+@pytest.mark.parametrize("keep", [0, 3])
+def test_tokens_of_late_orders_go_back_when_the_orders_are_cancelled(make: Make, rate: Rate, keep: int) -> None:
+    made = make(rate, interval=[3_000, 3_000])
+    workers_away(made, 0.5, 300)
+    ids = submit(made, 100)
+    made.run(301)
+    waiting = [order_id for order_id in ids if not made.times(order_id)]
+    for order_id in waiting[keep:]:
+        made.cancel(order_id)
+    submit(made, 5, "new")
+    made.run(400)
+    late = max(made.times(order_id)[0] for order_id in [*waiting[:keep], *(f"new-{n}" for n in range(5))])
+    assert late < 301 + (keep + 5 + 2) / rate.limit + 1
+    assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
+
+
+def test_tokens_of_late_orders_go_back_when_their_account_is_paused(make: Make) -> None:
+    made = make(Rate(1, 1, 1), interval=[3_000, 3_000])
+    workers_away(made, 0.5, 300)
+    ids = submit(made, 100)
+    made.run(301)
+    made.context.stores.accounts.pause(ACCOUNT, None)
+    made.run(500)
+    made.resume()
+    made.run(620)
+    assert all(made.times(order_id) for order_id in ids)
+    assert most_over([sent.at for sent in made.sent], Rate(1, 1, 1)) <= 1e-6
 
 
 # Reservations of other requests

@@ -29,11 +29,25 @@ local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
   return true
 end
 
+-- The token that was paid for a slot will not be used. It is counted no more if it was the last one counted.
+local function booking_refunds(bucket, now, slot)
+  if math.abs(bucket.tat - bucket.interval - bucket.sent - slot) >= 2 then return end
+  bucket.tat = bucket.tat - bucket.interval
+  bucket_save(bucket, now)
+end
+
 -- A slot of the ordinary line is free: an order that had none before its deadline gets it, or the last of the line. So
--- nobody becomes later, and the line stays dense. Where its token went to somebody else already, the slot is as late
--- as the next token.
-local function booking_freed(bucket, now, places, slot, wakes)
-  slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent)
+-- nobody becomes later, and the line stays dense. If its token was paid for, the token goes with the slot. If its token
+-- went to somebody else already, the slot is as late as the next token.
+local function booking_freed(bucket, now, places, slot, paid, wakes)
+  paid = paid and slot > now
+  if not paid then slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent) end
+  local function give(booking)
+    redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, booking)
+    local had = redis.call('HDEL', bucket.key, 'paid:' .. booking) == 1
+    if paid then redis.call('HSET', bucket.key, 'paid:' .. booking, 1) end
+    return had
+  end
   for _ = 1, LOOK do
     local stranded = redis.call('ZREVRANGE', places.stranded, 0, 0, 'WITHSCORES')
     if #stranded == 0 or tonumber(stranded[2]) < slot then break end
@@ -42,20 +56,23 @@ local function booking_freed(bucket, now, places, slot, wakes)
     redis.call('ZREM', places.stranded, id)
     if redis.call('HDEL', key, 'stranded') == 1 then
       redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'ask', 1)
-      redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, 'order:' .. id)
+      give('order:' .. id)
       booking_wakes(bucket, now, places, 'order:' .. id, slot, slot, wakes)
       return
     end
   end
   for _ = 1, LOOK do
     local last, at = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
-    if not last or at <= slot + LEAD then return end
+    if not last or at <= slot + LEAD then
+      if paid then booking_refunds(bucket, now, slot) end
+      return
+    end
     if booking_wakes(bucket, now, places, last, slot, slot, wakes) then
-      redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, last)
-      redis.call('HDEL', bucket.key, 'paid:' .. last)
+      if give(last) then booking_refunds(bucket, now, at) end
       return
     end
     redis.call('ZREM', bucket.lines.ordinary, last)
+    if redis.call('HDEL', bucket.key, 'paid:' .. last) == 1 then booking_refunds(bucket, now, at) end
   end
 end
 
@@ -73,11 +90,11 @@ end
 
 -- A booking is not wanted any more.
 local function booking_ends(bucket, now, places, wakes)
-  redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking)
+  local paid = redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking) == 1
   local slot = redis.call('ZSCORE', bucket.lines.ordinary, bucket.booking)
   if slot then
     redis.call('ZREM', bucket.lines.ordinary, bucket.booking)
-    booking_freed(bucket, now, places, tonumber(slot) + bucket.shift, wakes)
+    booking_freed(bucket, now, places, tonumber(slot) + bucket.shift, paid, wakes)
   elseif redis.call('ZREM', bucket.lines.express, bucket.booking) == 1 then
     booking_invites(bucket, now, places, wakes)
   end

@@ -5,7 +5,7 @@
 --   express        when the express share allows its next request
 --   blocked        nothing is sent before this (429)
 --   shift          by how much all slots booked at that moment have been moved in total (429)
---   early, sent    of the rate (see below), as of the last booking: for those who know no rate
+--   interval, early, sent    of the rate (see below), as of the last booking: for those who know no rate
 --   paid:<booking> there where the token of a booking has been counted in `tat` already
 -- Two sorted sets hold the requests that wait, `ordinary` and `express`: booking -> slot minus shift. A 429 moves every
 -- slot by adding to `shift`, and ending it by hand moves them back: one number, however many wait.
@@ -23,6 +23,8 @@
 --     10,300: shift = 10,000, and slot 450 is 10,450.
 --   * Somebody comes 600 late, at 650 instead of 50, with ten others: those for whom `tat - sent` is past go, the
 --     next gets the token at tat - sent, paid, which is counted at once, the one after it the token 100 later.
+--     A paid token that is not used, as its order was cancelled, goes with the slot to the last of the line; the token
+--     that the last one had is counted no more. A 429 ends all of them: the late ones take theirs anew.
 -- With burst 1, sent = booked = 0 and whoever came late would push all the others. So a request comes back EARLY before
 -- its slot, is granted for its slot, and its worker waits the rest: `tat` counts the slot.
 
@@ -44,12 +46,12 @@ end
 
 -- lines: the keys of the two sorted sets; booking: who asks. Both may be left out where nobody asks.
 local function bucket_load(key, lines, booking)
-  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'early', 'sent',
+  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'early', 'sent', 'interval',
     'paid:' .. (booking or ''))
   return {
     key = key, lines = lines, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
     blocked = tonumber(values[3]) or 0, shift = tonumber(values[4]) or 0, early = tonumber(values[5]) or 0,
-    sent = tonumber(values[6]) or 0, paid = values[7] and true or false,
+    sent = tonumber(values[6]) or 0, interval = tonumber(values[7]) or 0, paid = values[8] and true or false,
   }
 end
 
@@ -133,7 +135,7 @@ end
 -- Takes a token, or books the best that there is, in place of what the request has booked by now.
 -- Returns {at = when it may be sent} to go, or {slot = the slot to come back for, early = how long before it, line =
 -- where it is booked, nil: it is not}, or {} where nothing is to be had before `limit`. `left`: the line that it has left, and `freed` the slot that it had
--- there, for somebody else.
+-- there, for somebody else (`freed_paid`: with its token).
 local function bucket_take(bucket, rate, now, request, limit)
   local at, right = bucket_offer(bucket, rate, now, request)
   local near = now + (right == 'paid' and EARLY or rate.early)
@@ -142,9 +144,11 @@ local function bucket_take(bucket, rate, now, request, limit)
   local function leave()
     if not held then return end
     redis.call('ZREM', bucket.lines[held], bucket.booking)
-    redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking)
+    local paid = redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking) == 1
     result.left = held
-    if right ~= 'slot' and right ~= 'paid' then result.freed = request.slot + bucket.shift end
+    if right ~= 'slot' and right ~= 'paid' then
+      result.freed, result.freed_paid = request.slot + bucket.shift, paid
+    end
   end
 
   if right == 'plan' then
@@ -184,19 +188,21 @@ local function bucket_take(bucket, rate, now, request, limit)
     leave()
   end
   redis.call('ZADD', bucket.lines[right], at - bucket.shift, bucket.booking)
-  redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent)
+  redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent, 'interval', rate.interval)
   result.line = right
   bucket_save(bucket, now, at)
   return result
 end
 
--- 429: nothing before `till`, and every booked slot moves with it, keeping its place in the line. What was paid for is
--- to be had anew.
-local function bucket_block(bucket, _, now, till)
+-- 429: nothing before `till`, and every booked slot moves with it, keeping its place in the line. Tokens that were paid
+-- for and not used are counted no more: else each 429 would cost as many as there are late requests. What was sent by now
+-- cannot have taken `tat` further than one request behind a used-up burst.
+local function bucket_block(bucket, rate, now, till)
   local base = math.max(now, bucket.blocked)
   if till <= base then return end
   bucket.shift = bucket.shift + till - base
   bucket.blocked = till
+  bucket.tat = math.min(bucket.tat, now + EARLY + rate.sent + rate.interval)
   for _, field in ipairs(redis.call('HKEYS', bucket.key)) do
     if string.sub(field, 1, 5) == 'paid:' then redis.call('HDEL', bucket.key, field) end
   end

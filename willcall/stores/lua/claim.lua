@@ -78,7 +78,10 @@ if state ~= 'ok' and not probe then
   redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift', 'line', 'plan')
   if slot then
-    redis.call('HDEL', KEYS[6], 'paid:' .. booking)
+    if redis.call('HDEL', KEYS[6], 'paid:' .. booking) == 1 and slot + bucket.shift > now then
+      bucket.tat = bucket.tat - rate.interval
+      bucket_save(bucket, now)
+    end
     for line = 9, 10 do redis.call('ZREM', KEYS[line], booking) end
   end
   if state == 'unauthorized' then attention_is(KEYS[1], KEYS[8], ARGV[1], state, now) end
@@ -94,7 +97,7 @@ local wakes = {}
 local result = bucket_take(bucket, rate, now, request, late and math.huge or deadline)
 if result.left or request.express then
   local places = {order = KEYS[12], due = KEYS[4], fetches = KEYS[13], stranded = KEYS[11]}
-  if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, wakes) end
+  if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, result.freed_paid, wakes) end
   if (result.left == 'express' and result.line ~= 'express') or (result.at and request.express) then
     booking_invites(bucket, now, places, wakes)
   end

@@ -203,8 +203,8 @@ class Commit:
     `late_check_at` files an expired order for `reconcile`; `fetch_in` (seconds) one whose tickets lack documents,
     unless it is filed already. `holds`: what it holds from then on, of an account with users' lists. `alert` is for
     operators, should the order newly need attention. `measures` are counted for the account (see `orders.measures`).
-    `throttled`: the order's hint asks to leave the whole account alone. `answered`: the provider answered well, of which
-    the account was not told by a report; troubles before that are none in a row with later ones.
+    `throttled`: the order's hint asks to leave the whole account alone. `answered`: the provider answered well, of
+    which the account was not told by a report; troubles before that are none in a row with later ones.
     """
 
     before: Order

@@ -1,7 +1,9 @@
 """Dates in answers, and what they say of how old a ticket is. Providers name and write them in many ways."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from willcall.providers.reading import table, text
@@ -28,6 +30,12 @@ _OVER = {
     *("validuntil", "validto", "validthrough", "scannableuntil", "eventend", "eventendsat", "eventenddate"),
     *("endsat", "enddate", "endtime", "visitdate", "eventdate"),
 }
+#: When a purchase was made. Of a ticket this would say little: its barcode may be older than its sale.
+_CREATED = {
+    *("createdat", "created", "createdon", "createddate", "creationdate", "datecreated", "orderedat", "orderdate"),
+    *("purchasedat", "purchasedate", "boughtat", "bookedat", "bookingdate", "bookedon"),
+}
+_EPOCH = re.compile(r"\d{10}(\d{3})?(\.\d+)?")
 _STARTS = {"eventstart", "eventstartsat", "eventstartdate", "startsat", "startdate"}
 
 
@@ -42,15 +50,26 @@ def moment(value: object) -> float | None:
 
 def latest(value: object) -> float | None:
     """Return the latest moment that a date can mean, in epoch seconds: a day lasts until it ends everywhere."""
+    written = text(value) or ""
+    if _EPOCH.fullmatch(written):
+        value = float(written)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) / (1_000 if value >= _MILLISECONDS else 1)
-    written = text(value) or ""
     at = moment(written)
     if at is None:
-        return None
+        return _mail_date(written)
     if len(written) <= len("2026-11-30"):
         return at + _DAY + _ZONES
     return at if datetime.fromisoformat(written).tzinfo else at + _ZONES
+
+
+def _mail_date(written: str) -> float | None:
+    """Return a date as in mail and HTTP headers (RFC 5322) as epoch seconds, or `None`."""
+    try:
+        time = parsedate_to_datetime(written)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
 
 
 def issued_at(fields: Mapping[str, Any]) -> float | None:
@@ -73,6 +92,15 @@ def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
         if plain in _STARTS and at + _LONGEST_EVENT < bought_at:
             return True
     return False
+
+
+def created_before(fields: Mapping[str, Any], bought_at: float) -> bool:
+    """Return whether a purchase was made more than a day before an order was bought, as far as its fields say so.
+
+    A purchase is created when the customer begins it, hence the day. Nothing said is no.
+    """
+    made = (at for name, value in fields.items() if _plain(name) in _CREATED and (at := latest(value)) is not None)
+    return any(at + _DAY < bought_at for at in made)
 
 
 def _plain(name: str) -> str:

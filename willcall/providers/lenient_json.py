@@ -1,4 +1,4 @@
-"""JSON as some providers print it: with trailing commas and `//` comments.
+"""JSON as some providers print it: with trailing commas and comments (`//` and `/* */`).
 
 Strict JSON is tried first, so an answer that is valid never passes through the mending. The mending takes
 time linear in the body and touches nothing inside strings.
@@ -14,7 +14,9 @@ from willcall.providers.reading import read_json, read_text
 
 #: A string, also one that never ends; possessive, so that no input makes it go back.
 _STRING = r'"(?:[^"\\]|\\.)*+"?'
-_COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*", re.DOTALL)
+#: A block comment that never ends takes the rest, so that no input makes it go back either.
+_BLOCK = r"/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)"
+_COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|{_BLOCK}", re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
 
 
@@ -41,7 +43,7 @@ def read_lenient_object(answer: Answer) -> dict[str, Any] | Malformed:
 def mend(text: str) -> str:
     """`text` without comments and without commas before a closing bracket.
 
-    A comment ends with its line. One that the text ends in stops before the closing brackets there, as
+    A `//` comment ends with its line. One that the text ends in stops before the closing brackets there, as
     samples are found with all their lines run together.
     """
     text = text.rstrip()
@@ -50,6 +52,8 @@ def mend(text: str) -> str:
     def uncommented(found: re.Match[str]) -> str:
         if found[1] is not None:
             return found[1]
+        if found[0].startswith("/*"):
+            return ""
         return text[max(closing, found.start() + 2) :] if found.end() == len(text) else ""
 
     return _TRAILING_COMMA.sub(lambda found: found[1] or "", _COMMENT.sub(uncommented, text))

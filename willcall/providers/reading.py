@@ -126,14 +126,24 @@ def whole(value: object) -> int | None:
 
 
 def table(value: object) -> Mapping[str, Any]:
-    """An object as it is, anything else as an empty one."""
+    """Return an object as it is, the object in a list of one, and an empty one for anything else.
+
+    PHP writes an object as a list, and a list as an object, where its array had other keys than one would think.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     return value if isinstance(value, dict) else {}
 
 
 def listed(value: object) -> list[Any]:
-    """A list as it is, None as an empty one, a single value as a list of it."""
+    """Return a list as it is, None as an empty one, a single value as a list of it.
+
+    An object whose keys are all numbers is a list that PHP wrote.
+    """
     if value is None:
         return []
+    if isinstance(value, dict) and value and all(name.isdecimal() for name in value):
+        return list(value.values())
     return value if isinstance(value, list) else [value]
 
 

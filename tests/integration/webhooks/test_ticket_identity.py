@@ -8,6 +8,7 @@ import pytest
 from simulator.script import OrderScript
 from tests.integration.webhooks.conftest import Desk, general, pdf, seat, upload
 from willcall.orders.model import Status
+from willcall.stores import keys
 
 
 def links(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -146,3 +147,45 @@ def test_pushes_do_not_complete_what_the_provider_counts_more_of(desk: Desk) -> 
     desk.house.poll()
     answers = [desk.answer(seat(n))["order_status"] for n in range(1, 5)]
     assert answers == ["Approved"] * 3 + ["Delivered"]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda file: [file],
+        lambda file: {"file": file},
+        lambda file: {"0": file},
+        lambda file: [{"url": "data:application/pdf;base64," + file}],
+    ],
+)
+def test_a_file_in_a_list_or_an_object_is_taken(desk: Desk, wrap: Any) -> None:
+    desk.submit(quantity=1)
+    push = seat(100)
+    push["data"]["file"] = wrap(push["data"]["file"])
+    assert desk.answer(push)["order_status"] == "Delivered"
+    assert contents(desk) == [pdf("seat 100")]
+
+
+def test_several_files_in_one_push_are_all_kept(desk: Desk) -> None:
+    desk.submit(quantity=2)
+    push = seat(100)
+    push["data"]["file"] = [push["data"]["file"], seat(101)["data"]["file"]]
+    assert desk.answer(push)["order_status"] == "Delivered"
+    assert contents(desk) == [pdf("seat 100"), pdf("seat 101")]
+
+
+def test_the_address_of_a_file_in_a_push_is_kept_and_fetched(desk: Desk) -> None:
+    desk.submit(quantity=1)
+    assert desk.answer(upload(file="https://files.example/1.pdf"))["order_status"] == "Delivered"
+    (ticket,) = desk.order().tickets
+    assert (ticket.kind, ticket.url, ticket.document) == ("pdf", "https://files.example/1.pdf", None)
+    assert desk.house.redis.zscore(keys.FETCHES, "ord-1")
+
+
+@pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"0": part}])
+def test_objects_in_lists_of_one_are_read_as_the_objects(desk: Desk, wrap: Any) -> None:
+    desk.submit(quantity=1)
+    push = {"data": [seat(100)["data"]], "meta": [seat(100)["meta"]]}
+    push["data"][0]["mobile_links"] = wrap({"seat": "100", "link": "https://m.example/1"})
+    assert desk.answer(push)["order_status"] == "Delivered"
+    assert [ticket.kind for ticket in desk.order().tickets] == ["pdf", "link"]

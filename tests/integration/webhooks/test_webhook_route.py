@@ -47,6 +47,11 @@ def test_only_posts_are_taken(desk: Desk) -> None:
     assert requests.get(f"{desk.url}/webhooks/{TIXSTOCK}", timeout=60).status_code == 405
 
 
+@pytest.mark.parametrize("blank", ["%20", "%0A", "%20%20"])
+def test_a_blank_that_was_pasted_with_the_address_does_no_harm(desk: Desk, blank: str) -> None:
+    assert desk.post(f"{TIXSTOCK}{blank}", b"{}").status_code == 401, "only its signature is missing"
+
+
 def chunks(size: int, piece: int = 1_000_000) -> Iterator[bytes]:
     for _ in range(size // piece):
         yield b" " * piece

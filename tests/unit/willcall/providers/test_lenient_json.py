@@ -62,6 +62,17 @@ def test_a_comment_that_the_text_ends_in_stops_before_the_closing_brackets() -> 
     assert read_lenient(answer('{"a": [ // See "b]" there. // And this. ] } ')) == {"a": []}
 
 
+@pytest.mark.parametrize(
+    "body", ["[1 /* see [2], */ ]", "/* a\n* b **/ [/**/1,/* c */]", "[1] /* x */", '[1 /* "2 */]']
+)
+def test_block_comments_are_read_past(body: str) -> None:
+    assert read_lenient(answer(body)) == [1]
+
+
+def test_a_string_may_look_like_a_block_comment() -> None:
+    assert read_lenient(answer('["/* a */",]')) == ["/* a */"]
+
+
 def test_brackets_inside_a_comment_that_ends_with_its_line_are_not_closing_ones() -> None:
     assert read_lenient(answer("[1 // see [2]\n]")) == [1]
 
@@ -77,7 +88,8 @@ def test_a_list_is_no_object() -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "body", ['\\"' * 2_000_000, "," * 4_000_000, '"' * 4_000_001, "[" + ", " * 2_000_000, "/" * 4_000_000]
+    "body",
+    ['\\"' * 2_000_000, "," * 4_000_000, '"' * 4_000_001, "[" + ", " * 2_000_000, "/" * 4_000_000, "/*" * 2_000_000],
 )
 def test_time_grows_with_the_length_only(body: str) -> None:
     assert isinstance(read_lenient(answer(body)), Malformed)

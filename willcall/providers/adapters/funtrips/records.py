@@ -18,7 +18,7 @@ from willcall.orders.tickets import Tickets, admits, admitted, unique
 from willcall.orders.user_lists import Purchase, choose, ticket_keys
 from willcall.providers.adapters.funtrips.tickets import Contents, contents_of, contents_of_all
 from willcall.providers.base import Question
-from willcall.providers.dates import is_older, issued_at
+from willcall.providers.dates import created_before, is_older, issued_at
 from willcall.providers.reading import listed, text
 from willcall.providers.safe import status_word
 
@@ -105,7 +105,7 @@ def user_outcome(records: list[dict[str, Any]], user: str | None, question: Ques
     if isinstance(ours, Malformed):
         return ours
     word, quantity = _words(ours), question.quantity or 1
-    recent = [r for r in ours if _stage(r) not in _ENDED and not is_older(r, question.bought_at)]
+    recent = [r for r in ours if _stage(r) not in _ENDED and not _older(r, question.bought_at)]
     found = [(record, contents_of_all([record], question.bought_at)) for record in _with_tickets(recent)]
     purchases = [Purchase(contents.tickets, issued_at(record)) for record, contents in found]
     own = choose(purchases, quantity, question.ownership)
@@ -130,6 +130,10 @@ def _files_of(own: Tickets, found: list[tuple[dict[str, Any], Contents]]) -> lis
     """Return the PDFs of those records whose tickets are all the order's own."""
     whole = (contents for _, contents in found if all(one in own for one in contents.tickets if admits(one)))
     return [file for contents in whole for file in contents.files]
+
+
+def _older(record: Mapping[str, Any], bought_at: float) -> bool:
+    return is_older(record, bought_at) or created_before(record, bought_at)
 
 
 def _is_record(entry: object) -> bool:

@@ -16,6 +16,8 @@ from willcall.providers.safe import status_word
 from willcall.providers.ticket_words import CANCELLED
 
 _MOST_REASONS = 3
+#: The relation is documented nowhere; links have both forms.
+_TICKETS = ("shop:ticket", "shop:tickets")
 
 
 def read_order(order: Mapping[str, Any], quantity: int | None, now: float) -> Outcome:
@@ -28,7 +30,7 @@ def read_order(order: Mapping[str, Any], quantity: int | None, now: float) -> Ou
     word = status_word(order.get("status"))
     if (word or "").lower() in CANCELLED:
         return Cancelled(reason="the order was cancelled", provider_status=word)
-    tickets = embedded(order, "shop:ticket")
+    tickets = embedded(order, *_TICKETS)
     if not tickets:
         return _without_tickets(order, word)
     units = units_of(read_entrance(ticket, now) for ticket in tickets)
@@ -53,7 +55,7 @@ def read_lookup(answer: Mapping[str, Any], now: float) -> Outcome:
 
     https://shopping-api-docs.paylogic.com/documentation/tickets.html
     """
-    tickets = embedded(answer, "shop:ticket")
+    tickets = embedded(answer, *_TICKETS)
     if tickets is None:
         return Malformed(detail="no list of tickets in the answer")
     if not tickets:
@@ -86,7 +88,7 @@ def read_mine(answer: Mapping[str, Any], question: Question, now: float) -> Outc
 
 def mine_keys(answer: Mapping[str, Any], now: float) -> frozenset[str]:
     """Return what identifies all tickets in a user's own list."""
-    entrances = [read_listed_entrance(ticket, now) for ticket in embedded(answer, "shop:ticket") or []]
+    entrances = [read_listed_entrance(ticket, now) for ticket in embedded(answer, *_TICKETS) or []]
     return ticket_keys(_issued_tickets(entrances))
 
 
@@ -94,7 +96,7 @@ def _listed_entrances(
     answer: Mapping[str, Any], bought_at: float, now: float
 ) -> list[tuple[str | None, Entrance]] | Malformed:
     """Return the tickets of a user's own list that are not older than an order, each with the uid of its order."""
-    tickets = embedded(answer, "shop:ticket")
+    tickets = embedded(answer, *_TICKETS)
     if tickets is None:
         return Malformed(detail="no list of tickets in the answer")
     old = {
@@ -135,7 +137,7 @@ def _without_tickets(order: Mapping[str, Any], word: str | None) -> Outcome:
     Its link `shop:etickets` says nothing of issuing: the documented cancelled order has it too.
     https://shopping-api-docs.sandbox.paylogic.com/documentation/ordercancellation.html
     """
-    linked = link(order, "shop:ticket", "shop:tickets", "shop:etickets")
+    linked = link(order, *_TICKETS, "shop:etickets")
     return NotReady(provider_status=word, detail="the order only links to its tickets" if linked else "no tickets yet")
 
 

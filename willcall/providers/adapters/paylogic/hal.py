@@ -13,7 +13,7 @@ def link(resource: Mapping[str, Any], *names: str) -> str | None:
     """The first web address under any of the names, None where there is none."""
     links = table(resource.get("_links"))
     entries = (entry for name in names for entry in listed(links.get(name)))
-    return next(filter(None, (web_link(table(entry).get("href")) for entry in entries)), None)
+    return next(filter(None, (web_link(table(entry).get("href") or entry) for entry in entries)), None)
 
 
 def linked_uid(resource: Mapping[str, Any], name: str) -> str | None:
@@ -22,8 +22,9 @@ def linked_uid(resource: Mapping[str, Any], name: str) -> str | None:
     return address and (address.partition("?")[0].rstrip("/").rpartition("/")[2] or None)
 
 
-def embedded(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]] | None:
-    """The embedded resources of a name, None where there is no such entry or one with anything else in it."""
-    value = table(resource.get("_embedded")).get(name)
+def embedded(resource: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]] | None:
+    """Return the embedded resources of the first name there, `None` where there is none or anything else in it."""
+    resources = table(resource.get("_embedded"))
+    value = next((resources[name] for name in names if resources.get(name) is not None), None)
     entries = listed(value)
     return None if value is None or not all(isinstance(entry, dict) for entry in entries) else entries

@@ -9,7 +9,7 @@ from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.pushes import Arrived, Spoilt
-from willcall.providers.adapters.tixstock.tickets import link_tickets, shipment_of, truth
+from willcall.providers.adapters.tixstock.tickets import file_value, link_tickets, shipment_of, truth
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.pushes import Pushed
 from willcall.providers.reading import kept, listed, text, web_link
@@ -35,17 +35,37 @@ def read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> Pushed:
     links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]
     given = len(listed(data.get("mobile_links")))
     remarks = [f"{given - len(links)} of {given} links are no web addresses"] if len(links) < given else []
-    content = decode_base64(data["file"]) if text(data.get("file")) else None
-    if text(data.get("file")) and content is None:
+    files = _files(item)
+    if None in files:
         remarks.append(_NOT_BASE64)
-    tickets: list[Ticket] = [_ticket(TicketKind.PDF, item), *links] if content is not None else links
+    usable = [file for file in files if file is not None]
+    tickets: list[Ticket] = [*(ticket for ticket, _ in usable), *links]
     if not tickets and not remarks:
         proofs = [link for link in map(web_link, listed(data.get("proof_file_url"))) if link]
         tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(proofs)]
     if not tickets:
         return Pushed(reference, kind, Spoilt(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
-    files = (content, *(None for _ in tickets[1:]))
-    return Pushed(reference, kind, Arrived(tuple(tickets), detail="; ".join(remarks) or None), files=files)
+    contents = [content for _, content in usable]
+    contents += [None] * (len(tickets) - len(contents))
+    return Pushed(reference, kind, Arrived(tuple(tickets), detail="; ".join(remarks) or None), files=tuple(contents))
+
+
+def _files(item: Mapping[str, Any]) -> list[tuple[Ticket, bytes | None] | None]:
+    """Return a ticket for each file, with its content or else with its address, `None` for one that is neither.
+
+    Documented is one file in base64. A list and an object are read as in the order itself.
+    """
+    entries = [entry for entry in listed(item.get("file")) if text(file_value(entry))]
+    alone = all(entry == entries[0] for entry in entries)
+    return [_file({**item, "seat": item.get("seat") if alone else None}, file_value(entry)) for entry in entries]
+
+
+def _file(item: Mapping[str, Any], value: object) -> tuple[Ticket, bytes | None] | None:
+    url = web_link(value)
+    if url:
+        return _ticket(TicketKind.PDF, item, url), None
+    content = decode_base64(value)
+    return None if content is None else (_ticket(TicketKind.PDF, item), content)
 
 
 def _placeable(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
 
 def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
     """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
-    value = _value(entry)
+    value = file_value(entry)
     ticket = _placed(TicketKind.PDF, item, table(entry), alone=alone)
     url = web_link(value)
     if url:
@@ -65,8 +65,8 @@ def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Tick
     return with_inline_file(ticket, content)
 
 
-def _value(entry: object) -> object:
-    """What stands for the file: the entry itself, or a field of it."""
+def file_value(entry: object) -> object:
+    """Return what stands for the file: the entry itself, or a field of it."""
     file = table(entry)
     return next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -231,6 +232,33 @@ def test_what_else_is_there_is_kept_in_extra() -> None:
 def test_a_users_list_is_counted(quantity: int | None, name: str) -> None:
     outcome = ADAPTER.read_status(Question("user:7", quantity), answer({"items": [record()]}))
     assert outcome_name(outcome) == name
+
+
+@pytest.mark.parametrize(
+    ("created", "name"),
+    [
+        ("2025-02-03T10:00:00Z", "not_ready"),
+        ("2025-02-03", "not_ready"),
+        (1738576800, "not_ready"),
+        ("1738576800000", "not_ready"),
+        ("Mon, 03 Feb 2025 10:00:00 GMT", "not_ready"),
+        ("2026-03-03T10:00:00+0100", "issued"),
+        ("2026-03-02T20:00:00Z", "issued"),
+        ("next week", "issued"),
+        (None, "issued"),
+    ],
+)
+@pytest.mark.parametrize("field", ["created_at", "createdAt", "purchase_date"])
+def test_a_purchase_made_before_the_order_was_bought_does_not_count(created: object, name: str, field: str) -> None:
+    bought_at = datetime(2026, 3, 3, 12, tzinfo=UTC).timestamp()
+    listed = answer({"items": [record(**{field: created})]})
+    assert outcome_name(ADAPTER.read_status(Question("user:7", 1, bought_at=bought_at), listed)) == name
+
+
+def test_the_age_of_an_event_and_of_a_barcode_say_nothing_of_the_purchase() -> None:
+    old = {"created_at": "2020-01-01T00:00:00Z"}
+    listed = answer({"items": [record(event=old, tickets=[{"barcode": "1", **old}])]})
+    assert outcome_name(ADAPTER.read_status(Question("user:7", 1, bought_at=1_772_000_000.0), listed)) == "issued"
 
 
 def test_a_checkout_is_not_counted() -> None:

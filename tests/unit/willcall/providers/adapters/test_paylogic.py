@@ -257,3 +257,14 @@ def test_an_order_whose_tickets_are_all_void_waits_and_shows_them() -> None:
     assert isinstance(outcome, NotReady)
     assert [one.code for one in outcome.void] == ["A"]
     assert "void" in (outcome.detail or "")
+
+
+@pytest.mark.parametrize("relation", ["shop:ticket", "shop:tickets"])
+@pytest.mark.parametrize("href", [{"href": "https://download.paylogic.nl/1"}, "https://download.paylogic.nl/1"])
+@pytest.mark.parametrize("several", [list, lambda found: dict(enumerate(found)), lambda found: found[0]])
+def test_tickets_and_links_are_read_in_each_form(relation: str, href: Any, several: Any) -> None:
+    ticket = {"uid": "t1", "code": "1", "status": "valid", "_links": {"shop:eticket": several([href])}}
+    order = {"uid": UID, "product_selection": [{"quantity": 1}], "_embedded": {relation: several([ticket])}}
+    outcome = read(UID, order)
+    assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].url == "https://download.paylogic.nl/1"

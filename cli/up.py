@@ -36,6 +36,8 @@ def up(
     flower_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where Flower listens.")] = 5555,
 ) -> None:
     """Run everything on this machine: Redis unless one is named, worker, beat, API, Flower. Ctrl-C stops it all."""
+    import honcho.manager  # noqa: F401 - before anything starts: only the extra `dev` brings it
+
     from willcall.config import load
 
     config = load()

@@ -50,5 +50,6 @@ def _redis_server() -> str | None:
         return str(redis.info("server")["redis_version"])
     except (ConfigError, StoreError) as error:
         explanation = explain(error)
-        note(f"willcall: {explanation.message if explanation else error}")
+        for line in (explanation.message if explanation else str(error)).splitlines():
+            note(line)
         return None

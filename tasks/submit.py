@@ -9,7 +9,7 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.errors import WillcallError
+from willcall.orders.errors import Problem, RejectedOrderError, WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import Reason
 from willcall.usecases.submit import submit as submit_order
@@ -26,7 +26,8 @@ LONGEST = 128
 class Submission(Request):
     """A message with an order, which is nowhere else until the task has filed it.
 
-    The payload, whose reference may be all it takes to fetch tickets, stays out of events, logs and inspection.
+    Its `expires` is ignored: no order is dropped because workers were late. The payload, whose reference may be all it
+    takes to fetch tickets, stays out of events, logs and inspection.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:
@@ -34,6 +35,8 @@ class Submission(Request):
         super().__init__(message, **options)
         self._request_dict["argsrepr"] = self._argsrepr = "()"
         self._request_dict["kwargsrepr"] = self._kwargsrepr = repr(_shown(self.kwargs))
+        # Celery would drop the message without a trace, but the tickets were bought all the same.
+        self._request_dict["expires"] = self._expires = None
 
     def info(self, safe: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
         """What `celery inspect` and Flower's page of a worker tell of it."""
@@ -58,7 +61,7 @@ def _shown(payload: Any) -> dict[str, Any]:
 
 
 @shared_task(name="tasks.submit", bind=True, Request=Submission)
-def submit(self: Task, **payload: Any) -> str:
+def submit(self: Task, *args: Any, **payload: Any) -> str:
     """File one order (`SubmitOrder` as keyword arguments) and return its id.
 
     A bad payload fails the task with everything that is wrong with it; see `Submission` for what else fails. While
@@ -66,6 +69,8 @@ def submit(self: Task, **payload: Any) -> str:
     too. Without an id the order gets one that follows from the task's, so that a message which comes twice makes one
     order.
     """
+    if args:
+        raise RejectedOrderError([Problem("args", "must be empty: send the order's fields as kwargs")])
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
     shown = {"account": "default"} | _shown(payload)
     provider = shown.get("provider")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, wrong
 from cli.doctor.signs import since_when
+from willcall.stores.connection import probe
 from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
@@ -16,6 +17,7 @@ def check(patient: "Patient") -> list[Finding]:
     seen, now = patient.processes.alive("beat", FORGOTTEN), patient.now()
     alive = [beat for beat in seen if now - beat.seen <= ALIVE]
     if not alive:
+        probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
         last = patient.processes.last_signs().get("beat")
         why = since_when(seen, last, now, "no sweep is started, and what is lost stays lost")
         return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]

@@ -20,6 +20,7 @@ from cli.doctor import (
 from cli.doctor.findings import Diagnosis, Finding, unknown, wrong
 from cli.doctor.patient import TIMEOUT, Patient
 from willcall.stores.connection import StoreError
+from willcall.stores.outages import NoServiceError
 
 Check = Callable[[Patient], list[Finding]]
 
@@ -60,6 +61,8 @@ def examine(patient: Patient, checks: Mapping[str, Check], timeout: float = TIME
 def _findings(check: Check, patient: Patient) -> list[Finding]:
     try:
         return check(patient)
+    except NoServiceError:
+        return [unknown("Redis does not serve")]
     except StoreError:
         return [unknown("Redis is away")]
     except Exception as error:  # noqa: BLE001 - whatever it stumbles over, the others' answers are wanted all the more

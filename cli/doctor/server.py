@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError, TimeoutError  # noqa: A004 - its own
 
-from cli.doctor.findings import Finding, ok, unknown, warning, wrong
+from cli.doctor.findings import Finding, Level, ok, unknown, warning, wrong
 from cli.output import shown_url
 from willcall.stores.connection import StoreError, probe
 from willcall.stores.outages import NoServiceError
@@ -23,12 +23,32 @@ SCARCE, FULL = 0.75, 0.9
 #: Seconds that the clocks may be apart before somebody should look, and before signatures and countdowns go wrong.
 APART, FAR_APART = 2.0, 60.0
 
+#: Seconds for which a loss of the state is reported.
+SHOWN_REPLACED = 86_400.0
+
 _NTP = "Let both machines keep time by NTP: countdowns, signatures and the hints of providers go by it."
 
 
 def check(patient: "Patient") -> list[Finding]:
     """The Redis that keeps the state."""
-    return examine(patient.redis, "redis_url", patient.config.settings.redis_url, patient.clock)
+    found = examine(patient.redis, "redis_url", patient.config.settings.redis_url, patient.clock)
+    if any(finding.level is Level.WRONG for finding in found):
+        return found
+    replaced = _replaced(patient)
+    return [*(finding for finding in found if finding.level is not Level.OK), *replaced] if replaced else found
+
+
+def _replaced(patient: "Patient") -> list[Finding]:
+    """Whether Redis lost its state within the last day."""
+    at, now = patient.processes.replaced_at(), patient.now()
+    if at is None or now - at > SHOWN_REPLACED:
+        return []
+    return [
+        warning(
+            f"it was emptied or replaced {span(now - at)} ago while Willcall ran: orders of before may be gone",
+            "Restore the last backup, or have your backends submit their open orders again.",
+        )
+    ]
 
 
 def examine(client: "Redis", setting: str, url: str, clock: Callable[[], float]) -> list[Finding]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli.doctor.findings import Finding, ok, warning, wrong
 from cli.doctor.signs import silence, since_when
+from willcall.stores.connection import probe
 from willcall.stores.processes import ALIVE, FORGOTTEN
 from willcall.usecases.wording import counted, span
 
@@ -19,9 +20,11 @@ def check(patient: "Patient") -> list[Finding]:
     """The workers of all machines."""
     from tasks.queues import queue_names
 
-    now = patient.now()
+    now, seen = patient.now(), patient.processes.alive("worker", FORGOTTEN)
+    if not any(now - worker.seen <= ALIVE for worker in seen):
+        probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
     last = patient.processes.last_signs().get("worker")
-    return judge(patient.processes.alive("worker", FORGOTTEN), last, queue_names(patient.config), now)
+    return judge(seen, last, queue_names(patient.config), now)
 
 
 def judge(seen: "Sequence[Process]", last: "Sign | None", queues: "Sequence[str]", now: float) -> list[Finding]:

@@ -31,4 +31,5 @@ def test_it_works_without_redis(monkeypatch: pytest.MonkeyPatch, redis_url: str)
     result = CliRunner().invoke(app, ["version", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["redis_server"]) == (0, None)
     assert "redis" in result.stderr.lower()
+    assert "\N{REPLACEMENT CHARACTER}" not in result.stderr
     assert "Redis server  unknown" in CliRunner().invoke(app, ["version"]).stdout

@@ -90,16 +90,15 @@ def test_it_brings_nothing_that_only_development_needs(environment: Path) -> Non
 
 
 def test_its_commands_start_and_say_what_is_missing(installed: Installed) -> None:
-    version, config, simulator, up = (
+    version, config, simulator, demo, up = (
         installed.run(*arguments)
-        for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("up",))
+        for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("demo",), ("up",))
     )
     assert version.stdout.startswith("willcall ")
     assert (version.returncode, config.returncode) == (0, 0), config.stderr
-    for command in (simulator, up):
-        assert command.returncode == 1
-        assert "pip install 'willcall[dev]'" in command.stderr
-        assert "Traceback" not in command.stderr
+    for command in (simulator, demo, up):
+        assert (command.returncode, command.stdout) == (1, "")
+        assert command.stderr == "willcall: this command is for development: pip install 'willcall[dev]'\n"
 
 
 def test_worker_beat_and_api_bring_an_order_to_its_end(installed: Installed, redis_server: EmbeddedRedis) -> None:

@@ -51,6 +51,9 @@ UNCLAIMED = PREFIX + "unclaimed"
 PROCESSES = PREFIX + "processes"
 #: Hash: the kind of a process -> the last sign that any of the kind gave, as JSON. Kept when none is left.
 LAST_SIGNS = PREFIX + "last_signs"
+#: Hash: `id`, made at random when the first process starts over an empty Redis; and `replaced_at`, when a process last
+#: found another one than before (milliseconds).
+STATE = PREFIX + "state"
 #: Hash: the name of a sweep -> its last run, as JSON.
 SWEEPS = PREFIX + "sweeps"
 #: Hash: where the last run of a sweep stopped for lack of time.

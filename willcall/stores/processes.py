@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
 from willcall.stores import keys
@@ -47,12 +48,23 @@ class ProcessStore:
         self._redis = redis
         self._seen = load(redis, "seen")
 
-    def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> None:
-        """A process is alive now; `detail` is what it says of itself."""
-        self._seen(
-            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_SIGNS],
-            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN), kind, name],
+    def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
+        """Record that a process is alive; `detail` is what it says of itself. Returns the state's identity."""
+        identity: str = self._seen(
+            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_SIGNS, keys.STATE],
+            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN), kind, name, token_hex(8)],
         )
+        return identity
+
+    def report_replaced(self) -> None:
+        """Record that the state is another one than a running process knew."""
+        moment, micros = self._redis.time()
+        self._redis.hset(keys.STATE, "replaced_at", moment * 1_000 + micros // 1_000)
+
+    def replaced_at(self) -> float | None:
+        """Return when Redis was last found emptied or replaced (epoch seconds, the server's clock), or `None`."""
+        found = self._redis.hget(keys.STATE, "replaced_at")
+        return int(str(found)) / 1_000 if found else None
 
     def alive(self, kind: str | None = None, within: float = ALIVE) -> list[Process]:
         """The processes (of one kind) that were seen within so many seconds, at most `FORGOTTEN`; the oldest first."""

@@ -46,6 +46,7 @@ class Pulse:
         self._words: SimpleQueue[bool] = SimpleQueue()
         self._thread = Thread(target=self._tell, name="pulse", daemon=True)
         self._known, self._away = False, False
+        self._state: str | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -82,10 +83,17 @@ class Pulse:
             if not self._known:  # another process may have had the name, as the first one of a container always has
                 self._processes.gone(self._kind, self._name)
                 self._known = True
-            self._processes.seen(self._kind, self._name, detail)
+            self._compare(self._processes.seen(self._kind, self._name, detail))
         except StoreError as error:
             if not self._away:
                 log.warning("no sign of life can be given", process=self._name, error=error)
             self._away = True
         else:
             self._away = False
+
+    def _compare(self, state: str) -> None:
+        """Report a Redis that was emptied, or replaced by another one, since the last heartbeat. Raises StoreError."""
+        if self._state not in {None, state}:
+            log.error("state replaced", process=self._name)
+            self._processes.report_replaced()
+        self._state = state

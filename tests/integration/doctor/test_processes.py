@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from cli.doctor import own
-from cli.doctor.findings import Level
+from cli.doctor.examination import examined
+from cli.doctor.findings import Level, unknown
 from cli.doctor.patient import Patient
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
 from tests.command import environment
 from tests.integration.doctor.conftest import Admit, findings, told, well
+from tests.integration.doctor.conftest import Serve as ServeRedis
 from tests.scripted_server import Serve, Server
 from tests.waiting import wait_until
 from willcall.stores import keys
@@ -209,3 +211,15 @@ def test_a_probe_imports_nothing_that_only_other_commands_need(admit: Admit, tmp
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert not {"celery", "kombu", "willcall.usecases.context"} & set(ended.stdout.split())
+
+
+@pytest.mark.parametrize("check", ["workers", "beat"])
+def test_processes_are_not_called_dead_while_redis_takes_no_heartbeats(
+    admit: Admit, server: ServeRedis, check: str
+) -> None:
+    full = server()
+    patient = admit(redis_url=full.url)
+    live(patient, "worker" if check == "workers" else "beat", ago=31)
+    patient.redis.config_set("maxmemory", 1)
+    [diagnosis] = examined(patient, [check])
+    assert diagnosis.findings == [unknown("Redis does not serve")]

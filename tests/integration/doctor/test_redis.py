@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.doctor.server import APART
+from cli.doctor.server import APART, SHOWN_REPLACED
 from tests.integration.doctor.conftest import Admit, Serve, findings, told, well
+from willcall.stores import keys
 from workers.embedded_redis import EmbeddedRedis, free_port
 
 
@@ -161,3 +162,13 @@ def test_a_rabbitmq_that_is_away_is_told_without_its_password(admit: Admit) -> N
 def test_looking_leaves_nothing_behind(admit: Admit, redis: Redis) -> None:
     well(admit(), "redis")
     assert all(redis.pttl(key) > 0 for key in redis.scan_iter())
+
+
+def test_a_state_that_was_replaced_is_reported_for_a_day(admit: Admit) -> None:
+    patient = admit()
+    assert well(patient, "redis")
+    patient.processes.report_replaced()
+    ((level, what),) = told(patient, "redis")
+    assert (level, what.startswith("it was emptied or replaced ")) == ("warning", True)
+    patient.redis.hset(keys.STATE, "replaced_at", int((patient.now() - SHOWN_REPLACED - 1) * 1_000))
+    assert well(patient, "redis")

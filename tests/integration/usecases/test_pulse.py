@@ -4,7 +4,10 @@ import os
 import signal
 import time
 
+from structlog.testing import capture_logs
+
 from tests.waiting import wait_until
+from willcall.stores.connection import connect
 from willcall.stores.processes import Process, ProcessStore
 from willcall.usecases.context import Stores
 from willcall.usecases.pulse import Pulse, process_name
@@ -84,3 +87,30 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
     with Pulse(processes, "worker", every=EVERY) as pulse:
         pulse.beat()
         wait_until(lambda: any(process.since > before for process in processes.alive()))
+
+
+def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
+    redis, processes = connect(own_server.url), Stores.on(own_server.url).processes
+    with capture_logs() as lines, Pulse(processes, "worker", every=EVERY) as pulse:
+        pulse.beat()
+        wait_until(processes.alive)
+        own_server.stop()
+        own_server.start()  # with its data
+        before = redis.time()[0]
+
+        def seen_since() -> bool:
+            pulse.beat()
+            return any(process.seen > before for process in processes.alive())
+
+        wait_until(seen_since)
+        assert processes.replaced_at() is None
+        redis.flushdb()
+
+        def replaced() -> bool:
+            pulse.beat()
+            return processes.replaced_at() is not None
+
+        wait_until(replaced)
+        at = seen(processes).seen
+        wait_until(lambda: pulse.beat() or seen(processes).seen > at)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["state replaced"]

@@ -77,6 +77,11 @@ def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
     assert ids[3] == "ord-1"
 
 
+def test_positional_arguments_are_a_bad_payload(task: Task) -> None:
+    with pytest.raises(RejectedOrderError, match="args: must be empty"):
+        task(PAYLOAD)
+
+
 def test_whoever_looks_into_a_worker_sees_no_payload(task: Task) -> None:
     message = Message(
         json.dumps([["positional-secret"], PAYLOAD | {"reference": "a-secret", "quantity": 2}, {}]),
@@ -88,6 +93,13 @@ def test_whoever_looks_into_a_worker_sees_no_payload(task: Task) -> None:
     for shown in (request.info(), request.info(safe=True), repr(request), str(request), request.argsrepr):
         assert "secret" not in str(shown)
     assert request.kwargsrepr == "{'id': 'ord-1', 'provider': 'tiqets', 'quantity': 2}"
+
+
+def test_a_submission_does_not_expire(task: Task) -> None:
+    headers = {"id": "task-1", "task": "tasks.submit", "expires": "2020-01-01T00:00:00+00:00"}
+    message = Message(json.dumps([[], PAYLOAD, {}]), content_type="application/json", headers=headers)
+    request = tasks.submit.Submission(message, app=task.app)
+    assert (request.expires, request.revoked()) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ def revive(run: Run) -> dict[str, int]:
 
     def account(key: str) -> int:
         nonlocal resent, released
+        if key not in run.context.accounts:
+            # A copy would be dropped, and the wait until the next one doubles: it would outlast the account's return.
+            return 0
         resent += _resend(run, key)
-        if key in run.context.accounts:
-            released += release_throttled(run.context, run.context.accounts[key], run.goes_on)
+        released += release_throttled(run.context, run.context.accounts[key], run.goes_on)
         allowed = run.context.stores.accounts.wants_release(key)
         if allowed:
             released += release_held(run.context, key, run.goes_on) if allowed < 0 else send_probe(run.context, key)

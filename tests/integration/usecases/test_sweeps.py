@@ -1,5 +1,7 @@
 """The sweeps, run by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from schedules.run import Run
@@ -9,6 +11,7 @@ from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
 from willcall.stores import keys
 from willcall.usecases.control import pause
+from willcall.usecases.poll_once import poll_once
 
 
 def overdue(h: House, order_id: str = "ord-1") -> None:
@@ -36,6 +39,20 @@ def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
     overdue(h)
     h.redis.zadd(keys.due("tiqets/default"), {"ord-1": 2})
     assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+
+
+def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(house: Setup) -> None:
+    h = house()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.outbox.messages.clear()
+    overdue(h)
+    others = {key: account for key, account in h.context.accounts.items() if account.provider != "tiqets"}
+    away = replace(h.context, accounts=others)
+    assert run_sweep(away, "revive") == {"resent": 0, "released": 0}
+    poll_once(away, "ord-1", 1, "tiqets/default")
+    assert run_sweep(away, "revive") == {"resent": 0, "released": 0}
+    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+    assert h.poll().attempts == 1
 
 
 def test_expire_ends_orders_whose_account_stays_parked(house: Setup) -> None:

@@ -248,6 +248,9 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
     house: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = house()
+    configured = h.context.accounts["tiqets/default"]
+    accounts = {"tiqets/default": configured, "tiqets/other": replace(configured, name="other")}
+    context = replace(h.context, accounts=accounts)
     for account in ("default", "other"):
         for n in range(3):
             h.redis.hset(keys.order(f"{account}-{n}"), "seq", 1)
@@ -259,7 +262,7 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
     sent = []
     for _ in range(2):
         with h.context.stores.leases.held("x", 60) as lease:
-            revive.revive(Run(h.context, "revive", float(next(ticks)) + 5, lease))
+            revive.revive(Run(context, "revive", float(next(ticks)) + 5, lease))
         sent.append({message.order_id.partition("-")[0] for message in h.outbox.messages})
     assert sent == [{"default"}, {"default", "other"}]
 

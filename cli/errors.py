@@ -72,7 +72,7 @@ def _redis_message(error: "StoreError") -> str:
 
     from cli.output import shown_url
     from cli.session import open_config
-    from willcall.stores.outages import NoServiceError
+    from willcall.stores.outages import NoServiceError, remedy
 
     config = open_config()
     where = shown_url(config.settings.redis_url)
@@ -82,5 +82,8 @@ def _redis_message(error: "StoreError") -> str:
     if isinstance(error, NoServiceError):
         return f"Redis at {where} does not serve: {error}"
     if "redis_url" in config.settings.model_fields_set:
-        how = "Start it again with its data; orders wait and go on by themselves. Put no empty one in its place."
-    return f"Redis cannot be reached at {where}: {error}\n  {how}"
+        how = (
+            "Start it again with its data; orders wait and continue by themselves. "
+            "Do not start an empty Redis in its place."
+        )
+    return f"Redis cannot be reached at {where}: {error}\n  {remedy(error) or how}"

@@ -8,7 +8,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseErro
 from cli.doctor.findings import Finding, Level, ok, unknown, warning, wrong
 from cli.output import shown_url
 from willcall.stores.connection import StoreError, probe
-from willcall.stores.outages import NoServiceError
+from willcall.stores.outages import NoServiceError, remedy
 from willcall.usecases.wording import span
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def _refused(error: StoreError, setting: str, where: str) -> Finding:
         case BusyLoadingError():
             return wrong(f"{where} is still reading its data", "Wait: everything goes on by itself.")
         case AuthenticationError() | ResponseError():
-            return wrong(f"{where} refuses: {error}", "Let the user that `{setting}` names do what Willcall needs.")
+            return wrong(f"{where} refuses: {error}", f"Let the user that `{setting}` names do what Willcall needs.")
         case TimeoutError():
             return wrong(
                 f"{where} does not answer in time", "See what it is busy with (`SLOWLOG GET`), and the network."
             )
-    return wrong(f"{where} cannot be reached: {error}", f"Start it, or correct `{setting}`.")
+    return wrong(f"{where} cannot be reached: {error}", remedy(error) or f"Start it, or correct `{setting}`.")

@@ -13,6 +13,7 @@ from redis.sentinel import Sentinel, SentinelManagedConnection
 
 from willcall.stores import keys
 from willcall.stores.outages import noticing_outages
+from willcall.stores.scripts import load
 from willcall.stores.sentinel import SentinelUrl, is_sentinel, read_url
 
 #: A dead connection is noticed within this many seconds; nothing waits for Redis without a bound.
@@ -59,8 +60,8 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
 
 
 def probe(client: "Redis") -> None:
-    """Write, to see whether Redis serves. Raises StoreError."""
-    client.set(keys.PROBE, 1, px=1_000)
+    """Write as the work does, to see whether Redis serves. Raises StoreError."""
+    load(client, "check_writes")(keys=[keys.PROBE])
 
 
 def sentinel_options(url: SentinelUrl) -> dict[str, Any]:

@@ -29,6 +29,10 @@ NO_SERVICE = {
 }
 #: Redis before version 7 wraps what a command of a script answered.
 _IN_SCRIPT = re.compile(r"@user_script: ?\d+: -([A-Z]+) ")
+#: What a script is answered whose user may not run one of its commands, or not with that key: `ERR`, unlike elsewhere.
+_FORBIDDEN_IN_SCRIPT = re.compile(
+    r"The user executing the script can't |ACL failure in script: "
+)  # until 7.0, from 7.2
 
 
 class NoServiceError(RedisConnectionError):
@@ -45,9 +49,21 @@ def no_service(error: BaseException) -> str | None:
     if isinstance(error, NoServiceError):
         return error.code
     text = str(error)
+    if _FORBIDDEN_IN_SCRIPT.search(text):
+        return "NOPERM"
     inner = _IN_SCRIPT.search(text)
     code = inner[1] if inner else getattr(error, "status_code", None) or text.partition(" ")[0]
     return code if code in NO_SERVICE else None
+
+
+def remedy(error: BaseException) -> str | None:
+    """Return what to do about a connection that a running Redis did not accept, or `None`."""
+    text = str(error)
+    if "max number of clients" in text:
+        return "It has as many clients as it allows: raise its `maxclients`, or find who holds so many (`CLIENT LIST`)."
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "Name the authority that signed its certificate: `?ssl_ca_certs=FILE` in the address."
+    return None
 
 
 class _NoticesOutages:

@@ -172,3 +172,19 @@ def test_a_state_that_was_replaced_is_reported_for_a_day(admit: Admit) -> None:
     assert (level, what.startswith("it was emptied or replaced ")) == ("warning", True)
     patient.redis.hset(keys.STATE, "replaced_at", int((patient.now() - SHOWN_REPLACED - 1) * 1_000))
     assert well(patient, "redis")
+
+
+def test_a_server_with_too_many_clients_is_not_to_be_started(admit: Admit, server: Serve) -> None:
+    full = server(maxclients=1)
+    with Redis.from_url(full.url) as other:
+        other.ping()
+        (finding,) = findings(admit(redis_url=full.url), "redis")
+    assert (finding.mend or "").startswith("It has as many clients as it allows: raise its `maxclients`")
+
+
+def test_a_user_without_the_right_to_write_a_hash_is_named(admit: Admit, server: Serve) -> None:
+    bound = server()
+    with Redis.from_url(bound.url) as other:
+        other.acl_setuser("default", enabled=True, commands=["-hset"])
+    ((level, what),) = told(admit(redis_url=bound.url), "redis")
+    assert (level, what.endswith("refuses: its user may not write")) == ("wrong", True)

@@ -54,6 +54,11 @@ def without_permission(own: EmbeddedRedis) -> None:
         client.acl_setuser("default", enabled=True, commands=["-set", "-eval", "-evalsha"])
 
 
+def without_a_permission_of_scripts(own: EmbeddedRedis) -> None:
+    with Redis.from_url(own.url) as client:
+        client.acl_setuser("default", enabled=True, commands=["-hset"])
+
+
 def busy(own: EmbeddedRedis) -> None:
     def loop() -> None:
         with Redis.from_url(own.url, socket_timeout=None) as client:
@@ -104,6 +109,29 @@ def test_a_server_without_service_is_away(server: Serve, bring_about: Break, cod
     if code == "BUSY":
         with Redis.from_url(own.url) as other:
             other.script_kill()
+
+
+@pytest.mark.parametrize("command", ["+hset", "+hset -zadd", "-hset +zadd", "+zadd +hset -evalsha"])
+def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> None:  # noqa: F811 - the fixture
+    own = server()
+    client = connect(own.url)
+    with Redis.from_url(own.url) as other:
+        other.acl_setuser("default", enabled=True, commands=command.split())
+    if "-" not in command:
+        probe(client)
+        assert client.keys() == []
+        return
+    with pytest.raises(NoServiceError, match="NOPERM"):
+        probe(client)
+
+
+def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> None:  # noqa: F811 - the fixture
+    own = server()
+    script = Script(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', ARGV[1])")
+    script(keys=["a"], args=[1])
+    without_a_permission_of_scripts(own)
+    with pytest.raises(NoServiceError, match="NOPERM"):
+        script(keys=["a"], args=[2])
 
 
 def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F811 - the fixture
@@ -199,4 +227,4 @@ def test_a_command_that_is_refused_while_connecting_does_not_matter(server: Serv
     with Redis.from_url(own.url) as client:
         options: dict[str, Any] = {"enabled": True, "passwords": ["+word"], "keys": ["*"]}
         client.acl_setuser("narrow", commands=["+set", "+auth", "+hello", "+select"], **options)
-    probe(connect(f"redis://narrow:word@127.0.0.1:{own.port}/0"))
+    connect(f"redis://narrow:word@127.0.0.1:{own.port}/0").set("a", 1)

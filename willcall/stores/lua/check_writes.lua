@@ -1,0 +1,10 @@
+-- Write as the work does, and leave nothing behind. A user without one of these rights cannot work.
+-- KEYS  1 a key of our own
+-- Returns nothing.
+
+redis.call('SET', KEYS[1], 1, 'PX', 1000)
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'written', 1)
+redis.call('DEL', KEYS[1])
+redis.call('ZADD', KEYS[1], 1, 'written')
+redis.call('DEL', KEYS[1])

@@ -11,7 +11,7 @@ from cli.session import note_missing_accounts, open_config, open_context, open_s
 from willcall.orders.documents import order_document
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Delivery, Order, Status
-from willcall.usecases.wording import absolute, asked_words, relative
+from willcall.usecases.wording import asked_words, first_poll_words
 
 if TYPE_CHECKING:
     from cli.order_view import Snapshot
@@ -71,6 +71,7 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Submit one order. Submitting the same again changes nothing."""
+    from willcall.config import find_account
     from willcall.usecases.control import get_order
     from willcall.usecases.submit import submit as submit_order
 
@@ -94,17 +95,12 @@ def submit(
     if as_json:
         write_document(order_document(order))
     elif accepted.new:
-        typer.echo(f"Order {order.id} is taken; {order.account_key} {_first_poll(order)}.")
+        rate = find_account(context.accounts, order.provider, order.account).rate
+        state = context.stores.accounts.state(order.account_key, rate)
+        typer.echo(f"Order {order.id} accepted; {first_poll_words(order, state)}.")
         note(f"Follow it with: willcall order {order.id} --watch")
     else:
         typer.echo(f"Order {order.id} was submitted before with the same content; it is {order.status}.")
-
-
-def _first_poll(order: Order) -> str:
-    at = order.not_before
-    if at is None or at <= order.submitted_at:
-        return "is asked at once"
-    return f"is asked first {relative(at, order.submitted_at)}, {absolute(at)}"
 
 
 def order(

@@ -367,6 +367,18 @@ def test_poll_says_when_the_order_is_asked_about_and_asks_before_a_hint_if_told_
     assert overriding.err.startswith("Warning: --now ignores the provider's Retry-After")
 
 
+def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall, redis: "Redis") -> None:
+    new = ("submit", "--provider", "tiqets", "--reference")
+    assert willcall(*new, "1", "--id", "a").out == "Order a accepted; tiqets/default will be polled immediately.\n"
+    redis.hset(keys.tokens("tiqets/default"), "blocked", int((time.time() + 3_600) * 1_000))
+    assert re.match(
+        r"Order b accepted; tiqets/default will be polled in (1 h|59 min)", willcall(*new, "2", "--id", "b").out
+    )
+    willcall("pause", "tiqets")
+    paused = willcall(*new, "3", "--id", "c").out
+    assert paused == "Order c accepted; tiqets/default is paused, so the order waits until that ends.\n"
+
+
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
     assert "Nothing waits" in willcall("inbox").err
     ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from willcall.orders.ticket_documents import DOUBT
+from willcall.usecases.accounts import trouble_of
 
 if TYPE_CHECKING:
-    from willcall.orders.model import Ticket
+    from willcall.orders.model import Order, Ticket
+    from willcall.stores.accounts import AccountState
     from willcall.stores.fetches import Fetching
     from willcall.stores.orders import Expedited
     from willcall.usecases.control import Resumed
@@ -105,6 +107,16 @@ def _tried_words(orders: int) -> str:
         return "is being checked with its only open order."
     others = "other one continues" if orders == 2 else "others continue"  # noqa: PLR2004 - one and another
     return f"is being checked with one order; the {others} once that gets a good answer."
+
+
+def first_poll_words(order: "Order", state: "AccountState") -> str:
+    """Return when an order that was submitted just now is polled, which its account, as it is, may put off."""
+    if state.health.stops:
+        return f"{order.account_key} {trouble_of(state).what}, so the order waits until that ends"
+    at = max(order.submitted_at, order.not_before or 0.0, state.hint_until or 0.0)
+    if at <= order.submitted_at:
+        return f"{order.account_key} will be polled immediately"
+    return f"{order.account_key} will be polled {relative(at, order.submitted_at)}, {absolute(at)}"
 
 
 def asked_words(expedited: "Expedited", account_key: str, now: float) -> str:

@@ -207,9 +207,11 @@ class AccountStore:
             booked=booked,
             booked_until=(last[0][1] + float(shift or 0)) / 1_000 if last else None,
         )
-        paused_until, blocked_until = seconds(fields.get("paused_until")), seconds(blocked)
-        if blocked_until and blocked_until > now:
-            found = replace(found, hint_until=blocked_until)
+        paused_until = seconds(fields.get("paused_until"))
+        # The second keeps us from all orders that could probe an account which is refused or down.
+        hint_until = max(seconds(blocked) or 0.0, seconds(fields.get("hint_until")) or 0.0)
+        if hint_until > now:
+            found = replace(found, hint_until=hint_until)
         if paused_until and paused_until > now:
             return replace(
                 found,

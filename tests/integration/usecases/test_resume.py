@@ -66,6 +66,7 @@ def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_u
     assert before + HINT <= resumed.until <= now + HINT
     assert "nothing is sent sooner" in resumed_words(resumed, now, None)
     assert (h.outbox.messages, len(h.providers.ledger())) == ([], requests)
+    assert state(h).hint_until == resumed.until, "the board offers to ask all the same"
 
 
 @pytest.mark.parametrize("health", ANSWERS)
@@ -73,7 +74,7 @@ def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(hous
     h = house()
     names = stop(h, health, HINT)
     resumed = resume(h.context, h.context.accounts[ACCOUNT], now=True)
-    assert (resumed.tried, resumed.until) == (True, None)
+    assert (resumed.tried, resumed.until, state(h).hint_until) == (True, None, None)
     assert h.outbox.messages
     run_messages(h)
     assert state(h).health is Health.OK

@@ -115,4 +115,6 @@ for class = ANSWERED, LATE + IN_TROUBLE do
 end
 if not soonest then return {} end
 redis.call('HSET', KEYS[4], 'probe_at', soonest)
-return hinted and {'', 0, soonest} or {}
+if not hinted then return {} end
+redis.call('HSET', KEYS[4], 'hint_until', soonest)
+return {'', 0, soonest}

@@ -63,7 +63,7 @@ end
 
 if after == 'ok' and before ~= 'ok' then
   redis.call('HSET', KEYS[1], 'state', 'ok', 'since', now)
-  redis.call('HDEL', KEYS[1], 'probe_at', 'probe_wait', 'probe', 'probes', 'why')
+  redis.call('HDEL', KEYS[1], 'probe_at', 'probe_wait', 'probe', 'probes', 'why', 'hint_until')
 elseif after ~= before then
   redis.call('HSET', KEYS[1], 'state', after, 'since', now, 'why', ARGV[14])
   redis.call('HDEL', KEYS[1], 'probe', 'probes')

@@ -15,7 +15,7 @@ local account = redis.call('HMGET', KEYS[1], 'state', 'told')
 local unwell = (account[1] or 'ok') ~= 'ok'
 local told = account[2] and not unwell and not stands
 if told then health_changed(2, 'ok', now, 'resumed', now) end
-redis.call('HDEL', KEYS[1], 'paused_until', 'paused_since', 'failures', 'probe_wait')
+redis.call('HDEL', KEYS[1], 'paused_until', 'paused_since', 'failures', 'probe_wait', 'hint_until')
 if not unwell then redis.call('HDEL', KEYS[1], 'refused', 'unreadable') end
 if not stands then
   redis.call('HDEL', KEYS[1], 'throttles', 'throttled_since', 'throttled_until', 'throttled_why')

@@ -1,7 +1,7 @@
 """What an order's tickets become when a push or a poll brings others."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from willcall.orders.matching import MOST_PAIRS, match_most
 from willcall.orders.model import Ticket, TicketStatus
@@ -30,8 +30,9 @@ def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
     result: list[Ticket | None] = list(present)
     unknown = []
     known: set[int] = set()
+    by_mark = _index(present, marks_of)
     for ticket in unique(new):
-        same = [index for index, old in enumerate(present) if _is_same(ticket, old)]
+        same = [index for index in _found(by_mark, marks_of(ticket)) if _is_same(ticket, present[index])]
         free = next((index for index in same if index not in known), None)
         known.update(same)
         if free is not None:
@@ -40,8 +41,10 @@ def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
             result.append(ticket)
         else:
             unknown.append(ticket)
+    by_seat = _index(present, _seat_marks)
     for ticket in unknown:
-        corrected = [index for index, old in enumerate(present) if index not in known and _corrects(ticket, old)]
+        alike = _found(by_seat, _seat_marks(ticket))
+        corrected = [index for index in alike if index not in known and _corrects(ticket, present[index])]
         for index in corrected:
             result[index] = None
         if corrected:
@@ -69,6 +72,26 @@ def reconciled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bo
         listed = [ticket for ticket in present if not ticket.extra.get(PUSHED)]
         result = [*_not_listed(listed, polled), *result]
     return tuple(result)
+
+
+def _index(tickets: Sequence[Ticket], marks: Callable[[Ticket], Iterable[Hashable]]) -> dict[Hashable, list[int]]:
+    """Return where tickets with each mark are, so that a crowd is not compared pair by pair."""
+    index: dict[Hashable, list[int]] = defaultdict(list)
+    for place, ticket in enumerate(tickets):
+        for mark in marks(ticket):
+            index[mark].append(place)
+    return index
+
+
+def _found(index: dict[Hashable, list[int]], marks: Iterable[Hashable]) -> list[int]:
+    """Return where tickets with any of the marks are, in their order."""
+    return sorted({place for mark in marks for place in index.get(mark, ())})
+
+
+def _seat_marks(ticket: Ticket) -> list[Hashable]:
+    """Return what two exact places that are not different have in common."""
+    place = place_of(ticket)
+    return [(place.listing, place.row, place.seat)] if place.exact else []
 
 
 def _is_same(ticket: Ticket, old: Ticket) -> bool:
@@ -100,10 +123,12 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     beside links it cannot be said which is whose.
     """
     paths = Counter(without_query(ticket.url) for ticket in polled)
+    index = _index(pushed, _copy_marks)
     copies: dict[int, int] = {}
     for two, listed in enumerate(polled):
         signed_anew = paths[without_query(listed.url)] == 1
-        found = (one for one, ticket in enumerate(pushed) if _is_copy(ticket, listed, signed_anew=signed_anew))
+        alike = _found(index, _copy_marks(listed))
+        found = (one for one in alike if _is_copy(pushed[one], listed, signed_anew=signed_anew))
         one = next(found, None)
         if one is not None:
             copies[two] = one
@@ -116,6 +141,13 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     theirs = [index for index in range(len(polled)) if index not in copies]
     pairs = _forced([pushed[index] for index in ours], [polled[index] for index in theirs])
     return copies | {theirs[two]: ours[one] for two, one in pairs.items()}
+
+
+def _copy_marks(ticket: Ticket) -> set[Hashable]:
+    """Return what a pushed ticket and a listed copy of it have in common, one of these at least."""
+    urls = {*listed_urls(ticket), ticket.url}
+    marks: set[Hashable] = {*marks_of(ticket), *(("path", without_query(url)) for url in urls if url)}
+    return {*marks, *_seat_marks(ticket)}
 
 
 def _is_copy(ticket: Ticket, listed: Ticket, *, signed_anew: bool) -> bool:
@@ -141,24 +173,27 @@ def _forced(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     """
     if len(pushed) * len(polled) > MOST_PAIRS:
         return {}
+    left = [place_of(ticket) for ticket in pushed]
+    right = [place_of(ticket) if admits(ticket) else None for ticket in polled]
 
-    def may_be(one: Ticket, two: Ticket) -> bool:
-        return admits(two) and not place_of(one).differs(place_of(two))
+    def may_be(one: Place, two: Place | None) -> bool:
+        return two is not None and not one.differs(two)
 
-    pairs = match_most(pushed, polled, may_be)
+    pairs = match_most(left, right, may_be)
     doubtful = [index for index in range(len(polled)) if index not in pairs]
     of_pushed = {one: two for two, one in pairs.items()}
     for index in doubtful:
-        for one, ticket in enumerate(pushed):
-            if one in of_pushed and may_be(ticket, polled[index]):
+        for one, place in enumerate(left):
+            if one in of_pushed and may_be(place, right[index]):
                 doubtful.append(of_pushed.pop(one))
     return {two: one for one, two in of_pushed.items()}
 
 
 def _not_listed(before: Sequence[Ticket], polled: Sequence[Ticket]) -> list[Ticket]:
     """Return what an earlier list had and this one has not, which has no word of it being void."""
-    missing = [old for old in before if not any(_lists(ticket, old) for ticket in polled)]
-    new = [ticket for ticket in polled if not any(_lists(ticket, old) for old in before)]
+    listed, earlier = _index(polled, _list_marks), _index(before, _list_marks)
+    missing = [old for old in before if not any(_lists(polled[i], old) for i in _found(listed, _list_marks(old)))]
+    new = [one for one in polled if not any(_lists(one, before[i]) for i in _found(earlier, _list_marks(one)))]
 
     def may_be(old: Ticket, ticket: Ticket) -> bool:
         if old.compared_as is not ticket.compared_as or has_own_mark(old) or has_own_mark(ticket):
@@ -168,6 +203,10 @@ def _not_listed(before: Sequence[Ticket], polled: Sequence[Ticket]) -> list[Tick
 
     found = set(match_most(missing, new, may_be).values())
     return [old for index, old in enumerate(missing) if index not in found]
+
+
+def _list_marks(ticket: Ticket) -> set[Hashable]:
+    return {*marks_of(ticket), *([("address", ticket.url)] if ticket.url else [])}
 
 
 def _lists(ticket: Ticket, old: Ticket) -> bool:

@@ -516,3 +516,14 @@ def test_a_file_of_20_mb_is_taken(desk: Desk) -> None:
     assert desk.answer(upload(pdf=content))["order_status"] == "Delivered"
     assert desk.house.context.documents.read(desk.order().tickets[0].document or "") == content
     assert max(len(desk.house.redis.dump(name) or b"") for name in desk.house.redis.scan_iter()) < 10_000
+
+
+@pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b"[1,,],"])
+def test_signed_nonsense_is_refused_before_it_is_read(desk: Desk, part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any) -> None:
+        pytest.fail("it was read")
+
+    monkeypatch.setattr("willcall.providers.adapters.tixstock.pushes.read_lenient_object", read)
+    answer = desk.answer(b"[" + part * 300_000 + b"0]")
+    assert (answer["success"], answer["external_id"]) == (False, None)
+    assert "more than the tickets of an order" in answer["message"]

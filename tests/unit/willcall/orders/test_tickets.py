@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from willcall.orders import ticket_merging
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
+from willcall.orders.places import Place, place_of
 from willcall.orders.ticket_merging import added, reconciled
 from willcall.orders.tickets import admitted, as_pushed, entrances, listed_urls, unique
 
@@ -143,3 +145,25 @@ def test_a_corrected_file_is_remembered_under_the_address_of_the_first() -> None
     corrected = added(known, [pushed("b", row="V", seat="100")])
     assert [ticket.document for ticket in corrected] == ["doc-b"]
     assert reconciled(corrected, [polled("1")]) == corrected
+
+
+@pytest.mark.parametrize("seats", [True, False])
+def test_merging_a_crowd_of_tickets_compares_each_with_few(*, seats: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order of 10,000 must not take minutes: the number of comparisons grows with that of tickets alone."""
+    calls = 0
+
+    def counting(ticket: Ticket) -> Place:
+        nonlocal calls
+        calls += 1
+        return place_of(ticket)
+
+    monkeypatch.setattr(ticket_merging, "place_of", counting)
+    listed = tuple(
+        Ticket(TicketKind.LINK, url=f"https://x.example/{n}", row="V", seat=str(n) if seats else None)
+        for n in range(400)
+    )
+    ours = tuple(map(as_pushed, listed))
+    assert len(added(ours, ours)) == 400
+    assert len(reconciled(ours, listed)) == 400
+    assert len(reconciled(listed, listed, final=True)) == 400
+    assert calls < 50 * 400

@@ -63,6 +63,7 @@ class Model:
     coming: list[Outcome] = field(default_factory=list)
     #: Whom a person has let ask in spite of a hint, and when; '' is everybody.
     overridden: list[tuple[str, float]] = field(default_factory=list)
+    asked: int = 0
     hinted: set[str] = field(default_factory=set)
     latest: float = 0.0
     worst_lateness: float = 0.0
@@ -139,6 +140,7 @@ class Model:
             self.overridden.append((order_id, self.world.now))
         booked = self.world.redis.hexists(keys.order(order_id), "slot")
         asked, known = len(self.world.times(order_id)), len(self.world.answered)
+        self.asked += 1
         self.world.hint(order_id, requester)
         self.hinted.add(order_id)
         before = order.next_poll_at
@@ -159,6 +161,7 @@ class Model:
         self._check_ends()
         self._check_hints()
         self._check_tokens(rate)
+        assert self.world.claims <= 20 + 12 * (len(sent) + len(self.ids) + self.asked + self.wasted)
 
     def _check_ends(self) -> None:
         for order_id in self.ids:

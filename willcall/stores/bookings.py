@@ -48,9 +48,9 @@ def booking(booker: Booker, booker_id: str) -> str:
     return f"{booker.value}:{booker_id}"
 
 
-def lines(account: str) -> tuple[str, str]:
-    """Return the keys of an account's bookings: the ordinary ones, and those of the express share."""
-    return keys.bookings(account), keys.express_bookings(account)
+def lines(account: str) -> tuple[str, str, str]:
+    """Return the keys of an account's bookings: the ordinary ones, those of the express share, those who came late."""
+    return keys.bookings(account), keys.express_bookings(account), keys.late_bookings(account)
 
 
 def wakes_of(flat: Sequence[Any]) -> tuple[Wake, ...]:

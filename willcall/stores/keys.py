@@ -206,6 +206,11 @@ def express_bookings(account_key: str) -> str:
     return f"{PREFIX}express:{account_key}"
 
 
+def late_bookings(account_key: str) -> str:
+    """Sorted set: the same, of those who missed their slot and get the next tokens."""
+    return f"{PREFIX}late_bookings:{account_key}"
+
+
 def stranded(account_key: str) -> str:
     """Sorted set: the orders that have no slot before their deadline, by that; they take what others give back."""
     return f"{PREFIX}stranded:{account_key}"

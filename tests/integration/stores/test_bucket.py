@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TAKE = (
     source("willcall.stores", "bucket")
     + """
-local bucket = bucket_load(KEYS[1], {ordinary = KEYS[2], express = KEYS[3]}, ARGV[2])
+local bucket = bucket_load(KEYS[1], {ordinary = KEYS[2], express = KEYS[3], late = KEYS[4]}, ARGV[2])
 local line = ARGV[4] ~= '' and ARGV[4] or nil
 local request = {slot = line and tonumber(ARGV[3]), line = line, express = ARGV[5] == '1'}
 local taken = bucket_take(bucket, bucket_rate(ARGV, 6), tonumber(ARGV[1]), request, math.huge)
@@ -31,7 +31,7 @@ BLOCK = (
     source("willcall.stores", "bucket")
     + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
 )
-KEYS = ["bucket", "ordinary", "express"]
+KEYS = ["bucket", "ordinary", "express", "late"]
 START = 1_800_000_000_000
 
 
@@ -154,17 +154,6 @@ def test_pushed_orders_and_a_crowd_together_stay_within_the_rate(redis: "Redis")
     assert len(callers.sent) == 400
     assert most_over(callers.sent, rate) <= 1e-6
     assert max(callers.sent) - START <= 400 / rate.limit * 1_000 * 1.05
-
-
-def test_a_token_that_was_paid_for_and_missed_once_more_is_not_lost_where_nobody_else_came(redis: "Redis") -> None:
-    callers = Callers(redis, Rate(1, 1, 1))
-    callers.take(START, 0)
-    first = callers.take(START, 1)
-    callers.take(START + 1_000, 2)
-    missed = callers.take(START + 2_500, 1, first.kept)
-    assert missed.at or missed.slot
-    again = callers.take((missed.slot or missed.at or 0.0) + 300, 3)
-    assert (again.at or again.slot or 0.0) <= (missed.slot or missed.at or 0.0) + 1_100
 
 
 def test_a_bucket_is_forgotten_a_day_after_its_last_slot(redis: "Redis") -> None:

@@ -441,6 +441,62 @@ def test_tokens_of_late_orders_go_back_when_their_account_is_paused(make: Make) 
     assert most_over([sent.at for sent in made.sent], Rate(1, 1, 1)) <= 1e-6
 
 
+def outage(made: World, start: float, end: float, late: float) -> None:
+    """Messages that are due meanwhile come so many seconds late, all of them."""
+    made.lateness = iter(lambda: late if start <= made.now < end else 0.0, None)
+
+
+def test_throttles_while_many_have_missed_their_slots_cost_no_tokens_beyond_their_time(make: Make) -> None:
+    rate = Rate(10, 1, 1)
+    made = make(rate, interval=[3_000, 3_000], minimum=0)
+    told: list[float] = []
+
+    def answers(order: Order, at: float) -> Outcome:  # noqa: ARG001 - the shape
+        if at > 3 * (len(told) + 1) and len(told) < 6:
+            told.append(at)
+            return Throttled(retry_after=1)
+        return NotReady()
+
+    made.answers = answers
+    outage(made, 0, 15, 2.5)
+    submit(made, 600)
+    made.run(30)
+    assert len(told) == 6
+    before = len(made.sent)
+    made.run(50)
+    assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
+    assert len(made.sent) - before >= 20 * 10 / 1.02 - 3
+    assert made.claims < 600 * 8
+
+
+def test_outages_that_all_late_ones_miss_again_cost_no_tokens(make: Make) -> None:
+    rate = Rate(5, 1, 2)
+    made = make(rate, interval=[3_000, 3_000])
+    made.lateness = iter(lambda: 3.0 if int(made.now / 5) % 2 else 0.0, None)
+    submit(made, 200)
+    made.run(60)
+    made.lateness = itertools.repeat(0.0)
+    before, left = len(made.sent), 200 - len(made.sent)
+    made.run(66)
+    assert len(made.sent) - before >= min(left, 6 * 5 - 2)
+    made.run(200)
+    assert len(made.sent) == 200
+    assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
+
+
+def test_those_who_missed_their_slots_and_are_cancelled_leave_no_gap(make: Make) -> None:
+    made = make(Rate(1, 1, 1), minimum=0)
+    outage(made, 0, 5, 60)
+    ids = submit(made, 300)
+    made.run(100)
+    for order_id in ids:
+        made.cancel(order_id)
+    made.submit("new")
+    made.run(103)
+    assert made.times("new") == [pytest.approx(100, abs=1.1)]
+    assert not made.redis.exists(*(key(ACCOUNT) for key in (keys.bookings, keys.express_bookings, keys.late_bookings)))
+
+
 # Reservations of other requests
 
 

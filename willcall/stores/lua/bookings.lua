@@ -7,10 +7,11 @@
 
 -- include: bucket
 
--- Has a booking wait until a moment; false where nobody wants it any more. `slot`: its new slot, nil: as it was.
-local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
+-- Has a booking wait until a moment; false where nobody wants it any more. `line`: it has a slot there at that moment,
+-- nil: it keeps what it has.
+local function booking_wakes(bucket, now, places, booking, at, line, wakes)
   local kind, id = string.match(booking, '^(%l+):(.*)$')
-  local seq = 0
+  local seq, slot = 0, at
   at = math.ceil(at)
   if kind == 'order' then
     local key = places.order .. id
@@ -19,7 +20,7 @@ local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
     seq, at = tonumber(order[1]) + 1, math.min(at, tonumber(order[3] or at))
     redis.call('HSET', key, 'due', at, 'seq', seq)
     redis.call('HDEL', key, 'resent', 'resend_at')
-    if slot then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0) end
+    if line then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'line', line) end
     redis.call('ZADD', places.due, at, id)
   else
     if not redis.call('ZSCORE', places.fetches, id) then return false end
@@ -29,25 +30,12 @@ local function booking_wakes(bucket, now, places, booking, at, slot, wakes)
   return true
 end
 
--- The token that was paid for a slot will not be used. It is counted no more if it was the last one counted.
-local function booking_refunds(bucket, now, slot)
-  if math.abs(bucket.tat - bucket.interval - bucket.sent - slot) >= 2 then return end
-  bucket.tat = bucket.tat - bucket.interval
-  bucket_save(bucket, now)
-end
-
--- A slot of the ordinary line is free: an order that had none before its deadline gets it, or the last of the line. So
--- nobody becomes later, and the line stays dense. If its token was paid for, the token goes with the slot. If its token
--- went to somebody else already, the slot is as late as the next token.
-local function booking_freed(bucket, now, places, slot, paid, wakes)
-  paid = paid and slot > now
-  if not paid then slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent) end
-  local function give(booking)
-    redis.call('ZADD', bucket.lines.ordinary, slot - bucket.shift, booking)
-    local had = redis.call('HDEL', bucket.key, 'paid:' .. booking) == 1
-    if paid then redis.call('HSET', bucket.key, 'paid:' .. booking, 1) end
-    return had
-  end
+-- A slot of the ordinary or the late line is free: an order that had none before its deadline gets it, or the last of the
+-- line. So nobody becomes later, and the line stays dense. Where its token went to somebody else already, the slot is as
+-- late as the next token.
+local function booking_freed(bucket, now, places, line, slot, wakes)
+  slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent)
+  if line == 'ordinary' then slot = math.max(slot, bucket_behind_late(bucket, bucket.interval, now)) end
   for _ = 1, LOOK do
     local stranded = redis.call('ZREVRANGE', places.stranded, 0, 0, 'WITHSCORES')
     if #stranded == 0 or tonumber(stranded[2]) < slot then break end
@@ -55,24 +43,25 @@ local function booking_freed(bucket, now, places, slot, paid, wakes)
     local key = places.order .. id
     redis.call('ZREM', places.stranded, id)
     if redis.call('HDEL', key, 'stranded') == 1 then
-      redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'ask', 1)
-      give('order:' .. id)
-      booking_wakes(bucket, now, places, 'order:' .. id, slot, slot, wakes)
+      redis.call('HSET', key, 'slot', slot - bucket.shift, 'ask', 1)
+      bucket_book(bucket, line, 'order:' .. id, slot)
+      booking_wakes(bucket, now, places, 'order:' .. id, slot, line, wakes)
       return
     end
   end
   for _ = 1, LOOK do
-    local last, at = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
-    if not last or at <= slot + LEAD then
-      if paid then booking_refunds(bucket, now, slot) end
+    local from = 'ordinary'
+    local last, at = bucket_end_of(bucket, from, 'ZREVRANGE')
+    if not last and line == 'late' then
+      from = 'late'
+      last, at = bucket_end_of(bucket, from, 'ZREVRANGE')
+    end
+    if not last or at <= slot + LEAD then return end
+    bucket_leave(bucket, from, last)
+    if booking_wakes(bucket, now, places, last, slot, line, wakes) then
+      bucket_book(bucket, line, last, slot)
       return
     end
-    if booking_wakes(bucket, now, places, last, slot, slot, wakes) then
-      if give(last) then booking_refunds(bucket, now, at) end
-      return
-    end
-    redis.call('ZREM', bucket.lines.ordinary, last)
-    if redis.call('HDEL', bucket.key, 'paid:' .. last) == 1 then booking_refunds(bucket, now, at) end
   end
 end
 
@@ -84,18 +73,22 @@ local function booking_invites(bucket, now, places, wakes)
     if not first then return end
     local at = math.max(now, bucket.blocked, bucket.tat)
     if slot <= at + LEAD or booking_wakes(bucket, now, places, first, at, nil, wakes) then return end
-    redis.call('ZREM', bucket.lines.express, first)
+    bucket_leave(bucket, 'express', first)
   end
 end
 
 -- A booking is not wanted any more.
 local function booking_ends(bucket, now, places, wakes)
-  local paid = redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking) == 1
-  local slot = redis.call('ZSCORE', bucket.lines.ordinary, bucket.booking)
-  if slot then
-    redis.call('ZREM', bucket.lines.ordinary, bucket.booking)
-    booking_freed(bucket, now, places, tonumber(slot) + bucket.shift, paid, wakes)
-  elseif redis.call('ZREM', bucket.lines.express, bucket.booking) == 1 then
-    booking_invites(bucket, now, places, wakes)
+  for _, line in ipairs({'ordinary', 'late', 'express'}) do
+    local slot = redis.call('ZSCORE', bucket.lines[line], bucket.booking)
+    if slot then
+      bucket_leave(bucket, line, bucket.booking)
+      if line == 'express' then
+        booking_invites(bucket, now, places, wakes)
+      else
+        booking_freed(bucket, now, places, line, tonumber(slot) + bucket.shift, wakes)
+      end
+      return
+    end
   end
 end

@@ -1,17 +1,21 @@
 -- An account's tokens: GCRA on what is sent, with reservation. All times in milliseconds.
 --
 -- The hash of a bucket:
---   tat            GCRA's theoretical arrival time: when the bucket is full again, counting what was SENT or paid for
---   express        when the express share allows its next request
---   blocked        nothing is sent before this (429)
---   shift          by how much all slots booked at that moment have been moved in total (429)
---   interval, early, sent    of the rate (see below), as of the last booking: for those who know no rate
---   paid:<booking> there where the token of a booking has been counted in `tat` already
--- Two sorted sets hold the requests that wait, `ordinary` and `express`: booking -> slot minus shift. A 429 moves every
--- slot by adding to `shift`, and ending it by hand moves them back: one number, however many wait.
+--   tat      GCRA's theoretical arrival time: when the bucket is full again, counting what was SENT and nothing else
+--   express  when the express share allows its next request
+--   blocked  nothing is sent before this (429)
+--   shift    by how much all slots booked at that moment have been moved in total (429)
+--   late     the last slot of the late line, minus shift
+--   early, sent, interval    of the rate (see below), as of the last booking: for those who know no rate
+-- Three sorted sets, the lines, hold the requests that wait: booking -> slot minus shift. A 429 moves every slot by adding
+-- to `shift`, and ending it by hand moves them back: one number, however many wait.
+--   ordinary  each slot an interval behind the one before
+--   express   those who ask sooner, one interval of the express share apart
+--   late      those who missed their slot: they get the next tokens, one after the other. Ordinary requests come behind the
+--             last of them, express ones may overtake
 --
 -- rate = {interval = ms per token, express = ms per token of the express share, sent = tolerance of what is sent,
---         booked = tolerance of what goes at once or is booked, early, slack = what `sent` leaves of the burst}
+--         booked = tolerance of what goes at once or is booked, early}
 --
 -- An example: 10 requests a second, burst 5. interval 100, the burst is worth 400, sent 300, booked 50. Twenty orders
 -- come at 0 and nothing was sent before. GCRA lets one go while tat - booked <= now: the first (tat 0 -> 100), no
@@ -21,17 +25,15 @@
 --     later, and the next new order books 1,850 instead of 1,950.
 --   * A 429 at 300 with `Retry-After: 60`: blocked = 60,300, shift = 60,000. Slot 450 is 60,450 now. Ended by hand at
 --     10,300: shift = 10,000, and slot 450 is 10,450.
---   * Somebody comes 600 late, at 650 instead of 50, with ten others: those for whom `tat - sent` is past go, the
---     next gets the token at tat - sent, paid, which is counted at once, the one after it the token 100 later.
---     A paid token that is not used, as its order was cancelled, goes with the slot to the last of the line; the token
---     that the last one had is counted no more. A 429 ends all of them: the late ones take theirs anew.
+--   * Workers stand still from 100 to 1,100, when those of the slots 150 ... 1,050 come all at once: tat is 200, long past,
+--     so four go (tat 1,200 ... 1,500; at 1,500 - 300 = 1,200 > 1,100 the fifth may not). It gets slot 1,200 in the late
+--     line, the next ones 1,300, 1,400, ... The order at slot 1,150 joins them at the end, as it comes.
 -- With burst 1, sent = booked = 0 and whoever came late would push all the others. So a request comes back EARLY before
 -- its slot, is granted for its slot, and its worker waits the rest: `tat` counts the slot.
 
 -- Who has to wait, waits at least this long (ms): a slot sooner than a message can come back would be missed.
 local LEAD = 100
--- Where the burst does not absorb how late messages come, and for a token that is paid for, they come this much before
--- their slot (ms).
+-- Where the burst does not absorb how late messages come, and in the late line, they come this much before their slot (ms).
 local EARLY = 100
 -- Entries of a line that are looked at for one that is still wanted.
 local LOOK = 10
@@ -40,18 +42,18 @@ local function bucket_rate(arguments, first)
   local sent, booked = tonumber(arguments[first + 2]), tonumber(arguments[first + 3])
   return {
     interval = tonumber(arguments[first]), express = tonumber(arguments[first + 1]), sent = sent, booked = booked,
-    early = sent - booked < EARLY and EARLY or 0, slack = math.min(sent / 3, 250),
+    early = sent - booked < EARLY and EARLY or 0,
   }
 end
 
--- lines: the keys of the two sorted sets; booking: who asks. Both may be left out where nobody asks.
+-- lines: the keys of the three lines; booking: who asks. Both may be left out where nobody asks.
 local function bucket_load(key, lines, booking)
-  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'early', 'sent', 'interval',
-    'paid:' .. (booking or ''))
+  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'late', 'early', 'sent', 'interval')
+  local shift = tonumber(values[4]) or 0
   return {
     key = key, lines = lines, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
-    blocked = tonumber(values[3]) or 0, shift = tonumber(values[4]) or 0, early = tonumber(values[5]) or 0,
-    sent = tonumber(values[6]) or 0, interval = tonumber(values[7]) or 0, paid = values[8] and true or false,
+    blocked = tonumber(values[3]) or 0, shift = shift, late = values[5] and tonumber(values[5]) + shift or 0,
+    early = tonumber(values[6]) or 0, sent = tonumber(values[7]) or 0, interval = tonumber(values[8]) or 0,
   }
 end
 
@@ -63,8 +65,7 @@ local function bucket_save(bucket, now, slot)
   local kept = math.ceil(last - now) + 86400000
   redis.call('PEXPIRE', bucket.key, kept)
   if slot then
-    redis.call('PEXPIRE', bucket.lines.ordinary, kept)
-    redis.call('PEXPIRE', bucket.lines.express, kept)
+    for _, line in pairs(bucket.lines) do redis.call('PEXPIRE', line, kept) end
   end
 end
 
@@ -81,8 +82,31 @@ local function bucket_end_of(bucket, line, command)
   return found[1], tonumber(found[2]) + bucket.shift
 end
 
--- When a request could be sent, and by which right: 'paid' | 'slot' (its own booking), 'ordinary' | 'express' (the
--- next free token of that line), 'idle' (nobody else wants it), 'plan' (come back then, as one without a booking).
+-- Gives a booking a slot in a line.
+local function bucket_book(bucket, line, booking, slot)
+  redis.call('ZADD', bucket.lines[line], slot - bucket.shift, booking)
+  if line == 'late' and slot > bucket.late then
+    bucket.late = slot
+    redis.call('HSET', bucket.key, 'late', slot - bucket.shift)
+  end
+end
+
+-- Takes a booking off its line.
+local function bucket_leave(bucket, line, booking)
+  redis.call('ZREM', bucket.lines[line], booking)
+  if line ~= 'late' then return end
+  local _, last = bucket_end_of(bucket, 'late', 'ZREVRANGE')
+  bucket.late = last or 0
+  if last then redis.call('HSET', bucket.key, 'late', last - bucket.shift) else redis.call('HDEL', bucket.key, 'late') end
+end
+
+-- The first moment behind those in the late line whose slots are still to come.
+local function bucket_behind_late(bucket, interval, now)
+  return bucket.late > now and bucket.late + interval or 0
+end
+
+-- When a request could be sent, and by which right: 'slot' (its own booking), 'ordinary' | 'express' (the next free
+-- token of that line), 'idle' (nobody else wants it), 'plan' (come back then, as one without a booking).
 -- request = {slot = its slot minus shift (nil: none), line = in which line that is, express = it may use the express
 --            share, override = in spite of a 429, plan = when it was due before it was asked for sooner (nil: at once)}
 local function bucket_offer(bucket, rate, now, request)
@@ -90,26 +114,26 @@ local function bucket_offer(bucket, rate, now, request)
   local soonest = math.max(now, blocked, bucket.tat - rate.sent)
   local near = now + rate.early
   local slot = request.slot and request.slot + bucket.shift
-  if bucket.paid then
-    if slot + rate.slack >= now then return math.max(now, slot), 'paid' end
-    -- Late once more. Where no other token was counted since, the provider has not seen this one either.
-    if math.abs(bucket.tat - rate.interval - rate.sent - slot) < 2 then
-      bucket.tat = bucket.tat - rate.interval
-      soonest = math.max(now, blocked, bucket.tat - rate.sent)
-    end
-  end
+  local behind = bucket_behind_late(bucket, rate.interval, now)
 
   local at, right = math.huge, 'none'
   local function offer(moment, by)
     if moment < at then at, right = moment, by end
   end
-  if slot then offer(math.max(slot, soonest), 'slot') end
-  if at <= near then return at, right end
+  if slot then
+    local own = math.max(slot, soonest)
+    -- Who comes after its slot stands behind those whose turn is still to come. A late one is let through before that if
+    -- its token is there, and where an express request took that, it keeps its place.
+    if request.line == 'ordinary' and slot <= near then own = math.max(own, behind) end
+    if own <= (request.line == 'late' and now + EARLY or near) then return own, 'slot' end
+    if request.line == 'late' and slot < now then own = math.max(own, behind) end
+    offer(own, 'slot')
+  end
   if (request.plan or 0) > now then
     offer(request.plan, 'plan')
   elseif not slot or request.line == 'express' then
     local _, last = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
-    local free = math.max(now, blocked, bucket.tat - rate.booked, last and last + rate.interval or 0)
+    local free = math.max(now, blocked, bucket.tat - rate.booked, last and last + rate.interval or 0, behind)
     offer(free > near and math.max(free, now + LEAD) or free, 'ordinary')
     if at <= near then return at, right end
   end
@@ -118,7 +142,7 @@ local function bucket_offer(bucket, rate, now, request)
     local alone = not first or first == bucket.booking
     if alone and math.max(now, blocked, bucket.tat) <= near then
       local waiting = bucket_end_of(bucket, 'ordinary', 'ZRANGE')
-      if not waiting or waiting == bucket.booking or request.override then
+      if request.override or behind == 0 and (not waiting or waiting == bucket.booking) then
         return math.max(now, blocked, bucket.tat), 'idle'
       end
     end
@@ -134,21 +158,18 @@ end
 
 -- Takes a token, or books the best that there is, in place of what the request has booked by now.
 -- Returns {at = when it may be sent} to go, or {slot = the slot to come back for, early = how long before it, line =
--- where it is booked, nil: it is not}, or {} where nothing is to be had before `limit`. `left`: the line that it has left, and `freed` the slot that it had
--- there, for somebody else (`freed_paid`: with its token).
+-- where it is booked, nil: it is not}, or {} where nothing is to be had before `limit`. `left`: the line that it has
+-- left, and `freed` the slot that it had there, for somebody else.
 local function bucket_take(bucket, rate, now, request, limit)
   local at, right = bucket_offer(bucket, rate, now, request)
-  local near = now + (right == 'paid' and EARLY or rate.early)
   local held = request.slot and request.line
+  local near = now + (right == 'slot' and held == 'late' and EARLY or rate.early)
   local result = {early = 0}
   local function leave()
     if not held then return end
-    redis.call('ZREM', bucket.lines[held], bucket.booking)
-    local paid = redis.call('HDEL', bucket.key, 'paid:' .. bucket.booking) == 1
+    bucket_leave(bucket, held, bucket.booking)
     result.left = held
-    if right ~= 'slot' and right ~= 'paid' then
-      result.freed, result.freed_paid = request.slot + bucket.shift, paid
-    end
+    if right ~= 'slot' then result.freed = request.slot + bucket.shift end
   end
 
   if right == 'plan' then
@@ -158,7 +179,7 @@ local function bucket_take(bucket, rate, now, request, limit)
   end
   if at <= near then
     leave()
-    if right ~= 'paid' then bucket_send(bucket, rate, at) end
+    bucket_send(bucket, rate, at)
     if right == 'express' or (right == 'slot' and held == 'express') then
       bucket.express = math.max(bucket.express, at) + rate.express
     end
@@ -172,40 +193,37 @@ local function bucket_take(bucket, rate, now, request, limit)
     return result
   end
   result.slot = at
-  if request.override then return result end
-  result.early = rate.early
-  if right == 'paid' or (right == 'slot' and at <= request.slot + bucket.shift) then
-    result.line = held
-    if right == 'paid' then result.early = EARLY end
+  if request.override then
+    local slot = request.slot and request.slot + bucket.shift or 0
+    if slot > near then result.slot = math.min(at, slot) end
     return result
   end
+  local line = right == 'slot' and held or right
   if right == 'slot' then
-    -- It came too late, and its token went to somebody else: the next one is counted now.
-    bucket_send(bucket, rate, at)
-    redis.call('HSET', bucket.key, 'paid:' .. bucket.booking, 1)
-    right, result.early = held, EARLY
+    local slot = request.slot + bucket.shift
+    if held == 'ordinary' and slot > near then at, result.slot = slot, slot end
+    -- Its turn has come and its token went to somebody else: it gets the next one, before all whose turn has not come.
+    if held ~= 'late' and at > slot then
+      line = 'late'
+      bucket_leave(bucket, held, bucket.booking)
+      if held == 'express' then bucket.express = math.max(bucket.express, at) + rate.express end
+    end
   else
     leave()
   end
-  redis.call('ZADD', bucket.lines[right], at - bucket.shift, bucket.booking)
+  result.line, result.early = line, line == 'late' and EARLY or rate.early
+  bucket_book(bucket, line, bucket.booking, at)
   redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent, 'interval', rate.interval)
-  result.line = right
   bucket_save(bucket, now, at)
   return result
 end
 
--- 429: nothing before `till`, and every booked slot moves with it, keeping its place in the line. Tokens that were paid
--- for and not used are counted no more: else each 429 would cost as many as there are late requests. What was sent by now
--- cannot have taken `tat` further than one request behind a used-up burst.
-local function bucket_block(bucket, rate, now, till)
+-- 429: nothing before `till`, and every booked slot moves with it, keeping its place in the line.
+local function bucket_block(bucket, _, now, till)
   local base = math.max(now, bucket.blocked)
   if till <= base then return end
   bucket.shift = bucket.shift + till - base
   bucket.blocked = till
-  bucket.tat = math.min(bucket.tat, now + EARLY + rate.sent + rate.interval)
-  for _, field in ipairs(redis.call('HKEYS', bucket.key)) do
-    if string.sub(field, 1, 5) == 'paid:' then redis.call('HDEL', bucket.key, field) end
-  end
   bucket_save(bucket, now)
 end
 

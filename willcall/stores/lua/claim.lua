@@ -8,9 +8,8 @@
 -- the minimum, where that is longer), as its message may come late; never later.
 --
 -- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account
---       8 attention indexes (see attention.lua)  9 and 10 bookings, ordinary and express (see bucket.lua)
---       11 stranded index  12 order (its key without the id)  13 fetches index
---       14 progress of the provider's queue
+--       8 attention indexes (see attention.lua)  9-11 bookings: ordinary, express, late (see bucket.lua)
+--       12 stranded index  13 order (its key without the id)  14 fetches index  15 progress of the provider's queue
 -- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
 --       9 minimum between two attempts (ms)
 -- Returns {verdict, now, ...}:
@@ -58,7 +57,7 @@ local deadline = tonumber(fields['deadline'])
 if not ask or (not late and now > deadline + math.max(LAST, tonumber(ARGV[9]))) then return answer('expire', {}) end
 
 -- How far the workers have come through the provider's queue, for `revive`; those at a slot overtake the others.
-if not slot then redis.call('HSET', KEYS[14], 'reached', due, 'reached_at', now) end
+if not slot then redis.call('HSET', KEYS[15], 'reached', due, 'reached_at', now) end
 local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'refused', 'throttled_since',
   'unreadable', 'probe')
 local state = account[1] or 'ok'
@@ -71,19 +70,13 @@ elseif state ~= 'ok' then
   probe = tonumber(account[2] or 0) <= now and (not troubled or account[8] == ARGV[1])
 end
 local booking = 'order:' .. ARGV[1]
-local bucket = bucket_load(KEYS[6], {ordinary = KEYS[9], express = KEYS[10]}, booking)
+local bucket = bucket_load(KEYS[6], {ordinary = KEYS[9], express = KEYS[10], late = KEYS[11]}, booking)
 if state ~= 'ok' and not probe then
   if not late and deadline <= now then return answer('expire', {}) end
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
   redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift', 'line', 'plan')
-  if slot then
-    if redis.call('HDEL', KEYS[6], 'paid:' .. booking) == 1 and slot + bucket.shift > now then
-      bucket.tat = bucket.tat - rate.interval
-      bucket_save(bucket, now)
-    end
-    for line = 9, 10 do redis.call('ZREM', KEYS[line], booking) end
-  end
+  if slot then bucket_leave(bucket, fields['line'] or 'ordinary', booking) end
   if state == 'unauthorized' then attention_is(KEYS[1], KEYS[8], ARGV[1], state, now) end
   return {'held', now}
 end
@@ -96,8 +89,10 @@ local request = {
 local wakes = {}
 local result = bucket_take(bucket, rate, now, request, late and math.huge or deadline)
 if result.left or request.express then
-  local places = {order = KEYS[12], due = KEYS[4], fetches = KEYS[13], stranded = KEYS[11]}
-  if result.freed and result.left == 'ordinary' then booking_freed(bucket, now, places, result.freed, result.freed_paid, wakes) end
+  local places = {order = KEYS[13], due = KEYS[4], fetches = KEYS[14], stranded = KEYS[12]}
+  if result.freed and result.left ~= 'express' then
+    booking_freed(bucket, now, places, result.left, result.freed, wakes)
+  end
   if (result.left == 'express' and result.line ~= 'express') or (result.at and request.express) then
     booking_invites(bucket, now, places, wakes)
   end
@@ -119,7 +114,7 @@ if not result.at then
   redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line', 'express', 'plan', 'override')
   redis.call('HSET', KEYS[1], 'due', deadline, 'ask', 0, 'stranded', 1)
   redis.call('ZADD', KEYS[4], deadline, ARGV[1])
-  redis.call('ZADD', KEYS[11], deadline, ARGV[1])
+  redis.call('ZADD', KEYS[12], deadline, ARGV[1])
   return {'wait', now, deadline, 0, wakes}
 end
 if probe then
@@ -128,7 +123,7 @@ if probe then
 end
 redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
 -- Until then the others in the queue may wait for the place that this attempt has.
-redis.call('HSET', KEYS[14], 'busy_until', now + tonumber(ARGV[4]))
+redis.call('HSET', KEYS[15], 'busy_until', now + tonumber(ARGV[4]))
 if result.at > now then redis.call('HSET', KEYS[1], 'at', result.at) end
 -- Whoever wanted an attempt while a dead one was under way ('again') gets this one.
 if slot or fields['express'] or fields['again'] then

@@ -4,8 +4,8 @@
 --       13 delivery  14 undelivered index  15 untold index
 --       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
 --       18-21 of the event for operators (see alert.lua)  22 lacking index
---       23 token bucket  24 and 25 bookings, ordinary and express (see bucket.lua)  26 stranded index
---       27 order (its key without the id)  28 throttled orders  29 account, where a good answer of it was not reported
+--       23 token bucket  24-26 bookings: ordinary, express, late (see bucket.lua)  27 stranded index
+--       28 order (its key without the id)  29 throttled orders  30 account, where a good answer of it was not reported
 --       ('' otherwise): what counts only while it follows each other is forgotten
 -- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
 --       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
@@ -37,7 +37,7 @@ if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return {-
 local owning = ARGV[#ARGV - 1] == 'owners' and cjson.decode(ARGV[#ARGV])
 if owning and owners_refuse(owning, ARGV[1]) then return {-2, {}} end
 
-if KEYS[29] ~= '' then redis.call('HDEL', KEYS[29], 'failures', 'refused', 'unreadable') end
+if KEYS[30] ~= '' then redis.call('HDEL', KEYS[30], 'failures', 'refused', 'unreadable') end
 local now = milliseconds()
 local keep = ARGV[4] == 'keep'
 local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
@@ -101,10 +101,10 @@ end
 if fence[11] and (ARGV[9] ~= '' or fields['status'] ~= fence[12]) then drop[#drop + 1] = 'hinted' end
 if not keep then
   if ARGV[23] == '1' and (due ~= 0 or ARGV[4] == 'held') then
-    redis.call('SADD', KEYS[28], ARGV[1])
+    redis.call('SADD', KEYS[29], ARGV[1])
     for _, part in ipairs({'throttled', 1}) do set[#set + 1] = part end
   elseif fence[10] then
-    redis.call('SREM', KEYS[28], ARGV[1])
+    redis.call('SREM', KEYS[29], ARGV[1])
     drop[#drop + 1] = 'throttled'
   end
 end
@@ -112,9 +112,9 @@ redis.call('HDEL', KEYS[1], unpack(drop))
 redis.call('HSET', KEYS[1], unpack(set))
 local wakes = {}
 if not keep and (fence[8] or fence[9] or closed) then
-  local places = {order = KEYS[27], due = KEYS[4], fetches = KEYS[12], stranded = KEYS[26]}
-  local lines = {ordinary = KEYS[24], express = KEYS[25]}
-  if fence[9] then redis.call('ZREM', KEYS[26], ARGV[1]) end
+  local places = {order = KEYS[28], due = KEYS[4], fetches = KEYS[12], stranded = KEYS[27]}
+  local lines = {ordinary = KEYS[24], express = KEYS[25], late = KEYS[26]}
+  if fence[9] then redis.call('ZREM', KEYS[27], ARGV[1]) end
   if fence[8] then booking_ends(bucket_load(KEYS[23], lines, 'order:' .. ARGV[1]), now, places, wakes) end
   if closed then booking_ends(bucket_load(KEYS[23], lines, 'documents:' .. ARGV[1]), now, places, wakes) end
 end

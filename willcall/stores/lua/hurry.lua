@@ -3,8 +3,8 @@
 --
 -- A provider may have an order asked about sooner a few times in a row, then once every half a minute, until the order
 -- changes: GCRA per order on what was granted ('hinted').
--- KEYS  1 order  2 due index  3 held index  4 token bucket  5 and 6 bookings, ordinary and express (see bucket.lua)
---       7 stranded index
+-- KEYS  1 order  2 due index  3 held index  4 token bucket  5-7 bookings: ordinary, express, late (see bucket.lua)
+--       8 stranded index
 -- ARGV  1 id  2 minimum between two attempts (ms)  3 requester: 'sweep' | 'provider' | 'person' | 'override', where the
 --       last ends the order's own hint  4-7 rate (see bucket.lua)
 -- Returns {verdict, when the provider will be asked (ms), seq, due (ms)}, the last two where a message is to be sent:
@@ -51,7 +51,7 @@ if open and due > tonumber(order[9]) then return {'too_late'} end
 local asked = order[5] == '1'
 local before = asked and tonumber(order[4] or math.huge) or math.huge
 local rate = bucket_rate(ARGV, 4)
-local bucket = bucket_load(KEYS[4], {ordinary = KEYS[5], express = KEYS[6]}, 'order:' .. ARGV[1])
+local bucket = bucket_load(KEYS[4], {ordinary = KEYS[5], express = KEYS[6], late = KEYS[7]}, 'order:' .. ARGV[1])
 local slot = tonumber(order[10])
 local request = {
   slot = slot and slot - tonumber(order[11] or 0), line = slot and (order[12] or 'ordinary'),
@@ -74,7 +74,7 @@ if request.plan then redis.call('HSET', KEYS[1], 'plan', request.plan) else redi
 redis.call('HDEL', KEYS[1], 'resent', 'resend_at')
 if order[16] then
   redis.call('HDEL', KEYS[1], 'stranded')
-  redis.call('ZREM', KEYS[7], ARGV[1])
+  redis.call('ZREM', KEYS[8], ARGV[1])
 end
 redis.call('ZADD', KEYS[2], due, ARGV[1])
 count()

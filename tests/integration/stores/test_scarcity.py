@@ -515,6 +515,18 @@ def test_a_document_gets_its_token_at_its_slot_on_a_busy_account(make: Make) -> 
     assert granted[0].granted
 
 
+def test_bookings_that_nobody_comes_back_for_are_forgotten(make: Make) -> None:
+    made = make(Rate(1, 60, 1))
+    submit(made, 1)
+    made.run(1)
+    reserve = made.context.stores.accounts.reserve
+    assert not reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "gone").granted
+    made.set_clock(7_200)
+    assert reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "a").granted
+    assert not reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "b").granted
+    assert made.redis.zrange(keys.bookings(ACCOUNT), 0, -1) == ["documents:b"]
+
+
 def test_a_reservation_of_a_held_account_books_nothing(make: Make) -> None:
     made = make(Rate(2, 1, 1))
     made.context.stores.accounts.pause(ACCOUNT, None)

@@ -21,9 +21,10 @@ from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.adapters.tiqets import ADAPTER
+from willcall.providers.base import Account, Answer, Request
 from willcall.stores import keys
 from willcall.stores.accounts import Health
-from willcall.stores.bookings import Reservation
+from willcall.stores.bookings import Booker, Reservation
 from willcall.stores.deliveries import Pending
 from willcall.stores.documents import MAX_BYTES, DocumentStore
 from willcall.stores.fetches import Fetching
@@ -397,6 +398,56 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     starved = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert (starved.found, starved.why, starved.no_token) == (1, "waits for a token", NoToken(60))
     assert len(own.requests) == 2
+
+
+def at_own_address(h: House, url: str) -> Account:
+    """Tiqets' account, as if its documents' server were the provider's own."""
+    account = h.context.accounts["tiqets/default"]
+    mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": url}))
+    h.context = replace(h.context, accounts={**h.context.accounts, mine.key: mine})
+    return mine
+
+
+@pytest.mark.parametrize("burst", [1, 2])
+def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_from_its_answer(
+    house: Setup, serve: Serve, burst: int
+) -> None:
+    h = house(rate={"limit": 5, "period": 1, "burst": burst})
+    own = serve(saying(whole(PDF)))
+    mine = at_own_address(h, own.url)
+    for _ in range(burst):
+        h.context.stores.accounts.reserve(mine.key, mine.rate, Booker.LIST, "the status request")
+    assert module.collect(h.context, mine, "ord-1", tickets(own.url + "/1", own.url + "/2").tickets, 5).missing == 0
+
+
+def test_a_document_at_the_providers_own_address_waits_for_its_slot_and_is_not_given_up(
+    house: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = house(rate={"limit": 1, "period": 3_600, "burst": 1})
+    own = serve(saying(whole(PDF)))
+    mine = at_own_address(h, own.url)
+    h.context = replace(h.context, http=Answering())
+    answers(tickets(own.url + "/eticket"))
+    h.submit(script())
+    assert documents_of(h.poll()) == [None]
+    [(_, _, wait)] = h.outbox.tasks
+    assert wait == pytest.approx(3_600, abs=STALL + 40)
+    due_now(h)
+    h.redis.hset(keys.fetch("ord-1"), "since", 1_000)
+    again = fetch_documents(h.context, "ord-1")
+    assert again == pytest.approx(wait, abs=STALL)
+    assert own.requests == []
+    h.redis.delete(keys.tokens(mine.key), keys.bookings(mine.key))
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert documents_of(h.order()) != [None]
+
+
+class Answering:
+    """A provider whose answers an adapter's `read_status` makes up."""
+
+    def exchange(self, account: Account, request: Request) -> Answer:  # noqa: ARG002 - the port's shape
+        return Answer(200, {}, b"{}", 0.0)
 
 
 def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serve: Serve) -> None:

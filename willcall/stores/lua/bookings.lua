@@ -44,7 +44,7 @@ local function booking_freed(bucket, now, places, line, slot, wakes)
     redis.call('ZREM', places.stranded, id)
     if redis.call('HDEL', key, 'stranded') == 1 then
       redis.call('HSET', key, 'slot', slot - bucket.shift, 'ask', 1)
-      bucket_book(bucket, line, 'order:' .. id, slot)
+      bucket_book(bucket, line, 'order:' .. id, slot, now)
       booking_wakes(bucket, now, places, 'order:' .. id, slot, line, wakes)
       return
     end
@@ -59,7 +59,7 @@ local function booking_freed(bucket, now, places, line, slot, wakes)
     if not last or at <= slot + LEAD then return end
     bucket_leave(bucket, from, last)
     if booking_wakes(bucket, now, places, last, slot, line, wakes) then
-      bucket_book(bucket, line, last, slot)
+      bucket_book(bucket, line, last, slot, now)
       return
     end
   end

@@ -35,6 +35,8 @@
 local LEAD = 100
 -- Where the burst does not absorb how late messages come, and in the late line, they come this much before their slot (ms).
 local EARLY = 100
+-- A booking that was not used for so long after its slot (ms) is forgotten: nobody knows of it any more.
+local STALE = 3600000
 -- Entries of a line that are looked at for one that is still wanted.
 local LOOK = 10
 
@@ -83,8 +85,9 @@ local function bucket_end_of(bucket, line, command)
 end
 
 -- Gives a booking a slot in a line.
-local function bucket_book(bucket, line, booking, slot)
+local function bucket_book(bucket, line, booking, slot, now)
   redis.call('ZADD', bucket.lines[line], slot - bucket.shift, booking)
+  redis.call('ZREMRANGEBYSCORE', bucket.lines[line], '-inf', now - STALE - bucket.shift)
   if line == 'late' and slot > bucket.late then
     bucket.late = slot
     redis.call('HSET', bucket.key, 'late', slot - bucket.shift)
@@ -212,7 +215,7 @@ local function bucket_take(bucket, rate, now, request, limit)
     leave()
   end
   result.line, result.early = line, line == 'late' and EARLY or rate.early
-  bucket_book(bucket, line, bucket.booking, at)
+  bucket_book(bucket, line, bucket.booking, at, now)
   redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent, 'interval', rate.interval)
   bucket_save(bucket, now, at)
   return result

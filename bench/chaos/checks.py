@@ -20,8 +20,8 @@ TRAVEL = 0.08
 #: Seconds that a worker of a busy machine may take from its claim to the provider. What others learn meanwhile cannot
 #: hold the request back any more.
 UNDER_WAY = 0.5
-#: Seconds of the longest `Retry-After` of a 429 in the scripts, in whole seconds rounded up by dates.
-LONGEST_THROTTLE = 3.0
+#: Seconds of the longest `Retry-After` of a 429 in the scripts: 2, where a date is rounded up and its `Date` down.
+LONGEST_THROTTLE = 4.0
 #: Statuses that may stop a whole account.
 THROTTLING = frozenset({403, 429})
 #: Bursts beyond the rate below this are floating-point dust.

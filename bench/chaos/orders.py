@@ -176,9 +176,9 @@ def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
         "also": random.choice([[], ["1", "soon"]]),
     }
     troubles: list[tuple[int, list[dict[str, Any]]]] = [
-        (3, [{"do": "status", "status": 429, **hint}]),
-        (2, [{"do": "status", "status": 403, "gateway": True, **hint}]),
-        (2, [{"do": "status", "status": 403, "gateway": True}]),
+        (2, [{"do": "status", "status": 429, **hint}]),
+        (1, [{"do": "status", "status": 403, "gateway": True, **hint}]),
+        (1, [{"do": "status", "status": 403, "gateway": True}]),
         (2, [{"do": "status", "status": 403}] * wait),
         (4, [{"do": "status", "status": 503, **hint}]),
         (4, [{"do": "usual", **hint}]),

@@ -34,8 +34,9 @@ PUSH_MINUTE = 1.0
 #: The share of the run in which orders come in.
 COMING = 2 / 3
 #: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up,
-#: which is the lease of an attempt that was killed while it fetched documents, 50 s, and an outage of Redis.
-CEILING = 90.0
+#: which is the lease of an attempt that was killed while it fetched documents, 50 s, an outage of Redis, and the
+#: throttles that follow one another while a line of late orders is worked off.
+CEILING = 120.0
 #: Seconds that the last orders may be late, and that the broker may take to become empty: what a killed worker had
 #: fetched is given back after the visibility timeout.
 CALM, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0

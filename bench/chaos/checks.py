@@ -11,8 +11,9 @@ from simulator.rate import Bucket
 
 Check = Callable[[History], list[str]]
 
-#: Seconds that a worker may take from the provider's answer until the order's new state is written.
-SETTLE_MARGIN = 1.0
+#: Seconds that a worker may take from the provider's answer until the order's new state is written: its documents are
+#: fetched before, some of them behind redirects.
+SETTLE_MARGIN = 3.0
 #: Seconds by which requests of a busy machine bunch up on their way: what the simulator's ledger is told, too.
 JITTER = 0.1
 #: Seconds that a request may be on its way: a provider reads it even where its worker was killed meanwhile.

@@ -33,6 +33,10 @@ _LONGEST_PATH = 100
 #: Our words for what pydantic says to programmers.
 _WORDS = {
     "missing": "is missing",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
     "extra_forbidden": "is not known",
     "string_pattern_mismatch": "has characters or a form that cannot be taken",
 }
@@ -172,7 +176,7 @@ def problems_from(complaints: Iterable[Mapping[str, Any]]) -> list[Problem]:
 
 
 def _path(location: Iterable[str | int]) -> str:
-    return ".".join(map(str, location))[:_LONGEST_PATH]
+    return ".".join(map(str, location))[:_LONGEST_PATH] or "body"
 
 
 def _words(complaint: Mapping[str, Any]) -> str:

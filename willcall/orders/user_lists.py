@@ -4,7 +4,8 @@ A list holds what the user ever bought. What the provider says to be older than 
 read; here, what other orders hold is, and of the rest as many are chosen as the order bought.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -56,16 +57,32 @@ def choose(purchases: Sequence[Purchase], quantity: int, ownership: Ownership) -
     held = [person for person in free if not ownership.own.isdisjoint(ticket_keys(person))]
     if len(held) >= quantity:
         return _all(held)
-    whole = [_of(purchase, people) for purchase in ordered]
-    fitting = [group for group in whole if len(group) == quantity and all(person in free for person in group)]
-    fitting.sort(key=lambda group: -sum(person in held for person in group))
+    # By identity: each group consists of the very people above, and comparing all pairs of a long list takes minutes.
+    are_free, are_held = set(map(id, free)), set(map(id, held))
+    whole = _grouped(ordered, people)
+    fitting = [group for group in whole if len(group) == quantity and are_free.issuperset(map(id, group))]
+    fitting.sort(key=lambda group: -sum(id(person) in are_held for person in group))
     if fitting:
         return _all(fitting[0])
-    return _all([*held, *(person for person in free if person not in held)][:quantity])
+    return _all([*held, *(person for person in free if id(person) not in are_held)][:quantity])
 
 
-def _of(purchase: Purchase, people: Iterable[Tickets]) -> list[Tickets]:
-    return [person for person in people if any(ticket in purchase.tickets for ticket in person)]
+def _grouped(purchases: Iterable[Purchase], people: Sequence[Tickets]) -> list[list[Tickets]]:
+    """Return the people of each purchase."""
+    index: dict[Hashable, set[int]] = defaultdict(set)
+    for number, person in enumerate(people):
+        for ticket in person:
+            index[_likeness(ticket)].add(number)
+    groups = []
+    for purchase in purchases:
+        alike = sorted({number for ticket in purchase.tickets for number in index[_likeness(ticket)]})
+        groups.append([people[n] for n in alike if any(ticket in purchase.tickets for ticket in people[n])])
+    return groups
+
+
+def _likeness(ticket: Ticket) -> Hashable:
+    """Return what equal tickets have in common, and few others."""
+    return ticket.kind, ticket.code, ticket.url, ticket.document, ticket.seat
 
 
 def _all(people: Collection[Tickets]) -> Tickets:

@@ -95,6 +95,8 @@ def test_a_batch_of_too_many_or_of_none_is_refused_as_a_whole(api: Running) -> N
     assert api.post("/v1/orders:batch", {"orders": []}).json() == {"results": []}
     for body in ({"orders": [{}] * 1_001}, {}, {"orders": {}}, {"orders": [], "more": 1}, []):
         problem(api.post("/v1/orders:batch", body), 422, "rejected")
+    assert problem(api.post("/v1/orders:batch", []), 422, "rejected")["detail"] == "body: must be an object"
+    assert problem(api.post("/v1/orders:batch", {"orders": {}}), 422, "rejected")["detail"] == "orders: must be a list"
 
 
 def test_orders_are_listed_in_pages_newest_first(api: Running) -> None:

@@ -102,7 +102,7 @@ class Consumer(consumer.Consumer):
         self.put_aside(message, Reason.UNREADABLE)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """It is no task message."""
+        """It is not a task message."""
         self.put_aside(message, Reason.MALFORMED)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature

@@ -36,11 +36,11 @@ def check(patient: "Patient") -> list[Finding]:
 
 
 def dead_letters(letters: "Sequence[DeadLetter]", now: float) -> list[Finding]:
-    """By the messages that no task could take, the newest first."""
+    """By the dead letters, newest first."""
     if not letters:
         return []
     newest = letters[0]
-    found = f"{counted(len(letters), 'message')} could not be taken, the last {relative(newest.at, now, 1)} from "
+    found = f"{counted(len(letters), 'message')} could not be processed, the last {relative(newest.at, now, 1)} from "
     found += f"{newest.queue}: it {newest.reason.text}"
     return [warning(found, "Look at them: `willcall dead-letters`, then `--requeue ID` or `--clear`.")]
 

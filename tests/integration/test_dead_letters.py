@@ -104,4 +104,4 @@ def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> No
 def test_the_doctor_tells_of_them(letters: DeadLetterStore, admit: Admit) -> None:  # noqa: F811 - the fixture
     letters.add("willcall", Reason.CONTENT_TYPE, b"...")
     ((_, _), (level, what)) = told(admit(), "queues")
-    assert (level, what.endswith("from willcall: it is serialized as something else than JSON")) == ("warning", True)
+    assert (level, what.endswith("from willcall: it is not serialized as JSON")) == ("warning", True)

@@ -21,7 +21,7 @@ _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
 class Reason(StrEnum):
-    """Why a message could not be taken."""
+    """Why a message could not be processed."""
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
@@ -40,10 +40,10 @@ class Reason(StrEnum):
 _TEXTS = {
     Reason.UNREADABLE: "is not JSON as Celery writes it",
     Reason.TOO_LARGE: "is longer than 1 MiB",
-    Reason.CONTENT_TYPE: "is serialized as something else than JSON",
-    Reason.MALFORMED: "is no task message",
+    Reason.CONTENT_TYPE: "is not serialized as JSON",
+    Reason.MALFORMED: "is not a task message",
     Reason.UNKNOWN_TASK: "names a task that does not exist",
-    Reason.UNFINISHED: "was begun again and again, and its workers never finished it",
+    Reason.UNFINISHED: "was started again and again, and never finished",
     Reason.FAILED: "made our own code fail; the log has the stack",
 }
 

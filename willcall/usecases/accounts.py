@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.documents import rfc3339
@@ -11,7 +11,9 @@ from willcall.orders.states import OPEN, open_orders
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import Backlog
-from willcall.usecases.context import Stores
+
+if TYPE_CHECKING:
+    from willcall.usecases.context import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class AccountView:
         return self.backlog.held > 0 or any(self.counts.get(status, 0) for status in OPEN)
 
 
-def view_account(stores: Stores, account: Account, now: float) -> AccountView:
+def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
     """An account as it is now; `now` is the server's clock, epoch seconds."""
     return AccountView(
         account,
@@ -51,7 +53,7 @@ def trouble_of(state: AccountState) -> Trouble:
 
 
 def stopped_accounts(
-    stores: Stores, configured: Mapping[str, Account], account_keys: Collection[str]
+    stores: "Stores", configured: Mapping[str, Account], account_keys: Collection[str]
 ) -> dict[str, str]:
     """Those of these accounts whose orders wait until they go on, with why by the names of `advice.TROUBLES`."""
     found = {}
@@ -62,13 +64,13 @@ def stopped_accounts(
     return found
 
 
-def forgotten_accounts(stores: Stores, configured: Collection[str]) -> dict[str, int]:
+def forgotten_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
     """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
     found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
     return {key: waiting for key, waiting in found.items() if waiting}
 
 
-def refused_accounts(stores: Stores, accounts: Mapping[str, Account]) -> set[str]:
+def refused_accounts(stores: "Stores", accounts: Mapping[str, Account]) -> set[str]:
     """Those of the accounts, by their key, whose provider refuses our key, paused or not."""
     return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).refused}
 

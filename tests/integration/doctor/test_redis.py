@@ -174,6 +174,12 @@ def test_a_state_that_was_replaced_is_reported_for_a_day(admit: Admit) -> None:
     assert well(patient, "redis")
 
 
+def test_a_state_that_was_replaced_is_reported_beside_what_is_wrong(admit: Admit, server: Serve) -> None:
+    patient = admit(redis_url=server(appendonly="no", save='""').url)
+    patient.processes.report_replaced()
+    assert [level for level, _ in told(patient, "redis")] == ["wrong", "warning"]
+
+
 def test_a_server_with_too_many_clients_is_not_to_be_started(admit: Admit, server: Serve) -> None:
     full = server(maxclients=1)
     with Redis.from_url(full.url) as other:

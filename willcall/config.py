@@ -155,7 +155,7 @@ class Sweeps(_Table):
 
     revive: Positive = 10.0
     notify: Positive = 10.0
-    expire: Positive = 30.0
+    expire: Positive = 10.0
     reconcile: Positive = 300.0
     inbox: Positive = 30.0
     prune: Positive = 3_600.0

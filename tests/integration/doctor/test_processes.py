@@ -122,10 +122,10 @@ def test_sweeps_that_ran_in_time_are_well(swept: Patient) -> None:
 def test_a_sweep_that_failed_or_is_missed_is_named(swept: Patient) -> None:
     sweeps = SweepStore(swept.redis)
     sweeps.failed("notify", swept.now() - 4, 0.1, "TimeoutError")
-    sweeps.ran("expire", swept.now() - 80, 0.1, {})
-    failed, missed = "notify failed 4 s ago: TimeoutError", "missed: expire (every 30 s) ran 1 min 35 s ago"
+    sweeps.ran("documents", swept.now() - 80, 0.1, {})
+    failed, missed = "notify failed 4 s ago: TimeoutError", "missed: documents (every 30 s) ran 1 min 35 s ago"
     assert wrong(swept) == [failed]
-    sweeps.ran("expire", swept.now() - 95, 0.1, {})
+    sweeps.ran("documents", swept.now() - 95, 0.1, {})
     assert wrong(swept) == [failed, missed]
 
 

@@ -45,7 +45,9 @@ local function answer(verdict, ...)
 end
 
 if tonumber(fields['lease'] or 0) > now then
-  if fields['claim'] == ARGV[3] then return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(fields['at'] or 0))), {}) end
+  if fields['claim'] == ARGV[3] then
+    return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(fields['at'] or 0))), {})
+  end
   return {'busy', now}
 end
 local rate = bucket_rate(ARGV, 5)

@@ -26,6 +26,8 @@ RATES: dict[tuple[ProviderName, str], int] = {
 WEIGHTS: Mapping[ProviderName, int] = {"funtrips": 28, "tiqets": 28, "tixstock": 16, "voordemensen": 8, "paylogic": 20}
 #: References under which no end is told but a good one: single tickets, and a user's list, which may hold other orders.
 _ALWAYS_GOOD = (*SINGLE, "user:")
+#: The first answers of a provider that is slow: a crowd at it must not hold up the others.
+_SLOW: list[dict[str, Any]] = [{"do": "hang", "seconds": 2.0}] * 2
 #: Files that hold a ticket, in every form.
 _FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - NO_TICKETS)
 #: Bodies that are not what their labels say.
@@ -80,6 +82,8 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
         fields |= random.choices(_FATES, _FATE_WEIGHTS)[0](random, provider)
     if random.random() < 0.35:  # noqa: PLR2004 - a share of the orders
         fields["answers"] = _trouble(random, provider)
+    if provider == "voordemensen":
+        fields["answers"] = [*_SLOW, *fields.get("answers", [])]
     if random.random() < 0.4:  # noqa: PLR2004 - a share of the orders
         fields |= _document(random)
     if random.random() < 0.2:  # noqa: PLR2004 - a share of the orders

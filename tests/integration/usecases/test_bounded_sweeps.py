@@ -101,7 +101,7 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
     spoil(h, orders[0])
     run_sweep(h.context, "expire")
     h.redis.set(keys.spec(orders[0]), spec or "")
-    h.redis.hset(keys.sweep_failing("expire"), orders[0], f"[1, {time.time()}]")
+    h.redis.hset(keys.sweep_failing("expire"), orders[0], f"[1, {time.time() - 60}]")
     assert run_sweep(h.context, "expire") == {"expired": 1}
     assert h.context.stores.sweeps.failing("expire") == {}
 

@@ -67,17 +67,24 @@ def stage(tmp_path: Path) -> Iterator[Setup]:
         yield setup
 
 
-@pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """A RabbitMQ server that this run started."""
+@contextmanager
+def running_rabbitmq(folder: Path) -> Iterator[RabbitMQ]:
+    """A RabbitMQ server for the block."""
     if executable() is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("rabbitmq-server is not installed")
-    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    server = RabbitMQ(folder)
     try:
         server.start()
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ server that this run started."""
+    with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])

@@ -85,7 +85,7 @@ class Paylogic(Provider):
             answer = _tickets(view, [_ticket(view, 0)])
         else:
             answer = as_json(_order(view), content_type=HAL)
-        starts_at = _fulfillment_starts_at(view)
+        starts_at = _issuing_starts(view)
         if starts_at is not None and view.issued == 0 and starts_at > view.now:
             answer.not_before = starts_at
         return answer
@@ -139,10 +139,16 @@ def _key(call: Call) -> str | None:
         return None
 
 
-def _fulfillment_starts_at(view: View) -> float | None:
-    """Epoch seconds, whole, rounded up as rendered."""
+def _issuing_starts(view: View) -> float | None:
+    """When the provider begins to issue. Asking then is never too early, though the date is shown rounded up."""
     after = view.order.fulfillment_starts_after
-    return None if after is None else float(ceil(view.known_at + after))
+    return None if after is None else view.known_at + after
+
+
+def _fulfillment_starts_at(view: View) -> float | None:
+    """The date that is shown: whole seconds, rounded up."""
+    starts = _issuing_starts(view)
+    return None if starts is None else float(ceil(starts))
 
 
 def _link(view: View, path: str) -> dict[str, str]:

@@ -14,13 +14,11 @@ from bench.chaos import orders
 from bench.chaos.aftermath import alerts, chores_left, messages_left, orders_after, orders_left, whole_stream
 from bench.chaos.cast import Cast, ChaosStage
 from bench.chaos.checks import JITTER
-from bench.chaos.flood import Flood
 from bench.chaos.follower import Follower
 from bench.chaos.history import History, Message, Push, read_ledger
 from bench.chaos.plan import Blow, plan
 from bench.chaos.submitter import Submitter, path_of
 from cli.receiver import Received, Receiver
-from cli.stage import WEBHOOK_TOKENS
 from simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
@@ -51,17 +49,13 @@ TICK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known after a run. `revived`: messages that the sweep sent again. `flooded`: callbacks without a cause.
-
-    `finished`: before the limit.
-    """
+    """What is known after a run. `revived`: messages that the sweep sent again. `finished`: before the limit."""
 
     history: History
     seconds: float
     started: float
     revived: int
     retries: int
-    flooded: int
     finished: bool
     folder: Path
 
@@ -90,13 +84,9 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         stage.wait_for_api()
         follower = Follower(stage.redis.url, folder / "events.jsonl")
         submitter = Submitter(stage, receiver, scripts, minutes * 60 * COMING)
-        references = [order.reference for order in scripts if order.provider == "tiqets"]
-        flood = Flood(f"{stage.api_url}/webhooks/tiqets/default/{WEBHOOK_TOKENS['tiqets']}", references, seed)
         follower.start()
         submitter.start()
-        flood.start()
         finished = _play(cast, plan(seed, minutes * 60), minutes * 60, submitter, follower)
-        flooded = flood.finish()
         with connect(stage.redis.url) as redis:
             _await(lambda: not chores_left(redis), CHORES, cast)
             cast.dismiss("beat")
@@ -124,9 +114,7 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         indexes=left[1],
     )
     seconds = time.time() - started
-    return Outcome(
-        history, seconds, started, _revived(folder / "worker.log"), submitter.retries, flooded, finished, folder
-    )
+    return Outcome(history, seconds, started, _revived(folder / "worker.log"), submitter.retries, finished, folder)
 
 
 @contextmanager

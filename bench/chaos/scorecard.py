@@ -63,7 +63,6 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
         ("duration", f"{outcome.seconds:.0f} s"),
         ("hits", ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())),
         ("submissions that had to be repeated", str(outcome.retries)),
-        ("callbacks without a cause", str(outcome.flooded)),
         ("status requests", str(counted.requests)),
         ("other requests (access tokens, lists)", str(counted.other_requests)),
         ("attempts written", str(counted.attempts)),

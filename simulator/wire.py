@@ -66,6 +66,8 @@ def ask_to_wait(answer: Answer, seconds: int | None, form: HintForm, now: float,
         answer.headers["Date"] = formatdate(math.floor(now + clock), usegmt=True)
     if seconds is None:
         return answer
+    if "Retry-After" in answer.headers:  # it is replaced, and with it what it allowed
+        answer.retry_after = answer.not_before = None
     if form == "seconds":
         answer.retry_after = seconds
         answer.headers["Retry-After"] = str(seconds)

@@ -25,9 +25,9 @@ from bench.performance.fill import fill
 from bench.performance.orders import LONG, batches, payloads
 from bench.performance.speed import cpu
 from bench.performance.statistics import median
-from cli.stage import Stage
-from simulator.script import Script
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Attention
+from willcall.simulator.script import Script
 from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.listing import Query

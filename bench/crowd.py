@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.chaos.aftermath import orders_after
-from cli.stage import Stage
-from simulator.script import AccountScript, OrderScript, Script
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.states import FINAL
+from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.usecases.submit import submit
 
 #: The crowd: orders, and seconds that its provider takes for an answer. The healthy provider's orders, and how long

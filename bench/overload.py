@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from bench.chaos.aftermath import messages_left, orders_after
 from bench.chaos.history import Ended
 from bench.crowd import crowd, crowd_table, crowd_violations
-from cli.stage import Stage
-from simulator.script import OrderScript, Script
+from willcall.devtools.local_deployment import Stage
+from willcall.simulator.script import OrderScript, Script
 from willcall.stores.connection import connect
 from willcall.usecases.submit import submit
 

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.chromium import NARROW, WIDE, chromium, window
 from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, patient_order, running_demo
+from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
 from willcall.usecases.submit import submit
 
 FOLDER = Path(__file__).with_name("img")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from cli.main import main
 from tests.own_logging import own_logging
+from willcall.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,11 +14,11 @@ from xdist.scheduler import LoadGroupScheduling
 
 from tests.scripted_server import Serve, Server
 from tests.waiting import Clock
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.outbound import transport
 from willcall.providers import connections, http
 from willcall.stores.connection import connect
 from willcall.usecases import documents
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

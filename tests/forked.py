@@ -16,12 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-from cli.main import main
-from simulator.running import LOOPBACK, SimulatorProcess, run
-from simulator.script import Script
+from willcall.cli.main import main
+from willcall.simulator.running import LOOPBACK, SimulatorProcess, run
+from willcall.simulator.script import Script
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["api.app", "simulator.running", "workers.flower", "workers.run", "tests.forked"])
+_SERVER.set_forkserver_preload(
+    ["willcall.api.app", "willcall.simulator.running", "workers.flower", "workers.run", "tests.forked"]
+)
 
 
 class Forked:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 #: Seconds that may go by between two steps of a test, as a busy machine stands still now and then. By so much may a
 #: moment differ from "now", where what it must not be is much farther away.

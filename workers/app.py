@@ -10,8 +10,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from schedules.tasks import beat_schedule
-from tasks.bulkhead import bulkhead
-from tasks.hosts import Hosts
 from tasks.queues import SUBMIT, poll_queue, queue_names
 from willcall.config import Config
 from willcall.outbound.guard import Guard
@@ -22,7 +20,9 @@ from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
 from workers.broker import celery_app
+from workers.bulkhead import bulkhead
 from workers.consumer import keep_message
+from workers.host_limits import Hosts
 from workers.places import ClaimByPlaces
 from workers.sender import CelerySender
 

@@ -10,8 +10,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from tasks.queues import DELAYED, Backlog
+from workers.delayed_messages import waiting
 from workers.transport import Channel
-from workers.waiting import waiting
 
 if TYPE_CHECKING:
     from celery import Celery

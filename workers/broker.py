@@ -29,8 +29,8 @@ from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.redis_url import for_kombu
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
 from workers import transport
+from workers.delayed_messages import moment
 from workers.remote_control import SETTINGS, WillcallCelery
-from workers.waiting import moment
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.json import dumps, loads
 
 from willcall.stores.dead_letters import DeadLetter, Reason
-from workers.waiting import plain
+from workers.delayed_messages import plain
 
 #: Longest message that is read, bytes. An order takes about one thousand.
 LARGEST = 1 << 20

@@ -11,16 +11,16 @@ from celery.bin.celery import celery
 from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
+from willcall.runtime.heartbeat import BEAT, Pulse, process_name
 from willcall.stores.connection import connect, probe
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
-from willcall.usecases.pulse import BEAT, Pulse, process_name
 from workers.app import CONCURRENCY, create_app
 from workers.backlog import Backlogs
 from workers.broker import reach
+from workers.heartbeat import BeatingScheduler, pulse_in_worker
 from workers.logs import configure_logging
 from workers.metrics import metrics_server
-from workers.signs import BeatingScheduler, pulse_in_worker
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +82,8 @@ def run_beat(config: Config) -> None:
 def run_api(config: Config, host: str, port: int) -> None:
     """The HTTP API, until it is told to stop. Raises ConfigError where it must not listen there, OSError."""
     # FastAPI takes longer to import than all the rest; the other processes do without.
-    from api.app import create_api  # noqa: PLC0415
-    from api.server import listen, loopback_only, serve  # noqa: PLC0415
+    from willcall.api.app import create_api  # noqa: PLC0415
+    from willcall.api.server import listen, loopback_only, serve  # noqa: PLC0415
 
     exposed = not loopback_only(host)
     if exposed and not config.settings.api.keys:
@@ -107,7 +107,7 @@ def run_api(config: Config, host: str, port: int) -> None:
 def run_flower(config: Config, address: str, port: int) -> None:
     """The dashboard of tasks, until it is told to stop. Raises ConfigError where it must not listen there, OSError."""
     # Flower takes a while to import, and starting it is all that this process does.
-    from api.server import loopback_only  # noqa: PLC0415
+    from willcall.api.server import loopback_only  # noqa: PLC0415
     from workers import flower  # noqa: PLC0415
 
     if not flower.has_password(os.environ) and not loopback_only(address):

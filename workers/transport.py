@@ -25,8 +25,8 @@ from redis import Redis
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, PROBE, bell, waiting
 from willcall.stores.outages import NoServiceError, noticing_outages
+from workers.delayed_messages import compress, script, without_eta
 from workers.messages import REDELIVERED, parse, stand_in
-from workers.waiting import compress, script, without_eta
 
 if TYPE_CHECKING:
     from willcall.stores.scripts import Script
@@ -35,7 +35,7 @@ log = getLogger(__name__)
 
 
 class Places(Protocol):
-    """How many messages of each queue a worker can work on; see `tasks.bulkhead`."""
+    """How many messages of each queue a worker can work on; see `workers.bulkhead`."""
 
     def rooms(self) -> tuple[int, Mapping[str, tuple[int, int]]]:
         """How many messages may be claimed now.

@@ -9,7 +9,7 @@ from kombu.transport import resolve_transport
 
 from bench.chaos.run import run
 from bench.chaos.scorecard import failures, passed, scorecard
-from workers.embedded_redis import executable
+from willcall.devtools.embedded_redis import executable
 
 CARDS = Path(__file__).parents[2] / "docs" / "chaos"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from bench.chaos.follower import read_events
 from bench.chaos.history import Alert, Ended, SeenEvent, Settled
-from cli.stage import Stage
 from tasks.queues import SUBMIT
+from willcall.devtools.local_deployment import Stage
 from willcall.stores.documents import StorageError, UnknownDocumentError
 from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, waiting
 

@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from bench.chaos.history import Death, Hit
 from bench.chaos.plan import PAIR, Blow, Kind
-from cli.stage import Child, Stage
-from simulator.running import SimulatorProcess
-from simulator.script import Script
+from willcall.devtools.local_deployment import Child, Stage
+from willcall.simulator.running import SimulatorProcess
+from willcall.simulator.script import Script
 
 #: Threads per worker.
 CONCURRENCY = 16

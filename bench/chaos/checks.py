@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 from bench.chaos.history import Alert, Asked, History, Hit, Message, Request, SeenEvent
 from bench.chaos.plan import OUTAGES, Kind
-from simulator.rate import Bucket
+from willcall.simulator.rate import Bucket
 
 Check = Callable[[History], list[str]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos.plan import Kind
-from simulator.script import ProviderName, Rate
+from willcall.simulator.script import ProviderName, Rate
 
 #: Seconds by which a request may seem to come before its claim: Redis' clock has whole milliseconds.
 CLOCK = 0.002

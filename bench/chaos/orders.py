@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, get_args
 
-from simulator.file_forms import NO_TICKETS, FileForm
-from simulator.providers.paylogic import EVENT, SINGLE
-from simulator.push_script import Encoding
-from simulator.script import CAN_FAIL, PROVIDERS, AccountScript, HintForm, OrderScript, ProviderName, Rate
+from willcall.simulator.file_forms import NO_TICKETS, FileForm
+from willcall.simulator.providers.paylogic import EVENT, SINGLE
+from willcall.simulator.push_script import Encoding
+from willcall.simulator.script import CAN_FAIL, PROVIDERS, AccountScript, HintForm, OrderScript, ProviderName, Rate
 
 #: Seconds within which an order is ready. Hints are shorter than the shortest lease, 8 s.
 READY = 20.0

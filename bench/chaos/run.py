@@ -18,8 +18,8 @@ from bench.chaos.follower import Follower
 from bench.chaos.history import History, Message, Push, read_ledger
 from bench.chaos.plan import Blow, plan
 from bench.chaos.submitter import Submitter, path_of
-from cli.receiver import Received, Receiver
-from simulator.script import Script
+from willcall.devtools.callback_receiver import Received, Receiver
+from willcall.simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
 

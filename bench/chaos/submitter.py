@@ -10,12 +10,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from bench.chaos.history import Submitted
-from cli.receiver import Answer, Receiver
-from cli.stage import Stage
-from simulator.script import OrderScript
 from tasks.queues import SUBMIT
 from willcall.client import Client
 from willcall.client.errors import Unavailable
+from willcall.devtools.callback_receiver import Answer, Receiver
+from willcall.devtools.local_deployment import Stage
+from willcall.simulator.script import OrderScript
 from willcall.usecases.submit import submit
 
 #: Waves of a run.

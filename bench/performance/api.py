@@ -23,12 +23,12 @@ from bench.performance.orders import LONG, order_id, reference
 from bench.performance.results import Window
 from bench.performance.speed import cpu
 from bench.performance.statistics import median, ratios
-from cli.stage import Stage
-from simulator.push_script import PushScript
-from simulator.script import Script
+from willcall.devtools.embedded_redis import free_port
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Status
+from willcall.simulator.push_script import PushScript
+from willcall.simulator.script import Script
 from willcall.usecases.submit import submit_many
-from workers.embedded_redis import free_port
 
 #: What is measured, as it is called on the page.
 ONE_BY_ONE, BARE, BATCH = "orders one by one", "orders one by one, bare FastAPI", "orders in batches of 1,000"

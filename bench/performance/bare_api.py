@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from redis import Redis
 from starlette.responses import JSONResponse
 
-from api.server import listen, serve
+from willcall.api.server import listen, serve
 from willcall.orders.submission import SubmitOrder
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 
 from bench.performance.orders import batches, payloads, reference
-from cli.stage import WEBHOOK_TOKENS
-from simulator.phases import Phase
-from simulator.providers import REGISTRY
-from simulator.providers.base import View
-from simulator.push_script import PushScript
-from simulator.script import OrderScript, ProviderName
+from willcall.devtools.local_deployment import WEBHOOK_TOKENS
+from willcall.simulator.phases import Phase
+from willcall.simulator.providers import REGISTRY
+from willcall.simulator.providers.base import View
+from willcall.simulator.push_script import PushScript
+from willcall.simulator.script import OrderScript, ProviderName
 
 #: Callers at once, each a thread with a connection that it keeps.
 CONNECTIONS = 8

@@ -16,8 +16,8 @@ from redis import Redis
 
 from bench.performance import cores, plain
 from bench.performance.orders import LONG, batches, order_id, payloads, reference
-from cli.stage import Child, Stage
-from simulator.script import OrderScript, Script, SlowFault
+from willcall.devtools.local_deployment import Child, Stage
+from willcall.simulator.script import OrderScript, Script, SlowFault
 from willcall.usecases.submit import submit, submit_many
 
 if TYPE_CHECKING:

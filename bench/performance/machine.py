@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from workers.embedded_redis import executable
+from willcall.devtools.embedded_redis import executable
 
 PACKAGES = ("celery", "kombu", "redis", "hiredis", "requests", "urllib3")
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from cli.stage import Stage
 from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
 from tests.browser.demo import running_demo
+from willcall.devtools.local_deployment import Stage
 
 #: Opens a page: `width` of the window, whether its user prefers `dark`, their `login` where a password is asked, and
 #: what their browser `keeps` of earlier visits.

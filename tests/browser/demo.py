@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.demo_stage import demo_stage, start_processes, submit_orders
-from cli.receiver import Receiver
-from cli.stage import Stage
-from simulator.demo_script import demo_script
 from tests.forked import FORKED
+from willcall.devtools.callback_receiver import Receiver
+from willcall.devtools.demo_deployment import demo_stage, start_processes, submit_orders
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Order, Status
+from willcall.simulator.demo_script import demo_script
 from willcall.stores.accounts import Health
 from willcall.stores.listing import Query
 from willcall.usecases.submit import submit

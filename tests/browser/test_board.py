@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
-from cli.stage import Stage
 from tests.browser.chromium import HEIGHT, NAME, NARROW, WIDE, window
 from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
 from willcall.stores.listing import Query

@@ -5,10 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Error, Page, expect
 
-from cli.stage import FLOWER_LOGIN, Stage
 from tests.browser.conftest import Open
 from tests.browser.demo import frozen_worker, patient_order
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
 from willcall.usecases.submit import submit
 
 

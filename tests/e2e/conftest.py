@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from cli.receiver import SECRET
-from cli.stage import Stage
-from simulator.script import AccountScript, OrderScript, Rate, Script
 from tests.e2e.rabbitmq import RabbitMQ, executable
 from tests.forked import FORKED
 from tests.waiting import wait_until
+from willcall.devtools.callback_receiver import SECRET
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
+from willcall.simulator.script import AccountScript, OrderScript, Rate, Script
 from willcall.usecases.submit import submit
 
 #: Polling that suits a test; the provider's own minimum and hints hold all the same.

@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 
 from amqp import Connection
 
-from workers.embedded_redis import free_port
+from willcall.devtools.embedded_redis import free_port
 
 #: Seconds that the server may take to start or to end.
 PATIENCE = 60.0

@@ -10,7 +10,7 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from workers.embedded_redis import executable, free_port
+from willcall.devtools.embedded_redis import executable, free_port
 
 #: Seconds that servers may take to start, and to find each other.
 PATIENCE = 20.0

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from cli.receiver import HANG, Receiver
-from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.waiting import wait_until
+from willcall.devtools.callback_receiver import HANG, Receiver
 from willcall.orders.callbacks import Telling
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import connect
 

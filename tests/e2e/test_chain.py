@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from cli.stage import Stage
-from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.config import load
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Status
 from willcall.orders.rate import Rate
+from willcall.simulator.script import OrderScript
 from willcall.stores.accounts import Health
 from willcall.usecases.control import cancel_order, poll_now
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from cli.stage import Stage
-from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, submit_all, unlike
 from tests.e2e.test_chain import polls
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import Stage
+from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.worker
 

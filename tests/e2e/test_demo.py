@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cli.receiver import SECRET
 from willcall.config import load
+from willcall.devtools.callback_receiver import SECRET
 from workers.masks import MASK, secrets_of
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(300)]
@@ -39,7 +39,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo")
     picture = folder / "demo.svg"
-    command = [sys.executable, "-m", "cli", "demo", "--svg", str(picture), "--keep", str(folder / "kept")]
+    command = [sys.executable, "-m", "willcall.cli", "demo", "--svg", str(picture), "--keep", str(folder / "kept")]
     run = subprocess.run(command, capture_output=True, text=True, timeout=270, check=False)  # noqa: S603 - our own
     return Demo(run.returncode, run.stdout + run.stderr, picture.read_text(), folder / "kept")
 

@@ -3,12 +3,12 @@
 import pytest
 from kombu import Connection
 
-from cli.doctor.examination import examined
-from cli.doctor.findings import Level
-from cli.doctor.patient import Patient
 from tests.e2e.conftest import Setup
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
+from willcall.cli.doctor.examination import examined
+from willcall.cli.doctor.findings import Level
+from willcall.cli.doctor.patient import Patient
 from willcall.config import load
 
 pytestmark = pytest.mark.worker

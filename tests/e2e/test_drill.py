@@ -7,13 +7,13 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.receiver import SECRET, Receiver
-from cli.stage import Stage
-from simulator.script import OrderScript
 from tests.command import run
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.waiting import wait_until
+from willcall.devtools.callback_receiver import SECRET, Receiver
+from willcall.devtools.local_deployment import Stage
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.worker
 

@@ -12,11 +12,11 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
-from cli.stage import FLOWER_LOGIN, Stage
-from simulator.script import OrderScript
 from tests.command import run
 from tests.e2e.conftest import Setup, stages, submit_all
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
+from willcall.simulator.script import OrderScript
 from willcall.usecases.control import get_order, poll_now
 
 pytestmark = pytest.mark.worker

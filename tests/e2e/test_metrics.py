@@ -9,10 +9,10 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.waiting import wait_until
-from workers.embedded_redis import free_port
+from willcall.devtools.embedded_redis import free_port
+from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.worker
 

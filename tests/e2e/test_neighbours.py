@@ -15,11 +15,11 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from cli.stage import Stage
-from simulator.script import OrderScript
 from tests.e2e.conftest import stages, wait_for_the_end
 from tests.waiting import wait_until
-from workers.embedded_redis import free_port
+from willcall.devtools.embedded_redis import free_port
+from willcall.devtools.local_deployment import Stage
+from willcall.simulator.script import OrderScript
 
 ROOT = Path(__file__).parents[2]
 #: Messages to each of the two.

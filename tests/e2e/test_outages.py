@@ -9,10 +9,10 @@ from urllib.request import Request, urlopen
 import pytest
 from redis import Redis
 
-from cli.stage import Stage
 from tests.e2e.conftest import OFTEN, Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import Stage
 
 #: More lines than a worker writes in an outage: two dozen messages were on their way.
 LOUD = 100

@@ -12,10 +12,10 @@ import pytest
 import requests
 import yaml
 
-from simulator.script import OrderScript
 from tests.e2e.conftest import Setup, submit_all
 from tests.waiting import wait_until
-from workers.embedded_redis import free_port
+from willcall.devtools.embedded_redis import free_port
+from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.worker
 

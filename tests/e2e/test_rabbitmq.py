@@ -12,11 +12,11 @@ from kombu.transport.native_delayed_delivery import (
     level_name,
 )
 
-from simulator.script import OrderScript
 from tasks.queues import DELAYED, Backlog
 from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
+from willcall.simulator.script import OrderScript
 from willcall.stores.orders import Message
 from workers.backlog import Backlogs
 

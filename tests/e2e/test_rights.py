@@ -9,11 +9,11 @@ from celery import Celery
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from cli.stage import Stage
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
 from tests.forked import Forked
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import Stage
 
 PAGE = Path(__file__).parents[2] / "docs" / "ops" / "deployment.md"
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.command import Ended, environment, run
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -52,7 +52,7 @@ class Willcall:
         (self.folder / "willcall.toml").write_text(text)
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        return self.run("-m", "cli", *arguments, **options)
+        return self.run("-m", "willcall.cli", *arguments, **options)
 
     def run(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
         """Start Python."""

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from tests.command import run
 from tests.integration.conftest import Willcall
-from willcall.orders.documents import order_document
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.policy import Signal
 from willcall.orders.pushes import Arrived
 from willcall.orders.rate import Rate
+from willcall.orders.serialization import order_document
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import AccountStore, Health, Report
 from willcall.stores.inbox import Inbox, KeptPush
 from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Filing, OrderStore
-from willcall.usecases.wording import absolute
-from workers.embedded_redis import EmbeddedRedis, free_port
+from willcall.views.formatting import absolute
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -344,7 +344,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     accounts.report("tiqets/default", Report(Signal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert)
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")
-    assert f"asked to be left alone until {absolute(until)} (in 1 h" in plain.out
+    assert f"asked to be left alone until {absolute(until)} (in " in plain.out
     assert "`willcall resume tiqets/default --now`" in plain.out
     assert accounts.state("tiqets/default", rate).health is Health.THROTTLED
     overriding = willcall("resume", "tiqets", "--now")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
 from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 - a fixture
+from willcall.cli.main import app
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
-from workers.embedded_redis import EmbeddedRedis, free_port
 from workers.messages import MOST_REDELIVERED, REDELIVERED
 
 if TYPE_CHECKING:

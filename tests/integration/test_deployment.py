@@ -17,10 +17,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from typer.main import get_command
 
-from cli.main import app
 from tests.waiting import wait_until
+from willcall.cli.main import app
 from willcall.config import load
-from workers.embedded_redis import executable, free_port
+from willcall.devtools.embedded_redis import executable, free_port
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "docs" / "ops" / "kubernetes"

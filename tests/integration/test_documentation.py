@@ -12,12 +12,12 @@ import requests
 import yaml
 from standardwebhooks import Webhook
 
-from cli.receiver import SECRET
 from tests.waiting import wait_until
+from willcall.devtools.callback_receiver import SECRET
+from willcall.devtools.embedded_redis import free_port
 from willcall.orders.model import Attention, Status
 from willcall.orders.states import FINAL
 from willcall.stores.accounts import Health
-from workers.embedded_redis import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "events.md"

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.integration.conftest import CONFIG, Willcall
 from tests.waiting import wait_until
-from workers.embedded_redis import free_port
+from willcall.devtools.embedded_redis import free_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.worker
 #: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
 TOLD_TO_STOP_BY_A_DYING_OBJECT = """
 import os, signal
-from cli import up
-from cli.main import main
+from willcall.cli import up
+from willcall.cli.main import main
 class Dying:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import willcall
-from cli.main import app
-from workers.embedded_redis import EmbeddedRedis
+from willcall.cli.main import app
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 
 def test_it_shows_the_versions(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:

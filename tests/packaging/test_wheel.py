@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from simulator.client_config import account_tables, toml
-from simulator.running import SimulatorThread
-from simulator.script import OrderScript, Script
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis, free_port
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
+from willcall.simulator.client_config import account_tables, toml
+from willcall.simulator.running import SimulatorThread
+from willcall.simulator.script import OrderScript, Script
 
 pytestmark = pytest.mark.wheel
 

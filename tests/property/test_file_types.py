@@ -6,9 +6,9 @@ from typing import get_args
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from simulator.documents import pdf
-from simulator.file_forms import FileForm, file_of
 from willcall.orders.file_types import PDF, Recognized, RefusedDocumentError, recognize
+from willcall.simulator.documents import pdf
+from willcall.simulator.file_forms import FileForm, file_of
 
 WHOLE = pdf("one")
 FORMS = st.sampled_from(get_args(FileForm))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.places import place_of
+from willcall.orders.seating import place_of
 from willcall.orders.ticket_merging import added, reconciled
 from willcall.orders.tickets import admitted, as_pushed, listed_urls, unique
 

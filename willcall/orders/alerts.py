@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from willcall.orders.advice import ADVICE, TROUBLES
-from willcall.orders.documents import order_document, rfc3339
 from willcall.orders.model import Attention, Order
+from willcall.orders.serialization import order_document, rfc3339
 
 
 @dataclass(frozen=True, slots=True)

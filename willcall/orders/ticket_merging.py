@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from willcall.orders.matching import MOST_PAIRS, match_most
 from willcall.orders.model import Ticket, TicketStatus
-from willcall.orders.places import Place, place_of
+from willcall.orders.seating import Place, place_of
 from willcall.orders.tickets import (
     PUSHED,
     Tickets,

@@ -16,7 +16,7 @@ from typing import Self
 
 from willcall.orders.matching import match_most
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.places import Place, place_of
+from willcall.orders.seating import Place, place_of
 
 #: Marks in `Ticket.extra` what a provider pushed, so that no later poll takes it back; with a file, its SHA-256.
 PUSHED = "pushed"

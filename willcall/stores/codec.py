@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from willcall.orders.documents import ticket_document, ticket_from
 from willcall.orders.model import Attempt, Attention, Delivery, Order, Status
+from willcall.orders.serialization import ticket_document, ticket_from
 
 #: A provider's own word is kept up to this length.
 _LONGEST_WORD = 60

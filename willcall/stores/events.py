@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from willcall.orders.documents import rfc3339
+from willcall.orders.serialization import rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
-from willcall.orders.documents import ticket_document, ticket_from
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Cancelled, Declined
 from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Told
+from willcall.orders.serialization import ticket_document, ticket_from
 from willcall.stores import keys
 from willcall.stores.codec import compact, milliseconds
 from willcall.stores.scripts import load

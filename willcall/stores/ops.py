@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.alerts import AccountChange, account_document, explained
-from willcall.orders.documents import rfc3339
+from willcall.orders.serialization import rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import compact
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import structlog
 
-from willcall.orders.documents import rfc3339
 from willcall.orders.errors import UnknownDeadLetterError, UnusableDeadLetterError
+from willcall.orders.serialization import rfc3339
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.context import Context
 

@@ -1,7 +1,7 @@
 """What this process has counted and timed since it started, for Prometheus.
 
 Labels come from the configuration and from closed sets of ours: never an id, a reference or a secret. What all
-processes share is in Redis (`stores/stats.py`, `api/metrics.py`).
+processes share is in Redis (`stores/stats.py`, `willcall/api/metrics.py`).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.documents import order_document
 from willcall.orders.hints import throttled_until
 from willcall.orders.measures import measure, measures_of
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
 from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire, interpret
+from willcall.orders.serialization import order_document
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
 from willcall.orders.user_lists import ticket_keys

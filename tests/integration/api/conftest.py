@@ -14,8 +14,8 @@ import requests
 from tests.forked import Forked
 from tests.waiting import wait_until
 from willcall.client import Client
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.usecases.context import Stores
-from workers.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from api.server import loopback_only
 from tests.integration.api.conftest import KEY, OTHER_KEY, ROOT, Running, problem, running
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis, free_port
+from willcall.api.server import loopback_only
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_without_keys_it_does_not_listen_beyond_this_machine(tmp_path: Path) -> 
     assert [loopback_only(host) for host in ("127.0.0.1", "localhost", "::1")] == [True, True, True]
     assert [loopback_only(host) for host in ("0.0.0.0", "::", "", "192.0.2.1")] == [False] * 4  # noqa: S104
     ended = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-P", "-m", "cli", "api", "--host", "0.0.0.0", "--port", str(free_port())],  # noqa: S104
+        [sys.executable, "-P", "-m", "willcall.cli", "api", "--host", "0.0.0.0", "--port", str(free_port())],  # noqa: S104
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

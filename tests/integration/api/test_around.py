@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.file_forms import FileForm, file_of
 from tests.integration.api.conftest import Running, problem, running
 from tests.waiting import STALL
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
+from willcall.simulator.file_forms import FileForm, file_of
 from willcall.stores import keys
 from willcall.stores.accounts import Report
 from willcall.stores.connection import connect
 from willcall.stores.documents import Document, DocumentStore
 from willcall.stores.ops import Alert, account_subject
 from willcall.usecases.context import Stores
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

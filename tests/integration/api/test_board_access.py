@@ -8,12 +8,12 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from api.board.session import LASTS, TRIES, Sessions, Tries
 from tests.integration.api.conftest import KEY, Running, running
 from tests.integration.api.operator import OPERATOR_KEY, OTHER_OPERATOR, Operator, board, words
+from willcall.api.board.session import LASTS, TRIES, Sessions, Tries
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import connect
-from workers.embedded_redis import EmbeddedRedis
 
 PAGES = ["/", "/orders", "/orders/ord-1", "/search?q=x", "/orders/ord-1/documents/doc_1"]
 ACTIONS = ["/orders/ord-1/poll", "/orders/ord-1/cancel", "/orders/ord-1/redeliver", "/accounts/tiqets/default/resume"]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Signal
@@ -27,7 +28,6 @@ from willcall.stores.listing import Query
 from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Commit, Event, Filing
 from willcall.usecases.context import Stores
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

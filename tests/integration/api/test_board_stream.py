@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from api.board.stream import MOST
-from api.edge import IN_FLIGHT
 from tests.integration.api.conftest import Running
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board
 from tests.waiting import wait_until
+from willcall.api.board.stream import MOST
+from willcall.api.middleware import IN_FLIGHT
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.connection import connect
-from workers.embedded_redis import EmbeddedRedis
 
 LATER = "2099-01-01T00:00:00Z"
 

@@ -14,10 +14,10 @@ import pytest
 from tests.integration.api.conftest import Running
 from willcall.client import Client, Conflict, NotFound, Rejected, Resumed, Unauthorized, Unavailable, Unreachable
 from willcall.client.models import Ticket
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.file_types import FILE_TYPES, FileType
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
-from workers.embedded_redis import EmbeddedRedis, free_port
 
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from tests.integration.test_dead_letters import ENVELOPE
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.dead_letters import LONGEST, DeadLetterStore, Reason
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from tests.integration.api.conftest import KEY, ROOT, Running
 from tests.scripted_server import Serve, saying, whole
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis, free_port
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from redis import Redis

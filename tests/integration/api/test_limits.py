@@ -13,12 +13,12 @@ import pytest
 import requests
 import uvicorn
 
-from api import body, server, webhooks
-from api.app import create_api
-from api.body import BODY_TIMEOUT, HEAD_START, LARGEST_BATCH, SLOWEST, Limits
 from tests.integration.api.conftest import KEY, Running, problem
 from tests.integration.api.test_slow_callers import SLOW, head
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, house
+from willcall.api import request_body, server, webhooks
+from willcall.api.app import create_api
+from willcall.api.request_body import BODY_TIMEOUT, HEAD_START, LARGEST_BATCH, SLOWEST, Limits
 from willcall.orders.submission import MOST_PROBLEMS
 
 __all__ = ["house"]
@@ -195,7 +195,7 @@ class Impatient(uvicorn.Server):
 
 @pytest.fixture
 def impatient(house: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for module, name in ((body, "HEAD_START"), (webhooks, "ARRIVAL"), (server, "HEAD_TIMEOUT")):
+    for module, name in ((request_body, "HEAD_START"), (webhooks, "ARRIVAL"), (server, "HEAD_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.2)
     app = create_api(house(callbacks=True).context, {}, dict, exposed=False)
     config = server.configuration(app)

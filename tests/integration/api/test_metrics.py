@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.standing import Standing
 from tests.integration.api.conftest import Running, running
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
+from willcall.api.metrics_collector import Standing
 from willcall.config import load
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.orders.policy import Signal
 from willcall.stores import keys
@@ -19,7 +20,6 @@ from willcall.stores.accounts import Health, Report
 from willcall.stores.connection import connect
 from willcall.usecases.context import Context, Stores
 from workers.app import create_app
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import Running, problem
-from willcall.orders.documents import order_document
+from willcall.orders.serialization import order_document
 from willcall.usecases.context import Stores
 
 BATCH_LIMIT = 16 * 1024 * 1024

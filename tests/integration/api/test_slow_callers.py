@@ -10,10 +10,10 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from api.server import CONNECTIONS
 from tests.integration.api.conftest import KEY, Running
 from tests.integration.api.operator import OPERATOR_KEY, board
-from workers.embedded_redis import EmbeddedRedis
+from willcall.api.server import CONNECTIONS
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 TIQETS, TIXSTOCK = "wht-tiqets-77ab", "wht-tixstock-5d1c"
 

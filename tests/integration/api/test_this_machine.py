@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 
-from api.security import of_this_machine
 from tests.integration.api.conftest import KEY, Running, problem, running
 from tests.integration.api.operator import OPERATOR_KEY
-from workers.embedded_redis import EmbeddedRedis
+from willcall.api.security import of_this_machine
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 PLACES = ["/v1/orders", "/v1/accounts", "/metrics", "/", "/orders", "/login", "/docs", "/openapi.json", "/board/stream"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.doctor.examination import CHECKS
-from cli.doctor.findings import Finding, Level
-from cli.doctor.patient import Patient
-from simulator.client_config import toml
 from tests.waiting import STALL
+from willcall.cli.doctor.examination import CHECKS
+from willcall.cli.doctor.findings import Finding, Level
+from willcall.cli.doctor.patient import Patient
 from willcall.config import load
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.simulator.client_config import toml
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -64,8 +64,8 @@ def admit(
 
     Redis may take a minute to answer, and the clocks may be as far apart meanwhile.
     """
-    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", STALL)
-    monkeypatch.setattr("cli.doctor.server.APART", STALL)
+    monkeypatch.setattr("willcall.cli.doctor.patient.REDIS_TIMEOUT", STALL)
+    monkeypatch.setattr("willcall.cli.doctor.server.APART", STALL)
 
     def make(**settings: Any) -> Patient:
         ours = {

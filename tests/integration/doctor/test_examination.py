@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor.examination import CHECKS, examine, examined
-from cli.doctor.findings import Finding, Level, ok
-from cli.doctor.patient import Patient
-from cli.doctor.view import document, summary
 from tasks.queues import queue_names
 from tests.command import run
 from tests.integration.doctor.conftest import Admit
 from tests.waiting import STALL
+from willcall.cli.doctor.examination import CHECKS, examine, examined
+from willcall.cli.doctor.findings import Finding, Level, ok
+from willcall.cli.doctor.patient import Patient
+from willcall.cli.doctor.view import document, summary
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.processes import ProcessStore
-from workers.embedded_redis import EmbeddedRedis
 
 
 def levels(patient: Patient) -> dict[str, set[str]]:
@@ -43,7 +43,7 @@ def test_a_check_that_hangs_and_one_that_fails_keep_nobody_from_an_answer(
 ) -> None:
     held = threading.Event()
     # When it looks whether what hangs has ended the time is up, and not yet for the others.
-    monkeypatch.setattr("cli.doctor.examination.monotonic", iter([0.0, STALL, 0.0, 0.0]).__next__)
+    monkeypatch.setattr("willcall.cli.doctor.examination.monotonic", iter([0.0, STALL, 0.0, 0.0]).__next__)
 
     def hangs(_: Patient) -> list[Finding]:
         held.wait()

@@ -9,10 +9,6 @@ from typing import Any
 
 import pytest
 
-from cli.doctor import own
-from cli.doctor.examination import examined
-from cli.doctor.findings import Level, unknown
-from cli.doctor.patient import Patient
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
 from tests.command import environment
@@ -20,11 +16,15 @@ from tests.integration.doctor.conftest import Admit, findings, told, well
 from tests.integration.doctor.conftest import Serve as ServeRedis
 from tests.scripted_server import Serve, Server
 from tests.waiting import wait_until
+from willcall.cli.doctor import own
+from willcall.cli.doctor.examination import examined
+from willcall.cli.doctor.findings import Level, unknown
+from willcall.cli.doctor.patient import Patient
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
-from willcall.usecases.wording import absolute
+from willcall.views.formatting import absolute
 
 HERE = f"willcall-7@{socket.gethostname()}"
 
@@ -193,7 +193,7 @@ def say_nothing(server: Server, _: socket.socket) -> None:
 def test_a_redis_that_hangs_is_asked_once_so_that_a_probe_ends_in_time(
     admit: Admit, serve: Serve, monkeypatch: pytest.MonkeyPatch, credentials: str
 ) -> None:
-    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", 0.2)
+    monkeypatch.setattr("willcall.cli.doctor.patient.REDIS_TIMEOUT", 0.2)
     silent = serve(say_nothing)
     patient = admit(redis_url=f"redis://{credentials}127.0.0.1:{silent.port}/0")
     (finding,) = own.check(patient, "worker")
@@ -204,7 +204,7 @@ def test_a_redis_that_hangs_is_asked_once_so_that_a_probe_ends_in_time(
 def test_a_probe_imports_nothing_that_only_other_commands_need(admit: Admit, tmp_path: Path) -> None:
     admit(redis_url="redis://127.0.0.1:1/0")
     code = (
-        "import sys; from cli.doctor.command import Kind, doctor; import typer\n"
+        "import sys; from willcall.cli.doctor.command import Kind, doctor; import typer\n"
         "try: doctor(own=Kind.WORKER)\n"
         "except typer.Exit: print(*sys.modules)"
     )

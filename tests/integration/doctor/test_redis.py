@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.doctor.server import APART, SHOWN_REPLACED
 from tests.integration.doctor.conftest import Admit, Serve, findings, told, well
+from willcall.cli.doctor.server import APART, SHOWN_REPLACED
+from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.stores import keys
-from workers.embedded_redis import EmbeddedRedis, free_port
 
 
 def test_the_embedded_server_is_well(admit: Admit) -> None:
@@ -100,7 +100,7 @@ def test_clocks_that_are_apart_are_told(
     admit: Admit, monkeypatch: pytest.MonkeyPatch, ahead: float, level: str, what: str
 ) -> None:
     patient = admit()
-    monkeypatch.setattr("cli.doctor.server.APART", APART)
+    monkeypatch.setattr("willcall.cli.doctor.server.APART", APART)
     moment, micros = patient.redis.time()
     monkeypatch.setattr(patient.redis, "time", lambda: (moment, micros))
     patient.clock = lambda: moment + micros / 1e6 + ahead
@@ -136,7 +136,7 @@ def test_a_server_that_hangs_does_not_answer_in_time(
 ) -> None:
     own = server()
     admit()
-    monkeypatch.setattr("cli.doctor.patient.REDIS_TIMEOUT", 0.2)
+    monkeypatch.setattr("willcall.cli.doctor.patient.REDIS_TIMEOUT", 0.2)
     patient = admit(redis_url=own.url)
     os.kill(own.pid, signal.SIGSTOP)
     (finding,) = findings(patient, "redis")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.doctor.patient import Patient
 from tests.full_disk import full_disk
 from tests.integration.doctor.conftest import Admit, findings, told, well
+from willcall.cli.doctor.patient import Patient
+from willcall.devtools.embedded_redis import free_port
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
@@ -21,8 +22,7 @@ from willcall.stores.accounts import OUTAGES, Report
 from willcall.stores.deliveries import Notice, Try
 from willcall.stores.ops import Alert, account_subject
 from willcall.stores.orders import Filing
-from willcall.usecases.wording import absolute
-from workers.embedded_redis import free_port
+from willcall.views.formatting import absolute
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
 from willcall.stores.ops import Alert, account_subject, order_subject
 from willcall.stores.orders import Claim, Commit, Event, Filing, Message, Submitted, Verdict
 from willcall.usecases.context import Stores
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

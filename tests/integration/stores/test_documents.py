@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from simulator.documents import pdf
-from simulator.file_forms import FileForm, file_of
 from tests.full_disk import full_disk
 from tests.scripted_server import Serve
+from willcall.simulator.documents import pdf
+from willcall.simulator.file_forms import FileForm, file_of
 from willcall.stores import documents as module
 from willcall.stores import files, keys
 from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError

@@ -6,10 +6,10 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL, crash
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
 from willcall.stores.orders import TIMELINE, Expedited, Hurried, Requester, Submitted, Verdict
-from workers.embedded_redis import EmbeddedRedis
 
 
 def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.PERSON) -> Expedited:

@@ -14,11 +14,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from tests.integration.doctor.conftest import Serve, server  # noqa: F401 - a fixture
 from tests.waiting import wait_until
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import StoreError, connect, probe
 from willcall.stores.outages import NoServiceError, no_service
 from willcall.stores.scripts import Script
-from workers.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
 WRITES = "return redis.call('SET', KEYS[1], ARGV[1])"

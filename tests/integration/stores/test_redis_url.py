@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tests.integration.doctor.conftest import Serve, server  # noqa: F401 - a fixture
 from willcall.config import load
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.connection import connect
 from workers.broker import celery_app
-from workers.embedded_redis import EmbeddedRedis
 
 
 def test_options_of_the_address_reach_both_clients(redis_server: EmbeddedRedis) -> None:

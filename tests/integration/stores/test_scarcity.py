@@ -11,6 +11,7 @@ import pytest
 
 from schedules.timetable import run_sweep
 from tests.virtual_world import ACCOUNT, START, World, most_over, world
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.rate import Rate
@@ -19,7 +20,6 @@ from willcall.stores.bookings import Booker
 from willcall.stores.orders import Hurried, Message, Requester
 from willcall.usecases.alert import account_alert
 from willcall.usecases.control import poll_now, resume
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

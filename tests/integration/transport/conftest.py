@@ -16,7 +16,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from workers.transport import install
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.integration.transport.conftest import QUICK, ROOT, Connect
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from workers.messages import REDELIVERED
 from workers.transport import install
 

@@ -13,9 +13,9 @@ from kombu import Connection, Consumer, Message, Queue
 from kombu.asynchronous import Hub
 from redis import Redis
 
-from tasks.bulkhead import Bulkhead, Share
 from tests.integration.transport.conftest import Connect
 from tests.integration.transport.test_waiting import send
+from workers.bulkhead import Bulkhead, Share
 
 NAMES = ("one", "two")
 

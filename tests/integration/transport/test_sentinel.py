@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.waiting import wait_until
-from workers.embedded_redis import EmbeddedRedis, executable, free_port
+from willcall.devtools.embedded_redis import EmbeddedRedis, executable, free_port
 from workers.transport import Channel, SentinelChannel, SentinelTransport, Transport, install
 
 

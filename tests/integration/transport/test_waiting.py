@@ -15,9 +15,9 @@ from redis import Redis
 from tests.integration.transport.conftest import Connect
 from tests.waiting import STALL
 from willcall.stores.keys import CLAIMS
+from workers.delayed_messages import COMMON, compress, waiting
 from workers.messages import LARGEST, UNREADABLE
 from workers.transport import BATCH
-from workers.waiting import COMMON, compress, waiting
 
 HOUR = timedelta(hours=1)
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.integration.transport.conftest import Workers
 from tests.waiting import crash, wait_until
-from workers.embedded_redis import EmbeddedRedis
+from willcall.devtools.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.worker
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.receiver import SECRET
-from simulator.client_config import account_tables, toml
-from simulator.control import Control
-from simulator.running import SimulatorThread
-from simulator.script import AccountScript, OrderScript, Script
 from willcall.config import load
+from willcall.devtools.callback_receiver import SECRET
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.http import Transport
+from willcall.simulator.client_config import account_tables, toml
+from willcall.simulator.control import Control
+from willcall.simulator.running import SimulatorThread
+from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
@@ -30,7 +31,6 @@ from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

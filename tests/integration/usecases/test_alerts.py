@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from cli.receiver import Receiver
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
+from willcall.devtools.callback_receiver import Receiver
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.model import Attention, Status
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import REFUSALS, UNREADABLE, Health
 from willcall.stores.deliveries import Notice

@@ -14,13 +14,13 @@ from structlog.testing import capture_logs
 from schedules import expire, prune, revive, run
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep, sweep_for
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.integration.usecases.test_failures import Broken, counted
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
 from willcall.orders.pushes import Arrived
 from willcall.orders.tickets import as_pushed
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.documents import StorageError
 from willcall.stores.inbox import KeptPush

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.documents import pdf
-from simulator.file_forms import NO_TICKETS, FileForm, file_of
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.providers.base import Account
+from willcall.simulator.documents import pdf
+from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.bookings import Reservation
 from willcall.stores.codec import tickets_text
 from willcall.usecases import documents as module
-from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.documents import fetch_documents
 from willcall.usecases.tokens import NoToken
+from willcall.views.overdue import Behind, orders_behind
 
 
 def script(**document: Any) -> OrderScript:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.documents import pdf
-from simulator.script import OrderScript
 from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
@@ -22,6 +20,8 @@ from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Outbound
 from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.providers.base import Account, Answer, Request
+from willcall.simulator.documents import pdf
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.bookings import Booker, Reservation
@@ -30,11 +30,11 @@ from willcall.stores.documents import MAX_BYTES, DocumentStore
 from willcall.stores.fetches import Fetching
 from willcall.stores.files import StorageError
 from willcall.usecases import documents as module
-from willcall.usecases.behind import Behind, orders_behind
 from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.tokens import NoToken
+from willcall.views.overdue import Behind, orders_behind
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -9,11 +9,11 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Attention, Status
 from willcall.orders.outcomes import Issued, PartlyIssued
 from willcall.providers.pushes import PushCall
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.usecases import documents, settle

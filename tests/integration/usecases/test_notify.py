@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from cli.receiver import HANG, RESET, Answer, Receiver
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
+from willcall.devtools.callback_receiver import HANG, RESET, Answer, Receiver
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.outbound.guard import Guard
 from willcall.outbound.transport import Limits, Outbound
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import Notice
 from willcall.stores.events import StoredEvent

@@ -5,11 +5,11 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from simulator.exchange import SLACK
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
+from willcall.simulator.exchange import SLACK
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.orders import Hurried

@@ -7,11 +7,11 @@ import time
 from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.runtime.heartbeat import Pulse, process_name
 from willcall.stores.connection import connect
 from willcall.stores.processes import Process, ProcessStore
 from willcall.usecases.context import Stores
-from willcall.usecases.pulse import Pulse, process_name
-from workers.embedded_redis import EmbeddedRedis
 
 EVERY = 0.05
 

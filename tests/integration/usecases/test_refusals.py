@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.waiting import STALL
 from willcall.orders.model import Attention, Status
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountState, Health
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountState, Health
 from willcall.stores.orders import Hurried
 from willcall.usecases.control import Resumed, cancel_order, poll_now, resume
-from willcall.usecases.wording import resumed_words
+from willcall.views.formatting import resumed_words
 
 ACCOUNT = "tiqets/default"
 HINT = 300

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
 from willcall.orders.outcomes import NAMES
 from willcall.orders.pushes import Arrived
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import Notice
 from willcall.usecases.attach import take_in

@@ -6,10 +6,10 @@ import pytest
 
 from tests.integration.usecases.conftest import House, Setup
 from tests.lossy_proxy import LossyProxy
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.usecases.submit import Accepted, submit, submit_many
-from workers.embedded_redis import EmbeddedRedis
 
 ORDER = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}
 

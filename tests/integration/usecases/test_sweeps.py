@@ -6,9 +6,9 @@ import pytest
 
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.control import pause
 from willcall.usecases.poll_once import poll_once

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import POLLING, House, Setup
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Malformed
 from willcall.providers.base import Answer
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import Health
 from willcall.stores.connection import StoreError
@@ -20,7 +21,6 @@ from willcall.stores.orders import Requester
 from willcall.usecases import ask
 from willcall.usecases.control import ask_soon, resume
 from willcall.usecases.throttles import Throttles
-from workers.embedded_redis import EmbeddedRedis
 
 #: What the provider answers the first time: come back in an hour.
 THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from simulator.script import AccountScript, OrderScript
 from tests.integration.usecases.conftest import House, Setup
 from tests.waiting import STALL
 from willcall.orders.model import Order, Status
+from willcall.simulator.script import AccountScript, OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountState, Health
 from willcall.usecases.control import resume

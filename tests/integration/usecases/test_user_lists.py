@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import House, Setup
-from willcall.orders.documents import rfc3339
 from willcall.orders.errors import RejectedOrderError
 from willcall.orders.model import Order, Status
+from willcall.orders.serialization import rfc3339
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.control import cancel_order
 from willcall.usecases.submit import submit, submit_many

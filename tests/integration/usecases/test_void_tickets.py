@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import Setup
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 from willcall.usecases.control import poll_now
 
 

@@ -15,8 +15,8 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 
-from api.webhooks import webhook_routes
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, House, Setup, house
+from willcall.api.webhooks import webhook_routes
 from willcall.orders.model import Order
 from willcall.usecases.context import Context
 from willcall.usecases.submit import submit

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from simulator.file_forms import NO_TICKETS, FileForm, file_of
-from simulator.script import OrderScript
 from tests.integration.webhooks.conftest import Desk, general, upload
 from tests.integration.webhooks.test_simulated_webhooks import answers, called
 from willcall.orders.model import Attention, Status
+from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
+from willcall.simulator.script import OrderScript
 
 __all__ = ["called"]
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from simulator.control import ControlError
-from simulator.running import SimulatorThread
-from simulator.script import OrderScript, Script
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
 from tests.integration.webhooks.conftest import Desk, Server
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
+from willcall.simulator.control import ControlError
+from willcall.simulator.running import SimulatorThread
+from willcall.simulator.script import OrderScript, Script
 
 
 @pytest.fixture

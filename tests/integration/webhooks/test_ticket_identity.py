@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from simulator.script import OrderScript
 from tests.integration.webhooks.conftest import Desk, general, pdf, seat, upload
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 
 

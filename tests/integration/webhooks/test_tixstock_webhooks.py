@@ -11,11 +11,11 @@ import pytest
 from redis.exceptions import ConnectionError as GoneError
 
 from schedules.timetable import run_sweep
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import Setup
 from tests.integration.webhooks.conftest import Desk, Server, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
 from willcall.providers.adapters.tixstock.credentials import AnswerWords
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.control import cancel_order, pause, resume
 from willcall.usecases.submit import submit_many

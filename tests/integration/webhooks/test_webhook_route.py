@@ -10,10 +10,10 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from simulator.script import OrderScript
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
 from tests.integration.webhooks.conftest import Desk, Server, pdf, seat, upload
 from willcall.orders.model import Status
+from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 
 TIXSTOCK = f"tixstock/default/{WEBHOOK_TOKENS['tixstock']}"

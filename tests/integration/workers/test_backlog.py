@@ -11,10 +11,10 @@ from celery import Celery
 from tasks.queues import Backlog
 from tests.waiting import STALL
 from willcall.config import load
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.orders import Message
 from workers.app import create_app
 from workers.backlog import Backlogs
-from workers.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
     from redis import Redis

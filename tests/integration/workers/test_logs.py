@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.stage import Stage
-from simulator.script import OrderScript, Script
 from tests.forked import FORKED
 from tests.waiting import wait_until
+from willcall.devtools.local_deployment import Stage
+from willcall.simulator.script import OrderScript, Script
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit

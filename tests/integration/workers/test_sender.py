@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
 from willcall.config import load
+from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.orders import Message
 from workers.app import create_app
-from workers.embedded_redis import EmbeddedRedis
+from workers.delayed_messages import waiting
 from workers.sender import poll_options
-from workers.waiting import waiting
 
 if TYPE_CHECKING:
     from redis import Redis

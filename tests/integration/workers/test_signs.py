@@ -7,11 +7,11 @@ from celery import bootsteps
 from celery.contrib.testing.worker import start_worker
 
 from tests.waiting import wait_until
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.runtime.heartbeat import Pulse
 from willcall.usecases.context import Stores
-from willcall.usecases.pulse import Pulse
 from workers.broker import celery_app
-from workers.embedded_redis import EmbeddedRedis
-from workers.signs import LoopBeat, pulse_in_worker
+from workers.heartbeat import LoopBeat, pulse_in_worker
 
 
 @pytest.mark.usefixtures("redis")

@@ -10,8 +10,8 @@ from schedules import tasks
 from schedules.timetable import Swept
 from tasks.queues import SWEEPS
 from tests.integration.workers.test_sender import application
-from workers.embedded_redis import EmbeddedRedis
-from workers.waiting import waiting
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from workers.delayed_messages import waiting
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.history import Alert, Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
-from simulator.script import Rate
+from willcall.simulator.script import Rate
 
 Spoil = Callable[..., History]
 

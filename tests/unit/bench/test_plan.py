@@ -4,10 +4,10 @@ import pytest
 
 from bench.chaos import orders
 from bench.chaos.plan import LASTS, PAIR, QUIET, TRACKS, Kind, plan
-from simulator.client_config import account_tables
-from simulator.script import PROVIDERS, Script
-from simulator.world import World
 from willcall.config import load
+from willcall.simulator.client_config import account_tables
+from willcall.simulator.script import PROVIDERS, Script
+from willcall.simulator.world import World
 from willcall.usecases.poll_once import LEASE_MARGIN
 
 

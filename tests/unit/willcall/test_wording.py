@@ -1,7 +1,7 @@
 import pytest
 
 from willcall.usecases.control import Resumed
-from willcall.usecases.wording import OVERDUE, absolute, coming, counted, next_try, relative, resumed_words, span
+from willcall.views.formatting import OVERDUE, absolute, coming, counted, next_try, relative, resumed_words, span
 
 
 @pytest.mark.parametrize(

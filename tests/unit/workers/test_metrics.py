@@ -7,8 +7,8 @@ import pytest
 import requests
 from prometheus_client import CollectorRegistry, Counter
 
+from willcall.devtools.embedded_redis import free_port
 from workers import metrics
-from workers.embedded_redis import free_port
 from workers.metrics import metrics_server
 
 HOST = "127.0.0.1"

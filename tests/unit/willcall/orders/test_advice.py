@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api.board.alarms import alarms
-from api.board.overview import AccountLine, Overview
-from cli.doctor.accounts import judge
+from willcall.api.board.alarms import alarms
+from willcall.api.board.overview import AccountLine, Overview
+from willcall.cli.doctor.accounts import judge
 from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.alerts import AccountChange, account_document
 from willcall.orders.model import Status
@@ -18,7 +18,7 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Pending
 from willcall.stores.listing import Backlog, Survey
-from willcall.usecases.accounts import AccountView
+from willcall.views.accounts import AccountView
 
 NOW = 1_795_341_600.0
 KEY = "tiqets/default"

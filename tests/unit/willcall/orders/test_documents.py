@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import orders
-from willcall.orders.documents import order_document, rfc3339, ticket_document, ticket_from
 from willcall.orders.model import Order, Ticket, TicketKind
+from willcall.orders.serialization import order_document, rfc3339, ticket_document, ticket_from
 
 FIELDS = [
     "id",

@@ -8,8 +8,6 @@ from typing import get_args
 
 import pytest
 
-from simulator.documents import pdf
-from simulator.file_forms import NO_TICKETS, FileForm, file_of
 from willcall.orders.file_types import (
     BYTES_AFTER,
     BYTES_BEFORE,
@@ -20,6 +18,8 @@ from willcall.orders.file_types import (
     RefusedDocumentError,
     recognize,
 )
+from willcall.simulator.documents import pdf
+from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
 
 WHOLE = pdf("one")
 #: An update appended to the file, as PDF editors do: a second end.

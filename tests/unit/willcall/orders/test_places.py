@@ -3,7 +3,7 @@
 import pytest
 
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.places import Place, place_name, place_of
+from willcall.orders.seating import Place, place_name, place_of
 
 
 @pytest.mark.parametrize(

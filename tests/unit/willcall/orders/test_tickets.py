@@ -7,7 +7,7 @@ import pytest
 
 from willcall.orders import ticket_merging
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.places import Place, place_of
+from willcall.orders.seating import Place, place_of
 from willcall.orders.ticket_merging import added, reconciled
 from willcall.orders.tickets import admitted, as_pushed, entrances, listed_urls, unique
 

@@ -5,10 +5,10 @@ https://shopping-api-docs.paylogic.com/documentation/tickets.html
 
 from typing import ClassVar
 
-from willcall.orders.documents import rfc3339
 from willcall.orders.outcomes import Malformed, Outcome
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
+from willcall.orders.serialization import rfc3339
 from willcall.providers.adapters.paylogic.answers import mine_keys, read_lookup, read_mine, read_order, read_ticket
 from willcall.providers.adapters.paylogic.credentials import PaylogicCredentials
 from willcall.providers.adapters.paylogic.hal import embedded

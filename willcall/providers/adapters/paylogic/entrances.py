@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from willcall.orders.documents import rfc3339
 from willcall.orders.model import Attention, Ticket, TicketKind, TicketStatus
+from willcall.orders.serialization import rfc3339
 from willcall.providers.adapters.paylogic.hal import link, linked_uid
 from willcall.providers.dates import moment
 from willcall.providers.reading import kept, table, text

@@ -8,7 +8,7 @@ from typing import Any
 from willcall.orders.file_types import RefusedDocumentError, recognize
 from willcall.orders.inline_files import with_inline_file
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.places import place_name
+from willcall.orders.seating import place_name
 from willcall.orders.tickets import unique
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.reading import kept, listed, table, text, web_link

@@ -1,0 +1,245 @@
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from willcall.api.board.alarms import alarms, verdict
+from willcall.api.board.overview import AccountLine, Overview
+from willcall.orders.model import Attention, Status
+from willcall.orders.rate import Rate
+from willcall.providers.base import Account, Credentials
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import AccountState, Health
+from willcall.stores.deliveries import Pending
+from willcall.stores.listing import Backlog, Survey
+from willcall.stores.processes import Process, Sign
+from willcall.stores.sweeps import SweepRun
+from willcall.views.accounts import AccountView
+from willcall.views.overdue import OperatorsUntold
+from willcall.views.sweeps import Missed
+
+NOW = 1_795_341_600.0
+WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
+ALIVE = [Process(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
+
+Line = Callable[..., AccountLine]
+
+
+@pytest.fixture
+def line() -> Line:
+    """An account with so many orders."""
+
+    def make(provider: str = "tiqets", health: Health = Health.OK, orders: int = 0, overdue: int = 0) -> AccountLine:
+        adapter = ADAPTERS[provider]
+        account = Account(
+            provider=provider,
+            name="default",
+            adapter=adapter,
+            credentials=Credentials(base_url="https://provider.example"),
+            rate=Rate(10, 1, 10),
+            polling=adapter.defaults.polling,
+        )
+        state = replace(WELL, health=health, since=NOW - 60, until=NOW + 60, why="401")
+        counts = dict.fromkeys(Status, 0) | {Status.PENDING: orders}
+        view = AccountView(account, state, Backlog(orders, overdue, 0), counts)
+        return AccountLine(view, overdue, Counter(), Counter(), [])
+
+    return make
+
+
+def overview(*lines: AccountLine, **fields: Any) -> Overview:
+    """How things stand; well, but for what is given."""
+    nothing = Survey([], {})
+    ran = {"revive": SweepRun(NOW, 0.1, {})}
+    well = Overview(NOW, lines, {}, nothing, Pending(0), None, ALIVE, {}, ran, [], [], Pending(0), 0)
+    return replace(well, **fields)
+
+
+def titles(found: Overview) -> list[str]:
+    return [alarm.title for alarm in alarms(found)]
+
+
+def told(found: Overview) -> str:
+    return verdict(found, alarms(found))
+
+
+def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(line: Line) -> None:
+    def booked(ahead: float, **fields: Any) -> AccountLine:
+        made = line(**fields)
+        state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
+        return replace(made, view=replace(made.view, state=state))
+
+    assert titles(overview(booked(899))) == []
+    (alarm,) = alarms(overview(booked(1_200)))
+    assert (alarm.title, alarm.grave) == ("tiqets/default has requests booked far ahead", False)
+    assert alarm.effect.startswith("3 requests, the last in 20 min.")
+    assert "[providers.tiqets.default]" in alarm.remedy
+    assert titles(overview(booked(1_200), booked_ahead=3_600.0)) == []
+    assert len(titles(overview(booked(1_200, orders=5, overdue=5)))) == 2
+
+
+def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> None:
+    assert titles(overview(line(orders=1))) == []
+    assert told(overview(line(orders=1))) == "All is well, 1 order waits for tickets"
+    assert told(overview(line(orders=7), line(orders=5))) == "All is well, 12 orders wait for tickets"
+    assert told(overview()) == "All is well, no order waits for tickets"
+
+
+@pytest.mark.parametrize(
+    ("health", "grave", "title"),
+    [
+        (Health.UNAUTHORIZED, True, "tiqets/default refuses our key"),
+        (Health.DOWN, True, "tiqets/default does not answer"),
+        (Health.THROTTLED, False, "tiqets/default throttles us"),
+        (Health.PAUSED, False, "tiqets/default is paused"),
+    ],
+)
+def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
+    line: Line,
+    health: Health,
+    grave: bool,  # noqa: FBT001 - a case
+    title: str,
+) -> None:
+    (alarm,) = alarms(overview(line(health=health, orders=10_000)))
+    assert (alarm.title, alarm.grave, alarm.since) == (title, grave, NOW - 60)
+    assert alarm.effect.startswith("10,000 orders wait")
+    assert alarm.account is not None
+
+
+def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
+    def told_of(probe_at: float, held: int, alive: Sequence[Process] = ALIVE) -> tuple[float | None, str]:
+        down = line(health=Health.DOWN)
+        view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
+        found = alarms(overview(replace(down, view=view), processes=alive))
+        (alarm,) = (alarm for alarm in found if alarm.account)
+        return alarm.until, alarm.then
+
+    assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
+    assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
+    assert told_of(NOW - 90, 0) == (None, "next try with its next order")
+    no_beat = [process for process in ALIVE if process.kind != "beat"]
+    assert told_of(NOW + 30, 1, no_beat) == (None, "next try not before beat runs")
+    assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next try")
+
+
+def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
+    found = overview(
+        line(health=Health.PAUSED),
+        line("paylogic", Health.DOWN),
+        processes=ALIVE[:1],
+        sweeps={"revive": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
+        forgotten={"funtrips/old": 2},
+        undelivered=Pending(3, NOW - 3_600),
+    )
+    assert titles(found) == [
+        "Beat is not alive",
+        "paylogic/default does not answer",
+        "funtrips/old is not in the configuration",
+        "The sweep revive failed",
+        "tiqets/default is paused",
+        "3 events on the way to backends",
+    ]
+    assert told(found) == "3 things must be mended"
+
+
+def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
+    signs = {"worker": Sign("willcall-7@box", NOW - 7_200)}
+    workers, beat = alarms(overview(processes=[], last_signs=signs))
+    assert (workers.title, workers.since, workers.why) == (
+        "No worker is alive",
+        NOW - 7_200,
+        "The last was willcall-7@box",
+    )
+    assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
+
+
+def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
+    paused = line(health=Health.PAUSED, orders=2)
+    assert told(overview(paused)) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
+    assert told(overview(paused, line("paylogic", Health.PAUSED, 1))) == "3 orders wait for paused accounts"
+    nothing_waits = overview(line(health=Health.PAUSED), line("paylogic", orders=3))
+    assert told(nothing_waits) == "All is well, 3 orders wait for tickets"
+
+
+def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
+    paused, refused = line(health=Health.PAUSED, orders=2), line(health=Health.UNAUTHORIZED).view.state
+    state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
+    paused = replace(paused, view=replace(paused.view, state=state))
+    (alarm,) = alarms(found := overview(paused, survey=Survey([], {("tiqets/default", Attention.UNAUTHORIZED): 2})))
+    assert (alarm.title, alarm.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
+    assert (alarm.grave, alarm.since, alarm.why) == (True, NOW - 7_200, "401")
+    assert (alarm.until, alarm.then) == (NOW + 60, "is tried again")
+    assert told(found) == "1 thing must be mended"
+    assert (found.told_of_by_accounts, found.stopped) == (2, {"tiqets/default"})
+
+
+def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
+    (few,) = alarms(overview(line(overdue=1)))
+    (many,) = alarms(overview(line(overdue=601)))
+    assert (few.title, few.grave, many.grave) == ("tiqets/default: 1 order overdue", False, True)
+    assert "start more" in few.remedy
+    assert "when a worker runs" in alarms(overview(line(overdue=1), processes=[]))[-1].remedy
+
+
+def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
+    key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
+    survey = Survey([], {key_refused: 40, unknown: 1})
+    assert told(overview(line(), survey=survey)) == "41 orders need a person"
+    refused_account = overview(line(health=Health.UNAUTHORIZED), survey=survey)
+    assert told(refused_account) == "1 thing must be mended"
+    assert refused_account.told_of_by_accounts == 40
+
+
+def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
+    assert titles(overview(line(), undelivered=Pending(1, NOW - 60))) == []
+
+
+def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
+    assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
+    (given_up,) = alarms(overview(line(), given_up=Pending(1, NOW - 60, "ord-1")))
+    assert (given_up.title, given_up.orders) == ("Documents of 1 order were given up", "/orders?behind=documents")
+    (alarm,) = alarms(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
+    assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
+
+
+def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
+    untold = OperatorsUntold(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
+    assert titles(overview(line(), operators=replace(untold, late=False))) == []
+    (alarm,) = alarms(overview(line(), operators=untold))
+    assert (alarm.title, alarm.since) == ("Operators are not told of 2 events", NOW - 3_600)
+    assert alarm.why == "the last answer: HTTP 503"
+
+
+@pytest.mark.parametrize(
+    ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("lacking", "/orders?behind=documents")]
+)
+def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
+    (alarm,) = alarms(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
+    assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
+
+
+def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
+    (alarm,) = alarms(overview(line(orders=9, overdue=3)))
+    assert alarm.orders == "/orders?behind=overdue&account=tiqets/default"
+
+
+@pytest.mark.parametrize(
+    ("away", "remedy"),
+    [
+        ("beat", "Start beat;"),
+        ("worker", "Start a worker;"),
+        ("api", "See whether a worker serves the queue willcall.sweeps and is not overrun; if one does, restart beat;"),
+    ],
+)
+def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
+    missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
+    processes = [process for process in ALIVE if process.kind != away]
+    (alarm,) = (
+        alarm for alarm in alarms(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
+    )
+    assert (alarm.title, alarm.since) == ("3 sweeps missed", NOW - 120)
+    assert "revive, notify, inbox" in alarm.effect
+    assert alarm.remedy.startswith(remedy)

@@ -1,0 +1,118 @@
+import threading
+
+import pytest
+
+from tests.waiting import wait_until
+from willcall.api.board import charts
+from willcall.api.board.forms import place_to_return
+from willcall.api.board.labels import masked, seconds, within
+from willcall.api.board.overview import Shared
+from willcall.orders.addresses import web_address
+
+
+class Door:
+    """A lock that notes who has come to it."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came.append(1)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_who_ask_while_it_is_read_share_what_is_read() -> None:
+    reading, go_on, reads = threading.Event(), threading.Event(), []
+
+    def read() -> int:
+        reads.append(1)
+        reading.set()
+        assert go_on.wait(60)
+        return len(reads)
+
+    shared = Shared(read)
+    shared._lock = door = Door()  # type: ignore[assignment]  # noqa: SLF001 - nothing else shows that they have asked
+    found: list[int] = []
+    first = threading.Thread(target=lambda: found.append(shared.get()))
+    first.start()
+    assert reading.wait(60)
+    others = [threading.Thread(target=lambda: found.append(shared.get())) for _ in range(5)]
+    for other in others:
+        other.start()
+    wait_until(lambda: len(door.came) == 6)
+    go_on.set()
+    for thread in (first, *others):
+        thread.join(60)
+    assert sorted(found) == [1, 2, 2, 2, 2, 2]
+    assert len(reads) == 2
+
+
+def test_what_is_quickly_read_is_never_old() -> None:
+    reads: list[int] = []
+    shared = Shared(lambda: reads.append(1) or len(reads))
+    assert [shared.get() for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
+    assert [masked(code) for code in ("0123456789012", "1234567", "123456", "1", "")] == [
+        "•••012",
+        "•••567",
+        "•••",
+        "•••",
+        "•••",
+    ]
+
+
+def test_durations_are_short() -> None:
+    found = [seconds(value) for value in (None, 0.0312, 0.9996, 1.44, 12.6, 754.0, 86_400.0)]
+    assert found == ["–", "31 ms", "1.0 s", "1.4 s", "13 s", "12 min", "1 d"]  # noqa: RUF001 - a dash
+
+
+def test_what_is_known_of_a_share_of_durations_is_a_bound() -> None:
+    counts = {"ticket:20": 50, "ticket:60": 49, "ticket:inf": 1}
+    found = [within(counts, "ticket", share) for share in (0.5, 0.99, 1.0)]
+    assert found == ["≤ 20 s", "≤ 1 min", "> 1 d"]
+    assert within(counts, "late", 0.5) == "–"  # noqa: RUF001 - a dash
+
+
+def test_only_pages_of_ours_are_gone_back_to() -> None:
+    kept = ["/", "/orders?attention=not_found&provider=tiqets", "/orders/ord-1"]
+    lost = [None, "", "orders", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x"]
+    assert [place_to_return(wanted) for wanted in (*kept, *lost)] == [*kept, *["/"] * len(lost)]
+
+
+def test_only_web_addresses_are_links() -> None:
+    addresses = ["https://tickets.example/1", "javascript:alert(1)", "data:text/html,x", "http://[::1", "//x"]
+    assert [web_address(address) for address in addresses] == ["tickets.example", None, None, None, None]
+
+
+def test_a_chart_says_in_words_what_it_shows() -> None:
+    hours = charts.hourly([(0.0, 3), (3_600.0, 0), (7_200.0, 6)], "tiqets/default")
+    assert (
+        'aria-label="Fulfilled per hour, tiqets/default. 9 fulfilled in the last 3 hours, 6 in the best one"' in hours
+    )
+    assert hours.count("<rect") == 3
+    spread = charts.distribution({"ticket:10": 3, "ticket:60": 1}, "<tiqets>")
+    assert "Time to ticket, &lt;tiqets&gt;. 4 orders. 75% within 10 s, 100% within 1 min" in spread
+    assert charts.distribution({}, "x").count('class="none"') == charts.distribution({}, "x").count("<rect")
+    assert 'width="100.0"' in charts.gauge(7.0, "all of it is used")
+
+
+def test_what_is_costly_to_read_is_kept_for_a_while_unless_something_was_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[int] = []
+    monkeypatch.setattr("willcall.api.board.overview.thread_time", lambda: 1_000.0 * len(reads))
+
+    def read() -> int:
+        reads.append(1)
+        return len(reads)
+
+    shared = Shared(read, longest=3_600.0)
+    assert [shared.get() for _ in range(3)] == [1, 1, 1]
+    shared.forget()
+    assert shared.get() == 2

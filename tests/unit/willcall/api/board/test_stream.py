@@ -1,0 +1,61 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from willcall.api.board import stream
+from willcall.api.board.stream import Channel, Fragments, Streams
+from willcall.stores.connection import StoreError
+
+
+def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "EVERY", 0.0)
+    turns = iter([False, True, True, True, False, False, True, True])
+
+    def look() -> Fragments:
+        turn = next(turns, None)
+        if turn is None:
+            raise asyncio.CancelledError
+        if turn:
+            raise StoreError
+        return {"pulse": "well"}
+
+    async def watched() -> None:
+        channel = Channel(look)
+        await asyncio.gather(channel.task, return_exceptions=True)
+
+    with capture_logs() as logged:
+        asyncio.run(watched())
+    assert [line["event"] for line in logged] == ["redis away", "redis back", "redis away"]
+
+
+def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
+    answers = iter([True, StoreError(), True, False])
+
+    async def allowed() -> bool:
+        answer = next(answers)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def watched() -> list[bytes]:
+        return [event async for event in Streams().watch("", dict, allowed)]
+
+    assert asyncio.run(asyncio.wait_for(watched(), 60))[0].startswith(b"retry")
+    assert list(answers) == []
+
+
+def test_a_page_to_which_nothing_new_is_told_hears_an_event_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
+
+    async def allowed() -> bool:
+        return True
+
+    async def watched() -> list[bytes]:
+        events = Streams().watch("", lambda: {"pulse": "well"}, allowed)
+        return [await anext(events) for _ in range(3)]
+
+    _, first, then = asyncio.run(asyncio.wait_for(watched(), 60))
+    assert first.startswith(b'data: {"pulse": "well"')
+    assert then == b"data: {}\n\n"

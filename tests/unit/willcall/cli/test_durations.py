@@ -1,0 +1,19 @@
+import pytest
+import typer
+
+from willcall.cli.durations import duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400), (" 1.5 h ", 5_400)]
+)
+def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5m", "5 weeks", "1h30m", "0", "nan", "inf", "1e3", "367d", "9" * 400, "٣m"]
+)
+def test_anything_else_is_wrong_usage(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        duration(text)

@@ -1,0 +1,265 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import RenderableType
+
+from willcall.cli.accounts_table import AccountRow, accounts_table
+from willcall.cli.order_view import Snapshot, order_view
+from willcall.cli.orders_table import behind_table, orders_table
+from willcall.cli.output import results
+from willcall.orders.callbacks import Telling
+from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
+from willcall.orders.rate import Rate
+from willcall.providers.base import Account, Credentials
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import AccountState, Health
+from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.fetches import Fetching
+from willcall.stores.listing import Backlog
+from willcall.views.accounts import AccountView
+from willcall.views.overdue import OrderBehind
+from workers.delayed_messages import Waiting
+
+Print = Callable[[RenderableType, int], str]
+
+NOW = 1_795_341_600.0
+ORDER = Order(
+    id="ord_0123456789abcdef0123456789abcdef",
+    provider="voordemensen",
+    account="default",
+    reference="1111111",
+    status=Status.PENDING,
+    submitted_at=NOW - 200,
+    deadline_at=NOW + 86_200,
+    next_poll_at=NOW + 4,
+    attempts=1,
+)
+WELL = AccountState(Health.OK, None, None, None, 0, 5, 5)
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Print:
+    """What a view looks like on a terminal of so many columns."""
+
+    def render(view: RenderableType, width: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(width))
+        results().print(view)
+        return capsys.readouterr().out
+
+    return render
+
+
+@pytest.fixture
+def shown(printed: Print) -> Callable[..., str]:
+    """What the view of an order looks like."""
+
+    def render(order: Order, account: AccountState | None = WELL, *, held: bool = False, beat: bool = True) -> str:
+        attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
+        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
+
+    return render
+
+
+def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -> None:
+    text = shown(ORDER)
+    assert "in 4 s" in text
+    assert "not ready" in text
+    assert "6 s ago" in text
+
+
+def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
+    stopped = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
+    text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
+    assert "when its account goes on" in text
+    assert "unauthorized for 1 min, next try in 30 s" in text
+    text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
+    assert "unauthorized for 1 min, next try not before beat runs" in " ".join(text.split())
+
+
+def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
+    refused = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
+    paused = replace(WELL, health=Health.PAUSED, since=NOW - 60, beneath=refused)
+    text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
+    assert "the account is paused until resumed; unauthorized for 2 h" in text
+    assert "next try" not in text
+
+
+@pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
+def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
+    stopped = replace(WELL, health=Health.DOWN, since=NOW - 600, probe_at=NOW - 120)
+    assert f"down for 10 min, next try {words}" in shown(
+        replace(ORDER, next_poll_at=next_poll_at), stopped, held=next_poll_at is None
+    )
+
+
+def test_an_order_that_is_held_goes_on_with_a_sweep_once_its_account_does(shown: Callable[..., str]) -> None:
+    waits = replace(ORDER, next_poll_at=None)
+    assert "with the next sweep `revive`, as its account goes on" in shown(waits, held=True)
+    assert "none; no further attempt is allowed before the deadline" in shown(waits)
+
+
+def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:
+    assert "the account is not in the configuration" in shown(ORDER, None)
+
+
+@pytest.mark.parametrize("attention", Attention)
+def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str], attention: Attention) -> None:
+    assert f"Attention: {attention.replace('_', ' ')}. T" in shown(replace(ORDER, attention=attention))
+
+
+def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str]) -> None:
+    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J[red]code\x9b1m", url="https://example.com\x1b/")
+    odd = replace(
+        ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
+    )
+    text = shown(odd)
+    assert not {"\x1b", "\x9b", "\x07"} & set(text)
+    assert "[bold]why" in text
+    assert "[red]code" in text
+
+
+def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_signed(shown: Callable[..., str]) -> None:
+    signed = "https://files.example/1.pdf?signature=sesame"
+    tickets = [
+        (Ticket(TicketKind.PDF, url=signed, document="doc_1"), "document doc_1"),
+        (Ticket(TicketKind.IMAGE, document="doc_2", content_type="image/png"), "document doc_2, image/png"),
+        (
+            Ticket(TicketKind.PDF, document="doc_3", extra={"document_doubt": "no end"}),
+            "document doc_3, may be damaged: no end",
+        ),
+        (Ticket(TicketKind.PDF, url=signed), "not fetched yet, at files.example"),
+        (
+            Ticket(TicketKind.PDF, url=signed, extra={"document_error": "HTTP 404"}),
+            "given up (HTTP 404), at files.example",
+        ),
+        (Ticket(TicketKind.LINK, url=signed), "at files.example"),
+        (Ticket(TicketKind.WALLET, url="wallet:sesame"), "an address"),
+    ]
+    for ticket, where in tickets:
+        text = shown(replace(ORDER, status=Status.FULFILLED, tickets=(ticket,)))
+        assert text.split("Attempts")[0].rstrip().endswith(f"  {where}")
+        assert "sesame" not in text
+
+
+def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
+    order = replace(ORDER, status=Status.FULFILLED, tickets=(Ticket(TicketKind.PDF, url="https://files.example/1"),))
+    for fetching, words in (
+        (Fetching(3, "HTTP 404", NOW + 250), "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min"),
+        (Fetching(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
+    ):
+        view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
+        assert words in " ".join(printed(view, 120).split())
+    behind = OrderBehind(order, NOW - 60, ["files.example"], Fetching(3, "HTTP 404", NOW + 250))
+    text = printed(behind_table([behind], NOW), 120)
+    assert "files.example" in text
+    assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
+    text = printed(behind_table([OrderBehind(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
+    assert "given up: the file is an HTML page" in " ".join(text.split())
+
+
+def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> None:
+    text = shown(replace(ORDER, callback_url="https://backend.example/hooks?token=sesame"))
+    assert "https://backend.example/hooks?token=***" in text
+    assert "sesame" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    ("telling", "next_try_at", "words"),
+    [
+        (Telling.PENDING, NOW, "order.fulfilled is being delivered"),
+        (Telling.PENDING, NOW + 290, "order.fulfilled is tried again in 4 min 50 s"),
+        (Telling.DELIVERED, None, "order.fulfilled is delivered"),
+        (Telling.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
+    ],
+)
+def test_an_order_tells_how_far_its_backend_is(
+    printed: Print, width: int, telling: Telling, next_try_at: float | None, words: str
+) -> None:
+    tries = [
+        Try(NOW - 20, "evt_1", "order.fulfilled", None, "could not connect: ConnectionRefusedError", 5.2),
+        Try(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
+    ]
+    delivery = Delivery("evt_1", "order.fulfilled", telling, next_try_at)
+    text = printed(order_view(Snapshot(ORDER, [], WELL, NOW, delivery, tries), width), width)
+    for each in (words, "10 s ago", "503", "5 min", "could not connect"):
+        assert each in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_list_shows_ids_in_full(printed: Print, width: int) -> None:
+    text = printed(orders_table([replace(ORDER, attention=Attention.PERSONALIZATION)], {}, NOW, width), width)
+    assert ORDER.id in text
+    assert "next in 4 s" in text
+    assert "! personalization" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "stopped", "words"),
+    [
+        ({}, "paused", "held: account paused"),
+        ({"next_poll_at": None}, "down", "held: account down"),
+        ({"next_poll_at": None}, "forgotten", "held: account not configured"),
+        ({"next_poll_at": NOW - 200}, None, "due 3 min ago"),
+        ({"next_poll_at": NOW}, None, "due"),
+        ({"next_poll_at": None}, None, "waits"),
+        ({"status": Status.FULFILLED, "finished_at": NOW - 60}, "paused", "ended 1 min ago"),
+    ],
+)
+def test_a_list_tells_what_an_order_waits_for(
+    printed: Print, fields: dict[str, object], stopped: str | None, words: str
+) -> None:
+    order = replace(ORDER, id="ord-1", **fields)  # type: ignore[arg-type]
+    table = orders_table([order], {order.account_key: stopped} if stopped else {}, NOW, 80)
+    assert printed(table, 80).splitlines()[1].rstrip().endswith(f"  {words}")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
+    adapter = ADAPTERS["voordemensen"]
+    credentials = Credentials(base_url="https://example.com")
+    account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
+    state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
+    waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
+    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
+    text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
+    for words in (
+        "voordemensen/default",
+        "900 waiting",
+        "3 held",
+        "1,345 fulfilled",
+        "290 per 60 s",
+        "3 429s",
+        "1,500 queued",
+        "late 9 s",
+    ):
+        assert words in text
+
+
+def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed: Print) -> None:
+    adapter = ADAPTERS["tiqets"]
+    rows = [
+        AccountRow(
+            AccountView(
+                Account(
+                    "tiqets",
+                    name,
+                    adapter,
+                    Credentials(base_url="https://example.com"),
+                    Rate(10, 1, 10),
+                    adapter.defaults.polling,
+                ),
+                WELL,
+                Backlog(waiting, 0, 0),
+                {Status.PENDING: waiting},
+            ),
+            Waiting(count=10, next_due=NOW - 100, lag=100.0),
+        )
+        for name, waiting in (("default", 10), ("second", 0))
+    ]
+    lines = [line.split() for line in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
+    (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
+    assert lines[queue] == ["tiqets,", "all", "10", "queued"]
+    assert lines[queue + 1] == ["late", "100", "s"]
+    assert queue > next(at for at, line in enumerate(lines) if line[0] == "tiqets/second")

@@ -1,0 +1,69 @@
+from typing import Any
+
+from willcall.simulator.ledger import Entry
+from willcall.simulator.script import OrderScript
+from willcall.simulator.verdict import judge
+
+
+def entry(**fields: Any) -> Entry:
+    usual: dict[str, Any] = {
+        "number": 1,
+        "arrived": 0.0,
+        "provider": "tiqets",
+        "kind": "status",
+        "reference": "1",
+        "account": "default",
+        "auth": "ok",
+    }
+    return Entry(**usual | fields)
+
+
+def test_a_clean_ledger_is_ok() -> None:
+    verdict = judge([entry(status=200), entry(status=429), entry(kind="list")], [])
+    tally = verdict["providers"]["tiqets"]
+    assert verdict["ok"]
+    assert verdict["faults"] == []
+    assert (tally["requests"], tally["status_requests"], tally["throttled"]) == (3, 2, 1)
+
+
+def test_each_kind_of_offence_is_a_sentence() -> None:
+    verdict = judge(
+        [
+            entry(too_early_by=0.5),
+            entry(too_early_by=2.5),
+            entry(overshoot=1.25),
+            entry(in_flight=1),
+            entry(auth="wrong", provider="tixstock"),
+        ],
+        [],
+    )
+    assert not verdict["ok"]
+    assert verdict["faults"] == [
+        "tiqets: 2 requests came earlier than allowed, the worst by 2.500 s",
+        "tiqets: 1 requests were over the rate, the worst window by 1.25",
+        "tiqets: 1 requests while another for the same order was under way",
+        "tixstock: 1 requests with credentials that were never valid",
+    ]
+
+
+def test_revoked_credentials_requests_after_the_end_and_dust_are_no_offence() -> None:
+    verdict = judge([entry(auth="unauthorized"), entry(after_final=True), entry(overshoot=1e-9)], [])
+    tally = verdict["providers"]["tiqets"]
+    assert verdict["ok"]
+    assert (tally["unauthorized"], tally["after_final"], tally["over_rate"]) == (1, 1, 0.0)
+
+
+def test_orders_whose_end_was_never_told_are_named() -> None:
+    def order(reference: str, **fields: Any) -> OrderScript:
+        return OrderScript.model_validate({"provider": "tiqets", "reference": reference} | fields)
+
+    orders = [
+        (order("told"), {"pending", "issued"}),
+        (order("waiting", ready_after=5), {"pending"}),
+        (order("late", cancel_after=5), {"issued"}),
+        (order("never", ends="never"), {"pending"}),
+        (order("garbled", answers=[{"do": "malformed", "times": None}]), set()),
+    ]
+    tally = judge([], orders)["providers"]["tiqets"]
+    assert tally["orders"] == 5
+    assert tally["untold"] == ["waiting", "late"]

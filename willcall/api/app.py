@@ -1,0 +1,83 @@
+"""The application: what it is made of, and what its handlers are given."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from anyio import create_task_group, sleep, to_thread
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from willcall.api import accounts, batch, dead_letters, documents, events, health, metrics, orders, problems, schemas
+from willcall.api.board import routes as board
+from willcall.api.metrics_collector import Queues
+from willcall.api.middleware import THREADS, Edge
+from willcall.api.openapi import DESCRIPTION, VERSION, answers, describe
+from willcall.api.problems import Kind
+from willcall.api.request_body import Uploads
+from willcall.api.security import DocumentationGuard, Keys, require_any_key, require_key
+from willcall.api.webhooks import webhook_routes
+from willcall.orders.submission import SubmitOrder
+from willcall.runtime.heartbeat import BEAT, Pulse
+from willcall.usecases.context import Context
+
+
+def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queues: Queues, *, exposed: bool) -> Edge:
+    """The API over a context.
+
+    `parts`: what readiness asks, by name; `queues`: what the broker holds, for the metrics; `exposed`: it can be
+    reached beyond loopback.
+    """
+    app = FastAPIOffline(
+        title="Willcall",
+        version=VERSION,
+        description=DESCRIPTION,
+        redoc_url=None,
+        static_url="/docs/assets",
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.context = context
+    app.state.keys = Keys(context.settings.api.keys)
+    app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
+    app.state.uploads = Uploads()
+    app.state.parts = health.Parts(parts)
+    app.state.metrics = metrics.registry(context, queues)
+    app.add_middleware(DocumentationGuard)
+    problems.install(app)
+    app.include_router(_keyed(require_key, orders.router, documents.router, batch.router, events.router))
+    app.include_router(_keyed(require_any_key, accounts.router, dead_letters.router, orders.operated))
+    app.include_router(webhook_routes(context))
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    streams = board.install(app, context, exposed=exposed)
+    describe(app, [SubmitOrder, schemas.Batch, schemas.Pause, schemas.Override])
+    return Edge(app, streams.stop)
+
+
+def _keyed(require: Callable[..., object], *parts: APIRouter) -> APIRouter:
+    """What needs a key, as `require` says which."""
+    router = APIRouter(
+        dependencies=[Depends(require)],
+        responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
+    )
+    for part in parts:
+        router.include_router(part)
+    return router
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    context: Context = app.state.context
+    with Pulse(context.stores.processes, "api") as pulse:
+        async with create_task_group() as group:
+            group.start_soon(_beat, pulse)
+            yield
+            group.cancel_scope.cancel()
+
+
+async def _beat(pulse: Pulse) -> None:
+    """As long as the event loop turns."""
+    while True:
+        pulse.beat()
+        await sleep(BEAT)

@@ -1,0 +1,70 @@
+"""Many orders in one call."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+from willcall.api import schemas
+from willcall.api.dependencies import Given, Nothing
+from willcall.api.openapi import answers, body
+from willcall.api.problems import ApiError, Kind, error_of, rejected
+from willcall.api.request_body import LARGEST_BATCH, Limits, large_json
+from willcall.orders.errors import Problem, WillcallError
+from willcall.orders.model import Order
+from willcall.orders.serialization import order_document
+from willcall.orders.submission import problems_of
+from willcall.usecases.context import Context
+from willcall.usecases.submit import Accepted, submit_many
+
+router = APIRouter(prefix="/v1", tags=["orders"])
+
+
+@router.post(
+    "/orders:batch",
+    summary="Submit many orders",
+    responses=answers(Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.BatchResults),
+    openapi_extra=body(schemas.Batch),
+)
+async def submit_batch(request: Request, context: Given, _: Nothing) -> JSONResponse:
+    """Up to 1,000 orders, each for itself: one that is refused does not stop the rest."""
+    async with large_json(request, Limits(LARGEST_BATCH)) as payload:
+        return await run_in_threadpool(_submit, context, payload)
+
+
+def _submit(context: Context, payload: Any) -> JSONResponse:
+    try:
+        wishes = schemas.Batch.model_validate(payload).orders
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None
+    return JSONResponse({"results": _results(context, wishes)})
+
+
+def _results(context: Context, wishes: list[Any]) -> list[dict[str, Any]]:
+    """What became of each wish, in their order."""
+    outcomes = iter(submit_many(context, [wish for wish in wishes if isinstance(wish, dict)]))
+    became = [
+        (wish, next(outcomes) if isinstance(wish, dict) else rejected([Problem("order", "must be an object")]))
+        for wish in wishes
+    ]
+    ids = [outcome.order_id for _, outcome in became if isinstance(outcome, Accepted)]
+    orders = iter(context.stores.orders.get_many(ids))
+    return [
+        _taken(outcome, next(orders)) if isinstance(outcome, Accepted) else _refused(wish, outcome)
+        for wish, outcome in became
+    ]
+
+
+def _taken(accepted: Accepted, order: Order | None) -> dict[str, Any]:
+    """`order` is None where it is so old that it was forgotten since."""
+    document = order and order_document(order)
+    return {"id": accepted.order_id, "status_code": 201 if accepted.new else 200, "order": document}
+
+
+def _refused(wish: Any, error: WillcallError | ApiError) -> dict[str, Any]:
+    problem = error_of(error) if isinstance(error, WillcallError) else error
+    given = wish.get("id") if isinstance(wish, dict) else None
+    identity = given if isinstance(given, str) else None
+    return {"id": identity, "status_code": problem.kind.status, "error": problem.document()}

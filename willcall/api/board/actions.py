@@ -1,0 +1,125 @@
+"""What operators can do: each button is a form that is sent here, and leads back to the page that it stands on."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from willcall.api.board.access import NOTICE, Access, remember
+from willcall.api.board.errors import BoardRoute
+from willcall.api.board.forms import Form, place_to_return
+from willcall.api.dependencies import Given, GivenOrderId
+from willcall.api.problems import rejected
+from willcall.config import find_account
+from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem, UnusableDeadLetterError
+from willcall.providers.base import Account
+from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
+from willcall.usecases.dead_letters import Via, clear, requeue
+from willcall.views.formatting import asked_words, counted, paused_longer, resumed_words, span
+
+if TYPE_CHECKING:
+    from willcall.api.board.overview import Board
+
+router = APIRouter(route_class=BoardRoute, include_in_schema=False)
+
+#: Longest pause that the page offers, seconds.
+_LONGEST_PAUSE = 86_400
+
+
+async def _account(context: Given, provider: str, account: str) -> Account:
+    return find_account(context.accounts, provider, account)
+
+
+Named = Annotated[Account, Depends(_account)]
+
+
+@router.post("/orders/{order_id}/poll")
+def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Ask about an order as soon as the provider allows; or at once, where the button says so."""
+    try:
+        expedited = poll_now(context, order_id, now=_override(form))
+        account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
+        told = f"Order {order_id} {asked_words(expedited, account_key, now)}."
+    except ClosedOrderError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/orders/{order_id}/cancel")
+def cancel(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Stop asking about an order."""
+    try:
+        now = cancel_order(context, order_id)
+        told = f"Order {order_id} is cancelled{'' if now else ' already'}. Nothing is cancelled at the provider."
+    except ClosedOrderError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/orders/{order_id}/redeliver")
+def redeliver_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+    """Tell an order's backend again."""
+    try:
+        redeliver(context, order_id)
+        told = f"The backend is told of order {order_id} again."
+    except NothingToDeliverError as error:
+        told = _sentence(error)
+    return _back(request, form, told)
+
+
+@router.post("/accounts/{provider}/{account}/pause")
+def pause_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+    """Send nothing to an account for a while; where no seconds are named, until it is resumed."""
+    text = form.get("seconds")
+    if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
+        raise rejected([Problem("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
+    seconds = float(text) if text else None
+    paused = pause(context, account, seconds)
+    if paused.longer:
+        return _back(request, form, f"{account.key} {paused_longer(paused.until)}")
+    told = f"for {span(seconds)}" if seconds else "until it is resumed"
+    return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")
+
+
+@router.post("/accounts/{provider}/{account}/resume")
+def resume_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+    """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
+    resumed = resume(context, account, now=_override(form))
+    words = resumed_words(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
+    return _back(request, form, f"{account.key} {words}")
+
+
+@router.post("/dead-letters/{letter_id}/requeue")
+def requeue_dead_letter(request: Request, context: Given, letter_id: str, form: Form) -> Response:
+    """Send a dead letter back to its queue."""
+    try:
+        notice = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
+    except UnusableDeadLetterError as error:
+        notice = _sentence(error)
+    return _back(request, form, notice)
+
+
+@router.post("/dead-letters/clear")
+def clear_dead_letters(request: Request, context: Given, form: Form) -> Response:
+    """Delete all dead letters."""
+    return _back(request, form, f"{counted(clear(context, Via.BOARD), 'dead letter')} deleted.")
+
+
+def _override(form: Form) -> bool:
+    return form.get("now") == "1"
+
+
+def _back(request: Request, form: Form, told: str) -> Response:
+    """To the page on which the button stands, which then says what was done."""
+    access: Access = request.app.state.board_access
+    board: Board = request.app.state.board
+    board.renew()
+    response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
+    remember(request, response, NOTICE, access.sessions.notice(told))
+    return response
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

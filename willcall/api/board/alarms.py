@@ -1,0 +1,251 @@
+"""What an operator must know first: what is wrong as a whole, rather than order by order. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from willcall.api.board import labels
+from willcall.api.board.overview import AccountLine, Overview
+from willcall.orders.advice import OVERBOOKED, TROUBLES
+from willcall.orders.callbacks import UNTOLD
+from willcall.orders.ticket_documents import LATE
+from willcall.stores.accounts import Health
+from willcall.views.accounts import trouble_of
+from willcall.views.formatting import counted, span, try_awaits
+from willcall.views.overdue import Behind
+from willcall.views.sweeps import start_them
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong. `grave`: tickets do not arrive because of it.
+
+    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
+    what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps;
+    `orders` is the address of the page that lists the orders that it is about; `messages` that of the page that lists
+    messages.
+    """
+
+    kind: str
+    grave: bool
+    title: str
+    effect: str
+    remedy: str
+    since: float | None = None
+    why: str | None = None
+    until: float | None = None
+    then: str = ""
+    account: AccountLine | None = None
+    orders: str | None = None
+    messages: str | None = None
+
+
+def alarms(overview: Overview) -> list[Alarm]:
+    """All that is wrong, the gravest first."""
+    parts = (_processes, _sweeps, _accounts, _forgotten, _behind, _dead_letters)
+    found = [alarm for part in parts for alarm in part(overview)]
+    return sorted(found, key=lambda alarm: not alarm.grave)
+
+
+def verdict(overview: Overview, found: list[Alarm]) -> str:
+    """How things stand, in one sentence."""
+    orders = overview.survey.total - overview.told_of_by_accounts
+    troubles = [alarm for alarm in found if alarm.kind != "paused"]
+    if troubles:
+        grave = sum(alarm.grave for alarm in troubles)
+        return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
+    if orders > 0:
+        return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+    paused = [line for line in overview.accounts if line.view.state.health is Health.PAUSED and line.view.open_orders]
+    waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
+    if paused:
+        return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
+    return f"All is well, {waiting[0].lower()}{waiting[1:]} for tickets"
+
+
+def waiting_words(number: int) -> str:
+    """`No order waits`, `1 order waits`, `2 orders wait`."""
+    return f"{counted(number, 'order')} wait{'s' if number == 1 else ''}" if number else "No order waits"
+
+
+def _processes(overview: Overview) -> Iterator[Alarm]:
+    if not overview.alive("worker"):
+        yield _nobody(
+            overview,
+            "worker",
+            title="No worker is alive",
+            effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
+            remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
+        )
+    if not overview.alive("beat"):
+        yield _nobody(
+            overview,
+            "beat",
+            title="Beat is not alive",
+            effect="Orders go on, but accounts that were refused or down are not tried again, and held orders, expiry "
+            "and what a dead worker left wait for the next beat.",
+            remedy="Start one: willcall beat. Several may run.",
+        )
+
+
+def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Alarm:
+    """No process of a kind is alive, since the last sign of one."""
+    last = overview.last_signs.get(kind)
+    why = f"The last was {last.name}" if last else None
+    return Alarm(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
+
+
+def _sweeps(overview: Overview) -> Iterator[Alarm]:
+    for name, run in sorted(overview.sweeps.items()):
+        if run.error:
+            yield Alarm(
+                "sweep",
+                grave=False,
+                title=f"The sweep {name} failed",
+                effect="What it would have mended waits for its next run.",
+                remedy=f"Its log has the error; willcall sweep {name} runs it now.",
+                since=run.at,
+                why=run.error,
+            )
+    if overview.missed:
+        names = ", ".join(sweep.name for sweep in overview.missed)
+        how = start_them(beat=bool(overview.alive("beat")), worker=bool(overview.alive("worker")))
+        yield Alarm(
+            "missed",
+            grave=False,
+            title=f"{counted(len(overview.missed), 'sweep')} missed",
+            effect=f"What these would have mended waits: {names}.",
+            remedy=f"{how}; willcall sweep runs them now.",
+            since=min((sweep.ran_at for sweep in overview.missed if sweep.ran_at), default=None),
+        )
+
+
+def _accounts(overview: Overview) -> Iterator[Alarm]:
+    for line in overview.accounts:
+        if line.view.state.health is not Health.OK:
+            yield _account(line, overview.now, beat=bool(overview.alive("beat")))
+        if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
+            yield _overbooked(line, overview.now)
+        if line.view.state.health is Health.OK and line.overdue:
+            working = bool(overview.alive("worker"))
+            yield Alarm(
+                "overdue",
+                grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
+                title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
+                effect="Tickets that are there already are fetched late.",
+                remedy="Workers do not keep up: start more. A wait for the rate does not count."
+                if working
+                else "They go on when a worker runs.",
+                orders=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
+            )
+
+
+def _overbooked(line: AccountLine, now: float) -> Alarm:
+    """More of an account is due than its rate allows."""
+    state, trouble = line.view.state, OVERBOOKED
+    return Alarm(
+        "overbooked",
+        grave=trouble.grave,
+        title=f"{line.key} {trouble.what}",
+        effect=f"{counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}. {trouble.effect}",
+        remedy=labels.mend(trouble, line.key),
+        orders=f"/orders?account={line.key}",
+    )
+
+
+def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:
+    """One alarm for an account, however many orders wait for it; `beat`: whether one is alive."""
+    state, trouble = line.view.state.gravest, trouble_of(line.view.state)
+    until, then = _by_itself(line, now, beat=beat)
+    return Alarm(
+        state.health.value,
+        grave=trouble.grave,
+        title=f"{line.key} {trouble.what}",
+        effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
+        remedy=labels.mend(trouble, line.key),
+        since=state.since,
+        why=state.why,
+        until=until,
+        then=then,
+        account=line,
+    )
+
+
+def _by_itself(line: AccountLine, now: float, *, beat: bool) -> tuple[float | None, str]:
+    """When what happens to an account that is not well: an order that is held is the next try."""
+    state = line.view.state
+    if state.beneath or not TROUBLES[state.health].grave:
+        goes_on = "is tried again" if state.beneath else "goes on"
+        return state.until, goes_on if state.until else ""
+    if state.probe_at is None:
+        return None, ""
+    awaited = try_awaits(state.probe_at, now, held=line.view.held, beat=beat)
+    return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
+
+
+def _forgotten(overview: Overview) -> Iterator[Alarm]:
+    trouble = TROUBLES["forgotten"]
+    for key, waiting in overview.forgotten.items():
+        yield Alarm(
+            "forgotten",
+            grave=trouble.grave,
+            title=f"{key} {trouble.what}",
+            effect=f"{waiting_words(waiting)}. {trouble.effect}",
+            remedy=labels.mend(trouble, key),
+        )
+
+
+def _behind(overview: Overview) -> Iterator[Alarm]:
+    """What has waited for longer than it may: to tell backends and operators, to store documents."""
+    told, operators, documents = overview.undelivered, overview.operators, overview.lacking
+    if told.waited(overview.now) >= UNTOLD:
+        yield Alarm(
+            "untold",
+            grave=False,
+            title=f"{counted(told.count, 'event')} on the way to backends",
+            effect="They are told again and again, for three days; until then they do not know.",
+            remedy="Look at the backend's own logs: the orders' pages show what it answered.",
+            since=told.oldest_at,
+            orders=f"/orders?behind={Behind.UNTOLD}",
+        )
+    if operators and operators.late:
+        yield Alarm(
+            "operators",
+            grave=False,
+            title=f"Operators are not told of {counted(operators.count, 'event')}",
+            effect="Who relies on that does not know what happened. They are told again and again, for three days.",
+            remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
+            since=operators.since,
+            why=operators.answered,
+        )
+    if documents.waited(overview.now) >= LATE:
+        yield Alarm(
+            "lacking",
+            grave=False,
+            title=f"Documents of {counted(documents.count, 'order')} are not stored",
+            effect="Their customers have the provider's address at most. They are tried again, for three days.",
+            remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
+            since=documents.oldest_at,
+            orders=f"/orders?behind={Behind.DOCUMENTS}",
+        )
+    if overview.given_up.count:
+        yield Alarm(
+            "given_up",
+            grave=False,
+            title=f"Documents of {counted(overview.given_up.count, 'order')} were given up",
+            effect="Their customers have the provider's address at most. They are not fetched again.",
+            remedy="Ask the provider for the files: each order's page says why they could not be fetched.",
+            since=overview.given_up.oldest_at,
+            orders=f"/orders?behind={Behind.DOCUMENTS}",
+        )
+
+
+def _dead_letters(overview: Overview) -> Iterator[Alarm]:
+    if overview.dead_letters:
+        yield Alarm(
+            "dead-letters",
+            grave=False,
+            title=f"{counted(overview.dead_letters, 'message')} could not be processed",
+            effect="If one was a submission, its order does not exist here.",
+            remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
+            messages="/dead-letters",
+        )

@@ -1,0 +1,232 @@
+"""The board's words for states, answers and events; what of a reference or a ticket is shown at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
+
+from willcall.api.board.events import Told
+from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
+from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
+from willcall.orders.callbacks import accepted, shown_callback
+from willcall.orders.measures import BOUNDS, quantile
+from willcall.orders.model import Attempt, Attention, Order, Ticket, TicketKind
+from willcall.orders.serialization import rfc3339
+from willcall.orders.states import CLOSED, OPEN
+from willcall.orders.ticket_documents import GIVEN_UP, file_of, lacks_document  # noqa: F401 - the same
+from willcall.providers.registry import ADAPTERS
+from willcall.stores.accounts import Health
+from willcall.stores.deliveries import Try
+from willcall.stores.listing import Survey
+from willcall.stores.ops import OpsEvent
+from willcall.views.formatting import doubt_words, span  # noqa: F401 - the same
+
+#: How many characters of a code are shown at once.
+_SHOWN = 3
+#: What stands for the others.
+HIDDEN = "•••"
+
+#: What is done on this board, as an advice names it.
+_HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
+
+#: What came back, by the outcome's name.
+_CAME_BACK = {
+    "issued": "all tickets",
+    "partly_issued": "some of the tickets",
+    "not_ready": "no tickets yet",
+    "declined": "declined",
+    "cancelled": "cancelled",
+    "throttled": "too many requests",
+    "unavailable": "no usable answer",
+    "missing": "not known there",
+    "unauthorized": "key refused",
+    "malformed": "an answer that cannot be read",
+}
+
+_REASONS = {
+    Attention.UNAUTHORIZED: "key refused",
+    Attention.NOT_FOUND: "not known there",
+    Attention.MALFORMED: "answer unreadable",
+    Attention.PERSONALIZATION: "names missing",
+    Attention.UNDELIVERABLE: "backend not told",
+}
+
+_STANDS = {
+    Told.PENDING: "on its way",
+    Told.DELIVERED: "delivered",
+    Told.UNDELIVERABLE: "could not be delivered",
+    Told.SUPERSEDED: "superseded",
+    Told.FORGOTTEN: "superseded; what was tried is no longer kept",
+    Told.FEED: "in the event feed",
+}
+
+_FILES = {TicketKind.IMAGE: "image", TicketKind.ARCHIVE: "archive", TicketKind.WALLET: "wallet pass"}
+
+_HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.items()} | {
+    "account.throttled": "has been throttling us for long",
+    "account.ok": "is well again",
+}
+
+_HEALTH = {
+    Health.OK: "ok",
+    Health.THROTTLED: "throttled",
+    Health.PAUSED: "paused",
+    Health.UNAUTHORIZED: "key refused",
+    Health.DOWN: "down",
+}
+
+
+def health(state: Health) -> str:
+    """How an account is doing."""
+    return _HEALTH[state]
+
+
+def came_back(attempt: Attempt) -> str:
+    """What an attempt came back with."""
+    return _CAME_BACK.get(attempt.outcome, attempt.outcome.replace("_", " "))
+
+
+def advice(order: Order) -> Advice | None:
+    """What its reason for attention means, with what is to be done here."""
+    return _here(order.attention) if order.attention else None
+
+
+def meaning(attention: str | None) -> Advice | None:
+    """What a reason means that orders are filtered by; None for all reasons together."""
+    return _here(Attention(attention)) if attention in set(Attention) else None
+
+
+def _here(attention: Attention) -> Advice:
+    found = ADVICE[attention]
+    return Advice(found.reason, found.customer, found.remedy.format(**_HERE))
+
+
+def reason(attention: Attention) -> str:
+    """A reason in two or three words."""
+    return _REASONS[attention]
+
+
+def seconds(value: float | None) -> str:
+    """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
+    if value is None:
+        return "–"  # noqa: RUF001 - a dash, where a number would be
+    if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
+        return f"{value * 1_000:.0f} ms"
+    return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
+
+
+def within(counts: Mapping[str, int], measure: str, share: float) -> str:
+    """What a share of the durations are at most: the end of a bucket, e.g. `≤ 1 min`; a dash where there are none."""
+    bound = quantile(counts, measure, share)
+    return f"> {seconds(BOUNDS[measure][-1])}" if bound == inf else f"{'' if bound is None else '≤ '}{seconds(bound)}"
+
+
+def stands(told: Told) -> str:
+    """Where the telling of an event stands."""
+    return _STANDS[told]
+
+
+def happened(event: OpsEvent) -> str:
+    """An event for operators, behind what it is about."""
+    if event.type == "order.attention":
+        known = event.data.get("attention")
+        return reason(Attention(known)) if known in set(Attention) else "needs a person"
+    return _HAPPENED.get(event.type, event.type)
+
+
+def subject(event: OpsEvent) -> tuple[str, str]:
+    """What it is about: `account` or `order`, and which."""
+    kind, _, name = event.subject.partition(":")
+    return kind, name
+
+
+def can_poll(order: Order) -> bool:
+    """Whether asking now may change anything."""
+    return order.status not in CLOSED
+
+
+def is_open(order: Order) -> bool:
+    """Whether tickets may still come, and it can be cancelled."""
+    return order.status in OPEN
+
+
+def masked(text: str) -> str:
+    """The end of a code, for comparing."""
+    return HIDDEN + text[-_SHOWN:] if len(text) > 2 * _SHOWN else HIDDEN
+
+
+def secret_reference(order: Order) -> bool:
+    """Whether the reference alone lets its holder in."""
+    adapter = ADAPTERS.get(order.provider)
+    return adapter is None or adapter.reference_is_secret(order.reference)
+
+
+def reference(order: Order) -> str:
+    """The reference as it is shown at once."""
+    return masked(order.reference) if secret_reference(order) else order.reference
+
+
+def place(ticket: Ticket) -> str:
+    """Where a ticket lets its holder sit."""
+    parts: Mapping[str, str | None] = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+
+
+def callback(order: Order) -> str:
+    """Where its backend is told."""
+    return shown_callback(order.callback_url) if order.callback_url else "none"
+
+
+def iso(moment: float) -> str:
+    """A moment for programs."""
+    return rfc3339(moment) or ""
+
+
+def clock(moment: float, *, seconds: bool = False) -> str:
+    """When it was, by the clock of UTC; pages with a script show the reader's own."""
+    return f"{datetime.fromtimestamp(moment, UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
+
+
+def taken(made: Try) -> str:
+    """What a backend's answer without words of ours comes to."""
+    return "taken" if accepted(made.http_status) else "not taken"
+
+
+def mend(trouble: Trouble, account_key: str) -> str:
+    """What to do about an account that is not well, with what is done here."""
+    return trouble.mend(account_key, "resume it")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Orders that need attention for one reason: how many, at which accounts, and the newest of them."""
+
+    attention: Attention
+    title: str
+    advice: Advice
+    count: int
+    accounts: Sequence[tuple[str, int]]
+    orders: Sequence[Order]
+
+
+def groups(survey: Survey) -> list[Group]:
+    """What needs a person, reason by reason: first the reason that named orders have."""
+    found = []
+    for attention in Attention:
+        accounts = sorted((key, count) for (key, reason_), count in survey.tally.items() if reason_ is attention)
+        orders = [order for order in survey.orders if order.attention is attention]
+        if accounts:
+            count = sum(count for _, count in accounts)
+            found.append(Group(attention, reason(attention), _here(attention), count, accounts, orders))
+    return sorted(found, key=lambda group: not group.orders)
+
+
+def file_type(ticket: Ticket) -> str:
+    """Say what kind of file a ticket's document is."""
+    file = file_of(ticket)
+    return _FILES.get(file.kind, "PDF") if file else "file"
+
+
+def given_up(ticket: Ticket) -> str | None:
+    """Say why the file of a ticket is not fetched any more, None where it is still to come."""
+    return ticket.extra.get(GIVEN_UP)

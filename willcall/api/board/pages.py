@@ -1,0 +1,208 @@
+"""The pages: all accounts and what needs a person, orders, one order."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Field, ValidationError
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from willcall.api.board import labels
+from willcall.api.board.alarms import alarms, verdict
+from willcall.api.board.errors import BoardRoute
+from willcall.api.board.order_page import view_order
+from willcall.api.board.overview import Board, Overview
+from willcall.api.board.rendering import HEADERS, fragments, page
+from willcall.api.board.search import search
+from willcall.api.dependencies import ANY, Given, GivenOrderId, Nothing, OrdersQuery, known_form
+from willcall.api.documents import document_response
+from willcall.api.problems import rejected
+from willcall.orders.model import Attention, Order, Status
+from willcall.orders.submission import problems_of
+from willcall.stores.connection import StoreError
+from willcall.stores.listing import Query as Listed
+from willcall.usecases.context import Context
+from willcall.usecases.control import get_order
+from willcall.views.accounts import stopped_accounts
+from willcall.views.overdue import Behind, orders_behind
+
+if TYPE_CHECKING:
+    from willcall.api.board.access import Access
+    from willcall.api.board.stream import Streams
+
+router = APIRouter(route_class=BoardRoute, include_in_schema=False)
+
+#: Orders a page.
+_PAGE = 50
+
+#: The live parts of the pages: id -> template.
+_BOARD_PARTS = {
+    "verdict": "parts/verdict.html",
+    "alarms": "parts/alarms.html",
+    "accounts": "parts/accounts.html",
+    "attention": "parts/attention.html",
+    "happened": "parts/happened.html",
+    "pulse": "parts/pulse.html",
+}
+_ORDER_PARTS = {"order": "parts/order.html"}
+
+
+@router.get("/")
+def board(request: Request, _: Nothing) -> Response:
+    """How everything stands."""
+    overview = _board(request).overview()
+    return page(request, "board.html", **_told(overview))
+
+
+class _BoardQuery(OrdersQuery):
+    """Which orders to show. `account` is an account's key.
+
+    `behind`: those of which this is behind, a list of its own; of the filters, provider and account go with `overdue`.
+    """
+
+    account: str | None = Field(default=None, max_length=200)
+    behind: Behind | None = None
+
+
+async def _filters(request: Request) -> _BoardQuery:
+    """What of the orders is wanted; a form sends what was left open as well."""
+    try:
+        return _BoardQuery.model_validate({name: value for name, value in request.query_params.items() if value})
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None
+
+
+@router.get("/orders")
+def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
+    """Orders, newest first, or those of which something is behind, the worst first."""
+    wanted = Listed(query.status, query.provider, query.reasons, query.account)
+    if query.behind:
+        return _orders_behind(request, context, query.behind, wanted)
+    found = context.stores.listing.page(wanted, _PAGE, query.cursor)
+    asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
+    return page(
+        request,
+        "orders.html",
+        orders=found.orders,
+        filters=_choices(context, query),
+        advice=labels.meaning(query.attention),
+        stopped=_stopped(context, found.orders),
+        newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
+        older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
+        now=context.stores.accounts.now(),
+    )
+
+
+def _orders_behind(request: Request, context: Context, behind: Behind, wanted: Listed) -> Response:
+    found = orders_behind(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
+    return page(
+        request,
+        "behind.html",
+        behind=behind.value,
+        place=(wanted.account or wanted.provider) if behind is Behind.OVERDUE else None,
+        found=found.orders,
+        count=found.count,
+        stopped=_stopped(context, (one.order for one in found.orders)),
+        now=context.stores.accounts.now(),
+    )
+
+
+def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
+    """The filters: (name, label, what may be chosen, what is)."""
+    providers = sorted(
+        {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
+    )
+    accounts = sorted({*context.accounts, *([query.account] if query.account else [])})
+    reasons = [(ANY, "any reason"), *((each.value, labels.reason(each)) for each in Attention)]
+    return [
+        ("provider", "Provider", [(name, name) for name in providers], query.provider),
+        ("account", "Account", [(key, key) for key in accounts], query.account),
+        ("status", "Status", [(each.value, each.value) for each in Status], query.status),
+        ("attention", "Needs a person", reasons, query.attention),
+    ]
+
+
+@router.get("/dead-letters")
+def dead_letters(request: Request, context: Given, _: Nothing) -> Response:
+    """Messages that no task could process, newest first."""
+    letters = context.stores.dead_letters
+    return page(
+        request,
+        "dead_letters.html",
+        letters=letters.newest(_PAGE),
+        count=letters.count(),
+        now=context.stores.accounts.now(),
+    )
+
+
+@router.get("/search")
+def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_length=300)] = "") -> Response:
+    """An order by its id or by the provider's reference: its page, or those that it may be."""
+    found = search(context, q.strip())
+    if len(found) == 1:
+        return RedirectResponse(f"/orders/{quote(found[0].id, safe='')}", HTTPStatus.SEE_OTHER)
+    return page(
+        request,
+        "search.html",
+        orders=found,
+        asked=q.strip(),
+        stopped=_stopped(context, found),
+        now=context.stores.accounts.now(),
+    )
+
+
+def _stopped(context: Context, listed: Iterable[Order]) -> Mapping[str, str]:
+    """The accounts of these orders that nothing is sent to."""
+    return stopped_accounts(context.stores, context.accounts, {order.account_key for order in listed})
+
+
+@router.get("/orders/{order_id}")
+def order_page(request: Request, context: Given, _: Nothing, order_id: GivenOrderId) -> Response:
+    """An order and its story."""
+    return page(request, "order.html", view=view_order(context, order_id))
+
+
+@router.get("/orders/{order_id}/documents/{document_id}")
+def document(
+    context: Given, order_id: GivenOrderId, document_id: str, if_none_match: Annotated[str, Header()] = ""
+) -> Response:
+    """A file that holds tickets."""
+    return document_response(context, order_id, document_id, if_none_match)
+
+
+@router.get("/board/stream")
+async def stream(request: Request, context: Given, order: Annotated[str | None, Query()] = None) -> Response:
+    """What changes on the first page, or on an order's."""
+    streams: Streams = request.app.state.board_streams
+    access: Access = request.app.state.board_access
+    if streams.full:
+        return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
+    if order is not None:
+        with suppress(StoreError):  # watchers are told of it, and go on when it is back
+            await run_in_threadpool(get_order, context, await known_form(order))
+    look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
+    headers = {**HEADERS, "X-Accel-Buffering": "no"}
+    events = streams.watch(order or "", look, lambda: access.lets_in(request))
+    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+
+
+def _look_at_board(board_: Board) -> Callable[[], Mapping[str, str]]:
+    return lambda: fragments(_BOARD_PARTS, **_told(board_.overview()))
+
+
+def _look_at_order(context: Context, order_id: str) -> Callable[[], Mapping[str, str]]:
+    return lambda: fragments(_ORDER_PARTS, view=view_order(context, order_id))
+
+
+def _told(overview: Overview) -> dict[str, Any]:
+    found = alarms(overview)
+    return {"overview": overview, "alarms": found, "verdict": verdict(overview, found), "now": overview.now}
+
+
+def _board(request: Request) -> Board:
+    board_: Board = request.app.state.board
+    return board_

@@ -1,0 +1,93 @@
+"""Pages from templates: every value is escaped, nothing comes from elsewhere, no script or style stands in a page."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from willcall.api.board import charts, labels
+from willcall.api.board.access import NOTICE, Access, Door, forget, trustworthy
+from willcall.api.board.stream import SILENCE
+from willcall.views.formatting import absolute, coming, counted, fetched_in_vain, relative, span
+
+_FOLDER = Path(__file__).parent
+STATIC = _FOLDER / "static"
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+#: Elsewhere browsers complain of it.
+_TRUSTED_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, with the notice that is kept for it, if there is one."""
+    access: Access = request.app.state.board_access
+    kept = request.cookies.get(NOTICE)
+    notice = access.sessions.read_notice(kept) if kept else None
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is Door.KEYED}
+    text = _environment().get_template(template).render(base | values)
+    response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if trustworthy(request) else {}))
+    if kept:
+        forget(response, NOTICE)
+    return response
+
+
+def fragments(templates: Mapping[str, str], **values: Any) -> dict[str, str]:
+    """Parts of a page by their id, from the template of each."""
+    environment = _environment()
+    return {name: environment.get_template(template).render(values) for name, template in templates.items()}
+
+
+def prepare() -> None:
+    """Compile all templates, which takes longer than any page: nobody shall wait for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+    )
+    environment.globals |= {"charts": charts, "words": labels, "asset": _asset, "icon": _icon, "silence": SILENCE}
+    environment.filters |= {
+        "span": span,
+        "counted": counted,
+        "absolute": absolute,
+        "relative": relative,
+        "coming": coming,
+        "fetched_in_vain": fetched_in_vain,
+        "segment": lambda text: quote(text, safe=""),
+        "number": lambda number: f"{number:,}",
+    }
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    """The address of a file of ours, which changes with its content."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/board/static/{name}?v={digest}"
+
+
+def _icon(name: str) -> Markup:
+    """A sign from the page's set; what it means is always said in words beside it."""
+    return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)

@@ -1,0 +1,47 @@
+"""The board as part of the application."""
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from willcall.api.board import actions, login, pages
+from willcall.api.board.access import Access
+from willcall.api.board.errors import BoardRoute, nowhere
+from willcall.api.board.overview import Board
+from willcall.api.board.rendering import STATIC, prepare
+from willcall.api.board.stream import Streams
+from willcall.usecases.context import Context
+
+
+def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
+    """Serve the board from the application; gives what must be ended when the process is told to stop."""
+    prepare()
+    streams = Streams()
+    app.state.board = Board(context)
+    app.state.board_access = Access(context.settings.api, context.stores.sessions, exposed=exposed)
+    app.state.board_streams = streams
+    router = APIRouter(route_class=BoardRoute, dependencies=[Depends(_operator)], include_in_schema=False)
+    for part in (pages, actions):
+        router.include_router(part.router)
+    app.include_router(login.router)
+    app.include_router(router)
+    app.mount("/board/static", _Static(directory=STATIC))
+    app.add_exception_handler(HTTPException, nowhere)
+    return streams
+
+
+async def _operator(request: Request) -> None:
+    """Let operators in alone."""
+    access: Access = request.app.state.board_access
+    await access.check(request)
+
+
+class _Static(StaticFiles):
+    """Files whose address changes with their content, so that a browser need never ask again."""
+
+    def file_response(self, *args: object, **options: object) -> Response:
+        response = super().file_response(*args, **options)  # type: ignore[arg-type]
+        if isinstance(response, FileResponse):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

@@ -1,0 +1,114 @@
+"""What handlers are given, and what callers may ask for."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from willcall.api.problems import rejected
+from willcall.api.schemas import Override
+from willcall.orders.errors import UnknownOrderError
+from willcall.orders.model import Attention, Status
+from willcall.orders.submission import OrderId, problems_of
+from willcall.providers.registry import ADAPTERS
+from willcall.usecases.context import Context
+
+#: Largest page, and the page of a caller who does not say. Orders and events may hold many tickets.
+LARGEST_PAGE, PAGE = 500, 50
+
+_ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
+
+
+async def context_of(request: Request) -> Context:
+    """What use cases are given."""
+    return request.app.state.context  # type: ignore[no-any-return]
+
+
+async def known_form(order_id: Annotated[str, Path(description="The order's id.", examples=["cart-42"])]) -> str:
+    """The order id of the path. Raises UnknownOrderError where no order could have it."""
+    try:
+        return _ORDER_ID.validate_python(order_id)
+    except ValidationError:
+        raise UnknownOrderError("of this id") from None
+
+
+#: The filter for orders that need attention for whatever reason, and all such filters.
+ANY = "true"
+_ATTENTIONS = (ANY, *Attention)
+_PROVIDERS = sorted(ADAPTERS)
+
+
+def _one_of(known: Sequence[str]) -> AfterValidator:
+    def check(name: str | None) -> str | None:
+        if name in {None, *known}:
+            return name
+        raise ValueError(f"there is {', '.join(known)}")
+
+    return AfterValidator(check)
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NoQuery(_Query):
+    """Of calls that take no query parameters."""
+
+
+class OrdersQuery(_Query):
+    """Which orders to list."""
+
+    status: Status | None = Field(default=None, description="Only orders of this status.")
+    provider: Annotated[str | None, _one_of(_PROVIDERS)] = Field(
+        default=None, description="Only orders at this provider.", json_schema_extra={"enum": [*_PROVIDERS]}
+    )
+    attention: Annotated[str | None, _one_of(_ATTENTIONS)] = Field(
+        default=None,
+        description="Only orders that a person should look at: for any reason (`true`), or for this one.",
+        json_schema_extra={"enum": [*_ATTENTIONS]},
+    )
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Orders a page.")
+    cursor: str | None = Field(
+        default=None, pattern=r"^[0-9]{1,15}$", description="The `next_cursor` of the page before."
+    )
+
+    @property
+    def reasons(self) -> frozenset[Attention] | None:
+        """The reasons for attention: empty for any, None where none is asked for."""
+        if self.attention is None:
+            return None
+        return frozenset() if self.attention == ANY else frozenset({Attention(self.attention)})
+
+
+class EventsQuery(_Query):
+    """Which events to list."""
+
+    after: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{1,15}-[0-9]{1,15}$",
+        description="The `next_cursor` of the page before; without it, from the oldest event kept.",
+    )
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Events a page.")
+
+
+class DeadLettersQuery(_Query):
+    """Which dead letters to list."""
+
+    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Dead letters a page.")
+    cursor: str | None = Field(
+        default=None, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", description="The `next_cursor` of the page before."
+    )
+
+
+Given = Annotated[Context, Depends(context_of)]
+GivenOrderId = Annotated[str, Depends(known_form)]
+Nothing = Annotated[NoQuery, Query()]
+
+
+def wants_override(payload: object) -> bool:
+    """Return whether a body asks for a request in spite of the provider's hint. Raises ApiError."""
+    try:
+        return Override.model_validate(payload).now
+    except ValidationError as error:
+        raise rejected(problems_of(error)) from None

@@ -1,0 +1,79 @@
+"""Documents: the files that hold tickets."""
+
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Header, Path
+from starlette.responses import Response, StreamingResponse
+
+from willcall.api.dependencies import Given, GivenOrderId, Nothing
+from willcall.api.openapi import answers
+from willcall.api.problems import Kind
+from willcall.orders.file_types import FILE_TYPES
+from willcall.stores.documents import Document, UnknownDocumentError
+from willcall.usecases.context import Context
+from willcall.usecases.control import get_order
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+#: Bytes that are read and sent at once.
+_CHUNK = 256 * 1024
+
+_NOT_MODIFIED = 304
+
+
+@router.get(
+    "/{order_id}/documents/{document_id}",
+    summary="Download a document",
+    responses={
+        **answers(Kind.NOT_FOUND, Kind.REJECTED),
+        200: {
+            "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
+            "description": (
+                "The file as it came, with the media type that its bytes have: the `content_type` of its ticket. "
+                "Its `ETag` is the SHA-256 of its content."
+            ),
+        },
+        _NOT_MODIFIED: {"description": "The caller has it: `If-None-Match`."},
+    },
+)
+def download_document(
+    context: Given,
+    _: Nothing,
+    order_id: GivenOrderId,
+    document_id: Annotated[str, Path(description="`document` of one of the order's tickets.")],
+    if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
+) -> Response:
+    """The file, if it is one of this order's."""
+    return document_response(context, order_id, document_id, if_none_match)
+
+
+def document_response(context: Context, order_id: str, document_id: str, if_none_match: str) -> Response:
+    """A document of an order, or 304 where the caller has it. Raises UnknownOrderError, UnknownDocumentError."""
+    order = get_order(context, order_id)
+    document = context.documents.get(document_id)
+    if document is None or document.owner != order.id:
+        raise UnknownDocumentError("the order has no such document")
+    headers = _headers(document)
+    if headers["ETag"] in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    headers["Content-Length"] = str(document.size)
+    file = context.documents.open(document.id)
+    return StreamingResponse(_chunks(file), headers=headers, media_type=document.content_type)
+
+
+def _headers(document: Document) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{document.file_name}"',
+        "ETag": f'"{document.sha256}"',
+        "Cache-Control": "private, no-cache",
+        # The file comes from outside: no browser shall guess another type, or run what it finds.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    }
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

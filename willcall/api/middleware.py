@@ -1,0 +1,166 @@
+"""Around every request: its id, its line in the log, the headers of its answer, and how many there may be at once."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from time import perf_counter
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from willcall.api.problems import ApiError, busy
+
+log = structlog.get_logger(__name__)
+
+#: Threads that work on requests; they mostly wait for Redis.
+THREADS = 32
+#: Requests of one kind at once: beyond, callers are told to come back rather than left to wait behind others.
+IN_FLIGHT = 2 * THREADS
+
+#: Answered however busy the process is, and not worth a line in the log.
+_PROBES = frozenset({"/healthz", "/readyz"})
+#: Open for hours, and bounded by itself.
+_STREAM = "/board/stream"
+#: Providers' calls are bounded per account. People paste their addresses with slashes too many.
+_WEBHOOKS = "/webhooks/"
+_SLASHES = re.compile(r"/{2,}")
+#: What takes no place of others, by the beginning of its path; all else is one kind more: pages, forms, metrics.
+_KINDS = ("/v1/orders:batch", "/v1/")
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,100}")
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # Browsers that come over http send `Origin: null` with a form of a page that names no referrer.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+#: The page at /docs runs scripts, which come from here alone.
+_DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
+
+
+class Edge:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
+        """`stop` ends what would go on for hours when the process is told to stop."""
+        self._app = app
+        self.stop = stop
+        self._in_flight: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._serve(scope, receive, send, request_id)
+
+    async def _serve(self, given: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        started, status, scope = perf_counter(), 0, _routed(given)
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), scope, request_id)
+            await send(message)  # the server leaves out the body of an answer to HEAD
+
+        place = Place(self._in_flight, _kind(scope["path"]))
+        try:
+            try:
+                place.take()
+            except ApiError as full:
+                await full.response()(scope, receive, answer)
+            else:
+                await self._app(scope, place.while_working(receive), answer)
+        except Exception:
+            log.exception("request failed")
+            if not status:
+                raise
+        finally:
+            place.leave()
+            _note({**scope, "method": given["method"]}, status, perf_counter() - started)
+
+
+class Place:
+    """A request's place among those of its kind that are worked on. While its body arrives it has none."""
+
+    def __init__(self, taken: Counter[str], kind: str | None) -> None:
+        """`taken` counts places by kind; None: the request needs none."""
+        self._taken = taken
+        self._kind = kind
+        self._has = False
+
+    def take(self) -> None:
+        """Take one. Raises ApiError where there is none."""
+        if self._kind is None or self._has:
+            return
+        if self._taken[self._kind] >= IN_FLIGHT:
+            raise busy(f"more than {IN_FLIGHT} requests at once")
+        self._taken[self._kind] += 1
+        self._has = True
+
+    def leave(self) -> None:
+        """Give it back."""
+        if self._kind is not None and self._has:
+            self._taken[self._kind] -= 1
+            self._has = False
+
+    def while_working(self, receive: Receive) -> Receive:
+        """Return `receive` that gives the place back until the body is here. It raises ApiError where none is left."""
+        here = False
+
+        async def next_message() -> Message:
+            nonlocal here
+            if here:
+                return await receive()
+            self.leave()
+            message = await receive()
+            here = not message.get("more_body", False)
+            if here:
+                self.take()
+            return message
+
+        return next_message
+
+
+def _routed(scope: Scope) -> Scope:
+    """Return a request as it is routed: HEAD as GET, a provider's call without slashes too many."""
+    path, method = _SLASHES.sub("/", scope["path"]), scope["method"]
+    if path.startswith(_WEBHOOKS):
+        scope = {**scope, "path": path.rstrip("/")}
+    if method == "HEAD" and path != _STREAM:
+        scope = {**scope, "method": "GET"}
+    return scope
+
+
+def _kind(path: str) -> str | None:
+    if path in _PROBES or path == _STREAM or path.startswith(_WEBHOOKS):
+        return None
+    return next((beginning for beginning in _KINDS if path.startswith(beginning)), "")
+
+
+def _complete(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
+    headers["X-Request-Id"] = request_id
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    if scope["path"] == "/docs":
+        headers["Content-Security-Policy"] = _DOCS_POLICY
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """One line; the path as the route has it, for what callers put into theirs may be secret."""
+    route = getattr(scope.get("route"), "path", "none")
+    write = log.debug if scope["path"] in _PROBES or scope["path"] == _STREAM else log.info
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    write("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1))

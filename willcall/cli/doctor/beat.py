@@ -1,0 +1,25 @@
+"""Beat: whether its clock ticks."""
+
+from typing import TYPE_CHECKING
+
+from willcall.cli.doctor.findings import Finding, ok, wrong
+from willcall.cli.doctor.signs import since_when
+from willcall.stores.connection import probe
+from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.views.formatting import counted, span
+
+if TYPE_CHECKING:
+    from willcall.cli.doctor.patient import Patient
+
+
+def check(patient: "Patient") -> list[Finding]:
+    """The beats of all machines; one is enough."""
+    seen, now = patient.processes.alive("beat", FORGOTTEN), patient.now()
+    alive = [beat for beat in seen if now - beat.seen <= ALIVE]
+    if not alive:
+        probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
+        last = patient.processes.last_signs().get("beat")
+        why = since_when(seen, last, now, "no sweep is started, and what is lost stays lost")
+        return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]
+    ticked = max(beat.seen for beat in alive)
+    return [ok(f"{counted(len(alive), 'beat')}, the last sign {span(now - ticked)} ago")]

@@ -1,0 +1,33 @@
+"""One process of this host, for the health checks of containers."""
+
+import socket
+from typing import TYPE_CHECKING
+
+from willcall.cli.doctor.findings import Finding, ok, warning, wrong
+from willcall.cli.doctor.signs import silence
+from willcall.stores.connection import StoreError
+from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.views.formatting import span
+
+if TYPE_CHECKING:
+    from willcall.cli.doctor.patient import Patient
+
+
+def check(patient: "Patient", kind: str) -> list[Finding]:
+    """Whether a process of a kind is alive on this host.
+
+    Where Redis is away nobody can tell. That is no reason to restart the process, so it is a warning.
+    """
+    host = socket.gethostname()
+    try:
+        seen = [each for each in patient.processes.alive(kind, FORGOTTEN) if each.name.endswith(f"@{host}")]
+        now = patient.now()
+    except StoreError:
+        return [warning("Redis is away, so nobody can tell", "Look at Redis: to restart this process would not help.")]
+    latest = max(seen, key=lambda process: process.seen, default=None)
+    how = f"Restart it: {kind}s give a sign of life every few seconds."
+    if latest is None:
+        return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN)}", how)]
+    if now - latest.seen > ALIVE:
+        return [wrong(silence(latest, now), how)]
+    return [ok(f"{latest.name}, seen {span(now - latest.seen)} ago")]

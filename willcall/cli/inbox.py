@@ -1,0 +1,67 @@
+"""The command that shows what providers pushed about orders that nobody has submitted yet."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from willcall.cli.output import note, plain, results, write_line
+from willcall.cli.session import open_config, open_stores
+from willcall.orders.pushes import Arrived, Push, Spoilt, Told
+from willcall.orders.serialization import rfc3339
+from willcall.views.formatting import counted, relative
+
+if TYPE_CHECKING:
+    from willcall.stores.inbox import KeptPush
+
+
+def inbox(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per push.")] = False,
+) -> None:
+    """List what providers pushed ahead of its order, and until when it is kept."""
+    from willcall.stores.inbox import KEPT_FOR
+
+    stores = open_stores(open_config())
+    waiting = list(stores.inbox.waiting())
+    if not waiting:
+        note("Nothing waits for its order.")
+    elif as_json:
+        for kept in waiting:
+            write_line(_document(kept, KEPT_FOR))
+    else:
+        _show(waiting, stores.accounts.now(), KEPT_FOR)
+
+
+def _document(kept: "KeptPush", kept_for: float) -> dict[str, object]:
+    return {
+        "account": kept.account,
+        "reference": kept.reference,
+        "type": kept.kind,
+        "holds": _holds(kept.push),
+        "received_at": rfc3339(kept.at),
+        "kept_until": rfc3339(kept.at + kept_for),
+    }
+
+
+def _show(waiting: "list[KeptPush]", now: float, kept_for: float) -> None:
+    from willcall.cli.views import bare_table
+
+    table = bare_table()
+    for title in ("account", "reference", "received", "kept until", "holds"):
+        table.add_column(title, overflow="fold")
+    for kept in waiting:
+        times = (relative(kept.at, now, 1), relative(kept.at + kept_for, now, 1))
+        table.add_row(kept.account, plain(kept.reference), *times, f"{_holds(kept.push)}\n{plain(kept.kind)}")
+    results().print(table)
+
+
+def _holds(push: Push) -> str:
+    match push:
+        case Arrived(tickets):
+            return counted(len(tickets), "ticket")
+        case Told(outcome):
+            return outcome.reason
+        case Spoilt(detail):
+            return f"nothing of use: {detail}"
+    return "a change"

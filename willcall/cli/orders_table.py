@@ -1,0 +1,99 @@
+"""A page of orders for a person."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from willcall.cli.output import plain
+from willcall.cli.views import STATUS_STYLES, WIDE, bare_table
+from willcall.orders.model import Order
+from willcall.views.formatting import fetching_words, relative, span
+from willcall.views.overdue import OrderBehind
+
+
+def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
+    """One row an order; a terminal of 80 columns shows ids, accounts and states in full.
+
+    `stopped`: the accounts whose orders wait until they go on, with why (see `stopped_accounts`).
+    """
+    wide = width >= WIDE
+    table = bare_table()
+    table.add_column("order", overflow="fold", min_width=20)
+    table.add_column("account", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("when")
+    if wide:
+        table.add_column("polls", justify="right")
+        table.add_column("submitted", no_wrap=True)
+        table.add_column("reference", no_wrap=True, overflow="ellipsis")
+    for order in orders:
+        row = [
+            Text(plain(order.id)),
+            Text(_account(order)),
+            _status(order),
+            _when(order, stopped.get(order.account_key), now),
+        ]
+        if wide:
+            row += [Text(str(order.attempts)), Text(relative(order.submitted_at, now, 1)), Text(plain(order.reference))]
+        table.add_row(*row)
+    return table
+
+
+def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
+    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any.
+
+    Below the host of documents: why they are missing.
+    """
+    table = bare_table()
+    table.add_column("order", overflow="fold", min_width=20)
+    table.add_column("account", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("behind for")
+    hosts = any(one.hosts or one.fetching or one.given_up for one in orders)
+    if hosts:
+        table.add_column("host", overflow="fold")
+    for one in orders:
+        order = one.order
+        table.add_row(
+            Text(plain(order.id)),
+            Text(_account(order)),
+            _status(order),
+            span(max(0.0, now - one.since)),
+            *([Text("\n").join(_depends_on(one, now))] if hosts else []),
+        )
+    return table
+
+
+def _depends_on(one: OrderBehind, now: float) -> Iterator[Text]:
+    yield from (Text(plain(host)) for host in one.hosts)
+    if one.given_up:
+        yield Text(f"given up: {plain(one.given_up)}", "yellow")
+    elif one.fetching:
+        yield Text(plain(fetching_words(one.fetching, now)), "dim")
+
+
+def _account(order: Order) -> str:
+    return order.provider if order.account == "default" else order.account_key
+
+
+def _status(order: Order) -> Text:
+    return Text(order.status, STATUS_STYLES[order.status])
+
+
+def _when(order: Order, stopped: str | None, now: float) -> Text:
+    """The next poll, what it waits for, or the end, and below it why a person should look."""
+    if order.finished_at is not None:
+        when = f"ended {relative(order.finished_at, now, 1)}"
+    elif stopped:
+        when = f"held: account {'not configured' if stopped == 'forgotten' else stopped}"
+    elif order.next_poll_at is None:
+        when = "waits"
+    elif order.next_poll_at <= now:
+        when = "due" if order.next_poll_at > now - 1 else f"due {relative(order.next_poll_at, now, 1)}"
+    else:
+        when = f"next {relative(order.next_poll_at, now, 1)}"
+    text = Text(when)
+    if order.attention:
+        text.append(f"\n! {order.attention.replace('_', ' ')}", "bold yellow")
+    return text

@@ -1,0 +1,61 @@
+"""Commands that look after the whole: sweeps and the configuration."""
+# ruff: noqa: PLC0415 - see cli.session
+
+from math import inf
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from willcall.cli.output import results, shown_url
+from willcall.cli.session import note_missing_accounts, open_config, open_context
+from willcall.views.formatting import counted, span
+
+if TYPE_CHECKING:
+    from willcall.orders.policy import PollPolicy
+
+
+def sweep(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which; all of them if left out.")] = None,
+) -> None:
+    """Run a sweep now, in this process: revive, documents, notify, watch, inbox, expire, reconcile or prune."""
+    from schedules.timetable import SWEEPS, run_sweep
+
+    if name is not None and name not in SWEEPS:
+        raise typer.BadParameter(f"there is no sweep {name}; there is {', '.join(SWEEPS)}", param_hint="NAME")
+    context = open_context()
+    for each in [name] if name else SWEEPS:
+        counts = run_sweep(context, each, budget=inf)
+        if counts is None:
+            typer.echo(f"{each}: a run of it is at work elsewhere")
+        else:
+            words = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+            typer.echo(f"{each}: {words}")
+
+
+def check_config() -> None:
+    """Report every mistake in the configuration at once, or show what it comes to."""
+    from willcall.cli.accounts_table import rate_words
+    from willcall.cli.views import bare_table
+
+    config = open_config()
+    typer.echo(f"The configuration is good: {counted(len(config.accounts), 'account')}.")
+    typer.echo(f"State is kept in {shown_url(config.settings.redis_url)}.")
+    if config.settings.broker_url:
+        typer.echo(f"Messages go through {shown_url(config.settings.broker_url)}.")
+    note_missing_accounts(config.accounts)
+    if config.accounts:
+        table = bare_table()
+        for title in ("account", "rate", "polling", "at most for"):
+            table.add_column(title, overflow="fold")
+        for key, account in sorted(config.accounts.items()):
+            table.add_row(key, rate_words(account.rate), _polling_words(account.polling), span(account.polling.ceiling))
+        console = results()
+        console.print()
+        console.print(table)
+
+
+def _polling_words(polling: "PollPolicy") -> str:
+    if polling.strategy == "interval":
+        low, high = polling.interval
+        return f"every {span(low)} to {span(high)}"
+    return f"{span(polling.initial)}, then times {polling.factor:g} up to {span(polling.cap)}"

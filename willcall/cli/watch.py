@@ -1,0 +1,45 @@
+"""An order as it changes, until it is final."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from rich.live import Live
+
+from willcall.cli.order_view import Snapshot, order_view
+from willcall.cli.output import results, write_line
+from willcall.orders.serialization import order_document
+from willcall.orders.states import FINAL
+
+#: Seconds between two looks.
+PERIOD = 0.5
+#: A longer timeline would push the order's state off a small screen.
+MOST_ATTEMPTS = 10
+
+Look = Callable[[], Snapshot]
+
+
+def watch_view(look: Look) -> None:
+    """The view of one order, kept up to date."""
+    console = results()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        for snapshot in _until_final(look):
+            live.update(order_view(snapshot, console.width, MOST_ATTEMPTS), refresh=True)
+
+
+def watch_lines(look: Look) -> None:
+    """A line of JSON per change."""
+    told = None
+    for snapshot in _until_final(look):
+        document = order_document(snapshot.order)
+        if document != told:
+            write_line(document)
+            told = document
+
+
+def _until_final(look: Look) -> Iterator[Snapshot]:
+    while True:
+        snapshot = look()
+        yield snapshot
+        if snapshot.order.status in FINAL:
+            return
+        time.sleep(PERIOD)

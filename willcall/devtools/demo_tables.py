@@ -1,0 +1,115 @@
+"""What the demo shows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from willcall.orders.model import Attempt, Order, Status
+
+if TYPE_CHECKING:
+    from willcall.devtools.demo import Run
+
+COLOURS = {
+    Status.PENDING: "yellow",
+    Status.PARTIAL: "cyan",
+    Status.FULFILLED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "magenta",
+    Status.EXPIRED: "bright_black",
+}
+
+
+def progress_table(run: "Run", elapsed: float) -> RenderableType:
+    """While it runs: orders by status per provider, and the latest attempts."""
+    table = Table(title=f"{elapsed:4.0f} s", title_justify="left", expand=True)
+    table.add_column("provider")
+    for status, colour in COLOURS.items():
+        table.add_column(status, justify="right", style=colour)
+    table.add_column("polls", justify="right")
+    table.add_column("tickets", justify="right")
+    for provider, orders in _by_provider(run.orders.values()).items():
+        polls = sum(order.attempts for order in orders)
+        tickets = sum(len(order.tickets) for order in orders)
+        table.add_row(provider, *_counts(orders), str(polls), str(tickets))
+    done = len(run.orders) - len(run.unlike)
+    bar = ProgressBar(total=max(1, len(run.orders)), completed=done)
+    return Group(table, bar, Text(f"{done} of {len(run.orders)} orders have ended as scripted"), _latest(run))
+
+
+def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
+    """At the end: how the orders ended, how often and how punctually each provider was asked."""
+    title = f"{len(run.orders)} orders, {len(verdict['providers'])} providers"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("provider", no_wrap=True)
+    for status in (Status.FULFILLED, Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+        table.add_column(status, justify="right", style=COLOURS[status], no_wrap=True)
+    for name in ("polls", "429s", "early", "late p50/p99"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for provider, orders in _by_provider(run.orders.values()).items():
+        tally = verdict["providers"][provider]
+        late = sorted(attempt.late for order in orders for attempt in run.timelines[order.id])
+        table.add_row(
+            provider,
+            *_counts(orders)[2:],
+            str(tally["status_requests"]),
+            str(tally["throttled"]),
+            str(tally["asked_too_early"]),
+            f"{_percentile(late, 0.50):.2f}/{_percentile(late, 0.99):.2f} s",
+        )
+    return table
+
+
+def verdict_panel(run: "Run", verdict: Mapping[str, Any], events: int, pushes: Sequence[Mapping[str, Any]]) -> Panel:
+    """The last word: whether all went as scripted, by the orders, the backend and the providers' ledger."""
+    tickets = [ticket for order in run.orders.values() for ticket in order.tickets]
+    documents = len({ticket.document for ticket in tickets if ticket.document})
+    told = len({message.id for message in run.callbacks if message.verified})
+    again = len(run.callbacks) - told
+    lines = [
+        f"{len(run.orders) - len(run.unlike)} of {len(run.orders)} orders ended as scripted",
+        f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks taken from Tiqets and Tixstock",
+        f"{events} events, one for each change of status",
+        f"{told} signed callbacks, {events - told} superseded by a newer event; {again} had to be sent again",
+        "the providers' ledger: "
+        + ("never asked too early, never over the rate, never two at once" if verdict["ok"] else "FAULTS"),
+        *(f"  {fault}" for fault in verdict["faults"]),
+        *(f"  {order.id} ({order.provider}) is {order.status}, not {run.expected[order.id]}" for order in run.unlike),
+        *(f"  the backend does not know how {order_id} ended" for order_id in run.untold),
+    ]
+    good = verdict["ok"] and not run.unlike and not run.untold
+    return Panel("\n".join(lines), title="as scripted" if good else "NOT as scripted", style="green" if good else "red")
+
+
+def _latest(run: "Run") -> Table:
+    attempts = [(attempt, order) for order in run.orders.values() for attempt in run.timelines[order.id][-2:]]
+    latest = sorted(attempts, key=lambda pair: pair[0].at, reverse=True)[:8]
+    table = Table.grid(padding=(0, 2))
+    for attempt, order in latest:
+        table.add_row(order.id, order.provider, *_attempt_cells(attempt), style="dim")
+    return table
+
+
+def _attempt_cells(attempt: Attempt) -> tuple[str, str, str]:
+    following = "" if attempt.countdown is None else f"again in {attempt.countdown:.1f} s"
+    return attempt.outcome, attempt.why, following
+
+
+def _by_provider(orders: Iterable[Order]) -> dict[str, list[Order]]:
+    grouped: dict[str, list[Order]] = {}
+    for order in orders:
+        grouped.setdefault(order.provider, []).append(order)
+    return grouped
+
+
+def _counts(orders: list[Order]) -> list[str]:
+    return [str(sum(order.status is status for order in orders)) for status in COLOURS]
+
+
+def _percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of the sorted values lie; 0 where there are none."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0

@@ -1,0 +1,1 @@
+"""Process infrastructure: heartbeats and what a process measures of itself."""

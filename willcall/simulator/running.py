@@ -1,0 +1,113 @@
+"""Starting and stopping a simulator: in the foreground, as a child process, or in a thread."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from willcall.simulator.control import Control
+from willcall.simulator.script import Script
+from willcall.simulator.server import listening
+from willcall.simulator.world import Clock, World
+
+LOOPBACK = "127.0.0.1"
+
+
+def run(host: str, port: int, script: Script, *, ledger: Path | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. The first line on stdout is JSON: `{"host", "port", "url"}`.
+
+    Raises:
+        OSError: where the port is taken.
+        simulator.world.ScriptError: where the script's orders do not fit its accounts.
+    """
+    asyncio.run(_run(World(script, ledger=ledger), host, port))
+
+
+async def _run(world: World, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with listening(world, host, port) as chosen:
+        line = {"host": host, "port": chosen, "url": f"http://{host}:{chosen}"}
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+class SimulatorProcess:
+    """A simulator in a child process, for as long as the `with` block lasts."""
+
+    def __init__(self, script: Script | None = None, *, port: int = 0, ledger: Path | None = None) -> None:
+        self._script = script or Script()
+        self._port = port
+        self._ledger = ledger
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._folder = TemporaryDirectory(prefix="simulator-")
+        file = Path(self._folder.name, "script.json")
+        file.write_text(self._script.model_dump_json(), "utf-8")
+        command = [sys.executable, "-m", "willcall.simulator", "--port", str(self._port), "--script", str(file)]
+        if self._ledger:
+            command += ["--ledger", str(self._ledger)]
+        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            self.stop()
+            raise RuntimeError("the simulator did not start; its reason is on stderr")
+        self.url = json.loads(line)["url"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def control(self) -> Control:
+        """A client of the control API."""
+        return Control(self.url)
+
+    def stop(self) -> None:
+        """End the process and wait for it."""
+        self.process.terminate()
+        self.process.communicate()
+        self._folder.cleanup()
+
+
+class SimulatorThread:
+    """A simulator in a thread of this process, with a clock of one's own: for tests."""
+
+    def __init__(self, script: Script | None = None, *, clock: Clock = time.time) -> None:
+        self.world = World(script or Script(), clock=clock)
+        self.url = ""
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listening.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    @property
+    def control(self) -> Control:
+        """A client of the control API."""
+        return Control(self.url)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with listening(self.world, LOOPBACK, 0) as port:
+            self.url = f"http://{LOOPBACK}:{port}"
+            self._listening.set()
+            await self._stop.wait()

@@ -1,0 +1,1 @@
+"""Read models: what lists, the board, the doctor and metrics show."""

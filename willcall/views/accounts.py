@@ -1,0 +1,99 @@
+"""How an account is doing, for people and programs."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from willcall.orders.advice import TROUBLES, Trouble
+from willcall.orders.model import Status
+from willcall.orders.serialization import rfc3339
+from willcall.orders.states import OPEN, open_orders
+from willcall.providers.base import Account
+from willcall.stores.accounts import AccountState
+from willcall.stores.listing import Backlog
+
+if TYPE_CHECKING:
+    from willcall.usecases.context import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What is known of an account; `counts` are its orders by status."""
+
+    account: Account
+    state: AccountState
+    backlog: Backlog
+    counts: Mapping[Status, int]
+
+    @property
+    def open_orders(self) -> int:
+        """Its orders that wait for tickets."""
+        return open_orders(self.counts)
+
+    @property
+    def held(self) -> bool:
+        """Whether it has orders one of which can be the next try."""
+        return self.backlog.held > 0 or any(self.counts.get(status, 0) for status in OPEN)
+
+
+def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
+    """An account as it is now; `now` is the server's clock, epoch seconds."""
+    return AccountView(
+        account,
+        stores.accounts.state(account.key, account.rate),
+        stores.listing.backlog(account.key, now),
+        stores.listing.counts(account.key),
+    )
+
+
+def trouble_of(state: AccountState) -> Trouble:
+    """What is wrong with an account that is not well, with what is beneath a pause."""
+    trouble = TROUBLES[state.gravest.health]
+    return trouble.paused() if state.beneath else trouble
+
+
+def stopped_accounts(
+    stores: "Stores", configured: Mapping[str, Account], account_keys: Collection[str]
+) -> dict[str, str]:
+    """Those of these accounts whose orders wait until they go on, with why by the names of `advice.TROUBLES`."""
+    found = {}
+    for key in set(account_keys):
+        health = stores.accounts.state(key, configured[key].rate).health if key in configured else None
+        if health is None or health.stops:
+            found[key] = health.value if health else "forgotten"
+    return found
+
+
+def forgotten_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
+    """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
+    found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
+    return {key: waiting for key, waiting in found.items() if waiting}
+
+
+def refused_accounts(stores: "Stores", accounts: Mapping[str, Account]) -> set[str]:
+    """Those of the accounts, by their key, whose provider refuses our key, paused or not."""
+    return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).refused}
+
+
+def account_document(view: AccountView) -> dict[str, Any]:
+    """An account as JSON."""
+    account, state = view.account, view.state
+    return {
+        "account": account.key,
+        "health": state.health.value,
+        "why": state.why,
+        "since": rfc3339(state.since),
+        "until": rfc3339(state.until),
+        "beneath": state.beneath
+        and {
+            "health": state.beneath.health.value,
+            "why": state.beneath.why,
+            "since": rfc3339(state.beneath.since),
+        },
+        "probe_at": rfc3339(state.probe_at),
+        "tokens": state.tokens,
+        "rate": asdict(account.rate),
+        "throttles": state.throttles,
+        "backlog": asdict(view.backlog),
+        "orders": {status.value: count for status, count in view.counts.items()},
+    }

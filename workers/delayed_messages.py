@@ -10,7 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from willcall.stores import keys
-from willcall.stores.scripts import Script, source
+from willcall.stores.scripts import LuaScript, source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -50,9 +50,9 @@ def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[st
     return answer
 
 
-def script(client: "Redis", name: str) -> Script:
+def script(client: "Redis", name: str) -> LuaScript:
     """A script of the transport."""
-    return Script(client, source("workers", name))
+    return LuaScript(client, source("workers", name))
 
 
 def without_eta(message: dict[str, Any]) -> tuple[dict[str, Any], int]:

@@ -29,7 +29,7 @@ from workers.delayed_messages import compress, script, without_eta
 from workers.messages import REDELIVERED, parse, stand_in
 
 if TYPE_CHECKING:
-    from willcall.stores.scripts import Script
+    from willcall.stores.scripts import LuaScript
 
 log = getLogger(__name__)
 
@@ -205,7 +205,7 @@ class Channel(stock.Channel):
         return Redis(connection_pool=self.pool)
 
     @cached_property
-    def _scripts(self) -> Mapping[str, "Script"]:
+    def _scripts(self) -> Mapping[str, "LuaScript"]:
         return {name: script(self.commands, name) for name in ("put", "park", "claim", "gather", "postpone", "restore")}
 
     @property

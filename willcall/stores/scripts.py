@@ -1,7 +1,11 @@
-"""Lua scripts. A line `-- include: NAME` is replaced by the text of `NAME.lua` beside it."""
+"""Lua scripts, called like functions with named arguments.
 
+A line `-- include: NAME` in a script is replaced by the text of `NAME.lua` beside it.
+"""
+
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
 _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
+#: Named arguments, or (only while scripts are being converted) the positions of `ARGV`.
+Arguments = Mapping[str, Any] | Sequence[Any]
+
+
 @cache
 def source(package: str, name: str) -> str:
     """The text of `lua/<name>.lua` in a package, with its includes."""
@@ -25,11 +33,21 @@ def source(package: str, name: str) -> str:
     return _INCLUDE.sub(lambda match: source(package, match[1]), text)
 
 
-class Script:
-    """A script that is called like a function; it is sent once and survives a restart of Redis.
+def pack_arguments(arguments: Mapping[str, Any]) -> str:
+    """Return named arguments as the JSON text that a script decodes: `local args = cjson.decode(ARGV[1])`.
 
-    Each thread keeps a connection for its scripts: taking one from the pool and all that redis-py does around a
-    command would cost more than the command. What the client retries is retried here as well.
+    An argument that is `None` is left out, so that it is `nil` in the script: `cjson.null` would be true there.
+    Numbers become doubles, which are exact up to 2^53 (milliseconds are). Longer ones, and ids, must be text.
+    """
+    present = {name: value for name, value in arguments.items() if value is not None}
+    return json.dumps(present, separators=(",", ":"), ensure_ascii=False)
+
+
+class LuaScript:
+    """A script that is called like a function. Redis gets its text once, and again after a restart.
+
+    Each thread keeps a connection for its scripts, because taking one from the pool costs more than the command. Errors
+    are retried as the client's own commands are.
     """
 
     def __init__(self, redis: "Redis", text: str) -> None:
@@ -39,13 +57,16 @@ class Script:
         self.registered = redis.register_script(text)
         self._sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
-        """What the script returns. Raises RedisError."""
-        return self.many([(keys, args)])[0]
+    def __call__(self, keys: Sequence[str], args: Arguments = (), *, payload: bytes | None = None) -> Any:
+        """Return what the script returns. `payload` is `ARGV[2]`: bytes that JSON cannot hold. Raises RedisError."""
+        more = () if payload is None else (payload,)
+        return self._run([("EVALSHA", self._sha, len(keys), *keys, *_arguments(args), *more)])[0]
 
-    def many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """What the script returns for each (keys, args), in one round trip. Raises RedisError."""
-        commands = [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
+    def many(self, calls: Sequence[tuple[Sequence[str], Arguments]]) -> list[Any]:
+        """Return what the script returns for each (keys, args), in one round trip. Raises RedisError."""
+        return self._run([("EVALSHA", self._sha, len(keys), *keys, *_arguments(args)) for keys, args in calls])
+
+    def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             return self._exchange(commands)
         except NoScriptError:
@@ -67,9 +88,15 @@ class Script:
         return replies
 
 
-def load(redis: "Redis", name: str) -> Script:
-    """One of the stores' scripts."""
-    return Script(redis, source("willcall.stores", name))
+def load(redis: "Redis", name: str) -> LuaScript:
+    """Return one of the stores' scripts."""
+    return LuaScript(redis, source("willcall.stores", name))
+
+
+def _arguments(arguments: Arguments) -> Sequence[Any]:
+    if isinstance(arguments, Mapping):
+        return (pack_arguments(arguments),)
+    return arguments
 
 
 _connections: "WeakKeyDictionary[ConnectionPool, local]" = WeakKeyDictionary()

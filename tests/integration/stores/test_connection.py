@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from willcall.stores.connection import StoreError, connect
-from willcall.stores.scripts import Script
+from willcall.stores.scripts import LuaScript
 
 
 @pytest.fixture
@@ -35,5 +35,5 @@ def test_a_silent_server_is_tried_twice_at_least_and_no_longer_than_patience_las
     port = silent.getsockname()[1]
     client = connect(f"redis://127.0.0.1:{port}/0", patient=True, timeout=0.1)
     with pytest.raises(StoreError):
-        Script(client, "return 1")([])
+        LuaScript(client, "return 1")([])
     assert taken(silent) == 2

@@ -18,7 +18,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import StoreError, connect, probe
 from willcall.stores.outages import NoServiceError, no_service
-from willcall.stores.scripts import Script
+from willcall.stores.scripts import LuaScript
 from workers.transport import install
 
 WRITES = "return redis.call('SET', KEYS[1], ARGV[1])"
@@ -93,7 +93,7 @@ def busy(own: EmbeddedRedis) -> None:
 def test_a_server_without_service_is_away(server: Serve, bring_about: Break, code: str) -> None:  # noqa: F811
     own = server(enable_debug_command="yes")
     client = connect(own.url)
-    script = Script(client, WRITES)
+    script = LuaScript(client, WRITES)
     script(keys=["a"], args=[1])
     bring_about(own)
     install()
@@ -127,7 +127,7 @@ def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> Non
 
 def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
-    script = Script(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', ARGV[1])")
+    script = LuaScript(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', ARGV[1])")
     script(keys=["a"], args=[1])
     without_a_permission_of_scripts(own)
     with pytest.raises(NoServiceError, match="NOPERM"):
@@ -145,7 +145,7 @@ def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F
 def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
     client = connect(own.url)
-    script = Script(client, WRITES)
+    script = LuaScript(client, WRITES)
     readonly(own)
     with pytest.raises(NoServiceError):
         script(keys=["a"], args=[1])
@@ -157,7 +157,7 @@ def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:
 
 def test_a_patient_client_waits_until_the_server_serves(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
-    script = Script(connect(own.url, patient=True), WRITES)
+    script = LuaScript(connect(own.url, patient=True), WRITES)
     readonly(own)
     done = threading.Event()
 

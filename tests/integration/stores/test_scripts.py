@@ -4,25 +4,43 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.integration.stores.conftest import Desk
-from willcall.stores.scripts import Script
+from willcall.stores.scripts import LuaScript
 
 TEXT = "if ARGV[1] == 'bad' then return redis.error_reply('ERR bad') end return ARGV[1]"
 
 
 def test_each_call_has_its_own_reply(desk: Desk) -> None:
-    assert Script(desk.redis, TEXT).many([([], [str(number)]) for number in range(3)]) == ["0", "1", "2"]
-    assert Script(desk.redis, TEXT).many([]) == []
+    assert LuaScript(desk.redis, TEXT).many([([], [str(number)]) for number in range(3)]) == ["0", "1", "2"]
+    assert LuaScript(desk.redis, TEXT).many([]) == []
 
 
 def test_scripts_that_redis_forgot_are_sent_again(desk: Desk) -> None:
-    script = Script(desk.redis, TEXT)
+    script = LuaScript(desk.redis, TEXT)
     for _ in range(2):
         desk.redis.script_flush()
         assert script.many([([], ["a"]), ([], ["b"])]) == ["a", "b"]
 
 
 def test_an_error_between_replies_leaves_none_behind(desk: Desk) -> None:
-    script = Script(desk.redis, TEXT)
+    script = LuaScript(desk.redis, TEXT)
     with pytest.raises(ResponseError, match="bad"):
         script.many([([], ["a"]), ([], ["bad"]), ([], ["b"])])
     assert script([], ["next"]) == "next"
+
+
+def test_arguments_arrive_by_name_and_exactly(desk: Desk) -> None:
+    arguments = {"text": 'é\0"', "count": 2**53 - 1, "share": 0.1, "names": [], "flag": False, "absent": None}
+    script = LuaScript(
+        desk.redis,
+        """
+        local args = cjson.decode(ARGV[1])
+        return {args.text, args.count, string.format('%.17g', args.share), #args.names, tostring(args.flag),
+          tostring(args.absent)}
+        """,
+    )
+    assert script([], arguments) == ['é\0"', 2**53 - 1, f"{0.1:.17g}", 0, "false", "nil"]
+
+
+def test_bytes_go_beside_the_named_arguments(desk: Desk) -> None:
+    script = LuaScript(desk.redis, "return {cjson.decode(ARGV[1]).at, #ARGV[2]}")
+    assert script([], {"at": 5}, payload=b"\xff\0") == [5, 2]

@@ -5,11 +5,12 @@ from functools import partial
 import structlog
 
 from schedules.run import Run
+from willcall.http.messages import Response
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
 from willcall.orders.states import may_become
-from willcall.providers.base import Account, Answer, Listed
+from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import Booker
 from willcall.stores.orders import Hurried, Requester
@@ -80,15 +81,15 @@ def _compare_list(run: Run, account: Account) -> int:
     answer = _list(context, account, since, token.claimed)
     if isinstance(answer, Busy):
         return 0
-    outcome = status_outcome(answer) if isinstance(answer, Answer) else answer
-    hint = retry_after(answer) if isinstance(answer, Answer) else answer.retry_after
+    outcome = status_outcome(answer) if isinstance(answer, Response) else answer
+    hint = retry_after(answer) if isinstance(answer, Response) else answer.retry_after
     wait = hint_seconds(hint, instead=SUBSTITUTE)
     if wait:
         stores.accounts.leave_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         settle_throttled(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, Response):
         log.warning("no list", account=account.key)
         return 0
     differing = 0
@@ -101,7 +102,7 @@ def _compare_list(run: Run, account: Account) -> int:
     return differing
 
 
-def _ask_if_other(context: Context, account: Account, entry: Listed) -> bool:
+def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> bool:
     """Ask about the order of a list's entry if that says other than we; whether it does."""
     order_id = context.stores.orders.find(account.key, entry.reference)
     order = context.stores.orders.get(order_id) if order_id else None
@@ -109,7 +110,7 @@ def _ask_if_other(context: Context, account: Account, entry: Listed) -> bool:
     return bool(order and means and may_become(order.status, means) and _ask_soon(context, order))
 
 
-def _list(context: Context, account: Account, since: float, claimed: float) -> Answer | Outcome | Busy:
+def _list(context: Context, account: Account, since: float, claimed: float) -> Response | Outcome | Busy:
     """The provider's answer, or why there is none."""
     authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):

@@ -15,8 +15,8 @@ from xdist.scheduler import LoadGroupScheduling
 from tests.scripted_server import Serve, Server
 from tests.waiting import Clock
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.outbound import transport
-from willcall.providers import connections, http
+from willcall.http import connections, outbound
+from willcall.providers import transport
 from willcall.stores.connection import connect
 from willcall.usecases import documents
 
@@ -93,7 +93,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which exchanges over HTTP end."""
     clock = Clock()
     monkeypatch.setattr(connections, "monotonic", clock.monotonic)
-    for module in (http, transport, documents):
+    for module in (transport, outbound, documents):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

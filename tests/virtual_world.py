@@ -17,12 +17,12 @@ from unittest.mock import patch
 
 from schedules.timetable import run_sweep
 from willcall.config import load
+from willcall.http.address_guard import AddressGuard
+from willcall.http.outbound import OutboundClient
 from willcall.orders.model import Order
 from willcall.orders.outcomes import NotReady, Outcome
 from willcall.orders.rate import Rate
 from willcall.orders.states import OPEN
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Outbound
 from willcall.providers.base import Account
 from willcall.stores import scripts
 from willcall.stores.accounts import AccountStore
@@ -236,7 +236,7 @@ def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -
                 accounts=config.accounts,
                 stores=Stores.on(url),
                 http=cast("Exchange", None),
-                outbound=Outbound(Guard([])),
+                outbound=OutboundClient(AddressGuard([])),
                 documents=DocumentStore(connect(url), f"file://{folder}/documents"),
                 sender=cast("Any", None),
                 rng=Random(seed),

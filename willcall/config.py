@@ -23,12 +23,13 @@ from pydantic import (
 )
 
 from willcall.environment import FILE_VARIABLE, overlay
+from willcall.http.addresses import parse_allowed
+from willcall.http.messages import HttpLimits
 from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
 from willcall.orders.submission import NAME, problems_of
-from willcall.outbound.addresses import parse_allowed
-from willcall.providers.base import Account, Adapter, Health, HttpLimits
+from willcall.providers.base import Account, Adapter, Health
 from willcall.providers.credential_text import LINE_BREAK, check_line
 from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS

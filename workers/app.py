@@ -12,9 +12,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from schedules.tasks import beat_schedule
 from tasks.queues import SUBMIT, poll_queue, queue_names
 from willcall.config import Config
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Outbound
-from willcall.providers.http import Transport
+from willcall.http.address_guard import AddressGuard
+from willcall.http.outbound import OutboundClient
+from willcall.providers.transport import ProviderTransport
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
@@ -44,8 +44,8 @@ def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collectio
         settings=config.settings,
         accounts=config.accounts,
         stores=Stores.on(config.settings.redis_url),
-        http=Transport(),
-        outbound=Outbound(Guard(config.settings.outbound.allow)),
+        http=ProviderTransport(),
+        outbound=OutboundClient(AddressGuard(config.settings.outbound.allow)),
         documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
         sender=CelerySender(app),
         rng=SystemRandom(),

@@ -21,7 +21,7 @@ from willcall.simulator.script import OrderScript, Script, SlowFault
 from willcall.usecases.submit import submit, submit_many
 
 if TYPE_CHECKING:
-    from willcall.providers.adapters.tiqets.adapter import TiqetsCredentials
+    from willcall.providers.tiqets.adapter import TiqetsCredentials
 
 ACCOUNT = "tiqets/default"
 #: More than any contestant can do, so that the rate never holds one up.

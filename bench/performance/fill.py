@@ -13,8 +13,9 @@ from typing import Any
 from bench.performance.contestants import ACCOUNT
 from bench.performance.orders import batches, payloads
 from willcall.config import load
+from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.providers.base import Account, Answer, Request
+from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import Message
 from willcall.usecases.context import Context
@@ -28,9 +29,9 @@ NOT_YET = b'{"success": true, "order_status": "pending", "tickets_pdf_url": null
 class ReadyAnswer:
     """A provider that has no tickets yet."""
 
-    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:  # noqa: ARG002 - a port
+    def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:  # noqa: ARG002 - a port
         """The same answer to every request."""
-        return Answer(200, {"content-type": "application/json"}, NOT_YET, received_at=time.time())
+        return Response(200, {"content-type": "application/json"}, NOT_YET, received_at=time.time())
 
 
 class NoMessages:

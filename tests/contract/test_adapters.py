@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.credentials import REFERENCES, TABLES
+from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import (
     NAMES,
     Cancelled,
@@ -24,8 +25,8 @@ from willcall.orders.outcomes import (
     Unauthorized,
     Unavailable,
 )
-from willcall.providers.base import AccessToken, Adapter, Answer, Credentials, Question, Request
-from willcall.providers.reading import hinted
+from willcall.providers.base import AccessToken, Adapter, Credentials, OrderQuery
+from willcall.providers.reading import with_retry_after
 from willcall.providers.registry import ADAPTERS
 
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
@@ -115,20 +116,20 @@ def credentials_of(name: str, kind: int) -> Credentials:
     return ADAPTERS[name].credentials.model_validate(TABLES[name][kind])
 
 
-def answer_of(body: bytes = b"", status: int = 200, **headers: str) -> Answer:
+def answer_of(body: bytes = b"", status: int = 200, **headers: str) -> Response:
     names = {key.replace("_", "-"): value for key, value in headers.items()}
-    return Answer(status, names, body, received_at=NOW)
+    return Response(status, names, body, received_at=NOW)
 
 
-def read(name: str, reference: str, answer: Answer) -> Outcome:
-    outcome = hinted(ADAPTERS[name].read_status(Question(reference), answer), answer)
+def read(name: str, reference: str, answer: Response) -> Outcome:
+    outcome = with_retry_after(ADAPTERS[name].read_status(OrderQuery(reference), answer), answer)
     assert type(outcome) in NAMES
     return outcome
 
 
 def requests_of(one: Adapter, credentials: Credentials, reference: str) -> Iterator[Request]:
     """All requests that an adapter builds."""
-    yield one.status_request(Question(reference), credentials, "s3cret-access-token")
+    yield one.status_request(OrderQuery(reference), credentials, "s3cret-access-token")
     for request in (
         *one.token_requests(credentials).values(),
         one.list_request(credentials, "s3cret-access-token", NOW),
@@ -329,7 +330,7 @@ def test_a_hostile_reference_stays_in_its_place_or_is_refused(
 ) -> None:
     one, credentials = ADAPTERS[name], credentials_of(name, kind)
     depths = {
-        urlsplit(one.status_request(Question(each), credentials, None).url).path.count("/")
+        urlsplit(one.status_request(OrderQuery(each), credentials, None).url).path.count("/")
         for each in REFERENCES[name][kind]
     }
     prefix = reference.partition(":")[0] + ":" if ":" in reference else ""
@@ -338,7 +339,7 @@ def test_a_hostile_reference_stays_in_its_place_or_is_refused(
         if refusal is not None:
             assert len(hostile) < 4 or hostile not in refusal
             continue
-        url = one.status_request(Question(attempt), credentials, None).url
+        url = one.status_request(OrderQuery(attempt), credentials, None).url
         path = urlsplit(url).path
         assert url.startswith(credentials.base_url + "/")
         assert url.isascii()

@@ -19,7 +19,15 @@ from tests.contract.credentials import TABLES
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.pushes import Arrived, Hint, Spoilt, Standing, Told
 from willcall.providers.base import Credentials
-from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Pushes, Reading, Unusable, Unverified
+from willcall.providers.pushes import (
+    ParsedPush,
+    Pushes,
+    PushReading,
+    PushRequest,
+    PushResponse,
+    UnreadablePush,
+    UnverifiedPush,
+)
 from willcall.providers.registry import ADAPTERS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "webhooks"
@@ -66,25 +74,25 @@ def pushes_of(name: str) -> tuple[Pushes, Credentials]:
     return adapter.pushes, adapter.credentials.model_validate(TABLES[name][0])
 
 
-def signed(name: str, body: bytes) -> PushCall:
+def signed(name: str, body: bytes) -> PushRequest:
     key = str(TABLES[name][0].get("bearer_token", "")).encode()
-    return PushCall(body, {"x-tixstock-signature": hmac.new(key, body, hashlib.sha256).hexdigest()})
+    return PushRequest(body, {"x-tixstock-signature": hmac.new(key, body, hashlib.sha256).hexdigest()})
 
 
-def read(name: str, body: bytes) -> Reading:
+def read(name: str, body: bytes) -> PushReading:
     """What a body is read as, once it is checked that each reading can be answered."""
     pushes, credentials = pushes_of(name)
     reading = pushes.read_push(signed(name, body), credentials)
-    assert isinstance(reading, Pushed | Unverified | Unusable)
+    assert isinstance(reading, ParsedPush | UnverifiedPush | UnreadablePush)
     for standing in STANDINGS:
         answer = pushes.answer_push(reading, standing, credentials)
-        assert isinstance(answer, PushAnswer)
+        assert isinstance(answer, PushResponse)
         answer.body.encode()
         assert answer.status == 200
-    if isinstance(reading, Pushed):
+    if isinstance(reading, ParsedPush):
         assert reading.reference
         assert isinstance(reading.push, Arrived | Told | Hint | Spoilt)
-    if isinstance(reading, Pushed) and isinstance(reading.push, Arrived):
+    if isinstance(reading, ParsedPush) and isinstance(reading.push, Arrived):
         assert reading.push.tickets
         assert len(reading.push.tickets) == len(reading.files)
     return reading
@@ -99,14 +107,14 @@ def test_the_providers_that_call_back_are_known() -> None:
 def test_a_recorded_webhook_is_read_as_its_case_says(case: Path) -> None:
     expected = json.loads((case / "expect.json").read_text())
     reading = read(case.parent.name, (case / "body").read_bytes())
-    assert type(reading).__name__.lower() == expected.pop("reading")
-    if isinstance(reading, Pushed):
+    assert type(reading).__name__.removesuffix("Push").lower() == expected.pop("reading")
+    if isinstance(reading, ParsedPush):
         _compare(reading, expected)
-    elif isinstance(reading, Unusable):
+    elif isinstance(reading, UnreadablePush):
         assert reading.detail == expected["detail"]
 
 
-def _compare(reading: Pushed, expected: dict[str, Any]) -> None:
+def _compare(reading: ParsedPush, expected: dict[str, Any]) -> None:
     push = reading.push
     assert type(push).__name__.lower() == expected.pop("push")
     assert reading.reference == expected.pop("reference")
@@ -142,25 +150,25 @@ def test_any_signed_body_is_one_of_the_closed_set(name: str, body: bytes) -> Non
 )
 @pytest.mark.parametrize("name", CALLING)
 def test_an_awkward_body_is_unusable(name: str, body: bytes) -> None:
-    assert isinstance(read(name, body), Unusable)
+    assert isinstance(read(name, body), UnreadablePush)
 
 
 @given(body=st.binary(max_size=100), signature=st.text(max_size=80), key=st.text(min_size=1, max_size=20))
 def test_nothing_counts_that_tixstock_did_not_sign(body: bytes, signature: str, key: str) -> None:
     pushes, credentials = pushes_of("tixstock")
     forged = hmac.new(key.encode(errors="replace"), body, hashlib.sha256).hexdigest()
-    calls = [PushCall(body, {"x-tixstock-signature": each}) for each in (signature.replace("\ud800", ""), forged)]
-    for call in [*calls, PushCall(body, {})]:
+    calls = [PushRequest(body, {"x-tixstock-signature": each}) for each in (signature.replace("\ud800", ""), forged)]
+    for call in [*calls, PushRequest(body, {})]:
         reading = pushes.read_push(call, credentials)
-        assert isinstance(reading, Unverified)
+        assert isinstance(reading, UnverifiedPush)
         assert pushes.answer_push(reading, STANDINGS[0], credentials).status == 401
 
 
 def test_the_signature_is_taken_in_either_case_of_letters() -> None:
     pushes, credentials = pushes_of("tixstock")
     call = signed("tixstock", b"{}")
-    upper = PushCall(call.body, {name: value.upper() for name, value in call.headers.items()})
-    assert isinstance(pushes.read_push(upper, credentials), Unusable)
+    upper = PushRequest(call.body, {name: value.upper() for name, value in call.headers.items()})
+    assert isinstance(pushes.read_push(upper, credentials), UnreadablePush)
 
 
 @pytest.mark.parametrize("name", CALLING)

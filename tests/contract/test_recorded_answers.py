@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.contract.credentials import TABLES
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Outcome, outcome_name
-from willcall.providers.base import Answer, Question
-from willcall.providers.reading import hinted
+from willcall.providers.base import OrderQuery
+from willcall.providers.reading import with_retry_after
 from willcall.providers.registry import ADAPTERS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -39,14 +40,14 @@ def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
     one = ADAPTERS[name]
     credentials = one.credentials.model_validate(TABLES[name][1 if recorded.get("headless") else 0])
     one.check_reference(recorded["reference"], credentials)
-    answer = Answer(
+    answer = Response(
         recorded["status"],
         recorded["headers"],
         (case / "body").read_bytes(),
         received_at=recorded.get("received_at", 1_795_345_200.0),
     )
-    question = Question(recorded["reference"], recorded["quantity"], bought_at=recorded.get("bought_at", -math.inf))
-    outcome = hinted(one.read_status(question, answer), answer)
+    question = OrderQuery(recorded["reference"], recorded["quantity"], bought_at=recorded.get("bought_at", -math.inf))
+    outcome = with_retry_after(one.read_status(question, answer), answer)
     _compare(outcome, dict(recorded["expect"]))
 
 
@@ -54,11 +55,11 @@ def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
 def test_a_recorded_answer_means_the_same_in_every_charset(case: Path) -> None:
     """Whether its label says so, says nothing or is wrong."""
     recorded, body = json.loads((case / "status.json").read_text()), (case / "body").read_bytes()
-    one, question = ADAPTERS[case.parent.name], Question(recorded["reference"], recorded["quantity"])
+    one, question = ADAPTERS[case.parent.name], OrderQuery(recorded["reference"], recorded["quantity"])
 
     def read(body: bytes, **headers: str) -> Outcome:
         named = {"content-type": headers["label"]} if headers else {}
-        return one.read_status(question, Answer(recorded["status"], recorded["headers"] | named, body, 1.8e9))
+        return one.read_status(question, Response(recorded["status"], recorded["headers"] | named, body, 1.8e9))
 
     expected = read(body)
     text = body.decode("utf-8-sig")

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.contract.test_recorded_answers import CASES
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
 from willcall.orders.tickets import admitted
-from willcall.providers.base import Answer, Question
+from willcall.providers.base import OrderQuery
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.reading import read_json
 from willcall.providers.registry import ADAPTERS
@@ -30,14 +31,14 @@ COUNTED["voordemensen"] = LISTS
 
 def recorded(case: Path) -> tuple[str, dict[str, Any], Any]:
     name, status = case.parent.name, json.loads((case / "status.json").read_text())
-    answer = Answer(200, {}, (case / "body").read_bytes(), 0.0)
+    answer = Response(200, {}, (case / "body").read_bytes(), 0.0)
     body = read_json(answer) if name in {"funtrips", "voordemensen"} else read_lenient_object(answer)
     return name, status, body
 
 
 def read(name: str, status: dict[str, Any], body: Any) -> Outcome:
-    answer = Answer(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
-    return ADAPTERS[name].read_status(Question(status["reference"], status["quantity"]), answer)
+    answer = Response(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
+    return ADAPTERS[name].read_status(OrderQuery(status["reference"], status["quantity"]), answer)
 
 
 def lists_of(value: Any, name: str = "items") -> Iterator[tuple[str, list[Any]]]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import builds, integers, ip_addresses, one_of, sampled_from, text
 
-from willcall.outbound.addresses import held_v4, is_public, parse_allowed
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Failure, Limits, Outbound
+from willcall.http.address_guard import AddressGuard
+from willcall.http.addresses import held_v4, is_public, parse_allowed
+from willcall.http.outbound import Limits, OutboundClient, RequestFailure
 
 V4 = ip_addresses(v=4)  # leans towards the special blocks
 V6 = one_of(ip_addresses(v=6), builds(lambda low: IPv6Address((0x2000 << 112) | low), integers(0, 2**125 - 1)))
@@ -41,19 +41,19 @@ def test_a_v4_address_wrapped_into_v6_is_never_public(address: IPv4Address) -> N
 
 @given(V4, sampled_from(["::ffff:{}", "64:ff9b::{}", "{}"]))
 def test_an_allowed_v4_network_covers_each_way_to_write_its_addresses(address: IPv4Address, form: str) -> None:
-    guard = Guard([f"{address}/32"])
+    guard = AddressGuard([f"{address}/32"])
     assert guard.admits("x.example", str(IPv6Address(form.format(address)) if ":" in form else address))
 
 
 @given(one_of(V4, V6))
 def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IPv4Address | IPv6Address) -> None:
-    assert Guard().admits("x.example", str(address)) is is_public(address)
+    assert AddressGuard().admits("x.example", str(address)) is is_public(address)
     held = held_v4(address)
     assert held is None or not is_public(address)
 
 
 #: Made once: reading the certificates of the world takes longer than all that a URL is judged by.
-OUTBOUND = Outbound(Guard())
+OUTBOUND = OutboundClient(AddressGuard())
 URLS = one_of(
     text(),
     builds("http://{}{}".format, text(alphabet="[]:@%/?#.\\\\ 0aé"), text()),
@@ -69,8 +69,8 @@ def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", fail)
         for reply in (OUTBOUND.get(url, Limits()), OUTBOUND.post(url, b"", {}, Limits())):
-            assert isinstance(reply, Failure)
-    refusal = Guard().refusal(url)
+            assert isinstance(reply, RequestFailure)
+    refusal = AddressGuard().refusal(url)
     assert refusal is None or len(url) < 5 or url not in refusal
 
 

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from willcall.api.request_body import Arrived, Limits, TooLargeError, Uploads
 from willcall.providers.base import Account
-from willcall.providers.pushes import PushCall, Pushes, webhook_token
+from willcall.providers.pushes import Pushes, PushRequest, webhook_token
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
 from willcall.usecases.context import Context
@@ -109,7 +109,7 @@ def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | 
 def _ingest(context: Context, account: Account, pushes: Pushes, body: Arrived, headers: dict[str, str]) -> Response:
     """Runs in a thread: the use case waits for Redis and for files."""
     try:
-        answer = ingest_webhook(context, account, pushes, PushCall(body.read(), headers))
+        answer = ingest_webhook(context, account, pushes, PushRequest(body.read(), headers))
     except (StoreError, StorageError, UnexpectedError) as error:
         return _later(account, type(error).__name__)
     return Response(answer.body, answer.status, media_type=answer.content_type)

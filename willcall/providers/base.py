@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
+from willcall.http.messages import HttpLimits, Request, Response
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
@@ -20,28 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request. `params` are percent-encoded by the transport. Its repr shows no secret."""
-
-    method: str
-    url: str = field(repr=False)
-    params: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer, whole. Header names are in lower case; `received_at` is epoch seconds."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    received_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
+class OrderQuery:
     """What an adapter may know of the order that it asks about.
 
     `bought_at` (epoch seconds) and `ownership` tell the order's own tickets from others in a user's list.
@@ -63,7 +43,7 @@ class AccessToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedOrder:
     """One entry of a provider's list of orders: which order, and what the list says of it."""
 
     reference: str = field(repr=False)
@@ -78,17 +58,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What one exchange with a provider may take: seconds, and bytes of the decoded body."""
-
-    connect_timeout: float = 3.0
-    read_timeout: float = 10.0
-    total_timeout: float = 20.0
-    max_bytes: int = 10_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class AccountDefaults:
     """What an account gets where its table in the config says nothing."""
 
     rate: Rate
@@ -146,7 +116,7 @@ class Account:
     rate: Rate
     polling: PollPolicy
     health: Health = Health()
-    http: HttpLimits = HttpLimits()
+    http: HttpLimits = field(default_factory=HttpLimits)
 
     @property
     def key(self) -> str:
@@ -164,7 +134,7 @@ class Adapter(Protocol):
 
     name: ClassVar[str]
     credentials: ClassVar[type[Credentials]]
-    defaults: ClassVar[Defaults]
+    defaults: ClassVar[AccountDefaults]
     shortest_interval: ClassVar[float]
     """Seconds between two requests for one order that the provider itself asks for; no config undercuts it."""
     pushes: "ClassVar[Pushes | None]"
@@ -174,7 +144,7 @@ class Adapter(Protocol):
     """References that stand for all that a user ever bought, so that other orders' tickets are listed too. Those with a
     colon at their end are followed by the user."""
 
-    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:
+    def listed_ticket_keys(self, question: OrderQuery, answer: Response) -> frozenset[str]:
         """What identifies all tickets of a user's list; see `orders.user_lists.ticket_keys`. Never raises."""
 
     def check_reference(self, reference: str, credentials: Any) -> None:
@@ -183,10 +153,10 @@ class Adapter(Protocol):
     def reference_is_secret(self, reference: str) -> bool:
         """Whether the reference is all it takes to get at the tickets, or holds a code of one."""
 
-    def status_request(self, question: Question, credentials: Any, access_token: str | None) -> Request:
+    def status_request(self, question: OrderQuery, credentials: Any, access_token: str | None) -> Request:
         """The request that asks about one order."""
 
-    def read_status(self, question: Question, answer: Answer) -> Outcome:
+    def read_status(self, question: OrderQuery, answer: Response) -> Outcome:
         """The one outcome that an answer means; never raises, whatever the bytes."""
 
     def token_requests(self, credentials: Any) -> Mapping[str, Request]:
@@ -195,13 +165,13 @@ class Adapter(Protocol):
         Where the first is refused, the others may be tried. Empty where the account needs no token.
         """
 
-    def read_token(self, answer: Answer) -> AccessToken | Unauthorized | Throttled | Unavailable:
+    def read_token(self, answer: Response) -> AccessToken | Unauthorized | Throttled | Unavailable:
         """Return the token; or what keeps it from us, which says nothing of any order."""
 
     def list_request(self, credentials: Any, access_token: str | None, since: float) -> Request | None:
         """The request that lists orders changed since `since` (epoch), None where there is no such list."""
 
-    def read_list(self, answer: Answer) -> list[Listed]:
+    def read_list(self, answer: Response) -> list[ListedOrder]:
         """What the list says; entries that cannot be read are left out. Never raises."""
 
 

@@ -4,7 +4,7 @@ import binascii
 import re
 from urllib.parse import unquote
 
-from willcall.providers.reading import text
+from willcall.providers.reading import as_text
 
 #: `data:application/pdf;base64,` and what is left of it. https://www.rfc-editor.org/rfc/rfc2397
 _DATA_HEADER = re.compile(r"(?:data:[^,]{0,200}?;?)?\s*base64,", re.IGNORECASE)
@@ -19,7 +19,7 @@ def decode_base64(value: object) -> bytes | None:
     Taken are both alphabets, blanks and line breaks anywhere, missing padding, percent-encoding and a `data:` header. A
     character too many at the end is what is left of a clipped file, and is dropped.
     """
-    written = (text(value) or "").strip("\"' \t\r\n")
+    written = (as_text(value) or "").strip("\"' \t\r\n")
     header = _DATA_HEADER.match(written)
     if header:
         written = written[header.end() :]

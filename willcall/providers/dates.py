@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from willcall.providers.reading import table, text
+from willcall.providers.reading import as_object, as_text
 
 _DAY = 86_400.0
 #: Seconds by which a date without a time zone may be later than it is in UTC.
@@ -42,7 +42,7 @@ _STARTS = {"eventstart", "eventstartsat", "eventstartdate", "startsat", "startda
 def moment(value: object) -> float | None:
     """Return an ISO 8601 date and time as epoch seconds (UTC where it names no zone), `None` for anything else."""
     try:
-        time = datetime.fromisoformat(text(value) or "")
+        time = datetime.fromisoformat(as_text(value) or "")
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         return None
@@ -50,7 +50,7 @@ def moment(value: object) -> float | None:
 
 def latest(value: object) -> float | None:
     """Return the latest moment that a date can mean, in epoch seconds: a day lasts until it ends everywhere."""
-    written = text(value) or ""
+    written = as_text(value) or ""
     if _EPOCH.fullmatch(written):
         value = float(written)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -83,7 +83,7 @@ def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
 
     An `event` among the fields is asked as well. Nothing said is no.
     """
-    for name, value in (*fields.items(), *table(fields.get("event")).items()):
+    for name, value in (*fields.items(), *as_object(fields.get("event")).items()):
         at, plain = latest(value), _plain(name)
         if at is None:
             continue

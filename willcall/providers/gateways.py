@@ -7,8 +7,8 @@ nothing of the order.
 import json
 import re
 
-from willcall.providers.base import Answer
-from willcall.providers.charsets import text_of
+from willcall.http.charsets import decode_text
+from willcall.http.messages import Response
 
 #: Headers that a gateway sends only with a refusal or a challenge of its own.
 #: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
@@ -38,7 +38,7 @@ _NAMES = re.compile(
 )
 
 
-def refused_by_gateway(answer: Answer) -> bool:
+def refused_by_gateway(answer: Response) -> bool:
     """Return whether a refusal is that of a gateway.
 
     It is where a header says so, where the body is a page for people, and where a gateway stands in between and the
@@ -51,19 +51,19 @@ def refused_by_gateway(answer: Answer) -> bool:
     return _is_markup(answer) or _passed_a_gateway(answer)
 
 
-def _is_markup(answer: Answer) -> bool:
+def _is_markup(answer: Response) -> bool:
     """The bytes decide. The label helps where they say nothing."""
     start = answer.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return start == b"<" or "html" in answer.headers.get("content-type", "").lower()
 
 
-def _passed_a_gateway(answer: Answer) -> bool:
+def _passed_a_gateway(answer: Response) -> bool:
     names = f"{answer.headers.get('server', '')} {answer.headers.get('via', '')}"
     return not _IN_BETWEEN.isdisjoint(answer.headers) or _NAMES.search(names) is not None
 
 
-def _is_json(answer: Answer) -> bool:
+def _is_json(answer: Response) -> bool:
     try:
-        return isinstance(json.loads(text_of(answer.body, answer.headers.get("content-type", ""))), dict | list)
+        return isinstance(json.loads(decode_text(answer.body, answer.headers.get("content-type", ""))), dict | list)
     except (ValueError, RecursionError):
         return False

@@ -8,8 +8,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
-from willcall.providers.base import Answer
 from willcall.providers.reading import read_json, read_text
 
 #: A string, also one that never ends; possessive, so that no input makes it go back.
@@ -20,7 +20,7 @@ _COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|{_BLOCK}", re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
 
 
-def read_lenient(answer: Answer) -> object:
+def read_lenient(answer: Response) -> object:
     """The body as JSON, mended where it has to be; else `Malformed`."""
     value = read_json(answer)
     if not isinstance(value, Malformed):
@@ -29,10 +29,10 @@ def read_lenient(answer: Answer) -> object:
         body = read_text(answer)
     except ValueError:
         return value
-    return read_json(replace(answer, body=mend(body).encode()))
+    return read_json(replace(answer, body=repair(body).encode()))
 
 
-def read_lenient_object(answer: Answer) -> dict[str, Any] | Malformed:
+def read_lenient_object(answer: Response) -> dict[str, Any] | Malformed:
     """The body as a JSON object, mended where it has to be; else `Malformed`."""
     value = read_lenient(answer)
     if isinstance(value, dict | Malformed):
@@ -40,7 +40,7 @@ def read_lenient_object(answer: Answer) -> dict[str, Any] | Malformed:
     return Malformed(detail="body is not a JSON object")
 
 
-def mend(text: str) -> str:
+def repair(text: str) -> str:
     """`text` without comments and without commas before a closing bracket.
 
     A `//` comment ends with its line. One that the text ends in stops before the closing brackets there, as

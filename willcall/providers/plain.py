@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Unavailable
-from willcall.providers.base import Answer, Listed, Question, Request
+from willcall.providers.base import ListedOrder, OrderQuery
 from willcall.providers.pushes import Pushes
 
 
@@ -15,7 +16,7 @@ class NoOAuth:
         """There are none."""
         return {}
 
-    def read_token(self, answer: Answer) -> Unavailable:  # noqa: ARG002 - the protocol's signature
+    def read_token(self, answer: Response) -> Unavailable:  # noqa: ARG002 - the protocol's signature
         """Nobody asked, so whatever came back is not a token."""
         return Unavailable(reached=False, detail="this provider has no access tokens")
 
@@ -26,7 +27,7 @@ class NoList:
     def list_request(self, credentials: object, access_token: str | None, since: float) -> None:
         """There is none."""
 
-    def read_list(self, answer: Answer) -> list[Listed]:  # noqa: ARG002 - the protocol's signature
+    def read_list(self, answer: Response) -> list[ListedOrder]:  # noqa: ARG002 - the protocol's signature
         """Nobody asked, so nothing is listed."""
         return []
 
@@ -44,7 +45,7 @@ class NoUserLists:
 
     user_references: ClassVar[tuple[str, ...]] = ()
 
-    def listed_ticket_keys(self, question: Question, answer: Answer) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+    def listed_ticket_keys(self, question: OrderQuery, answer: Response) -> frozenset[str]:  # noqa: ARG002 - the protocol's
         """Nobody asked, so nothing is listed."""
         return frozenset()
 

@@ -33,7 +33,7 @@ def webhook_token(credentials: Credentials) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PushCall:
+class PushRequest:
     """One call of a provider: the bytes as they came. Header names are in lower case."""
 
     body: bytes = field(repr=False)
@@ -41,7 +41,7 @@ class PushCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class ParsedPush:
     """A push about one order. `kind` is the provider's own word for what it is, `word` its status word if any.
 
     `files` are the contents that came inside, one per ticket of an `Arrived` (None: that one has no file).
@@ -55,22 +55,22 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
+class UnverifiedPush:
     """Not signed as the provider signs: nothing in it counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
+class UnreadablePush:
     """The provider's own, but we cannot tell what it says or which order it is about."""
 
     detail: str
 
 
-Reading = Pushed | Unverified | Unusable
+PushReading = ParsedPush | UnverifiedPush | UnreadablePush
 
 
 @dataclass(frozen=True, slots=True)
-class PushAnswer:
+class PushResponse:
     """What the provider is answered."""
 
     status: int
@@ -84,8 +84,8 @@ class Pushes(Protocol):
     #: Largest body of a call, bytes; None: `api.max_webhook_bytes`, for calls that bring files.
     largest: int | None
 
-    def read_push(self, call: PushCall, credentials: Any) -> Reading:
+    def read_push(self, call: PushRequest, credentials: Any) -> PushReading:
         """The one thing that a call means; never raises, whatever the bytes. `detail` texts never quote them."""
 
-    def answer_push(self, reading: Reading, standing: Standing, credentials: Any) -> PushAnswer:
+    def answer_push(self, reading: PushReading, standing: Standing, credentials: Any) -> PushResponse:
         """The answer in the provider's own form, given what became of the push."""

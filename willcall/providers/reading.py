@@ -9,36 +9,36 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from willcall.http.charsets import decode_text
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable, with_hint
 from willcall.orders.retry_after import retry_seconds
-from willcall.providers.base import Answer
-from willcall.providers.charsets import text_of
 from willcall.providers.gateways import refused_by_gateway
 
 _OK = 200
 
 
-def retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Response) -> float | None:
     """Return the answer's `Retry-After` in seconds, or `None` where there is none that means anything."""
     return retry_seconds(answer.headers, answer.received_at)
 
 
-def hinted(outcome: Outcome, answer: Answer) -> Outcome:
+def with_retry_after(outcome: Outcome, answer: Response) -> Outcome:
     """Return the outcome with the wait that its answer asked for, whatever the answer means."""
     return with_hint(outcome, retry_after(answer))
 
 
-def status_outcome(answer: Answer, *ok: int) -> Outcome | None:
+def status_outcome(answer: Response, *ok: int) -> Outcome | None:
     """The outcome that the HTTP status alone decides, None where the body must be read.
 
     `ok` are the statuses whose body the adapter reads (200 where it names none). Redirects are not
     followed: to us they are an answer that cannot be read.
     """
     outcome = _status_outcome(answer, ok or (_OK,))
-    return outcome and hinted(outcome, answer)
+    return outcome and with_retry_after(outcome, answer)
 
 
-def _status_outcome(answer: Answer, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
+def _status_outcome(answer: Response, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
     match answer.status:
         case status if status in ok:
             return None
@@ -56,7 +56,7 @@ def _status_outcome(answer: Answer, ok: tuple[int, ...]) -> Outcome | None:  # n
             return Malformed(detail=f"HTTP {status}")
 
 
-def _forbidden(answer: Answer) -> Outcome:
+def _forbidden(answer: Response) -> Outcome:
     """403: a server that says when to come back, or one that does not know us, has not refused our key."""
     if retry_after(answer) is not None:
         return Throttled(detail="HTTP 403")
@@ -65,12 +65,12 @@ def _forbidden(answer: Answer) -> Outcome:
     return Unauthorized(whole_account=False, detail="HTTP 403")
 
 
-def read_text(answer: Answer) -> str:
+def read_text(answer: Response) -> str:
     """Return the body as text, in whatever charset it is. Raises ValueError where it is in none."""
-    return text_of(answer.body, answer.headers.get("content-type", ""))
+    return decode_text(answer.body, answer.headers.get("content-type", ""))
 
 
-def read_json(answer: Answer) -> object:
+def read_json(answer: Response) -> object:
     """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`.
 
     Stricter than Python's own reading where that lets pass what cannot be written again: NaN, infinities and
@@ -95,7 +95,7 @@ def _refuse(constant: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def read_object(answer: Answer) -> dict[str, Any] | Malformed:
+def read_object(answer: Response) -> dict[str, Any] | Malformed:
     """The body as a JSON object, or `Malformed`."""
     value = read_json(answer)
     if isinstance(value, dict | Malformed):
@@ -103,7 +103,7 @@ def read_object(answer: Answer) -> dict[str, Any] | Malformed:
     return Malformed(detail="body is not a JSON object")
 
 
-def text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """A non-empty string as it is, a number as its digits, anything else None."""
     if isinstance(value, bool):
         return None
@@ -114,7 +114,7 @@ def text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """A whole number, also one written as a string of digits; anything else None."""
     if isinstance(value, bool):
         return None
@@ -125,7 +125,7 @@ def whole(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def table(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
     """Return an object as it is, the object in a list of one, and an empty one for anything else.
 
     PHP writes an object as a list, and a list as an object, where its array had other keys than one would think.
@@ -135,7 +135,7 @@ def table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def listed(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """Return a list as it is, None as an empty one, a single value as a list of it.
 
     An object whose keys are all numbers is a list that PHP wrote.
@@ -147,9 +147,9 @@ def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def web_link(value: object) -> str | None:
+def as_web_url(value: object) -> str | None:
     """A string that is an http(s) URL, anything else None."""
-    link = text(value)
+    link = as_text(value)
     return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice
 
 
@@ -159,7 +159,7 @@ _LONGEST_FIELD = 4_096
 _MOST_BRACKETS = 100
 
 
-def kept(fields: Mapping[str, Any]) -> dict[str, Any]:
+def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What of a provider's own fields goes along as a ticket's `extra`: those that say something, if small."""
     saying = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
     return dict(islice(saying, _MOST_FIELDS))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from willcall.providers.adapters import funtrips, paylogic, tiqets, tixstock, voordemensen
+from willcall.providers import funtrips, paylogic, tiqets, tixstock, voordemensen
 from willcall.providers.base import Adapter
 
 _ALL: tuple[Adapter, ...] = (

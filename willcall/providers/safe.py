@@ -6,7 +6,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, SecretStr
 
 from willcall.providers.credential_text import LINE_BREAK
-from willcall.providers.reading import text
+from willcall.providers.reading import as_text
 
 #: Longest part of a path that we send, characters.
 _LONGEST_SEGMENT = 255
@@ -14,7 +14,7 @@ _LONGEST_SEGMENT = 255
 _LONGEST_WORD = 64
 
 
-def check_segment(value: str) -> str:
+def check_path_segment(value: str) -> str:
     """`value`, or ValueError (which does not repeat it) where it cannot be one segment of a URL's path.
 
     Slashes and dot segments would lead to another endpoint, also percent-encoded.
@@ -28,7 +28,7 @@ def check_segment(value: str) -> str:
     return value
 
 
-def segment(value: str) -> str:
+def path_segment(value: str) -> str:
     """`value` percent-encoded as one segment of a URL's path."""
     return quote(value, safe="")
 
@@ -48,5 +48,5 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
 def status_word(value: object) -> str | None:
     """The provider's own word for a status, cut where it is longer than any word is."""
-    word = text(value)
+    word = as_text(value)
     return word and word[:_LONGEST_WORD]

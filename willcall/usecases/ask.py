@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from willcall.http.messages import Response
 from willcall.orders.model import Order
 from willcall.orders.outcomes import NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.user_lists import bought_at
-from willcall.providers.base import Account, Answer, Question, is_user_list
-from willcall.providers.reading import hinted
+from willcall.providers.base import Account, OrderQuery, is_user_list
+from willcall.providers.reading import with_retry_after
 from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
@@ -51,14 +52,14 @@ def ask(context: Context, account: Account, order: Order, now: float, permission
         return authorization
     if not isinstance(authorization, Authorization):
         return Asked(authorization)
-    question = Question(order.reference, order.quantity, order.language, bought_at(order))
+    question = OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
     request = account.adapter.status_request(question, account.credentials, authorization.token)
     if not _wait_for_token(context, account, permission):
         return Busy()
     if time.monotonic() > permission.send_before or context.throttles.bind(account.key, claimed):
         return Busy()
     answer = context.exchange(account, request)
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, Response):
         return Asked(answer)
     answer = replace(answer, received_at=now + time.monotonic() - claimed)
     outcome = guarded(
@@ -69,10 +70,10 @@ def ask(context: Context, account: Account, order: Order, now: float, permission
         account=account.key,
     )
     outcome = _after_authorization(context, account, authorization, outcome)
-    return Asked(hinted(outcome, answer), answer.status)
+    return Asked(with_retry_after(outcome, answer), answer.status)
 
 
-def _read(context: Context, account: Account, order_id: str, question: Question, answer: Answer) -> Outcome:
+def _read(context: Context, account: Account, order_id: str, question: OrderQuery, answer: Response) -> Outcome:
     """Return what an answer means. In a user's list, other orders of the account may hold some of the tickets."""
     if is_user_list(account.adapter, question.reference):
         keys = account.adapter.listed_ticket_keys(question, answer)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from willcall.http.messages import Request, Response
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized, Unavailable
-from willcall.providers.base import AccessToken, Account, Answer, Request
+from willcall.providers.base import AccessToken, Account
 from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
@@ -93,7 +94,7 @@ def _exchange(
     context: Context, account: Account, request: Request
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
     answer = context.exchange(account, request)
-    if isinstance(answer, Answer):
+    if isinstance(answer, Response):
         token = guarded(context, Activity.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
         if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
             why = f"no access token: {token.detail}"

@@ -6,10 +6,11 @@ from random import Random
 from typing import Any, Protocol
 
 from willcall.config import Settings
+from willcall.http.messages import Request, Response
+from willcall.http.outbound import OutboundClient
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.outbound.transport import Outbound
-from willcall.providers.base import Account, Answer, Request
-from willcall.providers.odd_hints import OddHints
+from willcall.providers.base import Account
+from willcall.providers.implausible_hints import ImplausibleHints
 from willcall.stores.accounts import AccountStore
 from willcall.stores.bookings import Booker, Wake
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
@@ -38,7 +39,7 @@ FETCH_DOCUMENTS = "tasks.fetch_documents"
 class Exchange(Protocol):
     """The one I/O between a request and its answer."""
 
-    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+    def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
         """Send a request; what the network or the other side does wrong is an outcome, not an exception."""
 
 
@@ -119,15 +120,15 @@ class Context:
     accounts: Mapping[str, Account]
     stores: Stores
     http: Exchange
-    outbound: Outbound
+    outbound: OutboundClient
     documents: DocumentStore
     sender: Sender
     rng: Random
     meters: Meters = field(default_factory=Meters)
     throttles: Throttles = field(default_factory=Throttles)
-    odd_hints: OddHints = field(default_factory=OddHints)
+    implausible_hints: ImplausibleHints = field(default_factory=ImplausibleHints)
 
-    def exchange(self, account: Account, request: Request) -> Answer | Unavailable | Malformed:
+    def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
         """Send a request to a provider and time it; see `Exchange`."""
         with self.meters.request(account.key):
             return self.http.exchange(account, request)

@@ -12,13 +12,13 @@ from typing import IO
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from willcall.http.outbound import WITH_BODY, Limits, Reply, RequestFailure
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
 from willcall.orders.retry_after import retry_seconds
 from willcall.orders.states import CLOSED
 from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
-from willcall.outbound.transport import WITH_BODY, Failure, Limits, Reply
 from willcall.providers.base import Account
 from willcall.stores.bookings import Booker
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
@@ -304,12 +304,12 @@ def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> T
         return _Trouble(f"the file is {error}", hint, stale=not hint)
 
 
-def _trouble(context: Context, reply: Reply | Failure, order_id: str, account: Account | None) -> _Trouble:
+def _trouble(context: Context, reply: Reply | RequestFailure, order_id: str, account: Account | None) -> _Trouble:
     """What it means that there is no document. A server that is away or busy is so for the order's others too.
 
     `account`: whose provider the server is; its 429 binds all requests.
     """
-    if isinstance(reply, Failure):
+    if isinstance(reply, RequestFailure):
         return _Trouble(reply.why, stale=reply.astray, away=not reply.astray)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
     now = context.stores.accounts.now()

@@ -8,7 +8,7 @@ from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead,
 from willcall.orders.ticket_documents import with_file
 from willcall.orders.tickets import as_pushed
 from willcall.providers.base import Account
-from willcall.providers.pushes import PushAnswer, PushCall, Pushed, Pushes, Unusable
+from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import RefusedDocumentError
 from willcall.stores.inbox import KeptPush, digest_of
 from willcall.usecases.attach import mark_applied, take_in
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _NOTHING = Standing(stored=False)
 
 
-def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushCall) -> PushAnswer:
+def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushRequest) -> PushResponse:
     """Take in one call to an account; the answer in its provider's own form.
 
     Raises StoreError and StorageError where it cannot be stored now, UnexpectedError where our code fails at reading
@@ -32,8 +32,8 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     )
     if isinstance(reading, Malformed):
         raise UnexpectedError(reading.detail)
-    if not isinstance(reading, Pushed):
-        why = reading.detail if isinstance(reading, Unusable) else "wrong signature"
+    if not isinstance(reading, ParsedPush):
+        why = reading.detail if isinstance(reading, UnreadablePush) else "wrong signature"
         log.warning("webhook of no use", account=account.key, why=why)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     if isinstance(reading.push, Hint):
@@ -48,7 +48,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     return pushes.answer_push(reading, standing, account.credentials)
 
 
-def _repeated(context: Context, account: Account, reading: Pushed, digest: str) -> Standing | None:
+def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> Standing | None:
     """Return how the order stands that this push was applied to before, or `None` where it has to be applied."""
     order_id = context.stores.inbox.applied_to(account.key, digest)
     if order_id is None or order_id != context.stores.orders.find(account.key, reading.reference):
@@ -60,14 +60,14 @@ def _repeated(context: Context, account: Account, reading: Pushed, digest: str) 
     return repeated(order)
 
 
-def _follow(context: Context, account: Account, reading: Pushed) -> Standing:
+def _follow(context: Context, account: Account, reading: ParsedPush) -> Standing:
     """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
     order_id = context.stores.orders.find(account.key, reading.reference)
     log.info("webhook", account=account.key, kind=reading.kind, order=order_id)
     return _take_in(context, account, reading.kind, reading.push, order_id) if order_id else ahead(reading.push)
 
 
-def _file(context: Context, account: Account, reading: Pushed, digest: str) -> tuple[Standing, str | None]:
+def _file(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[Standing, str | None]:
     """Documents first, then the order, or the inbox where there is no order yet: how it stands, and which order."""
     order_id = context.stores.orders.find(account.key, reading.reference)
     push = _stored(context, reading, order_id or account.key)
@@ -87,7 +87,7 @@ def _take_in(context: Context, account: Account, kind: str, push: Push, order_id
         return Standing(stored=False, why="the order is no longer kept")
 
 
-def _stored(context: Context, reading: Pushed, owner: str) -> Push:
+def _stored(context: Context, reading: ParsedPush, owner: str) -> Push:
     """The push with its files in the document store and only their ids in its tickets."""
     push = reading.push
     if not isinstance(push, Arrived):

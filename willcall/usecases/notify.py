@@ -10,11 +10,11 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 from structlog.contextvars import bind_contextvars
 
+from willcall.http.outbound import Limits, RequestFailure
 from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_seconds
-from willcall.outbound.transport import Failure, Limits
 from willcall.stores.codec import compact
 from willcall.stores.deliveries import Claim, DeliveryStore, Notice, Try, Verdict
 from willcall.stores.events import StoredEvent
@@ -120,7 +120,7 @@ def _post(context: Context, url: str, event: StoredEvent | OpsEvent, now: float,
     body = compact(event.document())
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
-    if isinstance(reply, Failure):
+    if isinstance(reply, RequestFailure):
         return Tried(None, reply.why, refused=reply.permanent)
     return Tried(reply.status, retry_after=retry_seconds(reply.headers, now))
 

@@ -150,7 +150,7 @@ def _collect_and_settle(
     """Fetch what the tickets point to, and commit what the answer means."""
     order, outcome, fetch_in = claimed_order(claim), asked.outcome, None
     _warn(asked, order)
-    context.odd_hints.note_date(account.key, outcome.not_before, now)
+    context.implausible_hints.note_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
         outcome = store_inline_files(context, order.id, claim_id, outcome)
     if isinstance(outcome, Issued | PartlyIssued):

@@ -14,10 +14,10 @@ import pytest
 from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.http.address_guard import AddressGuard
+from willcall.http.outbound import OutboundClient
 from willcall.orders.model import Order
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Outbound
-from willcall.providers.http import Transport
+from willcall.providers.transport import ProviderTransport
 from willcall.simulator.client_config import account_tables, toml
 from willcall.simulator.control import Control
 from willcall.simulator.running import SimulatorThread
@@ -111,7 +111,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
     accounts at the providers; `own` is laid over their tables.
     """
     accounts = (AccountScript(provider="funtrips", name="headless"), AccountScript(provider="paylogic", name="user"))
-    http, outbound = Transport(), Outbound(Guard(["127.0.0.0/8"]))
+    http, outbound = ProviderTransport(), OutboundClient(AddressGuard(["127.0.0.0/8"]))
     ahead: list[float] = []
     with ExitStack() as stack:
 

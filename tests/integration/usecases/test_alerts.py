@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import House, Setup
 from willcall.devtools.callback_receiver import Receiver
+from willcall.http.address_guard import AddressGuard
+from willcall.http.outbound import OutboundClient
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.model import Attention, Status
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Outbound
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import REFUSALS, UNREADABLE, Health
@@ -38,7 +38,7 @@ def watched(house: Setup, receiver: Receiver) -> House:
     """A house whose operators are at the receiver, which nothing but the configuration allows to be reached."""
     h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
     told_at(h, receiver.url("/ops"))
-    h.context = replace(h.context, outbound=Outbound(Guard()))
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     return h
 
 

@@ -12,8 +12,8 @@ from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued
-from willcall.providers.adapters.tiqets import ADAPTER
 from willcall.providers.base import Account
+from willcall.providers.tiqets import ADAPTER
 from willcall.simulator.documents import pdf
 from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
 from willcall.simulator.script import OrderScript

@@ -14,12 +14,13 @@ from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import House, Setup
 from tests.scripted_server import Serve, Server, saying, whole
 from tests.waiting import STALL, Clock
+from willcall.http.address_guard import AddressGuard
+from willcall.http.messages import Request, Response
+from willcall.http.outbound import OutboundClient
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Outbound
-from willcall.providers.adapters.tiqets import ADAPTER
-from willcall.providers.base import Account, Answer, Request
+from willcall.providers.base import Account
+from willcall.providers.tiqets import ADAPTER
 from willcall.simulator.documents import pdf
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -190,7 +191,7 @@ def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_
     h = house()
     answers(tickets("http://127.0.0.1:9/1.pdf?signature=sesame"))
     h.submit(script())
-    h.context = replace(h.context, outbound=Outbound(Guard()))
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     h.poll()
     due_now(h)
     fetch_documents(h.context, "ord-1")
@@ -446,8 +447,8 @@ def test_a_document_at_the_providers_own_address_waits_for_its_slot_and_is_not_g
 class Answering:
     """A provider whose answers an adapter's `read_status` makes up."""
 
-    def exchange(self, account: Account, request: Request) -> Answer:  # noqa: ARG002 - the port's shape
-        return Answer(200, {}, b"{}", 0.0)
+    def exchange(self, account: Account, request: Request) -> Response:  # noqa: ARG002 - the port's shape
+        return Response(200, {}, b"{}", 0.0)
 
 
 def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serve: Serve) -> None:
@@ -477,7 +478,7 @@ def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serv
 def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:
     h = house()
     h.submit(script())
-    h.context = replace(h.context, outbound=Outbound(Guard()))
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     order = h.poll()
     assert (order.status, documents_of(order)) == (Status.FULFILLED, [None])
 

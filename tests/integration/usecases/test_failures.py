@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Attention, Status
 from willcall.orders.outcomes import Issued, PartlyIssued
-from willcall.providers.pushes import PushCall
+from willcall.providers.pushes import PushRequest
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
@@ -193,7 +193,7 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) ->
     account = h.context.accounts["tiqets/default"]
     pushes = Broken(account.adapter.pushes, "read_push", RecursionError(SECRET))
     with pytest.raises(UnexpectedError, match=r"^our error: RecursionError$"):
-        ingest_webhook(h.context, account, pushes, PushCall(b"{}", {}))
+        ingest_webhook(h.context, account, pushes, PushRequest(b"{}", {}))
     assert counted(h, "webhook") == 1
     good = json.dumps({"order_reference_id": "1"}).encode()
     with pytest.raises(StoreError):
@@ -201,7 +201,7 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) ->
             h.context,
             account,
             Broken(account.adapter.pushes, "read_push", redis.ConnectionError()),
-            PushCall(good, {}),
+            PushRequest(good, {}),
         )
 
 

@@ -8,7 +8,7 @@ from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.inline_files import inline_file, with_inline_file
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
-from willcall.providers.adapters.tiqets import ADAPTER
+from willcall.providers.tiqets import ADAPTER
 from willcall.simulator.file_forms import FileForm, file_of
 from willcall.simulator.script import OrderScript
 from willcall.stores import documents as module

@@ -9,11 +9,11 @@ import pytest
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import House, Setup
 from willcall.devtools.callback_receiver import HANG, RESET, Answer, Receiver
+from willcall.http.address_guard import AddressGuard
+from willcall.http.outbound import Limits, OutboundClient
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.outbound.guard import Guard
-from willcall.outbound.transport import Limits, Outbound
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import Notice
@@ -187,7 +187,7 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
 
 def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, receiver: Receiver) -> None:
     h = house()
-    h.context = replace(h.context, outbound=Outbound(Guard()))
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     fulfil(h, receiver.url())
     assert tell(h) is None
     assert receiver.received == []

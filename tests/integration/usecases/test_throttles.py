@@ -10,9 +10,9 @@ import pytest
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.http.messages import Response
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Malformed
-from willcall.providers.base import Answer
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import Health
@@ -172,7 +172,7 @@ def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
     h.submit(script)
     h.context.stores.oauth.put("funtrips/default", "old", 100)
     h.redis.hset(keys.oauth("funtrips/default"), "margin", 1_000_000)
-    refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
+    refusals = [Response(429, {"retry-after": "3600"}, b"", received_at=0.0)]
     monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
     h.poll()
     assert h.outcomes() == ["throttled"]
@@ -181,7 +181,7 @@ def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
 
 def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     h = house()
-    refusals = [Answer(429, {"retry-after": "3600"}, b"", received_at=0.0)]
+    refusals = [Response(429, {"retry-after": "3600"}, b"", received_at=0.0)]
     accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
     monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
     run_sweep(replace(h.context, accounts=accounts), "reconcile")
@@ -195,15 +195,15 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(200, {"retry-after": "3600"}, b"{}", received_at=0.0),
-        Answer(404, {"retry-after": "31536000"}, b"", received_at=0.0),
-        Answer(503, {"retry-after": "3600"}, b"", received_at=0.0),
+        Response(200, {"retry-after": "3600"}, b"{}", received_at=0.0),
+        Response(404, {"retry-after": "31536000"}, b"", received_at=0.0),
+        Response(503, {"retry-after": "3600"}, b"", received_at=0.0),
         Malformed(retry_after=3_600, detail="answer larger than 1000 bytes"),
     ],
     ids=["200", "404", "503", "too large"],
 )
 def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, answer: Answer | Malformed
+    house: Setup, monkeypatch: pytest.MonkeyPatch, answer: Response | Malformed
 ) -> None:
     h = house()
     account = h.context.accounts["paylogic/default"]
@@ -238,7 +238,7 @@ def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
     house: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = house()
-    page = Answer(403, {"content-type": "text/html", "server": "cloudflare"}, b"<html>", received_at=0.0)
+    page = Response(403, {"content-type": "text/html", "server": "cloudflare"}, b"<html>", received_at=0.0)
     exchange = h.context.http.exchange
     monkeypatch.setattr(
         h.context.http,

@@ -14,7 +14,7 @@ from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import Setup
 from tests.integration.webhooks.conftest import Desk, Server, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
-from willcall.providers.adapters.tixstock.credentials import AnswerWords
+from willcall.providers.tixstock.credentials import AnswerWords
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.control import cancel_order, pause, resume
@@ -523,7 +523,7 @@ def test_signed_nonsense_is_refused_before_it_is_read(desk: Desk, part: bytes, m
     def read(*_: Any) -> None:
         pytest.fail("it was read")
 
-    monkeypatch.setattr("willcall.providers.adapters.tixstock.pushes.read_lenient_object", read)
+    monkeypatch.setattr("willcall.providers.tixstock.pushes.read_lenient_object", read)
     answer = desk.answer(b"[" + part * 300_000 + b"0]")
     assert (answer["success"], answer["external_id"]) == (False, None)
     assert "more than the tickets of an order" in answer["message"]

@@ -8,7 +8,7 @@ from willcall.api.board.events import EventLine, told_of
 from willcall.api.board.labels import HIDDEN, masked, secret_reference
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
-from willcall.providers.base import Account, Question
+from willcall.providers.base import Account, OrderQuery
 from willcall.stores.accounts import AccountState, Health
 from willcall.stores.deliveries import Delivery, Try
 from willcall.stores.fetches import Fetching
@@ -86,7 +86,7 @@ def _asks(account: Account, order: Order) -> str | None:
     """
     secret = secret_reference(order)
     reference = _without_secrets(order.reference) if secret else order.reference
-    question = Question(reference, order.quantity, order.language)
+    question = OrderQuery(reference, order.quantity, order.language)
     try:
         request = account.adapter.status_request(question, account.credentials, "")
     except ValueError:

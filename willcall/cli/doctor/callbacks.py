@@ -57,12 +57,12 @@ def _told(url: str | None, operators: "OperatorsUntold | None") -> str:
 
 
 def _reached(url: str) -> list[Finding]:
-    from willcall.outbound.guard import Guard
-    from willcall.outbound.transport import Limits, Outbound
+    from willcall.http.address_guard import AddressGuard
+    from willcall.http.outbound import Limits, OutboundClient
 
     # The guard is for URLs of others; this one is the configuration's own.
     limits = Limits(connect_timeout=TIMEOUT / 2, total_timeout=TIMEOUT)
-    failure = Outbound(Guard(())).reach(url, limits)
+    failure = OutboundClient(AddressGuard(())).reach(url, limits)
     if failure is None:
         return []
     how = "Start what listens there, or correct `notify.ops_url`."

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
-from willcall.providers.base import Answer
-from willcall.providers.lenient_json import mend, read_lenient, read_lenient_object
+from willcall.providers.lenient_json import read_lenient, read_lenient_object, repair
 
 # Texts that look like what is mended, so that strings which hold it are tried often.
 TRAPS = st.sampled_from([",]", ",}", "// no", "https://example.com", '"', "\\", "\\\\", "\n", ", ]"])
@@ -21,8 +21,8 @@ VALUES = st.recursive(
 )
 
 
-def answer(body: str | bytes) -> Answer:
-    return Answer(200, {}, body.encode() if isinstance(body, str) else body, 0.0)
+def answer(body: str | bytes) -> Response:
+    return Response(200, {}, body.encode() if isinstance(body, str) else body, 0.0)
 
 
 def printed(value: Any) -> str:
@@ -38,7 +38,7 @@ def printed(value: Any) -> str:
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
 def test_valid_json_keeps_its_meaning(value: Any, indent: int | None, ascii_only: bool) -> None:  # noqa: FBT001
     body = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-    assert json.loads(mend(body)) == value
+    assert json.loads(repair(body)) == value
     assert read_lenient(answer(body)) == value
 
 
@@ -49,7 +49,7 @@ def test_commas_and_comments_are_read_past(value: Any) -> None:
 
 @given(st.text() | st.lists(st.sampled_from(list('{}[]",/\\ \n:1a')), max_size=60).map("".join))
 def test_no_text_raises(text: str) -> None:
-    mend(text)
+    repair(text)
     read_lenient(answer(text.encode(errors="surrogatepass")))
 
 

@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed, Missing, Throttled, Unauthorized, Unavailable
-from willcall.providers.base import Answer
 from willcall.providers.reading import (
-    kept,
-    listed,
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    as_web_url,
+    extra_fields,
     read_json,
     read_object,
     retry_after,
     status_outcome,
-    table,
-    text,
-    web_link,
-    whole,
 )
 
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
 
 
-def answer(body: bytes = b"", status: int = 200, hint: str | None = None) -> Answer:
-    return Answer(status, {} if hint is None else {"retry-after": hint}, body, received_at=NOW)
+def answer(body: bytes = b"", status: int = 200, hint: str | None = None) -> Response:
+    return Response(status, {} if hint is None else {"retry-after": hint}, body, received_at=NOW)
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, ()), (202, (200, 202)), (409, (409,))])
@@ -96,19 +96,19 @@ PROVIDERS: list[tuple[bytes, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("body", "headers"), GATEWAYS)
 def test_403_of_a_gateway_is_a_throttle_and_no_refused_key(body: bytes, headers: dict[str, str]) -> None:
-    outcome = status_outcome(Answer(403, headers, body, received_at=NOW))
+    outcome = status_outcome(Response(403, headers, body, received_at=NOW))
     assert outcome == Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
 
 
 @pytest.mark.parametrize(("body", "headers"), PROVIDERS)
 def test_403_of_the_provider_is_a_refusal_whatever_it_passed_through(body: bytes, headers: dict[str, str]) -> None:
-    outcome = status_outcome(Answer(403, headers, body, received_at=NOW))
+    outcome = status_outcome(Response(403, headers, body, received_at=NOW))
     assert outcome == Unauthorized(whole_account=False, detail="HTTP 403")
 
 
 @pytest.mark.parametrize(("body", "headers"), GATEWAYS + PROVIDERS)
 def test_403_that_says_when_to_come_back_is_a_throttle_until_then(body: bytes, headers: dict[str, str]) -> None:
-    outcome = status_outcome(Answer(403, headers | {"retry-after": "30"}, body, received_at=NOW))
+    outcome = status_outcome(Response(403, headers | {"retry-after": "30"}, body, received_at=NOW))
     assert isinstance(outcome, Throttled)
     assert outcome.retry_after == 30
 
@@ -195,7 +195,7 @@ def test_only_an_object_is_an_object(body: bytes) -> None:
     ],
 )
 def test_text_is_a_string_or_a_number(value: Any, expected: str | None) -> None:
-    assert text(value) == expected
+    assert as_text(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -218,12 +218,12 @@ def test_text_is_a_string_or_a_number(value: Any, expected: str | None) -> None:
     ],
 )
 def test_a_whole_number_is_one_in_any_form(value: Any, expected: int | None) -> None:
-    assert whole(value) == expected
+    assert as_int(value) == expected
 
 
 def test_a_table_and_a_list_are_always_one() -> None:
-    assert [table(value) for value in ({"a": 1}, [], None, "a")] == [{"a": 1}, {}, {}, {}]
-    assert [listed(value) for value in ([1], None, 1, {"a": 1})] == [[1], [], [1], [{"a": 1}]]
+    assert [as_object(value) for value in ({"a": 1}, [], None, "a")] == [{"a": 1}, {}, {}, {}]
+    assert [as_list(value) for value in ([1], None, 1, {"a": 1})] == [[1], [], [1], [{"a": 1}]]
 
 
 @pytest.mark.parametrize(
@@ -240,21 +240,21 @@ def test_a_table_and_a_list_are_always_one() -> None:
     ],
 )
 def test_a_web_link_is_an_http_address(value: Any, taken: bool) -> None:  # noqa: FBT001 - a parameter
-    assert web_link(value) == (value if taken else None)
+    assert as_web_url(value) == (value if taken else None)
 
 
 def test_what_is_small_is_kept() -> None:
     fields = {"name": "Adult", "none": None, "zero": 0, "nested": {"a": [1, 2]}}
-    assert kept(fields) == {"name": "Adult", "zero": 0, "nested": {"a": [1, 2]}}
+    assert extra_fields(fields) == {"name": "Adult", "zero": 0, "nested": {"a": [1, 2]}}
 
 
 @pytest.mark.parametrize(
     "value", ["x" * 5_000, json.loads("[" * 200 + "]" * 200), math.inf], ids=["long", "deep", "inf"]
 )
 def test_what_is_large_or_deep_is_not_kept(value: Any) -> None:
-    assert kept({"a": value, "b": 1}) == {"b": 1}
+    assert extra_fields({"a": value, "b": 1}) == {"b": 1}
 
 
 def test_no_more_fields_are_kept_than_a_person_reads() -> None:
-    assert len(kept({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
-    assert all(len(name) <= 100 for name in kept({"x" * 500: 1}))
+    assert len(extra_fields({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
+    assert all(len(name) <= 100 for name in extra_fields({"x" * 500: 1}))

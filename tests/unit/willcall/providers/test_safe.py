@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from willcall.providers.safe import HeaderSecret, check_segment, segment, status_word
+from willcall.providers.safe import HeaderSecret, check_path_segment, path_segment, status_word
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from willcall.providers.safe import HeaderSecret, check_segment, segment, status
 )
 def test_what_could_leave_its_place_in_the_path_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
-        check_segment(value)
+        check_path_segment(value)
     if len(value) > 2:
         assert value not in str(refused.value)
 
@@ -21,10 +21,10 @@ def test_what_could_leave_its_place_in_the_path_is_refused(value: str) -> None:
 @given(st.text(min_size=1, max_size=255))
 def test_what_is_accepted_stays_one_segment(value: str) -> None:
     try:
-        check_segment(value)
+        check_path_segment(value)
     except ValueError:
         return
-    encoded = segment(value)
+    encoded = path_segment(value)
     assert encoded.isascii()
     assert not set("/?#\\ ") & set(encoded)
     assert encoded not in {".", ".."}

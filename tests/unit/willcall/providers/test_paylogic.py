@@ -1,0 +1,271 @@
+"""The Paylogic adapter."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from tests.unit.willcall.providers.odd_json import JSON
+from willcall.http.messages import Response
+from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, PartlyIssued
+from willcall.providers.base import OrderQuery
+from willcall.providers.paylogic import ADAPTER
+from willcall.providers.paylogic.credentials import PaylogicCredentials
+
+API = "https://shopping-api.paylogic.com"
+UID = "90842034646f49c99882eb99a13fa2e9"
+EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
+CODE = f"code:8663092874786@{EVENT}"
+BASIC = PaylogicCredentials(username="app", password=SecretStr("sé:cret"))
+USER = PaylogicCredentials(cognito_token=SecretStr("cognito-1"))
+REFERENCES = [UID, f"ticket:{UID}", CODE, "mine"]
+
+HREF = st.fixed_dictionaries({"href": st.just("https://download.paylogic.nl/1") | JSON})
+LINK = HREF | st.lists(HREF, max_size=2) | JSON
+DATES = st.sampled_from(["2020-11-03T08:00:00Z", "2099-01-01T00:00:00", "0001-01-01T00:00:00+14:00"]) | JSON
+RELATIONS = ["self", "shop:eticket", "shop:etickets", "shop:tickets", "apple_wallet_pass"]
+TICKETS = st.fixed_dictionaries(
+    {},
+    optional={
+        "_links": st.dictionaries(st.sampled_from(RELATIONS), LINK) | JSON,
+        "uid": st.just(UID) | JSON,
+        "status": st.sampled_from(["valid", "cancelled", "Canceled", "blocked"]) | JSON,
+        "needs_personalization": JSON,
+        "personalization_end": DATES,
+        "fulfillment_starts_at": DATES,
+        "scannable_until": DATES,
+        "service_fee_paid": JSON,
+        "seating": JSON,
+        "code": JSON,
+    },
+)
+PRODUCTS = st.lists(st.fixed_dictionaries({"quantity": st.integers(-1, 3) | JSON}), max_size=2)
+EMBEDDED = st.fixed_dictionaries({}, optional={"shop:ticket": st.lists(TICKETS, max_size=3) | TICKETS | JSON})
+BODIES = st.builds(
+    lambda ticket, embedded, products: {**ticket, "_embedded": embedded, "product_selection": products},
+    TICKETS,
+    EMBEDDED | JSON,
+    PRODUCTS | JSON,
+)
+
+
+def ticket(*, status: str = "valid", **links: str) -> dict[str, Any]:
+    hrefs = {name.replace("_", ":", 1): {"href": href} for name, href in links.items()}
+    return {"uid": UID, "status": status, "_links": hrefs}
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(status, {}, json.dumps(body).encode(), 1_795_341_600.0)
+
+
+def read(reference: str, body: Any, quantity: int | None = None) -> Any:
+    return ADAPTER.read_status(OrderQuery(reference, quantity), answer(body))
+
+
+@pytest.mark.parametrize(
+    ("reference", "url", "params"),
+    [
+        (UID, f"{API}/orders/{UID}", {}),
+        (f"ticket:{UID}", f"{API}/tickets/{UID}", {}),
+        (CODE, f"{API}/tickets", {"code": "8663092874786", "event": f"{API}/events/{EVENT}"}),
+        ("code:a@b&c@ev", f"{API}/tickets", {"code": "a@b&c", "event": f"{API}/events/ev"}),
+        ("a?b", f"{API}/orders/a%3Fb", {}),
+    ],
+)
+def test_an_application_asks_for_each_kind(reference: str, url: str, params: dict[str, str]) -> None:
+    ADAPTER.check_reference(reference, BASIC)
+    request = ADAPTER.status_request(OrderQuery(reference), BASIC, None)
+    assert (request.method, request.url, dict(request.params)) == ("GET", url, params)
+    scheme, _, encoded = request.headers["Authorization"].partition(" ")
+    assert (scheme, b64decode(encoded).decode()) == ("Basic", "app:sé:cret")
+    assert "Cognito-Token" not in request.headers
+
+
+@pytest.mark.parametrize(("reference", "path"), [("mine", "/tickets"), (f"ticket:{UID}", f"/tickets/{UID}")])
+def test_a_user_asks_for_their_own(reference: str, path: str) -> None:
+    ADAPTER.check_reference(reference, USER)
+    request = ADAPTER.status_request(OrderQuery(reference), USER, None)
+    assert (request.url, dict(request.params)) == (API + path, {})
+    assert request.headers["Cognito-Token"] == "cognito-1"
+    assert "Authorization" not in request.headers
+
+
+def test_the_event_of_a_barcode_stands_at_the_same_address_as_the_tickets() -> None:
+    account = PaylogicCredentials(base_url="http://127.0.0.1:9", username="app", password=SecretStr("x"))
+    request = ADAPTER.status_request(OrderQuery(CODE), account, None)
+    assert request.params["event"] == f"http://127.0.0.1:9/events/{EVENT}"
+
+
+@pytest.mark.parametrize(
+    ("reference", "account", "message"),
+    [
+        ("mine", BASIC, "mine needs an account with cognito_token"),
+        (UID, USER, "need an account with username and password"),
+        (CODE, USER, "need an account with username and password"),
+        ("order:90842034", BASIC, "must be an order uid, ticket:<uid>, "),
+        ("ticket:", BASIC, "ticket uid must not be empty"),
+        ("ticket:90842034/../x", BASIC, "ticket uid must be one path segment"),
+        ("90842034 ", BASIC, "order uid must be one path segment"),
+        ("", BASIC, "order uid must not be empty"),
+        ("code:90842034", BASIC, "must be code:<barcode>@<event uid>"),
+        ("code:90842034@", BASIC, "event uid must not be empty"),
+        ("code:90842034\n@event", BASIC, "must be code:<barcode>@<event uid>"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_unseen(reference: str, account: PaylogicCredentials, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        ADAPTER.check_reference(reference, account)
+    assert "90842034" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given_keys", "message"),
+    [
+        ({}, "give username and password, or cognito_token"),
+        ({"username": "app"}, "give username and password, or cognito_token"),
+        ({"password": "hidden"}, "give username and password, or cognito_token"),
+        ({"username": "app", "password": ""}, "give username and password, or cognito_token"),
+        ({"username": "app", "password": "hidden", "cognito_token": "hidden"}, "not both"),
+        ({"username": "app", "cognito_token": "hidden"}, "not both"),
+        ({"username": "a:b", "password": "hidden"}, "no colon"),
+        ({"cognito_token": "hidden\n"}, "printable ASCII"),
+        ({"username": "app", "password": "hidden", "api_key": "hidden"}, "api_key"),
+    ],
+)
+def test_an_account_has_exactly_one_kind_of_credentials(given_keys: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as refused:
+        PaylogicCredentials.model_validate(given_keys)
+    assert "hidden" not in str(refused.value)
+
+
+def test_no_secret_is_shown() -> None:
+    requests = [
+        ADAPTER.status_request(OrderQuery(UID), BASIC, None),
+        ADAPTER.status_request(OrderQuery("mine"), USER, None),
+    ]
+    shown = f"{BASIC!r} {USER!r} {BASIC} {USER} {requests!r} {BASIC.model_dump()} {USER.model_dump()}"
+    for secret in ("sé:cret", "cognito-1", "Basic"):
+        assert secret not in shown
+
+
+def test_reading_past_a_wallet_pass_is_still_one_entrance() -> None:
+    one = ticket(shop_eticket="https://d.example/1", shop_apple_wallet_pass="https://d.example/a")
+    order = {"uid": UID, "product_selection": [{"quantity": 2}], "_embedded": {"shop:ticket": [one]}}
+    outcome = read(UID, order)
+    assert isinstance(outcome, PartlyIssued)
+    assert len(outcome.tickets) == 2
+    assert outcome.expected == 2
+
+
+def test_orders_created_since_are_listed_for_an_application_only() -> None:
+    request = ADAPTER.list_request(BASIC, None, 1_795_341_600.0)
+    assert request is not None
+    assert (request.url, dict(request.params)) == (API + "/orders", {"created__gte": "2026-11-22T10:00:00Z"})
+    assert "Authorization" in request.headers
+    assert ADAPTER.list_request(USER, None, 1_795_341_600.0) is None
+
+
+def test_a_list_of_orders_is_read_like_each_order() -> None:
+    issued = ticket(shop_eticket="https://d.example/1")
+    orders = [
+        {"uid": "a", "product_selection": [{"quantity": 1}], "_embedded": {"shop:ticket": [issued]}},
+        {"uid": "b", "status": "cancelled"},
+        {"status": "cancelled"},
+        {"uid": "c", "status": "new word"},
+    ]
+    listed = ADAPTER.read_list(answer({"_embedded": {"shop:order": orders}}))
+    assert [(entry.reference, type(entry.outcome)) for entry in listed] == [
+        ("a", Issued),
+        ("b", Cancelled),
+        ("c", NotReady),
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_an_error_lists_nothing(status: int) -> None:
+    assert ADAPTER.read_list(answer({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
+
+
+@given(st.sampled_from(REFERENCES), BODIES | EMBEDDED.map(lambda embedded: {"_embedded": embedded}) | JSON)
+def test_issued_has_tickets_and_unknown_words_end_nothing(reference: str, body: Any) -> None:
+    outcome = read(reference, body)
+    assert not isinstance(outcome, Declined)
+    if isinstance(outcome, Issued | PartlyIssued):
+        assert outcome.tickets
+        json.dumps([ticket.extra for ticket in outcome.tickets], allow_nan=False)
+    if isinstance(outcome, Cancelled):
+        assert "cancel" in json.dumps(body).lower()
+        assert reference != "mine"
+
+
+@given(st.sampled_from(["blocked", "transferred", "refunded", ""]), st.sampled_from(REFERENCES))
+def test_a_ticket_with_an_unknown_word_never_counts(word: str, reference: str) -> None:
+    odd = ticket(status=word or "?", shop_eticket="https://d.example/1", self="https://d.example/2")
+    outcome = read(reference, {**odd, "_embedded": {"shop:ticket": [odd]}})
+    if reference == UID:
+        assert outcome.provider_status == (word or "?")
+    assert isinstance(outcome, NotReady)
+
+
+@given(st.sampled_from(REFERENCES), st.binary(), st.integers(100, 599))
+def test_no_answer_raises(reference: str, body: bytes, status: int) -> None:
+    ADAPTER.read_status(OrderQuery(reference), Response(status, {}, body, 0.0))
+    ADAPTER.read_list(Response(status, {}, body, 0.0))
+
+
+@given(EMBEDDED | st.fixed_dictionaries({"shop:order": st.lists(BODIES, max_size=3) | JSON}))
+def test_no_list_raises(embedded: Any) -> None:
+    ADAPTER.read_list(answer({"_embedded": embedded}))
+
+
+@given(st.sampled_from([UID, f"ticket:{UID}", CODE]), BODIES)
+def test_neither_reference_nor_barcode_is_in_a_detail(reference: str, body: Any) -> None:
+    outcome = read(reference, {**body, "code": "8663092874786", "uid": UID})
+    said = f"{outcome.detail} {getattr(outcome, 'reason', '')}"
+    assert "8663092874786" not in said
+    assert UID not in said
+
+
+@given(st.sampled_from(["pending", "completed", "paid", "", "valid", "processing"]), st.none() | st.integers(1, 3))
+def test_a_download_link_alone_issues_nothing(word: str, quantity: int | None) -> None:
+    order = {"uid": UID, "status": word, "_links": {"shop:etickets": {"href": "https://d.example/1"}}}
+    assert isinstance(read(UID, order, quantity), NotReady)
+
+
+def test_what_is_void_is_kept_and_stands_against_nothing() -> None:
+    void = {**ticket(status="transferred"), "uid": "1" * 32, "code": "A"}
+    good = {**ticket(shop_eticket="https://d.example/2"), "uid": "2" * 32, "code": "B"}
+    outcome = read(UID, {"uid": UID, "_embedded": {"shop:ticket": [void, good]}}, 2)
+    assert isinstance(outcome, Issued)
+    assert [(one.code, one.status.value, one.url) for one in outcome.tickets] == [
+        ("A", "void", None),
+        ("B", "valid", "https://d.example/2"),
+    ]
+
+
+def test_a_scanned_ticket_is_used() -> None:
+    outcome = read(f"ticket:{UID}", {**ticket(shop_eticket="https://d.example/1"), "is_scanned": True})
+    assert [one.status.value for one in outcome.tickets] == ["used"]
+
+
+def test_an_order_whose_tickets_are_all_void_waits_and_shows_them() -> None:
+    void = {**ticket(status="invalidated"), "code": "A"}
+    outcome = read(UID, {"uid": UID, "_embedded": {"shop:ticket": [void]}}, 1)
+    assert isinstance(outcome, NotReady)
+    assert [one.code for one in outcome.void] == ["A"]
+    assert "void" in (outcome.detail or "")
+
+
+@pytest.mark.parametrize("relation", ["shop:ticket", "shop:tickets"])
+@pytest.mark.parametrize("href", [{"href": "https://download.paylogic.nl/1"}, "https://download.paylogic.nl/1"])
+@pytest.mark.parametrize("several", [list, lambda found: dict(enumerate(found)), lambda found: found[0]])
+def test_tickets_and_links_are_read_in_each_form(relation: str, href: Any, several: Any) -> None:
+    ticket = {"uid": "t1", "code": "1", "status": "valid", "_links": {"shop:eticket": several([href])}}
+    order = {"uid": UID, "product_selection": [{"quantity": 1}], "_embedded": {relation: several([ticket])}}
+    outcome = read(UID, order)
+    assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].url == "https://download.paylogic.nl/1"

@@ -1,0 +1,1 @@
+"""Every HTTP request that Willcall sends: to providers, to backends' callback URLs and for documents."""

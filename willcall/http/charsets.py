@@ -1,0 +1,52 @@
+"""The text of a body of JSON: the bytes decide in which charset it is, the label helps.
+
+JSON is UTF-8, and older JSON UTF-16 or UTF-32; yet databases and scripts print their own charset into it, and say so or
+say something else.
+
+https://www.rfc-editor.org/rfc/rfc8259#section-8.1 · https://www.rfc-editor.org/rfc/rfc4627#section-3
+"""
+
+import json
+import re
+
+#: The name of a charset in a `Content-Type`.
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE | re.ASCII)
+#: Charsets that agree with ASCII, so that quotes, brackets and commas mean in them what they look like. Those of more
+#: bytes a character count only where the label names them, as any bytes could be in them.
+_TAKEN = re.compile(
+    r"iso-?8859-?\d{1,2}|(windows-|cp)125\d|koi8-[ru]|euc-?(jp|kr)|gbk|gb2312|gb18030|big5|shift[-_]jis"
+)
+#: What is in no Unicode and not labelled is taken for this. It is what software means by Latin-1.
+#: https://encoding.spec.whatwg.org/#names-and-labels
+_WESTERN = "windows-1252"
+_LATIN_1 = re.compile(r"iso-?8859-?1")
+
+
+def decode_text(body: bytes, content_type: str = "") -> str:
+    """Return the body as text, without byte order marks and NULs that pad its end.
+
+    A body that is valid UTF-8 is read as UTF-8 whatever its label says, as text in another charset is hardly ever valid
+    UTF-8. Raises ValueError where no charset fits.
+    """
+    return _decoded(body, content_type).rstrip("\0")
+
+
+def _decoded(body: bytes, content_type: str) -> str:
+    unicode = json.detect_encoding(body)
+    try:
+        return body.decode(unicode).lstrip("\ufeff")
+    except UnicodeDecodeError:
+        if not unicode.startswith("utf-8"):
+            raise
+    for charset in (_labelled(content_type), _WESTERN):
+        try:
+            return body.decode(charset)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return body.decode("latin-1")
+
+
+def _labelled(content_type: str) -> str:
+    found = _CHARSET.search(content_type)
+    charset = found[1].lower() if found else ""
+    return charset if _TAKEN.fullmatch(charset) and not _LATIN_1.fullmatch(charset) else _WESTERN

@@ -1,0 +1,35 @@
+"""HTTP requests and responses as plain data, and the limits of one exchange."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `params` are percent-encoded when it is sent. Its repr shows no secret."""
+
+    method: str
+    url: str = field(repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One complete HTTP response. Header names are in lower case; `received_at` is epoch seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What one exchange may take: seconds, and bytes of the decoded body."""
+
+    connect_timeout: float = 3.0
+    read_timeout: float = 10.0
+    total_timeout: float = 20.0
+    max_bytes: int = 10_000_000

@@ -1,1 +1,0 @@
-"""One folder per provider; adapters never see each other, only the registry names them."""

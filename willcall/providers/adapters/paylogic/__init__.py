@@ -1,5 +1,0 @@
-"""Paylogic's Shopping Service: orders, single tickets, barcodes and a user's own tickets, all HAL."""
-
-from willcall.providers.adapters.paylogic.adapter import PaylogicAdapter
-
-ADAPTER = PaylogicAdapter()

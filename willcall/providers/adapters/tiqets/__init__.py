@@ -1,5 +1,0 @@
-"""Tiqets: `GET /orders/<reference>/tickets`, one PDF per order once its status is `done`."""
-
-from willcall.providers.adapters.tiqets.adapter import TiqetsAdapter
-
-ADAPTER = TiqetsAdapter()

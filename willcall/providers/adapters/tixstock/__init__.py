@@ -1,5 +1,0 @@
-"""Tixstock's Partner Feed: `GET /orders/get/<our order id>`, tickets per seat as files, links or a parcel."""
-
-from willcall.providers.adapters.tixstock.adapter import TixstockAdapter
-
-ADAPTER = TixstockAdapter()

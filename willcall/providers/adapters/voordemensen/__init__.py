@@ -1,5 +1,0 @@
-"""voordemensen: `GET /<client_name>/order/<order_key>`, public, one page of tickets per order."""
-
-from willcall.providers.adapters.voordemensen.adapter import VoordemensenAdapter
-
-ADAPTER = VoordemensenAdapter()

@@ -1,0 +1,105 @@
+"""The tickets in a Tixstock order: files and mobile links per item, or one parcel for all of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+from willcall.orders.file_types import RefusedDocumentError, recognize
+from willcall.orders.inline_files import with_inline_file
+from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.seating import place_name
+from willcall.orders.tickets import unique
+from willcall.providers.base64_files import decode_base64
+from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
+
+#: Where an object in `file` might hold its address; its shape is documented nowhere.
+_FILE_FIELDS = ("url", "file", "link")
+
+#: A ticket that nobody could fetch would be none: what is not kept is not counted, and a person should look.
+_UNKNOWN_FILE = "a file of unknown shape is not counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What one item of an order holds: its tickets, and what is odd about them."""
+
+    tickets: tuple[Ticket, ...]
+    remarks: frozenset[str]
+
+
+def item_of(item: object) -> Item:
+    """Return the tickets of one item."""
+    fields = as_object(item)
+    entries = [entry for entry in as_list(fields.get("file")) if entry]
+    alone = all(entry == entries[0] for entry in entries)
+    files = [_file_ticket(fields, entry, alone=alone) for entry in entries]
+    remarks = frozenset(file for file in files if isinstance(file, str))
+    return Item(unique((*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))), remarks)
+
+
+def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
+    """The parcel with the paper tickets of the whole order, None before there is a tracking id."""
+    details = as_object(order.get("paper_ticket_details"))
+    tracking = as_text(order.get("shipping_tracking_id")) or as_text(details.get("shipping_tracking_id"))
+    if tracking is None:
+        return None
+    partner = as_text(order.get("delivery_partner_name")) or as_text(details.get("delivery_partner_name"))
+    return Ticket(TicketKind.SHIPMENT, code=tracking, extra=extra_fields({"delivery_partner_name": partner}))
+
+
+def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
+    """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
+    value = file_value(entry)
+    ticket = _placed(TicketKind.PDF, item, as_object(entry), alone=alone)
+    url = as_web_url(value)
+    if url:
+        return replace(ticket, url=url)
+    content = decode_base64(value)
+    if content is None:
+        return _UNKNOWN_FILE
+    try:
+        recognize(BytesIO(content))
+    except RefusedDocumentError as error:
+        return f"a file in the answer is {error}, so it is not counted"
+    return with_inline_file(ticket, content)
+
+
+def file_value(entry: object) -> object:
+    """Return what stands for the file: the entry itself, or a field of it."""
+    file = as_object(entry)
+    return next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
+
+
+def link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
+    """Yield a ticket for each mobile link that is a web address."""
+    entries = as_list(item.get("mobile_links"))
+    alone = all(entry == entries[0] for entry in entries)
+    for entry in entries:
+        fields = as_object(entry)
+        url = as_web_url(fields.get("link") if fields else entry)
+        if url:
+            yield replace(_placed(TicketKind.LINK, item, fields, alone=alone), url=url)
+
+
+def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], *, alone: bool) -> Ticket:
+    """Return a ticket at its place: the part's own where it names one, else the item's.
+
+    The item's seat is that of its only file or link; of several it cannot be.
+    """
+    section, row = (as_text(part.get(name)) or as_text(item.get(name)) for name in ("section", "row"))
+    own, shared = as_text(part.get("seat")), as_text(item.get("seat"))
+    seat = own if place_name(own) or not alone else shared or own
+    extra = {
+        "listing_id": as_text(item.get("listing_id")),
+        "type": as_text(item.get("type")),
+        "general_admission": truth(item.get("general_admission")),
+    }
+    return Ticket(kind, section=section, row=row, seat=seat, extra=extra_fields(extra))
+
+
+def truth(value: object) -> bool | None:
+    """Tixstock's booleans come as booleans, as 1 and 0, and as words."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get((as_text(value) or "").lower())

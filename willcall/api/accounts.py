@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from willcall.api import schemas
-from willcall.api.dependencies import Given, Nothing, wants_override
-from willcall.api.openapi import answers, body
-from willcall.api.problems import Kind, rejected
+from willcall.api.dependencies import ContextDep, NoParameters, override_requested
+from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
+from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.config import find_account
 from willcall.orders.serialization import rfc3339
@@ -23,18 +23,18 @@ router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
 async def _account(
-    context: Given,
+    context: ContextDep,
     provider: Annotated[str, Path(examples=["tiqets"])],
     account: Annotated[str, Path(examples=["default"])],
 ) -> Account:
     return find_account(context.accounts, provider, account)
 
 
-Named = Annotated[Account, Depends(_account)]
+AccountDep = Annotated[Account, Depends(_account)]
 
 
-@router.get("", summary="List accounts", responses=answers(Kind.REJECTED, ok_200=schemas.AccountPage))
-def list_accounts(context: Given, _: Nothing) -> JSONResponse:
+@router.get("", summary="List accounts", responses=responses(ProblemType.REJECTED, ok_200=schemas.AccountPage))
+def list_accounts(context: ContextDep, _: NoParameters) -> JSONResponse:
     """How each configured account is doing, and how many orders it has."""
     items = [_document(context, account) for _, account in sorted(context.accounts.items())]
     return JSONResponse({"items": items, "next_cursor": None})
@@ -43,13 +43,15 @@ def list_accounts(context: Given, _: Nothing) -> JSONResponse:
 @router.post(
     "/{provider}/{account}/pause",
     summary="Pause an account",
-    responses=answers(
-        Kind.NOT_FOUND, Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.Account
+    responses=responses(
+        ProblemType.NOT_FOUND,
+        *BODY_PROBLEMS,
+        ok_200=schemas.Account,
     ),
-    openapi_extra=body(schemas.Pause, required=False),
+    openapi_extra=request_body(schemas.Pause, required=False),
 )
 def pause_account(
-    context: Given, _: Nothing, account: Named, payload: Annotated[Any, json_body(optional=True)]
+    context: ContextDep, _: NoParameters, account: AccountDep, payload: Annotated[Any, json_body(optional=True)]
 ) -> JSONResponse:
     """Nothing is sent to it, for `seconds` or until it is resumed; its orders wait, their deadlines go on.
 
@@ -66,19 +68,21 @@ def pause_account(
 @router.post(
     "/{provider}/{account}/resume",
     summary="Resume an account",
-    responses=answers(
-        Kind.NOT_FOUND, Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.Resumed
+    responses=responses(
+        ProblemType.NOT_FOUND,
+        *BODY_PROBLEMS,
+        ok_200=schemas.Resumed,
     ),
-    openapi_extra=body(schemas.Override, required=False),
+    openapi_extra=request_body(schemas.Override, required=False),
 )
 def resume_account(
-    context: Given, _: Nothing, account: Named, payload: Annotated[Any, json_body(optional=True)]
+    context: ContextDep, _: NoParameters, account: AccountDep, payload: Annotated[Any, json_body(optional=True)]
 ) -> JSONResponse:
     """A pause ends. One that is refused or down is tried with one order, and stays so until an answer.
 
     A provider's `Retry-After` stands until `until`, unless the body is `{"now": true}`: that asks in spite of it.
     """
-    resumed = resume(context, account, now=wants_override(payload))
+    resumed = resume(context, account, now=override_requested(payload))
     return JSONResponse({"resumed": resumed.until is None, "until": rfc3339(resumed.until)})
 
 

@@ -10,10 +10,10 @@ from fastapi_offline import FastAPIOffline
 from willcall.api import accounts, batch, dead_letters, documents, events, health, metrics, orders, problems, schemas
 from willcall.api.board import routes as board
 from willcall.api.metrics_collector import Queues
-from willcall.api.middleware import THREADS, Edge
-from willcall.api.openapi import DESCRIPTION, VERSION, answers, describe
-from willcall.api.problems import Kind
-from willcall.api.request_body import Uploads
+from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
+from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
+from willcall.api.problems import ProblemType
+from willcall.api.request_body import BodyReceiver
 from willcall.api.security import DocumentationGuard, Keys, require_any_key, require_key
 from willcall.api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
@@ -21,7 +21,9 @@ from willcall.runtime.heartbeat import BEAT, Pulse
 from willcall.usecases.context import Context
 
 
-def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queues: Queues, *, exposed: bool) -> Edge:
+def create_api(
+    context: Context, parts: Mapping[str, Callable[[], object]], queues: Queues, *, exposed: bool
+) -> RequestMiddleware:
     """The API over a context.
 
     `parts`: what readiness asks, by name; `queues`: what the broker holds, for the metrics; `exposed`: it can be
@@ -39,26 +41,26 @@ def create_api(context: Context, parts: Mapping[str, Callable[[], object]], queu
     app.state.context = context
     app.state.keys = Keys(context.settings.api.keys)
     app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
-    app.state.uploads = Uploads()
-    app.state.parts = health.Parts(parts)
+    app.state.uploads = BodyReceiver()
+    app.state.parts = health.ReadinessChecks(parts)
     app.state.metrics = metrics.registry(context, queues)
     app.add_middleware(DocumentationGuard)
-    problems.install(app)
+    problems.install_error_handlers(app)
     app.include_router(_keyed(require_key, orders.router, documents.router, batch.router, events.router))
-    app.include_router(_keyed(require_any_key, accounts.router, dead_letters.router, orders.operated))
+    app.include_router(_keyed(require_any_key, accounts.router, dead_letters.router, orders.operator_router))
     app.include_router(webhook_routes(context))
     app.include_router(health.router)
     app.include_router(metrics.router)
     streams = board.install(app, context, exposed=exposed)
-    describe(app, [SubmitOrder, schemas.Batch, schemas.Pause, schemas.Override])
-    return Edge(app, streams.stop)
+    install_openapi(app, [SubmitOrder, schemas.Batch, schemas.Pause, schemas.Override])
+    return RequestMiddleware(app, streams.stop)
 
 
 def _keyed(require: Callable[..., object], *parts: APIRouter) -> APIRouter:
     """What needs a key, as `require` says which."""
     router = APIRouter(
         dependencies=[Depends(require)],
-        responses=answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY),
+        responses=responses(ProblemType.UNAUTHORIZED, ProblemType.FORBIDDEN, ProblemType.UNAVAILABLE, ProblemType.BUSY),
     )
     for part in parts:
         router.include_router(part)
@@ -67,7 +69,7 @@ def _keyed(require: Callable[..., object], *parts: APIRouter) -> APIRouter:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
     context: Context = app.state.context
     with Pulse(context.stores.processes, "api") as pulse:
         async with create_task_group() as group:

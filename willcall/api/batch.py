@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from willcall.api import schemas
-from willcall.api.dependencies import Given, Nothing
-from willcall.api.openapi import answers, body
-from willcall.api.problems import ApiError, Kind, error_of, rejected
-from willcall.api.request_body import LARGEST_BATCH, Limits, large_json
+from willcall.api.dependencies import ContextDep, NoParameters
+from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
+from willcall.api.problems import ApiError, api_error_from, rejected
+from willcall.api.request_body import MAX_BATCH_BYTES, BodyLimits, large_json
 from willcall.orders.errors import Problem, WillcallError
 from willcall.orders.model import Order
 from willcall.orders.serialization import order_document
@@ -25,12 +25,15 @@ router = APIRouter(prefix="/v1", tags=["orders"])
 @router.post(
     "/orders:batch",
     summary="Submit many orders",
-    responses=answers(Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.UNSUPPORTED, Kind.REJECTED, ok_200=schemas.BatchResults),
-    openapi_extra=body(schemas.Batch),
+    responses=responses(
+        *BODY_PROBLEMS,
+        ok_200=schemas.BatchResults,
+    ),
+    openapi_extra=request_body(schemas.Batch),
 )
-async def submit_batch(request: Request, context: Given, _: Nothing) -> JSONResponse:
+async def submit_batch(request: Request, context: ContextDep, _: NoParameters) -> JSONResponse:
     """Up to 1,000 orders, each for itself: one that is refused does not stop the rest."""
-    async with large_json(request, Limits(LARGEST_BATCH)) as payload:
+    async with large_json(request, BodyLimits(MAX_BATCH_BYTES)) as payload:
         return await run_in_threadpool(_submit, context, payload)
 
 
@@ -64,7 +67,7 @@ def _taken(accepted: Accepted, order: Order | None) -> dict[str, Any]:
 
 
 def _refused(wish: Any, error: WillcallError | ApiError) -> dict[str, Any]:
-    problem = error_of(error) if isinstance(error, WillcallError) else error
+    problem = api_error_from(error) if isinstance(error, WillcallError) else error
     given = wish.get("id") if isinstance(wish, dict) else None
     identity = given if isinstance(given, str) else None
     return {"id": identity, "status_code": problem.kind.status, "error": problem.document()}

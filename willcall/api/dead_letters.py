@@ -6,16 +6,16 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse
 
 from willcall.api import schemas
-from willcall.api.dependencies import DeadLettersQuery, Given, Nothing
-from willcall.api.openapi import answers
-from willcall.api.problems import Kind
+from willcall.api.dependencies import ContextDep, DeadLettersQuery, NoParameters
+from willcall.api.openapi import responses
+from willcall.api.problems import ProblemType
 from willcall.usecases.dead_letters import Via, clear, dead_letter_document, requeue
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 
-@router.get("", summary="List dead letters", responses=answers(Kind.REJECTED, ok_200=schemas.DeadLetterPage))
-def list_dead_letters(context: Given, query: Annotated[DeadLettersQuery, Query()]) -> JSONResponse:
+@router.get("", summary="List dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.DeadLetterPage))
+def list_dead_letters(context: ContextDep, query: Annotated[DeadLettersQuery, Query()]) -> JSONResponse:
     """Messages in our queues that no task could process, newest first."""
     letters = context.stores.dead_letters.newest(query.limit + 1, before=query.cursor)
     shown = letters[: query.limit]
@@ -27,18 +27,23 @@ def list_dead_letters(context: Given, query: Annotated[DeadLettersQuery, Query()
     "/{letter_id}/requeue",
     summary="Requeue a dead letter",
     status_code=202,
-    responses=answers(
-        Kind.NOT_FOUND, Kind.CLOSED, Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.REJECTED, ok_202=schemas.DeadLetter
+    responses=responses(
+        ProblemType.NOT_FOUND,
+        ProblemType.CLOSED,
+        ProblemType.TOO_SLOW,
+        ProblemType.TOO_LARGE,
+        ProblemType.REJECTED,
+        ok_202=schemas.DeadLetter,
     ),
 )
 def requeue_dead_letter(
-    context: Given, _: Nothing, letter_id: Annotated[str, Path(examples=["1795341616250-0"])]
+    context: ContextDep, _: NoParameters, letter_id: Annotated[str, Path(examples=["1795341616250-0"])]
 ) -> JSONResponse:
     """Send a message back to its queue and remove it from the list; 409 if it was truncated or never was a message."""
     return JSONResponse(dead_letter_document(requeue(context, letter_id, Via.API)), 202)
 
 
-@router.delete("", summary="Clear the dead letters", responses=answers(Kind.REJECTED, ok_200=schemas.Cleared))
-def clear_dead_letters(context: Given, _: Nothing) -> JSONResponse:
+@router.delete("", summary="Clear the dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.Cleared))
+def clear_dead_letters(context: ContextDep, _: NoParameters) -> JSONResponse:
     """Delete all of them. `cleared` is how many there were."""
     return JSONResponse({"cleared": clear(context, Via.API)})

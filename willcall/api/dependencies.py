@@ -15,17 +15,17 @@ from willcall.providers.registry import ADAPTERS
 from willcall.usecases.context import Context
 
 #: Largest page, and the page of a caller who does not say. Orders and events may hold many tickets.
-LARGEST_PAGE, PAGE = 500, 50
+MAX_PAGE_SIZE, PAGE_SIZE = 500, 50
 
 _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
 
 
-async def context_of(request: Request) -> Context:
+async def get_context(request: Request) -> Context:
     """What use cases are given."""
     return request.app.state.context  # type: ignore[no-any-return]
 
 
-async def known_form(order_id: Annotated[str, Path(description="The order's id.", examples=["cart-42"])]) -> str:
+async def valid_order_id(order_id: Annotated[str, Path(description="The order's id.", examples=["cart-42"])]) -> str:
     """The order id of the path. Raises UnknownOrderError where no order could have it."""
     try:
         return _ORDER_ID.validate_python(order_id)
@@ -34,8 +34,8 @@ async def known_form(order_id: Annotated[str, Path(description="The order's id."
 
 
 #: The filter for orders that need attention for whatever reason, and all such filters.
-ANY = "true"
-_ATTENTIONS = (ANY, *Attention)
+ANY_REASON = "true"
+_ATTENTIONS = (ANY_REASON, *Attention)
 _PROVIDERS = sorted(ADAPTERS)
 
 
@@ -68,7 +68,7 @@ class OrdersQuery(_Query):
         description="Only orders that a person should look at: for any reason (`true`), or for this one.",
         json_schema_extra={"enum": [*_ATTENTIONS]},
     )
-    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Orders a page.")
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Orders a page.")
     cursor: str | None = Field(
         default=None, pattern=r"^[0-9]{1,15}$", description="The `next_cursor` of the page before."
     )
@@ -78,7 +78,7 @@ class OrdersQuery(_Query):
         """The reasons for attention: empty for any, None where none is asked for."""
         if self.attention is None:
             return None
-        return frozenset() if self.attention == ANY else frozenset({Attention(self.attention)})
+        return frozenset() if self.attention == ANY_REASON else frozenset({Attention(self.attention)})
 
 
 class EventsQuery(_Query):
@@ -89,24 +89,24 @@ class EventsQuery(_Query):
         pattern=r"^[0-9]{1,15}-[0-9]{1,15}$",
         description="The `next_cursor` of the page before; without it, from the oldest event kept.",
     )
-    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Events a page.")
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Events a page.")
 
 
 class DeadLettersQuery(_Query):
     """Which dead letters to list."""
 
-    limit: int = Field(default=PAGE, ge=1, le=LARGEST_PAGE, description="Dead letters a page.")
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Dead letters a page.")
     cursor: str | None = Field(
         default=None, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", description="The `next_cursor` of the page before."
     )
 
 
-Given = Annotated[Context, Depends(context_of)]
-GivenOrderId = Annotated[str, Depends(known_form)]
-Nothing = Annotated[NoQuery, Query()]
+ContextDep = Annotated[Context, Depends(get_context)]
+OrderIdDep = Annotated[str, Depends(valid_order_id)]
+NoParameters = Annotated[NoQuery, Query()]
 
 
-def wants_override(payload: object) -> bool:
+def override_requested(payload: object) -> bool:
     """Return whether a body asks for a request in spite of the provider's hint. Raises ApiError."""
     try:
         return Override.model_validate(payload).now

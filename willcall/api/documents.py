@@ -6,9 +6,9 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Header, Path
 from starlette.responses import Response, StreamingResponse
 
-from willcall.api.dependencies import Given, GivenOrderId, Nothing
-from willcall.api.openapi import answers
-from willcall.api.problems import Kind
+from willcall.api.dependencies import ContextDep, NoParameters, OrderIdDep
+from willcall.api.openapi import responses
+from willcall.api.problems import ProblemType
 from willcall.orders.file_types import FILE_TYPES
 from willcall.stores.documents import Document, UnknownDocumentError
 from willcall.usecases.context import Context
@@ -26,7 +26,7 @@ _NOT_MODIFIED = 304
     "/{order_id}/documents/{document_id}",
     summary="Download a document",
     responses={
-        **answers(Kind.NOT_FOUND, Kind.REJECTED),
+        **responses(ProblemType.NOT_FOUND, ProblemType.REJECTED),
         200: {
             "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
             "description": (
@@ -38,9 +38,9 @@ _NOT_MODIFIED = 304
     },
 )
 def download_document(
-    context: Given,
-    _: Nothing,
-    order_id: GivenOrderId,
+    context: ContextDep,
+    _: NoParameters,
+    order_id: OrderIdDep,
     document_id: Annotated[str, Path(description="`document` of one of the order's tickets.")],
     if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
 ) -> Response:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
 from willcall.api import schemas
-from willcall.api.dependencies import EventsQuery, Given
-from willcall.api.openapi import answers
-from willcall.api.problems import Kind
+from willcall.api.dependencies import ContextDep, EventsQuery
+from willcall.api.openapi import responses
+from willcall.api.problems import ProblemType
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -16,8 +16,8 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 _BEGINNING = "0-0"
 
 
-@router.get("", summary="Read the event feed", responses=answers(Kind.REJECTED, ok_200=schemas.EventPage))
-def list_events(context: Given, query: Annotated[EventsQuery, Query()]) -> JSONResponse:
+@router.get("", summary="Read the event feed", responses=responses(ProblemType.REJECTED, ok_200=schemas.EventPage))
+def list_events(context: ContextDep, query: Annotated[EventsQuery, Query()]) -> JSONResponse:
     """Events in their order. Come back with `next_cursor`, which is always there; keep it, and no event is missed."""
     events = list(context.stores.events.after(query.after, query.limit))
     cursor = events[-1].cursor if events else query.after or _BEGINNING

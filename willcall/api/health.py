@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from willcall.api import schemas
-from willcall.api.dependencies import Nothing
-from willcall.api.openapi import answers
-from willcall.api.problems import Kind, unavailable
+from willcall.api.dependencies import NoParameters
+from willcall.api.openapi import responses
+from willcall.api.problems import ProblemType, unavailable
 from willcall.stores.outages import no_service
 
 log = structlog.get_logger(__name__)
@@ -22,11 +22,11 @@ router = APIRouter(tags=["health"])
 #: Seconds in which a part must answer.
 PART_TIMEOUT = 2.0
 #: Seconds for which an answer holds: who asks more often does not make us write more often.
-FRESH = 0.5
+CACHE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
-class Parts:
+class ReadinessChecks:
     """What must answer, by name: each a call that returns, or raises for whatever reason.
 
     They have threads of their own: none is left for them when all others wait for a part that hangs.
@@ -39,7 +39,7 @@ class Parts:
     async def check(self) -> dict[str, str | None]:
         """Per part what is wrong with it, None where it answers."""
         now = current_time()
-        found = {name: wrong for name, (at, wrong) in self._known.items() if now - at < FRESH}
+        found = {name: wrong for name, (at, wrong) in self._known.items() if now - at < CACHE_SECONDS}
         asked: dict[str, str | None] = {
             name: f"no answer within {PART_TIMEOUT:g} s" for name in self.calls if name not in found
         }
@@ -61,18 +61,20 @@ class Parts:
                 found[name] = None
 
 
-@router.get("/healthz", summary="Liveness", responses=answers(Kind.REJECTED, ok_200=schemas.Liveness))
-async def healthz(_: Nothing) -> JSONResponse:
+@router.get("/healthz", summary="Liveness", responses=responses(ProblemType.REJECTED, ok_200=schemas.Liveness))
+async def healthz(_: NoParameters) -> JSONResponse:
     """200 as long as the process answers at all, whatever else is down."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get(
-    "/readyz", summary="Readiness", responses=answers(Kind.REJECTED, Kind.UNAVAILABLE, ok_200=schemas.Readiness)
+    "/readyz",
+    summary="Readiness",
+    responses=responses(ProblemType.REJECTED, ProblemType.UNAVAILABLE, ok_200=schemas.Readiness),
 )
-async def readyz(request: Request, _: Nothing) -> Response:
+async def readyz(request: Request, _: NoParameters) -> Response:
     """200 where orders can be taken; 503 says which part is down."""
-    parts: Parts = request.app.state.parts
+    parts: ReadinessChecks = request.app.state.parts
     found = await parts.check()
     document = {"parts": {name: _part(wrong) for name, wrong in found.items()}}
     down = [name for name, wrong in found.items() if wrong]

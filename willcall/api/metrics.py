@@ -7,10 +7,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from starlette.responses import Response
 
-from willcall.api.dependencies import Nothing
-from willcall.api.metrics_collector import Queues, Standing
-from willcall.api.openapi import answers
-from willcall.api.problems import Kind
+from willcall.api.dependencies import NoParameters
+from willcall.api.metrics_collector import MetricsCollector, Queues
+from willcall.api.openapi import responses
+from willcall.api.problems import ProblemType
 from willcall.api.security import require_any_key
 from willcall.usecases.context import Context
 
@@ -21,7 +21,7 @@ def registry(context: Context, queues: Queues) -> CollectorRegistry:
     """What `/metrics` shows."""
     found = CollectorRegistry()
     found.register(context.meters.registry)
-    found.register(Standing(context, queues))
+    found.register(MetricsCollector(context, queues))
     return found
 
 
@@ -30,11 +30,11 @@ def registry(context: Context, queues: Queues) -> CollectorRegistry:
     summary="Metrics for Prometheus",
     dependencies=[Depends(require_any_key)],
     responses={
-        **answers(Kind.UNAUTHORIZED, Kind.FORBIDDEN, Kind.REJECTED, Kind.UNAVAILABLE),
+        **responses(ProblemType.UNAUTHORIZED, ProblemType.FORBIDDEN, ProblemType.REJECTED, ProblemType.UNAVAILABLE),
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The exposition format."},
     },
 )
-def metrics(request: Request, _: Nothing) -> Response:
+def metrics(request: Request, _: NoParameters) -> Response:
     """Orders, accounts, queues and sweeps as they are now, and what this process has done.
 
     A key of `api.keys` or of `api.operator_keys` is needed, where there is any.

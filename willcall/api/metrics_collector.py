@@ -22,7 +22,7 @@ _ACCOUNT = ("provider", "account")
 _KINDS = ("worker", "beat", "api")
 
 
-class Standing(Collector):
+class MetricsCollector(Collector):
     """Reads the indexes whenever somebody asks. Raises StoreError."""
 
     def __init__(self, context: Context, queues: Queues) -> None:

@@ -15,9 +15,9 @@ from willcall.api.problems import ApiError, busy
 log = structlog.get_logger(__name__)
 
 #: Threads that work on requests; they mostly wait for Redis.
-THREADS = 32
+WORKER_THREADS = 32
 #: Requests of one kind at once: beyond, callers are told to come back rather than left to wait behind others.
-IN_FLIGHT = 2 * THREADS
+MAX_IN_FLIGHT = 2 * WORKER_THREADS
 
 #: Answered however busy the process is, and not worth a line in the log.
 _PROBES = frozenset({"/healthz", "/readyz"})
@@ -46,7 +46,7 @@ _DOCS_POLICY = (
 )
 
 
-class Edge:
+class RequestMiddleware:
     """The outermost layer of the application."""
 
     def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
@@ -75,7 +75,7 @@ class Edge:
                 _complete(MutableHeaders(scope=message), scope, request_id)
             await send(message)  # the server leaves out the body of an answer to HEAD
 
-        place = Place(self._in_flight, _kind(scope["path"]))
+        place = RequestSlot(self._in_flight, _kind(scope["path"]))
         try:
             try:
                 place.take()
@@ -92,7 +92,7 @@ class Edge:
             _note({**scope, "method": given["method"]}, status, perf_counter() - started)
 
 
-class Place:
+class RequestSlot:
     """A request's place among those of its kind that are worked on. While its body arrives it has none."""
 
     def __init__(self, taken: Counter[str], kind: str | None) -> None:
@@ -105,8 +105,8 @@ class Place:
         """Take one. Raises ApiError where there is none."""
         if self._kind is None or self._has:
             return
-        if self._taken[self._kind] >= IN_FLIGHT:
-            raise busy(f"more than {IN_FLIGHT} requests at once")
+        if self._taken[self._kind] >= MAX_IN_FLIGHT:
+            raise busy(f"more than {MAX_IN_FLIGHT} requests at once")
         self._taken[self._kind] += 1
         self._has = True
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from willcall.api import schemas
 from willcall.api.examples import EXAMPLES
-from willcall.api.problems import Kind
+from willcall.api.problems import ProblemType
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -24,10 +24,13 @@ Errors are `application/problem+json`. Every call may be repeated: submitting an
 changes nothing. A 503 has `Retry-After`. Times are UTC, RFC 3339.
 """
 
+#: What can be wrong with any JSON body.
+BODY_PROBLEMS = (ProblemType.TOO_SLOW, ProblemType.TOO_LARGE, ProblemType.UNSUPPORTED, ProblemType.REJECTED)
+
 Responses = dict[int | str, dict[str, Any]]
 
 
-def answers(*kinds: Kind, **models: type[BaseModel]) -> Responses:
+def responses(*kinds: ProblemType, **models: type[BaseModel]) -> Responses:
     """The `responses` of a route: problems of these kinds, and models by status (`ok_200=Order`)."""
     found: Responses = {}
     for name, model in models.items():
@@ -38,13 +41,13 @@ def answers(*kinds: Kind, **models: type[BaseModel]) -> Responses:
     return found
 
 
-def body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """The `openapi_extra` of a route that reads its JSON body itself."""
     schema = {"$ref": _REFERENCE.format(model=model.__name__)}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
+def install_openapi(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
     """Complete the application's document: the `bodies` that routes read themselves, the media type of problems."""
     plain = app.openapi
 

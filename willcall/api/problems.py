@@ -39,7 +39,7 @@ RETRY_AFTER = 2
 _CALLER_LEFT = 499
 
 
-class Kind(Enum):
+class ProblemType(Enum):
     """What can go wrong: name in the type's URN, status, title."""
 
     UNAUTHORIZED = "unauthorized", 401, "The key is missing or wrong"
@@ -67,7 +67,7 @@ class ApiError(Exception):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: ProblemType,
         detail: str,
         errors: Sequence[Problem] = (),
         headers: Mapping[str, str] | None = None,
@@ -88,7 +88,7 @@ class ApiError(Exception):
         return JSONResponse(self.document(), self.kind.status, self.headers, "application/problem+json")
 
 
-def problem_document(kind: Kind, detail: str, errors: Sequence[Problem] = ()) -> dict[str, Any]:
+def problem_document(kind: ProblemType, detail: str, errors: Sequence[Problem] = ()) -> dict[str, Any]:
     """A problem as JSON, with the id under which the logs know the request."""
     document: dict[str, Any] = {
         "type": f"urn:willcall:problem:{kind.slug}",
@@ -105,37 +105,37 @@ def problem_document(kind: Kind, detail: str, errors: Sequence[Problem] = ()) ->
 def rejected(errors: Sequence[Problem]) -> ApiError:
     """What is wrong with a request, all of it but what would make the answer long."""
     few = bounded([*errors])
-    return ApiError(Kind.REJECTED, "; ".join(map(str, few)), few)
+    return ApiError(ProblemType.REJECTED, "; ".join(map(str, few)), few)
 
 
 def unavailable(part: str) -> ApiError:
     """A part that does not answer; nothing was changed, or it may be asked for again."""
     headers = {"Retry-After": str(RETRY_AFTER)}
-    return ApiError(Kind.UNAVAILABLE, f"{part} does not answer; try again in some seconds", headers=headers)
+    return ApiError(ProblemType.UNAVAILABLE, f"{part} does not answer; try again in some seconds", headers=headers)
 
 
 def busy(what: str) -> ApiError:
     """Too much at once; a second later there may be room."""
-    return ApiError(Kind.BUSY, what, headers={"Retry-After": "1"})
+    return ApiError(ProblemType.BUSY, what, headers={"Retry-After": "1"})
 
 
-def error_of(error: WillcallError) -> ApiError:
+def api_error_from(error: WillcallError) -> ApiError:
     """What a use case refused."""
     match error:
         case RejectedOrderError():
             return rejected(error.problems)
         case ConflictingOrderError():
-            return ApiError(Kind.CONFLICT, str(error))
+            return ApiError(ProblemType.CONFLICT, str(error))
         case ClosedOrderError() | NothingToDeliverError() | UnusableDeadLetterError():
-            return ApiError(Kind.CLOSED, str(error))
+            return ApiError(ProblemType.CLOSED, str(error))
         case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError() | UnknownDeadLetterError():
-            return ApiError(Kind.NOT_FOUND, str(error))
+            return ApiError(ProblemType.NOT_FOUND, str(error))
         case BrokerUnavailableError():
             return unavailable("the broker")
     raise error
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application as a problem; the board asks for `unrouted` where no person is lost."""
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(WillcallError, _refused)
@@ -151,7 +151,7 @@ async def _known(_: Request, error: Any) -> Response:
 
 
 async def _refused(_: Request, error: Any) -> Response:
-    return error_of(error).response()
+    return api_error_from(error).response()
 
 
 async def _redis_away(_: Request, error: Exception) -> Response:
@@ -170,15 +170,17 @@ async def _invalid(_: Request, error: Any) -> Response:
     return rejected(problems_from(complaints)).response()
 
 
-async def unrouted(request: Request, error: Any) -> Response:
+async def unknown_route(request: Request, error: Any) -> Response:
     """No such path, or no such method of it."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or (error.headers or {}).get("Allow", "GET")
-        return ApiError(Kind.METHOD_NOT_ALLOWED, f"possible here: {allowed}", headers={"Allow": allowed}).response()
+        return ApiError(
+            ProblemType.METHOD_NOT_ALLOWED, f"possible here: {allowed}", headers={"Allow": allowed}
+        ).response()
     if error.status_code == HTTPStatus.NOT_FOUND:
         path = re.sub(r"[^\x21-\x7e]", "?", request.url.path)[:200]
-        return ApiError(Kind.NOT_FOUND, f"there is no {path}; /docs shows what there is").response()
-    return ApiError(Kind.REJECTED, str(error.detail)).response()
+        return ApiError(ProblemType.NOT_FOUND, f"there is no {path}; /docs shows what there is").response()
+    return ApiError(ProblemType.REJECTED, str(error.detail)).response()
 
 
 def _allowed(request: Request) -> str:
@@ -194,4 +196,4 @@ async def _left(_: Request, __: Exception) -> Response:
 
 async def _mistake(_: Request, __: Exception) -> Response:
     """Says nothing of what happened; the logs do, under the request's id."""
-    return ApiError(Kind.INTERNAL, "this is our mistake; the logs have it under the request's id").response()
+    return ApiError(ProblemType.INTERNAL, "this is our mistake; the logs have it under the request's id").response()

@@ -15,16 +15,16 @@ from anyio import to_thread
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from willcall.api.problems import ApiError, Kind, busy, rejected, unavailable
+from willcall.api.problems import ApiError, ProblemType, busy, rejected, unavailable
 from willcall.orders.errors import Problem
 from willcall.orders.strict_json import InvalidJsonError, parse_json
 
 log = structlog.get_logger(__name__)
 
 #: Largest body of most calls, bytes; as much of a larger one is kept in memory while it arrives, the rest in a file.
-LARGEST = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 #: Largest body of a batch, bytes.
-LARGEST_BATCH = 16 * 1024 * 1024
+MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 #: Seconds in which a body must have arrived, whatever its size.
 BODY_TIMEOUT = 30.0
@@ -43,10 +43,10 @@ _TURN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BodyLimits:
     """Of one body: bytes, and seconds in which it must be here."""
 
-    largest: int = LARGEST
+    largest: int = MAX_BODY_BYTES
     seconds: float = BODY_TIMEOUT
 
     def allowed(self, received: int) -> float:
@@ -58,23 +58,23 @@ class TooLargeError(Exception):
     """A body beyond its limit."""
 
 
-class Arrived:
+class ReceivedBody:
     """A body that is here: in memory, or in a file where it is large."""
 
     def __init__(self, places: asyncio.Semaphore) -> None:
         """`places`: a large body takes one until it is closed."""
         self.size = 0
         self._places = places
-        self._file = SpooledTemporaryFile(max_size=LARGEST)  # noqa: SIM115 - closed with the body
+        self._file = SpooledTemporaryFile(max_size=MAX_BODY_BYTES)  # noqa: SIM115 - closed with the body
 
     @property
     def large(self) -> bool:
         """Whether it is in a file."""
-        return self.size > LARGEST
+        return self.size > MAX_BODY_BYTES
 
     async def append(self, chunk: bytes) -> None:
         """Keep a part of it. Raises OSError where the disk is full."""
-        if not self.large and self.size + len(chunk) > LARGEST:
+        if not self.large and self.size + len(chunk) > MAX_BODY_BYTES:
             await self._places.acquire()
         self.size += len(chunk)
         if self.large:
@@ -94,7 +94,7 @@ class Arrived:
         self._file.close()
 
 
-class Uploads:
+class BodyReceiver:
     """Bodies that arrive. Large ones take places, so that their files are bounded; more of them wait, unread."""
 
     def __init__(self, places: int = _FILES) -> None:
@@ -103,12 +103,12 @@ class Uploads:
         #: Of large bodies in memory.
         self.turns = asyncio.Semaphore(_IN_MEMORY)
 
-    async def receive(self, request: Request, limits: Limits) -> Arrived:
+    async def receive(self, request: Request, limits: BodyLimits) -> ReceivedBody:
         """Receive a body, to be closed.
 
         Raises TooLargeError, TimeoutError where it comes too slowly, OSError where the disk is full.
         """
-        body = Arrived(self._places)
+        body = ReceivedBody(self._places)
         try:
             await _receive(request, limits, body)
         except BaseException:
@@ -117,7 +117,7 @@ class Uploads:
         return body
 
 
-async def _receive(request: Request, limits: Limits, body: Arrived) -> None:
+async def _receive(request: Request, limits: BodyLimits, body: ReceivedBody) -> None:
     clock = asyncio.get_running_loop().time
     begun, size, announced = clock(), 0, _announced(request)
     if announced > limits.largest and ("expect" in request.headers or announced > limits.largest + _DROPPED):
@@ -140,28 +140,28 @@ def _announced(request: Request) -> int:
     return int(length) if length.isascii() and length.isdigit() else 0  # the server has refused longer numbers
 
 
-async def read_body(request: Request, largest: int = LARGEST) -> bytes:
+async def read_body(request: Request, largest: int = MAX_BODY_BYTES) -> bytes:
     """Return a small body. Raises ApiError where it is too large or too slow."""
-    body = await _received(request, Limits(largest))
+    body = await _received(request, BodyLimits(largest))
     try:
         return body.read()
     finally:
         body.close()
 
 
-async def _received(request: Request, limits: Limits) -> Arrived:
+async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
     """Receive a body, to be closed. Raises ApiError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(Kind.UNSUPPORTED, "send the body as it is, without a Content-Encoding")
-    uploads: Uploads = request.app.state.uploads
+        raise ApiError(ProblemType.UNSUPPORTED, "send the body as it is, without a Content-Encoding")
+    uploads: BodyReceiver = request.app.state.uploads
     try:
         return await uploads.receive(request, limits)
     except TooLargeError:
         detail = f"the body must not be larger than {limits.largest:,} bytes"
-        raise ApiError(Kind.TOO_LARGE, detail, headers={"Connection": "close"}) from None
+        raise ApiError(ProblemType.TOO_LARGE, detail, headers={"Connection": "close"}) from None
     except TimeoutError:
         detail = f"the body must arrive within {limits.seconds:g} s, and steadily"
-        raise ApiError(Kind.TOO_SLOW, detail, headers={"Connection": "close"}) from None
+        raise ApiError(ProblemType.TOO_SLOW, detail, headers={"Connection": "close"}) from None
     except OSError as error:
         log.warning("no room for a large body", error=error)
         raise unavailable("the disk for large bodies") from error
@@ -189,12 +189,12 @@ def json_body(*, optional: bool = False) -> Any:
 
 
 @asynccontextmanager
-async def large_json(request: Request, limits: Limits) -> AsyncIterator[Any]:
+async def large_json(request: Request, limits: BodyLimits) -> AsyncIterator[Any]:
     """JSON of a size up to a limit. Raises ApiError.
 
     A large body is read in a thread, where it holds up nobody, and has one of few turns until the block ends.
     """
-    uploads: Uploads = request.app.state.uploads
+    uploads: BodyReceiver = request.app.state.uploads
     body = await _received(request, limits)
     try:
         _require_json(request)
@@ -224,4 +224,4 @@ def _require_json(request: Request) -> None:
     media, *parameters = [part.strip().lower() for part in request.headers.get("content-type", "").split(";")]
     charset = next((part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
     if media != "application/json" or charset not in {"utf-8", "utf8", "us-ascii"}:
-        raise ApiError(Kind.UNSUPPORTED, "send the body as Content-Type: application/json, in UTF-8")
+        raise ApiError(ProblemType.UNSUPPORTED, "send the body as Content-Type: application/json, in UTF-8")

@@ -13,11 +13,11 @@ from willcall.stores.accounts import Health
 from willcall.stores.dead_letters import Reason
 
 
-class _Shape(BaseModel):
+class _Response(BaseModel):
     """More fields may come; callers must take no notice of those they do not know."""
 
 
-class Ticket(_Shape):
+class Ticket(_Response):
     """What the customer needs to get in. `document` is there as soon as the file is kept here."""
 
     kind: TicketKind
@@ -42,7 +42,7 @@ class Ticket(_Shape):
     )
 
 
-class Order(_Shape):
+class Order(_Response):
     """One purchase whose tickets are awaited."""
 
     id: str
@@ -65,14 +65,14 @@ class Order(_Shape):
     metadata: dict[str, str]
 
 
-class OrderPage(_Shape):
+class OrderPage(_Response):
     """Orders, newest first."""
 
     items: list[Order]
     next_cursor: str | None = Field(description="Of the next page; null on the last.")
 
 
-class Attempt(_Shape):
+class Attempt(_Response):
     """One request about an order."""
 
     at: datetime
@@ -83,14 +83,14 @@ class Attempt(_Shape):
     late: float = Field(description="Seconds after its due time.")
 
 
-class AttemptPage(_Shape):
+class AttemptPage(_Response):
     """The timeline, oldest first: the latest 100 attempts."""
 
     items: list[Attempt]
     next_cursor: None
 
 
-class Event(_Shape):
+class Event(_Response):
     """One change of an order's status; `data` is the order as it was then."""
 
     id: str
@@ -100,14 +100,14 @@ class Event(_Shape):
     data: Order
 
 
-class EventPage(_Shape):
+class EventPage(_Response):
     """Events in the order in which they happened."""
 
     items: list[Event]
     next_cursor: str = Field(description="To come back with as `after`, also where there are no more events yet.")
 
 
-class Rate(_Shape):
+class Rate(_Response):
     """`limit` requests per `period` seconds, `burst` at once."""
 
     limit: float
@@ -115,7 +115,7 @@ class Rate(_Shape):
     burst: int
 
 
-class Backlog(_Shape):
+class Backlog(_Response):
     """Open orders: scheduled ahead, due by now, held because the account is paused or parked."""
 
     waiting: int
@@ -123,7 +123,7 @@ class Backlog(_Shape):
     held: int
 
 
-class Beneath(_Shape):
+class Beneath(_Response):
     """What a pause covers: the account is refused or down."""
 
     health: Health
@@ -131,7 +131,7 @@ class Beneath(_Shape):
     since: datetime | None
 
 
-class Account(_Shape):
+class Account(_Response):
     """One set of credentials at a provider."""
 
     account: str = Field(description="`<provider>/<account>`")
@@ -148,14 +148,14 @@ class Account(_Shape):
     orders: dict[Status, int]
 
 
-class AccountPage(_Shape):
+class AccountPage(_Response):
     """All configured accounts."""
 
     items: list[Account]
     next_cursor: None
 
 
-class DeadLetter(_Shape):
+class DeadLetter(_Response):
     """A message that no task could process."""
 
     id: str
@@ -167,14 +167,14 @@ class DeadLetter(_Shape):
     raw: str = Field(description="The message; bytes that are not UTF-8 are escaped (`\\xff`).")
 
 
-class DeadLetterPage(_Shape):
+class DeadLetterPage(_Response):
     """Dead letters, newest first."""
 
     items: list[DeadLetter]
     next_cursor: str | None = Field(description="Of the next page; null on the last.")
 
 
-class Cleared(_Shape):
+class Cleared(_Response):
     """The result of clearing the dead letters."""
 
     cleared: int = Field(description="How many were deleted.")
@@ -200,21 +200,21 @@ class Override(BaseModel):
     )
 
 
-class Resumed(_Shape):
+class Resumed(_Response):
     """What became of a resume."""
 
     resumed: bool = Field(description="Whether requests go on at once; false where the provider's hint stands.")
     until: datetime | None = Field(description="Until when the provider asked to be left alone; null: it did not.")
 
 
-class FieldProblem(_Shape):
+class FieldProblem(_Response):
     """One thing that is wrong."""
 
     field: str = Field(description="Its dotted path.")
     message: str
 
 
-class Problem(_Shape):
+class Problem(_Response):
     """An error, after RFC 9457."""
 
     type: str = Field(description="`urn:willcall:problem:<kind>`")
@@ -237,7 +237,7 @@ class Batch(BaseModel):
     orders: list[Annotated[Any, WithJsonSchema(_EACH)]] = Field(max_length=1_000)
 
 
-class BatchResult(_Shape):
+class BatchResult(_Response):
     """What became of one order: `order` where it is ours now, else `error`."""
 
     id: str | None
@@ -246,27 +246,27 @@ class BatchResult(_Shape):
     error: Problem | None = None
 
 
-class BatchResults(_Shape):
+class BatchResults(_Response):
     """One result per order, in the same order."""
 
     results: list[BatchResult]
 
 
-class Part(_Shape):
+class Part(_Response):
     """Whether a part answers."""
 
     ok: bool
     detail: str | None = Field(default=None, description="What is wrong with it.")
 
 
-class Readiness(_Shape):
+class Readiness(_Response):
     """Whether orders can be taken."""
 
     ready: bool
     parts: dict[str, Part]
 
 
-class Liveness(_Shape):
+class Liveness(_Response):
     """The process answers."""
 
     status: Literal["ok"]

@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from willcall.api.problems import ApiError, Kind
+from willcall.api.problems import ApiError, ProblemType
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -101,7 +101,7 @@ def _require(request: Request, keys: Keys, credentials: HTTPAuthorizationCredent
     elif credentials is None or not keys.accept(credentials.credentials):
         what = "a key is needed" if credentials is None else "this is no key of ours"
         raise ApiError(
-            Kind.UNAUTHORIZED, f"{what}: Authorization: Bearer <key>", headers={"WWW-Authenticate": "Bearer"}
+            ProblemType.UNAUTHORIZED, f"{what}: Authorization: Bearer <key>", headers={"WWW-Authenticate": "Bearer"}
         )
 
 
@@ -110,6 +110,6 @@ def _require_this_machine(request: Request) -> None:
     origin = request.headers.get("origin")
     if not of_this_machine(request) or origin not in {None, f"http://{request.headers['host']}"}:
         raise ApiError(
-            Kind.FORBIDDEN,
+            ProblemType.FORBIDDEN,
             "without keys only requests of this machine to localhost are served, none of a proxy or of a web page",
         )

@@ -11,17 +11,17 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 #: Connections at once, idle ones included: below the usual limit of open files. Beyond, uvicorn answers 503 itself.
-CONNECTIONS = 800
+MAX_CONNECTIONS = 800
 #: Of them, those that are kept free for new callers: see `Connection`.
-SPARE = 50
+SPARE_CONNECTIONS = 50
 #: Seconds in which the head of a request must be here, from the beginning of a connection or the answer before.
 HEAD_TIMEOUT = 20
 #: Seconds that an idle connection is kept; above the pause between two calls of a busy backend.
 KEEP_ALIVE = 15
 #: Seconds that requests under way may take when the process is told to stop.
-GRACE = 20
+SHUTDOWN_GRACE = 20
 #: Longest request line and headers, bytes.
-LONGEST_HEAD = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 
 
 def loopback_only(host: str) -> bool:
@@ -68,7 +68,7 @@ class Connection(H11Protocol):
         """Wait for the first request."""
         super().connection_made(transport)
         self._await_caller()
-        if len(self.connections) > CONNECTIONS - SPARE:
+        if len(self.connections) > MAX_CONNECTIONS - SPARE_CONNECTIONS:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
@@ -142,10 +142,10 @@ def configuration(api: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
 
 

@@ -17,7 +17,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from willcall.api.request_body import Arrived, Limits, TooLargeError, Uploads
+from willcall.api.request_body import BodyLimits, BodyReceiver, ReceivedBody, TooLargeError
 from willcall.providers.base import Account
 from willcall.providers.pushes import Pushes, PushRequest, webhook_token
 from willcall.stores.connection import StoreError
@@ -47,7 +47,7 @@ class _Calls:
     """What one account is sent. It keeps waiting nobody but itself."""
 
     def __init__(self) -> None:
-        self.uploads = Uploads(UPLOADS)
+        self.uploads = BodyReceiver(UPLOADS)
         self.turns = asyncio.Semaphore(OF_ACCOUNT)
 
 
@@ -64,7 +64,7 @@ def webhook_routes(context: Context) -> APIRouter:
         if found is None:
             return _problem(404, "Not Found")
         called, pushes = found
-        limits = Limits(min(limit, pushes.largest or limit), ARRIVAL)
+        limits = BodyLimits(min(limit, pushes.largest or limit), ARRIVAL)
         try:
             async with _received(request, limits, calls[called.key]) as body:
                 work = partial(_ingest, context, called, pushes, body, dict(request.headers))
@@ -82,7 +82,7 @@ def webhook_routes(context: Context) -> APIRouter:
 
 
 @asynccontextmanager
-async def _received(request: Request, limits: Limits, calls: _Calls) -> AsyncIterator[Arrived]:
+async def _received(request: Request, limits: BodyLimits, calls: _Calls) -> AsyncIterator[ReceivedBody]:
     """A call whose body is here and whose turn it is. Raises as `Uploads.receive` does."""
     body = await calls.uploads.receive(request, limits)
     try:
@@ -106,7 +106,9 @@ def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | 
     return account, account.adapter.pushes
 
 
-def _ingest(context: Context, account: Account, pushes: Pushes, body: Arrived, headers: dict[str, str]) -> Response:
+def _ingest(
+    context: Context, account: Account, pushes: Pushes, body: ReceivedBody, headers: dict[str, str]
+) -> Response:
     """Runs in a thread: the use case waits for Redis and for files."""
     try:
         answer = ingest_webhook(context, account, pushes, PushRequest(body.read(), headers))

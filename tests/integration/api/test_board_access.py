@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tests.integration.api.conftest import KEY, Running, running
 from tests.integration.api.operator import OPERATOR_KEY, OTHER_OPERATOR, Operator, board, words
-from willcall.api.board.session import LASTS, TRIES, Sessions, Tries
+from willcall.api.board.sessions import LOGGED_FAILURES, SESSION_LIFETIME, FailedLogins, Sessions
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import connect
@@ -102,7 +102,7 @@ def test_a_copy_of_a_session_is_worth_nothing_once_its_owner_has_logged_out(
     assert thief.post("/accounts/tiqets/default/pause").headers["Location"] == "/login"
     redis = connect(redis_server.url)
     (key,) = redis.keys(keys.ended_session("*"))
-    assert LASTS - 600 < redis.ttl(key) <= LASTS
+    assert SESSION_LIFETIME - 600 < redis.ttl(key) <= SESSION_LIFETIME
 
 
 def test_a_session_ends_with_the_key_that_opened_it() -> None:
@@ -117,8 +117,8 @@ def test_a_session_ends_with_the_key_that_opened_it() -> None:
 
 def test_wrong_keys_are_bounded_per_caller_and_minute() -> None:
     time = 0.0
-    tries = Tries(lambda: time)
-    for _ in range(TRIES):
+    tries = FailedLogins(lambda: time)
+    for _ in range(LOGGED_FAILURES):
         assert not tries.exhausted("10.0.0.1")
         tries.failed("10.0.0.1")
     assert tries.exhausted("10.0.0.1")
@@ -130,7 +130,7 @@ def test_wrong_keys_are_bounded_per_caller_and_minute() -> None:
 def test_wrong_keys_of_a_caller_keep_no_right_one_out(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with board(tmp_path, redis_server.url, OPERATOR_KEY) as api:
         stranger = Operator(api, None)
-        for number in range(2 * TRIES):
+        for number in range(2 * LOGGED_FAILURES):
             answer = stranger.login(f"guess-{number}")
             assert answer.status_code in {403, 429}
             assert "Set-Cookie" not in answer.headers

@@ -13,8 +13,8 @@ import requests
 from tests.integration.api.conftest import Running
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board
 from tests.waiting import wait_until
-from willcall.api.board.stream import MOST
-from willcall.api.middleware import IN_FLIGHT
+from willcall.api.board.stream import MAX_VIEWERS
+from willcall.api.middleware import MAX_IN_FLIGHT
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.connection import connect
 
@@ -108,9 +108,9 @@ def test_watchers_of_an_order_that_is_forgotten_are_sent_away(api: Running, redi
 
 def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None:
     operator = Operator(api)
-    assert MOST > IN_FLIGHT
+    assert MAX_VIEWERS > MAX_IN_FLIGHT
     with ExitStack() as stack:
-        watchers = [stack.enter_context(watching(operator)) for _ in range(MOST)]
+        watchers = [stack.enter_context(watching(operator)) for _ in range(MAX_VIEWERS)]
         assert all(next(changed) for changed in watchers)
         refused = operator.get("/board/stream")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")

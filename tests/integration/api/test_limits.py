@@ -18,7 +18,7 @@ from tests.integration.api.test_slow_callers import SLOW, head
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, house
 from willcall.api import request_body, server, webhooks
 from willcall.api.app import create_api
-from willcall.api.request_body import BODY_TIMEOUT, HEAD_START, LARGEST_BATCH, SLOWEST, Limits
+from willcall.api.request_body import BODY_TIMEOUT, HEAD_START, MAX_BATCH_BYTES, SLOWEST, BodyLimits
 from willcall.orders.submission import MOST_PROBLEMS
 
 __all__ = ["house"]
@@ -41,7 +41,7 @@ NONSENSE = {
 
 def fill(piece: bytes, before: bytes = b'{"orders": [', after: bytes = b"1]}") -> bytes:
     """A batch as large as one may be."""
-    return before + piece * ((LARGEST_BATCH - len(before) - len(after)) // len(piece)) + after
+    return before + piece * ((MAX_BATCH_BYTES - len(before) - len(after)) // len(piece)) + after
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def test_a_large_batch_of_good_orders_is_taken(api: Running) -> None:
         {"id": f"ord-{number}", "provider": "tiqets", "reference": "1", "metadata": {"note": text}}
         for number in range(850)
     ]
-    assert LARGEST_BATCH * 0.8 < len(json.dumps({"orders": orders})) < LARGEST_BATCH
+    assert MAX_BATCH_BYTES * 0.8 < len(json.dumps({"orders": orders})) < MAX_BATCH_BYTES
     results = api.post("/v1/orders:batch", {"orders": orders}).json()["results"]
     assert {result["status_code"] for result in results} == {201}
 
@@ -137,7 +137,7 @@ def exchange(api: Running, sent: bytes) -> bytes:
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_waited_for(api: Running) -> None:
-    for path, length in (("/v1/orders", 70_000), ("/v1/orders:batch", LARGEST_BATCH + 1), ("/v1/orders", 10**18)):
+    for path, length in (("/v1/orders", 70_000), ("/v1/orders:batch", MAX_BATCH_BYTES + 1), ("/v1/orders", 10**18)):
         asked = head(path, length, key=KEY).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
         assert exchange(api, asked).startswith(b"HTTP/1.1 413 ")
     assert exchange(api, head("/v1/orders", 10**18, key=KEY)).startswith(b"HTTP/1.1 413 ")
@@ -172,7 +172,7 @@ def test_chunks_without_end_are_read_no_further_than_is_worth_while(api: Running
 
 
 def test_a_body_must_come_steadily() -> None:
-    limits = Limits()
+    limits = BodyLimits()
     assert limits.allowed(0) == HEAD_START
     assert limits.allowed(5 * SLOWEST) == HEAD_START + 5
     assert limits.allowed(10**9) == BODY_TIMEOUT

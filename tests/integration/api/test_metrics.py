@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.api.conftest import Running, running
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
-from willcall.api.metrics_collector import Standing
+from willcall.api.metrics_collector import MetricsCollector
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
@@ -215,7 +215,7 @@ def test_collecting_does_not_look_at_each_order(tmp_path: Path) -> None:
     environment = {"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
     app = create_app(load(environment))
     context: Context = app.willcall
-    standing = Standing(context, dict)
+    standing = MetricsCollector(context, dict)
 
     def asked(redis: "Redis") -> tuple[dict[str, int], int]:
         """How often Redis ran each command, scripts' own ones included, and how many bytes it answered."""

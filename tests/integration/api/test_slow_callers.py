@@ -12,7 +12,7 @@ import requests
 
 from tests.integration.api.conftest import KEY, Running
 from tests.integration.api.operator import OPERATOR_KEY, board
-from willcall.api.server import CONNECTIONS
+from willcall.api.server import MAX_CONNECTIONS
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
 TIQETS, TIXSTOCK = "wht-tiqets-77ab", "wht-tixstock-5d1c"
@@ -111,9 +111,9 @@ def test_slow_callers_take_nobodys_place(api: Running, kind: str) -> None:
 def test_callers_that_take_all_connections_make_room(api: Running) -> None:
     with ExitStack() as stack:
         kinds = [*SLOW.values()]
-        slow = [connect(stack, api, kinds[number % len(kinds)]) for number in range(CONNECTIONS + MANY)]
+        slow = [connect(stack, api, kinds[number % len(kinds)]) for number in range(MAX_CONNECTIONS + MANY)]
         all_is_served(api)
-        assert sum(map(unanswered, slow)) < CONNECTIONS
+        assert sum(map(unanswered, slow)) < MAX_CONNECTIONS
 
 
 def test_who_sends_makes_no_room_for_those_who_do_not(api: Running) -> None:
@@ -121,7 +121,7 @@ def test_who_sends_makes_no_room_for_those_who_do_not(api: Running) -> None:
     size = 8_000_000
     with ExitStack() as stack:
         upload = connect(stack, api, head("/v1/orders:batch", size, key=KEY) + b" " * (size // 2))
-        for _ in range(CONNECTIONS + MANY):
+        for _ in range(MAX_CONNECTIONS + MANY):
             connect(stack, api, b"")
         upload.sendall(b" " * (size // 2))
         assert upload.recv(1_000).startswith(b"HTTP/1.1 422 ")

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from willcall.api.board.session import LASTS, Sessions, Tries
+from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Sessions
 from willcall.api.security import named_as_this_machine, of_this_machine
 from willcall.config import Api
 from willcall.stores.sessions import SessionStore
@@ -15,10 +15,10 @@ from willcall.stores.sessions import SessionStore
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-SESSION, NOTICE = "willcall_session", "willcall_notice"
+SESSION_COOKIE, FLASH_COOKIE = "willcall_session", "willcall_notice"
 
 
-class Door(StrEnum):
+class AccessMode(StrEnum):
     """How the board is kept."""
 
     KEYED = "keyed"
@@ -26,19 +26,19 @@ class Door(StrEnum):
     CLOSED = "closed"
 
 
-class LoginNeededError(Exception):
+class LoginRequiredError(Exception):
     """Whoever asks has no session, or it is over."""
 
 
-class ClosedBoardError(Exception):
+class BoardForbiddenError(Exception):
     """The board is not served to whoever asks; the message says why, and what would change it."""
 
 
-class ForeignRequestError(Exception):
+class CrossSiteRequestError(Exception):
     """A request that would change something, and that no page of ours has sent."""
 
 
-class Access:
+class BoardAccess:
     """Decides who is let in."""
 
     def __init__(self, settings: Api, ended: SessionStore, *, exposed: bool) -> None:
@@ -49,21 +49,21 @@ class Access:
         keys: tuple[SecretStr, ...] = settings.operator_keys
         self.sessions = Sessions(keys)
         self._ended = ended
-        self.tries = Tries()
-        self.door = Door.KEYED if keys else Door.CLOSED if exposed or settings.keys else Door.OPEN
+        self.tries = FailedLogins()
+        self.door = AccessMode.KEYED if keys else AccessMode.CLOSED if exposed or settings.keys else AccessMode.OPEN
 
     async def lets_in(self, request: Request) -> bool:
         """Whether no session is needed, or whoever asks has one that is not over. Raises StoreError."""
-        if self.door is not Door.KEYED:
+        if self.door is not AccessMode.KEYED:
             return True
-        session = self.sessions.read(request.cookies.get(SESSION, ""))
+        session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         return session is not None and not await run_in_threadpool(self._ended.ended, session)
 
     async def end(self, request: Request) -> None:
         """Whoever asks logs out: no copy of the session is good any more. Raises StoreError."""
-        session = self.sessions.read(request.cookies.get(SESSION, ""))
+        session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         if session is not None:
-            await run_in_threadpool(self._ended.end, session, LASTS)
+            await run_in_threadpool(self._ended.end, session, SESSION_LIFETIME)
 
     async def check(self, request: Request) -> None:
         """Let the request pass if it may.
@@ -71,19 +71,19 @@ class Access:
         Raises LoginNeededError, ClosedBoardError, ForeignRequestError, StoreError.
         """
         match self.door:
-            case Door.CLOSED:
-                raise ClosedBoardError("The order board needs a key for operators: set api.operator_keys.")
-            case Door.OPEN if not of_this_machine(request):
-                raise ClosedBoardError(
+            case AccessMode.CLOSED:
+                raise BoardForbiddenError("The order board needs a key for operators: set api.operator_keys.")
+            case AccessMode.OPEN if not of_this_machine(request):
+                raise BoardForbiddenError(
                     "Without api.operator_keys the order board is served to this machine alone, at localhost."
                 )
-            case Door.KEYED if not await self.lets_in(request):
-                raise LoginNeededError
-        if request.method not in {"GET", "HEAD"} and not same_origin(request):
-            raise ForeignRequestError
+            case AccessMode.KEYED if not await self.lets_in(request):
+                raise LoginRequiredError
+        if request.method not in {"GET", "HEAD"} and not is_same_origin(request):
+            raise CrossSiteRequestError
 
 
-def same_origin(request: Request) -> bool:
+def is_same_origin(request: Request) -> bool:
     """Whether a page of ours sent the request: by the browser's own word, else by the page's origin."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -92,24 +92,24 @@ def same_origin(request: Request) -> bool:
     return scheme in {"http", "https"} and page == request.headers.get("host")
 
 
-def remember(request: Request, response: Response, name: str, value: str) -> None:
+def set_cookie(request: Request, response: Response, name: str, value: str) -> None:
     """Give the browser something to keep: a session for as long as it lasts, a notice for the next page."""
     response.set_cookie(
         name,
         value,
-        max_age=LASTS if name == SESSION else 60,
+        max_age=SESSION_LIFETIME if name == SESSION_COOKIE else 60,
         httponly=True,
         samesite="strict",
         secure=_encrypted(request),
     )
 
 
-def forget(response: Response, name: str) -> None:
+def delete_cookie(response: Response, name: str) -> None:
     """Have the browser forget it."""
     response.delete_cookie(name, httponly=True, samesite="strict")
 
 
-def trustworthy(request: Request) -> bool:
+def is_secure_context(request: Request) -> bool:
     """Whether browsers take us at our word, as they do over https and on their own machine."""
     return _encrypted(request) or named_as_this_machine(request)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from willcall.api.board.access import NOTICE, Access, remember
+from willcall.api.board.access import FLASH_COOKIE, BoardAccess, set_cookie
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.forms import Form, place_to_return
-from willcall.api.dependencies import Given, GivenOrderId
+from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem, UnusableDeadLetterError
@@ -19,7 +19,7 @@ from willcall.usecases.dead_letters import Via, clear, requeue
 from willcall.views.formatting import asked_words, counted, paused_longer, resumed_words, span
 
 if TYPE_CHECKING:
-    from willcall.api.board.overview import Board
+    from willcall.api.board.overview import OverviewReader
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
@@ -27,15 +27,15 @@ router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 _LONGEST_PAUSE = 86_400
 
 
-async def _account(context: Given, provider: str, account: str) -> Account:
+async def _account(context: ContextDep, provider: str, account: str) -> Account:
     return find_account(context.accounts, provider, account)
 
 
-Named = Annotated[Account, Depends(_account)]
+AccountDep = Annotated[Account, Depends(_account)]
 
 
 @router.post("/orders/{order_id}/poll")
-def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
     """Ask about an order as soon as the provider allows; or at once, where the button says so."""
     try:
         expedited = poll_now(context, order_id, now=_override(form))
@@ -47,7 +47,7 @@ def poll_order(request: Request, context: Given, order_id: GivenOrderId, form: F
 
 
 @router.post("/orders/{order_id}/cancel")
-def cancel(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+def cancel(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
     """Stop asking about an order."""
     try:
         now = cancel_order(context, order_id)
@@ -58,7 +58,7 @@ def cancel(request: Request, context: Given, order_id: GivenOrderId, form: Form)
 
 
 @router.post("/orders/{order_id}/redeliver")
-def redeliver_order(request: Request, context: Given, order_id: GivenOrderId, form: Form) -> Response:
+def redeliver_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
     """Tell an order's backend again."""
     try:
         redeliver(context, order_id)
@@ -69,7 +69,7 @@ def redeliver_order(request: Request, context: Given, order_id: GivenOrderId, fo
 
 
 @router.post("/accounts/{provider}/{account}/pause")
-def pause_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+def pause_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
     """Send nothing to an account for a while; where no seconds are named, until it is resumed."""
     text = form.get("seconds")
     if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
@@ -83,7 +83,7 @@ def pause_account(request: Request, context: Given, account: Named, form: Form) 
 
 
 @router.post("/accounts/{provider}/{account}/resume")
-def resume_account(request: Request, context: Given, account: Named, form: Form) -> Response:
+def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
     """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
     resumed = resume(context, account, now=_override(form))
     words = resumed_words(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
@@ -91,7 +91,7 @@ def resume_account(request: Request, context: Given, account: Named, form: Form)
 
 
 @router.post("/dead-letters/{letter_id}/requeue")
-def requeue_dead_letter(request: Request, context: Given, letter_id: str, form: Form) -> Response:
+def requeue_dead_letter(request: Request, context: ContextDep, letter_id: str, form: Form) -> Response:
     """Send a dead letter back to its queue."""
     try:
         notice = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
@@ -101,7 +101,7 @@ def requeue_dead_letter(request: Request, context: Given, letter_id: str, form: 
 
 
 @router.post("/dead-letters/clear")
-def clear_dead_letters(request: Request, context: Given, form: Form) -> Response:
+def clear_dead_letters(request: Request, context: ContextDep, form: Form) -> Response:
     """Delete all dead letters."""
     return _back(request, form, f"{counted(clear(context, Via.BOARD), 'dead letter')} deleted.")
 
@@ -112,11 +112,11 @@ def _override(form: Form) -> bool:
 
 def _back(request: Request, form: Form, told: str) -> Response:
     """To the page on which the button stands, which then says what was done."""
-    access: Access = request.app.state.board_access
-    board: Board = request.app.state.board
+    access: BoardAccess = request.app.state.board_access
+    board: OverviewReader = request.app.state.board
     board.renew()
     response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
-    remember(request, response, NOTICE, access.sessions.notice(told))
+    set_cookie(request, response, FLASH_COOKIE, access.sessions.notice(told))
     return response
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from willcall.api.board.labels import seconds
+from willcall.api.board.labels import duration_label
 from willcall.orders.measures import BOUNDS, TICKET
 from willcall.views.formatting import counted
 
@@ -32,7 +32,7 @@ def distribution(counts: dict[str, int], of: str) -> Markup:
     names = [f"{TICKET}:{bound:g}" for bound in bounds] + [f"{TICKET}:inf"]
     numbers = [counts.get(name, 0) for name in names]
     total, most = sum(numbers), max(numbers)
-    labels = [f"up to {seconds(bound)}" for bound in bounds] + [f"over {seconds(bounds[-1])}"]
+    labels = [f"up to {duration_label(bound)}" for bound in bounds] + [f"over {duration_label(bounds[-1])}"]
     bars = [
         _bar(at, number / most if most else 0.0, f"{label}: {number:,}")
         for at, (label, number) in enumerate(zip(labels, numbers, strict=True))

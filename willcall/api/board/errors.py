@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from willcall.api.board.access import ClosedBoardError, ForeignRequestError, LoginNeededError
+from willcall.api.board.access import BoardForbiddenError, CrossSiteRequestError, LoginRequiredError
 from willcall.api.board.rendering import page
-from willcall.api.problems import RETRY_AFTER, ApiError, error_of, unrouted
+from willcall.api.problems import RETRY_AFTER, ApiError, api_error_from, unknown_route
 from willcall.orders.errors import WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
@@ -33,9 +33,9 @@ _PROGRAMS = ("/v1/", "/webhooks/")
 
 #: What is answered here; all else is a mistake of ours, or the application's to answer.
 _KNOWN = (
-    LoginNeededError,
-    ClosedBoardError,
-    ForeignRequestError,
+    LoginRequiredError,
+    BoardForbiddenError,
+    CrossSiteRequestError,
     WillcallError,
     ApiError,
     RequestValidationError,
@@ -55,16 +55,16 @@ class BoardRoute(APIRoute):
             try:
                 return await plain(request)
             except _KNOWN as error:
-                return _to_login(request) if isinstance(error, LoginNeededError) else _failed(request, error)
+                return _to_login(request) if isinstance(error, LoginRequiredError) else _failed(request, error)
 
         return handle
 
 
-async def nowhere(request: Request, error: Any) -> Response:
+async def not_found_page(request: Request, error: Any) -> Response:
     """No such path, or no such method of it: a page for a person who goes to one that is not there, else a problem."""
     person = "text/html" in request.headers.get("accept", "")
     if error.status_code != HTTPStatus.NOT_FOUND or not person or f"{request.url.path}/".startswith(_PROGRAMS):
-        return await unrouted(request, error)
+        return await unknown_route(request, error)
     told = "The address may be mistyped, or lead to what was here once."
     return page(request, "error.html", HTTPStatus.NOT_FOUND, title="There is no such page", told=told)
 
@@ -81,13 +81,13 @@ def _to_login(request: Request) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    problem = error_of(error) if isinstance(error, WillcallError) else error
+    problem = api_error_from(error) if isinstance(error, WillcallError) else error
     match problem:
         case ApiError(kind=kind, detail=detail):
             status, title, told = kind.status, kind.title, detail
-        case ClosedBoardError():
+        case BoardForbiddenError():
             status, title, told = 403, "The order board is closed", str(problem)
-        case ForeignRequestError():
+        case CrossSiteRequestError():
             status, title = 403, "Nothing was changed"
             told = "It was not sent by a page of this board. Reload the page and try again."
         case RequestValidationError():

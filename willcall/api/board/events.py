@@ -9,7 +9,7 @@ from willcall.stores.deliveries import LOG, Delivery, Try
 from willcall.stores.events import StoredEvent
 
 
-class Told(StrEnum):
+class DeliveryStatus(StrEnum):
     """Where the telling of an event stands.
 
     Of the latest that is kept. One before it is superseded by it, unless the tries say how it ended; where so many
@@ -25,18 +25,18 @@ class Told(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class EventLine:
+class EventRow:
     """An event. `at` is None where the feed no longer has it, `next_try_at` where there is none; epoch seconds."""
 
     id: str
     type: str
     at: float | None
-    told: Told
+    told: DeliveryStatus
     tries: int
     next_try_at: float | None = None
 
 
-def told_of(events: Sequence[StoredEvent], delivery: Delivery | None, tries: Sequence[Try]) -> list[EventLine]:
+def event_rows(events: Sequence[StoredEvent], delivery: Delivery | None, tries: Sequence[Try]) -> list[EventRow]:
     """An order's events, newest first; `events` are those that the feed has, oldest first."""
     known: dict[str, tuple[str, float | None]] = {event.id: (event.type, event.occurred_at) for event in events}
     if delivery:
@@ -46,21 +46,21 @@ def told_of(events: Sequence[StoredEvent], delivery: Delivery | None, tries: Seq
 
 def _line(
     event_id: str, event_type: str, at: float | None, delivery: Delivery | None, tries: Sequence[Try]
-) -> EventLine:
+) -> EventRow:
     made = [each for each in tries if each.event_id == event_id]
     if delivery is None:
-        return EventLine(event_id, event_type, at, Told.FEED, len(made))
+        return EventRow(event_id, event_type, at, DeliveryStatus.FEED, len(made))
     if delivery.event_id != event_id:
-        return EventLine(event_id, event_type, at, _earlier(made, complete=len(tries) < LOG), len(made))
+        return EventRow(event_id, event_type, at, _earlier(made, complete=len(tries) < LOG), len(made))
     waits = delivery.telling is Telling.PENDING
     next_try_at = delivery.next_try_at if waits else None
-    return EventLine(event_id, event_type, at, Told(delivery.telling.value), len(made), next_try_at)
+    return EventRow(event_id, event_type, at, DeliveryStatus(delivery.telling.value), len(made), next_try_at)
 
 
-def _earlier(made: Sequence[Try], *, complete: bool) -> Told:
+def _earlier(made: Sequence[Try], *, complete: bool) -> DeliveryStatus:
     """What became of an event that is not the latest; `complete`: all tries that were made are known."""
     if any(accepted(each.http_status) for each in made):
-        return Told.DELIVERED
+        return DeliveryStatus.DELIVERED
     if any(each.wait is None for each in made):
-        return Told.UNDELIVERABLE
-    return Told.SUPERSEDED if made or complete else Told.FORGOTTEN
+        return DeliveryStatus.UNDELIVERABLE
+    return DeliveryStatus.SUPERSEDED if made or complete else DeliveryStatus.FORGOTTEN

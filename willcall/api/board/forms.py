@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 
-from willcall.api.problems import ApiError, Kind, rejected
+from willcall.api.problems import ApiError, ProblemType, rejected
 from willcall.api.request_body import read_body
 from willcall.orders.errors import Problem
 
@@ -19,7 +19,7 @@ _MOST = 20
 async def _form(request: Request) -> Mapping[str, str]:
     body = await read_body(request, _LARGEST)
     if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(Kind.UNSUPPORTED, "send a form")
+        raise ApiError(ProblemType.UNSUPPORTED, "send a form")
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST))
     except ValueError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 
-from willcall.api.board.events import Told
+from willcall.api.board.events import DeliveryStatus
 from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import accepted, shown_callback
@@ -24,7 +24,7 @@ from willcall.views.formatting import doubt_words, span  # noqa: F401 - the same
 #: How many characters of a code are shown at once.
 _SHOWN = 3
 #: What stands for the others.
-HIDDEN = "•••"
+REDACTED = "•••"
 
 #: What is done on this board, as an advice names it.
 _HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
@@ -52,12 +52,12 @@ _REASONS = {
 }
 
 _STANDS = {
-    Told.PENDING: "on its way",
-    Told.DELIVERED: "delivered",
-    Told.UNDELIVERABLE: "could not be delivered",
-    Told.SUPERSEDED: "superseded",
-    Told.FORGOTTEN: "superseded; what was tried is no longer kept",
-    Told.FEED: "in the event feed",
+    DeliveryStatus.PENDING: "on its way",
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.UNDELIVERABLE: "could not be delivered",
+    DeliveryStatus.SUPERSEDED: "superseded",
+    DeliveryStatus.FORGOTTEN: "superseded; what was tried is no longer kept",
+    DeliveryStatus.FEED: "in the event feed",
 }
 
 _FILES = {TicketKind.IMAGE: "image", TicketKind.ARCHIVE: "archive", TicketKind.WALLET: "wallet pass"}
@@ -76,12 +76,12 @@ _HEALTH = {
 }
 
 
-def health(state: Health) -> str:
+def health_label(state: Health) -> str:
     """How an account is doing."""
     return _HEALTH[state]
 
 
-def came_back(attempt: Attempt) -> str:
+def result_label(attempt: Attempt) -> str:
     """What an attempt came back with."""
     return _CAME_BACK.get(attempt.outcome, attempt.outcome.replace("_", " "))
 
@@ -91,7 +91,7 @@ def advice(order: Order) -> Advice | None:
     return _here(order.attention) if order.attention else None
 
 
-def meaning(attention: str | None) -> Advice | None:
+def filter_advice(attention: str | None) -> Advice | None:
     """What a reason means that orders are filtered by; None for all reasons together."""
     return _here(Attention(attention)) if attention in set(Attention) else None
 
@@ -101,12 +101,12 @@ def _here(attention: Attention) -> Advice:
     return Advice(found.reason, found.customer, found.remedy.format(**_HERE))
 
 
-def reason(attention: Attention) -> str:
+def attention_label(attention: Attention) -> str:
     """A reason in two or three words."""
     return _REASONS[attention]
 
 
-def seconds(value: float | None) -> str:
+def duration_label(value: float | None) -> str:
     """A short duration, e.g. `80 ms`, `1.4 s`, `12 min`; a dash where there is none."""
     if value is None:
         return "–"  # noqa: RUF001 - a dash, where a number would be
@@ -115,26 +115,30 @@ def seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
 
 
-def within(counts: Mapping[str, int], measure: str, share: float) -> str:
+def quantile_label(counts: Mapping[str, int], measure: str, share: float) -> str:
     """What a share of the durations are at most: the end of a bucket, e.g. `≤ 1 min`; a dash where there are none."""
     bound = quantile(counts, measure, share)
-    return f"> {seconds(BOUNDS[measure][-1])}" if bound == inf else f"{'' if bound is None else '≤ '}{seconds(bound)}"
+    return (
+        f"> {duration_label(BOUNDS[measure][-1])}"
+        if bound == inf
+        else f"{'' if bound is None else '≤ '}{duration_label(bound)}"
+    )
 
 
-def stands(told: Told) -> str:
+def delivery_label(told: DeliveryStatus) -> str:
     """Where the telling of an event stands."""
     return _STANDS[told]
 
 
-def happened(event: OpsEvent) -> str:
+def activity_label(event: OpsEvent) -> str:
     """An event for operators, behind what it is about."""
     if event.type == "order.attention":
         known = event.data.get("attention")
-        return reason(Attention(known)) if known in set(Attention) else "needs a person"
+        return attention_label(Attention(known)) if known in set(Attention) else "needs a person"
     return _HAPPENED.get(event.type, event.type)
 
 
-def subject(event: OpsEvent) -> tuple[str, str]:
+def activity_subject(event: OpsEvent) -> tuple[str, str]:
     """What it is about: `account` or `order`, and which."""
     kind, _, name = event.subject.partition(":")
     return kind, name
@@ -150,29 +154,29 @@ def is_open(order: Order) -> bool:
     return order.status in OPEN
 
 
-def masked(text: str) -> str:
+def redacted(text: str) -> str:
     """The end of a code, for comparing."""
-    return HIDDEN + text[-_SHOWN:] if len(text) > 2 * _SHOWN else HIDDEN
+    return REDACTED + text[-_SHOWN:] if len(text) > 2 * _SHOWN else REDACTED
 
 
-def secret_reference(order: Order) -> bool:
+def is_secret_reference(order: Order) -> bool:
     """Whether the reference alone lets its holder in."""
     adapter = ADAPTERS.get(order.provider)
     return adapter is None or adapter.reference_is_secret(order.reference)
 
 
-def reference(order: Order) -> str:
+def reference_label(order: Order) -> str:
     """The reference as it is shown at once."""
-    return masked(order.reference) if secret_reference(order) else order.reference
+    return redacted(order.reference) if is_secret_reference(order) else order.reference
 
 
-def place(ticket: Ticket) -> str:
+def seat_label(ticket: Ticket) -> str:
     """Where a ticket lets its holder sit."""
     parts: Mapping[str, str | None] = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
-def callback(order: Order) -> str:
+def callback_label(order: Order) -> str:
     """Where its backend is told."""
     return shown_callback(order.callback_url) if order.callback_url else "none"
 
@@ -187,18 +191,18 @@ def clock(moment: float, *, seconds: bool = False) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
 
 
-def taken(made: Try) -> str:
+def response_label(made: Try) -> str:
     """What a backend's answer without words of ours comes to."""
     return "taken" if accepted(made.http_status) else "not taken"
 
 
-def mend(trouble: Trouble, account_key: str) -> str:
+def fix(trouble: Trouble, account_key: str) -> str:
     """What to do about an account that is not well, with what is done here."""
     return trouble.mend(account_key, "resume it")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AttentionGroup:
     """Orders that need attention for one reason: how many, at which accounts, and the newest of them."""
 
     attention: Attention
@@ -209,7 +213,7 @@ class Group:
     orders: Sequence[Order]
 
 
-def groups(survey: Survey) -> list[Group]:
+def attention_groups(survey: Survey) -> list[AttentionGroup]:
     """What needs a person, reason by reason: first the reason that named orders have."""
     found = []
     for attention in Attention:
@@ -217,16 +221,18 @@ def groups(survey: Survey) -> list[Group]:
         orders = [order for order in survey.orders if order.attention is attention]
         if accounts:
             count = sum(count for _, count in accounts)
-            found.append(Group(attention, reason(attention), _here(attention), count, accounts, orders))
+            found.append(
+                AttentionGroup(attention, attention_label(attention), _here(attention), count, accounts, orders)
+            )
     return sorted(found, key=lambda group: not group.orders)
 
 
-def file_type(ticket: Ticket) -> str:
+def file_label(ticket: Ticket) -> str:
     """Say what kind of file a ticket's document is."""
     file = file_of(ticket)
     return _FILES.get(file.kind, "PDF") if file else "file"
 
 
-def given_up(ticket: Ticket) -> str | None:
+def why_not_fetched(ticket: Ticket) -> str | None:
     """Say why the file of a ticket is not fetched any more, None where it is still to come."""
     return ticket.extra.get(GIVEN_UP)

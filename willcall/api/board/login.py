@@ -7,7 +7,15 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from willcall.api.board.access import SESSION, Access, Door, ForeignRequestError, forget, remember, same_origin
+from willcall.api.board.access import (
+    SESSION_COOKIE,
+    AccessMode,
+    BoardAccess,
+    CrossSiteRequestError,
+    delete_cookie,
+    is_same_origin,
+    set_cookie,
+)
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.forms import Form, place_to_return
 from willcall.api.board.rendering import page
@@ -17,17 +25,17 @@ log = structlog.get_logger(__name__)
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 
-async def _keyed(request: Request) -> Access:
+async def _keyed(request: Request) -> BoardAccess:
     """The door, where there is a lock in it. Raises ClosedBoardError, ForeignRequestError."""
-    access: Access = request.app.state.board_access
-    if access.door is not Door.KEYED:
+    access: BoardAccess = request.app.state.board_access
+    if access.door is not AccessMode.KEYED:
         await access.check(request)
-    elif request.method == "POST" and not same_origin(request):
-        raise ForeignRequestError
+    elif request.method == "POST" and not is_same_origin(request):
+        raise CrossSiteRequestError
     return access
 
 
-Lock = Annotated[Access, Depends(_keyed)]
+Lock = Annotated[BoardAccess, Depends(_keyed)]
 
 
 @router.get("/login")
@@ -47,11 +55,11 @@ async def login(request: Request, access: Lock, form: Form) -> Response:
         return _refused(request, access, caller, back)
     log.info("login", caller=caller)
     entered = _go(back)
-    remember(request, entered, SESSION, session)
+    set_cookie(request, entered, SESSION_COOKIE, session)
     return entered
 
 
-def _refused(request: Request, access: Access, caller: str, back: str) -> Response:
+def _refused(request: Request, access: BoardAccess, caller: str, back: str) -> Response:
     """A wrong key. Beyond some a minute nothing is logged, so that nobody can flood the log."""
     if access.tries.exhausted(caller):
         wrong = "Too many wrong keys. A right one is let in at any time."
@@ -69,7 +77,7 @@ async def logout(request: Request, access: Lock) -> Response:
     """The session is over, and the browser forgets it."""
     await access.end(request)
     response = _go("/login")
-    forget(response, SESSION)
+    delete_cookie(response, SESSION_COOKIE)
     return response
 
 

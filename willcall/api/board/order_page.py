@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from willcall.api.board.events import EventLine, told_of
-from willcall.api.board.labels import HIDDEN, masked, secret_reference
+from willcall.api.board.events import EventRow, event_rows
+from willcall.api.board.labels import REDACTED, is_secret_reference, redacted
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, OrderQuery
@@ -31,7 +31,7 @@ class OrderView:
     attempts: Sequence[Attempt]
     account: AccountState | None
     delivery: Delivery | None
-    events: Sequence[EventLine]
+    events: Sequence[EventRow]
     tries: Sequence[Try]
     now: float
     asks: str | None
@@ -70,7 +70,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         attempts=stores.orders.timeline(order_id)[::-1],
         account=stores.accounts.state(account.key, account.rate) if account else None,
         delivery=delivery,
-        events=told_of(stores.events.of(order_id), delivery, tries),
+        events=event_rows(stores.events.of(order_id), delivery, tries),
         tries=tries[::-1],
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
@@ -84,7 +84,7 @@ def _asks(account: Account, order: Order) -> str | None:
 
     Where the reference is one, the request is made for what is shown of it, so that nothing else can get into it.
     """
-    secret = secret_reference(order)
+    secret = is_secret_reference(order)
     reference = _without_secrets(order.reference) if secret else order.reference
     question = OrderQuery(reference, order.quantity, order.language)
     try:
@@ -92,10 +92,10 @@ def _asks(account: Account, order: Order) -> str | None:
     except ValueError:
         return None
     asks = f"{request.method} {request.url}" + (f"?{urlencode(request.params)}" if request.params else "")
-    return asks.replace(quote(HIDDEN), HIDDEN) if secret else asks
+    return asks.replace(quote(REDACTED), REDACTED) if secret else asks
 
 
 def _without_secrets(reference: str) -> str:
     """A secret reference that is still one of its kind: `code:<barcode>@<event uid>`, or an order key."""
     kind = "code:" if reference.startswith("code:") else ""
-    return kind + "@".join(map(masked, reference.removeprefix(kind).split("@")))
+    return kind + "@".join(map(redacted, reference.removeprefix(kind).split("@")))

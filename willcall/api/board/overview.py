@@ -38,7 +38,7 @@ Hour = tuple[float, Mapping[str, Counter[str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class AccountLine:
+class AccountSummary:
     """One account. `overdue` orders are due by more than `sweeps.grace`; `recent` and `day` count what was measured.
 
     `hourly` is how many orders were fulfilled in each of the last hours: (its beginning, epoch seconds; how many).
@@ -94,7 +94,7 @@ class Overview:
     """
 
     now: float
-    accounts: Sequence[AccountLine]
+    accounts: Sequence[AccountSummary]
     forgotten: Mapping[str, int]
     survey: Survey
     undelivered: Pending
@@ -131,7 +131,7 @@ class Overview:
         return self.survey.orders
 
 
-class Shared(Generic[Value]):
+class CachedValue(Generic[Value]):
     """A value that is read once for all who ask while it is read."""
 
     def __init__(self, read: Callable[[], Value], longest: float = 0.0) -> None:
@@ -159,13 +159,13 @@ class Shared(Generic[Value]):
             self._value = None
 
 
-class Board:
+class OverviewReader:
     """Reads overviews."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._overview = Shared(self._look)
-        self._hours = Shared(lambda: context.stores.stats.hours(HOURS), _OLDEST)
+        self._overview = CachedValue(self._look)
+        self._hours = CachedValue(lambda: context.stores.stats.hours(HOURS), _OLDEST)
 
     def overview(self) -> Overview:
         """How things stand. Raises StoreError."""
@@ -198,12 +198,12 @@ class Board:
             dead_letters=stores.dead_letters.count(),
         )
 
-    def _lines(self, now: float) -> list[AccountLine]:
+    def _lines(self, now: float) -> list[AccountSummary]:
         """All accounts, those that are not well first."""
         stores, grace = self._context.stores, self._context.settings.sweeps.grace
         recent, hours = stores.stats.recent(RECENT), self._hours.get()
         lines = [
-            AccountLine(
+            AccountSummary(
                 view_account(stores, account, now),
                 stores.listing.backlog(key, now - grace).due,
                 recent.get(key, Counter()),

@@ -12,13 +12,13 @@ from pydantic import Field, ValidationError
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from willcall.api.board import labels
-from willcall.api.board.alarms import alarms, verdict
+from willcall.api.board.banners import banners, headline
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.order_page import view_order
-from willcall.api.board.overview import Board, Overview
+from willcall.api.board.overview import Overview, OverviewReader
 from willcall.api.board.rendering import HEADERS, fragments, page
 from willcall.api.board.search import search
-from willcall.api.dependencies import ANY, Given, GivenOrderId, Nothing, OrdersQuery, known_form
+from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, OrderIdDep, OrdersQuery, valid_order_id
 from willcall.api.documents import document_response
 from willcall.api.problems import rejected
 from willcall.orders.model import Attention, Order, Status
@@ -31,8 +31,8 @@ from willcall.views.accounts import stopped_accounts
 from willcall.views.overdue import Behind, orders_behind
 
 if TYPE_CHECKING:
-    from willcall.api.board.access import Access
-    from willcall.api.board.stream import Streams
+    from willcall.api.board.access import BoardAccess
+    from willcall.api.board.stream import UpdateStreams
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
@@ -52,7 +52,7 @@ _ORDER_PARTS = {"order": "parts/order.html"}
 
 
 @router.get("/")
-def board(request: Request, _: Nothing) -> Response:
+def board(request: Request, _: NoParameters) -> Response:
     """How everything stands."""
     overview = _board(request).overview()
     return page(request, "board.html", **_told(overview))
@@ -77,7 +77,7 @@ async def _filters(request: Request) -> _BoardQuery:
 
 
 @router.get("/orders")
-def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
+def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
     """Orders, newest first, or those of which something is behind, the worst first."""
     wanted = Listed(query.status, query.provider, query.reasons, query.account)
     if query.behind:
@@ -89,7 +89,7 @@ def orders(request: Request, context: Given, query: Annotated[_BoardQuery, Depen
         "orders.html",
         orders=found.orders,
         filters=_choices(context, query),
-        advice=labels.meaning(query.attention),
+        advice=labels.filter_advice(query.attention),
         stopped=_stopped(context, found.orders),
         newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
         older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
@@ -117,7 +117,7 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
         {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
     )
     accounts = sorted({*context.accounts, *([query.account] if query.account else [])})
-    reasons = [(ANY, "any reason"), *((each.value, labels.reason(each)) for each in Attention)]
+    reasons = [(ANY_REASON, "any reason"), *((each.value, labels.attention_label(each)) for each in Attention)]
     return [
         ("provider", "Provider", [(name, name) for name in providers], query.provider),
         ("account", "Account", [(key, key) for key in accounts], query.account),
@@ -127,7 +127,7 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
 
 
 @router.get("/dead-letters")
-def dead_letters(request: Request, context: Given, _: Nothing) -> Response:
+def dead_letters(request: Request, context: ContextDep, _: NoParameters) -> Response:
     """Messages that no task could process, newest first."""
     letters = context.stores.dead_letters
     return page(
@@ -140,7 +140,7 @@ def dead_letters(request: Request, context: Given, _: Nothing) -> Response:
 
 
 @router.get("/search")
-def search_orders(request: Request, context: Given, q: Annotated[str, Query(max_length=300)] = "") -> Response:
+def search_orders(request: Request, context: ContextDep, q: Annotated[str, Query(max_length=300)] = "") -> Response:
     """An order by its id or by the provider's reference: its page, or those that it may be."""
     found = search(context, q.strip())
     if len(found) == 1:
@@ -161,36 +161,36 @@ def _stopped(context: Context, listed: Iterable[Order]) -> Mapping[str, str]:
 
 
 @router.get("/orders/{order_id}")
-def order_page(request: Request, context: Given, _: Nothing, order_id: GivenOrderId) -> Response:
+def order_page(request: Request, context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> Response:
     """An order and its story."""
     return page(request, "order.html", view=view_order(context, order_id))
 
 
 @router.get("/orders/{order_id}/documents/{document_id}")
 def document(
-    context: Given, order_id: GivenOrderId, document_id: str, if_none_match: Annotated[str, Header()] = ""
+    context: ContextDep, order_id: OrderIdDep, document_id: str, if_none_match: Annotated[str, Header()] = ""
 ) -> Response:
     """A file that holds tickets."""
     return document_response(context, order_id, document_id, if_none_match)
 
 
 @router.get("/board/stream")
-async def stream(request: Request, context: Given, order: Annotated[str | None, Query()] = None) -> Response:
+async def stream(request: Request, context: ContextDep, order: Annotated[str | None, Query()] = None) -> Response:
     """What changes on the first page, or on an order's."""
-    streams: Streams = request.app.state.board_streams
-    access: Access = request.app.state.board_access
+    streams: UpdateStreams = request.app.state.board_streams
+    access: BoardAccess = request.app.state.board_access
     if streams.full:
         return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
     if order is not None:
         with suppress(StoreError):  # watchers are told of it, and go on when it is back
-            await run_in_threadpool(get_order, context, await known_form(order))
+            await run_in_threadpool(get_order, context, await valid_order_id(order))
     look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
     events = streams.watch(order or "", look, lambda: access.lets_in(request))
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
-def _look_at_board(board_: Board) -> Callable[[], Mapping[str, str]]:
+def _look_at_board(board_: OverviewReader) -> Callable[[], Mapping[str, str]]:
     return lambda: fragments(_BOARD_PARTS, **_told(board_.overview()))
 
 
@@ -199,10 +199,10 @@ def _look_at_order(context: Context, order_id: str) -> Callable[[], Mapping[str,
 
 
 def _told(overview: Overview) -> dict[str, Any]:
-    found = alarms(overview)
-    return {"overview": overview, "alarms": found, "verdict": verdict(overview, found), "now": overview.now}
+    found = banners(overview)
+    return {"overview": overview, "alarms": found, "verdict": headline(overview, found), "now": overview.now}
 
 
-def _board(request: Request) -> Board:
-    board_: Board = request.app.state.board
+def _board(request: Request) -> OverviewReader:
+    board_: OverviewReader = request.app.state.board
     return board_

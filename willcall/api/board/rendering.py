@@ -13,8 +13,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from willcall.api.board import charts, labels
-from willcall.api.board.access import NOTICE, Access, Door, forget, trustworthy
-from willcall.api.board.stream import SILENCE
+from willcall.api.board.access import FLASH_COOKIE, AccessMode, BoardAccess, delete_cookie, is_secure_context
+from willcall.api.board.stream import STALE_AFTER
 from willcall.views.formatting import absolute, coming, counted, fetched_in_vain, relative, span
 
 _FOLDER = Path(__file__).parent
@@ -33,15 +33,15 @@ _TRUSTED_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page, with the notice that is kept for it, if there is one."""
-    access: Access = request.app.state.board_access
-    kept = request.cookies.get(NOTICE)
+    access: BoardAccess = request.app.state.board_access
+    kept = request.cookies.get(FLASH_COOKIE)
     notice = access.sessions.read_notice(kept) if kept else None
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is Door.KEYED}
+    base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is AccessMode.KEYED}
     text = _environment().get_template(template).render(base | values)
-    response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if trustworthy(request) else {}))
+    response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if is_secure_context(request) else {}))
     if kept:
-        forget(response, NOTICE)
+        delete_cookie(response, FLASH_COOKIE)
     return response
 
 
@@ -67,7 +67,7 @@ def _environment() -> Environment:
         auto_reload=False,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"charts": charts, "words": labels, "asset": _asset, "icon": _icon, "silence": SILENCE}
+    environment.globals |= {"charts": charts, "labels": labels, "asset": _asset, "icon": _icon, "silence": STALE_AFTER}
     environment.filters |= {
         "span": span,
         "counted": counted,

@@ -6,20 +6,20 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from willcall.api.board import actions, login, pages
-from willcall.api.board.access import Access
-from willcall.api.board.errors import BoardRoute, nowhere
-from willcall.api.board.overview import Board
+from willcall.api.board.access import BoardAccess
+from willcall.api.board.errors import BoardRoute, not_found_page
+from willcall.api.board.overview import OverviewReader
 from willcall.api.board.rendering import STATIC, prepare
-from willcall.api.board.stream import Streams
+from willcall.api.board.stream import UpdateStreams
 from willcall.usecases.context import Context
 
 
-def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
+def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
     """Serve the board from the application; gives what must be ended when the process is told to stop."""
     prepare()
-    streams = Streams()
-    app.state.board = Board(context)
-    app.state.board_access = Access(context.settings.api, context.stores.sessions, exposed=exposed)
+    streams = UpdateStreams()
+    app.state.board = OverviewReader(context)
+    app.state.board_access = BoardAccess(context.settings.api, context.stores.sessions, exposed=exposed)
     app.state.board_streams = streams
     router = APIRouter(route_class=BoardRoute, dependencies=[Depends(_operator)], include_in_schema=False)
     for part in (pages, actions):
@@ -27,13 +27,13 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> Streams:
     app.include_router(login.router)
     app.include_router(router)
     app.mount("/board/static", _Static(directory=STATIC))
-    app.add_exception_handler(HTTPException, nowhere)
+    app.add_exception_handler(HTTPException, not_found_page)
     return streams
 
 
 async def _operator(request: Request) -> None:
     """Let operators in alone."""
-    access: Access = request.app.state.board_access
+    access: BoardAccess = request.app.state.board_access
     await access.check(request)
 
 

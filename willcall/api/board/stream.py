@@ -21,16 +21,16 @@ from willcall.stores.connection import StoreError
 log = structlog.get_logger(__name__)
 
 #: Seconds between two looks.
-EVERY = 2.0
+REFRESH_INTERVAL = 2.0
 #: Seconds of silence after which an empty event is sent, so that nobody takes the connection for dead; as often it is
 #: asked whether who watches still may.
 HEARTBEAT = 10.0
 #: Seconds of silence after which a page takes the connection for dead.
-SILENCE = 3 * HEARTBEAT
+STALE_AFTER = 3 * HEARTBEAT
 #: Seconds after which a browser is asked to come back, whose session may be over by then.
-LONGEST = 3_600.0
+MAX_STREAM_SECONDS = 3_600.0
 #: Streams at once.
-MOST = 100
+MAX_VIEWERS = 100
 
 #: The words of moments that go by; pages count them on by themselves.
 _PASSING = re.compile(r"(<time[^>]*>)[^<]*")
@@ -39,7 +39,7 @@ _PASSING = re.compile(r"(<time[^>]*>)[^<]*")
 Fragments = Mapping[str, str]
 
 
-class Channel:
+class PageUpdates:
     """A page that is watched: its parts as they were rendered last."""
 
     def __init__(self, look: Callable[[], Fragments]) -> None:
@@ -66,7 +66,7 @@ class Channel:
                         log.warning("redis away", error=error)
                     away = True
                     self._take({"trouble": "Redis does not answer. What is shown is old."})
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(REFRESH_INTERVAL)
         except UnknownOrderError:
             log.debug("forgotten while watched")
         except Exception:
@@ -106,17 +106,17 @@ class Channel:
         return f"data: {json.dumps(changed)}\n\n".encode()
 
 
-class Streams:
+class UpdateStreams:
     """All that is watched in this process."""
 
     def __init__(self) -> None:
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, PageUpdates] = {}
         self._stopped = False
 
     @property
     def full(self) -> bool:
         """Whether nobody more can be served."""
-        return self._stopped or sum(channel.viewers for channel in self._channels.values()) >= MOST
+        return self._stopped or sum(channel.viewers for channel in self._channels.values()) >= MAX_VIEWERS
 
     def stop(self) -> None:
         """End all streams at once: the process is told to stop."""
@@ -133,7 +133,7 @@ class Streams:
         """
         channel = self._channels.get(name)
         if channel is None or channel.over:
-            channel = self._channels[name] = Channel(look)
+            channel = self._channels[name] = PageUpdates(look)
         channel.viewers += 1
         try:
             async for event in _events(channel, allowed):
@@ -146,9 +146,9 @@ class Streams:
                     del self._channels[name]
 
 
-async def _events(channel: Channel, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+async def _events(channel: PageUpdates, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
-    seen, end, asked = 0, clock() + LONGEST, clock()
+    seen, end, asked = 0, clock() + MAX_STREAM_SECONDS, clock()
     yield b"retry: 3000\n\n"
     while not channel.over and clock() < end:
         if seen == channel.version:

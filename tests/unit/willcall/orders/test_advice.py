@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from willcall.api.board.alarms import alarms
-from willcall.api.board.overview import AccountLine, Overview
+from willcall.api.board.banners import banners
+from willcall.api.board.overview import AccountSummary, Overview
 from willcall.cli.doctor.accounts import judge
 from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.alerts import AccountChange, account_document
@@ -39,16 +39,16 @@ def test_every_health_but_ok_has_its_advice() -> None:
     assert TROUBLES.keys() == {*UNWELL, "forgotten"}
 
 
-def overview_of(line: AccountLine) -> Overview:
+def overview_of(line: AccountSummary) -> Overview:
     """Of a house in which nothing is told but of this account."""
     return Overview(NOW, [line], {}, Survey([], {}), Pending(0), None, [], {}, {}, [], [], Pending(0), 0)
 
 
 @pytest.mark.parametrize("health", UNWELL)
 def test_board_doctor_and_event_say_the_same(health: Health) -> None:
-    line = AccountLine(view(health), 0, Counter(), Counter(), [])
+    line = AccountSummary(view(health), 0, Counter(), Counter(), [])
     overview = overview_of(line)
-    (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
+    (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
     finding = judge(line.view, NOW, beat=True)
     event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
     assert event["what_to_do"] == finding.mend
@@ -61,9 +61,9 @@ def test_board_doctor_and_event_say_the_same(health: Health) -> None:
 def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health) -> None:
     paused = view(Health.PAUSED)
     paused = replace(paused, state=replace(paused.state, beneath=replace(view(health).state, since=NOW - 7_200)))
-    line = AccountLine(paused, 0, Counter(), Counter(), [])
+    line = AccountSummary(paused, 0, Counter(), Counter(), [])
     overview = overview_of(line)
-    (alarm,) = (alarm for alarm in alarms(overview) if alarm.account)
+    (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
     finding = judge(line.view, NOW, beat=True)
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
     assert alarm.remedy.endswith("To let its orders go on, resume it.")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from willcall.api.board.alarms import alarms, verdict
-from willcall.api.board.overview import AccountLine, Overview
+from willcall.api.board.banners import banners, headline
+from willcall.api.board.overview import AccountSummary, Overview
 from willcall.orders.model import Attention, Status
 from willcall.orders.rate import Rate
 from willcall.providers.base import Account, Credentials
@@ -24,14 +24,14 @@ NOW = 1_795_341_600.0
 WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
 ALIVE = [Process(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
 
-Line = Callable[..., AccountLine]
+Line = Callable[..., AccountSummary]
 
 
 @pytest.fixture
 def line() -> Line:
     """An account with so many orders."""
 
-    def make(provider: str = "tiqets", health: Health = Health.OK, orders: int = 0, overdue: int = 0) -> AccountLine:
+    def make(provider: str = "tiqets", health: Health = Health.OK, orders: int = 0, overdue: int = 0) -> AccountSummary:
         adapter = ADAPTERS[provider]
         account = Account(
             provider=provider,
@@ -44,12 +44,12 @@ def line() -> Line:
         state = replace(WELL, health=health, since=NOW - 60, until=NOW + 60, why="401")
         counts = dict.fromkeys(Status, 0) | {Status.PENDING: orders}
         view = AccountView(account, state, Backlog(orders, overdue, 0), counts)
-        return AccountLine(view, overdue, Counter(), Counter(), [])
+        return AccountSummary(view, overdue, Counter(), Counter(), [])
 
     return make
 
 
-def overview(*lines: AccountLine, **fields: Any) -> Overview:
+def overview(*lines: AccountSummary, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = Survey([], {})
     ran = {"revive": SweepRun(NOW, 0.1, {})}
@@ -58,21 +58,21 @@ def overview(*lines: AccountLine, **fields: Any) -> Overview:
 
 
 def titles(found: Overview) -> list[str]:
-    return [alarm.title for alarm in alarms(found)]
+    return [alarm.title for alarm in banners(found)]
 
 
 def told(found: Overview) -> str:
-    return verdict(found, alarms(found))
+    return headline(found, banners(found))
 
 
 def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(line: Line) -> None:
-    def booked(ahead: float, **fields: Any) -> AccountLine:
+    def booked(ahead: float, **fields: Any) -> AccountSummary:
         made = line(**fields)
         state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
         return replace(made, view=replace(made.view, state=state))
 
     assert titles(overview(booked(899))) == []
-    (alarm,) = alarms(overview(booked(1_200)))
+    (alarm,) = banners(overview(booked(1_200)))
     assert (alarm.title, alarm.grave) == ("tiqets/default has requests booked far ahead", False)
     assert alarm.effect.startswith("3 requests, the last in 20 min.")
     assert "[providers.tiqets.default]" in alarm.remedy
@@ -102,7 +102,7 @@ def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
     grave: bool,  # noqa: FBT001 - a case
     title: str,
 ) -> None:
-    (alarm,) = alarms(overview(line(health=health, orders=10_000)))
+    (alarm,) = banners(overview(line(health=health, orders=10_000)))
     assert (alarm.title, alarm.grave, alarm.since) == (title, grave, NOW - 60)
     assert alarm.effect.startswith("10,000 orders wait")
     assert alarm.account is not None
@@ -112,7 +112,7 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
     def told_of(probe_at: float, held: int, alive: Sequence[Process] = ALIVE) -> tuple[float | None, str]:
         down = line(health=Health.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
-        found = alarms(overview(replace(down, view=view), processes=alive))
+        found = banners(overview(replace(down, view=view), processes=alive))
         (alarm,) = (alarm for alarm in found if alarm.account)
         return alarm.until, alarm.then
 
@@ -146,7 +146,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
 
 def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
     signs = {"worker": Sign("willcall-7@box", NOW - 7_200)}
-    workers, beat = alarms(overview(processes=[], last_signs=signs))
+    workers, beat = banners(overview(processes=[], last_signs=signs))
     assert (workers.title, workers.since, workers.why) == (
         "No worker is alive",
         NOW - 7_200,
@@ -168,7 +168,7 @@ def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
     paused, refused = line(health=Health.PAUSED, orders=2), line(health=Health.UNAUTHORIZED).view.state
     state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
-    (alarm,) = alarms(found := overview(paused, survey=Survey([], {("tiqets/default", Attention.UNAUTHORIZED): 2})))
+    (alarm,) = banners(found := overview(paused, survey=Survey([], {("tiqets/default", Attention.UNAUTHORIZED): 2})))
     assert (alarm.title, alarm.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
     assert (alarm.grave, alarm.since, alarm.why) == (True, NOW - 7_200, "401")
     assert (alarm.until, alarm.then) == (NOW + 60, "is tried again")
@@ -177,11 +177,11 @@ def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
 
 
 def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
-    (few,) = alarms(overview(line(overdue=1)))
-    (many,) = alarms(overview(line(overdue=601)))
+    (few,) = banners(overview(line(overdue=1)))
+    (many,) = banners(overview(line(overdue=601)))
     assert (few.title, few.grave, many.grave) == ("tiqets/default: 1 order overdue", False, True)
     assert "start more" in few.remedy
-    assert "when a worker runs" in alarms(overview(line(overdue=1), processes=[]))[-1].remedy
+    assert "when a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
 
 
 def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
@@ -199,16 +199,16 @@ def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
 
 def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
-    (given_up,) = alarms(overview(line(), given_up=Pending(1, NOW - 60, "ord-1")))
+    (given_up,) = banners(overview(line(), given_up=Pending(1, NOW - 60, "ord-1")))
     assert (given_up.title, given_up.orders) == ("Documents of 1 order were given up", "/orders?behind=documents")
-    (alarm,) = alarms(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
+    (alarm,) = banners(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
     assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
 
 
 def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
     untold = OperatorsUntold(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
     assert titles(overview(line(), operators=replace(untold, late=False))) == []
-    (alarm,) = alarms(overview(line(), operators=untold))
+    (alarm,) = banners(overview(line(), operators=untold))
     assert (alarm.title, alarm.since) == ("Operators are not told of 2 events", NOW - 3_600)
     assert alarm.why == "the last answer: HTTP 503"
 
@@ -217,12 +217,12 @@ def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
     ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("lacking", "/orders?behind=documents")]
 )
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
-    (alarm,) = alarms(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
+    (alarm,) = banners(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
     assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
 
 
 def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
-    (alarm,) = alarms(overview(line(orders=9, overdue=3)))
+    (alarm,) = banners(overview(line(orders=9, overdue=3)))
     assert alarm.orders == "/orders?behind=overdue&account=tiqets/default"
 
 
@@ -238,7 +238,7 @@ def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away:
     missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
     processes = [process for process in ALIVE if process.kind != away]
     (alarm,) = (
-        alarm for alarm in alarms(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
+        alarm for alarm in banners(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
     )
     assert (alarm.title, alarm.since) == ("3 sweeps missed", NOW - 120)
     assert "revive, notify, inbox" in alarm.effect

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from willcall.api.board.events import Told, told_of
+from willcall.api.board.events import DeliveryStatus, event_rows
 from willcall.orders.callbacks import Telling
 from willcall.stores.deliveries import LOG, Delivery, Try
 from willcall.stores.events import StoredEvent
@@ -17,23 +17,28 @@ LATEST = Delivery("evt_2", "order.fulfilled", Telling.PENDING, NOW + 9)
 @pytest.mark.parametrize(
     ("tries", "told", "count"),
     [
-        ([], Told.SUPERSEDED, 0),
-        ([REFUSED], Told.SUPERSEDED, 1),
-        ([REFUSED, replace(REFUSED, http_status=204, wait=None)], Told.DELIVERED, 2),
-        ([replace(REFUSED, wait=None)], Told.UNDELIVERABLE, 1),
-        ([replace(REFUSED, event_id="evt_2")] * LOG, Told.FORGOTTEN, 0),
+        ([], DeliveryStatus.SUPERSEDED, 0),
+        ([REFUSED], DeliveryStatus.SUPERSEDED, 1),
+        ([REFUSED, replace(REFUSED, http_status=204, wait=None)], DeliveryStatus.DELIVERED, 2),
+        ([replace(REFUSED, wait=None)], DeliveryStatus.UNDELIVERABLE, 1),
+        ([replace(REFUSED, event_id="evt_2")] * LOG, DeliveryStatus.FORGOTTEN, 0),
     ],
 )
-def test_an_earlier_event_tells_what_is_known_of_its_telling(tries: list[Try], told: Told, count: int) -> None:
-    latest, earlier = told_of([PARTIAL, FULFILLED], LATEST, tries)
-    assert (latest.type, latest.told, latest.next_try_at) == ("order.fulfilled", Told.PENDING, NOW + 9)
+def test_an_earlier_event_tells_what_is_known_of_its_telling(
+    tries: list[Try], told: DeliveryStatus, count: int
+) -> None:
+    latest, earlier = event_rows([PARTIAL, FULFILLED], LATEST, tries)
+    assert (latest.type, latest.told, latest.next_try_at) == ("order.fulfilled", DeliveryStatus.PENDING, NOW + 9)
     assert (earlier.type, earlier.at, earlier.told, earlier.tries) == ("order.partial", NOW - 90, told, count)
 
 
 def test_where_nobody_is_told_the_events_are_in_the_feed_alone() -> None:
-    assert [line.told for line in told_of([PARTIAL, FULFILLED], None, [])] == [Told.FEED, Told.FEED]
+    assert [line.told for line in event_rows([PARTIAL, FULFILLED], None, [])] == [
+        DeliveryStatus.FEED,
+        DeliveryStatus.FEED,
+    ]
 
 
 def test_the_latest_event_is_known_after_the_feed_has_forgotten_it() -> None:
-    (line,) = told_of([], replace(LATEST, telling=Telling.DELIVERED, next_try_at=None), [])
-    assert (line.id, line.at, line.told) == ("evt_2", None, Told.DELIVERED)
+    (line,) = event_rows([], replace(LATEST, telling=Telling.DELIVERED, next_try_at=None), [])
+    assert (line.id, line.at, line.told) == ("evt_2", None, DeliveryStatus.DELIVERED)

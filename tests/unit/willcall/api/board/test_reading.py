@@ -5,8 +5,8 @@ import pytest
 from tests.waiting import wait_until
 from willcall.api.board import charts
 from willcall.api.board.forms import place_to_return
-from willcall.api.board.labels import masked, seconds, within
-from willcall.api.board.overview import Shared
+from willcall.api.board.labels import duration_label, quantile_label, redacted
+from willcall.api.board.overview import CachedValue
 from willcall.orders.addresses import web_address
 
 
@@ -34,7 +34,7 @@ def test_who_ask_while_it_is_read_share_what_is_read() -> None:
         assert go_on.wait(60)
         return len(reads)
 
-    shared = Shared(read)
+    shared = CachedValue(read)
     shared._lock = door = Door()  # type: ignore[assignment]  # noqa: SLF001 - nothing else shows that they have asked
     found: list[int] = []
     first = threading.Thread(target=lambda: found.append(shared.get()))
@@ -53,12 +53,12 @@ def test_who_ask_while_it_is_read_share_what_is_read() -> None:
 
 def test_what_is_quickly_read_is_never_old() -> None:
     reads: list[int] = []
-    shared = Shared(lambda: reads.append(1) or len(reads))
+    shared = CachedValue(lambda: reads.append(1) or len(reads))
     assert [shared.get() for _ in range(3)] == [1, 2, 3]
 
 
 def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
-    assert [masked(code) for code in ("0123456789012", "1234567", "123456", "1", "")] == [
+    assert [redacted(code) for code in ("0123456789012", "1234567", "123456", "1", "")] == [
         "•••012",
         "•••567",
         "•••",
@@ -68,15 +68,15 @@ def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
 
 
 def test_durations_are_short() -> None:
-    found = [seconds(value) for value in (None, 0.0312, 0.9996, 1.44, 12.6, 754.0, 86_400.0)]
+    found = [duration_label(value) for value in (None, 0.0312, 0.9996, 1.44, 12.6, 754.0, 86_400.0)]
     assert found == ["–", "31 ms", "1.0 s", "1.4 s", "13 s", "12 min", "1 d"]  # noqa: RUF001 - a dash
 
 
 def test_what_is_known_of_a_share_of_durations_is_a_bound() -> None:
     counts = {"ticket:20": 50, "ticket:60": 49, "ticket:inf": 1}
-    found = [within(counts, "ticket", share) for share in (0.5, 0.99, 1.0)]
+    found = [quantile_label(counts, "ticket", share) for share in (0.5, 0.99, 1.0)]
     assert found == ["≤ 20 s", "≤ 1 min", "> 1 d"]
-    assert within(counts, "late", 0.5) == "–"  # noqa: RUF001 - a dash
+    assert quantile_label(counts, "late", 0.5) == "–"  # noqa: RUF001 - a dash
 
 
 def test_only_pages_of_ours_are_gone_back_to() -> None:
@@ -112,7 +112,7 @@ def test_what_is_costly_to_read_is_kept_for_a_while_unless_something_was_changed
         reads.append(1)
         return len(reads)
 
-    shared = Shared(read, longest=3_600.0)
+    shared = CachedValue(read, longest=3_600.0)
     assert [shared.get() for _ in range(3)] == [1, 1, 1]
     shared.forget()
     assert shared.get() == 2

@@ -4,12 +4,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from willcall.api.board import stream
-from willcall.api.board.stream import Channel, Fragments, Streams
+from willcall.api.board.stream import Fragments, PageUpdates, UpdateStreams
 from willcall.stores.connection import StoreError
 
 
 def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "EVERY", 0.0)
+    monkeypatch.setattr(stream, "REFRESH_INTERVAL", 0.0)
     turns = iter([False, True, True, True, False, False, True, True])
 
     def look() -> Fragments:
@@ -21,7 +21,7 @@ def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pyte
         return {"pulse": "well"}
 
     async def watched() -> None:
-        channel = Channel(look)
+        channel = PageUpdates(look)
         await asyncio.gather(channel.task, return_exceptions=True)
 
     with capture_logs() as logged:
@@ -40,7 +40,7 @@ def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest
         return answer
 
     async def watched() -> list[bytes]:
-        return [event async for event in Streams().watch("", dict, allowed)]
+        return [event async for event in UpdateStreams().watch("", dict, allowed)]
 
     assert asyncio.run(asyncio.wait_for(watched(), 60))[0].startswith(b"retry")
     assert list(answers) == []
@@ -53,7 +53,7 @@ def test_a_page_to_which_nothing_new_is_told_hears_an_event_nevertheless(monkeyp
         return True
 
     async def watched() -> list[bytes]:
-        events = Streams().watch("", lambda: {"pulse": "well"}, allowed)
+        events = UpdateStreams().watch("", lambda: {"pulse": "well"}, allowed)
         return [await anext(events) for _ in range(3)]
 
     _, first, then = asyncio.run(asyncio.wait_for(watched(), 60))

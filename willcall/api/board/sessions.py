@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from willcall.api.security import Keys
 
 #: Seconds that a session lasts.
-LASTS = 12 * 3_600
+SESSION_LIFETIME = 12 * 3_600
 #: Wrong keys of a caller that are logged in a minute.
-TRIES = 10
+LOGGED_FAILURES = 10
 _MINUTE = 60.0
 #: Callers whose tries are remembered; of more, the earliest are forgotten.
 _CALLERS = 1_000
@@ -39,7 +39,9 @@ class Sessions:
 
     def read(self, session: str) -> str | None:
         """Its id; None where it is not ours, or too old."""
-        return next((found for _, signer in self._keys if (found := _read(signer, session, LASTS)) is not None), None)
+        return next(
+            (found for _, signer in self._keys if (found := _read(signer, session, SESSION_LIFETIME)) is not None), None
+        )
 
     def notice(self, text: str) -> str:
         """A notice for the next page of who has just done something."""
@@ -50,7 +52,7 @@ class Sessions:
         return _read(self._notices, notice, _MINUTE)
 
 
-class Tries:
+class FailedLogins:
     """Counts wrong keys, to bound what is logged of them.
 
     A right key is never refused: all callers behind a proxy are one here, and whoever guesses would lock them out.
@@ -65,13 +67,13 @@ class Tries:
     def exhausted(self, caller: str) -> bool:
         """Whether the caller has had its wrong keys of this minute."""
         failed = self._failed.get(caller)
-        return failed is not None and len(failed) == TRIES and self._now() - failed[0] < _MINUTE
+        return failed is not None and len(failed) == LOGGED_FAILURES and self._now() - failed[0] < _MINUTE
 
     def failed(self, caller: str) -> None:
         """Take note of a wrong key."""
         if caller not in self._failed and len(self._failed) >= _CALLERS:
             del self._failed[next(iter(self._failed))]
-        self._failed.setdefault(caller, deque(maxlen=TRIES)).append(self._now())
+        self._failed.setdefault(caller, deque(maxlen=LOGGED_FAILURES)).append(self._now())
 
 
 def _signer(secret: bytes, purpose: str) -> URLSafeTimedSerializer:

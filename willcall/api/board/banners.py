@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from willcall.api.board import labels
-from willcall.api.board.overview import AccountLine, Overview
+from willcall.api.board.overview import AccountSummary, Overview
 from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
@@ -16,7 +16,7 @@ from willcall.views.sweeps import start_them
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Banner:
     """One thing that is wrong. `grave`: tickets do not arrive because of it.
 
     `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
@@ -34,19 +34,19 @@ class Alarm:
     why: str | None = None
     until: float | None = None
     then: str = ""
-    account: AccountLine | None = None
+    account: AccountSummary | None = None
     orders: str | None = None
     messages: str | None = None
 
 
-def alarms(overview: Overview) -> list[Alarm]:
+def banners(overview: Overview) -> list[Banner]:
     """All that is wrong, the gravest first."""
     parts = (_processes, _sweeps, _accounts, _forgotten, _behind, _dead_letters)
     found = [alarm for part in parts for alarm in part(overview)]
     return sorted(found, key=lambda alarm: not alarm.grave)
 
 
-def verdict(overview: Overview, found: list[Alarm]) -> str:
+def headline(overview: Overview, found: list[Banner]) -> str:
     """How things stand, in one sentence."""
     orders = overview.survey.total - overview.told_of_by_accounts
     troubles = [alarm for alarm in found if alarm.kind != "paused"]
@@ -67,7 +67,7 @@ def waiting_words(number: int) -> str:
     return f"{counted(number, 'order')} wait{'s' if number == 1 else ''}" if number else "No order waits"
 
 
-def _processes(overview: Overview) -> Iterator[Alarm]:
+def _processes(overview: Overview) -> Iterator[Banner]:
     if not overview.alive("worker"):
         yield _nobody(
             overview,
@@ -87,17 +87,17 @@ def _processes(overview: Overview) -> Iterator[Alarm]:
         )
 
 
-def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Alarm:
+def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Banner:
     """No process of a kind is alive, since the last sign of one."""
     last = overview.last_signs.get(kind)
     why = f"The last was {last.name}" if last else None
-    return Alarm(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
+    return Banner(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
 
 
-def _sweeps(overview: Overview) -> Iterator[Alarm]:
+def _sweeps(overview: Overview) -> Iterator[Banner]:
     for name, run in sorted(overview.sweeps.items()):
         if run.error:
-            yield Alarm(
+            yield Banner(
                 "sweep",
                 grave=False,
                 title=f"The sweep {name} failed",
@@ -109,7 +109,7 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
     if overview.missed:
         names = ", ".join(sweep.name for sweep in overview.missed)
         how = start_them(beat=bool(overview.alive("beat")), worker=bool(overview.alive("worker")))
-        yield Alarm(
+        yield Banner(
             "missed",
             grave=False,
             title=f"{counted(len(overview.missed), 'sweep')} missed",
@@ -119,7 +119,7 @@ def _sweeps(overview: Overview) -> Iterator[Alarm]:
         )
 
 
-def _accounts(overview: Overview) -> Iterator[Alarm]:
+def _accounts(overview: Overview) -> Iterator[Banner]:
     for line in overview.accounts:
         if line.view.state.health is not Health.OK:
             yield _account(line, overview.now, beat=bool(overview.alive("beat")))
@@ -127,7 +127,7 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             yield _overbooked(line, overview.now)
         if line.view.state.health is Health.OK and line.overdue:
             working = bool(overview.alive("worker"))
-            yield Alarm(
+            yield Banner(
                 "overdue",
                 grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
                 title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
@@ -139,29 +139,29 @@ def _accounts(overview: Overview) -> Iterator[Alarm]:
             )
 
 
-def _overbooked(line: AccountLine, now: float) -> Alarm:
+def _overbooked(line: AccountSummary, now: float) -> Banner:
     """More of an account is due than its rate allows."""
     state, trouble = line.view.state, OVERBOOKED
-    return Alarm(
+    return Banner(
         "overbooked",
         grave=trouble.grave,
         title=f"{line.key} {trouble.what}",
         effect=f"{counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}. {trouble.effect}",
-        remedy=labels.mend(trouble, line.key),
+        remedy=labels.fix(trouble, line.key),
         orders=f"/orders?account={line.key}",
     )
 
 
-def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:
+def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
     """One alarm for an account, however many orders wait for it; `beat`: whether one is alive."""
     state, trouble = line.view.state.gravest, trouble_of(line.view.state)
     until, then = _by_itself(line, now, beat=beat)
-    return Alarm(
+    return Banner(
         state.health.value,
         grave=trouble.grave,
         title=f"{line.key} {trouble.what}",
         effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
-        remedy=labels.mend(trouble, line.key),
+        remedy=labels.fix(trouble, line.key),
         since=state.since,
         why=state.why,
         until=until,
@@ -170,7 +170,7 @@ def _account(line: AccountLine, now: float, *, beat: bool) -> Alarm:
     )
 
 
-def _by_itself(line: AccountLine, now: float, *, beat: bool) -> tuple[float | None, str]:
+def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float | None, str]:
     """When what happens to an account that is not well: an order that is held is the next try."""
     state = line.view.state
     if state.beneath or not TROUBLES[state.health].grave:
@@ -182,23 +182,23 @@ def _by_itself(line: AccountLine, now: float, *, beat: bool) -> tuple[float | No
     return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
 
 
-def _forgotten(overview: Overview) -> Iterator[Alarm]:
+def _forgotten(overview: Overview) -> Iterator[Banner]:
     trouble = TROUBLES["forgotten"]
     for key, waiting in overview.forgotten.items():
-        yield Alarm(
+        yield Banner(
             "forgotten",
             grave=trouble.grave,
             title=f"{key} {trouble.what}",
             effect=f"{waiting_words(waiting)}. {trouble.effect}",
-            remedy=labels.mend(trouble, key),
+            remedy=labels.fix(trouble, key),
         )
 
 
-def _behind(overview: Overview) -> Iterator[Alarm]:
+def _behind(overview: Overview) -> Iterator[Banner]:
     """What has waited for longer than it may: to tell backends and operators, to store documents."""
     told, operators, documents = overview.undelivered, overview.operators, overview.lacking
     if told.waited(overview.now) >= UNTOLD:
-        yield Alarm(
+        yield Banner(
             "untold",
             grave=False,
             title=f"{counted(told.count, 'event')} on the way to backends",
@@ -208,7 +208,7 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             orders=f"/orders?behind={Behind.UNTOLD}",
         )
     if operators and operators.late:
-        yield Alarm(
+        yield Banner(
             "operators",
             grave=False,
             title=f"Operators are not told of {counted(operators.count, 'event')}",
@@ -218,7 +218,7 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             why=operators.answered,
         )
     if documents.waited(overview.now) >= LATE:
-        yield Alarm(
+        yield Banner(
             "lacking",
             grave=False,
             title=f"Documents of {counted(documents.count, 'order')} are not stored",
@@ -228,7 +228,7 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
             orders=f"/orders?behind={Behind.DOCUMENTS}",
         )
     if overview.given_up.count:
-        yield Alarm(
+        yield Banner(
             "given_up",
             grave=False,
             title=f"Documents of {counted(overview.given_up.count, 'order')} were given up",
@@ -239,9 +239,9 @@ def _behind(overview: Overview) -> Iterator[Alarm]:
         )
 
 
-def _dead_letters(overview: Overview) -> Iterator[Alarm]:
+def _dead_letters(overview: Overview) -> Iterator[Banner]:
     if overview.dead_letters:
-        yield Alarm(
+        yield Banner(
             "dead-letters",
             grave=False,
             title=f"{counted(overview.dead_letters, 'message')} could not be processed",

@@ -25,7 +25,7 @@ from bench.performance.fill import fill
 from bench.performance.orders import LONG, batches, payloads
 from bench.performance.speed import cpu
 from bench.performance.statistics import median
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attention
 from willcall.simulator.script import Script
 from willcall.stores import keys
@@ -60,24 +60,27 @@ class Page:
 def measure(orders: int) -> tuple[Sequence[Page], float, float]:
     """First pages, the first of a new process among them; shares of a core while nobody and while some watch."""
     accounts: dict[str, dict[str, object]] = {key: {} for key in ACCOUNTS}
-    with TemporaryDirectory(prefix="willcall-bench-") as folder, Stage(Path(folder), Script(), accounts) as stage:
-        _fill(stage, orders)
+    with (
+        TemporaryDirectory(prefix="willcall-bench-") as folder,
+        LocalDeployment(Path(folder), Script(), accounts) as deployment,
+    ):
+        _fill(deployment, orders)
         with cores.measured_core():
-            child = stage.start_api()
-        stage.wait_for_api()
+            child = deployment.start_api()
+        deployment.wait_for_api()
         api = psutil.Process(child.pid)
-        pages = [_page(stage, api) for _ in range(PAGES)]
-        with _changing(stage):
+        pages = [_page(deployment, api) for _ in range(PAGES)]
+        with _changing(deployment):
             alone = _share(api)
             with ExitStack() as viewers:
                 for _ in range(VIEWERS):
-                    viewers.enter_context(_viewer(stage))
+                    viewers.enter_context(_viewer(deployment))
                 watched = _share(api)
     return pages, alone, watched
 
 
-def _fill(stage: Stage, orders: int) -> None:
-    context = stage.context
+def _fill(deployment: LocalDeployment, orders: int) -> None:
+    context = deployment.context
     fill(context, range(POLLED))
     each = (orders - POLLED) // len(ACCOUNTS)
     for place, key in enumerate(ACCOUNTS):
@@ -88,7 +91,7 @@ def _fill(stage: Stage, orders: int) -> None:
     cursor = None
     for attention, count in NEEDY.items():
         cursor = _need_a_person(context, attention, count * orders // ORDERS, cursor)
-    _spread_counters(stage)
+    _spread_counters(deployment)
 
 
 def _need_a_person(context: "Context", attention: Attention, count: int, cursor: str | None) -> str | None:
@@ -101,20 +104,20 @@ def _need_a_person(context: "Context", attention: Attention, count: int, cursor:
     return cursor
 
 
-def _spread_counters(stage: Stage) -> None:
+def _spread_counters(deployment: LocalDeployment) -> None:
     """Have the day before been like the hour that was filled."""
     now = int(time.time())
-    with connect(stage.redis.url) as redis:
+    with connect(deployment.redis.url) as redis:
         for span, name, count in ((3_600, keys.stats_hour, 24), (60, keys.stats_minute, 15)):
             full = max(range(now // span - 5, now // span + 1), key=lambda at: redis.hlen(name(at)))
             for other in {now // span - ago for ago in range(count)} - {full}:
                 redis.copy(name(full), name(other), replace=True)
 
 
-def _page(stage: Stage, api: psutil.Process) -> Page:
+def _page(deployment: LocalDeployment, api: psutil.Process) -> Page:
     """A first page over a connection of its own."""
     used, started = cpu(api), time.monotonic()
-    answer = requests.get(stage.api_url, timeout=30)
+    answer = requests.get(deployment.api_url, timeout=30)
     seconds = time.monotonic() - started
     if answer.status_code != requests.codes.ok:
         raise RuntimeError(f"the board answers {answer.status_code}")
@@ -122,9 +125,9 @@ def _page(stage: Stage, api: psutil.Process) -> Page:
 
 
 @contextmanager
-def _viewer(stage: Stage) -> Iterator[None]:
+def _viewer(deployment: LocalDeployment) -> Iterator[None]:
     """Someone who watches the board."""
-    with requests.get(f"{stage.api_url}/board/stream", stream=True, timeout=30) as answer:
+    with requests.get(f"{deployment.api_url}/board/stream", stream=True, timeout=30) as answer:
         reading = threading.Thread(target=_read, args=(answer,), daemon=True)
         reading.start()
         yield
@@ -137,7 +140,7 @@ def _read(answer: requests.Response) -> None:
 
 
 @contextmanager
-def _changing(stage: Stage) -> Iterator[None]:
+def _changing(deployment: LocalDeployment) -> Iterator[None]:
     """Orders come in all the while, so that every look finds something new."""
     stop = threading.Event()
 
@@ -146,7 +149,7 @@ def _changing(stage: Stage) -> Iterator[None]:
         while not stop.wait(1 / CHANGES):
             number += 1
             wish = {"id": f"new-{number}", "provider": "tiqets", "reference": f"9{number:07}"}
-            submit_many(stage.context, [wish])
+            submit_many(deployment.context, [wish])
 
     changing = threading.Thread(target=change)
     changing.start()

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.chaos.aftermath import orders_after
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.states import FINAL
 from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.usecases.submit import submit
@@ -53,24 +53,24 @@ def crowd() -> CrowdResult:
     scripts = tuple(AccountScript(provider=provider, minimum=0) for provider in ("tiqets", "tixstock"))
     with (
         TemporaryDirectory(prefix="willcall-crowd-") as folder,
-        Stage(Path(folder), Script(accounts=scripts), accounts, sweeps=SWEEPS) as stage,
+        LocalDeployment(Path(folder), Script(accounts=scripts), accounts, sweeps=SWEEPS) as deployment,
     ):
-        stage.start("beat")
-        stage.start("worker", "--concurrency", str(CONCURRENCY))
-        stage.wait_for_workers(1)
-        alone = _finish(stage, _healthy(stage, "alone"))
+        deployment.start("beat")
+        deployment.start("worker", "--concurrency", str(CONCURRENCY))
+        deployment.wait_for_workers(1)
+        alone = _finish(deployment, _healthy(deployment, "alone"))
         slow: list[Any] = [{"do": "hang", "seconds": ANSWER, "times": 100}]
         _submit(
-            stage,
+            deployment,
             {
                 f"slow-{number}": OrderScript(provider="tiqets", reference=str(1_000_000 + number), answers=slow)
                 for number in range(CROWD)
             },
         )
         time.sleep(ANSWER)
-        tasks, requests = _tasks(stage), len(stage.providers.ledger())
-        beside = _finish(stage, _healthy(stage, "beside"))
-        return CrowdResult(alone, beside, _tasks(stage) - tasks, len(stage.providers.ledger()) - requests)
+        tasks, requests = _tasks(deployment), len(deployment.providers.ledger())
+        beside = _finish(deployment, _healthy(deployment, "beside"))
+        return CrowdResult(alone, beside, _tasks(deployment) - tasks, len(deployment.providers.ledger()) - requests)
 
 
 def crowd_violations(result: CrowdResult) -> list[str]:
@@ -91,9 +91,9 @@ def crowd_table(result: CrowdResult) -> str:
     return "\n".join([*lines, f"beside the crowd: {result.tasks} poll tasks, {result.requests} requests"])
 
 
-def _healthy(stage: Stage, name: str) -> list[str]:
+def _healthy(deployment: LocalDeployment, name: str) -> list[str]:
     return _submit(
-        stage,
+        deployment,
         {
             f"{name}-{number}": OrderScript(
                 provider="tixstock", reference=f"{name}-{number}", ready_after=POLLED_FOR + number / HEALTHY
@@ -103,21 +103,21 @@ def _healthy(stage: Stage, name: str) -> list[str]:
     )
 
 
-def _submit(stage: Stage, scripts: Mapping[str, OrderScript]) -> list[str]:
-    stage.providers.add_orders(scripts.values())
+def _submit(deployment: LocalDeployment, scripts: Mapping[str, OrderScript]) -> list[str]:
+    deployment.providers.add_orders(scripts.values())
     for order_id, script in scripts.items():
-        submit(stage.context, {"id": order_id, "provider": script.provider, "reference": script.reference})
+        submit(deployment.context, {"id": order_id, "provider": script.provider, "reference": script.reference})
     return list(scripts)
 
 
-def _finish(stage: Stage, ids: Sequence[str]) -> list[float]:
+def _finish(deployment: LocalDeployment, ids: Sequence[str]) -> list[float]:
     """How late each attempt was, once all orders have ended."""
-    while not all(order and order.status in FINAL for order in stage.context.stores.orders.get_many(ids)):
+    while not all(order and order.status in FINAL for order in deployment.context.stores.orders.get_many(ids)):
         time.sleep(0.5)
-    return [attempt.late for order in orders_after(stage, ids).values() for attempt in order.timeline]
+    return [attempt.late for order in orders_after(deployment, ids).values() for attempt in order.timeline]
 
 
-def _tasks(stage: Stage) -> int:
+def _tasks(deployment: LocalDeployment) -> int:
     """How many poll tasks the worker has run."""
-    stats = stage.app.control.inspect(timeout=60, limit=1).stats() or {}
+    stats = deployment.app.control.inspect(timeout=60, limit=1).stats() or {}
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bench.chaos.aftermath import messages_left, orders_after
 from bench.chaos.history import Ended
 from bench.crowd import crowd, crowd_table, crowd_violations
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
 from willcall.stores.connection import connect
 from willcall.usecases.submit import submit
@@ -123,18 +123,18 @@ def run(orders: int, load: float) -> Result:
     account = {"rate": RATE, "polling": POLLING}
     with (
         TemporaryDirectory(prefix="willcall-overload-") as folder,
-        Stage(Path(folder), Script(), {"tiqets/default": account}, sweeps=SWEEPS) as stage,
-        connect(stage.redis.url) as redis,
+        LocalDeployment(Path(folder), Script(), {"tiqets/default": account}, sweeps=SWEEPS) as deployment,
+        connect(deployment.redis.url) as redis,
     ):
-        stage.start("beat")
-        stage.start("worker", "--concurrency", str(CONCURRENCY))
-        stage.wait_for_workers(1)
+        deployment.start("beat")
+        deployment.start("worker", "--concurrency", str(CONCURRENCY))
+        deployment.wait_for_workers(1)
         started = time.time()
         samples = [_sample(redis, 0.0, 0)]
         ids: list[str] = []
         while (elapsed := time.time() - started) < load:
             count = min(orders, round(orders * (elapsed + 1) / load)) - len(ids)
-            ids += _hand_in(stage, len(ids), count, ready_after=load - elapsed)
+            ids += _hand_in(deployment, len(ids), count, ready_after=load - elapsed)
             samples.append(_sample(redis, elapsed, len(ids)))
             _show(samples[-1])
             time.sleep(max(0.0, started + elapsed + 1 - time.time()))
@@ -144,10 +144,10 @@ def run(orders: int, load: float) -> Result:
             drained = not redis.zcard("willcall:due:tiqets/default") and not messages_left(redis)
             samples.append(_sample(redis, time.time() - started, len(ids)))
             _show(samples[-1])
-        lateness = _lateness(orders_after(stage, ids), started)
-        probes = _hand_in(stage, len(ids), PROBES, ready_after=0)
+        lateness = _lateness(orders_after(deployment, ids), started)
+        probes = _hand_in(deployment, len(ids), PROBES, ready_after=0)
         time.sleep(5)
-        late = [late for _, late in _lateness(orders_after(stage, probes), started)]
+        late = [late for _, late in _lateness(orders_after(deployment, probes), started)]
     sys.stderr.write("\n")
     return Result(load, samples, lateness, late, drained)
 
@@ -173,14 +173,16 @@ def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
     return [sample for sample in samples if sample.orders >= most / 10] or samples
 
 
-def _hand_in(stage: Stage, first: int, count: int, *, ready_after: float) -> list[str]:
+def _hand_in(deployment: LocalDeployment, first: int, count: int, *, ready_after: float) -> list[str]:
     numbers = range(first, first + count)
     scripts = [
         OrderScript(provider="tiqets", reference=str(1_000_000 + number), ready_after=ready_after) for number in numbers
     ]
-    stage.providers.add_orders(scripts)
+    deployment.providers.add_orders(scripts)
     return [
-        submit(stage.context, {"id": f"ord-{number:05}", "provider": "tiqets", "reference": script.reference}).order_id
+        submit(
+            deployment.context, {"id": f"ord-{number:05}", "provider": "tiqets", "reference": script.reference}
+        ).order_id
         for number, script in zip(numbers, scripts, strict=True)
     ]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import NARROW, WIDE, chromium, window
 from tests.browser.demo import OPERATOR_KEY, frozen_worker, make_trouble, patient_order, running_demo
-from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
+from willcall.devtools.local_deployment import FLOWER_LOGIN, LocalDeployment
 from willcall.usecases.submit import submit
 
 FOLDER = Path(__file__).with_name("img")
@@ -34,7 +34,7 @@ def keep(page: Page, name: str) -> None:
     sys.stdout.write(f"{path.relative_to(FOLDER.parent)}  {size // 1024} kB\n")
 
 
-def flower_tasks(browser: Browser, demo: Stage) -> None:
+def flower_tasks(browser: Browser, demo: LocalDeployment) -> None:
     """The tasks of one order."""
     with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context:
         page = context.new_page()
@@ -44,7 +44,7 @@ def flower_tasks(browser: Browser, demo: Stage) -> None:
         keep(page, "flower-tasks")
 
 
-def flower_broker(browser: Browser, demo: Stage) -> None:
+def flower_broker(browser: Browser, demo: LocalDeployment) -> None:
     """The queues, while no worker takes from them."""
     with browser.new_context(**window(WIDE, login=FLOWER_LOGIN)) as context, frozen_worker(demo):
         for number in range(4):
@@ -55,7 +55,7 @@ def flower_broker(browser: Browser, demo: Stage) -> None:
 
 
 def board(
-    browser: Browser, demo: Stage, name: str, path: str, text: str, *, width: int = WIDE, dark: bool = False
+    browser: Browser, demo: LocalDeployment, name: str, path: str, text: str, *, width: int = WIDE, dark: bool = False
 ) -> None:
     """One page of the order board, as soon as it shows the `text`."""
     with browser.new_context(**window(width, dark=dark)) as context:

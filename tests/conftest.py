@@ -36,7 +36,7 @@ settings.register_profile("deep", settings.get_profile("willcall"), max_examples
 settings.load_profile("willcall")
 
 
-#: What the names of tests have in common that share a server or a stage which is dear to set up.
+#: What the names of tests have in common that share a server or a deployment which is dear to set up.
 _TOGETHER = (
     "rabbitmq",
     "tests/browser/",

@@ -27,7 +27,7 @@ _SERVER.set_forkserver_preload(
 
 
 class Forked:
-    """A forked process, with those methods of `subprocess.Popen` that a stage needs."""
+    """A forked process, with those methods of `subprocess.Popen` that a deployment needs."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
         # Daemonic: if the tests end without ending it, it ends with them.
@@ -95,5 +95,5 @@ def _simulate(script: Script, port: int, ledger: Path | None, says: Connection) 
     run(LOOPBACK, port, script, ledger=ledger)
 
 
-#: What makes all processes of a stage forked ones.
+#: What makes all processes of a deployment forked ones.
 FORKED: dict[str, Any] = {"launch": Forked, "simulator": ForkedSimulator}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from bench.chaos.follower import read_events
 from bench.chaos.history import Alert, Ended, SeenEvent, Settled
 from tasks.queues import SUBMIT
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.stores.documents import StorageError, UnknownDocumentError
 from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, waiting
 
@@ -42,9 +42,13 @@ def chores_left(redis: "Redis") -> bool:
     return any(_size(redis, key) for key in _TO_DO)
 
 
-def orders_after(stage: Stage, order_ids: Iterable[str]) -> dict[str, Ended]:
+def orders_after(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[str, Ended]:
     """The orders that there are, with their timelines."""
-    return {order.id: _ended(stage, order) for order in stage.context.stores.orders.get_many(list(order_ids)) if order}
+    return {
+        order.id: _ended(deployment, order)
+        for order in deployment.context.stores.orders.get_many(list(order_ids))
+        if order
+    }
 
 
 def whole_stream(redis: "Redis") -> tuple[SeenEvent, ...]:
@@ -55,9 +59,9 @@ def whole_stream(redis: "Redis") -> tuple[SeenEvent, ...]:
     return tuple(events)
 
 
-def alerts(stage: Stage) -> tuple[Alert, ...]:
+def alerts(deployment: LocalDeployment) -> tuple[Alert, ...]:
     """What operators are told of accounts, oldest first."""
-    events = reversed(stage.context.stores.ops.recent(_ALERTS))
+    events = reversed(deployment.context.stores.ops.recent(_ALERTS))
     return tuple(
         Alert(event.id, event.subject, event.data["was"], event.data["health"])
         for event in events
@@ -65,8 +69,8 @@ def alerts(stage: Stage) -> tuple[Alert, ...]:
     )
 
 
-def _ended(stage: Stage, order: "Order") -> Ended:
-    timeline = stage.context.stores.orders.timeline(order.id)
+def _ended(deployment: LocalDeployment, order: "Order") -> Ended:
+    timeline = deployment.context.stores.orders.timeline(order.id)
     polls = [line for line in timeline if not is_push(line)]
     documents = [ticket.document for ticket in order.tickets if ticket.compared_as == "pdf"]
     return Ended(
@@ -74,7 +78,7 @@ def _ended(stage: Stage, order: "Order") -> Ended:
         order.deadline_at,
         tuple(Settled(line.at, line.outcome, line.late) for line in polls),
         pushed=tuple(line.at for line in timeline if is_push(line)),
-        unkept=sum(document is None or not _is_kept(stage, document) for document in documents),
+        unkept=sum(document is None or not _is_kept(deployment, document) for document in documents),
     )
 
 
@@ -83,10 +87,10 @@ def is_push(line: "Attempt") -> bool:
     return line.http_status is None and line.why.startswith("order.")
 
 
-def _is_kept(stage: Stage, document: str) -> bool:
-    known = stage.context.documents.get(document)
+def _is_kept(deployment: LocalDeployment, document: str) -> bool:
+    known = deployment.context.documents.get(document)
     try:
-        return known is not None and sha256(stage.context.documents.read(document)).hexdigest() == known.sha256
+        return known is not None and sha256(deployment.context.documents.read(document)).hexdigest() == known.sha256
     except (UnknownDocumentError, StorageError):
         return False
 

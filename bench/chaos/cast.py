@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.history import Death, Hit
 from bench.chaos.plan import PAIR, Blow, Kind
-from willcall.devtools.local_deployment import Child, Stage
+from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
 from willcall.simulator.running import SimulatorProcess
 from willcall.simulator.script import Script
 
@@ -32,13 +32,13 @@ ROLES: Mapping[str, int] = {"worker": PAIR, "beat": PAIR, "api": 1}
 _ALONE = {"api"}
 
 
-class ChaosStage(Stage):
-    """A stage whose simulator keeps its ledger in a file."""
+class ChaosDeployment(LocalDeployment):
+    """A deployment whose simulator keeps its ledger in a file."""
 
     def __init__(
         self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Any
     ) -> None:
-        """As for any stage."""
+        """As for any deployment."""
         super().__init__(folder, script, accounts, **settings)
         self.ledger = folder / "ledger.jsonl"
         self._simulator = SimulatorProcess(script, ledger=self.ledger)
@@ -50,7 +50,7 @@ class Part:
 
     role: str
     number: int
-    process: Child
+    process: ChildProcess
 
     @property
     def name(self) -> str:
@@ -62,11 +62,11 @@ class Part:
 class Cast:
     """Two workers, two beats, an API and Redis. Everything is done from one thread, and nothing waits long."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, deployment: LocalDeployment) -> None:
         """Starts the processes."""
         self.hits: list[Hit] = []
         self.deaths: list[Death] = []
-        self._stage = stage
+        self._stage = deployment
         self._parts = {
             (role, number): self._start(role, number) for role, count in ROLES.items() for number in range(count)
         }

@@ -12,13 +12,13 @@ from typing import Any
 
 from bench.chaos import orders
 from bench.chaos.aftermath import alerts, chores_left, messages_left, orders_after, orders_left, whole_stream
-from bench.chaos.cast import Cast, ChaosStage
+from bench.chaos.cast import Cast, ChaosDeployment
 from bench.chaos.checks import JITTER
 from bench.chaos.follower import Follower
 from bench.chaos.history import History, Message, Push, read_ledger
 from bench.chaos.plan import Blow, plan
 from bench.chaos.submitter import Submitter, path_of
-from willcall.devtools.callback_receiver import Received, Receiver
+from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
 from willcall.simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
@@ -76,32 +76,32 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
     }
     script = Script(accounts=orders.accounts(count), jitter=JITTER, push_minute=PUSH_MINUTE)
     with (
-        Receiver() as receiver,
-        ChaosStage(folder, script, tables, callbacks=True, sweeps=SWEEPS) as stage,
-        _playing(stage) as cast,
+        CallbackReceiver() as receiver,
+        ChaosDeployment(folder, script, tables, callbacks=True, sweeps=SWEEPS) as deployment,
+        _playing(deployment) as cast,
     ):
-        stage.wait_for_workers(2)
-        stage.wait_for_api()
-        follower = Follower(stage.redis.url, folder / "events.jsonl")
-        submitter = Submitter(stage, receiver, scripts, minutes * 60 * COMING)
+        deployment.wait_for_workers(2)
+        deployment.wait_for_api()
+        follower = Follower(deployment.redis.url, folder / "events.jsonl")
+        submitter = Submitter(deployment, receiver, scripts, minutes * 60 * COMING)
         follower.start()
         submitter.start()
         finished = _play(cast, plan(seed, minutes * 60), minutes * 60, submitter, follower)
-        with connect(stage.redis.url) as redis:
+        with connect(deployment.redis.url) as redis:
             _await(lambda: not chores_left(redis), CHORES, cast)
             cast.dismiss("beat")
             _await(lambda: not messages_left(redis), DRAIN, cast)
             submitted = submitter.finish()
             cast.dismiss("api")
             left = messages_left(redis), orders_left(redis)
-            ended, stream = orders_after(stage, submitted), whole_stream(redis)
-            pushes, alerted = tuple(_push(entry) for entry in stage.providers.pushes()), alerts(stage)
+            ended, stream = orders_after(deployment, submitted), whole_stream(redis)
+            pushes, alerted = tuple(_push(entry) for entry in deployment.providers.pushes()), alerts(deployment)
         followed = follower.finish()
         cast.dismiss("worker")
     history = History(
         submitted=submitted,
         ended=ended,
-        requests=read_ledger(stage.ledger),
+        requests=read_ledger(deployment.ledger),
         followed=followed,
         stream=stream,
         hits=tuple(sorted(cast.hits, key=lambda hit: hit.start)),
@@ -118,9 +118,9 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
 
 
 @contextmanager
-def _playing(stage: ChaosStage) -> Iterator[Cast]:
+def _playing(deployment: ChaosDeployment) -> Iterator[Cast]:
     """The cast; whatever goes wrong, nothing of it stays frozen or alive."""
-    cast = Cast(stage)
+    cast = Cast(deployment)
     try:
         yield cast
     except BaseException:
@@ -162,7 +162,7 @@ def _await(done: Callable[[], bool], seconds: float, cast: Cast) -> None:
         time.sleep(0.5)
 
 
-def _message(received: Received) -> Message:
+def _message(received: ReceivedCallback) -> Message:
     order_id = received.path.removeprefix(path_of(""))
     return Message(
         received.at, order_id, received.event.get("order_id", ""), received.id, received.verified, received.status

@@ -13,8 +13,8 @@ from bench.chaos.history import Submitted
 from tasks.queues import SUBMIT
 from willcall.client import Client
 from willcall.client.errors import Unavailable
-from willcall.devtools.callback_receiver import Answer, Receiver
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.callback_receiver import CallbackReceiver, ScriptedResponse
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 from willcall.usecases.submit import submit
 
@@ -26,7 +26,7 @@ WAYS = ("task", "api", "direct", "direct", "direct")
 PATIENCE = 2.0
 #: One backend in so many does not take its first message, and asks for a second to pass.
 FLAKY = 4
-_BUSY = Answer(503, {"retry-after": "1"})
+_BUSY = ScriptedResponse(503, {"retry-after": "1"})
 #: Seconds between two tries.
 AGAIN = 0.2
 
@@ -34,15 +34,21 @@ AGAIN = 0.2
 class Submitter(Thread):
     """Hands in all orders within `seconds`. An order whose submission failed is handed in again, as backends do."""
 
-    def __init__(self, stage: Stage, receiver: Receiver, scripts: Sequence[OrderScript], seconds: float) -> None:
-        """The stage runs already, and so does the receiver, on which each order's backend has a path of its own."""
+    def __init__(
+        self,
+        deployment: LocalDeployment,
+        receiver: CallbackReceiver,
+        scripts: Sequence[OrderScript],
+        seconds: float,
+    ) -> None:
+        """The deployment and the receiver run already; each order's backend is a path of the receiver."""
         super().__init__(name="submitter", daemon=True)
         self.submitted: dict[str, Submitted] = {}
         self.retries = 0
         self.count = len(scripts)
-        self._stage = stage
+        self._stage = deployment
         self._receiver = receiver
-        self._client = Client(stage.api_url, patience=PATIENCE)
+        self._client = Client(deployment.api_url, patience=PATIENCE)
         self._scripts = scripts
         self._pause = seconds / WAVES
         self._enough = Event()

@@ -24,7 +24,7 @@ from bench.performance.results import Window
 from bench.performance.speed import cpu
 from bench.performance.statistics import median, ratios
 from willcall.devtools.embedded_redis import free_port
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
 from willcall.simulator.push_script import PushScript
 from willcall.simulator.script import Script
@@ -57,14 +57,14 @@ class Server:
 def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str, list[Window]]:
     """Windows by what is measured; all take turns. `pushed`: webhooks of each kind in a round, at most `singles`."""
     windows: dict[str, list[Window]] = {name: [] for name in (ONE_BY_ONE, BARE, BATCH, TIXSTOCK, TIQETS)}
-    with TemporaryDirectory(prefix="willcall-bench-") as folder, _stage(Path(folder)) as (stage, ours, bare):
+    with TemporaryDirectory(prefix="willcall-bench-") as folder, _stage(Path(folder)) as (deployment, ours, bare):
         for server in (ours, bare):
             calls.send(server.port, calls.one_by_one(range(WARM_UP), _WAIT))
         first = WARM_UP
         for _ in range(rounds):
             alone, rest = range(first, first + singles), range(first + singles, first + singles + batched)
             pushes = alone[:pushed]
-            _expect_pushes(stage, pushes)
+            _expect_pushes(deployment, pushes)
             orders = calls.one_by_one(alone, _WAIT)
             windows[ONE_BY_ONE].append(ours.window(orders, singles))
             windows[BARE].append(bare.window(orders, singles))
@@ -74,24 +74,36 @@ def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str
             notification = PushScript(kind="notification")
             windows[TIQETS].append(ours.window(calls.webhooks("tiqets", pushes, notification), pushed))
             first = rest.stop
-        _require(stage, "tiqets/default", Status.PENDING, first)
-        _require(stage, "tixstock/default", Status.FULFILLED, rounds * pushed)
+        _require(deployment, "tiqets/default", Status.PENDING, first)
+        _require(deployment, "tixstock/default", Status.FULFILLED, rounds * pushed)
     return windows
 
 
 @contextmanager
-def _stage(folder: Path) -> Iterator[tuple[Stage, Server, Server]]:
+def _stage(folder: Path) -> Iterator[tuple[LocalDeployment, Server, Server]]:
     """Ours and the bare one, over one Redis."""
-    with Stage(folder, Script(), _ACCOUNTS, callbacks=True) as stage:
+    with LocalDeployment(folder, Script(), _ACCOUNTS, callbacks=True) as deployment:
         port = free_port()
-        command = [sys.executable, "-m", "bench.performance.bare_api", "--redis", stage.redis.url, "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.performance.bare_api",
+            "--redis",
+            deployment.redis.url,
+            "--port",
+            str(port),
+        ]
         with cores.measured_core():
-            ours = stage.start_api()
+            ours = deployment.start_api()
             bare = subprocess.Popen(command)  # noqa: S603 - ours
         try:
-            stage.wait_for_api()
+            deployment.wait_for_api()
             wait_until(lambda: _listens(port), "the bare API listens")
-            yield stage, Server(psutil.Process(ours.pid), stage.api_port), Server(psutil.Process(bare.pid), port)
+            yield (
+                deployment,
+                Server(psutil.Process(ours.pid), deployment.api_port),
+                Server(psutil.Process(bare.pid), port),
+            )
         finally:
             bare.terminate()
             bare.wait()
@@ -102,18 +114,18 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _expect_pushes(stage: Stage, numbers: range) -> None:
+def _expect_pushes(deployment: LocalDeployment, numbers: range) -> None:
     """Orders whose ticket Tixstock is going to push."""
     payloads = [
         {"id": f"tixstock-{order_id(number)}", "provider": "tixstock", "reference": reference(number), "quantity": 1}
         for number in numbers
     ]
-    submit_many(stage.context, payloads)
+    submit_many(deployment.context, payloads)
 
 
-def _require(stage: Stage, account: str, status: Status, count: int) -> None:
+def _require(deployment: LocalDeployment, account: str, status: Status, count: int) -> None:
     """All that was sent is there. Raises RuntimeError."""
-    found = stage.context.stores.listing.counts(account)[status]
+    found = deployment.context.stores.listing.counts(account)[status]
     if found != count:
         raise RuntimeError(f"{found} orders of {account} are {status}, {count} should be")
 

@@ -16,7 +16,7 @@ from redis import Redis
 
 from bench.performance import cores, plain
 from bench.performance.orders import LONG, batches, order_id, payloads, reference
-from willcall.devtools.local_deployment import Child, Stage
+from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
 from willcall.simulator.script import OrderScript, Script, SlowFault
 from willcall.usecases.submit import submit, submit_many
 
@@ -75,14 +75,14 @@ class Contestant(ABC):
 
     def __init__(self, load: Load) -> None:
         self.load = load
-        self._workers: list[Child] = []
+        self._workers: list[ChildProcess] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="willcall-bench-")))
             accounts = {ACCOUNT: {"rate": RATE, "polling": self.load.polling}}
-            self.stage = stack.enter_context(Stage(folder, self.load.script, accounts))
-            self.redis = stack.enter_context(Redis.from_url(self.stage.redis.url, decode_responses=True))
+            self.deployment = stack.enter_context(LocalDeployment(folder, self.load.script, accounts))
+            self.redis = stack.enter_context(Redis.from_url(self.deployment.redis.url, decode_responses=True))
             self._open = stack.pop_all()
         return self
 
@@ -92,7 +92,7 @@ class Contestant(ABC):
         self._open.close()
 
     @abstractmethod
-    def launch(self) -> Child:
+    def launch(self) -> ChildProcess:
         """Start a worker on the measured core."""
 
     def start(self) -> psutil.Process:
@@ -101,7 +101,7 @@ class Contestant(ABC):
             self._workers.append(self.launch())
         return psutil.Process(self._workers[-1].pid)
 
-    def kill(self, worker: Child | None = None) -> None:
+    def kill(self, worker: ChildProcess | None = None) -> None:
         """End a worker, the only one unless given, as a crash would."""
         worker = worker or self._workers[0]
         worker.kill()
@@ -110,14 +110,14 @@ class Contestant(ABC):
 
     def asked(self) -> int:
         """How many requests the provider has had."""
-        return sum(order["asked"] for order in self.stage.providers.orders())
+        return sum(order["asked"] for order in self.deployment.providers.orders())
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment of the baseline's processes."""
-        credentials = cast("TiqetsCredentials", self.stage.context.accounts[ACCOUNT].credentials)
+        credentials = cast("TiqetsCredentials", self.deployment.context.accounts[ACCOUNT].credentials)
         orders, key = f"{credentials.base_url}/orders", credentials.api_key.get_secret_value()
-        return plain.environment(self.stage.redis.url, orders, key, self.load.countdown)
+        return plain.environment(self.deployment.redis.url, orders, key, self.load.countdown)
 
 
 class Poller(Contestant):
@@ -141,19 +141,19 @@ class Willcall(Poller):
 
     name = "Willcall"
 
-    def launch(self) -> Child:
+    def launch(self) -> ChildProcess:
         """`willcall worker`."""
-        return self.stage.start("worker", "--concurrency", str(self.load.threads))
+        return self.deployment.start("worker", "--concurrency", str(self.load.threads))
 
-    def kill(self, worker: Child | None = None) -> None:
-        """End a worker; the stage forgets it, too."""
+    def kill(self, worker: ChildProcess | None = None) -> None:
+        """End a worker; the deployment forgets it, too."""
         worker = worker or self._workers[0]
-        self.stage.kill(worker)
+        self.deployment.kill(worker)
         self._workers.remove(worker)
 
     def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
         """By the use cases that stand behind the command line."""
-        context, given = self.stage.context, payloads(numbers, countdown)
+        context, given = self.deployment.context, payloads(numbers, countdown)
         context.stores.accounts.now()  # the connection is open
         started = time.perf_counter()
         if batch:
@@ -166,12 +166,12 @@ class Willcall(Poller):
 
     def attempts(self, number: int) -> list[tuple[float, float]]:
         """From the order's timeline."""
-        timeline = self.stage.context.stores.orders.timeline(order_id(number))
+        timeline = self.deployment.context.stores.orders.timeline(order_id(number))
         return [(attempt.at, attempt.late) for attempt in timeline]
 
     def due(self, number: int) -> float:
         """As the order itself says."""
-        order = self.stage.context.stores.orders.get(order_id(number))
+        order = self.deployment.context.stores.orders.get(order_id(number))
         return order.next_poll_at or 0.0 if order else 0.0
 
 
@@ -180,7 +180,7 @@ class PlainCelery(Poller):
 
     name = "plain Celery"
 
-    def launch(self) -> Child:
+    def launch(self) -> ChildProcess:
         """A Celery worker."""
         options = [*plain.WORKER, f"--concurrency={self.load.threads}"]
         command = [sys.executable, "-m", "celery", "--quiet", "-A", plain.__name__, "worker", *options]
@@ -221,7 +221,7 @@ class BareLoop(Contestant):
 
     name = "bare loop"
 
-    def launch(self) -> Child:
+    def launch(self) -> ChildProcess:
         """The loop."""
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
         command = [sys.executable, "-m", "bench.performance.loop", *options]

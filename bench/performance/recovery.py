@@ -31,7 +31,7 @@ def measure(patience: float, load: Load = LOAD) -> Mapping[str, Recovery]:
         for poller in pollers:
             poller.start()
             if isinstance(poller, Willcall):
-                poller.stage.start("beat")
+                poller.deployment.start("beat")
         for poller in pollers:
             poller.hand_in(range(load.orders), (1.0, 1.0 + load.countdown))
         time.sleep(load.countdown + BEFORE)
@@ -56,7 +56,7 @@ def _start(poller: Poller) -> float:
 def _recovery(killed: Killed, started: float, patience: float) -> Recovery:
     """Compare with the first requests after the start."""
     asked: dict[str, float] = {}
-    for entry in killed.poller.stage.providers.ledger():
+    for entry in killed.poller.deployment.providers.ledger():
         if started < entry["arrived"] < started + patience:
             asked.setdefault(entry["reference"], entry["arrived"])
     waiting: list[float | None] = []

@@ -28,7 +28,7 @@ def willcall(orders: int, rate: float, seconds: float) -> Waiting:
     """Of Willcall; `rate`: polls per second of orders that do not wait; `seconds` of a window."""
     with Willcall(_load(rate)) as ours:
         worker = ours.start()
-        ours.stage.wait_for_workers(1)
+        ours.deployment.wait_for_workers(1)
         return _measure(ours, worker, orders, seconds, fill=lambda numbers: _fill(ours, numbers))
 
 
@@ -91,4 +91,4 @@ def _fill(ours: Willcall, numbers: range) -> None:
 
 def _start_filler(ours: Willcall, numbers: range) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "bench.performance.fill", "--first", str(numbers.start)]
-    return subprocess.Popen([*command, "--count", str(len(numbers))], env=ours.stage.environment)  # noqa: S603 - ours
+    return subprocess.Popen([*command, "--count", str(len(numbers))], env=ours.deployment.environment)  # noqa: S603 - ours

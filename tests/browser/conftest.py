@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
 from tests.browser.demo import running_demo
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 
 #: Opens a page: `width` of the window, whether its user prefers `dark`, their `login` where a password is asked, and
 #: what their browser `keeps` of earlier visits.
@@ -32,10 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """The demo at a good moment, all of its processes running."""
-    with running_demo(tmp_path_factory.mktemp("demo")) as stage:
-        yield stage
+    with running_demo(tmp_path_factory.mktemp("demo")) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="package")  # not longer: while it is open, no other test can run an asyncio loop

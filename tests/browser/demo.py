@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.forked import FORKED
-from willcall.devtools.callback_receiver import Receiver
-from willcall.devtools.demo_deployment import demo_stage, start_processes, submit_orders
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.callback_receiver import CallbackReceiver
+from willcall.devtools.demo_deployment import demo_deployment, start_processes, submit_orders
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order, Status
 from willcall.simulator.demo_script import demo_script
 from willcall.stores.accounts import Health
@@ -31,29 +31,29 @@ ENOUGH, LONGEST = 30, 60.0
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[Stage]:
+def running_demo(folder: Path) -> Iterator[LocalDeployment]:
     """The demo's orders with worker, beat, API, Flower and a backend, for the block, which begins at a good moment."""
     script = demo_script()
     with (
-        Receiver() as backend,
-        demo_stage(
+        CallbackReceiver() as backend,
+        demo_deployment(
             folder, script, ceiling=CEILING, api={"keys": [KEY], "operator_keys": [OPERATOR_KEY]}, **FORKED
-        ) as stage,
+        ) as deployment,
     ):
-        start_processes(stage)
-        stage.start_flower()
+        start_processes(deployment)
+        deployment.start_flower()
         # Flower switches task events on by itself, within five seconds; the first orders shall be seen too.
-        stage.app.control.broadcast("enable_events", reply=True, timeout=LONGEST, limit=1)
-        submit_orders(stage, backend, script.orders)
-        submit(stage.context, UNKNOWN)
-        _wait_for_a_good_moment(stage)
-        yield stage
+        deployment.app.control.broadcast("enable_events", reply=True, timeout=LONGEST, limit=1)
+        submit_orders(deployment, backend, script.orders)
+        submit(deployment.context, UNKNOWN)
+        _wait_for_a_good_moment(deployment)
+        yield deployment
 
 
-def _wait_for_a_good_moment(stage: Stage) -> None:
+def _wait_for_a_good_moment(deployment: LocalDeployment) -> None:
     deadline = time.monotonic() + LONGEST
     while True:
-        orders = stage.context.stores.listing.page(Query(), 500).orders
+        orders = deployment.context.stores.listing.page(Query(), 500).orders
         statuses = Counter(order.status for order in orders)
         if statuses[Status.FULFILLED] >= ENOUGH and sum(order.attention is not None for order in orders) > 1:
             return
@@ -62,37 +62,39 @@ def _wait_for_a_good_moment(stage: Stage) -> None:
         time.sleep(0.1)
 
 
-def make_trouble(stage: Stage) -> None:
+def make_trouble(deployment: LocalDeployment) -> None:
     """Make it a bad moment: an account's key is revoked, and orders of it wait."""
-    stage.providers.change_account("paylogic", revoked=True)
+    deployment.providers.change_account("paylogic", revoked=True)
     for number in range(1, 8):
-        submit(stage.context, {"id": f"late-{number:03}", "provider": "paylogic", "reference": f"a7c6late{number}"})
-    account = stage.context.accounts["paylogic/default"]
+        submit(
+            deployment.context, {"id": f"late-{number:03}", "provider": "paylogic", "reference": f"a7c6late{number}"}
+        )
+    account = deployment.context.accounts["paylogic/default"]
     deadline = time.monotonic() + LONGEST
-    while stage.context.stores.accounts.state(account.key, account.rate).health is not Health.UNAUTHORIZED:
+    while deployment.context.stores.accounts.state(account.key, account.rate).health is not Health.UNAUTHORIZED:
         if time.monotonic() > deadline:
             raise TimeoutError("nobody has noticed that the key is revoked")
         time.sleep(0.1)
 
 
-def patient_order(stage: Stage) -> Order:
+def patient_order(deployment: LocalDeployment) -> Order:
     """The fulfilled order that was asked about most often."""
-    fulfilled = stage.context.stores.listing.page(Query(Status.FULFILLED), 200).orders
+    fulfilled = deployment.context.stores.listing.page(Query(Status.FULFILLED), 200).orders
     return max(fulfilled, key=lambda order: order.attempts)
 
 
 @contextmanager
-def frozen_worker(stage: Stage) -> Iterator[None]:
+def frozen_worker(deployment: LocalDeployment) -> Iterator[None]:
     """The worker takes no message for the block."""
-    (stats,) = stage.app.control.inspect(timeout=LONGEST, limit=1).stats().values()
+    (stats,) = deployment.app.control.inspect(timeout=LONGEST, limit=1).stats().values()
     with _frozen(stats["pid"]):
         yield
 
 
 @contextmanager
-def frozen_api(stage: Stage) -> Iterator[None]:
+def frozen_api(deployment: LocalDeployment) -> Iterator[None]:
     """The API answers nobody for the block, and ends no connection."""
-    (api,) = (process for process in stage.context.stores.processes.alive() if process.kind == "api")
+    (api,) = (process for process in deployment.context.stores.processes.alive() if process.kind == "api")
     with _frozen(int(api.name.partition("@")[0].removeprefix("willcall-"))):
         yield
 

@@ -11,7 +11,7 @@ from tests.browser.chromium import HEIGHT, NAME, NARROW, WIDE, window
 from tests.browser.conftest import Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
 from willcall.stores.listing import Query
@@ -37,7 +37,7 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def session(browser: Browser, demo: Stage) -> StorageState:
+def session(browser: Browser, demo: LocalDeployment) -> StorageState:
     """What the browser of an operator keeps who has logged in."""
     with browser.new_context() as context:
         log_in(context.new_page(), demo.api_url, "/")
@@ -45,7 +45,7 @@ def session(browser: Browser, demo: Stage) -> StorageState:
 
 
 @pytest.fixture
-def board(open_page: Open, demo: Stage, session: StorageState) -> Board:
+def board(open_page: Open, demo: LocalDeployment, session: StorageState) -> Board:
     """Opens a page of an operator who has logged in."""
 
     def open_board(path: str = "/", width: int = WIDE) -> Page:
@@ -57,7 +57,7 @@ def board(open_page: Open, demo: Stage, session: StorageState) -> Board:
 
 
 @pytest.fixture
-def order(demo: Stage, request: pytest.FixtureRequest) -> Order:
+def order(demo: LocalDeployment, request: pytest.FixtureRequest) -> Order:
     """An order that waits for long, whose backend would be told."""
     order_id = f"board-{request.node.name.removeprefix('test_')[:40]}"
     url = f"http://127.0.0.1:9/{order_id}"
@@ -67,7 +67,7 @@ def order(demo: Stage, request: pytest.FixtureRequest) -> Order:
 
 
 @pytest.fixture
-def resumed(demo: Stage) -> Iterator[None]:
+def resumed(demo: LocalDeployment) -> Iterator[None]:
     """Whatever happens to the account, it goes on in the end."""
     yield
     resume(demo.context, demo.context.accounts["paylogic/user"])
@@ -86,18 +86,18 @@ def row(page: Page, account: str) -> Locator:
     return page.locator("table.accounts tbody tr").filter(has=page.get_by_text(f"{provider}/{name}", exact=True))
 
 
-def a_fulfilled(demo: Stage, kind: TicketKind, provider: str | None = None) -> Order:
+def a_fulfilled(demo: LocalDeployment, kind: TicketKind, provider: str | None = None) -> Order:
     """A fulfilled order that has such a ticket."""
     orders = demo.context.stores.listing.page(Query(Status.FULFILLED, provider), 100).orders
     return next(order for order in orders if any(ticket.kind is kind for ticket in order.tickets))
 
 
-def first_outcome(demo: Stage, order: Order) -> str:
+def first_outcome(demo: LocalDeployment, order: Order) -> str:
     """What the first of the order's attempts came back with."""
     return demo.context.stores.orders.timeline(order.id)[0].outcome
 
 
-def test_an_operator_logs_in_with_a_key_and_out(page: Page, demo: Stage, complaints: list[str]) -> None:
+def test_an_operator_logs_in_with_a_key_and_out(page: Page, demo: LocalDeployment, complaints: list[str]) -> None:
     page.goto(f"{demo.api_url}/orders")
     page.get_by_label("Operator key").fill("a guess")
     page.keyboard.press("Enter")
@@ -110,7 +110,7 @@ def test_an_operator_logs_in_with_a_key_and_out(page: Page, demo: Stage, complai
     expect(page.get_by_label("Operator key")).to_be_focused()
 
 
-def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board, demo: Stage) -> None:
+def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board, demo: LocalDeployment) -> None:
     page = board()
     expect(page.locator("table.accounts tbody tr")).to_have_count(len(demo.context.accounts))
     tiqets = row(page, "tiqets/default")
@@ -131,7 +131,7 @@ def test_the_pulse_tells_that_workers_beat_and_sweeps_are_well(board: Board) -> 
 
 
 @pytest.mark.usefixtures("resumed")
-def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
+def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None:
     page = board()
     expect(page.locator(".pulse [data-live]")).to_have_class(re.compile(r"\bon\b"))
     page.evaluate("window.stayed = true")
@@ -143,7 +143,7 @@ def test_changes_come_by_themselves(board: Board, demo: Stage) -> None:
     assert page.evaluate("window.stayed")
 
 
-def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -> None:
+def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_TOLD_BY_HAND)
     page.goto(demo.api_url)
@@ -158,7 +158,7 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: Stage) -
     expect(live).to_have_class(re.compile(r"\bon\b"))
 
 
-def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board: Board, demo: Stage) -> None:
+def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.clock.install()
     page.add_init_script("window.opened = 0; EventSource = class extends EventSource { opened = ++window.opened; };")
@@ -175,7 +175,7 @@ def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board
     assert page.evaluate("window.stayed")
 
 
-def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: Stage, order: Order) -> None:
+def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalDeployment, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
@@ -193,7 +193,7 @@ _CHANGE = """source.onmessage({ data: JSON.stringify({
 
 @pytest.mark.parametrize("key", [None, "Space"])
 def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
-    board: Board, demo: Stage, key: str | None
+    board: Board, demo: LocalDeployment, key: str | None
 ) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_TOLD_BY_HAND)
@@ -215,7 +215,7 @@ def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
     expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
 
 
-def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: Stage) -> None:
+def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_TOLD_BY_HAND)
     page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
@@ -253,7 +253,7 @@ def test_an_order_that_needs_a_person_is_listed_with_reason_remedy_and_button(bo
     expect(page.get_by_role("link", name=UNKNOWN["id"], exact=True)).to_be_visible()
 
 
-def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Stage) -> None:
+def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: LocalDeployment) -> None:
     page = board()
     for words in (UNKNOWN["id"], UNKNOWN["reference"]):
         page.get_by_role("searchbox").fill(words)
@@ -265,7 +265,7 @@ def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: St
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
-def test_an_orders_page_tells_its_story(board: Board, demo: Stage) -> None:
+def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> None:
     orders = demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
     order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
     page = board(f"/orders/{order.id}")
@@ -280,7 +280,7 @@ def test_an_orders_page_tells_its_story(board: Board, demo: Stage) -> None:
     )
 
 
-def test_a_document_is_downloaded_through_the_session(board: Board, demo: Stage) -> None:
+def test_a_document_is_downloaded_through_the_session(board: Board, demo: LocalDeployment) -> None:
     order = a_fulfilled(demo, TicketKind.PDF)
     page = board(f"/orders/{order.id}")
     with page.expect_download() as downloading:
@@ -288,7 +288,7 @@ def test_a_document_is_downloaded_through_the_session(board: Board, demo: Stage)
     assert downloading.value.path().read_bytes().startswith(b"%PDF-")
 
 
-def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: Stage) -> None:
+def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: LocalDeployment) -> None:
     order = a_fulfilled(demo, TicketKind.BARCODE)
     code = next(ticket.code for ticket in order.tickets if ticket.code)
     page = board(f"/orders/{order.id}")
@@ -313,7 +313,7 @@ def test_an_order_is_cancelled_by_a_second_press_and_its_backend_told_again(boar
     expect(page.locator("table.tries tbody tr").first).to_contain_text("order.cancelled")
 
 
-def test_the_keyboard_gets_around(board: Board, demo: Stage) -> None:
+def test_the_keyboard_gets_around(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
@@ -345,7 +345,7 @@ _AT_ONCE = """() => {
 }"""
 
 
-def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: Stage) -> None:
+def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.evaluate(_AT_ONCE)
     expect(page).to_have_url(f"{demo.api_url}/orders")
@@ -385,7 +385,7 @@ _OUTSIDE = """[...document.querySelectorAll(".card, .alarm .told, .alarm .stub, 
 
 
 @pytest.fixture(scope="module")
-def long_order(demo: Stage) -> Order:
+def long_order(demo: LocalDeployment) -> Order:
     """An order that needs a person, whose words from outside are as long as they may be and have no space."""
     order_id, word = "L" * 128, "W" * 200
     wish = {"id": order_id, "provider": "tiqets", "reference": word, "not_before": LATER, "metadata": {"W" * 60: word}}
@@ -408,7 +408,7 @@ def long_order(demo: Stage) -> Order:
 
 
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_long_words_from_outside_break(board: Board, demo: Stage, long_order: Order, width: int) -> None:
+def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long_order: Order, width: int) -> None:
     page = board("/", width)
     for path in ("/", "/orders", "/orders?attention=true", "/search?q=" + "Q" * 290, f"/orders/{long_order.id}"):
         page.goto(f"{demo.api_url}{path}")
@@ -445,7 +445,7 @@ _LOW = """[...document.querySelectorAll("a, button, summary, select, input:not([
 
 
 @pytest.mark.usefixtures("resumed")
-def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: Stage) -> None:
+def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: LocalDeployment) -> None:
     pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
     ticket = a_fulfilled(demo, TicketKind.PDF)
     with browser.new_context(**window(NARROW), has_touch=True, is_mobile=True, device_scale_factor=3) as context:
@@ -460,7 +460,7 @@ def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: Stage) -> N
             assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, page.evaluate(_BEYOND)
 
 
-def test_without_a_script_all_the_same_is_there(browser: Browser, demo: Stage) -> None:
+def test_without_a_script_all_the_same_is_there(browser: Browser, demo: LocalDeployment) -> None:
     with browser.new_context(**window(WIDE), java_script_enabled=False) as context:
         page = context.new_page()
         log_in(page, demo.api_url, "/")
@@ -478,7 +478,7 @@ _NAMELESS = """all => all
     .map(e => e.outerHTML)"""
 
 
-def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo: Stage) -> None:
+def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo: LocalDeployment) -> None:
     page = board()
     for path in PAGES:
         page.goto(f"{demo.api_url}{path}")
@@ -487,7 +487,7 @@ def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo:
         assert controls.evaluate_all(_NAMELESS) == []
 
 
-def test_the_board_works_over_http_under_any_name(open_page: Open, demo: Stage, order: Order) -> None:
+def test_the_board_works_over_http_under_any_name(open_page: Open, demo: LocalDeployment, order: Order) -> None:
     """Browsers send no `Sec-Fetch-Site` there, and `Origin: null` with forms of pages that name no referrer."""
     page = open_page()
     log_in(page, demo.api_url.replace("127.0.0.1", NAME), f"/orders/{order.id}")

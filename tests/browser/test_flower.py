@@ -8,7 +8,7 @@ from playwright.sync_api import Error, Page, expect
 from tests.browser.conftest import Open
 from tests.browser.demo import frozen_worker, patient_order
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
+from willcall.devtools.local_deployment import FLOWER_LOGIN, LocalDeployment
 from willcall.usecases.submit import submit
 
 
@@ -18,25 +18,27 @@ def flower(open_page: Open) -> Page:
     return open_page(login=FLOWER_LOGIN)
 
 
-def search(page: Page, demo: Stage, words: str) -> None:
+def search(page: Page, demo: LocalDeployment, words: str) -> None:
     page.goto(f"{demo.flower_url}/tasks")
     page.get_by_placeholder("state:FAILURE").fill(words)
     expect(page.locator(".dataTables_info")).to_contain_text("filtered")
 
 
-def test_it_asks_for_a_password(page: Page, demo: Stage, complaints: list[str]) -> None:
+def test_it_asks_for_a_password(page: Page, demo: LocalDeployment, complaints: list[str]) -> None:
     with page.expect_console_message(), pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
         page.goto(f"{demo.flower_url}/tasks")
     assert "401" in complaints.pop()
 
 
-def test_the_task_list_names_order_attempt_and_account(flower: Page, demo: Stage) -> None:
+def test_the_task_list_names_order_attempt_and_account(flower: Page, demo: LocalDeployment) -> None:
     search(flower, demo, "tasks.poll")
     arguments = flower.locator("#tasks-table tbody tr td:nth-child(3)").filter(has_text="attempt")
     expect(arguments.first).to_have_text(re.compile(r"^(demo-\w+) +attempt \d+ +(\w+)/(\w+)$"))
 
 
-def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(flower: Page, demo: Stage) -> None:
+def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(
+    flower: Page, demo: LocalDeployment
+) -> None:
     order = patient_order(demo)
     rows = flower.locator("#tasks-table tbody tr")
 
@@ -57,7 +59,7 @@ def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(
     expect(flower.locator("#task-page")).to_contain_text(f"{order.id} attempt 1 {order.account_key}")
 
 
-def test_an_order_that_another_application_submitted_is_found_too(flower: Page, demo: Stage) -> None:
+def test_an_order_that_another_application_submitted_is_found_too(flower: Page, demo: LocalDeployment) -> None:
     order = {"id": "demo-by-task", "provider": "tiqets", "reference": "8888888", "quantity": 2}
     demo.app.send_task("tasks.submit", queue="willcall", kwargs=order, task_id="submitted-elsewhere")
     row = flower.locator("#submitted-elsewhere")
@@ -70,7 +72,7 @@ def test_an_order_that_another_application_submitted_is_found_too(flower: Page, 
     expect(row).to_contain_text("demo-by-task tiqets 2")
 
 
-def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page, demo: Stage) -> None:
+def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page, demo: LocalDeployment) -> None:
     flower.goto(f"{demo.flower_url}/workers")
     (name,) = demo.app.control.ping(timeout=60, limit=1)[0]
     row = flower.locator("#workers-table tbody tr").filter(has_text=name)
@@ -80,7 +82,9 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
     assert flower.get_by_text(re.compile("Shut Down|Restart Pool")).count() == 0
 
 
-def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Stage, complaints: list[str]) -> None:
+def test_not_even_a_script_on_its_page_can_stop_a_worker(
+    flower: Page, demo: LocalDeployment, complaints: list[str]
+) -> None:
     flower.goto(f"{demo.flower_url}/workers")
     (name,) = demo.app.control.ping(timeout=60, limit=1)[0]
     status = flower.evaluate(
@@ -91,7 +95,9 @@ def test_not_even_a_script_on_its_page_can_stop_a_worker(flower: Page, demo: Sta
     assert demo.app.control.ping(timeout=60, limit=1)
 
 
-def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready(flower: Page, demo: Stage) -> None:
+def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready(
+    flower: Page, demo: LocalDeployment
+) -> None:
     with frozen_worker(demo):
         for number in range(3):
             submit(demo.context, {"provider": "paylogic", "reference": f"nobody-knows-{number}"})

@@ -1,4 +1,4 @@
-"""A stage per test: real Redis, real providers over HTTP, real workers."""
+"""A deployment per test: real Redis, real providers over HTTP, real workers."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.e2e.rabbitmq import RabbitMQ, executable
 from tests.forked import FORKED
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import SECRET
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
 from willcall.simulator.script import AccountScript, OrderScript, Rate, Script
@@ -32,18 +32,18 @@ WIDE = {"limit": 200, "period": 1, "burst": 200}
 #: Seconds by which a busy machine may hold up one request more than another on its way to the simulator.
 JITTER = 0.5
 
-Setup = Callable[..., Stage]
+Setup = Callable[..., LocalDeployment]
 
 
 @contextmanager
-def stages(folder: Path) -> Iterator[Setup]:
-    """Makes a running stage: accounts by key with their tables, and further keys of the config.
+def deployments(folder: Path) -> Iterator[Setup]:
+    """Makes a running deployment: accounts by key with their tables, and further keys of the config.
 
     The simulator holds us to the same rates.
     """
     with ExitStack() as stack:
 
-        def setup(accounts: dict[str, dict[str, Any]], **settings: Any) -> Stage:
+        def setup(accounts: dict[str, dict[str, Any]], **settings: Any) -> LocalDeployment:
             tables = {
                 key: {"rate": WIDE, "polling": POLLING, "health": HEALTH, "http": HTTP} | given
                 for key, given in accounts.items()
@@ -54,16 +54,16 @@ def stages(folder: Path) -> Iterator[Setup]:
             ]
             script = Script(accounts=tuple(scripts), jitter=JITTER)
             return stack.enter_context(
-                Stage(folder, script, tables, **FORKED, **{"sweeps": SWEEPS, **TELLING, **settings})
+                LocalDeployment(folder, script, tables, **FORKED, **{"sweeps": SWEEPS, **TELLING, **settings})
             )
 
         yield setup
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Setup]:
-    """A stage for one test."""
-    with stages(tmp_path) as setup:
+def deployment(tmp_path: Path) -> Iterator[Setup]:
+    """A deployment for one test."""
+    with deployments(tmp_path) as setup:
         yield setup
 
 
@@ -93,10 +93,12 @@ def broker(request: pytest.FixtureRequest) -> dict[str, str]:
     return {} if request.param == "redis" else {"broker_url": request.getfixturevalue("rabbitmq").url}
 
 
-def submit_all(stage: Stage, orders: Iterable[OrderScript], prefix: str = "ord", **fields: Any) -> dict[str, str]:
+def submit_all(
+    deployment: LocalDeployment, orders: Iterable[OrderScript], prefix: str = "ord", **fields: Any
+) -> dict[str, str]:
     """Script the orders, then submit them, with further fields for all: order id -> how it should end."""
     scripts = list(orders)
-    stage.providers.add_orders(scripts)
+    deployment.providers.add_orders(scripts)
     expected = {}
     for number, order in enumerate(scripts):
         payload = {
@@ -107,29 +109,29 @@ def submit_all(stage: Stage, orders: Iterable[OrderScript], prefix: str = "ord",
             "quantity": order.quantity,
             **fields,
         }
-        expected[submit(stage.context, payload).order_id] = order.expected
+        expected[submit(deployment.context, payload).order_id] = order.expected
     return expected
 
 
-def orders_of(stage: Stage, expected: dict[str, str]) -> list[Order]:
-    return [order for order in stage.context.stores.orders.get_many(list(expected)) if order]
+def orders_of(deployment: LocalDeployment, expected: dict[str, str]) -> list[Order]:
+    return [order for order in deployment.context.stores.orders.get_many(list(expected)) if order]
 
 
-def unlike(stage: Stage, expected: dict[str, str]) -> dict[str, str]:
+def unlike(deployment: LocalDeployment, expected: dict[str, str]) -> dict[str, str]:
     """The orders that have not ended as scripted, yet."""
-    return {order.id: order.status for order in orders_of(stage, expected) if order.status != expected[order.id]}
+    return {order.id: order.status for order in orders_of(deployment, expected) if order.status != expected[order.id]}
 
 
-def wait_for_the_end(stage: Stage, expected: dict[str, str], seconds: float = 60) -> None:
+def wait_for_the_end(deployment: LocalDeployment, expected: dict[str, str], seconds: float = 60) -> None:
     """Wait until every order has ended as scripted; a look at all of them only when few are left."""
-    stores = stage.context.stores
+    stores = deployment.context.stores
 
     def ended() -> bool:
         counts = sum((Counter(stores.listing.counts(account)) for account in stores.orders.accounts()), Counter())
-        return sum(counts[status] for status in FINAL) >= len(expected) and not unlike(stage, expected)
+        return sum(counts[status] for status in FINAL) >= len(expected) and not unlike(deployment, expected)
 
     try:
         wait_until(ended, seconds)
     except AssertionError:
-        assert unlike(stage, expected) == {}
+        assert unlike(deployment, expected) == {}
         raise

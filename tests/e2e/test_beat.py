@@ -9,8 +9,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.worker
 
 
-def test_sweeps_run_again_after_an_outage_that_beat_noticed(stage: Setup) -> None:
-    setting = stage({"tiqets/default": {}})
+def test_sweeps_run_again_after_an_outage_that_beat_noticed(deployment: Setup) -> None:
+    setting = deployment({"tiqets/default": {}})
     runs = setting.context.stores.sweeps
     setting.start("beat")
     setting.start("worker", "--queues", "willcall.sweeps")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.waiting import wait_until
-from willcall.devtools.callback_receiver import HANG, Receiver
+from willcall.devtools.callback_receiver import HANG, CallbackReceiver
 from willcall.orders.callbacks import Telling
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -18,20 +18,22 @@ pytestmark = pytest.mark.worker
 
 
 @pytest.fixture
-def receivers() -> Iterator[list[Receiver]]:
+def receivers() -> Iterator[list[CallbackReceiver]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(Receiver()) for _ in range(3)]
+        yield [stack.enter_context(CallbackReceiver()) for _ in range(3)]
 
 
 def orders(start: int, count: int) -> list[OrderScript]:
     return [OrderScript(provider="tiqets", reference=str(1_000_000 + start + n)) for n in range(count)]
 
 
-def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, receivers: list[Receiver]) -> None:
+def test_a_dead_backend_delays_neither_other_backends_nor_polls(
+    deployment: Setup, receivers: list[CallbackReceiver]
+) -> None:
     dead, dead_too, good = receivers
     dead.script(HANG)
     dead_too.script(HANG)
-    system = stage({"tiqets/default": {}})
+    system = deployment({"tiqets/default": {}})
     system.start("beat")
     system.start("worker", "--concurrency", "8")
     expected = submit_all(system, orders(0, 60), "dead", callback_url=dead.url())
@@ -43,14 +45,16 @@ def test_a_dead_backend_delays_neither_other_backends_nor_polls(stage: Setup, re
     assert max(tried) < 60, "the good one did not wait until all the others had been tried"
     wait_for_the_end(system, expected)
     assert all(message.verified for message in good.received)
-    assert set(Counter(good.told("/hooks")).values()) == {1}
+    assert set(Counter(good.message_ids("/hooks")).values()) == {1}
     assert dead.most_at_once <= 2
 
 
-def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(stage: Setup, receivers: list[Receiver]) -> None:
+def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(
+    deployment: Setup, receivers: list[CallbackReceiver]
+) -> None:
     backend = receivers[0]
     backend.script(HANG, 200)
-    system = stage({"tiqets/default": {}})
+    system = deployment({"tiqets/default": {}})
     system.start("beat")
     worker = system.start("worker")
     submit_all(system, orders(0, 1), callback_url=backend.url())
@@ -61,6 +65,6 @@ def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(stage: Set
     system.start("worker")
     wait_until(lambda: len(backend.received) == 2)
     [event] = system.context.stores.events.after(None, 10)
-    assert backend.told() == [event.id, event.id]
+    assert backend.message_ids() == [event.id, event.id]
     stands = system.context.stores.deliveries.get
     wait_until(lambda: (found := stands("ord-0")) is not None and found.telling is Telling.DELIVERED)

@@ -11,7 +11,7 @@ from celery import Celery
 from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.config import load
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
 from willcall.orders.rate import Rate
 from willcall.simulator.script import OrderScript
@@ -25,16 +25,16 @@ def tiqets(number: int, **fields: Any) -> OrderScript:
     return OrderScript(provider="tiqets", reference=str(1_000_000 + number), **fields)
 
 
-def events_per_change(stage: Stage) -> Counter[tuple[str, str]]:
-    events = list(stage.context.stores.events.after(None, 10_000))
+def events_per_change(deployment: LocalDeployment) -> Counter[tuple[str, str]]:
+    events = list(deployment.context.stores.events.after(None, 10_000))
     assert len({event.id for event in events}) == len(events)
     return Counter((event.order_id, event.type) for event in events)
 
 
-def test_a_crowd_is_asked_for_at_the_rate_and_not_woken_in_vain_again_and_again(stage: Setup) -> None:
+def test_a_crowd_is_asked_for_at_the_rate_and_not_woken_in_vain_again_and_again(deployment: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     patient = {"read_timeout": 30, "total_timeout": 40}  # an answer that a busy machine holds up is no second request
-    system = stage({"tiqets/default": {"rate": limit, "http": patient}})
+    system = deployment({"tiqets/default": {"rate": limit, "http": patient}})
     system.start("worker", "--concurrency", "4")
     wait_for_the_end(system, submit_all(system, [tiqets(1_000 + n) for n in range(20)], "first"))
     system.providers.reset()
@@ -52,14 +52,14 @@ def test_a_crowd_is_asked_for_at_the_rate_and_not_woken_in_vain_again_and_again(
     assert polls(system) - before <= 3 * 500
 
 
-def polls(system: Stage) -> int:
+def polls(system: LocalDeployment) -> int:
     """How many poll tasks the workers have run."""
     stats = system.app.control.inspect(timeout=60, limit=1).stats() or {}
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())
 
 
 def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
-    stage: Setup, broker: dict[str, str]
+    deployment: Setup, broker: dict[str, str]
 ) -> None:
     slow = [{"do": "hang", "seconds": 1.5}]
     script = [
@@ -77,7 +77,7 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
     ]
     accounts = {f"{provider}/default": {} for provider in ("tixstock", "funtrips", "paylogic", "voordemensen")}
     limited = {"rate": {"limit": 40, "period": 1, "burst": 20}}
-    system = stage({"tiqets/default": limited} | accounts, **broker)
+    system = deployment({"tiqets/default": limited} | accounts, **broker)
     system.start("beat")
     worker = system.start("worker")
     expected = submit_all(system, script)
@@ -101,10 +101,10 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
 
 
 def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_request_repeated(
-    stage: Setup, broker: dict[str, str]
+    deployment: Setup, broker: dict[str, str]
 ) -> None:
     """What docs/ops/deployment.md says of an upgrade: the new one starts, the old one is told to stop and finishes."""
-    system = stage({"tiqets/default": {}}, **broker)
+    system = deployment({"tiqets/default": {}}, **broker)
     slow = [{"do": "hang", "seconds": 1.0}] * 3
     roles = ("worker", "worker", "beat")
     running = [system.start(role) for role in roles]
@@ -132,8 +132,8 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
     assert asked == sum(order.attempts for order in orders_of(system, expected))
 
 
-def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}, "tixstock/default": {}})
+def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
     system.start("worker")
     system.providers.change_account("tiqets", revoked=True)
@@ -156,8 +156,8 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     assert changes == [("tiqets/default", "ok", "unauthorized"), ("tiqets/default", "unauthorized", "ok")]
 
 
-def test_a_provider_that_hangs_starves_no_other(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}, "tixstock/default": {}})
+def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.providers.change_account("tiqets", down="hang")
     expected = submit_all(
         system,
@@ -177,8 +177,8 @@ def test_a_provider_that_hangs_starves_no_other(stage: Setup) -> None:
     wait_for_the_end(system, expected)
 
 
-def test_any_celery_app_on_the_broker_can_submit(stage: Setup, broker: dict[str, str]) -> None:
-    system = stage({"tiqets/default": {}}, **broker)
+def test_any_celery_app_on_the_broker_can_submit(deployment: Setup, broker: dict[str, str]) -> None:
+    system = deployment({"tiqets/default": {}}, **broker)
     system.start("worker")
     system.providers.add_orders([tiqets(1)])
     with Celery("a-backend", broker=load(system.environment).broker_url, set_as_current=False) as backend:
@@ -194,8 +194,8 @@ def test_any_celery_app_on_the_broker_can_submit(stage: Setup, broker: dict[str,
     assert "secret-reference" not in log.read_text()
 
 
-def test_a_person_can_ask_now_and_cancel(stage: Setup) -> None:
-    system = stage({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}})
+def test_a_person_can_ask_now_and_cancel(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}})
     system.start("worker")
     expected = submit_all(system, [tiqets(1, ready_after=1), tiqets(2, ends="never")])
     wait_until(lambda: all(order.attempts == 1 for order in orders_of(system, expected)))
@@ -208,8 +208,8 @@ def test_a_person_can_ask_now_and_cancel(stage: Setup) -> None:
     assert events_per_change(system)["ord-1", "order.cancelled"] == 1
 
 
-def test_documents_come_with_their_tickets_or_by_themselves_later(stage: Setup) -> None:
-    system = stage({"funtrips/default": {}, "tiqets/default": {}})
+def test_documents_come_with_their_tickets_or_by_themselves_later(deployment: Setup) -> None:
+    system = deployment({"funtrips/default": {}, "tiqets/default": {}})
     system.start("worker", "--concurrency", "4")
     system.wait_for_workers(1)
     script = [

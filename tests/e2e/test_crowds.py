@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import Setup, submit_all, unlike
 from tests.e2e.test_chain import polls
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.worker
@@ -30,16 +30,16 @@ def crowd() -> list[OrderScript]:
     return [OrderScript(provider="tiqets", reference=str(1_000_000 + n), answers=slow) for n in range(CROWD)]
 
 
-def lateness(stage: Stage, expected: dict[str, str]) -> list[float]:
+def lateness(deployment: LocalDeployment, expected: dict[str, str]) -> list[float]:
     """How late each attempt was, in seconds, the latest last."""
-    timelines = map(stage.context.stores.orders.timeline, expected)
+    timelines = map(deployment.context.stores.orders.timeline, expected)
     return sorted(attempt.late for timeline in timelines for attempt in timeline)
 
 
 def test_a_crowd_at_a_slow_provider_makes_nobody_else_late_and_no_needless_tasks(
-    stage: Setup, broker: dict[str, str]
+    deployment: Setup, broker: dict[str, str]
 ) -> None:
-    system = stage({"tiqets/default": PATIENT, "tixstock/default": PATIENT}, **EAGER, **broker)
+    system = deployment({"tiqets/default": PATIENT, "tixstock/default": PATIENT}, **EAGER, **broker)
     system.start("beat")
     system.start("worker", "--concurrency", "8")
     system.wait_for_workers(1)

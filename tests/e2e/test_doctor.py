@@ -21,8 +21,8 @@ def ill(patient: Patient) -> dict[str, list[str]]:
     return {name: found for name, found in texts.items() if found}
 
 
-def test_a_house_at_work_is_well_until_its_beat_is_killed(stage: Setup, broker: dict[str, str]) -> None:
-    system = stage({"tiqets/default": {}}, **broker)
+def test_a_house_at_work_is_well_until_its_beat_is_killed(deployment: Setup, broker: dict[str, str]) -> None:
+    system = deployment({"tiqets/default": {}}, **broker)
     patient = Patient(load(system.environment))
     system.start("worker")
     beat = system.start("beat")
@@ -33,10 +33,10 @@ def test_a_house_at_work_is_well_until_its_beat_is_killed(stage: Setup, broker: 
     assert ill(patient)["sweeps"] == ["beat is away"]
 
 
-def test_a_rabbitmq_on_which_no_worker_ever_was_cannot_hold_countdowns(stage: Setup, rabbitmq: RabbitMQ) -> None:
+def test_a_rabbitmq_on_which_no_worker_ever_was_cannot_hold_countdowns(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     with Connection(rabbitmq.url) as connection:
         connection.default_channel.exchange_delete("celery_delayed_27")
-    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+    system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     patient = Patient(load(system.environment))
     assert ill(patient)["broker"] == [f"{shown(rabbitmq)} cannot hold countdowns yet"]
     assert "queues" not in ill(patient)

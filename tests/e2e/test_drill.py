@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.command import run
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.waiting import wait_until
-from willcall.devtools.callback_receiver import SECRET, Receiver
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.callback_receiver import SECRET, CallbackReceiver
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 
@@ -28,16 +28,16 @@ ORDERS, READY = 8, 8.0
 
 
 @pytest.fixture
-def pager() -> Iterator[Receiver]:
+def pager() -> Iterator[CallbackReceiver]:
     """Where operators are told."""
-    with Receiver() as started:
+    with CallbackReceiver() as started:
         yield started
 
 
 class Operator:
     """Somebody who looks at everything that there is to look at."""
 
-    def __init__(self, system: Stage) -> None:
+    def __init__(self, system: LocalDeployment) -> None:
         self._system = system
         self._browser = requests.Session()
         headers = {"Origin": system.api_url}
@@ -64,11 +64,13 @@ class Operator:
         return done.code, next(each["found"] for each in done.document["findings"] if each["check"] == "accounts")
 
 
-def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(stage: Setup, pager: Receiver) -> None:
+def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(
+    deployment: Setup, pager: CallbackReceiver
+) -> None:
     """Each place where it has to be seen is waited for a minute at most, however busy the machine."""
     notify = {"secret": SECRET, "ops_url": pager.url("/ops")}
     accounts: dict[str, dict[str, Any]] = {f"{provider}/default": {} for provider in PROVIDERS}
-    system = stage(accounts, notify=notify, api={"operator_keys": [KEY]}, metrics={"port": 0})
+    system = deployment(accounts, notify=notify, api={"operator_keys": [KEY]}, metrics={"port": 0})
     for process in ("beat", "worker"):
         system.start(process)
     system.start_api()

@@ -13,9 +13,9 @@ from celery import Celery
 from kombu import Connection
 
 from tests.command import run
-from tests.e2e.conftest import Setup, stages, submit_all
+from tests.e2e.conftest import Setup, deployments, submit_all
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import FLOWER_LOGIN, Stage
+from willcall.devtools.local_deployment import FLOWER_LOGIN, LocalDeployment
 from willcall.simulator.script import OrderScript
 from willcall.usecases.control import get_order, poll_now
 
@@ -66,11 +66,11 @@ TABLE = (
 
 
 @pytest.fixture(scope="module")
-def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """A running worker and Flower, which receives the events of tasks; each test is about tasks of its own."""
     names = ("funtrips", "paylogic", "tiqets", "tixstock", "voordemensen")
-    with stages(tmp_path_factory.mktemp("flower")) as stage:
-        system = stage({f"{name}/default": {} for name in names})
+    with deployments(tmp_path_factory.mktemp("flower")) as deployment:
+        system = deployment({f"{name}/default": {} for name in names})
         system.start("worker")
         system.start_flower()
         wait_until(lambda: "{task} enabled" in log(system, "worker"))
@@ -78,7 +78,7 @@ def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def outside(flower: Stage) -> Iterator[Celery]:
+def outside(flower: LocalDeployment) -> Iterator[Celery]:
     """A backend's own Celery application, which tells everybody what it sends."""
     app = Celery("backend", broker=flower.redis.url, set_as_current=False)
     app.conf.update(task_ignore_result=True, task_send_sent_event=True)
@@ -87,7 +87,11 @@ def outside(flower: Stage) -> Iterator[Celery]:
 
 
 def ask(
-    system: Stage, path: str, method: str = "GET", body: str | None = None, login: tuple[str, str] | None = FLOWER_LOGIN
+    system: LocalDeployment,
+    path: str,
+    method: str = "GET",
+    body: str | None = None,
+    login: tuple[str, str] | None = FLOWER_LOGIN,
 ) -> tuple[int, str]:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     if login:
@@ -101,23 +105,23 @@ def ask(
         connection.close()
 
 
-def tasks(system: Stage) -> dict[str, Any]:
+def tasks(system: LocalDeployment) -> dict[str, Any]:
     """What Flower knows of tasks, by their ids."""
     found: dict[str, Any] = json.loads(ask(system, "/api/tasks")[1])
     return found
 
 
-def listed(system: Stage) -> list[dict[str, Any]]:
+def listed(system: LocalDeployment) -> list[dict[str, Any]]:
     """The rows of its list of tasks."""
     found: list[dict[str, Any]] = json.loads(ask(system, "/tasks/datatable", "POST", TABLE)[1])["data"]
     return found
 
 
-def log(system: Stage, process: str) -> str:
+def log(system: LocalDeployment, process: str) -> str:
     return (system.folder / f"{process}.log").read_text(encoding="utf-8")
 
 
-def everything(system: Stage) -> str:
+def everything(system: LocalDeployment) -> str:
     """All that Flower serves."""
     workers = json.loads(ask(system, "/api/workers?refresh=1")[1])
     ids = list(tasks(system))
@@ -129,7 +133,7 @@ def everything(system: Stage) -> str:
     return "\n".join(text for _, text in answers)
 
 
-def test_what_an_outside_application_submits_is_seen_nowhere(flower: Stage, outside: Celery) -> None:
+def test_what_an_outside_application_submits_is_seen_nowhere(flower: LocalDeployment, outside: Celery) -> None:
     outside.send_task("tasks.submit", queue="nobody-listens", kwargs=GOOD, task_id="unheard")
     outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD, task_id="good")
     for number, wrong in enumerate(BAD):
@@ -153,8 +157,8 @@ def test_what_an_outside_application_submits_is_seen_nowhere(flower: Stage, outs
         assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
 
 
-def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_nothing(stage: Setup) -> None:
-    system = stage({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.1}}})
+def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_nothing(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.1}}})
     system.start("worker")
     system.start_flower()
     wait_until(lambda: "{task} enabled" in log(system, "worker"))
@@ -171,7 +175,9 @@ def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_not
     ]
 
 
-def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(flower: Stage, outside: Celery) -> None:
+def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(
+    flower: LocalDeployment, outside: Celery
+) -> None:
     before = log(flower, "worker").count('"event": "dead letter"')
     outside.send_task("tasks.sumbit", queue="willcall", kwargs=GOOD)
     with Connection(flower.redis.url) as connection:
@@ -192,22 +198,22 @@ def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(flowe
         assert [secret for secret in SECRETS if secret in text] == []
 
 
-def test_nothing_is_shown_without_the_password(flower: Stage) -> None:
+def test_nothing_is_shown_without_the_password(flower: LocalDeployment) -> None:
     for path in (*VIEWS, *CALLS, "/task/some-task", "/worker/some-worker", "/tasks/datatable"):
         for login in (None, ("operator", "wrong"), ("", "")):
             assert ask(flower, path, login=login)[0] == 401, path
     assert ask(flower, "/healthcheck", login=None) == (200, "OK")
 
 
-def test_nothing_can_be_changed(flower: Stage) -> None:
+def test_nothing_can_be_changed(flower: LocalDeployment) -> None:
     name = next(iter(flower.app.control.ping(timeout=60, limit=1)[0]))
     for path in CHANGES:
         assert ask(flower, path.replace("NAME", name), "POST")[0] == 403, path
     assert flower.app.control.ping(timeout=60, limit=1)
 
 
-def test_the_queues_are_known_over_either_broker(stage: Setup, broker: dict[str, str]) -> None:
-    system = stage({"tiqets/default": {}}, **broker)
+def test_the_queues_are_known_over_either_broker(deployment: Setup, broker: dict[str, str]) -> None:
+    system = deployment({"tiqets/default": {}}, **broker)
     system.start("worker")
     system.wait_for_workers(1)
     system.start_flower()
@@ -217,8 +223,8 @@ def test_the_queues_are_known_over_either_broker(stage: Setup, broker: dict[str,
     assert "willcall.poll.tiqets" in ask(system, "/broker")[1]
 
 
-def test_workers_tell_of_tasks_only_while_flower_runs(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}})
+def test_workers_tell_of_tasks_only_while_flower_runs(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}})
     system.start("worker")
     system.wait_for_workers(1)
     assert "{task}" not in log(system, "worker")

@@ -60,8 +60,8 @@ def used() -> set[str]:
     return {name for query in queries for name in re.findall(r"\b(?:willcall|process)_\w+", query)}
 
 
-def test_a_running_system_shows_what_the_page_says_and_what_alerts_and_dashboard_ask_for(stage: Setup) -> None:
-    system = stage({"tiqets/default": {"rate": {"limit": 5, "period": 1, "burst": 2}}, "voordemensen/default": {}})
+def test_a_running_system_shows_what_the_page_says_and_what_alerts_and_dashboard_ask_for(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {"rate": {"limit": 5, "period": 1, "burst": 2}}, "voordemensen/default": {}})
     port = free_port()
     system.start("worker", "--metrics-port", str(port))
     system.start("beat")

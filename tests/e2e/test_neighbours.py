@@ -15,10 +15,10 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from tests.e2e.conftest import stages, wait_for_the_end
+from tests.e2e.conftest import deployments, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import free_port
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 
 ROOT = Path(__file__).parents[2]
@@ -69,16 +69,16 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stages(tmp_path_factory.mktemp("neighbours")) as stage:
-        system = stage({"tiqets/default": {}})
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
+    with deployments(tmp_path_factory.mktemp("neighbours")) as deployment:
+        system = deployment({"tiqets/default": {}})
         system.start("worker")
         system.wait_for_workers(1)
         yield system
 
 
 @pytest.fixture
-def shop(system: Stage, tmp_path: Path) -> Iterator[Shop]:
+def shop(system: LocalDeployment, tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(system.redis.url, tmp_path)
     try:
         yield shop
@@ -86,13 +86,13 @@ def shop(system: Stage, tmp_path: Path) -> Iterator[Shop]:
         shop.close()
 
 
-def ours(system: Stage) -> set[str]:
+def ours(system: LocalDeployment) -> set[str]:
     """The workers that answer us."""
     return {name for answer in system.app.control.ping(timeout=1.0) for name in answer}
 
 
 @contextmanager
-def stopped(system: Stage) -> Iterator[None]:
+def stopped(system: LocalDeployment) -> Iterator[None]:
     """Our worker takes nothing for the block, as if it was stopped with SIGSTOP."""
     (child,) = system._children  # noqa: SLF001 - the only worker
     child.send_signal(19)
@@ -102,7 +102,7 @@ def stopped(system: Stage) -> Iterator[None]:
         child.send_signal(18)
 
 
-def test_every_message_arrives_where_it_belongs(system: Stage, shop: Shop) -> None:
+def test_every_message_arrives_where_it_belongs(system: LocalDeployment, shop: Shop) -> None:
     shop.start_worker()
     references = range(1_000_000, 1_000_000 + CROWD)
     system.providers.add_orders([OrderScript(provider="tiqets", reference=str(each)) for each in references])
@@ -114,7 +114,7 @@ def test_every_message_arrives_where_it_belongs(system: Stage, shop: Shop) -> No
     assert sorted(shop.mailed()) == list(range(CROWD))
 
 
-def test_neither_stops_purges_or_asks_the_other(system: Stage, shop: Shop) -> None:
+def test_neither_stops_purges_or_asks_the_other(system: LocalDeployment, shop: Shop) -> None:
     worker = shop.start_worker()
     mine, theirs = ours(system), shop.names()
     assert (len(mine), len(theirs), mine & theirs) == (1, 1, set())
@@ -130,7 +130,7 @@ def test_neither_stops_purges_or_asks_the_other(system: Stage, shop: Shop) -> No
 
 
 def test_a_purge_of_the_neighbour_leaves_what_waits_for_us_and_ours_what_waits_for_it(
-    system: Stage, shop: Shop
+    system: LocalDeployment, shop: Shop
 ) -> None:
     system.providers.add_orders([OrderScript(provider="tiqets", reference="3000000")])
     with stopped(system):
@@ -144,7 +144,7 @@ def test_a_purge_of_the_neighbour_leaves_what_waits_for_us_and_ours_what_waits_f
     wait_until(lambda: shop.mailed() == [8])
 
 
-def test_flower_of_the_neighbour_sees_its_own_workers_and_tasks_alone(system: Stage, shop: Shop) -> None:
+def test_flower_of_the_neighbour_sees_its_own_workers_and_tasks_alone(system: LocalDeployment, shop: Shop) -> None:
     shop.start_worker()
     port = free_port()
     shop._environment["FLOWER_UNAUTHENTICATED_API"] = "true"  # noqa: SLF001 - it is for this test alone
@@ -173,7 +173,7 @@ def test_flower_of_the_neighbour_sees_its_own_workers_and_tasks_alone(system: St
     assert set(get("/api/workers?refresh=1")) == shop.names()
 
 
-def test_commands_that_change_a_worker_are_refused(system: Stage) -> None:
+def test_commands_that_change_a_worker_are_refused(system: LocalDeployment) -> None:
     mine = ours(system)
     for command, arguments in {
         "shutdown": {},
@@ -195,7 +195,7 @@ def test_commands_that_change_a_worker_are_refused(system: Stage) -> None:
 
 
 @pytest.mark.parametrize("protocol", [1, 2])
-def test_a_message_of_the_neighbour_for_later_is_parked(system: Stage, shop: Shop, protocol: int) -> None:
+def test_a_message_of_the_neighbour_for_later_is_parked(system: LocalDeployment, shop: Shop, protocol: int) -> None:
     shop.app.conf.task_protocol = protocol
     shop.submit(f"later-{protocol}", 5_000_000 + protocol, countdown=300)
     waiting, claims = "willcall:broker:waiting:willcall", "willcall:broker:claims"
@@ -211,7 +211,7 @@ def test_a_message_of_the_neighbour_for_later_is_parked(system: Stage, shop: Sho
         wait_for_the_end(system, {f"later-{protocol}": "fulfilled"})
 
 
-def test_nothing_of_ours_has_a_name_that_another_application_may_use(system: Stage) -> None:
+def test_nothing_of_ours_has_a_name_that_another_application_may_use(system: LocalDeployment) -> None:
     system.app.control.inspect(timeout=1.0).ping()
     with Redis.from_url(system.redis.url, decode_responses=True) as redis:
         shops = (

@@ -12,7 +12,7 @@ from redis import Redis
 from tests.e2e.conftest import OFTEN, Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 
 #: More lines than a worker writes in an outage: two dozen messages were on their way.
 LOUD = 100
@@ -29,7 +29,7 @@ def ask(url: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, An
         return error.code, json.load(error), error.headers["Retry-After"]
 
 
-def log_lines(system: Stage, process: str) -> list[dict[str, Any]]:
+def log_lines(system: LocalDeployment, process: str) -> list[dict[str, Any]]:
     lines = (system.folder / f"{process}.log").read_text().splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
 
@@ -46,9 +46,9 @@ def out_of_memory(client: Redis) -> Callable[[], object]:
 
 @pytest.mark.parametrize(("bring_about", "code"), [(readonly, "READONLY"), (out_of_memory, "OOM")])
 def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
-    stage: Setup, bring_about: Callable[[Redis], Callable[[], object]], code: str
+    deployment: Setup, bring_about: Callable[[Redis], Callable[[], object]], code: str
 ) -> None:
-    system = stage({"tiqets/default": {}})
+    system = deployment({"tiqets/default": {}})
     children = {name: system.start(name) for name in ("worker", "beat")} | {"api": system.start_api()}
     system.wait_for_workers(1)
     system.wait_for_api()
@@ -75,8 +75,8 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     assert lines < LOUD
 
 
-def test_the_exit_code_of_a_worker_is_its_own(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}})
+def test_the_exit_code_of_a_worker_is_its_own(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}})
     well = system.start("worker")
     system.wait_for_workers(1)
     well.terminate()

@@ -75,10 +75,10 @@ class Prometheus:
         return requests.get(f"{self.url}/api/v1/{what}", timeout=5).json()["data"]
 
 
-def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(stage: Setup, tmp_path: Path) -> None:
+def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(deployment: Setup, tmp_path: Path) -> None:
     if shutil.which("prometheus") is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("prometheus is not installed")
-    system = stage({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
+    system = deployment({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
     port = free_port()
     system.start("worker", "--metrics-port", str(port))
     system.start("beat")

@@ -23,8 +23,10 @@ from workers.backlog import Backlogs
 pytestmark = pytest.mark.worker
 
 
-def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(stage: Setup, rabbitmq: RabbitMQ) -> None:
-    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(
+    deployment: Setup, rabbitmq: RabbitMQ
+) -> None:
+    system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection:  # as if no worker had ever been there
         connection.default_channel.exchange_delete("celery_delayed_27")
     later = datetime.fromtimestamp(system.context.stores.accounts.now() + 2, UTC).isoformat()
@@ -47,9 +49,9 @@ def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(stage
 
 
 def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_are_not(
-    stage: Setup, rabbitmq: RabbitMQ
+    deployment: Setup, rabbitmq: RabbitMQ
 ) -> None:
-    system = stage({"voordemensen/default": {}}, broker_url=rabbitmq.url)
+    system = deployment({"voordemensen/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection:
         connection.default_channel.queue_declare("of.this.test", durable=True, auto_delete=False)
         connection.default_channel.queue_purge("of.this.test")
@@ -62,8 +64,8 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
     assert found == {"of.this.test": Backlog(ready=3)}
 
 
-def test_what_waits_for_its_time_is_counted_over_all_queues(stage: Setup, rabbitmq: RabbitMQ) -> None:
-    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+    system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection, closing(Backlogs(system.app, [])) as ask:
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         before = ask()[DELAYED]
@@ -76,8 +78,8 @@ def test_what_waits_for_its_time_is_counted_over_all_queues(stage: Setup, rabbit
         wait_until(lambda: ask() == {DELAYED: Backlog(0, 0)})
 
 
-def test_no_event_of_a_worker_waits_for_a_server_that_is_away(stage: Setup, rabbitmq: RabbitMQ) -> None:
-    app = stage({"tiqets/default": {}}, broker_url=rabbitmq.url).app
+def test_no_event_of_a_worker_waits_for_a_server_that_is_away(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+    app = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url).app
     with app.connection_for_write() as before, app.events.Dispatcher(before) as dispatcher:
         dispatcher.send("worker-heartbeat")
         rabbitmq.kill()

@@ -26,9 +26,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 @pytest.mark.parametrize("protocol", [1, 2])
 def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
-    stage: Setup, rabbitmq: RabbitMQ, protocol: int
+    deployment: Setup, rabbitmq: RabbitMQ, protocol: int
 ) -> None:
-    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+    system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     system.start("worker")
     system.wait_for_workers(1)
     with (
@@ -50,8 +50,8 @@ def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
             connection.default_channel.queue_purge(level_name(level))
 
 
-def test_a_message_of_another_application_comes_when_it_is_due(stage: Setup, rabbitmq: RabbitMQ) -> None:
-    system = stage({"tiqets/default": {}}, broker_url=rabbitmq.url)
+def test_a_message_of_another_application_comes_when_it_is_due(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+    system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     system.start("worker")
     system.wait_for_workers(1)
     (order,) = tiqets(1)

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
 from tests.forked import Forked
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 
 PAGE = Path(__file__).parents[2] / "docs" / "ops" / "deployment.md"
 
@@ -25,8 +25,8 @@ def rights(user: str) -> list[str]:
     return words
 
 
-def test_our_processes_need_no_dangerous_command(stage: Setup) -> None:
-    system = stage({"tiqets/default": {}})
+def test_our_processes_need_no_dangerous_command(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}})
     with Redis.from_url(system.redis.url) as client:
         client.execute_command("ACL", "SETUSER", "willcall", *rights("willcall"))
         url = f"redis://willcall:a-long-password@127.0.0.1:{system.redis.port}/0"
@@ -50,8 +50,8 @@ def test_our_processes_need_no_dangerous_command(stage: Setup) -> None:
 
 
 @pytest.fixture
-def backend(stage: Setup) -> Iterator[tuple[Stage, Celery, str]]:
-    system = stage({"tiqets/default": {}})
+def backend(deployment: Setup) -> Iterator[tuple[LocalDeployment, Celery, str]]:
+    system = deployment({"tiqets/default": {}})
     with Redis.from_url(system.redis.url) as client:
         client.execute_command("ACL", "SETUSER", "shop", *rights("shop"))
     url = f"redis://shop:another-password@127.0.0.1:{system.redis.port}/0"
@@ -61,7 +61,7 @@ def backend(stage: Setup) -> Iterator[tuple[Stage, Celery, str]]:
     app.close()
 
 
-def test_a_backend_may_submit_and_read_nothing(backend: tuple[Stage, Celery, str]) -> None:
+def test_a_backend_may_submit_and_read_nothing(backend: tuple[LocalDeployment, Celery, str]) -> None:
     system, app, url = backend
     system.start("worker")
     system.wait_for_workers(1)

@@ -13,9 +13,11 @@ from willcall.simulator.script import OrderScript
 pytestmark = pytest.mark.worker
 
 
-def test_orders_end_as_scripted_though_the_master_dies_and_its_replica_takes_over(tmp_path: Path, stage: Setup) -> None:
+def test_orders_end_as_scripted_though_the_master_dies_and_its_replica_takes_over(
+    tmp_path: Path, deployment: Setup
+) -> None:
     with Failover(tmp_path / "failover") as redis:
-        system = stage({"tiqets/default": {}, "tixstock/default": {}}, redis_url=redis.url)
+        system = deployment({"tiqets/default": {}, "tixstock/default": {}}, redis_url=redis.url)
         first = redis.master
         system.start("beat")
         system.start("worker")

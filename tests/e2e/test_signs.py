@@ -22,8 +22,8 @@ def alive(processes: ProcessStore) -> set[int]:
     return {int(process.name.split("-")[1].split("@")[0]) for process in processes.alive("worker")}
 
 
-def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup) -> None:
-    setting = stage(ACCOUNT)
+def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> None:
+    setting = deployment(ACCOUNT)
     processes, redis = setting.context.stores.processes, connect(setting.redis.url)
     killed, frozen, well = (setting.start("worker", "--concurrency", "1") for _ in range(3))
     wait_until(lambda: alive(processes) == {killed.pid, frozen.pid, well.pid})
@@ -40,8 +40,8 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(stage: Setup) -> None:
     wait_until(lambda: frozen.pid in alive(processes))
 
 
-def test_a_worker_that_waits_for_rabbitmq_is_alive(stage: Setup, rabbitmq: RabbitMQ) -> None:
-    setting = stage(ACCOUNT, broker_url=rabbitmq.url)
+def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+    setting = deployment(ACCOUNT, broker_url=rabbitmq.url)
     processes = setting.context.stores.processes
     setting.start("worker")
 
@@ -55,8 +55,8 @@ def test_a_worker_that_waits_for_rabbitmq_is_alive(stage: Setup, rabbitmq: Rabbi
     wait_until(lambda: state() == ["working"])
 
 
-def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Setup) -> None:
-    setting = stage(ACCOUNT)
+def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(deployment: Setup) -> None:
+    setting = deployment(ACCOUNT)
     processes = setting.context.stores.processes
     children = {
         "worker": setting.start("worker", "--queues", "willcall,willcall.notify"),
@@ -72,8 +72,8 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(stage: Set
     wait_until(lambda: processes.alive() == [])
 
 
-def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(stage: Setup) -> None:
-    setting = stage(ACCOUNT)
+def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(deployment: Setup) -> None:
+    setting = deployment(ACCOUNT)
     setting.start("worker", "--queues", "willcall.sweeps")
     setting.start("beat")
     wait_until(lambda: setting.context.stores.sweeps.last().keys() == SWEEPS.keys())

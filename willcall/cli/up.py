@@ -71,7 +71,7 @@ class _Told:
 
 def _take_over() -> None:
     """Make sure that nothing of an earlier `up` is at work in this folder."""
-    earlier = discovery.find()
+    earlier = discovery.find_running()
     if earlier and earlier.alive:
         raise CommandError(f"`willcall up` is running in this folder already (process {earlier.pid})")
     if earlier:
@@ -98,7 +98,7 @@ def _redis(config: "Config") -> Iterator[tuple[str, "EmbeddedRedis | None"]]:
         connect(url).ping()
         yield url, None
         return
-    with embedded_redis(discovery.REDIS_FOLDER) as server, discovery.announced(server.url):
+    with embedded_redis(discovery.REDIS_FOLDER) as server, discovery.announce(server.url):
         yield server.url, server
 
 

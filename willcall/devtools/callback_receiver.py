@@ -22,7 +22,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScriptedResponse:
     """What a receiver does with a request: `status` 0 hangs until its caller goes, -1 resets the connection."""
 
     status: int = 200
@@ -30,11 +30,11 @@ class Answer:
     body: bytes = b"ignored"
 
 
-HANG, RESET = Answer(0), Answer(-1)
+HANG, RESET = ScriptedResponse(0), ScriptedResponse(-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedCallback:
     """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds.
 
     `status` is what it is answered with, see `Answer`.
@@ -49,21 +49,21 @@ class Received:
     status: int
 
 
-class _Server(ThreadingHTTPServer):
+class _ReceiverServer(ThreadingHTTPServer):
     daemon_threads = True
     #: All threads of several workers may call at once.
     request_queue_size = 128
 
 
-class Receiver:
+class CallbackReceiver:
     """Use as a context manager. Answers 200 unless a path is scripted; the last answer of a script stays."""
 
     def __init__(self, secret: str = SECRET) -> None:
         self._webhook = Webhook(secret)
-        self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
+        self._scripts: dict[str, deque[ScriptedResponse]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self.received: list[Received] = []
+        self.received: list[ReceivedCallback] = []
         #: The most requests whose callers waited at the same time.
         self.most_at_once = 0
         self._connections: set[socket.socket] = set()
@@ -76,7 +76,7 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's
                 pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _ReceiverServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:
@@ -98,12 +98,14 @@ class Receiver:
         """A callback URL; scripts and ledger are per path."""
         return f"http://{self.host}{path}"
 
-    def script(self, *answers: Answer | int, path: str = "/") -> None:
+    def script(self, *answers: ScriptedResponse | int, path: str = "/") -> None:
         """What a path answers, one after the other; the last one stays."""
         with self._lock:
-            self._scripts[path] = deque(Answer(answer) if isinstance(answer, int) else answer for answer in answers)
+            self._scripts[path] = deque(
+                ScriptedResponse(answer) if isinstance(answer, int) else answer for answer in answers
+            )
 
-    def told(self, path: str = "/") -> list[str]:
+    def message_ids(self, path: str = "/") -> list[str]:
         """The ids of the messages that came, in their order."""
         return [message.id for message in self.received if message.path == path]
 
@@ -119,9 +121,9 @@ class Receiver:
         event = json.loads(body)
         with self._lock:
             answers = self._scripts[request.path]
-            answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else Answer()
+            answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else ScriptedResponse()
             self.received.append(
-                Received(
+                ReceivedCallback(
                     request.path, headers["webhook-id"], event, headers, verified, at=time.time(), status=answer.status
                 )
             )
@@ -134,7 +136,7 @@ class Receiver:
         with self._lock:
             self._connections.discard(request.connection)
 
-    def _answer(self, request: BaseHTTPRequestHandler, answer: Answer) -> None:
+    def _answer(self, request: BaseHTTPRequestHandler, answer: ScriptedResponse) -> None:
         request.close_connection = True
         if answer == HANG:
             while not (self._stopped.is_set() or _has_gone(request.connection, 0.05)):

@@ -1,13 +1,15 @@
-"""The demo's orders on a stage: for `willcall demo`, the tests in a browser, and the pictures of the documentation."""
+"""The demo's orders on a local deployment: for `willcall demo`, browser tests and pictures of the documentation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from willcall.client import Client
-from willcall.devtools.callback_receiver import Receiver
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
+from willcall.devtools.local_deployment import LocalDeployment
+from willcall.orders.model import Attempt, Order
 from willcall.simulator.demo_script import RATES
 from willcall.simulator.script import OrderScript, Script
 
@@ -21,8 +23,30 @@ SWEEPS = {"revive": 2, "expire": 2, "reconcile": 3, "grace": 5}
 BUSY = 13
 
 
-def demo_stage(folder: Path, script: Script, *, ceiling: float = CEILING, **settings: Any) -> Stage:
-    """The stage for a script's accounts. `settings` are further keys and tables of the config."""
+@dataclass(frozen=True, slots=True)
+class DemoProgress:
+    """The orders, their timelines and expected statuses, by order id, and the callbacks that the backend received."""
+
+    orders: Mapping[str, Order]
+    timelines: Mapping[str, list[Attempt]]
+    expected: Mapping[str, str]
+    callbacks: Sequence[ReceivedCallback]
+
+    @property
+    def unfinished(self) -> list[Order]:
+        """The orders that have not ended as scripted, yet."""
+        return [order for order in self.orders.values() if order.status != self.expected[order.id]]
+
+    @property
+    def undelivered(self) -> list[str]:
+        """The orders whose final status the backend has not accepted yet."""
+        accepted = [each.event for each in self.callbacks if each.verified and each.status == HTTPStatus.OK]
+        delivered = {event["order_id"]: event["data"]["status"] for event in accepted}
+        return [order_id for order_id, status in self.expected.items() if delivered.get(order_id) != status]
+
+
+def demo_deployment(folder: Path, script: Script, *, ceiling: float = CEILING, **settings: Any) -> LocalDeployment:
+    """The deployment for a script's accounts. `settings` are further keys and tables of the config."""
     accounts = {
         f"{provider}/{account}": {
             "rate": {"limit": limit, "period": 1, "burst": limit},
@@ -32,31 +56,37 @@ def demo_stage(folder: Path, script: Script, *, ceiling: float = CEILING, **sett
         for (provider, account), limit in RATES.items()
     }
     providers = Script(accounts=script.accounts, jitter=script.jitter, push_minute=1)
-    return Stage(folder, providers, accounts, callbacks=True, sweeps=SWEEPS, **settings)
+    return LocalDeployment(folder, providers, accounts, callbacks=True, sweeps=SWEEPS, **settings)
 
 
-def start_processes(stage: Stage) -> None:
+def start_processes(deployment: LocalDeployment) -> None:
     """Start a worker, beat and the API; come back when they answer."""
-    stage.start("worker")
-    stage.start("beat")
-    stage.start_api()
-    stage.wait_for_workers(1)
-    stage.wait_for_api()
+    deployment.start("worker")
+    deployment.start("beat")
+    deployment.start_api()
+    deployment.wait_for_workers(1)
+    deployment.wait_for_api()
 
 
-def submit_orders(stage: Stage, backend: Receiver, orders: tuple[OrderScript, ...]) -> dict[str, str]:
+def submit_orders(
+    deployment: LocalDeployment, backend: CallbackReceiver, orders: tuple[OrderScript, ...]
+) -> dict[str, str]:
     """Script the orders, then submit them over HTTP: order id -> the status at which it should end."""
-    stage.providers.add_orders(orders)
+    deployment.providers.add_orders(orders)
     expected: dict[str, str] = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
-    keys = [key.get_secret_value() for key in stage.context.settings.api.keys]
-    with Client(stage.api_url, *keys[:1]) as client:
-        refused = [result.error for result in client.submit_many(_wishes(backend, expected, orders)) if result.error]
+    keys = [key.get_secret_value() for key in deployment.context.settings.api.keys]
+    with Client(deployment.api_url, *keys[:1]) as client:
+        refused = [
+            result.error for result in client.submit_many(_submissions(backend, expected, orders)) if result.error
+        ]
     if refused:
         raise RuntimeError(f"the API refuses {len(refused)} orders of the demo: {refused[0].detail}")
     return expected
 
 
-def _wishes(backend: Receiver, order_ids: Iterable[str], orders: Iterable[OrderScript]) -> Iterator[dict[str, Any]]:
+def _submissions(
+    backend: CallbackReceiver, order_ids: Iterable[str], orders: Iterable[OrderScript]
+) -> Iterator[dict[str, Any]]:
     """What is submitted; the backend of some orders is too busy to be told at once."""
     for number, (order_id, order) in enumerate(zip(order_ids, orders, strict=True)):
         path = f"/events/{order_id}"
@@ -70,3 +100,11 @@ def _wishes(backend: Receiver, order_ids: Iterable[str], orders: Iterable[OrderS
             "quantity": order.quantity,
             "callback_url": backend.url(path),
         }
+
+
+def read_progress(deployment: LocalDeployment, backend: CallbackReceiver, expected: Mapping[str, str]) -> DemoProgress:
+    """Read how far the orders are."""
+    store = deployment.context.stores.orders
+    orders = {order.id: order for order in store.get_many(list(expected)) if order}
+    timelines = {order_id: store.timeline(order_id) for order_id in orders}
+    return DemoProgress(orders, timelines, expected, tuple(backend.received))

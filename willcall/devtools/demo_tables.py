@@ -1,7 +1,7 @@
 """What the demo shows."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -9,10 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from willcall.devtools.demo_deployment import DemoProgress
 from willcall.orders.model import Attempt, Order, Status
-
-if TYPE_CHECKING:
-    from willcall.devtools.demo import Run
 
 COLOURS = {
     Status.PENDING: "yellow",
@@ -24,7 +22,7 @@ COLOURS = {
 }
 
 
-def progress_table(run: "Run", elapsed: float) -> RenderableType:
+def progress_table(progress: DemoProgress, elapsed: float) -> RenderableType:
     """While it runs: orders by status per provider, and the latest attempts."""
     table = Table(title=f"{elapsed:4.0f} s", title_justify="left", expand=True)
     table.add_column("provider")
@@ -32,27 +30,27 @@ def progress_table(run: "Run", elapsed: float) -> RenderableType:
         table.add_column(status, justify="right", style=colour)
     table.add_column("polls", justify="right")
     table.add_column("tickets", justify="right")
-    for provider, orders in _by_provider(run.orders.values()).items():
+    for provider, orders in _by_provider(progress.orders.values()).items():
         polls = sum(order.attempts for order in orders)
         tickets = sum(len(order.tickets) for order in orders)
         table.add_row(provider, *_counts(orders), str(polls), str(tickets))
-    done = len(run.orders) - len(run.unlike)
-    bar = ProgressBar(total=max(1, len(run.orders)), completed=done)
-    return Group(table, bar, Text(f"{done} of {len(run.orders)} orders have ended as scripted"), _latest(run))
+    done = len(progress.orders) - len(progress.unfinished)
+    bar = ProgressBar(total=max(1, len(progress.orders)), completed=done)
+    return Group(table, bar, Text(f"{done} of {len(progress.orders)} orders have ended as scripted"), _latest(progress))
 
 
-def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
+def summary_table(progress: DemoProgress, verdict: Mapping[str, Any]) -> Table:
     """At the end: how the orders ended, how often and how punctually each provider was asked."""
-    title = f"{len(run.orders)} orders, {len(verdict['providers'])} providers"
+    title = f"{len(progress.orders)} orders, {len(verdict['providers'])} providers"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("provider", no_wrap=True)
     for status in (Status.FULFILLED, Status.FAILED, Status.CANCELLED, Status.EXPIRED):
         table.add_column(status, justify="right", style=COLOURS[status], no_wrap=True)
     for name in ("polls", "429s", "early", "late p50/p99"):
         table.add_column(name, justify="right", no_wrap=True)
-    for provider, orders in _by_provider(run.orders.values()).items():
+    for provider, orders in _by_provider(progress.orders.values()).items():
         tally = verdict["providers"][provider]
-        late = sorted(attempt.late for order in orders for attempt in run.timelines[order.id])
+        late = sorted(attempt.late for order in orders for attempt in progress.timelines[order.id])
         table.add_row(
             provider,
             *_counts(orders)[2:],
@@ -64,29 +62,34 @@ def summary_table(run: "Run", verdict: Mapping[str, Any]) -> Table:
     return table
 
 
-def verdict_panel(run: "Run", verdict: Mapping[str, Any], events: int, pushes: Sequence[Mapping[str, Any]]) -> Panel:
+def verdict_panel(
+    progress: DemoProgress, verdict: Mapping[str, Any], events: int, pushes: Sequence[Mapping[str, Any]]
+) -> Panel:
     """The last word: whether all went as scripted, by the orders, the backend and the providers' ledger."""
-    tickets = [ticket for order in run.orders.values() for ticket in order.tickets]
+    tickets = [ticket for order in progress.orders.values() for ticket in order.tickets]
     documents = len({ticket.document for ticket in tickets if ticket.document})
-    told = len({message.id for message in run.callbacks if message.verified})
-    again = len(run.callbacks) - told
+    told = len({message.id for message in progress.callbacks if message.verified})
+    again = len(progress.callbacks) - told
     lines = [
-        f"{len(run.orders) - len(run.unlike)} of {len(run.orders)} orders ended as scripted",
+        f"{len(progress.orders) - len(progress.unfinished)} of {len(progress.orders)} orders ended as scripted",
         f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks taken from Tiqets and Tixstock",
         f"{events} events, one for each change of status",
         f"{told} signed callbacks, {events - told} superseded by a newer event; {again} had to be sent again",
         "the providers' ledger: "
         + ("never asked too early, never over the rate, never two at once" if verdict["ok"] else "FAULTS"),
         *(f"  {fault}" for fault in verdict["faults"]),
-        *(f"  {order.id} ({order.provider}) is {order.status}, not {run.expected[order.id]}" for order in run.unlike),
-        *(f"  the backend does not know how {order_id} ended" for order_id in run.untold),
+        *(
+            f"  {order.id} ({order.provider}) is {order.status}, not {progress.expected[order.id]}"
+            for order in progress.unfinished
+        ),
+        *(f"  the backend does not know how {order_id} ended" for order_id in progress.undelivered),
     ]
-    good = verdict["ok"] and not run.unlike and not run.untold
+    good = verdict["ok"] and not progress.unfinished and not progress.undelivered
     return Panel("\n".join(lines), title="as scripted" if good else "NOT as scripted", style="green" if good else "red")
 
 
-def _latest(run: "Run") -> Table:
-    attempts = [(attempt, order) for order in run.orders.values() for attempt in run.timelines[order.id][-2:]]
+def _latest(progress: DemoProgress) -> Table:
+    attempts = [(attempt, order) for order in progress.orders.values() for attempt in progress.timelines[order.id][-2:]]
     latest = sorted(attempts, key=lambda pair: pair[0].at, reverse=True)[:8]
     table = Table.grid(padding=(0, 2))
     for attempt, order in latest:

@@ -21,7 +21,7 @@ _FILE = FOLDER / "up.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningDeployment:
     """A `willcall up`: its process, when that started (which tells it from a later one of its number), its Redis."""
 
     pid: int
@@ -41,24 +41,24 @@ class Running:
 
 def redis_url() -> str | None:
     """Where the Redis of this folder is, None where none answers."""
-    running = find()
+    running = find_running()
     return running.redis_url if running and _answers(running.redis_url) else None
 
 
-def find() -> Running | None:
+def find_running() -> RunningDeployment | None:
     """What a `willcall up` left in this folder, whether it still runs or not."""
     try:
-        return Running(**json.loads(_FILE.read_bytes()))
+        return RunningDeployment(**json.loads(_FILE.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 @contextmanager
-def announced(url: str) -> Iterator[None]:
+def announce(url: str) -> Iterator[None]:
     """Let other commands in this folder find the Redis at `url`, for the block."""
     import psutil
 
-    running = Running(os.getpid(), psutil.Process().create_time(), url)
+    running = RunningDeployment(os.getpid(), psutil.Process().create_time(), url)
     FOLDER.mkdir(exist_ok=True)
     _FILE.unlink(missing_ok=True)
     with os.fdopen(os.open(_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -69,7 +69,7 @@ def announced(url: str) -> Iterator[None]:
         _FILE.unlink(missing_ok=True)
 
 
-def stop_abandoned(running: Running) -> None:
+def stop_abandoned(running: RunningDeployment) -> None:
     """End what an `up` that was killed left running: its processes, then its Redis.
 
     The processes are those that were given its Redis, whose password is like no other. Two servers must not

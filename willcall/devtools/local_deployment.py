@@ -37,8 +37,8 @@ FLOWER_LOGIN = ("operator", "flower-password")
 WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
 
 
-class Child(Protocol):
-    """A process that a stage has started: the part of `subprocess.Popen` that is needed of it."""
+class ChildProcess(Protocol):
+    """A process that a deployment has started: the part of `subprocess.Popen` that is needed of it."""
 
     pid: int
 
@@ -59,10 +59,10 @@ class Child(Protocol):
 
 
 #: Starts `willcall <command>` with an environment, in a folder, its output appended to a file.
-Launch = Callable[[Sequence[str], Mapping[str, str], Path, Path], Child]
+Launcher = Callable[[Sequence[str], Mapping[str, str], Path, Path], ChildProcess]
 
 
-def launch(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> Child:
+def launch_process(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> ChildProcess:
     """Start `willcall <command>` with Python of its own."""
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own command
@@ -75,7 +75,7 @@ def launch(command: Sequence[str], environment: Mapping[str, str], folder: Path,
         )
 
 
-class Stage:
+class LocalDeployment:
     """Use as a context manager: Redis and the providers run for the block, workers and beats when started."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Stage:
         accounts: Mapping[str, Mapping[str, Any]],
         *,
         callbacks: bool = False,
-        launch: Launch = launch,
+        launch: Launcher = launch_process,
         simulator: type[SimulatorProcess] = SimulatorProcess,
         **settings: Any,
     ) -> None:
@@ -105,7 +105,7 @@ class Stage:
         #: Where the API and Flower listen, once they are started.
         self.api_port = free_port()
         self.flower_port = free_port()
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
         self._app: Celery | None = None
 
     def __enter__(self) -> Self:
@@ -135,7 +135,7 @@ class Stage:
 
     @property
     def app(self) -> Celery:
-        """The application of this process, over the stage's configuration."""
+        """The application of this process, over the deployment's configuration."""
         if self._app is None:
             self._app = create_app(load(self.environment))
         return self._app
@@ -148,11 +148,11 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a process that belongs to the stage."""
+        """The environment of a process that belongs to the deployment."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
 
-    def start(self, *command: str, **environment: str) -> Child:
+    def start(self, *command: str, **environment: str) -> ChildProcess:
         """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
         log = self.folder / f"{command[0]}.log"
         child = self._launch(command, self.environment | environment, Path(__file__).parents[1], log)
@@ -173,7 +173,7 @@ class Stage:
         """Where the API is, once it is started."""
         return f"http://127.0.0.1:{self.api_port}"
 
-    def start_api(self) -> Child:
+    def start_api(self) -> ChildProcess:
         """Start the API; `wait_for_api` says when it answers."""
         return self.start("api", "--port", str(self.api_port))
 
@@ -186,7 +186,7 @@ class Stage:
         """Where Flower is, once it is started."""
         return f"http://127.0.0.1:{self.flower_port}"
 
-    def start_flower(self) -> Child:
+    def start_flower(self) -> ChildProcess:
         """Start Flower, which asks for `FLOWER_LOGIN`; come back when it answers. Raises TimeoutError."""
         child = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
         self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
@@ -200,13 +200,13 @@ class Stage:
             time.sleep(0.05)
         raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
-    def kill(self, child: Child) -> None:
+    def kill(self, child: ChildProcess) -> None:
         """End a child as a crash would."""
         child.kill()
         child.wait()
         self._children.remove(child)
 
-    def _end(self, child: Child) -> None:
+    def _end(self, child: ChildProcess) -> None:
         try:
             child.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import House, Setup
-from willcall.devtools.callback_receiver import Receiver
+from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
 from willcall.orders.callbacks import SCHEDULE, Telling
@@ -28,13 +28,13 @@ SUBJECT = f"account:{ACCOUNT}"
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as started:
+def receiver() -> Iterator[CallbackReceiver]:
+    with CallbackReceiver() as started:
         yield started
 
 
 @pytest.fixture
-def watched(house: Setup, receiver: Receiver) -> House:
+def watched(house: Setup, receiver: CallbackReceiver) -> House:
     """A house whose operators are at the receiver, which nothing but the configuration allows to be reached."""
     h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
     told_at(h, receiver.url("/ops"))
@@ -81,7 +81,9 @@ def types(h: House) -> list[str]:
     return [event.type for event in reversed(h.context.stores.ops.recent(100))]
 
 
-def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(watched: House, receiver: Receiver) -> None:
+def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
+    watched: House, receiver: CallbackReceiver
+) -> None:
     h = watched
     for n in range(4):
         submit(h, f"ord-{n}")
@@ -167,7 +169,7 @@ def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: House
     assert h.order().attention is Attention.MALFORMED
 
 
-def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: House, receiver: Receiver) -> None:
+def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: House, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404, times=2))
     for _ in range(2):
@@ -201,7 +203,7 @@ def test_a_reference_that_opens_an_order_is_not_told(
 
 
 def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be_inside_our_network(
-    watched: House, receiver: Receiver
+    watched: House, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, "early", **answered(404))
@@ -221,7 +223,7 @@ def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be
 
 
 def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_in_the_end_that_nobody_is_told(
-    watched: House, receiver: Receiver
+    watched: House, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, **answered(404))
@@ -232,7 +234,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
         while (follows := tell(h)) and follows[0]:
             tries += 1
     assert tries == len(SCHEDULE) + 1
-    assert len(set(receiver.told("/ops"))) == 1
+    assert len(set(receiver.message_ids("/ops"))) == 1
     stands = h.context.stores.ops_deliveries.get("order:ord-1")
     assert stands is not None
     assert stands.telling is Telling.UNDELIVERABLE
@@ -245,7 +247,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert receiver.host not in str(logs)
 
 
-def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receiver: Receiver) -> None:
+def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -253,10 +255,12 @@ def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receive
     tell(h)
     told_at(h, receiver.url("/moved"))
     assert tell(h) == [None]
-    assert receiver.told("/moved") == receiver.told("/ops")
+    assert receiver.message_ids("/moved") == receiver.message_ids("/ops")
 
 
-def test_what_waits_is_given_up_where_operators_are_not_told_any_more(watched: House, receiver: Receiver) -> None:
+def test_what_waits_is_given_up_where_operators_are_not_told_any_more(
+    watched: House, receiver: CallbackReceiver
+) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -276,7 +280,7 @@ def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: Hous
 
 
 def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_again_by_an_answer(
-    watched: House, receiver: Receiver
+    watched: House, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, answers=({"do": "status", "status": 429, "retry_after": 1},))
@@ -293,7 +297,7 @@ def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_aga
     assert receiver.received[-1].event["data"]["was"] == "throttled"
 
 
-def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Receiver) -> None:
+def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -306,7 +310,9 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Receiv
     assert len(receiver.received) == 1
 
 
-def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(watched: House, receiver: Receiver) -> None:
+def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(
+    watched: House, receiver: CallbackReceiver
+) -> None:
     h = watched
     for n in range(1, 3):
         submit(h, f"ord-{n}", **answered(401))

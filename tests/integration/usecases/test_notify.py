@@ -8,7 +8,7 @@ import pytest
 
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import House, Setup
-from willcall.devtools.callback_receiver import HANG, RESET, Answer, Receiver
+from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, ScriptedResponse
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import Limits, OutboundClient
 from willcall.orders.callbacks import SCHEDULE, Telling
@@ -25,8 +25,8 @@ from willcall.usecases.settle import settle_expired
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as started:
+def receiver() -> Iterator[CallbackReceiver]:
+    with CallbackReceiver() as started:
         yield started
 
 
@@ -69,7 +69,7 @@ def telling(h: House, order_id: str = "ord-1") -> Telling:
 
 
 def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
-    house: Setup, receiver: Receiver
+    house: Setup, receiver: CallbackReceiver
 ) -> None:
     h = house()
     event = fulfil(h, receiver.url("/hooks?key=1"))
@@ -96,7 +96,7 @@ def test_an_order_without_a_callback_url_sends_no_message(house: Setup) -> None:
     assert messages(h) == []
 
 
-def test_every_kind_of_event_is_told(house: Setup, receiver: Receiver) -> None:
+def test_every_kind_of_event_is_told(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url(), "partly", provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     tell(h)
@@ -112,7 +112,7 @@ def test_every_kind_of_event_is_told(house: Setup, receiver: Receiver) -> None:
 
 
 def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_last(
-    house: Setup, receiver: Receiver
+    house: Setup, receiver: CallbackReceiver
 ) -> None:
     h = house()
     event = fulfil(h, receiver.url())
@@ -124,7 +124,7 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert all(
         scheduled <= wait + 0.01 <= scheduled * 1.1 + 0.1 for scheduled, wait in zip(SCHEDULE, waits, strict=True)
     )
-    assert set(receiver.told()) == {event.id}
+    assert set(receiver.message_ids()) == {event.id}
     assert all(message.verified for message in receiver.received)
     assert all(message.event == event.document() for message in receiver.received)
     assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
@@ -132,10 +132,10 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
-def test_retry_after_is_never_undercut(house: Setup, receiver: Receiver) -> None:
+def test_retry_after_is_never_undercut(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
-    receiver.script(Answer(429, {"Retry-After": "3600"}))
+    receiver.script(ScriptedResponse(429, {"Retry-After": "3600"}))
     again = tell(h)
     assert again is not None
     assert 3_599.9 <= again[1] <= 3_960
@@ -145,34 +145,34 @@ def test_retry_after_is_never_undercut(house: Setup, receiver: Receiver) -> None
     assert len(receiver.received) == 1
 
 
-def test_410_ends_it_at_once(house: Setup, receiver: Receiver) -> None:
+def test_410_ends_it_at_once(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
-    receiver.script(Answer(410, {"Retry-After": "5"}))
+    receiver.script(ScriptedResponse(410, {"Retry-After": "5"}))
     assert tell(h) is None
     assert h.order().attention is Attention.UNDELIVERABLE
     assert list(h.context.stores.listing.attention().values()) == [1]
 
 
-def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: Receiver) -> None:
+def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
-    receiver.script(Answer(307, {"Location": receiver.url("/elsewhere")}))
+    receiver.script(ScriptedResponse(307, {"Location": receiver.url("/elsewhere")}))
     assert tell(h) is not None
-    assert receiver.told("/elsewhere") == []
+    assert receiver.message_ids("/elsewhere") == []
     assert statuses(h) == [307]
 
 
-def test_a_large_answer_is_ignored(house: Setup, receiver: Receiver) -> None:
+def test_a_large_answer_is_ignored(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
-    receiver.script(Answer(200, body=b"x" * 3_000_000))
+    receiver.script(ScriptedResponse(200, body=b"x" * 3_000_000))
     assert tell(h) is None
     assert telling(h) is Telling.DELIVERED
 
 
 def test_a_backend_that_hangs_is_given_up_after_the_time_out(
-    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert notify.LIMITS.total_timeout + 15 < notify.LEASE
     monkeypatch.setattr(notify, "LIMITS", Limits(connect_timeout=60, read_timeout=0.2, total_timeout=60, max_bytes=100))
@@ -185,7 +185,7 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
     assert receiver.host not in made.why
 
 
-def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, receiver: Receiver) -> None:
+def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     fulfil(h, receiver.url())
@@ -194,7 +194,7 @@ def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, re
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
-def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: Receiver) -> None:
+def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     settings = h.context.settings
     unsigned = settings.model_copy(update={"notify": settings.notify.model_copy(update={"secret": None})})
@@ -207,7 +207,7 @@ def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: Receiver
 
 
 def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
-    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = house()
     event = fulfil(h, receiver.url())
@@ -217,14 +217,14 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
             tell(h)
     [(notice, _)] = messages(h)
     assert notify_once(h.context, notice) is None
-    assert receiver.told() == [event.id]
+    assert receiver.message_ids() == [event.id]
     h.redis.hset(keys.delivery("ord-1"), "lease", 1)
     assert notify_once(h.context, notice) is None
-    assert receiver.told() == [event.id, event.id]
+    assert receiver.message_ids() == [event.id, event.id]
     assert telling(h) is Telling.DELIVERED
 
 
-def test_copies_of_a_message_tell_once(house: Setup, receiver: Receiver) -> None:
+def test_copies_of_a_message_tell_once(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
@@ -233,7 +233,7 @@ def test_copies_of_a_message_tell_once(house: Setup, receiver: Receiver) -> None
     assert len(receiver.received) == 1
 
 
-def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, receiver: Receiver) -> None:
+def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     older = fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(500, 200)
@@ -246,11 +246,11 @@ def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, 
     types = [message.event["type"] for message in receiver.received]
     assert types == ["order.partial", "order.cancelled"]
     assert h.events() == types
-    assert receiver.told()[0] == older.id
+    assert receiver.message_ids()[0] == older.id
 
 
 def test_an_event_that_comes_during_a_post_follows_it(
-    house: Setup, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = house()
     fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
@@ -272,7 +272,7 @@ def test_an_event_that_comes_during_a_post_follows_it(
     assert [message.event["type"] for message in receiver.received] == ["order.partial", "order.cancelled"]
 
 
-def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: Receiver) -> None:
+def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
     [(lost, _)] = messages(h)
@@ -286,7 +286,7 @@ def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: Re
     assert len(receiver.received) == 1
 
 
-def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Receiver) -> None:
+def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
@@ -298,7 +298,7 @@ def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Receive
     assert statuses(h) == []
 
 
-def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: Receiver) -> None:
+def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
@@ -306,11 +306,11 @@ def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: Rece
     redeliver(h.context, "ord-1")
     assert h.order().attention is None
     assert tell(h) is None
-    assert receiver.told() == [event.id, event.id]
+    assert receiver.message_ids() == [event.id, event.id]
     assert telling(h) is Telling.DELIVERED
     redeliver(h.context, "ord-1")
     tell(h)
-    assert receiver.told() == [event.id] * 3
+    assert receiver.message_ids() == [event.id] * 3
 
 
 @pytest.mark.parametrize(("url", "words"), [(None, "no callback_url"), ("http://127.0.0.1:9/", "has not changed yet")])
@@ -323,7 +323,7 @@ def test_what_cannot_be_redelivered_is_said(house: Setup, url: str | None, words
         redeliver(h.context, "ord-1")
 
 
-def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: Receiver) -> None:
+def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
     tell(h)
@@ -332,7 +332,7 @@ def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: Re
         redeliver(h.context, "ord-1")
 
 
-def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, receiver: Receiver) -> None:
+def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(410, 200)
@@ -344,7 +344,7 @@ def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, 
     assert receiver.received[-1].event["data"]["attention"] is None
 
 
-def test_prune_waits_for_the_backend_to_be_told(house: Setup, receiver: Receiver) -> None:
+def test_prune_waits_for_the_backend_to_be_told(house: Setup, receiver: CallbackReceiver) -> None:
     h = house()
     fulfil(h, receiver.url())
     h.redis.zadd(keys.FINAL, {"ord-1": 1})

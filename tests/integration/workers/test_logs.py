@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.forked import FORKED
 from tests.waiting import wait_until
-from willcall.devtools.local_deployment import Stage
+from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import CLAIMS
@@ -25,13 +25,13 @@ Line = dict[str, Any]
 
 
 class Log:
-    """The lines of a worker, and its stage."""
+    """The lines of a worker, and its deployment."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, deployment: LocalDeployment) -> None:
+        self.deployment = deployment
 
     def text(self) -> str:
-        return (self.stage.folder / "worker.log").read_text()
+        return (self.deployment.folder / "worker.log").read_text()
 
     def lines(self, **fields: object) -> list[Line]:
         """The lines with these fields, in full."""
@@ -46,7 +46,7 @@ class Log:
 
     def send(self, body: object, **options: Any) -> None:
         """Put any message where tasks are expected."""
-        with self.stage.app.producer_or_acquire() as producer:
+        with self.deployment.app.producer_or_acquire() as producer:
             producer.publish(body, exchange="", routing_key="willcall", **options)
 
     def _found(self, beginning: str) -> list[Line]:
@@ -57,10 +57,12 @@ class Log:
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     """A worker at work over a silent Tiqets."""
     polling = {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}
-    with Stage(tmp_path_factory.mktemp("stage"), Script(), {"tiqets/default": polling}, **FORKED) as stage:
-        stage.start("worker", "--concurrency", "2")
-        stage.wait_for_workers(1)
-        log = Log(stage)
+    with LocalDeployment(
+        tmp_path_factory.mktemp("deployment"), Script(), {"tiqets/default": polling}, **FORKED
+    ) as deployment:
+        deployment.start("worker", "--concurrency", "2")
+        deployment.wait_for_workers(1)
+        log = Log(deployment)
         yield log
         assert SECRET not in log.text()
 
@@ -99,7 +101,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 def test_a_message_that_no_task_can_take_is_put_aside_once(
     log: Log, body: object, options: dict[str, Any], why: Reason
 ) -> None:
-    letters, before = log.stage.context.stores.dead_letters, len(log.lines(event="dead letter"))
+    letters, before = log.deployment.context.stores.dead_letters, len(log.lines(event="dead letter"))
     letters.clear()
     counted = letters.counts()[why]
     log.send(body, **options)
@@ -108,15 +110,15 @@ def test_a_message_that_no_task_can_take_is_put_aside_once(
     assert (letter.queue, letter.reason, letter.whole) == ("willcall", why, True)
     assert letters.counts()[why] == counted + 1
     assert log.lines(event="dead letter")[before:][0].items() >= {"queue": "willcall", "why": why.text}.items()
-    with Redis.from_url(log.stage.redis.url) as redis:
+    with Redis.from_url(log.deployment.redis.url) as redis:
         wait_until(lambda: redis.hlen(CLAIMS) == 0)
         assert redis.llen("willcall") == 0
 
 
 def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
-    letters = log.stage.context.stores.dead_letters
+    letters = log.deployment.context.stores.dead_letters
     letters.clear()
-    with Redis.from_url(log.stage.redis.url) as redis:
+    with Redis.from_url(log.deployment.redis.url) as redis:
         redis.lpush("willcall", b"\xff" + SECRET.encode())
         redis.lpush("willcall", "x" * 2_000_000)
         wait_until(lambda: letters.count() == 2)
@@ -126,7 +128,9 @@ def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
 
 
 def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
-    log.stage.app.send_task("tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="willcall", task_id="seven")
+    log.deployment.app.send_task(
+        "tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="willcall", task_id="seven"
+    )
     line = log.next("Task tasks.notify[seven] raised unexpected: …")
     assert line["exception"].endswith("\nTypeError")
     assert "trace.py" in line["exception"]
@@ -135,15 +139,15 @@ def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
 
 def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
     payload = {"id": "bad", "provider": "tiqets", "reference": SECRET, "quantity": SECRET}
-    log.stage.app.send_task("tasks.submit", kwargs=payload, queue="willcall")
+    log.deployment.app.send_task("tasks.submit", kwargs=payload, queue="willcall")
     wait_until(lambda: log.lines(order="bad"))
     [line] = log.lines(order="bad")
     assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")
 
 
 def test_every_line_of_an_attempt_says_which_it_is(log: Log) -> None:
-    log.stage.providers.add_orders([OrderScript(provider="tiqets", reference="1000001")])
-    submit(log.stage.context, {"id": "ord-1", "provider": "tiqets", "reference": "1000001"})
+    log.deployment.providers.add_orders([OrderScript(provider="tiqets", reference="1000001")])
+    submit(log.deployment.context, {"id": "ord-1", "provider": "tiqets", "reference": "1000001"})
     wait_until(lambda: log.lines(event="order", order="ord-1"))
     [line] = log.lines(event="order", order="ord-1")
     expected = {

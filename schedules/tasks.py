@@ -18,7 +18,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 @shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
 def sweep(self: Task, name: str) -> dict[str, int] | None:
     """Run the sweep `name`, unless a run of it is at work already. One that ran out of time goes on in a moment."""
-    with self.app.bulkhead.enter(SWEEPS) as wait:
+    with self.app.bulkhead.slot(SWEEPS) as wait:
         swept = None if wait else sweep_for(self.app.willcall, name, BUDGET)
     if wait or (swept and swept.unfinished):
         self.apply_async((name,), queue=SWEEPS, countdown=wait or PAUSE)

@@ -13,7 +13,7 @@ def alert(self: Task, subject: str, event_id: str, number: int) -> None:
     """Tell of one event. `number` is the fence: any other message about the subject is stale and tells nothing."""
     context = self.app.willcall
     notice = Notice(subject, event_id, number, host_of(context.settings.notify.ops_url or ""))
-    with self.app.callbacks.place(notice.host) as wait:
+    with self.app.host_limits.slot(notice.host) as wait:
         again = put_off(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
     if again:
         send_notice_to_operators(context, *again)

@@ -11,7 +11,7 @@ from willcall.usecases.documents import fetch_documents as fetch
 def fetch_documents(self: Task, order_id: str) -> None:
     """Fetch what an order lacks, if that is due: copies of the message find nothing to do."""
     context = self.app.willcall
-    with self.app.bulkhead.enter(DOCUMENTS) as wait:
+    with self.app.bulkhead.slot(DOCUMENTS) as wait:
         again = wait or fetch(context, order_id)
     if again is not None:
         context.sender.send_task(TASK, [order_id], again)

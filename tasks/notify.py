@@ -10,7 +10,7 @@ from willcall.usecases.notify import notify_once, put_off, send_notice
 def notify(self: Task, order_id: str, event_id: str, number: int, host: str) -> None:
     """Tell of one event. `number` is the fence: any other message about the order is stale and tells nothing."""
     context, notice = self.app.willcall, Notice(order_id, event_id, number, host)
-    with self.app.callbacks.place(host) as wait:
+    with self.app.host_limits.slot(host) as wait:
         again = put_off(context.stores.deliveries, notice, wait) if wait else notify_once(context, notice)
     if again:
         send_notice(context, *again)

@@ -13,7 +13,7 @@ def poll(self: Task, order_id: str, seq: int, account: str) -> int | None:
     Returns which attempt it was, for Flower; None where it was none.
     """
     context = self.app.willcall
-    with self.app.bulkhead.enter(poll_queue(account)) as wait:
+    with self.app.bulkhead.slot(poll_queue(account)) as wait:
         polled = poll_later(context, order_id, seq, wait) if wait else poll_once(context, order_id, seq, account)
     if polled.again:
         message, now = polled.again

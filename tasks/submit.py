@@ -47,7 +47,7 @@ class Submission(Request):
         error = getattr(exc_info.exception, "exc", exc_info.exception)  # Celery wraps it to carry its traceback along
         if not isinstance(error, (WillcallError, Reject)):
             try:
-                self.task.app.keep_message(self.message, Reason.FAILED)
+                self.task.app.store_dead_letter(self.message, Reason.FAILED)
             except StoreError:
                 return self.reject(requeue=True)
         return super().on_failure(exc_info, *args, **options)

@@ -19,11 +19,11 @@ from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
+from workers.bootsteps import SlotLimitStep
 from workers.broker import celery_app
-from workers.bulkhead import bulkhead
-from workers.consumer import keep_message
-from workers.host_limits import Hosts
-from workers.places import ClaimByPlaces
+from workers.bulkhead import create_bulkhead
+from workers.consumer import store_dead_letter
+from workers.host_limits import HostLimits
 from workers.sender import CelerySender
 
 #: Threads of a worker unless told otherwise. Attempts mostly wait for a provider, yet each thread more makes all of
@@ -36,7 +36,7 @@ TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "ta
 def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collection[str] = ()) -> Celery:
     """The application over a configuration, ready to send tasks and to work on them: on `queues`, or on all.
 
-    What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.callbacks`.
+    What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.host_limits`.
     """
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
@@ -52,10 +52,10 @@ def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collectio
         meters=Meters(config.accounts),
     )
     poll_queues = sorted({poll_queue(key) for key in config.accounts})
-    app.bulkhead = bulkhead(concurrency, queues or queue_names(config), poll_queues)
-    app.steps["consumer"].add(ClaimByPlaces)
-    app.keep_message = partial(keep_message, app)
-    app.callbacks = Hosts(app.bulkhead, concurrency)
+    app.bulkhead = create_bulkhead(concurrency, queues or queue_names(config), poll_queues)
+    app.steps["consumer"].add(SlotLimitStep)
+    app.store_dead_letter = partial(store_dead_letter, app)
+    app.host_limits = HostLimits(app.bulkhead, concurrency)
     app.loader.import_default_modules()
     for module in TASK_MODULES:
         app.loader.import_task_module(module)

@@ -10,8 +10,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from tasks.queues import DELAYED, Backlog
-from workers.delayed_messages import waiting
-from workers.transport import Channel
+from workers.transport.delayed import delayed_stats
+from workers.transport.redis import Channel
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 PATIENCE = 2.0
 
 
-class Backlogs:
+class BacklogReader:
     """Asks over a connection of its own, which is kept: to make one costs more than to ask."""
 
     def __init__(self, app: "Celery", queues: Sequence[str]) -> None:
@@ -73,13 +73,13 @@ class Backlogs:
 
     def _redis(self, channel: Channel) -> dict[str, Backlog]:
         ready = channel.ready(self._queues)
-        later = waiting(channel.commands, self._queues, channel.key(""))
+        later = delayed_stats(channel.commands, self._queues, channel.key(""))
         return {queue: Backlog(ready[queue], later[queue].count, later[queue].lag) for queue in self._queues}
 
     def _rabbitmq(self) -> dict[str, Backlog]:
         found = {queue: Backlog(ready) for queue in self._queues if (ready := self._messages(queue)) is not None}
-        waiting = self._messages(*(level_name(level) for level in range(MAX_LEVEL + 1)))
-        return found if waiting is None else {**found, DELAYED: Backlog(0, waiting)}
+        delayed_stats = self._messages(*(level_name(level) for level in range(MAX_LEVEL + 1)))
+        return found if delayed_stats is None else {**found, DELAYED: Backlog(0, delayed_stats)}
 
     def _messages(self, *queues: str) -> int | None:
         """How many messages RabbitMQ has in queues, None where nobody has made them."""

@@ -28,9 +28,9 @@ from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.redis_url import for_kombu
 from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
-from workers import transport
-from workers.delayed_messages import moment
 from workers.remote_control import SETTINGS, WillcallCelery
+from workers.transport import redis
+from workers.transport.delayed import parse_eta
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     if urlsplit(url).scheme in {"amqp", "amqps"}:
         app, settings = _RabbitCelery("willcall", set_as_current=True), _rabbitmq(queues)
     else:
-        transport.install()
+        redis.install_transport()
         app, settings = WillcallCelery("willcall", set_as_current=True), _redis(queues)
     if urlsplit(url).scheme == "rediss" and "ssl_" not in urlsplit(url).query:
         url += f"{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"  # kombu would believe any certificate
@@ -100,7 +100,7 @@ def postpone(app: Celery, message: Any) -> bool:
     """
     if not isinstance(app, _RabbitCelery):
         return False
-    due = moment(message.headers.get("eta") if "task" in message.headers else message.payload.get("eta"))
+    due = parse_eta(message.headers.get("eta") if "task" in message.headers else message.payload.get("eta"))
     delay = (due - datetime.now(UTC)).total_seconds() if due else 0.0
     if delay < EARLY:
         return False

@@ -1,12 +1,14 @@
-"""Places: how many messages of each queue a worker may have in hand at once.
+"""Slots: how many messages of each queue a worker processes at once, so that a slow provider cannot take every thread.
 
-A provider that takes ten seconds an answer would soon hold every thread of a worker that serves all queues. So a worker
-takes no more messages of a queue than the queue has places: some that are kept for it, and its part of those that are
-kept for nobody. A place is taken when a message is claimed and free again when the message is acknowledged, so what
-cannot be worked on stays in the broker, in its order, and costs nothing.
+Some slots are reserved for one queue, the rest are shared. A message occupies a slot from the moment it is claimed
+until it is acknowledged. A worker claims no message that has no free slot: it stays in the broker, in order, at no
+cost.
 
-Over Redis the transport asks for `rooms` before it claims (`workers/transport.py`). Another broker delivers what it
-likes; there each task asks by itself (`enter`), and comes back later where there is no place.
+Example: `--concurrency 16` and four providers. Two slots are reserved for each provider and eight are shared. If one
+provider stops answering, its polls fill at most 2 + 8 = 10 slots, and the others still have two each.
+
+Over Redis the transport asks for the free `capacity` before it claims. RabbitMQ delivers without asking; there each
+task asks for a `slot` and, where none is free, runs again later.
 """
 
 import time
@@ -14,170 +16,192 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import uniform
 from threading import Lock
 from typing import NamedTuple
 
 from tasks.queues import DOCUMENTS, NOTIFY, SUBMIT, SWEEPS
-from workers.host_lines import Line
 
-#: Seconds after which a place is given to another message, whatever became of the one that took it: longer than any
-#: task takes, so that message was dropped unacknowledged, and the broker has given it to another worker.
-LONGEST_HELD = 600.0
-#: Seconds that a message without a place stays away at most: it has to find out how its line goes on.
-LONGEST_WAIT = 60.0
+#: Seconds after which a slot is freed whatever happened to its message. It is longer than any task takes, so the
+#: message was dropped without an acknowledgement, and the broker has given it to another worker.
+SLOT_TIMEOUT = 600.0
+#: A message without a slot comes back after this many seconds at least, and at most.
+MIN_DELAY, MAX_DELAY = 0.05, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """How many places are kept for a queue, and how many it may have at most (None: all that are free)."""
+class SlotQuota:
+    """The slots reserved for a queue, and how many it may occupy in all (None: every free one)."""
 
-    kept: int
-    most: int | None = None
-
-
-class Room(NamedTuple):
-    """How many more messages of a queue may be claimed: `own` into places kept for it, `most` in all."""
-
-    own: int
-    most: int
+    reserved: int
+    limit: int | None = None
 
 
-class Rooms(NamedTuple):
-    """What may be claimed now. `spare` places are kept for nobody: the queues share them."""
+class FreeSlots(NamedTuple):
+    """How many more messages of a queue may be claimed: into its reserved slots, and in total."""
 
-    spare: int
-    queues: Mapping[str, Room]
+    reserved: int
+    total: int
+
+
+class Capacity(NamedTuple):
+    """The free slots of a worker: the shared ones, and those of each queue."""
+
+    shared: int
+    queues: Mapping[str, FreeSlots]
+
+
+@dataclass(slots=True)
+class SlotSchedule:
+    """Return times for messages that found no free slot, spaced so that they come back one by one.
+
+    Example: two slots that are occupied for 10 s each. The messages that find none come back 5 s apart.
+    """
+
+    next_at: float
+    #: Seconds for which a message occupied a slot the last time.
+    duration: float = 0.1
+
+    def reserve(self, now: float, slots: int, max_delay: float) -> float:
+        """Return the seconds until the next of `slots` is free, and book it.
+
+        A message that would wait for longer than `max_delay` books nothing and asks again before that.
+        """
+        delay = max(MIN_DELAY, self.next_at - now)
+        if delay > max_delay:
+            return uniform(max_delay / 2, max_delay)  # noqa: S311 - spreads load
+        self.next_at = now + delay + self.duration / slots
+        return delay
 
 
 @dataclass(slots=True)
 class Bulkhead:
-    """The places of one process; safe to share between threads."""
+    """The slots of one worker process. Threads may share it."""
 
-    shares: Mapping[str, Share]
-    spare: int
+    quotas: Mapping[str, SlotQuota]
+    shared: int
     clock: Callable[[], float] = time.monotonic
-    #: Whether places are taken by claiming, so that each message that is worked on has one.
-    claiming: bool = False
-    #: Called, by any thread, once a place has become free while a queue has none.
-    on_free: Callable[[], None] = lambda: None
-    _wanted: bool = False
+    #: Whether claiming a message occupies a slot, so that each task that runs has one.
+    assigned_on_claim: bool = False
+    #: Called from any thread once a slot becomes free that a queue waits for.
+    on_release: Callable[[], None] = lambda: None
+    _exhausted: bool = False
     _lock: Lock = field(default_factory=Lock)
-    _taken: Counter[str] = field(default_factory=Counter)
-    #: By message, oldest first: its queue, and since when it has a place.
-    _holders: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
-    _lines: dict[str, Line] = field(default_factory=dict)
+    _occupied: Counter[str] = field(default_factory=Counter)
+    #: By message, oldest first: its queue, and when it got its slot.
+    _messages: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
+    _schedules: dict[str, SlotSchedule] = field(default_factory=dict)
 
     @property
     def threads(self) -> int:
-        """How many threads it takes to work on whatever has a place."""
-        return self.spare + sum(share.kept for share in self.shares.values())
+        """The number of threads that all slots need."""
+        return self.shared + sum(quota.reserved for quota in self.quotas.values())
 
-    def rooms(self) -> Rooms:
-        """How many more messages of each queue may be claimed."""
+    def capacity(self) -> Capacity:
+        """Return how many more messages of each queue may be claimed."""
         with self._lock:
-            self._forget_the_lost()
-            spare = self._spare()
-            rooms = {queue: self._room(queue, spare) for queue in self.shares}
-            self._wanted = not all(room.most for room in rooms.values())
-            return Rooms(spare, rooms)
+            self._release_expired()
+            shared = self._free_shared()
+            queues = {queue: self._free_slots(queue, shared) for queue in self.quotas}
+            self._exhausted = not all(free.total for free in queues.values())
+            return Capacity(shared, queues)
 
-    def take(self, queue: str, message: str) -> None:
-        """Give a message of `queue`, named uniquely, a place: it was claimed."""
+    def occupy(self, queue: str, message: str) -> None:
+        """Give a slot to a message that was claimed; `message` is a unique name."""
         with self._lock:
-            self._holders[message] = (queue, self.clock())
-            self._taken[queue] += 1
-            if queue in self.shares and not self._room(queue, self._spare()).most:
-                self._wanted = True
+            self._messages[message] = (queue, self.clock())
+            self._occupied[queue] += 1
+            if queue in self.quotas and not self._free_slots(queue, self._free_shared()).total:
+                self._exhausted = True
 
-    def free(self, message: str) -> None:
-        """A message is done with, or was given back; again does nothing."""
+    def release(self, message: str) -> None:
+        """Free the slot of a message, if it has one."""
         with self._lock:
-            self._free(message)
-            wanted, self._wanted = self._wanted, False
-        if wanted:
-            self.on_free()
+            self._release(message)
+            exhausted, self._exhausted = self._exhausted, False
+        if exhausted:
+            self.on_release()
 
     @contextmanager
-    def enter(self, queue: str) -> Iterator[float]:
-        """0 where a message of `queue` may be worked on, else in how many seconds to try again.
+    def slot(self, queue: str) -> Iterator[float]:
+        """Occupy a slot for the block and yield 0, or yield the seconds after which to try again.
 
-        Its place is held for the block, unless it got one when it was claimed.
+        A message that got its slot when it was claimed needs no other one.
         """
-        if self.claiming or queue not in self.shares:
+        if self.assigned_on_claim or queue not in self.quotas:
             yield 0.0
             return
         with self._lock:
-            room = self._room(queue, self._spare())
-            free = room.most > 0
-            self._taken[queue] += free
-            wait = 0.0 if free else self._book(queue)
+            free = self._free_slots(queue, self._free_shared()).total > 0
+            self._occupied[queue] += free
+            delay = 0.0 if free else self._reserve(queue)
         started = self.clock()
         try:
-            yield wait
+            yield delay
         finally:
             if free:
                 with self._lock:
-                    self._taken[queue] -= 1
-                    self._line(queue).held_for = self.clock() - started
+                    self._occupied[queue] -= 1
+                    self._schedule(queue).duration = self.clock() - started
 
-    def _spare(self) -> int:
-        """How many of the places that are kept for nobody are free."""
-        borrowed = sum(max(0, self._taken[queue] - share.kept) for queue, share in self.shares.items())
-        return max(0, self.spare - borrowed)
+    def _free_shared(self) -> int:
+        borrowed = sum(max(0, self._occupied[queue] - quota.reserved) for queue, quota in self.quotas.items())
+        return max(0, self.shared - borrowed)
 
-    def _room(self, queue: str, spare: int) -> Room:
-        share, taken = self.shares[queue], self._taken[queue]
-        own = max(0, share.kept - taken)
-        most = own + spare if share.most is None else min(own + spare, max(0, share.most - taken))
-        return Room(own, most)
+    def _free_slots(self, queue: str, shared: int) -> FreeSlots:
+        quota, occupied = self.quotas[queue], self._occupied[queue]
+        reserved = max(0, quota.reserved - occupied)
+        total = reserved + shared if quota.limit is None else min(reserved + shared, max(0, quota.limit - occupied))
+        return FreeSlots(reserved, total)
 
-    def _book(self, queue: str) -> float:
-        """Seconds until the next place in the queue's line."""
-        return self._line(queue).book(self.clock(), max(1, self._taken[queue]), LONGEST_WAIT)
+    def _reserve(self, queue: str) -> float:
+        return self._schedule(queue).reserve(self.clock(), max(1, self._occupied[queue]), MAX_DELAY)
 
-    def _line(self, queue: str) -> Line:
-        return self._lines.setdefault(queue, Line(self.clock()))
+    def _schedule(self, queue: str) -> SlotSchedule:
+        return self._schedules.setdefault(queue, SlotSchedule(self.clock()))
 
-    def _free(self, message: str) -> None:
-        queue, _ = self._holders.pop(message, ("", 0.0))
+    def _release(self, message: str) -> None:
+        queue, _ = self._messages.pop(message, ("", 0.0))
         if queue:
-            self._taken[queue] -= 1
+            self._occupied[queue] -= 1
 
-    def _forget_the_lost(self) -> None:
-        """Free the places of messages that nobody will acknowledge, as Celery drops some when it loses its broker."""
-        lost = self.clock() - LONGEST_HELD
-        while self._holders:
-            message, (_, since) = next(iter(self._holders.items()))
-            if since > lost:
+    def _release_expired(self) -> None:
+        """Free the slots of messages that are never acknowledged: Celery drops some when its connection is lost."""
+        expired = self.clock() - SLOT_TIMEOUT
+        while self._messages:
+            message, (_, since) = next(iter(self._messages.items()))
+            if since > expired:
                 break
-            self._free(message)
+            self._release(message)
 
 
-def bulkhead(concurrency: int, queues: Collection[str], poll_queues: Collection[str]) -> Bulkhead:
-    """The places of a worker with `concurrency` threads for polls, which serves `queues`.
+def create_bulkhead(concurrency: int, queues: Collection[str], poll_queues: Collection[str]) -> Bulkhead:
+    """Divide a worker's slots among the `queues` it serves; `concurrency` counts those for polls.
 
-    Half of the threads are kept for the providers in equal parts, at least one each; the rest are for any queue. The
-    other queues have threads of their own beside them, so that polls never keep them from going on, and may have a part
-    of what is kept for nobody. Callbacks have one more than slow backends may hold.
+    Half of these are reserved for the providers in equal parts, at least one each; the rest are shared. The other
+    queues have slots of their own in addition, so polls never stop them, and may use part of the shared ones. Callbacks
+    have one slot more than slow backends may occupy.
     """
     served = [queue for queue in poll_queues if queue in queues]
     each = max(1, concurrency // len(served) // 2) if served else 0
-    half, quarter, slow = max(1, concurrency // 2), max(1, concurrency // 4), most_slow_callbacks(concurrency)
+    half, quarter, slow = max(1, concurrency // 2), max(1, concurrency // 4), max_slow_callbacks(concurrency)
     others = {
-        SUBMIT: Share(1, half),
-        NOTIFY: Share(slow + 1, most_callbacks(concurrency) + slow),
-        DOCUMENTS: Share(1, quarter),
-        SWEEPS: Share(2, max(2, quarter)),  # a list that takes its time leaves one to the others
+        SUBMIT: SlotQuota(1, half),
+        NOTIFY: SlotQuota(slow + 1, max_callbacks(concurrency) + slow),
+        DOCUMENTS: SlotQuota(1, quarter),
+        SWEEPS: SlotQuota(2, max(2, quarter)),  # a slow sweep leaves one slot to the others
     }
-    shares = dict.fromkeys(served, Share(each)) | {queue: share for queue, share in others.items() if queue in queues}
-    return Bulkhead(shares, spare=max(0, concurrency - each * len(served)))
+    quotas = dict.fromkeys(served, SlotQuota(each)) | {
+        queue: quota for queue, quota in others.items() if queue in queues
+    }
+    return Bulkhead(quotas, shared=max(0, concurrency - each * len(served)))
 
 
-def most_callbacks(concurrency: int) -> int:
-    """How many backends a worker tells at once."""
+def max_callbacks(concurrency: int) -> int:
+    """Return how many backends a worker notifies at once."""
     return max(2, concurrency // 2)
 
 
-def most_slow_callbacks(concurrency: int) -> int:
-    """How many slow backends it tells beside them."""
+def max_slow_callbacks(concurrency: int) -> int:
+    """Return how many slow backends it notifies in addition."""
     return max(1, concurrency // 4)

@@ -11,7 +11,7 @@ from celery.worker.state import maybe_shutdown
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import Reason
 from workers.broker import postpone
-from workers.messages import raw, unusable
+from workers.messages import raw_message, rejection_reason
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Consumer(consumer.Consumer):
         known = {name for name in self.app.tasks if not name.startswith("celery.")}
 
         def on_task_received(message: Any) -> None:
-            reason = unusable(message, known)
+            reason = rejection_reason(message, known)
             try:
                 if reason is None and not postpone(self.app, message):
                     handle(message)
@@ -49,7 +49,7 @@ class Consumer(consumer.Consumer):
     def put_aside(self, message: Any, reason: Reason) -> None:
         """Keep a message for people, once, and acknowledge it."""
         try:
-            keep_message(self.app, message, reason)
+            store_dead_letter(self.app, message, reason)
         except StoreError as error:
             log.warning("dead letter not kept yet", queue=_queue_of(message), why=reason.text, error=error)
             self.timer.call_after(AGAIN, message.requeue)
@@ -114,10 +114,10 @@ class Consumer(consumer.Consumer):
         self.put_aside(message, Reason.MALFORMED)
 
 
-def keep_message(app: Any, message: Any, reason: Reason) -> None:
+def store_dead_letter(app: Any, message: Any, reason: Reason) -> None:
     """Put a message (kombu's) among the dead letters. Raises StoreError."""
     queue = _queue_of(message)
-    app.willcall.stores.dead_letters.add(queue, reason, raw(message))
+    app.willcall.stores.dead_letters.add(queue, reason, raw_message(message))
     log.error("dead letter", queue=queue, why=reason.text)
 
 

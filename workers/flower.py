@@ -15,7 +15,7 @@ from tornado.web import authenticated
 
 from willcall.config import ConfigError
 from willcall.orders.errors import Problem
-from workers.backlog import Backlogs
+from workers.backlog import BacklogReader
 
 #: The environment variable with those who may see it: `name:password`, several separated by commas. Not an option of
 #: the command, which everybody on the machine could read in the list of processes.
@@ -38,7 +38,7 @@ def run(app: Celery, queues: Sequence[str], address: str, port: int) -> None:
     urls.handlers.insert(0, (r"/metrics", _Metrics))
     events.EventsState = _State
     if "FLOWER_BROKER_API" not in os.environ:  # what RabbitMQ's management tells is more
-        broker = _Broker(Backlogs(app, queues))
+        broker = _Broker(BacklogReader(app, queues))
         BaseHandler.get_broker = lambda _: broker
     settings = Path(__file__).with_name("flowerconfig.py")
     app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
@@ -52,7 +52,7 @@ def run(app: Celery, queues: Sequence[str], address: str, port: int) -> None:
 class _Broker:
     """The queues' lengths as the metrics have them: over any broker, and with the messages that wait for their time."""
 
-    def __init__(self, backlogs: Backlogs) -> None:
+    def __init__(self, backlogs: BacklogReader) -> None:
         self._backlogs = backlogs
 
     async def queues(self, _: Collection[str]) -> list[dict[str, Any]]:

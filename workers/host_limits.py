@@ -1,10 +1,10 @@
-"""Which backends may be told right now, so that a dead one delays nobody else.
+"""Limits per callback host, so that an unresponsive backend delays no other one.
 
-A host begins with one thread. One that was quick the last time may hold all but one of those that callbacks may, so
-that another one finds that. All that were slow the last time share a few of their own.
+A host starts with one thread. If it was fast the last time, it may use all but one of the threads for callbacks; the
+last one lets an unknown host be tried. All hosts that were slow the last time share a few threads of their own.
 
-Who finds no room comes back at a place in the host's line: the longer the line, the later. So however many events wait
-for a dead backend, they do not wake the worker more often than it can serve them.
+A callback that finds no thread free comes back later: the longer its host's queue, the later. So even many events for
+an unresponsive backend wake the worker no more often than the backend can be called.
 """
 
 import time
@@ -14,74 +14,73 @@ from contextlib import contextmanager
 from threading import Lock
 
 from tasks.queues import NOTIFY
-from workers.bulkhead import Bulkhead, most_callbacks, most_slow_callbacks
-from workers.host_lines import Line
+from workers.bulkhead import Bulkhead, SlotSchedule, max_callbacks, max_slow_callbacks
 
-#: A host that held a thread for this long (seconds) is slow.
-SLOW = 3.0
-#: Who finds no room comes back after this many seconds at most.
-LATEST = 300.0
-#: The line that all slow hosts share; no host has such a name.
-_SLOW_LINE = "slow callbacks"
-#: Hosts that are remembered; beyond, the one that has been known for longest begins anew.
-_MOST = 1_000
+#: A host whose call took this many seconds is slow.
+SLOW_AFTER = 3.0
+#: A callback without a thread comes back after this many seconds at most.
+MAX_DELAY = 300.0
+#: The queue that all slow hosts share; no host has this name.
+_SLOW_HOSTS = "slow hosts"
+#: Hosts to remember. Beyond that the oldest one is forgotten and starts anew.
+_MAX_HOSTS = 1_000
 
 
-class Hosts:
-    """The hosts that this process is telling, and how quick they were."""
+class HostLimits:
+    """The hosts that this process calls right now, and how fast they were."""
 
     def __init__(self, bulkhead: Bulkhead, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`concurrency` of the worker, in whose `bulkhead` callbacks have a part; `clock` in seconds."""
+        """`concurrency` is that of the worker whose slots are in `bulkhead`; `clock` counts seconds."""
         self._bulkhead = bulkhead
-        self._quick_most = most_callbacks(concurrency)
-        self._most = {None: 1, True: self._quick_most - 1, False: most_slow_callbacks(concurrency)}
+        self._max_fast = max_callbacks(concurrency)
+        self._limits = {None: 1, True: self._max_fast - 1, False: max_slow_callbacks(concurrency)}
         self._clock = clock
         self._lock = Lock()
-        self._told: Counter[str] = Counter()
-        self._quick: dict[str, bool] = {}
-        self._lines: dict[str, Line] = {}
+        self._active: Counter[str] = Counter()
+        self._fast: dict[str, bool] = {}
+        self._schedules: dict[str, SlotSchedule] = {}
 
     @contextmanager
-    def place(self, host: str) -> Iterator[float]:
-        """0 where `host` may be told now, else in how many seconds to come back; the place is held for the block."""
+    def slot(self, host: str) -> Iterator[float]:
+        """Occupy a slot for a call of `host` during the block and yield 0, or yield the seconds until the next try."""
         with self._lock:
-            quick = self._quick.get(host)
-            line = _SLOW_LINE if quick is False else host
-            room = self._told[line] < self._most[quick] and (quick is False or self._quick_told() < self._quick_most)
-            self._told[line] += room
-        if not room:
-            yield self._wait(line, self._most[quick])
+            fast = self._fast.get(host)
+            queue = _SLOW_HOSTS if fast is False else host
+            free = self._active[queue] < self._limits[fast] and (fast is False or self._fast_calls() < self._max_fast)
+            self._active[queue] += free
+        if not free:
+            yield self._reserve(queue, self._limits[fast])
             return
         try:
-            with self._bulkhead.enter(NOTIFY) as crowded:
+            with self._bulkhead.slot(NOTIFY) as no_slot:
                 started = self._clock()
-                yield self._wait(line, self._most[quick]) if crowded else 0.0
-            if not crowded:
-                self._judge(host, line, self._clock() - started)
+                yield self._reserve(queue, self._limits[fast]) if no_slot else 0.0
+            if not no_slot:
+                self._record(host, queue, self._clock() - started)
         finally:
             with self._lock:
-                self._told[line] -= 1
-                if not self._told[line]:
-                    del self._told[line]
+                self._active[queue] -= 1
+                if not self._active[queue]:
+                    del self._active[queue]
 
-    def _wait(self, line: str, most: int) -> float:
-        """Book the next place of a line, of which `most` are served at once: seconds until then."""
+    def _reserve(self, queue: str, slots: int) -> float:
+        """Book the next of the `slots` of a host queue; return the seconds until then."""
         with self._lock:
             now = self._clock()
-            return self._lines.setdefault(line, Line(now)).book(now, most, LATEST)
+            return self._schedules.setdefault(queue, SlotSchedule(now)).reserve(now, slots, MAX_DELAY)
 
-    def _quick_told(self) -> int:
-        """How many hosts that are not known to be slow are being told."""
-        return self._told.total() - self._told[_SLOW_LINE]
+    def _fast_calls(self) -> int:
+        """Return how many hosts are being called that are not known to be slow."""
+        return self._active.total() - self._active[_SLOW_HOSTS]
 
-    def _judge(self, host: str, line: str, took: float) -> None:
-        """Remember whether the host is slow, and forget a line that nobody waits in any more."""
+    def _record(self, host: str, queue: str, duration: float) -> None:
+        """Remember how fast the host was, and drop its schedule once nobody waits."""
         with self._lock:
-            if host not in self._quick and len(self._quick) >= _MOST:
-                del self._quick[next(iter(self._quick))]
-            self._quick[host] = took < SLOW
-            booked = self._lines.get(line)
-            if booked and booked.free_at < self._clock():
-                del self._lines[line]
-            elif booked:
-                booked.held_for = took
+            if host not in self._fast and len(self._fast) >= _MAX_HOSTS:
+                del self._fast[next(iter(self._fast))]
+            self._fast[host] = duration < SLOW_AFTER
+            schedule = self._schedules.get(queue)
+            if schedule and schedule.next_at < self._clock():
+                del self._schedules[queue]
+            elif schedule:
+                schedule.duration = duration

@@ -16,7 +16,7 @@ from structlog.typing import EventDict
 
 from willcall.config import Config
 from workers.lines import show_errors, show_record
-from workers.masks import Mask, secrets_of
+from workers.masks import Redactor, secrets_of
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
                 show_errors,
                 _in_order,
                 rendered,
-                Mask(secrets_of(config)),
+                Redactor(secrets_of(config)),
             ],
         )
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from willcall.config import Config
 
 #: What stands in a secret's place.
-MASK = "***"
+REDACTED = "***"
 #: Shorter ones, such as a password `dev`, are parts of too many words to be found in a line.
 SHORTEST = 4
 
@@ -31,7 +31,7 @@ def secrets_of(config: Config) -> set[str]:
     return secrets
 
 
-class Mask:
+class Redactor:
     """A processor for rendered lines. About 0.1 µs a secret."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -43,7 +43,7 @@ class Mask:
         """The line, which is text by now, without them."""
         for form in self._forms:
             if form in line:
-                line = line.replace(form, MASK)
+                line = line.replace(form, REDACTED)
         return str(line)
 
 

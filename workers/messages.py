@@ -10,10 +10,10 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.json import dumps, loads
 
 from willcall.stores.dead_letters import DeadLetter, Reason
-from workers.delayed_messages import plain
+from workers.transport.delayed import plain
 
 #: Longest message that is read, bytes. An order takes about one thousand.
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 #: The header of a message that stands for one that could not be read.
 UNREADABLE = "x-willcall-unreadable"
 #: The header that says how often a message was delivered before, as far as that is counted: once for all workers that
@@ -21,26 +21,26 @@ UNREADABLE = "x-willcall-unreadable"
 REDELIVERED, DELIVERY_COUNT = "x-willcall-redelivered", "x-delivery-count"
 _COUNTS = {"redelivered", REDELIVERED, DELIVERY_COUNT}
 #: So many are too many: it ends its workers, or makes them hang. RabbitMQ from version 4 on has the same limit.
-MOST_REDELIVERED, MOST_DELIVERIES = 5, 20
+MAX_REDELIVERED, MAX_DELIVERIES = 5, 20
 #: What fails where JSON, its encoding or its compression is broken, or its objects are not kombu's.
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
 
 
 def parse(item: bytes) -> dict[str, Any]:
     """Return a message of a list as kombu's dictionary; `stand_in` for one that is none."""
-    if len(item) > LARGEST:
-        return stand_in(item, Reason.TOO_LARGE)
+    if len(item) > MAX_BYTES:
+        return placeholder(item, Reason.TOO_LARGE)
     try:
-        payload = loads(plain(item, LARGEST))
+        payload = loads(plain(item, MAX_BYTES))
         usable = isinstance(payload["properties"], dict) and isinstance(payload.get("body", ""), str)
         usable = usable and isinstance(payload.get("headers") or {}, dict)
         usable = usable and isinstance(payload["properties"].setdefault("delivery_info", {}), dict)
     except _BROKEN:
         usable = False
-    return payload if usable else stand_in(item, Reason.UNREADABLE)
+    return payload if usable else placeholder(item, Reason.UNREADABLE)
 
 
-def stand_in(item: bytes, reason: Reason) -> dict[str, Any]:
+def placeholder(item: bytes, reason: Reason) -> dict[str, Any]:
     """Return a message that carries one which cannot be read, so that it is acknowledged and kept like any other."""
     return {
         "body": b64encode(item).decode(),
@@ -51,7 +51,7 @@ def stand_in(item: bytes, reason: Reason) -> dict[str, Any]:
     }
 
 
-def unusable(message: Any, known: Container[str]) -> Reason | None:
+def rejection_reason(message: Any, known: Container[str]) -> Reason | None:
     """Return why a message (kombu's) is no task that we can run; `known`: names of tasks.
 
     Celery asks some of this as well, and then forgets the message. Other things it takes for granted, and a worker
@@ -90,7 +90,7 @@ def _unusable(fields: dict[str, Any], args: object, kwargs: object, known: Conta
 
 
 def _never_finished(headers: dict[str, Any]) -> bool:
-    limits = {REDELIVERED: MOST_REDELIVERED, DELIVERY_COUNT: MOST_DELIVERIES}
+    limits = {REDELIVERED: MAX_REDELIVERED, DELIVERY_COUNT: MAX_DELIVERIES}
     return any(isinstance(headers.get(name), int) and headers[name] > most for name, most in limits.items())
 
 
@@ -101,7 +101,7 @@ def _is_time_limit(value: object) -> bool:
     return len(limits) == 2 and all(limit is None or isinstance(limit, Real) for limit in limits)  # noqa: PLR2004
 
 
-def raw(message: Any) -> bytes:
+def raw_message(message: Any) -> bytes:
     """Return a message (kombu's) as it lay in the broker, in kombu's form for Redis whichever the broker is."""
     if UNREADABLE in message.headers:
         return bytes(message.body)
@@ -120,7 +120,7 @@ def raw(message: Any) -> bytes:
     return text.encode()
 
 
-def send_again(app: Any, letter: DeadLetter) -> None:
+def requeue(app: Any, letter: DeadLetter) -> None:
     """Put a dead letter back into its queue, on whichever broker. Raises ValueError for what never was a message."""
     payload = parse(letter.raw)
     if UNREADABLE in payload["headers"]:

@@ -16,11 +16,12 @@ from willcall.stores.connection import connect, probe
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
 from workers.app import CONCURRENCY, create_app
-from workers.backlog import Backlogs
+from workers.backlog import BacklogReader
+from workers.bootsteps import send_heartbeats
 from workers.broker import reach
-from workers.heartbeat import BeatingScheduler, pulse_in_worker
 from workers.logs import configure_logging
-from workers.metrics import metrics_server
+from workers.metrics_server import metrics_server
+from workers.scheduler import SweepScheduler
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ def run_worker(
         metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
         Pulse(app.willcall.stores.processes, "worker", {"queues": names, "metrics": address or "none"}) as pulse,
     ):
-        pulse_in_worker(app, pulse)
+        send_heartbeats(app, pulse)
         celery.params[0].default = app
         # `app.worker_main` would keep the code for itself.
         code = celery.main(
@@ -74,7 +75,7 @@ def run_beat(config: Config) -> None:
     configure_logging(config)
     app = create_app(config)
     with Pulse(app.willcall.stores.processes, "beat") as app.pulse:
-        scheduler = f"{BeatingScheduler.__module__}:{BeatingScheduler.__qualname__}"
+        scheduler = f"{SweepScheduler.__module__}:{SweepScheduler.__qualname__}"
         options = [f"--scheduler={scheduler}", f"--max-interval={BEAT:g}", "--loglevel=INFO", "--pidfile="]
         app.start(["--quiet", "beat", *options])
 
@@ -98,7 +99,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     )
     state = connect(url, timeout=API_TIMEOUT)
     parts = {"redis": lambda: probe(state), "broker": lambda: reach(app)}
-    with closing(Backlogs(app, queue_names(config))) as queues, listen(host, port) as listener:
+    with closing(BacklogReader(app, queue_names(config))) as queues, listen(host, port) as listener:
         api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))
         serve(api, listener, api.stop)

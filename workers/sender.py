@@ -16,7 +16,7 @@ from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import Message
-from workers.messages import send_again
+from workers.messages import requeue
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class CelerySender:
     def send_again(self, letter: DeadLetter) -> None:
         """Send a dead letter back to its queue. Raises ValueError, BrokerUnavailableError."""
         try:
-            send_again(self._app, letter)
+            requeue(self._app, letter)
         except OperationalError as error:
             log.warning("broker away", sending="dead letter", error=error)
             raise BrokerUnavailableError from None

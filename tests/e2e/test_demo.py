@@ -11,7 +11,7 @@ import pytest
 
 from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
-from workers.masks import MASK, secrets_of
+from workers.masks import REDACTED, secrets_of
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(300)]
 
@@ -66,7 +66,7 @@ def test_no_secret_stands_in_what_its_processes_wrote(demo: Demo) -> None:
     everything["picture"] = demo.picture
     leaks = {(secret, name) for name, text in everything.items() for secret in ours | theirs if secret in text}
     assert leaks == set()
-    assert not [name for name, text in everything.items() if MASK in text], "and nothing had to be masked"
+    assert not [name for name, text in everything.items() if REDACTED in text], "and nothing had to be masked"
 
 
 def test_each_line_of_an_attempt_says_which_it_is(demo: Demo) -> None:

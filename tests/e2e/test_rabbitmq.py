@@ -18,7 +18,7 @@ from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 from willcall.simulator.script import OrderScript
 from willcall.stores.orders import Message
-from workers.backlog import Backlogs
+from workers.backlog import BacklogReader
 
 pytestmark = pytest.mark.worker
 
@@ -58,7 +58,7 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
         for _ in range(3):
             connection.Producer().publish({}, routing_key="of.this.test")
         connection.default_channel.queue_delete("celery_delayed_0")  # as if no worker had ever been there
-        with closing(Backlogs(system.app, ["no.such.queue", "of.this.test"])) as ask:
+        with closing(BacklogReader(system.app, ["no.such.queue", "of.this.test"])) as ask:
             found = ask()
         connection.default_channel.queue_delete("of.this.test")
     assert found == {"of.this.test": Backlog(ready=3)}
@@ -66,7 +66,7 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
 
 def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
-    with Connection(rabbitmq.url) as connection, closing(Backlogs(system.app, [])) as ask:
+    with Connection(rabbitmq.url) as connection, closing(BacklogReader(system.app, [])) as ask:
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         before = ask()[DELAYED]
         now = system.context.stores.accounts.now()

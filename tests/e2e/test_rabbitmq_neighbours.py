@@ -13,7 +13,7 @@ from tests.e2e.conftest import Setup, running_rabbitmq, submit_all, wait_for_the
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.e2e.test_rabbitmq import tiqets
 from tests.waiting import wait_until
-from workers.backlog import Backlogs
+from workers.backlog import BacklogReader
 
 pytestmark = pytest.mark.worker
 
@@ -32,7 +32,7 @@ def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
     system.start("worker")
     system.wait_for_workers(1)
     with (
-        closing(Backlogs(system.app, ["willcall"])) as ask,
+        closing(BacklogReader(system.app, ["willcall"])) as ask,
         Celery("shop", broker=rabbitmq.url, set_as_current=False) as shop,
     ):
         shop.conf.task_protocol = protocol

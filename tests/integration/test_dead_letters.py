@@ -12,7 +12,7 @@ from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
-from workers.messages import MOST_REDELIVERED, REDELIVERED
+from workers.messages import MAX_REDELIVERED, REDELIVERED
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -48,7 +48,7 @@ def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: Cl
 
 
 def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRunner, redis: "Redis") -> None:
-    counted = ENVELOPE | {"headers": {**HEADERS, REDELIVERED: MOST_REDELIVERED + 1}}
+    counted = ENVELOPE | {"headers": {**HEADERS, REDELIVERED: MAX_REDELIVERED + 1}}
     letters.add("willcall.notify", Reason.UNFINISHED, json.dumps(counted).encode())
     [letter] = letters.newest()
     assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from willcall.config import Config
     from willcall.providers.base import Account
-    from workers.delayed_messages import Waiting
+    from workers.transport.delayed import DelayedStats
 
 AccountArgument = Annotated[
     str, typer.Argument(metavar="PROVIDER[/ACCOUNT]", help="One account, or all accounts of a provider.")
@@ -34,9 +34,9 @@ def list_accounts(
     config = open_config()
     note_missing_accounts(config.accounts)
     stores = open_stores(config)
-    now, waiting = stores.accounts.now(), _waiting(config)
+    now, delayed_stats = stores.accounts.now(), _waiting(config)
     rows = [
-        AccountRow(view_account(stores, account, now), waiting.get(poll_queue(key)))
+        AccountRow(view_account(stores, account, now), delayed_stats.get(poll_queue(key)))
         for key, account in sorted(config.accounts.items())
     ]
     lost = list(forgotten_accounts(stores, config.accounts))
@@ -92,16 +92,16 @@ def resume(
         typer.echo(f"{account.key} {resumed_words(resumed, moment, override)}")
 
 
-def _waiting(config: "Config") -> "Mapping[str, Waiting]":
+def _waiting(config: "Config") -> "Mapping[str, DelayedStats]":
     """What waits for its time in the queues; empty on a broker that does not tell."""
     from tasks.queues import poll_queue
     from willcall.stores.connection import connect
-    from workers.delayed_messages import waiting
+    from workers.transport.delayed import delayed_stats
 
     if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss", "sentinel"}:
         return {}
     with connect(config.settings.broker_url or config.settings.redis_url) as broker:
-        return waiting(broker, sorted({poll_queue(key) for key in config.accounts}))
+        return delayed_stats(broker, sorted({poll_queue(key) for key in config.accounts}))
 
 
 def _named(accounts: "Mapping[str, Account]", name: str) -> "list[Account]":

@@ -16,7 +16,7 @@ from willcall.orders.serialization import rfc3339
 from willcall.stores.listing import Tally
 from willcall.views.accounts import AccountView, account_document
 from willcall.views.formatting import counted
-from workers.delayed_messages import Waiting
+from workers.transport.delayed import DelayedStats
 
 #: Seconds that a due message waits before it is shown that no worker promotes it.
 STALLED = 5.0
@@ -27,7 +27,7 @@ class AccountRow:
     """An account; `waiting`: its provider's messages that wait for their time, None where the broker does not tell."""
 
     view: AccountView
-    waiting: Waiting | None
+    waiting: DelayedStats | None
 
 
 def rate_words(rate: Rate) -> str:
@@ -97,7 +97,7 @@ def _listed(counts: Mapping[Any, int]) -> str:
     return "\n".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
 
 
-def _waiting_words(waiting: Waiting | None) -> Text:
+def _waiting_words(waiting: DelayedStats | None) -> Text:
     """How many messages wait for their time; red where nobody has promoted what is due."""
     words = []
     if waiting and waiting.count:

@@ -19,7 +19,7 @@ from willcall.stores import keys
 from willcall.stores.connection import StoreError, connect, probe
 from willcall.stores.outages import NoServiceError, no_service
 from willcall.stores.scripts import LuaScript
-from workers.transport import install
+from workers.transport.redis import install_transport
 
 WRITES = "return redis.call('SET', KEYS[1], ARGV[1])"
 
@@ -96,7 +96,7 @@ def test_a_server_without_service_is_away(server: Serve, bring_about: Break, cod
     script = LuaScript(client, WRITES)
     script(keys=["a"], args=[1])
     bring_about(own)
-    install()
+    install_transport()
     with pytest.raises(NoServiceError, match=code) as raised:
         probe(client)
     assert isinstance(raised.value, StoreError)

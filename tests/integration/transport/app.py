@@ -9,10 +9,10 @@ import time
 
 from celery import Celery
 
-from workers.transport import install
+from workers.transport.redis import install_transport
 
 if "STOCK" not in os.environ:
-    install()
+    install_transport()
 
 app = Celery("transport-test", broker=os.environ["BROKER"])
 app.conf.update(

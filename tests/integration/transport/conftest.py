@@ -17,7 +17,7 @@ from redis import Redis
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from workers.transport import install
+from workers.transport.redis import install_transport
 
 ROOT = Path(__file__).parents[3]
 #: Dead workers' messages come back within two seconds.
@@ -28,7 +28,7 @@ Connect = Callable[..., Connection]
 
 @pytest.fixture(autouse=True)
 def installed() -> None:
-    install()
+    install_transport()
 
 
 @pytest.fixture

@@ -18,16 +18,16 @@ from tests.integration.transport.conftest import QUICK, ROOT, Connect
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from workers.messages import REDELIVERED
-from workers.transport import install
+from workers.transport.redis import install_transport
 
 #: Dies between receiving a message and recording it: before anything of kombu's QoS runs.
 KILLED_RIGHT_AFTER_RECEIVING = """
 import os, signal, sys
 from kombu import Connection, Consumer, Queue
 from kombu.transport import virtual
-from workers.transport import QoS, install
+from workers.transport.redis import QoS, install_transport
 if sys.argv[2] == "ours":
-    install()
+    install_transport()
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 virtual.QoS.append = die
 if sys.argv[2] == "stock":
@@ -45,7 +45,7 @@ def which(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setitem(kombu.transport.TRANSPORT_ALIASES, "redis", "kombu.transport.redis:Transport")
         kombu.transport._transport_cache.pop("redis", None)  # noqa: SLF001 - no other way
     yield request.param
-    install()
+    install_transport()
 
 
 def publish(queue: str, body: Any, connection: Connection) -> None:

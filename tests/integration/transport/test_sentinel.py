@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, executable, free_port
-from workers.transport import Channel, SentinelChannel, SentinelTransport, Transport, install
+from workers.transport.redis import Channel, RedisTransport, SentinelChannel, SentinelTransport, install_transport
 
 
 def answers(port: int) -> bool:
@@ -61,10 +61,10 @@ def test_messages_wait_behind_a_sentinel(sentinel_url: str, redis: Redis) -> Non
 
 
 def test_every_redis_url_has_the_transport() -> None:
-    install()
-    assert get_transport_cls("redis") is get_transport_cls("rediss") is Transport
+    install_transport()
+    assert get_transport_cls("redis") is get_transport_cls("rediss") is RedisTransport
     assert get_transport_cls("sentinel") is SentinelTransport
-    assert isinstance(Connection("redis+socket:///tmp/redis.sock").transport, Transport)
+    assert isinstance(Connection("redis+socket:///tmp/redis.sock").transport, RedisTransport)
     assert SentinelTransport.default_port == stock.SentinelTransport.default_port
     assert SentinelTransport.Channel is SentinelChannel
     assert issubclass(SentinelChannel, Channel)

@@ -15,9 +15,9 @@ from redis import Redis
 from tests.integration.transport.conftest import Connect
 from tests.waiting import STALL
 from willcall.stores.keys import CLAIMS
-from workers.delayed_messages import COMMON, compress, waiting
-from workers.messages import LARGEST, UNREADABLE
-from workers.transport import BATCH
+from workers.messages import MAX_BYTES, UNREADABLE
+from workers.transport.delayed import COMMON, compress, delayed_stats
+from workers.transport.redis import BATCH
 
 HOUR = timedelta(hours=1)
 
@@ -98,7 +98,7 @@ def test_an_eta_that_is_none_is_left_to_the_worker(queue: Queue) -> None:
 
 def test_a_year_is_not_too_long(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
     send(queue, "far", timedelta(days=365))
-    (state,) = waiting(redis, ["polls"]).values()
+    (state,) = delayed_stats(redis, ["polls"]).values()
     assert state.next_due == pytest.approx((datetime.now(UTC) + timedelta(days=365)).timestamp(), abs=STALL)
     let_time_pass(timedelta(days=365))
     assert receive(queue) == "far"
@@ -167,7 +167,7 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
     send(queue, "now")
     send(queue, "later", HOUR)
     send_batch(queue, {"now": None, "later": HOUR})
-    assert waiting(redis, ["polls"], prefix="mine:")["polls"].count == 2
+    assert delayed_stats(redis, ["polls"], prefix="mine:")["polls"].count == 2
     let_time_pass(HOUR, "mine:willcall:broker:waiting:polls")
     message = queue.get()
     assert message is not None
@@ -204,18 +204,18 @@ def test_workers_that_claim_at_once_get_every_message_once(
 def test_what_waits_can_be_read(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
     send(queue, "later", HOUR)
     send(queue, "still later", 2 * HOUR)
-    states = waiting(redis, ["polls", "empty"])
+    states = delayed_stats(redis, ["polls", "empty"])
     assert (states["empty"].count, states["empty"].next_due, states["empty"].lag) == (0, None, 0)
     assert (states["polls"].count, states["polls"].lag) == (2, 0)
     assert states["polls"].next_due == pytest.approx((datetime.now(UTC) + HOUR).timestamp(), abs=STALL)
     let_time_pass(HOUR * 1.5)
-    assert waiting(redis, ["polls"])["polls"].lag == pytest.approx(1_800, abs=STALL)
+    assert delayed_stats(redis, ["polls"])["polls"].lag == pytest.approx(1_800, abs=STALL)
 
 
 def test_an_idle_consumer_is_woken_by_the_bell(
     connection: Connection, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.transport.TICK", 3_600)
+    monkeypatch.setattr("workers.transport.redis.TICK", 3_600)
     received: list[str] = []
 
     def take(body: str, message: Message) -> None:
@@ -301,11 +301,11 @@ def test_what_needs_no_acknowledgement_is_forgotten_with_its_consumer(
 
 
 def test_what_is_too_long_is_not_read(queue: Queue, redis: Redis) -> None:
-    redis.lpush("polls", "x" * (LARGEST + 1))
-    bomb = compress(b"0" * 50 * LARGEST)
+    redis.lpush("polls", "x" * (MAX_BYTES + 1))
+    bomb = compress(b"0" * 50 * MAX_BYTES)
     redis.lpush("polls", bomb)
     found = [queue.get(no_ack=True, accept=["application/octet-stream"]) for _ in range(2)]
     assert [(message.headers[UNREADABLE], len(message.body)) for message in found] == [
-        ("too_large", LARGEST + 1),
+        ("too_large", MAX_BYTES + 1),
         ("unreadable", len(bomb)),
     ]

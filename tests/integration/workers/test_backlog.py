@@ -14,7 +14,7 @@ from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.orders import Message
 from workers.app import create_app
-from workers.backlog import Backlogs
+from workers.backlog import BacklogReader
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,7 +28,7 @@ def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noq
 
 
 def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
-    with closing(Backlogs(app, queues)) as ask:
+    with closing(BacklogReader(app, queues)) as ask:
         return ask()
 
 
@@ -54,7 +54,7 @@ def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     server.start()
     app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
     empty = {"celery": Backlog(ready=0, waiting=0, lag=0.0)}
-    with closing(Backlogs(app, ["celery"])) as ask:
+    with closing(BacklogReader(app, ["celery"])) as ask:
         assert ask() == empty
         server.kill()
         assert ask() == {}

@@ -15,7 +15,7 @@ from willcall.simulator.script import OrderScript, Script
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
-from workers.messages import DELIVERY_COUNT, MOST_DELIVERIES, MOST_REDELIVERED, REDELIVERED
+from workers.messages import DELIVERY_COUNT, MAX_DELIVERIES, MAX_REDELIVERED, REDELIVERED
 
 pytestmark = pytest.mark.worker
 
@@ -74,12 +74,12 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         ([[], {"reference": SECRET}, {}], {"headers": {"task": "celery.map", "id": "1"}}, Reason.UNKNOWN_TASK),
         (
             [[], {"reference": SECRET}, {}],
-            {"headers": {"task": "tasks.submit", "id": "1", REDELIVERED: MOST_REDELIVERED + 1}},
+            {"headers": {"task": "tasks.submit", "id": "1", REDELIVERED: MAX_REDELIVERED + 1}},
             Reason.UNFINISHED,
         ),
         (
             [[], {"reference": SECRET}, {}],
-            {"headers": {"task": "tasks.submit", "id": "1", DELIVERY_COUNT: MOST_DELIVERIES + 1}},
+            {"headers": {"task": "tasks.submit", "id": "1", DELIVERY_COUNT: MAX_DELIVERIES + 1}},
             Reason.UNFINISHED,
         ),
         ({"reference": SECRET}, {}, Reason.MALFORMED),

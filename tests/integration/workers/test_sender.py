@@ -14,8 +14,8 @@ from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores.orders import Message
 from workers.app import create_app
-from workers.delayed_messages import waiting
 from workers.sender import poll_options
+from workers.transport.delayed import delayed_stats
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -68,7 +68,7 @@ def test_a_message_is_what_celery_sends(app: Celery) -> None:
 
 def test_a_batch_waits_for_its_time_like_single_messages(app: Celery, redis: "Redis") -> None:
     send(app, [Message(f"ord-{number}", 1, due=1_000.0 + 60 * number) for number in range(3)])
-    found = waiting(redis, [QUEUE])[QUEUE]
+    found = delayed_stats(redis, [QUEUE])[QUEUE]
     assert found.count == 2
     assert received(app, 1)[0].headers["id"] == "ord-0:1"
 

@@ -11,7 +11,7 @@ from schedules.timetable import Swept
 from tasks.queues import SWEEPS
 from tests.integration.workers.test_sender import application
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from workers.delayed_messages import waiting
+from workers.transport.delayed import delayed_stats
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,7 +34,7 @@ def test_a_sweep_that_ran_out_of_time_goes_on_in_a_moment(
 ) -> None:
     monkeypatch.setattr(tasks, "sweep_for", lambda *_: Swept({"resent": 7}, unfinished))
     assert app.tasks["schedules.sweep"].apply(("revive",)).result == {"resent": 7}
-    assert waiting(redis, [SWEEPS])[SWEEPS].count == waits
+    assert delayed_stats(redis, [SWEEPS])[SWEEPS].count == waits
 
 
 def test_a_sweep_that_is_at_work_elsewhere_is_left_to_that_run(
@@ -42,4 +42,4 @@ def test_a_sweep_that_is_at_work_elsewhere_is_left_to_that_run(
 ) -> None:
     monkeypatch.setattr(tasks, "sweep_for", lambda *_: None)
     assert app.tasks["schedules.sweep"].apply(("revive",)).result is None
-    assert waiting(redis, [SWEEPS])[SWEEPS].count == 0
+    assert delayed_stats(redis, [SWEEPS])[SWEEPS].count == 0

@@ -137,7 +137,7 @@ def submission(task: Task, keep: Any = None) -> tuple[Any, list[Reason]]:
     """A submission under way, and why its message was put among the dead letters."""
     letters: list[Reason] = []
     task.acks_late = True
-    task.app.keep_message = keep or (lambda _, reason: letters.append(reason))
+    task.app.store_dead_letter = keep or (lambda _, reason: letters.append(reason))
     message = Message(headers={"id": "1", "task": "tasks.submit"}, body="", delivery_info={})
     request = tasks.submit.Submission(
         message, task=task, app=task.app, body=[[], PAYLOAD, {}], decoded=True, on_ack=lambda *_: None

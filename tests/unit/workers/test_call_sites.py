@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "logging.md").read_text()
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 #: Those of the standard library's way: their arguments stand in the text.
-PLAIN = {"workers/transport.py"}
+PLAIN = {"workers/transport/redis.py"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

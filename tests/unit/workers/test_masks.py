@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.credentials import TABLES
 from willcall.config import load
-from workers.masks import MASK, Mask, secrets_of
+from workers.masks import REDACTED, Redactor, secrets_of
 
 ACCOUNTS = {
     f"WILLCALL_PROVIDERS__{provider}__{name}__{field}".upper(): value
@@ -50,14 +50,14 @@ ODD = 'pa"ss/wörd'
     ],
 )
 def test_a_secret_is_found_however_it_is_written(line: str) -> None:
-    masked = Mask([ODD])(None, "info", line)
-    assert MASK in masked
+    masked = Redactor([ODD])(None, "info", line)
+    assert REDACTED in masked
     assert "pa" not in masked
 
 
 def test_of_two_secrets_one_of_which_holds_the_other_nothing_is_left() -> None:
-    assert Mask(["word", "pass-word-plus"])(None, "info", "a pass-word-plus b") == f"a {MASK} b"
+    assert Redactor(["word", "pass-word-plus"])(None, "info", "a pass-word-plus b") == f"a {REDACTED} b"
 
 
 def test_words_too_short_to_be_told_from_others_are_left() -> None:
-    assert Mask(["dev", ""])(None, "info", "a device") == "a device"
+    assert Redactor(["dev", ""])(None, "info", "a device") == "a device"

@@ -23,11 +23,11 @@ MANY = 1_000
 def check(patient: "Patient") -> list[Finding]:
     """All queues, on whichever broker."""
     from tasks.queues import queue_names
-    from workers.backlog import Backlogs
+    from workers.backlog import BacklogReader
     from workers.broker import celery_app
 
     names = queue_names(patient.config)
-    with closing(Backlogs(celery_app(patient.config.broker_url, names), names)) as backlogs:
+    with closing(BacklogReader(celery_app(patient.config.broker_url, names), names)) as backlogs:
         try:
             found = judge(backlogs.ask())
         except backlogs.away:

@@ -19,7 +19,7 @@ from willcall.stores.fetches import Fetching
 from willcall.stores.listing import Backlog
 from willcall.views.accounts import AccountView
 from willcall.views.overdue import OrderBehind
-from workers.delayed_messages import Waiting
+from workers.transport.delayed import DelayedStats
 
 Print = Callable[[RenderableType, int], str]
 
@@ -221,7 +221,7 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     credentials = Credentials(base_url="https://example.com")
     account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
     state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
-    waiting = Waiting(count=1_500, next_due=NOW - 9, lag=9.0)
+    waiting = DelayedStats(count=1_500, next_due=NOW - 9, lag=9.0)
     view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
     text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
     for words in (
@@ -254,7 +254,7 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
                 Backlog(waiting, 0, 0),
                 {Status.PENDING: waiting},
             ),
-            Waiting(count=10, next_due=NOW - 100, lag=100.0),
+            DelayedStats(count=10, next_due=NOW - 100, lag=100.0),
         )
         for name, waiting in (("default", 10), ("second", 0))
     ]

@@ -8,8 +8,7 @@ import requests
 from prometheus_client import CollectorRegistry, Counter
 
 from willcall.devtools.embedded_redis import free_port
-from workers import metrics
-from workers.metrics import metrics_server
+from workers.metrics_server import metrics_server
 
 HOST = "127.0.0.1"
 
@@ -48,7 +47,7 @@ def test_port_0_serves_nothing(registry: CollectorRegistry) -> None:
 def test_a_worker_runs_on_where_no_port_can_be_had(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "PORTS", 1)
+    monkeypatch.setattr("workers.metrics_server.PORTS", 1)
     with socket.create_server((HOST, 0)) as taken:
         with metrics_server(registry, HOST, taken.getsockname()[1]) as address:
             assert address is None

@@ -1,4 +1,4 @@
-"""A queue whose worker has no place left is not claimed from; the others are."""
+"""A worker claims from a queue only while it has a free slot for it."""
 
 import time
 from collections import Counter
@@ -15,18 +15,18 @@ from redis import Redis
 
 from tests.integration.transport.conftest import Connect
 from tests.integration.transport.test_waiting import send
-from workers.bulkhead import Bulkhead, Share
+from workers.bulkhead import Bulkhead, SlotQuota
 
 NAMES = ("one", "two")
 
 
 @dataclass
 class Worker:
-    """Consumes from two queues as far as it has places, and finishes a message when the test says so."""
+    """Consumes from two queues as far as it has slots, and finishes a message when the test says so."""
 
     connection: Connection
     queues: dict[str, Queue]
-    places: Bulkhead
+    slots: Bulkhead
     received: list[tuple[str, str]] = field(default_factory=list)
     working: dict[str, list[Message]] = field(default_factory=lambda: {name: [] for name in NAMES})
 
@@ -47,14 +47,14 @@ class Worker:
 
 @pytest.fixture
 def worker(connect: Connect, request: pytest.FixtureRequest) -> Iterator[Worker]:
-    """One with a place for each queue and two that are for both, unless the test says otherwise."""
-    shares, spare = getattr(request, "param", ({name: Share(1) for name in NAMES}, 2))
+    """One reserved slot for each queue and two shared ones, unless the test says otherwise."""
+    quotas, shared = getattr(request, "param", ({name: SlotQuota(1) for name in NAMES}, 2))
     connection = connect()
     channel = connection.default_channel
-    worker = Worker(connection, {name: Queue(name, channel=channel) for name in NAMES}, Bulkhead(shares, spare))
+    worker = Worker(connection, {name: Queue(name, channel=channel) for name in NAMES}, Bulkhead(quotas, shared))
     for queue in worker.queues.values():
         queue.declare()
-    channel.places = worker.places
+    channel.slots = worker.slots
     with Consumer(channel, list(worker.queues.values()), callbacks=[worker.take]) as consumer:
         consumer.qos(prefetch_count=100)
         yield worker
@@ -65,7 +65,7 @@ def fill(worker: Worker, name: str, count: int) -> None:
         send(worker.queues[name], f"{name} {number}")
 
 
-def test_a_crowd_takes_what_nobody_keeps_and_the_rest_of_it_stays_in_the_broker(worker: Worker, redis: Redis) -> None:
+def test_a_crowd_takes_the_shared_slots_and_the_rest_stays_in_the_broker(worker: Worker, redis: Redis) -> None:
     fill(worker, "one", 10)
     assert worker.look() == {"one": 3}
     assert worker.look() == {}
@@ -74,19 +74,19 @@ def test_a_crowd_takes_what_nobody_keeps_and_the_rest_of_it_stays_in_the_broker(
     assert worker.look() == {"two": 1}
 
 
-def test_queues_share_what_nobody_keeps_in_turns(worker: Worker) -> None:
+def test_queues_take_turns_for_shared_slots(worker: Worker) -> None:
     fill(worker, "one", 10)
     fill(worker, "two", 10)
     assert worker.look() == {"one": 2, "two": 2}
 
 
-@pytest.mark.parametrize("worker", [({"one": Share(1, most=2), "two": Share(1)}, 10)], indirect=True)
-def test_a_queue_has_no_more_than_its_most(worker: Worker) -> None:
+@pytest.mark.parametrize("worker", [({"one": SlotQuota(1, limit=2), "two": SlotQuota(1)}, 10)], indirect=True)
+def test_a_queue_has_no_more_than_its_limit(worker: Worker) -> None:
     fill(worker, "one", 5)
     assert worker.look() == {"one": 2}
 
 
-def test_a_place_that_becomes_free_is_taken_at_the_next_look_without_a_bell(worker: Worker, redis: Redis) -> None:
+def test_a_slot_that_becomes_free_is_used_at_the_next_check_without_a_wakeup(worker: Worker, redis: Redis) -> None:
     fill(worker, "one", 10)
     worker.look()
     redis.delete("willcall:broker:bell:one")
@@ -95,11 +95,11 @@ def test_a_place_that_becomes_free_is_taken_at_the_next_look_without_a_bell(work
     assert [body for _, body in worker.received] == [f"one {number}" for number in range(4)]
 
 
-def test_a_thread_that_frees_a_place_wakes_the_event_loop(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.transport.TICK", 3_600)
+def test_a_thread_that_frees_a_slot_wakes_the_event_loop(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.transport.redis.TICK", 3_600)
     hub = Hub()
     worker.connection.register_with_event_loop(hub)
-    worker.places.on_free = worker.connection.default_channel.connection.cycle.wake
+    worker.slots.on_release = worker.connection.default_channel.connection.cycle.wake
     fill(worker, "one", 10)
     worker.look()
     late = hub.call_later(60, lambda: worker.received.append(("late", "")))
@@ -113,14 +113,14 @@ def test_a_thread_that_frees_a_place_wakes_the_event_loop(worker: Worker, monkey
 
 
 @pytest.mark.parametrize("requeue", [True, False])
-def test_a_message_that_is_rejected_leaves_its_place(worker: Worker, requeue: bool) -> None:  # noqa: FBT001
+def test_a_rejected_message_frees_its_slot(worker: Worker, requeue: bool) -> None:  # noqa: FBT001
     fill(worker, "one", 10)
     worker.look()
     worker.working["one"].pop(0).reject(requeue=requeue)
     assert worker.look() == {"one": 1}
 
 
-def test_what_is_more_urgent_comes_first_in_its_own_queue_and_overtakes_no_other(worker: Worker) -> None:
+def test_priority_applies_within_a_queue_and_not_between_queues(worker: Worker) -> None:
     send(worker.queues["two"], "ordinary", priority=3)
     for number in range(10):
         send(worker.queues["one"], f"ordinary {number}", priority=3)
@@ -134,10 +134,10 @@ def test_what_is_more_urgent_comes_first_in_its_own_queue_and_overtakes_no_other
     ]
 
 
-def test_the_bell_of_a_crowded_queue_wakes_only_those_that_have_a_place(
+def test_the_wakeup_of_a_crowded_queue_wakes_only_workers_with_a_free_slot(
     worker: Worker, connect: Connect, redis: Redis
 ) -> None:
-    """It rings all the time, for other workers; this one neither turns in circles nor takes it away from them."""
+    """It is set all the time, for other workers; this one neither spins nor takes it away from them."""
     fill(worker, "one", 10)
     worker.look()
     looks = scripts_run(redis)
@@ -145,7 +145,7 @@ def test_the_bell_of_a_crowded_queue_wakes_only_those_that_have_a_place(
     while time.monotonic() < until:
         with suppress(TimeoutError):
             worker.connection.drain_events(timeout=0.1)
-    assert scripts_run(redis) - looks < 200, "a look each 20 ms"
+    assert scripts_run(redis) - looks < 200, "one check every 20 ms"
     other = connect().default_channel
     received: list[str] = []
     queue = Queue("one", channel=other)
@@ -155,14 +155,14 @@ def test_the_bell_of_a_crowded_queue_wakes_only_those_that_have_a_place(
     assert received == ["one 3"]
 
 
-def test_messages_of_a_lost_connection_keep_their_places_until_they_are_done_with(
+def test_messages_of_a_lost_connection_keep_their_slots_until_they_are_acknowledged(
     worker: Worker, connect: Connect
 ) -> None:
     fill(worker, "one", 10)
     worker.look()
     worker.connection.default_channel.abandon()
     again = connect().default_channel
-    again.places = worker.places
+    again.slots = worker.slots
     received: list[Any] = []
     with Consumer(again, [Queue("one", channel=again)], callbacks=[lambda body, _: received.append(body)]) as consumer:
         consumer.qos(prefetch_count=100)

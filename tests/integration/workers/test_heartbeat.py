@@ -1,4 +1,4 @@
-"""What a worker says of itself before its loop turns."""
+"""A worker's heartbeat before its loop runs."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.runtime.heartbeat import Pulse
 from willcall.usecases.context import Stores
+from workers.bootsteps import HeartbeatStep, send_heartbeats
 from workers.broker import celery_app
-from workers.heartbeat import LoopBeat, pulse_in_worker
 
 
 @pytest.mark.usefixtures("redis")
@@ -23,13 +23,13 @@ def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broke
     before = []
 
     class Later(bootsteps.StartStopStep):
-        requires = (LoopBeat,)
+        requires = (HeartbeatStep,)
 
         def start(self, consumer: Any) -> None:
             before.append(consumer.app.pulse.resting)
 
     with Pulse(Stores.on(redis_server.url).processes, "worker") as pulse:
-        pulse_in_worker(app, pulse)
+        send_heartbeats(app, pulse)
         app.steps["consumer"].add(Later)
         with start_worker(app, perform_ping_check=False, loglevel=30):
             wait_until(lambda: not pulse.resting)

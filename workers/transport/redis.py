@@ -25,8 +25,8 @@ from redis import Redis
 from willcall.stores.dead_letters import Reason
 from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, PROBE, bell, waiting
 from willcall.stores.outages import NoServiceError, noticing_outages
-from workers.delayed_messages import compress, script, without_eta
-from workers.messages import REDELIVERED, parse, stand_in
+from workers.messages import REDELIVERED, parse, placeholder
+from workers.transport.delayed import compress, script, without_eta
 
 if TYPE_CHECKING:
     from willcall.stores.scripts import LuaScript
@@ -34,21 +34,20 @@ if TYPE_CHECKING:
 log = getLogger(__name__)
 
 
-class Places(Protocol):
-    """How many messages of each queue a worker can work on; see `workers.bulkhead`."""
+class SlotLimiter(Protocol):
+    """How many messages of each queue a worker can process; see `workers.bulkhead`."""
 
-    def rooms(self) -> tuple[int, Mapping[str, tuple[int, int]]]:
-        """How many messages may be claimed now.
+    def capacity(self) -> tuple[int, Mapping[str, tuple[int, int]]]:
+        """Return the free slots: the shared ones, and per queue its reserved ones and its total.
 
-        First, how many beyond what is kept for any queue; then, per queue, how many into places that are kept for it,
-        and how many in all. A queue that is left out has no limit of its own.
+        A queue that is left out has no limit of its own.
         """
 
-    def take(self, queue: str, message: str) -> None:
-        """A message was claimed."""
+    def occupy(self, queue: str, message: str) -> None:
+        """Give a slot to a message that was claimed."""
 
-    def free(self, message: str) -> None:
-        """A message is acknowledged, rejected or given back; again does nothing."""
+    def release(self, message: str) -> None:
+        """Free the slot of a message that is acknowledged, rejected or given back, if it has one."""
 
 
 #: A claimed message: its queue, the tag of the claim, what is stored of it.
@@ -66,10 +65,10 @@ STEPS = range(1, 10)
 BATCH = 100
 
 
-def install() -> None:
+def install_transport() -> None:
     """Make this the transport of all Redis URLs. To be called before the first connection; again does nothing."""
-    for scheme, name in {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}.items():
-        transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"
+    for scheme, cls in {"redis": RedisTransport, "rediss": RedisTransport, "sentinel": SentinelTransport}.items():
+        transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{cls.__name__}"
         transport._transport_cache.pop(scheme, None)  # noqa: SLF001 - kombu remembers what it looked up
 
 
@@ -99,8 +98,8 @@ class QoS(stock.QoS):
         self._free(delivery_tag)
 
     def _free(self, tag: str) -> None:
-        if self.channel.places:
-            self.channel.places.free(tag)
+        if self.channel.slots:
+            self.channel.slots.release(tag)
 
     @contextmanager
     def taking_finished(self) -> Iterator[list[str]]:
@@ -174,7 +173,7 @@ class Channel(stock.Channel):
     )
 
     #: What limits the claims of each queue, beside the prefetch limit; None is nothing.
-    places: Places | None = None
+    slots: SlotLimiter | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._without_ack: set[str] = set()
@@ -308,7 +307,7 @@ class Channel(stock.Channel):
 
     def _rooms(self, queues: Iterable[str], room: int) -> tuple[int, Mapping[str, tuple[int, int]]]:
         """What may be claimed of each of the queues, where `room` messages may be claimed in all."""
-        spare, rooms = self.places.rooms() if self.places else (room, {})
+        spare, rooms = self.slots.capacity() if self.slots else (room, {})
         return spare, {queue: rooms.get(queue, (room, room)) for queue in queues}
 
     def gather(self) -> None:
@@ -328,15 +327,15 @@ class Channel(stock.Channel):
                 self.qos.finished.append(tag)
             message = self._read(queue, tag, item)
             if message is not None:
-                if self.places and queue not in self._without_ack:
-                    self.places.take(queue, tag)
+                if self.slots and queue not in self._without_ack:
+                    self.slots.occupy(queue, tag)
                 self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
         return bool(claims)
 
     def claim_from(
         self, queues: Sequence[str], room: int, spare: int = 0, rooms: Mapping[str, tuple[int, int]] | None = None
     ) -> list[Claim]:
-        """One call of claim.lua; see `Places.rooms`. Without `rooms` all queues have `room`."""
+        """One call of claim.lua; see `SlotLimiter.capacity`. Without `rooms` all queues have `room`."""
         keys = self._claims_keys
         queue_of: dict[str, str] = {}
         for queue in queues:
@@ -378,7 +377,7 @@ class Channel(stock.Channel):
         try:
             self.Message(payload, channel=self)
         except (ValueError, LookupError, TypeError, AttributeError):
-            payload = stand_in(item, Reason.UNREADABLE)
+            payload = placeholder(item, Reason.UNREADABLE)
         payload["properties"]["delivery_tag"] = tag
         payload["properties"]["delivery_info"]["queue"] = queue
         if redelivered:
@@ -542,7 +541,7 @@ class Poller(stock.MultiChannelPoller):
         super().get(callback, timeout)
 
 
-class Transport(stock.Transport):
+class RedisTransport(stock.Transport):
     """The transport of `redis://`."""
 
     Channel = Channel
@@ -573,7 +572,7 @@ class SentinelChannel(Channel, stock.SentinelChannel):
     )
 
 
-class SentinelTransport(Transport, stock.SentinelTransport):
+class SentinelTransport(RedisTransport, stock.SentinelTransport):
     """The transport of `sentinel://`."""
 
     Channel = SentinelChannel

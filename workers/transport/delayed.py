@@ -30,7 +30,7 @@ COMMON = (
 
 
 @dataclass(frozen=True)
-class Waiting:
+class DelayedStats:
     """What waits for its time in one queue."""
 
     count: int
@@ -40,13 +40,13 @@ class Waiting:
     lag: float
 
 
-def waiting(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[str, Waiting]:
+def delayed_stats(client: "Redis", queues: Sequence[str], prefix: str = "") -> dict[str, DelayedStats]:
     """Per queue what waits for its time; `prefix` is the transport's `global_keyprefix`."""
-    now, *numbers = script(client, "waiting")(keys=[prefix + keys.waiting(queue) for queue in queues])
+    now, *numbers = script(client, "delayed_stats")(keys=[prefix + keys.waiting(queue) for queue in queues])
     answer = {}
     for queue, count, due in zip(queues, numbers[::2], numbers[1::2], strict=True):
         late = max(0.0, (now - due) / 1000) if count else 0.0
-        answer[queue] = Waiting(count, due / 1000 if count else None, late)
+        answer[queue] = DelayedStats(count, due / 1000 if count else None, late)
     return answer
 
 
@@ -64,7 +64,7 @@ def without_eta(message: dict[str, Any]) -> tuple[dict[str, Any], int]:
     headers: dict[str, Any] = message.get("headers") or {}
     rest: dict[str, Any] = message
     if headers.get("eta") or "task" in headers:
-        eta = moment(headers.get("eta"))
+        eta = parse_eta(headers.get("eta"))
         headers = {name: value for name, value in headers.items() if name != "eta"}
     else:
         eta, rest = _eta_of_body(message)
@@ -85,16 +85,16 @@ def _eta_of_body(message: dict[str, Any]) -> tuple[datetime | None, dict[str, An
         return None, message
     if not isinstance(body, dict) or "task" not in body:
         return None, message
-    eta = moment(body.get("eta"))
+    eta = parse_eta(body.get("eta"))
     text = dumps({**body, "eta": None})
     return eta, {**message, "body": b64encode(text.encode()).decode() if encoded else text}
 
 
-def moment(eta: Any) -> datetime | None:
+def parse_eta(eta: Any) -> datetime | None:
     """Return when a message is due, or `None` where it does not say, or not so that it can be read."""
     try:
-        moment = datetime.fromisoformat(eta)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        parse_eta = datetime.fromisoformat(eta)
+        return parse_eta.replace(tzinfo=UTC) if parse_eta.tzinfo is None else parse_eta.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -1,0 +1,39 @@
+"""Beat's scheduler, which survives an unreachable broker and sends heartbeats."""
+
+from typing import Any
+
+import structlog
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+
+log = structlog.get_logger(__name__)
+
+
+class SweepScheduler(Scheduler):
+    """Sends at most one sweep that is due at each tick."""
+
+    #: Celery's own is one producer for good: it never sends again once its connection was lost, and it waits for the
+    #: broker without a heartbeat. Without it each sweep takes one from the pool, which reconnects.
+    producer = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._failing = False
+
+    def tick(self, *arguments: Any, **options: Any) -> float:
+        """Return the seconds until the next tick."""
+        self.app.pulse.beat()
+        delay: float = super().tick(*arguments, **options)
+        return delay
+
+    def apply_entry(self, entry: ScheduleEntry, producer: None = None) -> None:
+        """Send a sweep, or try again after its interval. An outage is logged once."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            if not self._failing:
+                log.warning("sweep not sent", sweep=entry.name, error=error.__context__)
+            self._failing = True
+        else:
+            if self._failing:
+                log.info("sweeps resumed")
+            self._failing = False

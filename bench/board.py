@@ -30,7 +30,7 @@ from willcall.orders.model import Attention
 from willcall.simulator.script import Script
 from willcall.stores import keys
 from willcall.stores.connection import connect
-from willcall.stores.listing import Query
+from willcall.stores.listing import OrderQuery
 from willcall.stores.orders import Commit
 from willcall.usecases.submit import submit_many
 
@@ -97,7 +97,7 @@ def _fill(deployment: LocalDeployment, orders: int) -> None:
 def _need_a_person(context: "Context", attention: Attention, count: int, cursor: str | None) -> str | None:
     """Orders of one account that need a person, as an attempt would have left them."""
     for _ in range(count // 500):
-        page = context.stores.listing.page(Query(provider=ACCOUNT.partition("/")[0]), 500, cursor)
+        page = context.stores.listing.page(OrderQuery(provider=ACCOUNT.partition("/")[0]), 500, cursor)
         for order in page.orders:
             context.stores.orders.commit(Commit(order, replace(order, attention=attention), keep=True))
         cursor = page.next_cursor

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from schedules.run import Run
-from willcall.stores.deliveries import DeliveryStore, Notice
+from willcall.stores.deliveries import DeliveryMessage, DeliveryStore
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH
 from willcall.usecases.notify import send_notice
@@ -14,7 +14,7 @@ def notify(run: Run) -> dict[str, int]:
     return {"resent": resend_overdue(run, run.context.stores.deliveries, send_notice)}
 
 
-def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context, Notice], None]) -> int:
+def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context, DeliveryMessage], None]) -> int:
     """Send the messages of overdue deliveries again; how many it were."""
     context, resent = run.context, 0
 

@@ -12,8 +12,8 @@ from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throt
 from willcall.orders.states import may_become
 from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
-from willcall.stores.bookings import Booker
-from willcall.stores.orders import Hurried, Requester
+from willcall.stores.bookings import BookingKind
+from willcall.stores.orders import ExpediteOutcome, Requester
 from willcall.usecases.authorize import Authorization, Busy, authorize
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH, ask_soon
@@ -75,7 +75,7 @@ def _compare_list(run: Run, account: Account) -> int:
         return 0
     if stores.accounts.list_is_left(account.key):
         return 0
-    token = take_token(context, account, Booker.LIST, "reconcile", TOKEN_PATIENCE)
+    token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
     if isinstance(token, NoToken):
         return 0
     answer = _list(context, account, since, token.claimed)
@@ -125,4 +125,4 @@ def _ask_soon(context: Context, order: Order) -> bool:
     account = context.accounts.get(order.account_key)
     if account is None:
         return False
-    return ask_soon(context, account, order.id, Requester.SWEEP).outcome is Hurried.SENT
+    return ask_soon(context, account, order.id, Requester.SWEEP).outcome is ExpediteOutcome.SENT

@@ -9,7 +9,7 @@ import structlog
 
 from willcall.orders.errors import WillcallError
 from willcall.stores.leases import Lease
-from willcall.stores.sweeps import Failing
+from willcall.stores.sweeps import ItemFailures
 from willcall.usecases.context import Context
 from willcall.usecases.failures import outcome_of
 from willcall.usecases.meters import Activity
@@ -34,7 +34,7 @@ class Run:
     failed: int = 0
     #: Whether it stopped for lack of time.
     stopped: bool = False
-    _failing: dict[str, Failing] = field(default_factory=dict)
+    _failing: dict[str, ItemFailures] = field(default_factory=dict)
     _now: float = 0.0
 
     def __post_init__(self) -> None:
@@ -119,6 +119,6 @@ class Run:
             return False
         times = known.times if known else 0
         wait = min(FIRST_BACK_OFF * 2 ** min(times, 20), LONGEST_BACK_OFF)
-        self._failing[item] = failing = Failing(times + 1, self._now + wait)
+        self._failing[item] = failing = ItemFailures(times + 1, self._now + wait)
         self.context.stores.sweeps.fails(self.name, item, failing)
         return known is None

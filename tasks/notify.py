@@ -2,14 +2,14 @@
 
 from celery import Task, shared_task
 
-from willcall.stores.deliveries import Notice
+from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.notify import notify_once, put_off, send_notice
 
 
 @shared_task(name="tasks.notify", bind=True, log_fields=("order", "event_id", "number", "host"))
 def notify(self: Task, order_id: str, event_id: str, number: int, host: str) -> None:
     """Tell of one event. `number` is the fence: any other message about the order is stale and tells nothing."""
-    context, notice = self.app.willcall, Notice(order_id, event_id, number, host)
+    context, notice = self.app.willcall, DeliveryMessage(order_id, event_id, number, host)
     with self.app.host_limits.slot(host) as wait:
         again = put_off(context.stores.deliveries, notice, wait) if wait else notify_once(context, notice)
     if again:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from willcall.config import Config
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 
 #: Where any Celery app sends `tasks.submit`. All our queues have this name or begin with it and a dot, so that other
 #: Celery apps may share the broker: Celery's default queue, `celery`, is theirs.
@@ -52,6 +52,6 @@ def queue_names(config: Config) -> list[str]:
 AT_ITS_SLOT, ORDINARY = 0, 3
 
 
-def poll_priority(message: Message) -> int:
+def poll_priority(message: PollMessage) -> int:
     """How urgent a poll message is."""
     return AT_ITS_SLOT if message.token else ORDINARY

@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from willcall.orders.errors import Problem, RejectedOrderError, WillcallError
 from willcall.stores.connection import StoreError
-from willcall.stores.dead_letters import Reason
+from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import submit as submit_order
 
 #: Seconds after which an order that could not be written is submitted again.
@@ -47,7 +47,7 @@ class Submission(Request):
         error = getattr(exc_info.exception, "exc", exc_info.exception)  # Celery wraps it to carry its traceback along
         if not isinstance(error, (WillcallError, Reject)):
             try:
-                self.task.app.store_dead_letter(self.message, Reason.FAILED)
+                self.task.app.store_dead_letter(self.message, DeadLetterReason.FAILED)
             except StoreError:
                 return self.reject(requeue=True)
         return super().on_failure(exc_info, *args, **options)

@@ -28,7 +28,7 @@ from willcall.stores import scripts
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
-from willcall.stores.orders import Claim, Message, Requester, Verdict
+from willcall.stores.orders import PollClaim, PollMessage, PollVerdict, Requester
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context, Exchange, Stores
 from willcall.usecases.control import ask_soon, cancel_order, resume
@@ -61,7 +61,7 @@ class Sent:
 
     at: float
     order_id: str
-    claim: Claim
+    claim: PollClaim
     #: Since when it waited for its token.
     since: float
 
@@ -145,7 +145,7 @@ class World:
         """When an order was asked about."""
         return [sent.at for sent in self.sent if sent.order_id == order_id]
 
-    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+    def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
         """The broker: messages come when they are due, or a little later."""
         for message in messages:
             if self.losses:
@@ -166,24 +166,24 @@ class World:
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
         self.context.wake(account_key, claim.wakes)
-        if claim.verdict is Verdict.GO or claim.token_wait is not None:
+        if claim.verdict is PollVerdict.GO or claim.token_wait is not None:
             self.waiting.setdefault(order_id, self.now)
         match claim.verdict:
-            case Verdict.WAIT:
-                self.send_polls(account_key, [Message(order_id, seq, claim.until)], claim.now)
-            case Verdict.EXPIRE:
+            case PollVerdict.WAIT:
+                self.send_polls(account_key, [PollMessage(order_id, seq, claim.until)], claim.now)
+            case PollVerdict.EXPIRE:
                 settle_expired(self.context, claimed_order(claim), claim.now)
-            case Verdict.GO if self.deaths:
+            case PollVerdict.GO if self.deaths:
                 self.deaths -= 1
                 self.at(self.now + lease + 1, lambda: self._poll(account_key, order_id, seq))
-            case Verdict.GO:
+            case PollVerdict.GO:
                 at = max(claim.now, claim.send_at) - START
                 if at > self.now:
                     self.at(at, lambda: self._ask(claim, claim_id, at))
                 else:
                     self._ask(claim, claim_id, at)
 
-    def _ask(self, claim: Claim, claim_id: str, at: float) -> None:
+    def _ask(self, claim: PollClaim, claim_id: str, at: float) -> None:
         """What a worker does that has its token, maybe after it has waited for its moment."""
         order = claimed_order(claim)
         if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
@@ -194,7 +194,7 @@ class World:
         outcome = self.answers(order, at)
         self.at(at + self.latency, lambda: self._settle(claim, claim_id, outcome))
 
-    def _settle(self, claim: Claim, claim_id: str, outcome: Outcome) -> None:
+    def _settle(self, claim: PollClaim, claim_id: str, outcome: Outcome) -> None:
         self.answered.append((claimed_order(claim).id, outcome, self.now))
         message = settle_attempt(
             self.context, self.account, claim, claim_id, asked=Asked(outcome, 200), now=START + self.now

@@ -34,7 +34,7 @@ from willcall.providers.credential_text import LINE_BREAK, check_line
 from willcall.providers.pushes import webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores import sentinel
-from willcall.stores.files import check_url
+from willcall.stores.file_storage import check_url
 from willcall.stores.redis_url import check_options
 
 DEFAULT_FILE = "willcall.toml"

@@ -9,7 +9,7 @@ from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
 from willcall.stores.connection import StoreError
-from willcall.stores.dead_letters import Reason
+from willcall.stores.dead_letters import DeadLetterReason
 from workers.broker import postpone
 from workers.messages import raw_message, rejection_reason
 
@@ -40,13 +40,13 @@ class Consumer(consumer.Consumer):
                     handle(message)
             except (TypeError, ValueError, AttributeError):  # a header that Celery takes for granted to make sense
                 log.warning("message cannot be taken", exc_info=True)
-                reason = Reason.MALFORMED
+                reason = DeadLetterReason.MALFORMED
             if reason and not message.acknowledged:
                 self.put_aside(message, reason)
 
         return on_task_received
 
-    def put_aside(self, message: Any, reason: Reason) -> None:
+    def put_aside(self, message: Any, reason: DeadLetterReason) -> None:
         """Keep a message for people, once, and acknowledge it."""
         try:
             store_dead_letter(self.app, message, reason)
@@ -99,22 +99,22 @@ class Consumer(consumer.Consumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
         """Its body cannot be read."""
-        self.put_aside(message, Reason.UNREADABLE)
+        self.put_aside(message, DeadLetterReason.UNREADABLE)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002 - Celery's signature
         """It is not a task message."""
-        self.put_aside(message, Reason.MALFORMED)
+        self.put_aside(message, DeadLetterReason.MALFORMED)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
         """There is no such task."""
-        self.put_aside(message, Reason.UNKNOWN_TASK)
+        self.put_aside(message, DeadLetterReason.UNKNOWN_TASK)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
         """A header of it makes no sense."""
-        self.put_aside(message, Reason.MALFORMED)
+        self.put_aside(message, DeadLetterReason.MALFORMED)
 
 
-def store_dead_letter(app: Any, message: Any, reason: Reason) -> None:
+def store_dead_letter(app: Any, message: Any, reason: DeadLetterReason) -> None:
     """Put a message (kombu's) among the dead letters. Raises StoreError."""
     queue = _queue_of(message)
     app.willcall.stores.dead_letters.add(queue, reason, raw_message(message))

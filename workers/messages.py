@@ -9,7 +9,7 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.json import dumps, loads
 
-from willcall.stores.dead_letters import DeadLetter, Reason
+from willcall.stores.dead_letters import DeadLetter, DeadLetterReason
 from workers.transport.delayed import plain
 
 #: Longest message that is read, bytes. An order takes about one thousand.
@@ -29,7 +29,7 @@ _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, 
 def parse(item: bytes) -> dict[str, Any]:
     """Return a message of a list as kombu's dictionary; `stand_in` for one that is none."""
     if len(item) > MAX_BYTES:
-        return placeholder(item, Reason.TOO_LARGE)
+        return placeholder(item, DeadLetterReason.TOO_LARGE)
     try:
         payload = loads(plain(item, MAX_BYTES))
         usable = isinstance(payload["properties"], dict) and isinstance(payload.get("body", ""), str)
@@ -37,10 +37,10 @@ def parse(item: bytes) -> dict[str, Any]:
         usable = usable and isinstance(payload["properties"].setdefault("delivery_info", {}), dict)
     except _BROKEN:
         usable = False
-    return payload if usable else placeholder(item, Reason.UNREADABLE)
+    return payload if usable else placeholder(item, DeadLetterReason.UNREADABLE)
 
 
-def placeholder(item: bytes, reason: Reason) -> dict[str, Any]:
+def placeholder(item: bytes, reason: DeadLetterReason) -> dict[str, Any]:
     """Return a message that carries one which cannot be read, so that it is acknowledged and kept like any other."""
     return {
         "body": b64encode(item).decode(),
@@ -51,29 +51,35 @@ def placeholder(item: bytes, reason: Reason) -> dict[str, Any]:
     }
 
 
-def rejection_reason(message: Any, known: Container[str]) -> Reason | None:
+def rejection_reason(message: Any, known: Container[str]) -> DeadLetterReason | None:
     """Return why a message (kombu's) is no task that we can run; `known`: names of tasks.
 
     Celery asks some of this as well, and then forgets the message. Other things it takes for granted, and a worker
     would end with the exception.
     """
     if UNREADABLE in message.headers:
-        return Reason.TOO_LARGE if message.headers[UNREADABLE] == Reason.TOO_LARGE else Reason.UNREADABLE
+        return (
+            DeadLetterReason.TOO_LARGE
+            if message.headers[UNREADABLE] == DeadLetterReason.TOO_LARGE
+            else DeadLetterReason.UNREADABLE
+        )
     if _never_finished(message.headers):
-        return Reason.UNFINISHED
+        return DeadLetterReason.UNFINISHED
     try:
         payload = message.payload
     except (ContentDisallowed, DecodeError, *_BROKEN):
-        return Reason.UNREADABLE if message.content_type == "application/json" else Reason.CONTENT_TYPE
+        return (
+            DeadLetterReason.UNREADABLE if message.content_type == "application/json" else DeadLetterReason.CONTENT_TYPE
+        )
     match payload:
         case [args, kwargs, dict()] if "task" in message.headers:
             return _unusable(message.headers, args, kwargs, known)
         case dict() if "task" not in message.headers:  # protocol 1: everything stands in the body
             return _unusable(payload, payload.get("args", []), payload.get("kwargs", {}), known)
-    return Reason.MALFORMED
+    return DeadLetterReason.MALFORMED
 
 
-def _unusable(fields: dict[str, Any], args: object, kwargs: object, known: Container[str]) -> Reason | None:
+def _unusable(fields: dict[str, Any], args: object, kwargs: object, known: Container[str]) -> DeadLetterReason | None:
     """By the fields that both protocols have."""
     well = (
         isinstance(fields.get("task"), str)
@@ -85,8 +91,8 @@ def _unusable(fields: dict[str, Any], args: object, kwargs: object, known: Conta
         and _is_time_limit(fields.get("timelimit"))
     )
     if not well:
-        return Reason.MALFORMED
-    return None if fields["task"] in known else Reason.UNKNOWN_TASK
+        return DeadLetterReason.MALFORMED
+    return None if fields["task"] in known else DeadLetterReason.UNKNOWN_TASK
 
 
 def _never_finished(headers: dict[str, Any]) -> bool:

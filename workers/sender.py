@@ -15,7 +15,7 @@ from kombu.messaging import Producer
 from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import DeadLetter
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 from workers.messages import requeue
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class CelerySender:
         self._app = app
         self._own = local()
 
-    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+    def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
         """Send messages of one account; a broker that is away is noted, for the due index has the orders."""
         try:
             if self._publish(account, messages, now):
@@ -59,7 +59,7 @@ class CelerySender:
             log.warning("broker away", sending="dead letter", error=error)
             raise BrokerUnavailableError from None
 
-    def _publish(self, account: str, messages: list[Message], now: float) -> bool:
+    def _publish(self, account: str, messages: list[PollMessage], now: float) -> bool:
         """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.
 
         False on another broker, and where the connection was lost: `send_task` reconnects and tries again. What had
@@ -110,7 +110,7 @@ class CelerySender:
         return self._app.amqp.create_task_message("", "tasks.poll", argsrepr="", kwargsrepr="{}", ignore_result=None)
 
 
-def poll_options(message: Message, account: str, now: float) -> dict[str, Any]:
+def poll_options(message: PollMessage, account: str, now: float) -> dict[str, Any]:
     """How a poll message is sent, for Celery's `send_task`. `now` is the clock that `due` is meant by.
 
     The task's id tells which attempt of which order it is, its root is the first one. What Celery would work out anew

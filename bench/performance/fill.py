@@ -17,7 +17,7 @@ from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 from willcall.usecases.context import Context
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit_many
@@ -37,7 +37,7 @@ class ReadyAnswer:
 class NoMessages:
     """A broker to which nothing is sent."""
 
-    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+    def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
         """Drop the first polls: they are made here."""
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:

@@ -14,8 +14,8 @@ from willcall.devtools.demo_deployment import demo_deployment, start_processes, 
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order, Status
 from willcall.simulator.demo_script import demo_script
-from willcall.stores.accounts import Health
-from willcall.stores.listing import Query
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.listing import OrderQuery
 from willcall.usecases.submit import submit
 
 #: Opens the order board.
@@ -53,7 +53,7 @@ def running_demo(folder: Path) -> Iterator[LocalDeployment]:
 def _wait_for_a_good_moment(deployment: LocalDeployment) -> None:
     deadline = time.monotonic() + LONGEST
     while True:
-        orders = deployment.context.stores.listing.page(Query(), 500).orders
+        orders = deployment.context.stores.listing.page(OrderQuery(), 500).orders
         statuses = Counter(order.status for order in orders)
         if statuses[Status.FULFILLED] >= ENOUGH and sum(order.attention is not None for order in orders) > 1:
             return
@@ -71,7 +71,7 @@ def make_trouble(deployment: LocalDeployment) -> None:
         )
     account = deployment.context.accounts["paylogic/default"]
     deadline = time.monotonic() + LONGEST
-    while deployment.context.stores.accounts.state(account.key, account.rate).health is not Health.UNAUTHORIZED:
+    while deployment.context.stores.accounts.state(account.key, account.rate).health is not AccountHealth.UNAUTHORIZED:
         if time.monotonic() > deadline:
             raise TimeoutError("nobody has noticed that the key is revoked")
         time.sleep(0.1)
@@ -79,7 +79,7 @@ def make_trouble(deployment: LocalDeployment) -> None:
 
 def patient_order(deployment: LocalDeployment) -> Order:
     """The fulfilled order that was asked about most often."""
-    fulfilled = deployment.context.stores.listing.page(Query(Status.FULFILLED), 200).orders
+    fulfilled = deployment.context.stores.listing.page(OrderQuery(Status.FULFILLED), 200).orders
     return max(fulfilled, key=lambda order: order.attempts)
 
 

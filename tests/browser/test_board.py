@@ -14,8 +14,8 @@ from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
-from willcall.stores.listing import Query
-from willcall.stores.orders import Commit, Event, Requester
+from willcall.stores.listing import OrderQuery
+from willcall.stores.orders import Commit, NewEvent, Requester
 from willcall.usecases.control import get_order, pause, resume
 from willcall.usecases.submit import submit
 
@@ -88,7 +88,7 @@ def row(page: Page, account: str) -> Locator:
 
 def a_fulfilled(demo: LocalDeployment, kind: TicketKind, provider: str | None = None) -> Order:
     """A fulfilled order that has such a ticket."""
-    orders = demo.context.stores.listing.page(Query(Status.FULFILLED, provider), 100).orders
+    orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, provider), 100).orders
     return next(order for order in orders if any(ticket.kind is kind for ticket in order.tickets))
 
 
@@ -266,7 +266,7 @@ def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Lo
 
 
 def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> None:
-    orders = demo.context.stores.listing.page(Query(Status.FULFILLED, "tiqets"), 100).orders
+    orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, "tiqets"), 100).orders
     order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
     page = board(f"/orders/{order.id}")
     expect(page.locator(".asks")).to_contain_text(f"/orders/{order.reference}/tickets")
@@ -296,7 +296,7 @@ def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: LocalDeploy
     expect(hidden).to_be_hidden()
     page.locator(".ticket summary").first.click()
     expect(hidden).to_contain_text(code)
-    secret = demo.context.stores.listing.page(Query(provider="voordemensen"), 1).orders[0]
+    secret = demo.context.stores.listing.page(OrderQuery(provider="voordemensen"), 1).orders[0]
     page.goto(f"{demo.api_url}/orders?provider=voordemensen")
     expect(page.locator("table.orders")).not_to_contain_text(secret.reference)
 
@@ -401,7 +401,7 @@ def long_order(demo: LocalDeployment) -> Order:
         status=Status.PARTIAL,
     )
     attempt = Attempt(order.submitted_at, "malformed", 200, 5.0, word)
-    event = Event("evt_long", "order.partial", {})
+    event = NewEvent("evt_long", "order.partial", {})
     commit = Commit(order, after, tickets=True, attempt=attempt, event=event)
     assert demo.context.stores.orders.commit(commit) is not None
     return after

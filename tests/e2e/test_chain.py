@@ -15,7 +15,7 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
 from willcall.orders.rate import Rate
 from willcall.simulator.script import OrderScript
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 from willcall.usecases.control import cancel_order, poll_now
 
 pytestmark = pytest.mark.worker
@@ -143,12 +143,12 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     )
     health = lambda: system.context.stores.accounts.state("tiqets/default", Rate(1, 1, 1)).health  # noqa: E731
     attention = lambda: [order.attention for order in orders_of(system, expected)]  # noqa: E731
-    wait_until(lambda: health() is Health.UNAUTHORIZED and attention().count("unauthorized") == 30)
+    wait_until(lambda: health() is AccountHealth.UNAUTHORIZED and attention().count("unauthorized") == 30)
     wait_until(lambda: sum(order.status is Status.FULFILLED for order in orders_of(system, expected)) == 5)
     system.providers.change_account("tiqets", revoked=False)
     wait_for_the_end(system, expected)
     assert set(attention()) == {None}
-    assert health() is Health.OK
+    assert health() is AccountHealth.OK
     unauthorized = system.providers.verdict()["providers"]["tiqets"]["unauthorized"]
     assert unauthorized < 60
     lines = [json.loads(line) for line in (system.folder / "worker.log").read_text().splitlines() if line.endswith("}")]
@@ -172,7 +172,7 @@ def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
     wait_until(lambda: not unlike(system, healthy))
     assert len(unlike(system, expected)) == 100
     state = lambda: system.context.stores.accounts.state("tiqets/default", Rate(1, 1, 1)).health  # noqa: E731
-    wait_until(lambda: state() is Health.DOWN)
+    wait_until(lambda: state() is AccountHealth.DOWN)
     system.providers.change_account("tiqets", down=None)
     wait_for_the_end(system, expected)
 

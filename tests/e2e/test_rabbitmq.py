@@ -17,7 +17,7 @@ from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 from willcall.simulator.script import OrderScript
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 from workers.backlog import BacklogReader
 
 pytestmark = pytest.mark.worker
@@ -70,7 +70,7 @@ def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, r
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         before = ask()[DELAYED]
         now = system.context.stores.accounts.now()
-        messages = [Message(f"ord-{n}", 1, due=now + wait) for n, wait in enumerate((3_600, 3_600, 100_000))]
+        messages = [PollMessage(f"ord-{n}", 1, due=now + wait) for n, wait in enumerate((3_600, 3_600, 100_000))]
         system.app.willcall.sender.send_polls("tiqets/default", messages, now)
         wait_until(lambda: ask()[DELAYED] == Backlog(0, (before.waiting or 0) + 3))
         for level in range(MAX_LEVEL + 1):

@@ -10,7 +10,7 @@ from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 from willcall.stores import keys
 from willcall.stores.connection import connect
-from willcall.stores.processes import ALIVE, ProcessStore
+from willcall.stores.processes import RUNNING_WITHIN, ProcessStore
 
 pytestmark = pytest.mark.worker
 
@@ -32,7 +32,7 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> 
     signs = 0
     while signs < 2:  # between two signs of one worker each of the others would have given one
         for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
-            redis.zadd(keys.PROCESSES, {member: seen - ALIVE * 1_000})
+            redis.zadd(keys.PROCESSES, {member: seen - RUNNING_WITHIN * 1_000})
         wait_until(lambda: bool(alive(processes)))
         assert alive(processes) == {well.pid}
         signs += 1

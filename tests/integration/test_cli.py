@@ -18,10 +18,10 @@ from willcall.orders.rate import Rate
 from willcall.orders.serialization import order_document
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
-from willcall.stores.accounts import AccountStore, Health, Report
-from willcall.stores.inbox import Inbox, KeptPush
-from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Filing, OrderStore
+from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
+from willcall.stores.inbox import Inbox, StoredPush
+from willcall.stores.operator_events import OperatorAlert, account_subject
+from willcall.stores.orders import NewOrder, OrderStore
 from willcall.views.formatting import absolute
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
     """What submitting them leaves in Redis."""
     for order_id in order_ids:
         order = SubmitOrder(provider="tiqets", reference="1", id=order_id).order()
-        OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+        OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
 
 
 def contents(redis: "Redis") -> dict[str, bytes]:
@@ -191,7 +191,7 @@ def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
     file_orders(redis, "ord-0")
     for order_id in ("old-0", "old-1"):
         order = SubmitOrder(provider="tiqets", account="old", reference="1", id=order_id).order()
-        OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+        OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
     by_key, by_name, first = willcall.all(
         ("orders", "--account", "tiqets/old", "--json"),
         ("orders", "--provider", "tiqets", "--account", "default", "--json"),
@@ -213,7 +213,7 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
     assert "no such orders" in willcall("orders", "--untold").err
     for order_id in ("ord-2", "ord-1"):
         assert willcall("cancel", order_id).code == 0
-    redis.zadd(keys.LACKING, {"ord-3": 1})
+    redis.zadd(keys.FETCHES_PENDING, {"ord-3": 1})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?top-secret-key"}]))
     table, first, documents = willcall.all(
         ("orders", "--untold"),
@@ -234,7 +234,7 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
 def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "soon", "late", "later")
     order = SubmitOrder(provider="tiqets", account="old", reference="1", id="elsewhere").order()
-    OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
     now = int(time.time() * 1_000)
     redis.zadd(keys.due("tiqets/default"), {"soon": now + 90_000, "late": now - 200_000, "later": now - 7_300_000})
     redis.zadd(keys.due("tiqets/old"), {"elsewhere": now - 600_000})
@@ -303,7 +303,7 @@ def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_or
     willcall: Willcall, redis: "Redis"
 ) -> None:
     order = SubmitOrder(provider="paylogic", account="former", reference="1", id="ord-1").order()
-    OrderStore(redis, redis).submit([Filing(order, "digest", 86_400)])
+    OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
     (line,) = (line for line in willcall("accounts").out.splitlines() if line.startswith("paylogic/former"))
     assert "is not in the configuration" in line
     assert line.rstrip().endswith("1 pending")
@@ -332,7 +332,7 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
         "tixstock/default": "ok",
     }
     assert willcall("resume", "tiqets/default").out == "tiqets/default is resumed.\n"
-    assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is Health.OK
+    assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is AccountHealth.OK
 
 
 def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_told_to_ask_now(
@@ -340,17 +340,19 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
 ) -> None:
     accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
     until = accounts.now() + 3_600
-    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
-    accounts.report("tiqets/default", Report(Signal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert)
+    alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
+    accounts.report(
+        "tiqets/default", AccountReport(Signal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert
+    )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")
     assert f"asked to be left alone until {absolute(until)} (in " in plain.out
     assert "`willcall resume tiqets/default --now`" in plain.out
-    assert accounts.state("tiqets/default", rate).health is Health.THROTTLED
+    assert accounts.state("tiqets/default", rate).health is AccountHealth.THROTTLED
     overriding = willcall("resume", "tiqets", "--now")
     assert (overriding.code, overriding.out) == (0, "tiqets/default is resumed.\n")
     assert overriding.err.startswith("Warning: --now ignores the Retry-After of tiqets/default")
-    assert accounts.state("tiqets/default", rate).health is Health.OK
+    assert accounts.state("tiqets/default", rate).health is AccountHealth.OK
 
 
 def test_poll_says_when_the_order_is_asked_about_and_asks_before_a_hint_if_told_to(
@@ -382,7 +384,7 @@ def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
     assert "Nothing waits" in willcall("inbox").err
     ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")
-    push = KeptPush("tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), Arrived((ticket,)))
+    push = StoredPush("tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), Arrived((ticket,)))
     assert Inbox(redis).keep(push) is None
     (line,) = willcall("inbox", "--json").lines
     assert (line["account"], line["reference"], line["holds"]) == ("tixstock/default", "o-1", "1 ticket")

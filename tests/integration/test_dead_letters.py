@@ -11,7 +11,7 @@ from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 -
 from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
-from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterStore, Reason
+from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterReason, DeadLetterStore
 from workers.messages import MAX_REDELIVERED, REDELIVERED
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def willcall(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Cl
 
 
 def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: CliRunner) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"\xff\x1b")
-    letters.add("willcall.notify", Reason.TOO_LARGE, b"x" * (LONGEST + 1))
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"\xff\x1b")
+    letters.add("willcall.notify", DeadLetterReason.TOO_LARGE, b"x" * (LONGEST + 1))
     assert "is longer than 1 MiB" in willcall.invoke(app, ["dead-letters"]).stdout
     large, odd = map(json.loads, willcall.invoke(app, ["dead-letters", "--json"]).stdout.splitlines())
     assert (odd["queue"], odd["reason"], odd["truncated"], odd["raw"]) == ("willcall", "unreadable", False, "\\xff\x1b")
@@ -49,7 +49,7 @@ def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: Cl
 
 def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRunner, redis: "Redis") -> None:
     counted = ENVELOPE | {"headers": {**HEADERS, REDELIVERED: MAX_REDELIVERED + 1}}
-    letters.add("willcall.notify", Reason.UNFINISHED, json.dumps(counted).encode())
+    letters.add("willcall.notify", DeadLetterReason.UNFINISHED, json.dumps(counted).encode())
     [letter] = letters.newest()
     assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 0
     assert letters.newest() == []
@@ -62,8 +62,8 @@ def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRun
 
 
 def test_what_is_no_message_or_was_cut_does_not_go_back(letters: DeadLetterStore, willcall: CliRunner) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"no message")
-    letters.add("willcall", Reason.MALFORMED, b"x" * (LONGEST + 1))
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
+    letters.add("willcall", DeadLetterReason.MALFORMED, b"x" * (LONGEST + 1))
     for letter in letters.newest():
         assert willcall.invoke(app, ["dead-letters", "--requeue", letter.id]).exit_code == 1
     assert letters.count() == 2
@@ -78,7 +78,7 @@ def test_an_unknown_id_is_named(willcall: CliRunner, letter_id: str) -> None:
 
 
 def test_requeue_and_clear_exclude_each_other(letters: DeadLetterStore, willcall: CliRunner) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"x")
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"x")
     assert willcall.invoke(app, ["dead-letters", "--clear", "--requeue", "1-0"]).exit_code == 2
     assert letters.count() == 1
 
@@ -87,7 +87,7 @@ def test_a_letter_stays_while_the_broker_is_away(
     letters: DeadLetterStore, willcall: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WILLCALL_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
-    letters.add("willcall", Reason.UNKNOWN_TASK, json.dumps(ENVELOPE).encode())
+    letters.add("willcall", DeadLetterReason.UNKNOWN_TASK, json.dumps(ENVELOPE).encode())
     failed = willcall.invoke(app, ["dead-letters", "--requeue", letters.newest()[0].id])
     assert isinstance(failed.exception, BrokerUnavailableError)
     assert letters.count() == 1
@@ -95,13 +95,13 @@ def test_a_letter_stays_while_the_broker_is_away(
 
 def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> None:
     for number in range(KEPT + 5):
-        letters.add("willcall", Reason.UNREADABLE, str(number).encode())
+        letters.add("willcall", DeadLetterReason.UNREADABLE, str(number).encode())
     assert letters.count() == KEPT
     assert letters.newest(1)[0].raw == str(KEPT + 4).encode()
     assert letters.counts()["unreadable"] == KEPT + 5
 
 
 def test_the_doctor_tells_of_them(letters: DeadLetterStore, admit: Admit) -> None:  # noqa: F811 - the fixture
-    letters.add("willcall", Reason.CONTENT_TYPE, b"...")
+    letters.add("willcall", DeadLetterReason.CONTENT_TYPE, b"...")
     ((_, _), (level, what)) = told(admit(), "queues")
     assert (level, what.endswith("from willcall: it is not serialized as JSON")) == ("warning", True)

@@ -17,7 +17,7 @@ from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import free_port
 from willcall.orders.model import Attention, Status
 from willcall.orders.states import FINAL
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "events.md"
@@ -69,4 +69,4 @@ def test_the_runbook_has_a_place_for_each_alert_each_attention_each_health_and_e
     assert len(alerts) > 10
     assert {name: f"docs/ops/runbook.md#{name.lower()}" for name in alerts} == alerts
     assert headings >= {*alerts, *Attention, *(FINAL - {Status.FULFILLED})}
-    assert all(f"| {health} |" in runbook for health in Health)
+    assert all(f"| {health} |" in runbook for health in AccountHealth)

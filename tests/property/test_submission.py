@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from willcall.orders.errors import RejectedOrderError
 from willcall.orders.submission import MOST_PROBLEMS, SubmitOrder, parse_submission
-from willcall.stores.orders import digest_source
+from willcall.stores.orders import submission_text
 
 #: Values that JSON can bring in, and Python's JSON besides.
 TEXTS = st.text(st.characters(), max_size=20) | st.sampled_from(["\ud800", "1\x00", "x" * 100_000, "٣", "a\n"])
@@ -25,7 +25,7 @@ def test_a_submission_is_refused_in_words_or_can_be_filed(fields: dict[str, obje
     except RejectedOrderError as error:
         refused = error
     else:
-        digest_source(order).encode()
+        submission_text(order).encode()
         return
     assert all(len(problem.field) <= 100 for problem in refused.problems)
     assert len(str(refused)) < 5_000

@@ -13,7 +13,7 @@ from willcall.api import schemas
 from willcall.api.dependencies import NoParameters
 from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType, unavailable
-from willcall.stores.outages import no_service
+from willcall.stores.outages import not_serving_code
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class ReadinessChecks:
                 await to_thread.run_sync(self.calls[name], abandon_on_cancel=True, limiter=self.threads)
             except Exception as error:  # noqa: BLE001 - every driver has errors of its own; all mean the same here
                 log.warning("not ready", part=name, error=error)
-                code = no_service(error)
+                code = not_serving_code(error)
                 found[name] = f"does not serve: {code}" if code else "does not answer"
             else:
                 found[name] = None

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from tasks.queues import Backlog
 from willcall.orders.model import Attention
 from willcall.orders.states import open_orders
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 from willcall.usecases.context import Context
 from willcall.usecases.meters import BACKENDS, OPERATORS
 
@@ -87,7 +87,7 @@ class MetricsCollector(Collector):
         ahead = _by_account("willcall_account_booked_ahead_seconds", "How far ahead the last of them is booked.")
         for account in self._context.accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
-            for one in Health:
+            for one in AccountHealth:
                 health.add_metric([*labels, one.value], one in {state.health, state.gravest.health})
             if state.gravest.since is not None:
                 since.add_metric(labels, state.gravest.since)

@@ -13,7 +13,7 @@ from willcall.api.request_body import json_body
 from willcall.orders.errors import Problem
 from willcall.orders.serialization import attempt_document, order_document
 from willcall.orders.submission import SubmitOrder
-from willcall.stores.listing import Query as Listed
+from willcall.stores.listing import OrderQuery as Listed
 from willcall.usecases.control import cancel_order, get_order, poll_now, redeliver
 from willcall.usecases.submit import submit
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from willcall.orders.model import Attention, Status, TicketKind, TicketStatus
-from willcall.stores.accounts import Health
-from willcall.stores.dead_letters import Reason
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.dead_letters import DeadLetterReason
 
 
 class _Response(BaseModel):
@@ -126,7 +126,7 @@ class Backlog(_Response):
 class Beneath(_Response):
     """What a pause covers: the account is refused or down."""
 
-    health: Health
+    health: AccountHealth
     why: str | None
     since: datetime | None
 
@@ -135,7 +135,7 @@ class Account(_Response):
     """One set of credentials at a provider."""
 
     account: str = Field(description="`<provider>/<account>`")
-    health: Health
+    health: AccountHealth
     why: str | None = Field(description="What the provider said: an HTTP status, or why there was none.")
     since: datetime | None
     until: datetime | None = Field(description="When a pause or a throttle ends; null: not by itself.")
@@ -161,7 +161,7 @@ class DeadLetter(_Response):
     id: str
     queue: str = Field(description="The queue it came from, and goes back to.")
     at: datetime = Field(description="When it was removed from the queue.")
-    reason: Reason
+    reason: DeadLetterReason
     size: int = Field(description="Bytes of the whole message.")
     truncated: bool = Field(description="Only the beginning was kept, so it cannot be requeued.")
     raw: str = Field(description="The message; bytes that are not UTF-8 are escaped (`\\xff`).")

@@ -13,7 +13,7 @@ from willcall.cli.views import HEALTH_STYLES, bare_table, health_words
 from willcall.orders.advice import TROUBLES
 from willcall.orders.rate import Rate
 from willcall.orders.serialization import rfc3339
-from willcall.stores.listing import Tally
+from willcall.stores.listing import AccountSummary
 from willcall.views.accounts import AccountView, account_document
 from willcall.views.formatting import counted
 from workers.transport.delayed import DelayedStats
@@ -64,13 +64,13 @@ def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Tab
     return table
 
 
-def add_forgotten(table: Table, account_key: str, tally: Tally) -> None:
+def add_forgotten(table: Table, account_key: str, tally: AccountSummary) -> None:
     """A row more, for an account that the configuration lacks."""
     what = Text(TROUBLES["forgotten"].what, "red")
     table.add_row(Text(account_key), what, "", _listed(asdict(tally.backlog)), _listed(tally.counts))
 
 
-def forgotten_document(account_key: str, tally: Tally) -> dict[str, Any]:
+def forgotten_document(account_key: str, tally: AccountSummary) -> dict[str, Any]:
     """What is known of an account that the configuration lacks, as JSON."""
     return {
         "account": account_key,

@@ -9,11 +9,13 @@ from rich.text import Text
 from willcall.cli.output import plain
 from willcall.cli.views import INDENT, WIDE, bare_table
 from willcall.orders.callbacks import Telling
-from willcall.stores.deliveries import Delivery, Try
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.views.formatting import absolute, relative, span
 
 
-def callbacks_view(delivery: Delivery | None, tries: Sequence[Try], now: float, width: int) -> list[RenderableType]:
+def callbacks_view(
+    delivery: DeliveryState | None, tries: Sequence[DeliveryAttempt], now: float, width: int
+) -> list[RenderableType]:
     """Where the latest event stands, and the tries so far; nothing where nobody is told."""
     if delivery is None:
         return []
@@ -21,7 +23,7 @@ def callbacks_view(delivery: Delivery | None, tries: Sequence[Try], now: float, 
     return ["", title, *([Padding(_table(tries, now, width), INDENT)] if tries else [])]
 
 
-def _stands(delivery: Delivery, now: float) -> str:
+def _stands(delivery: DeliveryState, now: float) -> str:
     match delivery.telling:
         case Telling.DELIVERED:
             return "is delivered"
@@ -31,7 +33,7 @@ def _stands(delivery: Delivery, now: float) -> str:
     return "is being delivered" if due is None or due <= now else f"is tried again {relative(due, now)}"
 
 
-def _table(tries: Sequence[Try], now: float, width: int) -> RenderableType:
+def _table(tries: Sequence[DeliveryAttempt], now: float, width: int) -> RenderableType:
     table = bare_table()
     table.add_column("when", no_wrap=True)
     if width >= WIDE:

@@ -72,14 +72,14 @@ def _redis_message(error: "StoreError") -> str:
 
     from willcall.cli.output import shown_url
     from willcall.cli.session import open_config
-    from willcall.stores.outages import NoServiceError, remedy
+    from willcall.stores.outages import NotServingError, remedy
 
     config = open_config()
     where = shown_url(config.settings.redis_url)
     if isinstance(error, AuthenticationError) or not isinstance(error, ConnectionError | TimeoutError):
         return f"Redis at {where} refuses: {error}"
     how = "Start one with `willcall up`, or name yours as redis_url."
-    if isinstance(error, NoServiceError):
+    if isinstance(error, NotServingError):
         return f"Redis at {where} does not serve: {error}"
     if "redis_url" in config.settings.model_fields_set:
         how = (

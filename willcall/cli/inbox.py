@@ -12,7 +12,7 @@ from willcall.orders.serialization import rfc3339
 from willcall.views.formatting import counted, relative
 
 if TYPE_CHECKING:
-    from willcall.stores.inbox import KeptPush
+    from willcall.stores.inbox import StoredPush
 
 
 def inbox(
@@ -33,7 +33,7 @@ def inbox(
         _show(waiting, stores.accounts.now(), KEPT_FOR)
 
 
-def _document(kept: "KeptPush", kept_for: float) -> dict[str, object]:
+def _document(kept: "StoredPush", kept_for: float) -> dict[str, object]:
     return {
         "account": kept.account,
         "reference": kept.reference,
@@ -44,7 +44,7 @@ def _document(kept: "KeptPush", kept_for: float) -> dict[str, object]:
     }
 
 
-def _show(waiting: "list[KeptPush]", now: float, kept_for: float) -> None:
+def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
     from willcall.cli.views import bare_table
 
     table = bare_table()

@@ -18,8 +18,8 @@ from willcall.orders.callbacks import shown_callback
 from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
 from willcall.orders.ticket_documents import GIVEN_UP, lacks_document
-from willcall.stores.deliveries import Delivery, Try
-from willcall.stores.fetches import Fetching
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
+from willcall.stores.document_fetches import FetchProgress
 from willcall.views.formatting import absolute, counted, doubt_words, fetching_words, relative, span
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Snapshot:
     attempts: Sequence[Attempt]
     account: "AccountState | None"
     now: float
-    delivery: Delivery | None = None
-    tries: Sequence[Try] = ()
+    delivery: DeliveryState | None = None
+    tries: Sequence[DeliveryAttempt] = ()
     held: bool = False
     beat: bool = True
-    fetching: Fetching | None = None
+    fetching: FetchProgress | None = None
 
 
 def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:

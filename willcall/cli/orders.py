@@ -16,7 +16,7 @@ from willcall.views.formatting import asked_words, first_poll_words
 if TYPE_CHECKING:
     from willcall.cli.order_view import Snapshot
     from willcall.config import Config
-    from willcall.stores.listing import Page, Query
+    from willcall.stores.listing import OrderPage, OrderQuery
     from willcall.usecases.context import Stores
     from willcall.views.overdue import OrdersBehind
 
@@ -182,7 +182,7 @@ def list_orders(
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
     """List orders, newest first; those of which something is behind, the worst first."""
-    from willcall.stores.listing import Query
+    from willcall.stores.listing import OrderQuery
     from willcall.views.overdue import Behind, orders_behind
 
     _check_provider(provider)
@@ -194,14 +194,16 @@ def list_orders(
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{behind[0]}")
     config = open_config()
     stores = open_stores(config)
-    query = Query(status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account))
+    query = OrderQuery(
+        status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account)
+    )
     if behind:
         found = orders_behind(stores, behind[0], limit, config.settings.sweeps.grace, query)
         _print_behind(found, stores.accounts.now(), limit, as_json=as_json)
         return
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
-        note("There are no orders yet." if query == Query() else "There are no such orders.")
+        note("There are no orders yet." if query == OrderQuery() else "There are no such orders.")
     _print_page(config, stores, page, as_json=as_json)
     while everything and page.next_cursor:
         page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
@@ -209,7 +211,7 @@ def list_orders(
     _note_the_rest(query, page, limit, as_json=as_json)
 
 
-def _print_page(config: "Config", stores: "Stores", page: "Page", *, as_json: bool) -> None:
+def _print_page(config: "Config", stores: "Stores", page: "OrderPage", *, as_json: bool) -> None:
     from willcall.cli.orders_table import orders_table
     from willcall.views.accounts import stopped_accounts
 
@@ -222,7 +224,7 @@ def _print_page(config: "Config", stores: "Stores", page: "Page", *, as_json: bo
         console.print(orders_table(page.orders, stopped, stores.accounts.now(), console.width))
 
 
-def _note_the_rest(query: "Query", page: "Page", limit: int, *, as_json: bool) -> None:
+def _note_the_rest(query: "OrderQuery", page: "OrderPage", limit: int, *, as_json: bool) -> None:
     """What was not printed, and how to see it."""
     from willcall.cli.views import WIDE
 
@@ -269,14 +271,14 @@ def _account_key(config: "Config", stores: "Stores", provider: str | None, name:
     return key
 
 
-def _page(stores: "Stores", query: "Query", limit: int, cursor: str | None) -> "Page":
+def _page(stores: "Stores", query: "OrderQuery", limit: int, cursor: str | None) -> "OrderPage":
     try:
         return stores.listing.page(query, limit, cursor)
     except ValueError:
         raise typer.BadParameter("is not a cursor of this list", param_hint="--cursor") from None
 
 
-def _options(query: "Query", limit: int) -> str:
+def _options(query: "OrderQuery", limit: int) -> str:
     given = {
         "--status": query.status,
         "--provider": query.provider,

@@ -15,7 +15,7 @@ from typing import Self
 import structlog
 
 from willcall.stores.connection import StoreError
-from willcall.stores.processes import EVERY, ProcessStore
+from willcall.stores.processes import HEARTBEAT_INTERVAL, ProcessStore
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,11 @@ class Pulse:
     """Use as a context manager: within the block each `beat` is told, one every few seconds."""
 
     def __init__(
-        self, processes: ProcessStore, kind: str, detail: Mapping[str, str] | None = None, every: float = EVERY
+        self,
+        processes: ProcessStore,
+        kind: str,
+        detail: Mapping[str, str] | None = None,
+        every: float = HEARTBEAT_INTERVAL,
     ) -> None:
         """`kind` is worker, beat or api; `detail`: what the process says of itself; `every`: seconds between signs."""
         self.detail = dict(detail or {})

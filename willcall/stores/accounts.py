@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.bookings import Booker, Reservation, booking, lines
+from willcall.stores.bookings import BookingKind, Reservation, booking_name, lanes
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds
-from willcall.stores.ops import Alert, alert_arguments, alert_keys
+from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
 
@@ -27,7 +27,7 @@ UNREADABLE = 3
 _FOREVER = 253_402_300_799_000
 
 
-class Health(StrEnum):
+class AccountHealth(StrEnum):
     """How an account is doing. `THROTTLED` and `PAUSED` pass by time or by a person's word."""
 
     OK = "ok"
@@ -39,7 +39,7 @@ class Health(StrEnum):
     @property
     def stops(self) -> bool:
         """Whether its orders are held, but for a try now and then."""
-        return self not in {Health.OK, Health.THROTTLED}
+        return self not in {AccountHealth.OK, AccountHealth.THROTTLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class AccountState:
     account is.
     """
 
-    health: Health
+    health: AccountHealth
     since: float | None
     until: float | None
     probe_at: float | None
@@ -78,11 +78,11 @@ class AccountState:
     @property
     def refused(self) -> bool:
         """Whether its provider refuses our key, also beneath a pause."""
-        return self.gravest.health is Health.UNAUTHORIZED
+        return self.gravest.health is AccountHealth.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AccountReport:
     """What an attempt said of the account.
 
     Nobody may ask before `until` (epoch seconds), which ends a throttle; `why`: the HTTP status, or why there was none.
@@ -97,16 +97,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportResult:
     """The account's health before and after a report, and whether operators are told of it."""
 
-    before: Health
-    after: Health
+    before: AccountHealth
+    after: AccountHealth
     told: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
+class PauseResult:
     """Until when an account is paused (epoch seconds; None: until it is resumed).
 
     `longer`: it was before, for longer than is wanted now, and stays so.
@@ -117,7 +117,7 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumption:
+class ResumeResult:
     """What became of a resume.
 
     `told`: operators are told that the account is well, as they had been told that it is not. `until`: when the
@@ -137,7 +137,9 @@ class AccountStore:
         self._report = load(patient, "report")
         self._scripts = {name: load(redis, name) for name in ("reserve", "pause", "resume", "watch")}
 
-    def report(self, account: str, report: Report, probe: tuple[float, float], rate: Rate, alert: Alert) -> Reported:
+    def report(
+        self, account: str, report: AccountReport, probe: tuple[float, float], rate: Rate, alert: OperatorAlert
+    ) -> ReportResult:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
         before, after, told = self._report(
             keys=_keys(account, alert),
@@ -156,35 +158,35 @@ class AccountStore:
                 *alert_arguments(alert),
             ],
         )
-        return Reported(Health(before), Health(after), bool(told))
+        return ReportResult(AccountHealth(before), AccountHealth(after), bool(told))
 
-    def watch(self, account: str, throttled_after: float, alert: Alert) -> bool:
+    def watch(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
         """Tell operators, once, where the account has been throttled for `throttled_after` seconds."""
         args = [milliseconds(throttled_after), *alert_arguments(alert)]
         return bool(self._scripts["watch"](keys=_keys(account, alert), args=args))
 
-    def reserve(self, account: str, rate: Rate, booker: Booker, booker_id: str) -> Reservation:
+    def reserve(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
         """Take a token for a request that is no attempt, or book the next free slot: come back then and ask again."""
         now, verdict, *at = self._scripts["reserve"](
-            keys=[keys.account(account), keys.tokens(account), *lines(account)],
-            args=[booking(booker, booker_id), *rate_arguments(rate)],
+            keys=[keys.account(account), keys.tokens(account), *lanes(account)],
+            args=[booking_name(booker, booker_id), *rate_arguments(rate)],
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 
-    def pause(self, account: str, until: float | None) -> Paused:
+    def pause(self, account: str, until: float | None) -> PauseResult:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
         wanted = _FOREVER if until is None else milliseconds(until)
         till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
-        return Paused(None if till == _FOREVER else till / 1_000, longer=till > wanted)
+        return PauseResult(None if till == _FOREVER else till / 1_000, longer=till > wanted)
 
-    def resume(self, account: str, alert: Alert, *, now: bool = False) -> Resumption:
+    def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeResult:
         """End a pause; where the account is refused or down, the next attempt probes it.
 
         A throttle stands, unless it is to end `now`.
         """
         args = [int(now), *alert_arguments(alert)]
         told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
-        return Resumption(bool(told), until / 1_000 if until else None)
+        return ResumeResult(bool(told), until / 1_000 if until else None)
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """How the account is doing now."""
@@ -196,7 +198,7 @@ class AccountStore:
         pipe.zrange(keys.bookings(account), -1, -1, withscores=True)
         fields, (tat, blocked, shift), booked, last = pipe.execute()
         found = AccountState(
-            health=Health(fields.get("state", "ok")),
+            health=AccountHealth(fields.get("state", "ok")),
             since=seconds(fields.get("since")),
             until=None,
             probe_at=seconds(fields.get("probe_at")),
@@ -215,15 +217,17 @@ class AccountStore:
         if paused_until and paused_until > now:
             return replace(
                 found,
-                health=Health.PAUSED,
+                health=AccountHealth.PAUSED,
                 since=seconds(fields.get("paused_since")),
                 until=None if fields["paused_until"] == str(_FOREVER) else paused_until,
                 why=None,
                 beneath=found if found.health.stops else None,
             )
-        if found.health is Health.OK and found.hint_until:
+        if found.health is AccountHealth.OK and found.hint_until:
             since, why = seconds(fields.get("throttled_since")), fields.get("throttled_why")
-            return replace(found, health=Health.THROTTLED, since=since, until=found.hint_until, why=why, tokens=0)
+            return replace(
+                found, health=AccountHealth.THROTTLED, since=since, until=found.hint_until, why=why, tokens=0
+            )
         return found
 
     def is_throttled(self, account: str) -> bool:
@@ -240,7 +244,7 @@ class AccountStore:
         )
         if (seconds(paused_until) or 0) > now:
             return 0
-        if state in {None, Health.OK.value}:
+        if state in {None, AccountHealth.OK.value}:
             return -1
         return int((seconds(probe_at) or 0) <= now)
 
@@ -262,7 +266,7 @@ class AccountStore:
         return moment + micros // 1_000 / 1_000
 
 
-def _keys(account: str, alert: Alert) -> list[str]:
+def _keys(account: str, alert: OperatorAlert) -> list[str]:
     """The keys of scripts that may change an account's health."""
     return [
         keys.account(account),

@@ -8,7 +8,7 @@ from typing import Any
 from willcall.stores import keys
 
 
-class Booker(StrEnum):
+class BookingKind(StrEnum):
     """What books slots: an order's attempts, the fetching of its documents, and lists of an account's orders."""
 
     ORDER = "order"
@@ -17,10 +17,10 @@ class Booker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class Reschedule:
     """A message to send, because what it is about is due sooner than it was. `due` is in epoch seconds."""
 
-    booker: Booker
+    booker: BookingKind
     id: str
     seq: int
     due: float
@@ -43,20 +43,20 @@ class Reservation:
         return 0.0 if self.at is None else max(0.0, self.at - self.now)
 
 
-def booking(booker: Booker, booker_id: str) -> str:
+def booking_name(booker: BookingKind, booker_id: str) -> str:
     """Return the name of a booking."""
     return f"{booker.value}:{booker_id}"
 
 
-def lines(account: str) -> tuple[str, str, str]:
+def lanes(account: str) -> tuple[str, str, str]:
     """Return the keys of an account's bookings: the ordinary ones, those of the express share, those who came late."""
     return keys.bookings(account), keys.express_bookings(account), keys.late_bookings(account)
 
 
-def wakes_of(flat: Sequence[Any]) -> tuple[Wake, ...]:
+def read_reschedules(flat: Sequence[Any]) -> tuple[Reschedule, ...]:
     """Return the wakes that a script answered."""
     found = []
     for name, seq, due in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
         booker, _, booker_id = name.partition(":")
-        found.append(Wake(Booker(booker), booker_id, int(seq), due / 1_000))
+        found.append(Reschedule(BookingKind(booker), booker_id, int(seq), due / 1_000))
     return tuple(found)

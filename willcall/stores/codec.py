@@ -27,7 +27,7 @@ def seconds(value: Any) -> float | None:
     return None if value is None else float(value) / 1_000
 
 
-def compact(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """JSON without spaces, keys in order: the same value is always the same text."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
@@ -69,7 +69,7 @@ def mutable_fields(order: Order) -> dict[str, str]:
 
 def tickets_text(order: Order) -> str:
     """The order's tickets as JSON text."""
-    return compact([ticket_document(ticket) for ticket in order.tickets])
+    return compact_json([ticket_document(ticket) for ticket in order.tickets])
 
 
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
@@ -113,7 +113,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
 def attempt_text(attempt: Attempt) -> str:
     """A line of the timeline as a compact JSON list."""
     countdown = None if attempt.countdown is None else round(attempt.countdown, 3)
-    return compact(
+    return compact_json(
         [
             milliseconds(attempt.at),
             attempt.outcome,

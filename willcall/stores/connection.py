@@ -12,7 +12,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
 from willcall.stores import keys
-from willcall.stores.outages import noticing_outages
+from willcall.stores.outages import detecting_outages
 from willcall.stores.scripts import load
 from willcall.stores.sentinel import SentinelUrl, is_sentinel, read_url
 
@@ -55,7 +55,7 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
         options["socket_keepalive"] = True
     client = _behind_sentinels(read_url(url), options) if is_sentinel(url) else Redis.from_url(url, **options)
     pool = client.connection_pool
-    pool.connection_class = noticing_outages(pool.connection_class)
+    pool.connection_class = detecting_outages(pool.connection_class)
     return client
 
 

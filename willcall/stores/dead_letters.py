@@ -20,7 +20,7 @@ KEPT, LONGEST = 500, 16_384
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
-class Reason(StrEnum):
+class DeadLetterReason(StrEnum):
     """Why a message could not be processed."""
 
     UNREADABLE = "unreadable"
@@ -38,13 +38,13 @@ class Reason(StrEnum):
 
 
 _TEXTS = {
-    Reason.UNREADABLE: "is not JSON as Celery writes it",
-    Reason.TOO_LARGE: "is longer than 1 MiB",
-    Reason.CONTENT_TYPE: "is not serialized as JSON",
-    Reason.MALFORMED: "is not a task message",
-    Reason.UNKNOWN_TASK: "names a task that does not exist",
-    Reason.UNFINISHED: "was started again and again, and never finished",
-    Reason.FAILED: "made our own code fail; the log has the stack",
+    DeadLetterReason.UNREADABLE: "is not JSON as Celery writes it",
+    DeadLetterReason.TOO_LARGE: "is longer than 1 MiB",
+    DeadLetterReason.CONTENT_TYPE: "is not serialized as JSON",
+    DeadLetterReason.MALFORMED: "is not a task message",
+    DeadLetterReason.UNKNOWN_TASK: "names a task that does not exist",
+    DeadLetterReason.UNFINISHED: "was started again and again, and never finished",
+    DeadLetterReason.FAILED: "made our own code fail; the log has the stack",
 }
 
 
@@ -55,7 +55,7 @@ class DeadLetter:
     id: str
     queue: str
     at: float
-    reason: Reason
+    reason: DeadLetterReason
     size: int
     raw: bytes
 
@@ -72,7 +72,7 @@ class DeadLetterStore:
         """`redis` decodes responses."""
         self._redis = redis
 
-    def add(self, queue: str, reason: Reason, raw: bytes) -> None:
+    def add(self, queue: str, reason: DeadLetterReason, raw: bytes) -> None:
         """Keep a message, and count it. The oldest goes when there are more than `KEPT`."""
         kept = b64encode(raw[:LONGEST]).decode()
         fields = {"queue": queue, "reason": reason.value, "size": len(raw), "raw": kept}
@@ -88,7 +88,7 @@ class DeadLetterStore:
     def counts(self) -> dict[str, int]:
         """How many there ever were, by reason; every reason is named."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.DEAD_LETTER_COUNTS))
-        return {reason.value: int(found.get(reason.value, 0)) for reason in Reason}
+        return {reason.value: int(found.get(reason.value, 0)) for reason in DeadLetterReason}
 
     def newest(self, count: int = KEPT, *, before: str | None = None) -> list[DeadLetter]:
         """Return the newest first; with `before`, those older than the one with that id."""
@@ -123,7 +123,7 @@ def _letter(entry: str, fields: dict[str, str]) -> DeadLetter:
         id=entry,
         queue=fields["queue"],
         at=int(entry.partition("-")[0]) / 1_000,
-        reason=Reason(fields["reason"]),
+        reason=DeadLetterReason(fields["reason"]),
         size=int(fields["size"]),
         raw=b64decode(fields["raw"]),
     )

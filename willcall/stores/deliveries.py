@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, cast
 
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.stores import keys
-from willcall.stores.codec import blank_or_milliseconds, compact, milliseconds, seconds
+from willcall.stores.codec import blank_or_milliseconds, compact_json, milliseconds, seconds
 from willcall.stores.events import StoredEvent
-from willcall.stores.ops import Alert, OpsEvent, alert_keys, attention_arguments, ops_event, order_subject
+from willcall.stores.operator_events import (
+    OperatorAlert,
+    OperatorEvent,
+    alert_keys,
+    attention_arguments,
+    order_subject,
+    read_operator_event,
+)
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: Longest log of tries kept per subject: three schedules; older tries are forgotten first.
-LOG = 30
+MOST_ATTEMPTS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class Recipients:
     """Who is told, by the keys that it is kept under. `orders`: the subjects are orders, which say where to tell."""
 
     undelivered: str
@@ -35,14 +42,26 @@ class Channel:
     orders: bool
 
 
-BACKENDS = Channel(keys.UNDELIVERED, keys.UNTOLD, keys.NOTIFIER, keys.delivery, keys.deliveries, orders=True)
-OPERATORS = Channel(
-    keys.OPS_UNDELIVERED, keys.OPS_UNTOLD, keys.OPS_NOTIFIER, keys.ops_delivery, keys.ops_deliveries, orders=False
+BACKENDS = Recipients(
+    keys.DELIVERIES_DUE,
+    keys.DELIVERIES_PENDING,
+    keys.DELIVERY_PROGRESS,
+    keys.delivery,
+    keys.delivery_attempts,
+    orders=True,
+)
+OPERATORS = Recipients(
+    keys.OPERATOR_DELIVERIES_DUE,
+    keys.OPERATOR_DELIVERIES_PENDING,
+    keys.OPERATOR_DELIVERY_PROGRESS,
+    keys.operator_delivery,
+    keys.operator_delivery_attempts,
+    orders=False,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class DeliveryMessage:
     """A message that tells a worker to tell somebody.
 
     `number` is the fence: of all messages about an event only the one with the number that the delivery has may act.
@@ -55,7 +74,7 @@ class Notice:
     host: str
 
 
-class Verdict(StrEnum):
+class DeliveryVerdict(StrEnum):
     """What a claim comes to; see `lua/notify.lua`."""
 
     STALE = "stale"
@@ -65,24 +84,24 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class DeliveryClaim:
     """The answer to a claim. `now` is the server's clock, epoch seconds.
 
     `again` is the message to come back with in `wait` seconds (`WAIT`). For `GO`: the event, the order's callback URL,
     and how many tries of the schedule were made before.
     """
 
-    verdict: Verdict
+    verdict: DeliveryVerdict
     now: float
-    again: Notice | None = None
+    again: DeliveryMessage | None = None
     wait: float = 0.0
-    event: StoredEvent | OpsEvent | None = None
+    event: StoredEvent | OperatorEvent | None = None
     url: str = field(default="", repr=False)
     tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class DeliveryAttempt:
     """One line of a subject's log of deliveries.
 
     `wait` (seconds) is None where no further try follows. `at` is when it was made, epoch seconds.
@@ -97,7 +116,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryState:
     """Where the telling of a subject's latest event stands. `next_try_at` (epoch seconds) while it is pending."""
 
     event_id: str
@@ -107,7 +126,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingSummary:
     """How much is still to be done: events to be told, or orders whose documents are to be fetched.
 
     `oldest_at`: since when the oldest of them is, epoch seconds; `oldest`: the order that it is about (of an event for
@@ -123,16 +142,16 @@ class Pending:
         return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
 
 
-def pending_in(redis: "Redis", index: str) -> Pending:
+def read_pending(redis: "Redis", index: str) -> PendingSummary:
     """What a sorted set names, by the time since which it is to be done (ms)."""
     pipe = redis.pipeline(transaction=False)
     pipe.zcard(index)
     pipe.zrange(index, 0, 0, withscores=True)
     count, oldest = pipe.execute()
-    return Pending(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else Pending(count)
+    return PendingSummary(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else PendingSummary(count)
 
 
-def oldest_in(redis: "Redis", index: str, count: int, offset: int = 0) -> list[tuple[str, float]]:
+def read_oldest(redis: "Redis", index: str, count: int, offset: int = 0) -> list[tuple[str, float]]:
     """The `count` oldest of the same from `offset` on: (what, since when, epoch seconds)."""
     found = redis.zrange(index, offset, offset + count - 1, withscores=True)
     return [(name, since / 1_000) for name, since in cast("list[tuple[str, float]]", found)]
@@ -141,14 +160,14 @@ def oldest_in(redis: "Redis", index: str, count: int, offset: int = 0) -> list[t
 class DeliveryStore:
     """Deliveries in Redis; `deliver.lua` files them, in the step that writes the event."""
 
-    def __init__(self, redis: "Redis", patient: "Redis", channel: Channel = BACKENDS) -> None:
+    def __init__(self, redis: "Redis", patient: "Redis", channel: Recipients = BACKENDS) -> None:
         """Both decode responses (see `connection.connect`); `patient` is for what became of a POST."""
         self._redis = redis
         self._channel = channel
         names = ("notify", "redeliver", "overdue")
         self._scripts = {name: load(redis, name) for name in names} | {"told": load(patient, "told")}
 
-    def claim(self, notice: Notice, claim_id: str, lease: float, put_off: float = 0.0) -> Claim:
+    def claim(self, notice: DeliveryMessage, claim_id: str, lease: float, put_off: float = 0.0) -> DeliveryClaim:
         """Permission for one try, or, where `put_off` (seconds) is not 0, the same message at a later time.
 
         `lease`: seconds until another worker may try.
@@ -170,27 +189,32 @@ class DeliveryStore:
                 milliseconds(put_off),
             ],
         )
-        match Verdict(verdict):
-            case Verdict.WAIT:
+        match DeliveryVerdict(verdict):
+            case DeliveryVerdict.WAIT:
                 until, number = rest
-                again = Notice(subject, notice.event_id, number, notice.host)
-                return Claim(Verdict.WAIT, now / 1_000, again, (until - now) / 1_000)
-            case Verdict.GO:
+                again = DeliveryMessage(subject, notice.event_id, number, notice.host)
+                return DeliveryClaim(DeliveryVerdict.WAIT, now / 1_000, again, (until - now) / 1_000)
+            case DeliveryVerdict.GO:
                 flat, spec = rest
                 record = dict(zip(flat[::2], flat[1::2], strict=True))
-                return Claim(
-                    Verdict.GO,
+                return DeliveryClaim(
+                    DeliveryVerdict.GO,
                     now / 1_000,
                     event=_order_event(subject, record) if channel.orders else _ops_event(subject, record),
                     url=json.loads(spec)["callback_url"] if spec else "",
                     tries=int(record.get("tries", 0)),
                 )
             case other:
-                return Claim(other, now / 1_000)
+                return DeliveryClaim(other, now / 1_000)
 
     def settle(
-        self, notice: Notice, claim_id: str, made: Try, outlook: Outlook, alert: Alert | None = None
-    ) -> tuple[Notice, float] | None:
+        self,
+        notice: DeliveryMessage,
+        claim_id: str,
+        made: DeliveryAttempt,
+        outlook: Outlook,
+        alert: OperatorAlert | None = None,
+    ) -> tuple[DeliveryMessage, float] | None:
         """Write what became of a try; `alert` is for operators, should the order newly need attention by it.
 
         Returns the message to send next and in how many seconds: the next try, or a newer event that came meanwhile.
@@ -212,16 +236,16 @@ class DeliveryStore:
                 outlook.telling,
                 blank_or_milliseconds(outlook.wait),
                 _line(made),
-                LOG,
+                MOST_ATTEMPTS,
                 *attention_arguments(alert),
             ],
         )
         if not rest:
             return None
         event_id, number, host, due = rest
-        return Notice(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
+        return DeliveryMessage(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
 
-    def redeliver(self, order_id: str) -> Notice | None:
+    def redeliver(self, order_id: str) -> DeliveryMessage | None:
         """Start the schedule of the order's latest event anew; the message to send, None where there is no event.
 
         Raises LookupError where the event was delivered and is no longer in the feed.
@@ -229,19 +253,19 @@ class DeliveryStore:
         verdict, *rest = self._scripts["redeliver"](
             keys=[
                 keys.delivery(order_id),
-                keys.UNDELIVERED,
+                keys.DELIVERIES_DUE,
                 keys.order(order_id),
                 keys.ATTENTION,
                 keys.EVENTS,
-                keys.UNTOLD,
+                keys.DELIVERIES_PENDING,
             ],
             args=[order_id],
         )
         if verdict == "forgotten":
             raise LookupError(order_id)
-        return Notice(order_id, *rest) if rest else None
+        return DeliveryMessage(order_id, *rest) if rest else None
 
-    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[Notice]]:
+    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[DeliveryMessage]]:
         """Look at `count` overdue deliveries from `offset` on: (how many there were, which messages to re-send)."""
         channel = self._channel
         seen, *sent = self._scripts["overdue"](
@@ -249,36 +273,38 @@ class DeliveryStore:
             args=[milliseconds(grace), offset, count],
         )
         parts = [sent[at : at + 4] for at in range(0, len(sent), 4)]
-        return seen, [Notice(subject, event_id, int(number), host) for subject, event_id, number, host in parts]
+        return seen, [
+            DeliveryMessage(subject, event_id, int(number), host) for subject, event_id, number, host in parts
+        ]
 
-    def pending(self) -> Pending:
+    def pending(self) -> PendingSummary:
         """What is still to be told, over all subjects."""
-        return pending_in(self._redis, self._channel.untold)
+        return read_pending(self._redis, self._channel.untold)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
 
         The time is that of the event, or, where that was delivered, of the wish to redeliver it.
         """
-        return oldest_in(self._redis, self._channel.untold, count)
+        return read_oldest(self._redis, self._channel.untold, count)
 
-    def get(self, subject: str) -> Delivery | None:
+    def get(self, subject: str) -> DeliveryState | None:
         """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""
         event_id, event_type, state, due = cast(
             "list[str | None]", self._redis.hmget(self._channel.delivery(subject), ["event", "type", "state", "due"])
         )
         if event_id is None or event_type is None:
             return None
-        return Delivery(event_id, event_type, Telling(state or Telling.PENDING), seconds(due))
+        return DeliveryState(event_id, event_type, Telling(state or Telling.PENDING), seconds(due))
 
-    def log(self, subject: str) -> list[Try]:
+    def log(self, subject: str) -> list[DeliveryAttempt]:
         """The tries made to tell of the subject's events, oldest first."""
         lines = cast("list[str]", self._redis.lrange(self._channel.log(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
 
 
-def _ops_event(subject: str, record: Mapping[str, str]) -> OpsEvent:
-    return ops_event({**record, "id": record["event"], "subject": subject})
+def _ops_event(subject: str, record: Mapping[str, str]) -> OperatorEvent:
+    return read_operator_event({**record, "id": record["event"], "subject": subject})
 
 
 def _order_event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
@@ -292,11 +318,11 @@ def _order_event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
     )
 
 
-def _line(made: Try) -> str:
+def _line(made: DeliveryAttempt) -> str:
     wait = None if made.wait is None else round(made.wait, 3)
-    return compact([milliseconds(made.at), made.event_id, made.event_type, made.http_status, made.why, wait])
+    return compact_json([milliseconds(made.at), made.event_id, made.event_type, made.http_status, made.why, wait])
 
 
-def _try(line: str) -> Try:
+def _try(line: str) -> DeliveryAttempt:
     at, *rest = json.loads(line)
-    return Try(at / 1_000, *rest)
+    return DeliveryAttempt(at / 1_000, *rest)

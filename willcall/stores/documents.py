@@ -15,7 +15,7 @@ from willcall.orders.file_types import FILE_TYPES, PDF, Recognized, RefusedDocum
 from willcall.orders.ticket_documents import TicketFile
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
-from willcall.stores.files import Files, StorageError
+from willcall.stores.file_storage import FileStorage, StorageError
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class DocumentStore:
         """`redis` decodes responses; `url` is the configuration's `documents_url`."""
         self._redis = redis
         self._note = load(redis, "document")
-        self._files = Files(url)
+        self._files = FileStorage(url)
         #: Seconds that storing one document may take.
         self.patience = self._files.patience
 
@@ -123,15 +123,16 @@ class DocumentStore:
         Returns how many.
         """
         old = cast(
-            "list[str]", self._redis.zrangebyscore(keys.UNCLAIMED, "-inf", milliseconds(before), start=0, num=count)
+            "list[str]",
+            self._redis.zrangebyscore(keys.UNCLAIMED_DOCUMENTS, "-inf", milliseconds(before), start=0, num=count),
         )
         for document_id in old:
             document = self.get(document_id)
             pipe = self._redis.pipeline()
             if document:
                 pipe.hdel(keys.documents(document.owner), document.sha256)
-            pipe.sadd(keys.FORGOTTEN, document_id)
-            pipe.zrem(keys.UNCLAIMED, document_id)
+            pipe.sadd(keys.ORPHANED_DOCUMENTS, document_id)
+            pipe.zrem(keys.UNCLAIMED_DOCUMENTS, document_id)
             pipe.execute()
         return len(old)
 
@@ -140,7 +141,7 @@ class DocumentStore:
 
         In no order, so that those which cannot be removed keep no others waiting.
         """
-        return cast("list[str]", self._redis.srandmember(keys.FORGOTTEN, count))
+        return cast("list[str]", self._redis.srandmember(keys.ORPHANED_DOCUMENTS, count))
 
     def remove(self, document_id: str) -> bool:
         """Remove a forgotten document: True. Raises StorageError, and may be repeated then."""
@@ -149,7 +150,7 @@ class DocumentStore:
             self._files.remove(_path(document))
         pipe = self._redis.pipeline()
         pipe.delete(keys.document(document_id))
-        pipe.srem(keys.FORGOTTEN, document_id)
+        pipe.srem(keys.ORPHANED_DOCUMENTS, document_id)
         pipe.execute()
         return True
 
@@ -161,7 +162,7 @@ class DocumentStore:
     def _noted(self, owner: str, digest: str, size: int, recognized: Recognized) -> tuple[Document, bool]:
         """The document, and whether it is new: the owner's content has one, whoever puts it first."""
         document_id, new, content_type, doubt = self._note(
-            keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED],
+            keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
             args=[
                 f"doc_{token_hex(16)}",
                 owner,

@@ -11,7 +11,7 @@ from willcall.orders.outcomes import Cancelled, Declined
 from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Told
 from willcall.orders.serialization import ticket_document, ticket_from
 from willcall.stores import keys
-from willcall.stores.codec import compact, milliseconds
+from willcall.stores.codec import compact_json, milliseconds
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ KEPT_FOR = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPush:
+class StoredPush:
     """A push ahead of its order. `at` is when it came, epoch seconds; `kind` the provider's word for what it is."""
 
     account: str
@@ -50,29 +50,29 @@ class Inbox:
         """Remember for `seconds` that a push was applied to an order."""
         self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
-    def keep(self, kept: KeptPush) -> str | None:
+    def keep(self, kept: StoredPush) -> str | None:
         """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""
         order_id = self._keep(
-            keys=[keys.references(kept.account), keys.kept(kept.account, kept.reference), keys.INBOX],
+            keys=[keys.references(kept.account), keys.pushes_ahead(kept.account, kept.reference), keys.INBOX],
             args=[kept.reference, kept.digest, _text(kept), _member(kept), milliseconds(KEPT_FOR)],
         )
         return order_id or None
 
-    def kept(self, account: str, reference: str) -> list[KeptPush]:
+    def kept(self, account: str, reference: str) -> list[StoredPush]:
         """What came ahead of an order, oldest first."""
-        found = cast("dict[str, str]", self._redis.hgetall(keys.kept(account, reference)))
+        found = cast("dict[str, str]", self._redis.hgetall(keys.pushes_ahead(account, reference)))
         pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
         return sorted(pushes, key=lambda kept: kept.at)
 
-    def attached(self, taken: Sequence[KeptPush]) -> None:
+    def attached(self, taken: Sequence[StoredPush]) -> None:
         """Forget pushes of one reference that their order has taken in."""
         first = taken[0]
         self._attached(
-            keys=[keys.kept(first.account, first.reference), keys.INBOX],
+            keys=[keys.pushes_ahead(first.account, first.reference), keys.INBOX],
             args=[_member(first), *(kept.digest for kept in taken)],
         )
 
-    def waiting(self) -> Iterator[KeptPush]:
+    def waiting(self) -> Iterator[StoredPush]:
         """All pushes that wait for their orders, those that are kept longest last."""
         for member in self.places():
             yield from self.kept(*place_of(member))
@@ -83,7 +83,7 @@ class Inbox:
         return cast("list[str]", self._redis.zrange(keys.INBOX, 0, -1))
 
 
-def digest_of(account: str, body: bytes) -> str:
+def push_digest(account: str, body: bytes) -> str:
     """What tells one push from another: the hash of its bytes, per account."""
     return blake2b(body, key=blake2b(account.encode(), digest_size=32).digest(), digest_size=20).hexdigest()
 
@@ -94,17 +94,17 @@ def place_of(name: str) -> tuple[str, str]:
     return account, reference
 
 
-def _member(kept: KeptPush) -> str:
-    return compact([kept.account, kept.reference])
+def _member(kept: StoredPush) -> str:
+    return compact_json([kept.account, kept.reference])
 
 
-def _text(kept: KeptPush) -> str:
-    return compact({"kind": kept.kind, "at": milliseconds(kept.at), **_push_document(kept.push)})
+def _text(kept: StoredPush) -> str:
+    return compact_json({"kind": kept.kind, "at": milliseconds(kept.at), **_push_document(kept.push)})
 
 
-def _kept(account: str, reference: str, digest: str, text: str) -> KeptPush:
+def _kept(account: str, reference: str, digest: str, text: str) -> StoredPush:
     document = json.loads(text)
-    return KeptPush(account, reference, digest, document["kind"], document["at"] / 1_000, _push_from(document))
+    return StoredPush(account, reference, digest, document["kind"], document["at"] / 1_000, _push_from(document))
 
 
 def _push_document(push: Push) -> dict[str, Any]:

@@ -13,11 +13,11 @@ PREFIX = "willcall:"
 #: Stream of events: the outbox and the event feed. Trimmed by `prune`.
 EVENTS = PREFIX + "events"
 #: Stream of what operators are told, bounded (see `lua/alert.lua`); no part of the feed.
-OPS_EVENTS = PREFIX + "ops:events"
+OPERATOR_EVENTS = PREFIX + "ops:events"
 #: What `UNDELIVERED`, `UNTOLD` and `NOTIFIER` are for backends, for operators: by the subject of the event.
-OPS_UNDELIVERED = PREFIX + "ops:undelivered"
-OPS_UNTOLD = PREFIX + "ops:untold"
-OPS_NOTIFIER = PREFIX + "ops:notifier"
+OPERATOR_DELIVERIES_DUE = PREFIX + "ops:undelivered"
+OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:untold"
+OPERATOR_DELIVERY_PROGRESS = PREFIX + "ops:notifier"
 #: Set of account keys that have ever had an order.
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
@@ -31,26 +31,26 @@ LATE = PREFIX + "late"
 #: Sorted set of `[account key, reference]` for which pushes are kept, by the time until which they are.
 INBOX = PREFIX + "inbox"
 #: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
-FETCHES = PREFIX + "fetches"
+FETCHES_DUE = PREFIX + "fetches"
 #: Sorted set of the same orders, by the time since which their documents are to be fetched.
-LACKING = PREFIX + "lacking"
+FETCHES_PENDING = PREFIX + "lacking"
 #: Sorted set of the orders some of whose documents were given up, by when.
-GIVEN_UP = PREFIX + "documents-given-up"
+DOCUMENTS_GIVEN_UP = PREFIX + "documents-given-up"
 #: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
-FORGOTTEN = PREFIX + "forgotten"
+ORPHANED_DOCUMENTS = PREFIX + "forgotten"
 #: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
-UNDELIVERED = PREFIX + "undelivered"
+DELIVERIES_DUE = PREFIX + "undelivered"
 #: Sorted set of the same orders, by the time since which it is to be told: that of the event, or, where that was
 #: delivered, of the wish to redeliver it.
-UNTOLD = PREFIX + "untold"
+DELIVERIES_PENDING = PREFIX + "untold"
 #: Hash: how far the workers have come in telling backends.
-NOTIFIER = PREFIX + "notifier"
+DELIVERY_PROGRESS = PREFIX + "notifier"
 #: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
-UNCLAIMED = PREFIX + "unclaimed"
+UNCLAIMED_DOCUMENTS = PREFIX + "unclaimed"
 #: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
 PROCESSES = PREFIX + "processes"
 #: Hash: the kind of a process -> the last sign that any of the kind gave, as JSON. Kept when none is left.
-LAST_SIGNS = PREFIX + "last_signs"
+LAST_HEARTBEATS = PREFIX + "last_signs"
 #: Hash: `id`, made at random when the first process starts over an empty Redis; and `replaced_at`, when a process last
 #: found another one than before (milliseconds).
 STATE = PREFIX + "state"
@@ -103,17 +103,17 @@ def delivery(order_id: str) -> str:
     return f"{PREFIX}delivery:{order_id}"
 
 
-def deliveries(order_id: str) -> str:
+def delivery_attempts(order_id: str) -> str:
     """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
     return f"{PREFIX}deliveries:{order_id}"
 
 
-def ops_delivery(subject: str) -> str:
+def operator_delivery(subject: str) -> str:
     """Hash: how far telling operators of a subject's latest event is. An order's goes with the order."""
     return f"{PREFIX}ops:delivery:{subject}"
 
 
-def ops_deliveries(subject: str) -> str:
+def operator_delivery_attempts(subject: str) -> str:
     """List: the tries to tell operators of a subject's events, newest first, bounded, gone with the delivery."""
     return f"{PREFIX}ops:deliveries:{subject}"
 
@@ -153,7 +153,7 @@ def references(account_key: str) -> str:
     return f"{PREFIX}references:{account_key}"
 
 
-def owners(account_key: str) -> str:
+def ticket_owners(account_key: str) -> str:
     """Hash: what identifies a ticket of an account -> the id of the order that holds it. Goes with the orders.
 
     Kept where some of the provider's references list all that a user ever bought (see `lua/owners.lua`).
@@ -161,12 +161,12 @@ def owners(account_key: str) -> str:
     return f"{PREFIX}owners:{account_key}"
 
 
-def owned(order_id: str) -> str:
+def owned_tickets(order_id: str) -> str:
     """Set: the fields of `owners` that are an order's."""
     return f"{PREFIX}owned:{order_id}"
 
 
-def kept(account_key: str, reference: str) -> str:
+def pushes_ahead(account_key: str, reference: str) -> str:
     """Hash: digest -> a push that came ahead of its order. Expires `inbox.KEPT_FOR` after the last of them came."""
     return f"{PREFIX}inbox:{account_key}:{reference}"
 
@@ -176,7 +176,7 @@ def applied_push(account_key: str, digest: str) -> str:
     return f"{PREFIX}applied:{account_key}:{digest}"
 
 
-def sweep_failing(name: str) -> str:
+def sweep_failures(name: str) -> str:
     """Hash: what a sweep fails at, how often so far and until when it leaves it alone (JSON)."""
     return f"{PREFIX}sweep:{name}:failing"
 
@@ -226,7 +226,7 @@ def oauth(account_key: str) -> str:
     return f"{PREFIX}oauth:{account_key}"
 
 
-def oauth_dialect(account_key: str) -> str:
+def oauth_auth_method(account_key: str) -> str:
     """String: the way of authenticating that the account's token endpoint took last."""
     return f"{PREFIX}oauth:{account_key}:dialect"
 
@@ -286,7 +286,7 @@ def counter(account_key: str, measures: Iterable[str]) -> str:
     return f"{account_key}|{' '.join(measures)}"
 
 
-def counted(counter: str) -> tuple[str, list[str]]:
+def read_counter(counter: str) -> tuple[str, list[str]]:
     """The account key and the measures of a counter."""
     account_key, _, measures = counter.rpartition("|")
     return account_key, measures.split(" ")

@@ -19,7 +19,7 @@ LOOK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class OrderQuery:
     """Which orders to list. None stands for all; `attention` with an empty set for any reason.
 
     `account` is an account's key, `<provider>/<account>`.
@@ -32,7 +32,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class OrderPage:
     """Orders, newest first, and the cursor of the next page (None on the last)."""
 
     orders: list[Order]
@@ -40,7 +40,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class AccountBacklog:
     """An account's open orders: scheduled ahead, due by now, held because the account is parked."""
 
     waiting: int
@@ -49,20 +49,20 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class AccountSummary:
     """An account's orders by status and its backlog; `first`: which of those scheduled is due first.
 
     `first_due`: when that is, epoch seconds.
     """
 
     counts: Mapping[Status, int]
-    backlog: Backlog
+    backlog: AccountBacklog
     first_due: float | None
     first: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class AttentionSummary:
     """Orders that need attention: some of them, and how many there are by account and reason."""
 
     orders: list[Order]
@@ -74,7 +74,7 @@ class Survey:
         return sum(self.tally.values())
 
 
-class Listing:
+class OrderListing:
     """Reads the indexes that the scripts keep."""
 
     def __init__(self, redis: "Redis", orders: OrderStore) -> None:
@@ -82,11 +82,11 @@ class Listing:
         self._redis = redis
         self._orders = orders
 
-    def page(self, query: Query, limit: int, cursor: str | None = None) -> Page:
+    def page(self, query: OrderQuery, limit: int, cursor: str | None = None) -> OrderPage:
         """One page of orders. Raises ValueError where the cursor is none of ours."""
         entries = self._entries(query, _position(cursor), limit + 1)
         orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
-        return Page(orders, _cursor(entries, limit))
+        return OrderPage(orders, _cursor(entries, limit))
 
     def counts(self, account: str) -> dict[Status, int]:
         """How many orders an account has of each status."""
@@ -95,16 +95,16 @@ class Listing:
             pipe.zcard(keys.index(account, status))
         return dict(zip(Status, pipe.execute(), strict=True))
 
-    def backlog(self, account: str, now: float) -> Backlog:
+    def backlog(self, account: str, now: float) -> AccountBacklog:
         """How many of an account's orders wait, are due, are held."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.zcard(keys.due(account))
         pipe.zcount(keys.due(account), "-inf", milliseconds(now))
         pipe.zcard(keys.held(account))
         scheduled, due, held = pipe.execute()
-        return Backlog(scheduled - due, due, held)
+        return AccountBacklog(scheduled - due, due, held)
 
-    def tallies(self, accounts: Sequence[str], now: float) -> list[Tally]:
+    def tallies(self, accounts: Sequence[str], now: float) -> list[AccountSummary]:
         """The same and more of many accounts, in the same order and one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for account in accounts:
@@ -120,7 +120,9 @@ class Listing:
             counts = {status: next(replies) for status in Status}
             scheduled, due, held, first = islice(replies, 4)
             order_id, first_due = first[0] if first else (None, None)
-            found.append(Tally(counts, Backlog(scheduled - due, due, held), seconds(first_due), order_id))
+            found.append(
+                AccountSummary(counts, AccountBacklog(scheduled - due, due, held), seconds(first_due), order_id)
+            )
         return found
 
     def attention(self) -> dict[tuple[str, Attention], int]:
@@ -131,7 +133,7 @@ class Listing:
             pipe.zcard(keys.attention(account, reason))
         return {kind: count for kind, count in zip(kinds, pipe.execute(), strict=True) if count}
 
-    def survey(self, parked: Collection[str], limit: int) -> Survey:
+    def survey(self, parked: Collection[str], limit: int) -> AttentionSummary:
         """The `limit` newest orders that need attention, and how many there are of each kind.
 
         Orders that are `unauthorized` because their account is (`parked`) are counted and not named.
@@ -147,9 +149,9 @@ class Listing:
             limit,
         )
         orders = self._orders.get_many([order_id for order_id, _ in named])
-        return Survey([order for order in orders if order and order.attention], tally)
+        return AttentionSummary([order for order in orders if order and order.attention], tally)
 
-    def _entries(self, query: Query, newest: int | None, limit: int) -> list[tuple[str, float]]:
+    def _entries(self, query: OrderQuery, newest: int | None, limit: int) -> list[tuple[str, float]]:
         """The `limit` newest orders of a query, older than `newest`, with their submission numbers."""
         indexes = self._indexes(query)
         if query.attention is None or query.status is None:
@@ -166,7 +168,7 @@ class Listing:
             pipe.hget(keys.order(order_id), "status")
         return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
 
-    def overdue(self, query: Query, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
+    def overdue(self, query: OrderQuery, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
         """How many orders have been due since `before`, and the `most` that have been for longest, longest first.
 
         Of the query its provider and account count. Each is (id, since when); moments are epoch seconds.
@@ -179,14 +181,14 @@ class Listing:
         entries = [(order_id, due / 1_000) for reply in replies[1::2] for order_id, due in reply]
         return sum(replies[::2]), nsmallest(most, entries, key=lambda entry: entry[1])
 
-    def _accounts(self, query: Query) -> list[str]:
+    def _accounts(self, query: OrderQuery) -> list[str]:
         return [
             account
             for account in self._orders.accounts()
             if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
 
-    def _indexes(self, query: Query) -> list[str]:
+    def _indexes(self, query: OrderQuery) -> list[str]:
         """The indexes of a query: by reason where it asks for attention, else by status."""
         accounts = self._accounts(query)
         if query.attention is not None:

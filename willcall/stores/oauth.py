@@ -60,11 +60,11 @@ class OAuthStore:
 
     def dialect(self, account: str) -> str | None:
         """Return the way of authenticating that the token endpoint took last."""
-        return cast("str | None", self._redis.get(keys.oauth_dialect(account)))
+        return cast("str | None", self._redis.get(keys.oauth_auth_method(account)))
 
     def remember_dialect(self, account: str, dialect: str) -> None:
         """Have everybody begin with this way of authenticating."""
-        self._redis.set(keys.oauth_dialect(account), dialect)
+        self._redis.set(keys.oauth_auth_method(account), dialect)
 
     def wait(self, account: str, seconds: float) -> None:
         """Leave the token endpoint alone for so long."""

@@ -12,19 +12,19 @@ from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.rate import Rate
 from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
-from willcall.stores.bookings import Wake, lines, wakes_of
+from willcall.stores.bookings import Reschedule, lanes, read_reschedules
 from willcall.stores.codec import (
     attempt_from,
     attempt_text,
     blank_or_milliseconds,
-    compact,
+    compact_json,
     milliseconds,
     mutable_fields,
     order_from,
     spec_of,
     tickets_text,
 )
-from willcall.stores.ops import Alert, alert_keys, attention_arguments, order_subject
+from willcall.stores.operator_events import OperatorAlert, alert_keys, attention_arguments, order_subject
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
 
@@ -44,7 +44,7 @@ _MOST_KEYS = 1_000
 _BROKEN_OFF = 1.0
 
 
-class Verdict(StrEnum):
+class PollVerdict(StrEnum):
     """What a claim comes to; see `lua/claim.lua`."""
 
     GONE = "gone"
@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PollClaim:
     """The answer to a claim. `now` is the server's clock, epoch seconds.
 
     `until` is when to come back (`WAIT`); `order` is there for `EXPIRE` and `GO`. `probe`: this attempt tries
@@ -68,7 +68,7 @@ class Claim:
     others that are due sooner by this claim.
     """
 
-    verdict: Verdict
+    verdict: PollVerdict
     now: float
     until: float = 0.0
     order: Order | None = None
@@ -77,11 +77,11 @@ class Claim:
     token_wait: float | None = None
     send_at: float = 0.0
     override: bool = False
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Reschedule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
+class NewOrder:
     """An order to file. `digest` tells same from other content; `ceiling`: seconds until its deadline."""
 
     order: Order
@@ -89,7 +89,7 @@ class Filing:
     ceiling: float
 
 
-class Submitted(StrEnum):
+class SubmitOutcome(StrEnum):
     """What became of a submission."""
 
     NEW = "new"
@@ -106,7 +106,7 @@ class Requester(StrEnum):
     OVERRIDE = "override"
 
 
-class Hurried(StrEnum):
+class ExpediteOutcome(StrEnum):
     """What became of a request to ask sooner; see `lua/hurry.lua`."""
 
     SENT = "sent"
@@ -119,20 +119,20 @@ class Hurried(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Expedited:
+class ExpediteResult:
     """The result of a request to ask sooner.
 
     `at`: when the provider will be asked (epoch seconds), None where that is not known. `message`: the message to send
     for it, None where one is under way already.
     """
 
-    outcome: Hurried
+    outcome: ExpediteOutcome
     at: float | None = None
-    message: "Message | None" = None
+    message: "PollMessage | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PollMessage:
     """A poll message to send: which order, its sequence number, and when it is due (epoch seconds).
 
     `token`: it comes back at a slot that is booked for it, and should not queue behind those without one.
@@ -145,32 +145,32 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeResult:
     """The message of an account's probe, None where none is to be sent.
 
     `hint_until`: until when the provider's hints keep us from all orders that could be it (epoch seconds).
     """
 
-    message: Message | None = None
+    message: PollMessage | None = None
     hint_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class SubmitResult:
     """What became of one filing.
 
     `message` is the first of the order's poll chain, None where it need not be sent. `now` is the server's clock, epoch
     seconds. `ahead`: pushes came ahead of the order, and are to be attached.
     """
 
-    outcome: Submitted
-    message: Message | None
+    outcome: SubmitOutcome
+    message: PollMessage | None
     now: float
     ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class NewEvent:
     """One change of an order's status, as it goes into the outbox. `data` is the order's JSON."""
 
     id: str
@@ -179,7 +179,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class OwnedTickets:
     """What identifies the tickets that an order holds (see `orders.user_lists.ticket_keys`).
 
     `exclusive`: it may hold none that another order of the account does. An order whose reference names it alone holds
@@ -190,7 +190,7 @@ class Holding:
     exclusive: bool
 
 
-class HeldByAnotherError(WillcallError):
+class OwnedByAnotherOrderError(WillcallError):
     """Another order of the account has got tickets of this one meanwhile. Nothing was written."""
 
 
@@ -215,22 +215,22 @@ class Commit:
     earliest: float = 0.0
     attempt: Attempt | None = None
     tickets: bool = False
-    event: Event | None = None
+    event: NewEvent | None = None
     late_check_at: float | None = None
     fetch_in: float | None = None
-    alert: Alert | None = None
-    holds: Holding | None = None
+    alert: OperatorAlert | None = None
+    holds: OwnedTickets | None = None
     measures: tuple[str, ...] = ()
     throttled: bool = False
     answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommitResult:
     """What was written: when the order is due next (epoch seconds, 0.0 where it is not), and who else is due sooner."""
 
     due: float
-    wakes: tuple[Wake, ...] = ()
+    wakes: tuple[Reschedule, ...] = ()
 
 
 class OrderStore:
@@ -255,13 +255,13 @@ class OrderStore:
         )
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
-    def submit(self, filings: Sequence[Filing]) -> list[Filed]:
+    def submit(self, filings: Sequence[NewOrder]) -> list[SubmitResult]:
         """File orders, each once and for itself, in one round trip; times are set by the server's clock."""
         replies = self._scripts["submit"].many([_submission(filing) for filing in filings])
         return [
-            Filed(
-                Submitted(verdict),
-                Message(filing.order.id, 1, due / 1_000) if due else None,
+            SubmitResult(
+                SubmitOutcome(verdict),
+                PollMessage(filing.order.id, 1, due / 1_000) if due else None,
                 now / 1_000,
                 bool(ahead),
             )
@@ -277,7 +277,7 @@ class OrderStore:
 
     def claim(
         self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate, *, minimum: float
-    ) -> Claim:
+    ) -> PollClaim:
         """Permission for one attempt; `message` is (order id, seq), `lease` seconds until it may be claimed again.
 
         `minimum` is the least number of seconds between two attempts.
@@ -293,34 +293,34 @@ class OrderStore:
                 keys.tokens(account),
                 keys.account(account),
                 keys.ATTENTION,
-                *lines(account),
+                *lanes(account),
                 keys.stranded(account),
                 keys.order(""),
-                keys.FETCHES,
+                keys.FETCHES_DUE,
                 keys.progress(account),
             ],
             args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate), milliseconds(minimum)],
         )
-        match Verdict(verdict):
-            case Verdict.WAIT:
+        match PollVerdict(verdict):
+            case PollVerdict.WAIT:
                 until, booked, wakes = rest
-                return Claim(
-                    Verdict.WAIT,
+                return PollClaim(
+                    PollVerdict.WAIT,
                     now / 1_000,
                     until / 1_000,
                     token_wait=(until - now) / 1_000 if booked else None,
-                    wakes=wakes_of(wakes),
+                    wakes=read_reschedules(wakes),
                 )
-            case Verdict.EXPIRE:
+            case PollVerdict.EXPIRE:
                 flat, spec, tickets, wakes = rest
                 order = order_from(order_id, dict(_pairs(flat)), spec, tickets)
-                return Claim(Verdict.EXPIRE, now / 1_000, order=order, wakes=wakes_of(wakes))
-            case Verdict.GO:
+                return PollClaim(PollVerdict.EXPIRE, now / 1_000, order=order, wakes=read_reschedules(wakes))
+            case PollVerdict.GO:
                 flat, spec, tickets, mark, at_text, wakes = rest
                 at = float(at_text)
                 fields = dict(_pairs(flat))
-                return Claim(
-                    Verdict.GO,
+                return PollClaim(
+                    PollVerdict.GO,
                     now / 1_000,
                     order=order_from(order_id, fields, spec, tickets),
                     probe=mark == "probe",
@@ -328,16 +328,16 @@ class OrderStore:
                     token_wait=None if "slot" in fields else (at - now) / 1_000,
                     send_at=at / 1_000,
                     override="override" in fields,
-                    wakes=wakes_of(wakes),
+                    wakes=read_reschedules(wakes),
                 )
             case other:
-                return Claim(other, now / 1_000)
+                return PollClaim(other, now / 1_000)
 
     def extend(self, order_id: str, claim_id: str, lease: float) -> bool:
         """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
         return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
 
-    def commit(self, commit: Commit, claim_id: str = "") -> Committed | None:
+    def commit(self, commit: Commit, claim_id: str = "") -> CommitResult | None:
         """Write what became of an order if nobody else did meanwhile.
 
         Returns `None` where the fence did not hold and nothing was written. `claim_id` is the attempt's, '' for changes
@@ -359,16 +359,16 @@ class OrderStore:
                 keys.FINAL,
                 keys.LATE,
                 keys.EVENTS,
-                keys.FETCHES,
+                keys.FETCHES_DUE,
                 keys.delivery(before.id),
-                keys.UNDELIVERED,
-                keys.UNTOLD,
+                keys.DELIVERIES_DUE,
+                keys.DELIVERIES_PENDING,
                 keys.stats_minute(""),
                 keys.stats_hour(""),
                 *alert_keys(order_subject(before.id)),
-                keys.LACKING,
+                keys.FETCHES_PENDING,
                 keys.tokens(account),
-                *lines(account),
+                *lanes(account),
                 keys.stranded(account),
                 keys.order(""),
                 keys.throttled(account),
@@ -385,7 +385,7 @@ class OrderStore:
                 TIMELINE,
                 tickets_text(after) if commit.tickets else "",
                 blank_or_milliseconds(commit.late_check_at),
-                *((event.id, event.type, compact(event.data)) if event else ("", "", "")),
+                *((event.id, event.type, compact_json(event.data)) if event else ("", "", "")),
                 blank_or_milliseconds(commit.fetch_in),
                 host_of(after.callback_url) if after.callback_url else "",
                 keys.counter(account, commit.measures) if commit.measures else "",
@@ -398,8 +398,8 @@ class OrderStore:
             ],
         )
         if due == _HELD_BY_ANOTHER:
-            raise HeldByAnotherError
-        return None if due < 0 else Committed(due / 1_000, wakes_of(wakes))
+            raise OwnedByAnotherOrderError
+        return None if due < 0 else CommitResult(due / 1_000, read_reschedules(wakes))
 
     def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
         """Have no copy of an order's message sent for `seconds`: it waits elsewhere. Returns the server's clock.
@@ -409,7 +409,7 @@ class OrderStore:
         now = self._scripts["defer"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
         return None if now < 0 else now / 1_000
 
-    def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> Expedited:
+    def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> ExpediteResult:
         """Ask about an order as soon as hints, `minimum` (seconds) and `rate` allow."""
         verdict, *rest = self._scripts["hurry"](
             keys=[
@@ -417,19 +417,19 @@ class OrderStore:
                 keys.due(account),
                 keys.held(account),
                 keys.tokens(account),
-                *lines(account),
+                *lanes(account),
                 keys.stranded(account),
             ],
             args=[order_id, milliseconds(minimum), requester.value, *rate_arguments(rate)],
         )
         at, *message = rest or [None]
-        return Expedited(
-            Hurried(verdict),
+        return ExpediteResult(
+            ExpediteOutcome(verdict),
             None if at is None else at / 1_000,
-            Message(order_id, message[0], message[1] / 1_000) if message else None,
+            PollMessage(order_id, message[0], message[1] / 1_000) if message else None,
         )
 
-    def release(self, account: str, count: int, minimum: float) -> list[Message]:
+    def release(self, account: str, count: int, minimum: float) -> list[PollMessage]:
         """Let up to `count` orders that wait for their account go on, those with the nearest deadline first.
 
         Each is due as soon as its hint and `minimum` (seconds since its last attempt) allow.
@@ -439,22 +439,22 @@ class OrderStore:
             args=[count, milliseconds(minimum)],
         )
         return [
-            Message(order_id, seq, due / 1_000)
+            PollMessage(order_id, seq, due / 1_000)
             for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
         ]
 
-    def probe(self, account: str, minimum: float) -> Probe:
+    def probe(self, account: str, minimum: float) -> ProbeResult:
         """Let one order go on that probes its account, if a probe is due and none is on its way."""
         sent = self._scripts["probe"](
             keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
             args=[milliseconds(minimum)],
         )
         if not sent:
-            return Probe()
+            return ProbeResult()
         order_id, seq, moment = sent[0], sent[1], sent[2] / 1_000
-        return Probe(Message(order_id, seq, moment)) if order_id else Probe(hint_until=moment)
+        return ProbeResult(PollMessage(order_id, seq, moment)) if order_id else ProbeResult(hint_until=moment)
 
-    def unthrottle(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Wake, ...]]:
+    def unthrottle(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Reschedule, ...]]:
         """Bring forward orders that met a throttle which a person has ended, about `count` of them.
 
         Returns whether there may be more, and whom to wake. Without such a throttle it does nothing.
@@ -463,24 +463,24 @@ class OrderStore:
             keys=[
                 keys.account(account),
                 keys.tokens(account),
-                *lines(account),
+                *lanes(account),
                 keys.stranded(account),
                 keys.throttled(account),
                 keys.due(account),
                 keys.order(""),
-                keys.FETCHES,
+                keys.FETCHES_DUE,
                 keys.held(account),
             ],
             args=[count, milliseconds(minimum)],
         )
-        return bool(more), wakes_of(wakes)
+        return bool(more), read_reschedules(wakes)
 
-    def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[Message]]:
+    def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[PollMessage]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._scripts["revive"](
             keys=[keys.due(account), keys.order(""), keys.progress(account)], args=[milliseconds(grace), offset, count]
         )
-        return seen, [Message(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
+        return seen, [PollMessage(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
 
     def prune(self, before: float, count: int) -> tuple[int, int]:
         """Look at up to `count` final orders that ended before `before` (epoch seconds), remove those that may go.
@@ -492,10 +492,10 @@ class OrderStore:
                 keys.FINAL,
                 keys.ATTENTION,
                 keys.LATE,
-                keys.UNDELIVERED,
-                keys.FORGOTTEN,
-                keys.OPS_UNDELIVERED,
-                keys.OPS_UNTOLD,
+                keys.DELIVERIES_DUE,
+                keys.ORPHANED_DOCUMENTS,
+                keys.OPERATOR_DELIVERIES_DUE,
+                keys.OPERATOR_DELIVERIES_PENDING,
             ],
             args=[milliseconds(before), count, keys.PREFIX],
         )
@@ -517,8 +517,8 @@ class OrderStore:
 
     def timeline(self, order_id: str) -> list[Attempt]:
         """The order's attempts, oldest first."""
-        lines = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
-        return [attempt_from(line) for line in reversed(lines)]
+        lanes = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
+        return [attempt_from(line) for line in reversed(lanes)]
 
     def ownership(self, account: str, order_id: str, ticket_keys: Collection[str]) -> Ownership:
         """Return which of the tickets of an account are this order's and which are other orders'."""
@@ -526,7 +526,7 @@ class OrderStore:
         listed = sorted(ticket_keys)
         for first in range(0, len(listed), _MOST_KEYS):
             some = listed[first : first + _MOST_KEYS]
-            owners = cast("list[str | None]", self._redis.hmget(keys.owners(account), some))
+            owners = cast("list[str | None]", self._redis.hmget(keys.ticket_owners(account), some))
             found |= {key: owner for key, owner in zip(some, owners, strict=True) if owner}
         own = frozenset(key for key, owner in found.items() if owner == order_id)
         return Ownership(others=frozenset(found) - own, own=own)
@@ -580,11 +580,11 @@ def _holding(commit: Commit) -> list[str]:
     if holds is None:
         return []
     account = commit.before.account_key
-    names = {"owners": keys.owners(account), "owned": keys.owned(commit.before.id)}
-    return ["owners", compact({**names, "keys": sorted(holds.keys), "exclusive": holds.exclusive})]
+    names = {"owners": keys.ticket_owners(account), "owned": keys.owned_tickets(commit.before.id)}
+    return ["owners", compact_json({**names, "keys": sorted(holds.keys), "exclusive": holds.exclusive})]
 
 
-def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
+def _submission(filing: NewOrder) -> tuple[Sequence[str], Sequence[Any]]:
     """Keys and arguments of `lua/submit.lua`."""
     order, account = filing.order, filing.order.account_key
     return [
@@ -595,12 +595,12 @@ def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
         keys.references(account),
         keys.ACCOUNTS,
         keys.SUBMISSIONS,
-        keys.kept(account, order.reference),
+        keys.pushes_ahead(account, order.reference),
     ], [
         order.id,
         account,
         filing.digest,
-        compact(spec_of(order)),
+        compact_json(spec_of(order)),
         order.reference,
         blank_or_milliseconds(order.not_before),
         milliseconds(filing.ceiling),
@@ -611,9 +611,9 @@ def _submission(filing: Filing) -> tuple[Sequence[str], Sequence[Any]]:
     ]
 
 
-def digest_source(order: Order) -> str:
+def submission_text(order: Order) -> str:
     """The text that tells a repeated submission from a conflicting one."""
-    return compact([order.provider, order.account, blank_or_milliseconds(order.not_before), spec_of(order)])
+    return compact_json([order.provider, order.account, blank_or_milliseconds(order.not_before), spec_of(order)])
 
 
 def _pairs(flat: Sequence[Any]) -> list[tuple[Any, Any]]:

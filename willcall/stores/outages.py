@@ -35,7 +35,7 @@ _FORBIDDEN_IN_SCRIPT = re.compile(
 )  # until 7.0, from 7.2
 
 
-class NoServiceError(RedisConnectionError):
+class NotServingError(RedisConnectionError):
     """Redis is there, and does not serve."""
 
     def __init__(self, code: str) -> None:
@@ -44,9 +44,9 @@ class NoServiceError(RedisConnectionError):
         self.code = code
 
 
-def no_service(error: BaseException) -> str | None:
+def not_serving_code(error: BaseException) -> str | None:
     """Return the code of an answer that means that Redis does not serve, or `None`."""
-    if isinstance(error, NoServiceError):
+    if isinstance(error, NotServingError):
         return error.code
     text = str(error)
     if _FORBIDDEN_IN_SCRIPT.search(text):
@@ -84,15 +84,15 @@ class _NoticesOutages:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc]
         except (ResponseError, RedisConnectionError) as error:
-            code = None if self._greeting else no_service(error)
+            code = None if self._greeting else not_serving_code(error)
             if code is None:
                 raise
             self.disconnect()  # type: ignore[attr-defined]
-            raise NoServiceError(code) from None
+            raise NotServingError(code) from None
 
 
 @cache
-def noticing_outages(connection_class: type) -> type:
+def detecting_outages(connection_class: type) -> type:
     """Return a class of connections that takes a server without service for one that is away."""
     if issubclass(connection_class, _NoticesOutages):
         return connection_class

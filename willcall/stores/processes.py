@@ -7,22 +7,22 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
 from willcall.stores import keys
-from willcall.stores.codec import compact, milliseconds
+from willcall.stores.codec import compact_json, milliseconds
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
     from redis import Redis
 
 #: Seconds between two signs of a process that is well.
-EVERY = 5.0
+HEARTBEAT_INTERVAL = 5.0
 #: Seconds of silence after which a process is no longer taken for alive: several signs are missing.
-ALIVE = 20.0
+RUNNING_WITHIN = 20.0
 #: Seconds of silence after which it is forgotten.
-FORGOTTEN = 60.0
+FORGOTTEN_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class RunningProcess:
     """One process. `kind` is worker, beat or api; `since` and `seen` are epoch seconds by the server's clock."""
 
     kind: str
@@ -33,7 +33,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Heartbeat:
     """The last sign of a kind of process: who gave it, and when, epoch seconds by the server's clock."""
 
     name: str
@@ -51,8 +51,15 @@ class ProcessStore:
     def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
         """Record that a process is alive; `detail` is what it says of itself. Returns the state's identity."""
         identity: str = self._seen(
-            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_SIGNS, keys.STATE],
-            args=[f"{kind}:{name}", compact(dict(detail)), milliseconds(FORGOTTEN), kind, name, token_hex(8)],
+            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE],
+            args=[
+                f"{kind}:{name}",
+                compact_json(dict(detail)),
+                milliseconds(FORGOTTEN_AFTER),
+                kind,
+                name,
+                token_hex(8),
+            ],
         )
         return identity
 
@@ -66,7 +73,7 @@ class ProcessStore:
         found = self._redis.hget(keys.STATE, "replaced_at")
         return int(str(found)) / 1_000 if found else None
 
-    def alive(self, kind: str | None = None, within: float = ALIVE) -> list[Process]:
+    def alive(self, kind: str | None = None, within: float = RUNNING_WITHIN) -> list[RunningProcess]:
         """The processes (of one kind) that were seen within so many seconds, at most `FORGOTTEN`; the oldest first."""
         moment, micros = self._redis.time()
         oldest = moment * 1_000 + micros // 1_000 - milliseconds(within)
@@ -79,17 +86,17 @@ class ProcessStore:
         for of_kind, name, _ in wanted:
             pipe.hgetall(keys.process(of_kind, name))
         found = [
-            Process(of_kind, name, int(fields["since"]) / 1_000, seen, json.loads(fields["detail"]))
+            RunningProcess(of_kind, name, int(fields["since"]) / 1_000, seen, json.loads(fields["detail"]))
             for (of_kind, name, seen), fields in zip(wanted, pipe.execute(), strict=True)
             if fields  # gone between the two
         ]
         return sorted(found, key=lambda process: process.since)
 
-    def last_signs(self) -> dict[str, Sign]:
+    def last_signs(self) -> dict[str, Heartbeat]:
         """The last sign of each kind that ever gave one, however long ago, and however that process ended."""
-        signs = cast("dict[str, str]", self._redis.hgetall(keys.LAST_SIGNS))
+        signs = cast("dict[str, str]", self._redis.hgetall(keys.LAST_HEARTBEATS))
         return {
-            kind: Sign(name, at / 1_000)
+            kind: Heartbeat(name, at / 1_000)
             for kind, (at, name) in ((kind, json.loads(text)) for kind, text in signs.items())
         }
 

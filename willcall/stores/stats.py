@@ -53,6 +53,6 @@ def _by_account(found: Sequence[Mapping[str, str]]) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for one in found:
         for name, count in one.items():
-            account, measures = keys.counted(name)
+            account, measures = keys.read_counter(name)
             counts.setdefault(account, Counter()).update(dict.fromkeys(measures, int(count)))
     return counts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from willcall.stores import keys
-from willcall.stores.codec import compact
+from willcall.stores.codec import compact_json
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,7 +26,7 @@ class SweepRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class ItemFailures:
     """How many times in a row a sweep has failed at something, and until when (epoch seconds) it leaves it alone."""
 
     times: int
@@ -64,23 +64,23 @@ class SweepStore:
         else:
             self._redis.hdel(keys.SWEEP_POSITIONS, name)
 
-    def failing(self, name: str) -> dict[str, Failing]:
+    def failing(self, name: str) -> dict[str, ItemFailures]:
         """What a sweep fails at again and again."""
-        found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failing(name)))
-        return {item: Failing(*json.loads(text)) for item, text in found.items()}
+        found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failures(name)))
+        return {item: ItemFailures(*json.loads(text)) for item, text in found.items()}
 
-    def fails(self, name: str, item: str, failing: Failing) -> None:
+    def fails(self, name: str, item: str, failing: ItemFailures) -> None:
         """Remember that a sweep fails at an item; it is forgotten when nothing has failed for a while."""
-        key = keys.sweep_failing(name)
+        key = keys.sweep_failures(name)
         pipe = self._redis.pipeline()
-        pipe.hset(key, item, compact([failing.times, round(failing.until, 3)]))
+        pipe.hset(key, item, compact_json([failing.times, round(failing.until, 3)]))
         pipe.expire(key, FAILING_KEPT)
         pipe.execute()
 
     def succeeds(self, name: str, item: str) -> None:
         """A sweep no longer fails at an item."""
-        self._redis.hdel(keys.sweep_failing(name), item)
+        self._redis.hdel(keys.sweep_failures(name), item)
 
     def _keep(self, name: str, run: SweepRun) -> None:
-        text = compact([round(run.at, 3), round(run.seconds, 3), dict(run.counts), run.error])
+        text = compact_json([round(run.at, 3), round(run.seconds, 3), dict(run.counts), run.error])
         self._redis.hset(keys.SWEEPS, name, text)

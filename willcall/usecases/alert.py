@@ -5,9 +5,9 @@ import structlog
 from willcall.orders.alerts import attention_document
 from willcall.orders.model import Order
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.deliveries import Notice
+from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import new_event_id
-from willcall.stores.ops import Alert, account_subject, order_subject
+from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
@@ -16,31 +16,31 @@ log = structlog.get_logger(__name__)
 TASK, FIRST = "tasks.alert", 1
 
 
-def account_alert(context: Context, account_key: str) -> Alert:
+def account_alert(context: Context, account_key: str) -> OperatorAlert:
     """The event of a change of an account's health, for a step that may make one."""
-    return Alert(new_event_id(), account_subject(account_key), _send(context))
+    return OperatorAlert(new_event_id(), account_subject(account_key), _send(context))
 
 
-def attention_alert(context: Context, before: Order, after: Order) -> Alert | None:
+def attention_alert(context: Context, before: Order, after: Order) -> OperatorAlert | None:
     """The event of an order that may newly need attention; None where that stays as it was."""
     return None if after.attention is before.attention else order_alert(context, after)
 
 
-def order_alert(context: Context, order: Order) -> Alert:
+def order_alert(context: Context, order: Order) -> OperatorAlert:
     """The event of an order that newly needs attention, for a step that decides whether it does."""
     adapter = ADAPTERS.get(order.provider)
     secret = adapter is None or adapter.reference_is_secret(order.reference)
     document = attention_document(order, secret_reference=secret)
-    return Alert(new_event_id(), order_subject(order.id), _send(context), document)
+    return OperatorAlert(new_event_id(), order_subject(order.id), _send(context), document)
 
 
-def send_alert(context: Context, alert: Alert) -> None:
+def send_alert(context: Context, alert: OperatorAlert) -> None:
     """Send the first message about an event; it finds nothing to do where the step made no change."""
     if alert.send:
-        send_notice_to_operators(context, Notice(alert.subject, alert.id, FIRST, ""))
+        send_notice_to_operators(context, DeliveryMessage(alert.subject, alert.id, FIRST, ""))
 
 
-def send_notice_to_operators(context: Context, notice: Notice, countdown: float = 0.0) -> None:
+def send_notice_to_operators(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
     """Send a message that tells a worker to tell operators, in `countdown` seconds."""
     context.sender.send_task(TASK, [notice.subject, notice.event_id, notice.number], countdown)
 

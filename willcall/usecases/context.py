@@ -12,19 +12,19 @@ from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account
 from willcall.providers.implausible_hints import ImplausibleHints
 from willcall.stores.accounts import AccountStore
-from willcall.stores.bookings import Booker, Wake
+from willcall.stores.bookings import BookingKind, Reschedule
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.dead_letters import DeadLetter, DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
+from willcall.stores.document_fetches import DocumentFetchStore
 from willcall.stores.documents import DocumentStore
 from willcall.stores.events import EventStore
-from willcall.stores.fetches import FetchStore
 from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
-from willcall.stores.listing import Listing
+from willcall.stores.listing import OrderListing
 from willcall.stores.oauth import OAuthStore
-from willcall.stores.ops import OpsStore
-from willcall.stores.orders import Message, OrderStore
+from willcall.stores.operator_events import OperatorEventStore
+from willcall.stores.orders import OrderStore, PollMessage
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sessions import SessionStore
 from willcall.stores.stats import StatsStore
@@ -46,7 +46,7 @@ class Exchange(Protocol):
 class Sender(Protocol):
     """The port through which messages leave."""
 
-    def send_polls(self, account: str, messages: list[Message], now: float) -> None:
+    def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
         """Send messages of one account, each to run when it is due.
 
         Does not raise for a broker that is away: the due index names the orders, and the sweep sends again.
@@ -67,15 +67,15 @@ class Stores:
     """All doors to Redis."""
 
     orders: OrderStore
-    listing: Listing
+    listing: OrderListing
     accounts: AccountStore
     oauth: OAuthStore
     events: EventStore
     deliveries: DeliveryStore
-    ops: OpsStore
+    ops: OperatorEventStore
     ops_deliveries: DeliveryStore
     leases: LeaseStore
-    fetches: FetchStore
+    fetches: DocumentFetchStore
     inbox: Inbox
     stats: StatsStore
     sessions: SessionStore
@@ -90,15 +90,15 @@ class Stores:
         orders = OrderStore(redis, patient)
         return cls(
             orders=orders,
-            listing=Listing(redis, orders),
+            listing=OrderListing(redis, orders),
             accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),
             events=EventStore(redis),
             deliveries=DeliveryStore(redis, patient),
-            ops=OpsStore(redis),
+            ops=OperatorEventStore(redis),
             ops_deliveries=DeliveryStore(redis, patient, OPERATORS),
             leases=LeaseStore(redis),
-            fetches=FetchStore(redis),
+            fetches=DocumentFetchStore(redis),
             inbox=Inbox(redis),
             stats=StatsStore(redis),
             sessions=SessionStore(redis),
@@ -133,19 +133,21 @@ class Context:
         with self.meters.request(account.key):
             return self.http.exchange(account, request)
 
-    def send(self, account: str, messages: list[Message]) -> None:
+    def send(self, account: str, messages: list[PollMessage]) -> None:
         """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""
         if messages:
             self.sender.send_polls(account, messages, self.stores.accounts.now())
 
-    def wake(self, account: str, wakes: Sequence[Wake]) -> None:
+    def wake(self, account: str, wakes: Sequence[Reschedule]) -> None:
         """Send messages of one account for what is due sooner than it was."""
         if not wakes:
             return
         now = self.stores.accounts.now()
-        polls = [Message(wake.id, wake.seq, wake.due, token=True) for wake in wakes if wake.booker is Booker.ORDER]
+        polls = [
+            PollMessage(wake.id, wake.seq, wake.due, token=True) for wake in wakes if wake.booker is BookingKind.ORDER
+        ]
         if polls:
             self.sender.send_polls(account, polls, now)
         for wake in wakes:
-            if wake.booker is Booker.DOCUMENTS:
+            if wake.booker is BookingKind.DOCUMENTS:
                 self.sender.send_task(FETCH_DOCUMENTS, [wake.id], max(0.0, wake.due - now))

@@ -10,9 +10,9 @@ from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Unkn
 from willcall.orders.model import Order, Status
 from willcall.orders.states import OPEN, open_orders
 from willcall.providers.base import Account
-from willcall.stores.accounts import Paused
-from willcall.stores.deliveries import Notice
-from willcall.stores.orders import Expedited, Hurried, Probe, Requester
+from willcall.stores.accounts import PauseResult
+from willcall.stores.deliveries import DeliveryMessage
+from willcall.stores.orders import ExpediteOutcome, ExpediteResult, ProbeResult, Requester
 from willcall.usecases.alert import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.notify import send_notice
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 #: How many orders one call to the store lets go.
 BATCH = 500
 #: What promises a request, which an account that is stopped does not keep: the order's message will find it so.
-_PROMISES = frozenset({Hurried.SENT, Hurried.SOON})
+_PROMISES = frozenset({ExpediteOutcome.SENT, ExpediteOutcome.SOON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def get_order(context: Context, order_id: str) -> Order:
     return order
 
 
-def poll_now(context: Context, order_id: str, *, now: bool = False) -> Expedited:
+def poll_now(context: Context, order_id: str, *, now: bool = False) -> ExpediteResult:
     """Ask about an order as soon as the provider's hints, the minimum and the rate allow.
 
     With `now`, in spite of a hint of the provider's. Raises UnknownOrderError; ClosedOrderError where no answer could
@@ -58,14 +58,14 @@ def poll_now(context: Context, order_id: str, *, now: bool = False) -> Expedited
     order = get_order(context, order_id)
     account = find_account(context.accounts, order.provider, order.account)
     expedited = ask_soon(context, account, order_id, Requester.OVERRIDE if now else Requester.PERSON)
-    if expedited.outcome is Hurried.CLOSED:
+    if expedited.outcome is ExpediteOutcome.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
     if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.stops:
-        return replace(expedited, outcome=Hurried.HELD, at=None)
+        return replace(expedited, outcome=ExpediteOutcome.HELD, at=None)
     return expedited
 
 
-def ask_soon(context: Context, account: Account, order_id: str, requester: Requester) -> Expedited:
+def ask_soon(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
     """Bring an order's next attempt forward as far as its `requester` may; never puts it off."""
     minimum = account.polling.minimum
     expedited = context.stores.orders.hurry(order_id, account.key, minimum, account.rate, requester)
@@ -88,7 +88,7 @@ def cancel_order(context: Context, order_id: str) -> bool:
             return True
 
 
-def redeliver(context: Context, order_id: str) -> Notice:
+def redeliver(context: Context, order_id: str) -> DeliveryMessage:
     """Tell the backend of an order's latest event again, from now on by the whole schedule; what was sent.
 
     Raises UnknownOrderError; NothingToDeliverError where there is nobody to tell, or nothing to tell of.
@@ -108,7 +108,7 @@ def redeliver(context: Context, order_id: str) -> Notice:
     return notice
 
 
-def pause(context: Context, account: Account, seconds: float | None) -> Paused:
+def pause(context: Context, account: Account, seconds: float | None) -> PauseResult:
     """Send nothing to an account, for `seconds` or until it is resumed; a longer pause stays."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
     paused = context.stores.accounts.pause(account.key, until)
@@ -131,7 +131,7 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
     allowed = context.stores.accounts.wants_release(account.key)
     # Before the probe is chosen, which may be one of these.
     released = release_throttled(context, account) if now else 0
-    tried, waiting, probe = allowed >= 0, 0, Probe()
+    tried, waiting, probe = allowed >= 0, 0, ProbeResult()
     if tried:
         probe = _probe(context, account)
         released += int(probe.message is not None)
@@ -173,7 +173,7 @@ def send_probe(context: Context, account_key: str) -> int:
     return int(account is not None and _probe(context, account).message is not None)
 
 
-def _probe(context: Context, account: Account) -> Probe:
+def _probe(context: Context, account: Account) -> ProbeResult:
     probe = context.stores.orders.probe(account.key, account.polling.minimum)
     context.send(account.key, [probe.message] if probe.message else [])
     return probe

@@ -20,9 +20,9 @@ from willcall.orders.retry_after import retry_seconds
 from willcall.orders.states import CLOSED
 from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
 from willcall.providers.base import Account
-from willcall.stores.bookings import Booker
+from willcall.stores.bookings import BookingKind
+from willcall.stores.document_fetches import FetchClaim, FetchOutcome
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
-from willcall.stores.fetches import Fetch, Fetched
 from willcall.stores.orders import Requester
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.control import ask_soon
@@ -182,9 +182,9 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     if abandoned:
         tickets = given_up(tickets, {url: collected.troubles.get(url, why) for url in lacking(tickets)})
     match context.stores.fetches.settle(fetch, replace(order, tickets=tickets), wait, why, given_up=abandoned):
-        case Fetched.CHANGED:
+        case FetchOutcome.CHANGED:
             return 0.0
-        case Fetched.LOST:
+        case FetchOutcome.LOST:
             return None
     if collected.found:
         log.info("documents", order=order_id, fetched=collected.found, missing=collected.missing)
@@ -212,7 +212,7 @@ def forget_obtained(context: Context, offset: int, count: int) -> tuple[int, int
     return len(ids), len(done)
 
 
-def _wait(context: Context, fetch: Fetch, collected: Collected) -> float | None:
+def _wait(context: Context, fetch: FetchClaim, collected: Collected) -> float | None:
     """Seconds until the next round, None where nothing is missing or it would be too late.
 
     A document that waits for a token comes back at its booked slot, and is never given up for want of one.
@@ -289,7 +289,7 @@ class _Permits:
         self.last_was_own = self.is_own(url)
         if self._account is None or not self.last_was_own:
             return True
-        token = take_token(self._context, self._account, Booker.DOCUMENTS, self._order_id, _TOKEN_PATIENCE)
+        token = take_token(self._context, self._account, BookingKind.DOCUMENTS, self._order_id, _TOKEN_PATIENCE)
         self.no_token = token if isinstance(token, NoToken) else None
         return self.no_token is None
 
@@ -317,7 +317,7 @@ def _trouble(context: Context, reply: Reply | RequestFailure, order_id: str, acc
     if account and reply.status == _THROTTLED:
         settle_throttled(context, account, wait, now)
         # A slot after the throttle: where a person ends that, the document comes forward with the orders.
-        token = take_token(context, account, Booker.DOCUMENTS, order_id, 0.0)
+        token = take_token(context, account, BookingKind.DOCUMENTS, order_id, 0.0)
         if isinstance(token, NoToken) and token.wait is not None:
             return _Trouble("HTTP 429", away=True, no_token=token)
     hint = hint_seconds(wait, instead=SUBSTITUTE)

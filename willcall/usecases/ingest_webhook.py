@@ -10,7 +10,7 @@ from willcall.orders.tickets import as_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import RefusedDocumentError
-from willcall.stores.inbox import KeptPush, digest_of
+from willcall.stores.inbox import StoredPush, push_digest
 from willcall.usecases.attach import mark_applied, take_in
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
@@ -38,7 +38,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     if isinstance(reading.push, Hint):
         return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
-    digest = digest_of(account.key, call.body)
+    digest = push_digest(account.key, call.body)
     standing = _repeated(context, account, reading, digest)
     if standing is None:
         standing, order_id = _file(context, account, reading, digest)
@@ -73,7 +73,7 @@ def _file(context: Context, account: Account, reading: ParsedPush, digest: str) 
     push = _stored(context, reading, order_id or account.key)
     if order_id is None:
         now = context.stores.accounts.now()
-        kept = KeptPush(account.key, reading.reference, digest, reading.kind, now, push)
+        kept = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
         order_id = context.stores.inbox.keep(kept)
     if order_id is None:
         return ahead(push), None

@@ -15,10 +15,10 @@ from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_seconds
-from willcall.stores.codec import compact
-from willcall.stores.deliveries import Claim, DeliveryStore, Notice, Try, Verdict
+from willcall.stores.codec import compact_json
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
 from willcall.stores.events import StoredEvent
-from willcall.stores.ops import Alert, OpsEvent
+from willcall.stores.operator_events import OperatorAlert, OperatorEvent
 from willcall.usecases.alert import FIRST, order_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
@@ -32,18 +32,18 @@ LIMITS = Limits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_
 LEASE = 45.0
 
 
-def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
+def notify_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
     """Tell a backend of an event, once, if that is what `notice` is still for.
 
     Returns the next message about the order and in how many seconds it is to run; None where nothing is to be told,
     or where it goes on by another message.
     """
 
-    def post(claim: Claim, event: StoredEvent | OpsEvent) -> Tried:
+    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> Tried:
         bind_contextvars(provider=event.data["provider"], account=f"{event.data['provider']}/{event.data['account']}")
         return _post(context, claim.url, event, claim.now)
 
-    def give_up(tried: Tried) -> Alert | None:
+    def give_up(tried: Tried) -> OperatorAlert | None:
         log.warning("undeliverable", order=notice.subject, host=notice.host, http=tried.status, why=tried.why)
         order = context.stores.orders.get(notice.subject)
         return order_alert(context, order) if order else None
@@ -51,10 +51,10 @@ def notify_once(context: Context, notice: Notice) -> tuple[Notice, float] | None
     return _tell_once(context, context.stores.deliveries, notice, post, give_up)
 
 
-def alert_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
+def alert_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
     """Tell operators of an event, once, if that is what `notice` is still for; what is returned is as above."""
 
-    def post(claim: Claim, event: StoredEvent | OpsEvent) -> Tried:
+    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> Tried:
         url = context.settings.notify.ops_url
         if url is None:
             return Tried(None, "notify.ops_url is not set any more", refused=True)
@@ -69,7 +69,7 @@ def alert_once(context: Context, notice: Notice) -> tuple[Notice, float] | None:
     return _tell_once(context, context.stores.ops_deliveries, notice, post, give_up)
 
 
-def put_off(deliveries: DeliveryStore, notice: Notice, seconds: float) -> tuple[Notice, float] | None:
+def put_off(deliveries: DeliveryStore, notice: DeliveryMessage, seconds: float) -> tuple[DeliveryMessage, float] | None:
     """Tell in `seconds` rather than now, because there is no room; what is returned is as of `notify_once`."""
     return _come_back(deliveries.claim(notice, token_hex(6), LEASE, seconds))
 
@@ -77,10 +77,10 @@ def put_off(deliveries: DeliveryStore, notice: Notice, seconds: float) -> tuple[
 def announce(context: Context, order: Order, event_id: str) -> None:
     """Send the first message of an event that was just committed, if the order's backend wants to be told."""
     if order.callback_url:
-        send_notice(context, Notice(order.id, event_id, FIRST, host_of(order.callback_url)))
+        send_notice(context, DeliveryMessage(order.id, event_id, FIRST, host_of(order.callback_url)))
 
 
-def send_notice(context: Context, notice: Notice, countdown: float = 0.0) -> None:
+def send_notice(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
     """Send a message that tells a worker to tell a backend, in `countdown` seconds."""
     args = [notice.subject, notice.event_id, notice.number, notice.host]
     context.sender.send_task("tasks.notify", args, countdown)
@@ -89,35 +89,39 @@ def send_notice(context: Context, notice: Notice, countdown: float = 0.0) -> Non
 def _tell_once(
     context: Context,
     deliveries: DeliveryStore,
-    notice: Notice,
-    post: Callable[[Claim, StoredEvent | OpsEvent], Tried],
-    give_up: Callable[[Tried], Alert | None],
-) -> tuple[Notice, float] | None:
+    notice: DeliveryMessage,
+    post: Callable[[DeliveryClaim, StoredEvent | OperatorEvent], Tried],
+    give_up: Callable[[Tried], OperatorAlert | None],
+) -> tuple[DeliveryMessage, float] | None:
     """Claim, POST, settle. What `give_up` returns is for operators, should the order newly need attention by it."""
     claim_id, started = token_hex(6), time.monotonic()
     claim = deliveries.claim(notice, claim_id, LEASE)
     event = claim.event
-    if claim.verdict is not Verdict.GO or event is None:
+    if claim.verdict is not DeliveryVerdict.GO or event is None:
         return _come_back(claim)
     tried = guarded(context, Activity.CALLBACK, lambda: post(claim, event))
     if isinstance(tried, Malformed):
         tried = Tried(None, tried.detail or "")
     outlook = after_try(tried, claim.tries + 1, context.rng)
-    context.meters.told(OPERATORS if isinstance(event, OpsEvent) else BACKENDS, outlook.telling)
+    context.meters.told(OPERATORS if isinstance(event, OperatorEvent) else BACKENDS, outlook.telling)
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
-    made = Try(claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait)
+    made = DeliveryAttempt(
+        claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait
+    )
     follows = deliveries.settle(notice, claim_id, made, outlook, alert)
     if alert:
         send_alert(context, alert)
     return follows
 
 
-def _come_back(claim: Claim) -> tuple[Notice, float] | None:
+def _come_back(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
     return (claim.again, claim.wait) if claim.again else None
 
 
-def _post(context: Context, url: str, event: StoredEvent | OpsEvent, now: float, *, trusted: bool = False) -> Tried:
-    body = compact(event.document())
+def _post(
+    context: Context, url: str, event: StoredEvent | OperatorEvent, now: float, *, trusted: bool = False
+) -> Tried:
+    body = compact_json(event.document())
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, RequestFailure):

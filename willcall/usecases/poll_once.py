@@ -11,7 +11,7 @@ from willcall.orders.model import Attention, Order
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, with_hint
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
-from willcall.stores.orders import Claim, Message, Verdict
+from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
 from willcall.usecases.ask import Asked, Permission, ask
 from willcall.usecases.authorize import Busy
 from willcall.usecases.context import Context
@@ -39,7 +39,7 @@ class Polled:
     """
 
     attempt: int | None = None
-    again: tuple[Message, float] | None = None
+    again: tuple[PollMessage, float] | None = None
 
 
 def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Polled:
@@ -60,12 +60,12 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     if claim.token_wait is not None:
         context.meters.waits_for_token(account_key, claim.token_wait)
     match claim.verdict:
-        case Verdict.WAIT:
-            return Polled(again=(Message(order_id, seq, claim.until, token=True), claim.now))
-        case Verdict.EXPIRE:
+        case PollVerdict.WAIT:
+            return Polled(again=(PollMessage(order_id, seq, claim.until, token=True), claim.now))
+        case PollVerdict.EXPIRE:
             settle_expired(context, claimed_order(claim), claim.now)
             return Polled()
-        case Verdict.GO:
+        case PollVerdict.GO:
             pass
         case _:
             return Polled()
@@ -107,10 +107,10 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
 def poll_later(context: Context, order_id: str, seq: int, seconds: float) -> Polled:
     """Have an order's message come back in `seconds`, as no thread is free for its provider."""
     now = context.stores.orders.defer(order_id, seq, seconds + context.settings.sweeps.grace)
-    return Polled(again=(Message(order_id, seq, now + seconds, token=True), now) if now is not None else None)
+    return Polled(again=(PollMessage(order_id, seq, now + seconds, token=True), now) if now is not None else None)
 
 
-def _ask(context: Context, account: Account, claim: Claim, permission: Permission) -> Asked | Busy:
+def _ask(context: Context, account: Account, claim: PollClaim, permission: Permission) -> Asked | Busy:
     """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
     order = claimed_order(claim)
     asked = guarded(
@@ -124,8 +124,8 @@ def _ask(context: Context, account: Account, claim: Claim, permission: Permissio
 
 
 def _settle(
-    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
-) -> Message | None:
+    context: Context, account: Account, claim: PollClaim, claim_id: str, *, asked: Asked, now: float
+) -> PollMessage | None:
     """Commit what an answer means: the next message of the chain.
 
     Where our code fails at that, the request was made all the same, so the order is settled as one whose answer cannot
@@ -145,8 +145,8 @@ def _settle(
 
 
 def _collect_and_settle(
-    context: Context, account: Account, claim: Claim, claim_id: str, *, asked: Asked, now: float
-) -> Message | None:
+    context: Context, account: Account, claim: PollClaim, claim_id: str, *, asked: Asked, now: float
+) -> PollMessage | None:
     """Fetch what the tickets point to, and commit what the answer means."""
     order, outcome, fetch_in = claimed_order(claim), asked.outcome, None
     _warn(asked, order)

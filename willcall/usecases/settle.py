@@ -14,10 +14,10 @@ from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import lacking
 from willcall.orders.user_lists import ticket_keys
 from willcall.providers.base import Account, is_user_list
-from willcall.stores.accounts import Health, Report
+from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.events import new_event_id
-from willcall.stores.ops import Alert
-from willcall.stores.orders import Claim, Commit, Event, HeldByAnotherError, Holding, Message
+from willcall.stores.operator_events import OperatorAlert
+from willcall.stores.orders import Commit, NewEvent, OwnedByAnotherOrderError, OwnedTickets, PollClaim, PollMessage
 from willcall.usecases.alert import account_alert, attention_alert, send_alert
 from willcall.usecases.ask import Asked
 from willcall.usecases.context import Context
@@ -35,13 +35,13 @@ _ABOUT_THE_ACCOUNT = frozenset({Signal.THROTTLED, Signal.UNAVAILABLE, Signal.UNA
 def settle_attempt(
     context: Context,
     account: Account,
-    claim: Claim,
+    claim: PollClaim,
     claim_id: str,
     *,
     asked: Asked,
     now: float,
     fetch_in: float | None = None,
-) -> Message | None:
+) -> PollMessage | None:
     """Decide what an attempt means and commit it; the next message of the chain, None where there is none.
 
     Where a push changed the order while the request was under way, the answer is decided upon once more, on top
@@ -50,7 +50,7 @@ def settle_attempt(
     """
     before: Order | None = claimed_order(claim)
     asked = replace(asked, outcome=interpret(claimed_order(claim), asked.outcome, others_answered=claim.clean))
-    health = Health.OK
+    health = AccountHealth.OK
     sent_at = max(claim.now, claim.send_at)
     late = max(0.0, sent_at - (claimed_order(claim).next_poll_at or sent_at))
     while before:
@@ -77,7 +77,7 @@ def settle_attempt(
         )
         try:
             due = _write(context, commit, claim_id)
-        except HeldByAnotherError:
+        except OwnedByAnotherOrderError:
             asked = replace(asked, outcome=_waiting_for_own(asked.outcome))
             continue
         if due is not None:
@@ -87,7 +87,7 @@ def settle_attempt(
     return None
 
 
-def put_off(context: Context, claim: Claim, claim_id: str, until: float) -> Message | None:
+def put_off(context: Context, claim: PollClaim, claim_id: str, until: float) -> PollMessage | None:
     """End an attempt that never began: the order is due again at `until`."""
     order = claimed_order(claim)
     commit = Commit(
@@ -154,7 +154,7 @@ def settle_throttled(
 ) -> None:
     """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
     until = throttled_until(retry_after, now, account.polling.throttle_pause)
-    report = Report(Signal.THROTTLED, "", probe=False, until=until, why=why or "429")
+    report = AccountReport(Signal.THROTTLED, "", probe=False, until=until, why=why or "429")
     _tell_throttle(context, account, context.throttles.begin(account.key, report, until - now))
 
 
@@ -164,14 +164,14 @@ def tell_again(context: Context, account: Account) -> None:
         _tell_throttle(context, account, throttle)
 
 
-def claimed_order(claim: Claim) -> Order:
+def claimed_order(claim: PollClaim) -> Order:
     """The order of a claim that was granted."""
     if claim.order is None:
         raise ValueError(f"a claim that came to {claim.verdict} has no order")
     return claim.order
 
 
-def _commit(context: Context, commit: Commit, claim_id: str) -> Message | None:
+def _commit(context: Context, commit: Commit, claim_id: str) -> PollMessage | None:
     due = _write(context, commit, claim_id)
     if due is None:
         _superseded(commit.before)
@@ -197,7 +197,7 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     return due
 
 
-def _holding(context: Context, commit: Commit) -> Holding | None:
+def _holding(context: Context, commit: Commit) -> OwnedTickets | None:
     """Return which tickets an order holds from now on, `None` where that is as before or makes no difference.
 
     It makes one only where other orders' tickets are listed too. An order that failed or was cancelled holds none.
@@ -207,7 +207,7 @@ def _holding(context: Context, commit: Commit) -> Holding | None:
     if account is None or not account.adapter.user_references or not (commit.tickets or ended):
         return None
     keys = frozenset[str]() if order.status in _REFUNDED else ticket_keys(order.tickets)
-    return Holding(keys, exclusive=is_user_list(account.adapter, order.reference))
+    return OwnedTickets(keys, exclusive=is_user_list(account.adapter, order.reference))
 
 
 def _waiting_for_own(outcome: Outcome) -> NotReady:
@@ -216,8 +216,8 @@ def _waiting_for_own(outcome: Outcome) -> NotReady:
     return NotReady(retry_after=outcome.retry_after, provider_status=outcome.provider_status, detail=detail)
 
 
-def _next_message(commit: Commit, due: float) -> Message | None:
-    return Message(commit.before.id, commit.before.seq + 1, due) if due else None
+def _next_message(commit: Commit, due: float) -> PollMessage | None:
+    return PollMessage(commit.before.id, commit.before.seq + 1, due) if due else None
 
 
 def _superseded(order: Order) -> None:
@@ -230,26 +230,26 @@ def _changed_meanwhile(context: Context, before: Order) -> Order | None:
     return order if order and order.seq != before.seq and order.status not in CLOSED else None
 
 
-def _event(before: Order, after: Order) -> Event | None:
+def _event(before: Order, after: Order) -> NewEvent | None:
     """One event per change of status. That an earlier event was undeliverable is no part of a new one."""
     if before.status is after.status:
         return None
     if after.attention is Attention.UNDELIVERABLE:
         after = replace(after, attention=None)
-    return Event(new_event_id(), f"order.{after.status}", order_document(after))
+    return NewEvent(new_event_id(), f"order.{after.status}", order_document(after))
 
 
-def _one_trouble(before: Order, decision: Decision, health: Health) -> Decision:
+def _one_trouble(before: Order, decision: Decision, health: AccountHealth) -> Decision:
     """Leave unreadable answers to the account where they are its trouble: nobody need look at each of its orders."""
     order = decision.order
-    if health is not Health.DOWN or order.attention is not Attention.MALFORMED:
+    if health is not AccountHealth.DOWN or order.attention is not Attention.MALFORMED:
         return decision
     return replace(decision, order=replace(order, attention=before.attention))
 
 
-def _alert(context: Context, before: Order, decision: Decision, health: Health) -> Alert | None:
+def _alert(context: Context, before: Order, decision: Decision, health: AccountHealth) -> OperatorAlert | None:
     """Operators are told once that an account is parked, not of each of its orders (see docs/decisions/0015)."""
-    parked = health is Health.UNAUTHORIZED
+    parked = health is AccountHealth.UNAUTHORIZED
     if decision.held or (parked and decision.order.attention is Attention.UNAUTHORIZED):
         return None
     return attention_alert(context, before, decision.order)
@@ -262,37 +262,39 @@ def _why(asked: Asked) -> str:
     return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
 
 
-def _report(context: Context, account: Account, claim: Claim, decision: Decision, *, why: str, now: float) -> Health:
+def _report(
+    context: Context, account: Account, claim: PollClaim, decision: Decision, *, why: str, now: float
+) -> AccountHealth:
     """Tell the account what the attempt says of it; a good answer of a healthy account says nothing new.
 
     Returns the account's health as it is then, whatever else throttles or pauses it.
     """
     if _unreported(claim, decision):
-        return Health.OK
+        return AccountHealth.OK
     known = decision.signal is Signal.MALFORMED and claimed_order(claim).attention is Attention.MALFORMED
     order_id = "" if known else decision.order.id
-    report = Report(decision.signal, order_id, claim.probe, decision.account_until, why)
+    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_until, why)
     if report.until is None or decision.signal is not Signal.THROTTLED:
         return _tell(context, account, report)
     return _tell_throttle(context, account, context.throttles.begin(account.key, report, report.until - now))
 
 
-def _unreported(claim: Claim, decision: Decision) -> bool:
+def _unreported(claim: PollClaim, decision: Decision) -> bool:
     """Return whether an answer says nothing new of its account: a good one, where nothing was wrong."""
     return decision.signal is Signal.ANSWERED and claim.clean
 
 
-def _tell_throttle(context: Context, account: Account, throttle: Throttle) -> Health:
+def _tell_throttle(context: Context, account: Account, throttle: Throttle) -> AccountHealth:
     with throttle.telling():
         return _tell(context, account, throttle.report)
 
 
-def _tell(context: Context, account: Account, report: Report) -> Health:
+def _tell(context: Context, account: Account, report: AccountReport) -> AccountHealth:
     """Returns the account's health afterwards."""
     alert = account_alert(context, account.key)
     became = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
     if became.before is not became.after:
-        write = log.info if became.after is Health.OK else log.warning
+        write = log.info if became.after is AccountHealth.OK else log.warning
         write("account", account=account.key, was=became.before.value, health=became.after.value, why=report.why)
     if became.told:
         send_alert(context, alert)

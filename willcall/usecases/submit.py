@@ -23,7 +23,7 @@ from willcall.providers.base import Account, is_user_list
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
-from willcall.stores.orders import Filing, Message, Submitted, digest_source
+from willcall.stores.orders import NewOrder, PollMessage, SubmitOutcome, submission_text
 from willcall.usecases.attach import attach_kept
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
@@ -55,22 +55,22 @@ def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
 def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[Accepted | WillcallError]:
     """File orders, each for itself; one result per payload, in the same order: what `submit` returns or raises."""
     read = [_read(context, payload) for payload in payloads]
-    filed = iter(_file(context, [filing for filing in read if isinstance(filing, Filing)]))
-    return [next(filed) if isinstance(each, Filing) else each for each in read]
+    filed = iter(_file(context, [filing for filing in read if isinstance(filing, NewOrder)]))
+    return [next(filed) if isinstance(each, NewOrder) else each for each in read]
 
 
-def _file(context: Context, filings: Sequence[Filing]) -> list[Accepted | WillcallError]:
+def _file(context: Context, filings: Sequence[NewOrder]) -> list[Accepted | WillcallError]:
     """File orders, send the first messages of their poll chains, and attach what came ahead of them."""
     results: list[Accepted | WillcallError] = []
-    messages: dict[str, dict[str, Message]] = defaultdict(dict)  # by account and order: one is enough
+    messages: dict[str, dict[str, PollMessage]] = defaultdict(dict)  # by account and order: one is enough
     ahead: list[Order] = []
     now = 0.0
     for filing, became in zip(filings, context.stores.orders.submit(filings), strict=True):
         order, now = filing.order, became.now
-        if became.outcome is Submitted.CONFLICT:
+        if became.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
             continue
-        results.append(Accepted(order.id, new=became.outcome is Submitted.NEW))
+        results.append(Accepted(order.id, new=became.outcome is SubmitOutcome.NEW))
         if became.message:
             messages[order.account_key][order.id] = became.message
         if became.ahead:
@@ -97,7 +97,7 @@ def _attach(context: Context, order: Order) -> None:
     guarded(context, Activity.WEBHOOK, attach, order=order.id, account=order.account_key)
 
 
-def _read(context: Context, payload: Mapping[str, Any]) -> Filing | RejectedOrderError:
+def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOrderError:
     """Return what to file, or everything that is wrong with the payload."""
     try:
         submission = parse_submission(payload)
@@ -105,7 +105,7 @@ def _read(context: Context, payload: Mapping[str, Any]) -> Filing | RejectedOrde
     except RejectedOrderError as error:
         return error
     order = submission.order()
-    return Filing(order, _digest(order), account.polling.ceiling)
+    return NewOrder(order, _digest(order), account.polling.ceiling)
 
 
 def _account(context: Context, submission: SubmitOrder) -> Account:
@@ -127,4 +127,4 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
 
 
 def _digest(order: Order) -> str:
-    return blake2b(digest_source(order).encode(), digest_size=12).hexdigest()
+    return blake2b(submission_text(order).encode(), digest_size=12).hexdigest()

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
-from willcall.stores.accounts import Report
+from willcall.stores.accounts import AccountReport
 
 
 @dataclass(slots=True)
 class Throttle:
     """A 429 and what is to be told of it. `until`, and `told`, when Redis knew of it: monotonic seconds."""
 
-    report: Report
+    report: AccountReport
     until: float
     told: float = math.inf
     failed: bool = False
@@ -43,7 +43,7 @@ class Throttles:
         self._lock = Lock()
         self._throttles: dict[str, tuple[Throttle, ...]] = {}
 
-    def begin(self, account: str, report: Report, seconds: float) -> Throttle:
+    def begin(self, account: str, report: AccountReport, seconds: float) -> Throttle:
         """The account was answered 429, and is to be left alone for so many seconds."""
         throttle = Throttle(report, time.monotonic() + seconds)
         with self._lock:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from willcall.providers.base import Account
-from willcall.stores.bookings import Booker
+from willcall.stores.bookings import BookingKind
 from willcall.usecases.context import Context
 
 
@@ -22,7 +22,9 @@ class NoToken:
     wait: float | None
 
 
-def take_token(context: Context, account: Account, booker: Booker, booker_id: str, patience: float) -> Token | NoToken:
+def take_token(
+    context: Context, account: Account, booker: BookingKind, booker_id: str, patience: float
+) -> Token | NoToken:
     """Take a token, waiting for it up to `patience` seconds; else its slot stays booked, to be asked for again then.
 
     A 429 that only this process knows of counts too.

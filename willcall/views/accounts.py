@@ -10,7 +10,7 @@ from willcall.orders.serialization import rfc3339
 from willcall.orders.states import OPEN, open_orders
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
-from willcall.stores.listing import Backlog
+from willcall.stores.listing import AccountBacklog
 
 if TYPE_CHECKING:
     from willcall.usecases.context import Stores
@@ -22,7 +22,7 @@ class AccountView:
 
     account: Account
     state: AccountState
-    backlog: Backlog
+    backlog: AccountBacklog
     counts: Mapping[Status, int]
 
     @property

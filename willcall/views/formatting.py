@@ -9,8 +9,8 @@ from willcall.views.accounts import trouble_of
 if TYPE_CHECKING:
     from willcall.orders.model import Order, Ticket
     from willcall.stores.accounts import AccountState
-    from willcall.stores.fetches import Fetching
-    from willcall.stores.orders import Expedited
+    from willcall.stores.document_fetches import FetchProgress
+    from willcall.stores.orders import ExpediteResult
     from willcall.usecases.control import Resumed
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
@@ -64,12 +64,12 @@ def try_awaits(probe_at: float, now: float, *, held: bool, beat: bool) -> str | 
     return None if held or probe_at > now else "with its next order"
 
 
-def fetching_words(fetching: "Fetching", now: float) -> str:
+def fetching_words(fetching: "FetchProgress", now: float) -> str:
     """Why an order's documents are missing, and when they are fetched next."""
     return f"{fetched_in_vain(fetching)} {coming(fetching.next_at, now)}"
 
 
-def fetched_in_vain(fetching: "Fetching") -> str:
+def fetched_in_vain(fetching: "FetchProgress") -> str:
     """The same up to the moment of the next try."""
     tried = f"tried {counted(fetching.tries, 'time')}" if fetching.tries else ""
     why = "; ".join(filter(None, [fetching.why, tried]))
@@ -119,7 +119,7 @@ def first_poll_words(order: "Order", state: "AccountState") -> str:
     return f"{order.account_key} will be polled {relative(at, order.submitted_at)}, {absolute(at)}"
 
 
-def asked_words(expedited: "Expedited", account_key: str, now: float) -> str:
+def asked_words(expedited: "ExpediteResult", account_key: str, now: float) -> str:
     """Return what is said behind an order about which somebody wants to have asked."""
     match expedited.outcome.value:
         case "busy":

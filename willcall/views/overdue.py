@@ -11,8 +11,8 @@ from willcall.orders.addresses import web_address
 from willcall.orders.callbacks import UNTOLD, host_of
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking, why_given_up
-from willcall.stores.fetches import Fetching
-from willcall.stores.listing import Query
+from willcall.stores.document_fetches import FetchProgress
+from willcall.stores.listing import OrderQuery
 from willcall.usecases.context import Stores
 
 
@@ -35,7 +35,7 @@ class OrderBehind:
     order: Order
     since: float
     hosts: Sequence[str]
-    fetching: Fetching | None = None
+    fetching: FetchProgress | None = None
     given_up: str | None = None
 
 
@@ -76,14 +76,16 @@ def operators_untold(stores: Stores, now: float) -> OperatorsUntold | None:
     return OperatorsUntold(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
 
 
-def orders_behind(stores: Stores, behind: Behind, most: int, grace: float, of: Query | None = None) -> OrdersBehind:
+def orders_behind(
+    stores: Stores, behind: Behind, most: int, grace: float, of: OrderQuery | None = None
+) -> OrdersBehind:
     """Up to `most` orders of which it is behind.
 
     `grace`: seconds after its time from which an order is overdue (`sweeps.grace`). `of`: of those that are overdue, at
     which provider or account.
     """
     if behind is Behind.OVERDUE:
-        count, entries = stores.listing.overdue(of or Query(), stores.accounts.now() - grace, most)
+        count, entries = stores.listing.overdue(of or OrderQuery(), stores.accounts.now() - grace, most)
     elif behind is Behind.UNTOLD:
         count, entries = stores.deliveries.pending().count, stores.deliveries.oldest(most)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from willcall.stores.processes import Process
+from willcall.stores.processes import RunningProcess
 from willcall.stores.sweeps import SweepRun
 
 #: A sweep is missed after so many of its intervals, but not before so many seconds.
@@ -20,7 +20,7 @@ class Missed:
 
 
 def missed_sweeps(
-    last: Mapping[str, SweepRun], intervals: Mapping[str, float], processes: Iterable[Process], now: float
+    last: Mapping[str, SweepRun], intervals: Mapping[str, float], processes: Iterable[RunningProcess], now: float
 ) -> list[Missed]:
     """By the last run of each, and its interval; one that failed is in time, and told of for itself.
 

@@ -22,9 +22,9 @@ from kombu.transport import virtual
 from kombu.utils.json import dumps
 from redis import Redis
 
-from willcall.stores.dead_letters import Reason
+from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import BROKER, CLAIMS, CLAIMS_INDEX, PROBE, bell, waiting
-from willcall.stores.outages import NoServiceError, noticing_outages
+from willcall.stores.outages import NotServingError, detecting_outages
 from workers.messages import REDELIVERED, parse, placeholder
 from workers.transport.delayed import compress, script, without_eta
 
@@ -190,7 +190,7 @@ class Channel(stock.Channel):
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         """Return how connections are made."""
         found: dict[str, Any] = super()._connparams(asynchronous)
-        return {**found, "connection_class": noticing_outages(found["connection_class"])}
+        return {**found, "connection_class": detecting_outages(found["connection_class"])}
 
     # Names and scripts
 
@@ -377,7 +377,7 @@ class Channel(stock.Channel):
         try:
             self.Message(payload, channel=self)
         except (ValueError, LookupError, TypeError, AttributeError):
-            payload = placeholder(item, Reason.UNREADABLE)
+            payload = placeholder(item, DeadLetterReason.UNREADABLE)
         payload["properties"]["delivery_tag"] = tag
         payload["properties"]["delivery_info"]["queue"] = queue
         if redelivered:
@@ -521,10 +521,10 @@ class Poller(stock.MultiChannelPoller):
             if channel.consuming:
                 try:
                     claims = channel.claim()
-                except NoServiceError:  # waiting for the bell goes on, while nothing can be claimed
+                except NotServingError:  # waiting for the bell goes on, while nothing can be claimed
                     raise
                 except channel.ResponseError as error:  # such as a key that somebody made into something else
-                    raise NoServiceError("ERR") from error
+                    raise NotServingError("ERR") from error
                 except channel.connection_errors:  # waiting for the bell fails too, and that reconnects
                     log.debug("no claim while Redis is away", exc_info=True)
                 else:

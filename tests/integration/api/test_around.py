@@ -16,10 +16,10 @@ from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.simulator.file_forms import FileForm, file_of
 from willcall.stores import keys
-from willcall.stores.accounts import Report
+from willcall.stores.accounts import AccountReport
 from willcall.stores.connection import connect
 from willcall.stores.documents import Document, DocumentStore
-from willcall.stores.ops import Alert, account_subject
+from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.usecases.context import Stores
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def test_an_order_is_asked_about_before_a_hint_only_where_that_is_said(api: Runn
 
 def throttle(stores: Stores, until: float) -> None:
     """Have the provider answer 429 with a Retry-After."""
-    report = Report(Signal.THROTTLED, "x", probe=False, until=until, why="429")
-    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    report = AccountReport(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
 
 

@@ -20,13 +20,13 @@ from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
-from willcall.stores.accounts import Report
+from willcall.stores.accounts import AccountReport
 from willcall.stores.connection import connect
-from willcall.stores.deliveries import Notice, Try
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.documents import DocumentStore
-from willcall.stores.listing import Query
-from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Commit, Event, Filing
+from willcall.stores.listing import OrderQuery
+from willcall.stores.operator_events import OperatorAlert, account_subject
+from willcall.stores.orders import Commit, NewEvent, NewOrder
 from willcall.usecases.context import Stores
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
 ) -> None:
     api.submit("ord-1", not_before=LATER)
     until = stores.accounts.now() + 3_600
-    report = Report(Signal.THROTTLED, "x", probe=False, until=until, why="429")
-    alert = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    report = AccountReport(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     for path in ("/", "/orders/ord-1"):
         page = operator.get(path)
@@ -145,8 +145,8 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
-    refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False, why="401")
-    told = Alert("evt-1", account_subject("tiqets/default"), send=False)
+    refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False, why="401")
+    told = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
@@ -213,8 +213,8 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     for number in range(60):
         api.submit(f"held-{number}", reference=str(number), not_before=LATER)
         change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
-    report = Report(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
-    alert = Alert("evt_1", account_subject("tiqets/default"), send=False)
+    report = AccountReport(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
+    alert = OperatorAlert("evt_1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
@@ -269,7 +269,7 @@ def test_an_order_that_may_not_be_asked_about_again_says_so(api: Running, operat
 
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
     order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
-    stores.orders.submit([Filing(order, "digest", 86_400)])
+    stores.orders.submit([NewOrder(order, "digest", 86_400)])
     for page in ("/", "/orders/ord-1"):
         shown = words(operator.get(page))
         assert "paylogic/default" in shown
@@ -292,7 +292,7 @@ def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator
 def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, stores: Stores) -> None:
     for account in ("default", "second"):
         order = SubmitOrder(provider="tiqets", account=account, reference="1", id=f"of-{account}").order()
-        stores.orders.submit([Filing(order, "digest", 86_400)])
+        stores.orders.submit([NewOrder(order, "digest", 86_400)])
         change(stores, f"of-{account}", attention=Attention.NOT_FOUND)
     page = operator.get("/").text
     assert 'href="/orders?account=tiqets/default"' in page
@@ -318,7 +318,7 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
         )
     for order_id in ("ord-2", "ord-1"):
         operator.post(f"/orders/{order_id}/cancel")
-        redis.zadd(keys.UNTOLD, {order_id: 1_000 if order_id == "ord-2" else 2_000})
+        redis.zadd(keys.DELIVERIES_PENDING, {order_id: 1_000 if order_id == "ord-2" else 2_000})
     page = operator.get("/")
     assert 'href="/orders?behind=untold"' in page.text
     untold = operator.get("/orders?behind=untold")
@@ -328,17 +328,17 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
     assert "sesame" not in untold.text
     assert 'action="/orders/ord-2/redeliver"' in untold.text
     assert "No order is like that" in words(operator.get("/orders?behind=documents"))
-    redis.zadd(keys.LACKING, {"ord-3": 1_000})
+    redis.zadd(keys.FETCHES_PENDING, {"ord-3": 1_000})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
     assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
     assert "files.example" in words(operator.get("/orders?behind=documents"))
-    redis.zadd(keys.FETCHES, {"ord-3": 1_000})
+    redis.zadd(keys.FETCHES_DUE, {"ord-3": 1_000})
     assert "files.example first try overdue for " in words(operator.get("/orders?behind=documents"))
     redis.hset(keys.fetch("ord-3"), mapping={"tries": 3, "why": "HTTP 404"})
     for path in ("/orders?behind=documents", "/orders/ord-3"):
         assert "HTTP 404; tried 3 times, next try overdue for " in words(operator.get(path))
     assert "The file is not here yet." in words(operator.get("/orders/ord-3"))
-    redis.zrem(keys.FETCHES, "ord-3")
+    redis.zrem(keys.FETCHES_DUE, "ord-3")
     assert "The file is not here, and not fetched again by itself." in words(operator.get("/orders/ord-3"))
 
 
@@ -410,12 +410,12 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
     assert "No change yet, so no event." in words(operator.get("/orders/ord-1"))
     before = stores.orders.get("ord-1")
     assert before is not None
-    event = Event("evt_partial", "order.partial", {})
+    event = NewEvent("evt_partial", "order.partial", {})
     stores.orders.commit(Commit(before, replace(before, status=Status.PARTIAL), event=event))
-    claim = stores.deliveries.claim(Notice("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
-    refused = Try(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
+    claim = stores.deliveries.claim(DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
+    refused = DeliveryAttempt(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
     stores.deliveries.settle(
-        Notice("ord-1", "evt_partial", 1, "backend.example"), "a", refused, Outlook(Telling.PENDING, 5.0)
+        DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", refused, Outlook(Telling.PENDING, 5.0)
     )
     operator.post("/orders/ord-1/cancel")
     shown = words(operator.get("/orders/ord-1"))
@@ -545,7 +545,7 @@ def test_hostile_values_are_text(api: Running, operator: Operator, stores: Store
         assert "<u>" not in answer.text
         assert ">49" not in html.unescape(answer.text)
     assert html.unescape(operator.get("/orders/ord-1~:@.x").text).count(HOSTILE) >= 4
-    assert stores.listing.page(Query(), 10).orders[0].reference == HOSTILE
+    assert stores.listing.page(OrderQuery(), 10).orders[0].reference == HOSTILE
 
 
 def test_what_is_not_there_is_a_page(operator: Operator) -> None:

@@ -10,7 +10,7 @@ from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from tests.integration.test_dead_letters import ENVELOPE
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.stores.dead_letters import LONGEST, DeadLetterStore, Reason
+from willcall.stores.dead_letters import LONGEST, DeadLetterReason, DeadLetterStore
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -36,7 +36,7 @@ def letters(redis: "Redis") -> DeadLetterStore:
 
 def test_the_api_lists_them_in_pages(api: Running, letters: DeadLetterStore) -> None:
     for number in range(3):
-        letters.add("willcall", Reason.UNREADABLE, f"{number}".encode())
+        letters.add("willcall", DeadLetterReason.UNREADABLE, f"{number}".encode())
     first = api.get("/v1/dead-letters?limit=2", key=OPERATOR_KEY).json()
     second = api.get(f"/v1/dead-letters?limit=2&cursor={first['next_cursor']}", key=OPERATOR_KEY).json()
     assert [item["raw"] for item in first["items"] + second["items"]] == ["2", "1", "0"]
@@ -46,7 +46,7 @@ def test_the_api_lists_them_in_pages(api: Running, letters: DeadLetterStore) -> 
 
 
 def test_the_api_requeues_one_and_logs_it(api: Running, letters: DeadLetterStore, redis: "Redis") -> None:
-    letters.add("willcall.notify", Reason.UNKNOWN_TASK, READABLE)
+    letters.add("willcall.notify", DeadLetterReason.UNKNOWN_TASK, READABLE)
     [letter] = letters.newest()
     answer = api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY)
     assert (answer.status_code, answer.json()["queue"]) == (202, "willcall.notify")
@@ -58,8 +58,8 @@ def test_the_api_requeues_one_and_logs_it(api: Running, letters: DeadLetterStore
 
 
 def test_the_api_refuses_what_cannot_be_requeued(api: Running, letters: DeadLetterStore) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"no message")
-    letters.add("willcall", Reason.TOO_LARGE, b"x" * (LONGEST + 1))
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
+    letters.add("willcall", DeadLetterReason.TOO_LARGE, b"x" * (LONGEST + 1))
     for letter in letters.newest():
         problem(api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY), 409, "closed")
     problem(api.post("/v1/dead-letters/nonsense/requeue", key=OPERATOR_KEY), 404, "not-found")
@@ -67,13 +67,13 @@ def test_the_api_refuses_what_cannot_be_requeued(api: Running, letters: DeadLett
 
 
 def test_the_api_clears_them(api: Running, letters: DeadLetterStore) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"x")
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"x")
     assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 1}
     assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 0}
 
 
 def test_no_key_sees_or_changes_none(api: Running, letters: DeadLetterStore) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"x")
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"x")
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", f"/{letters.newest()[0].id}/requeue")):
         problem(api.call(method, f"/v1/dead-letters{path}", key=None), 401, "unauthorized")
     assert letters.count() == 1
@@ -82,8 +82,8 @@ def test_no_key_sees_or_changes_none(api: Running, letters: DeadLetterStore) -> 
 def test_the_board_shows_and_requeues_them(api: Running, letters: DeadLetterStore) -> None:
     operator = Operator(api)
     assert "could not be processed" not in words(operator.get("/"))
-    letters.add("willcall", Reason.UNKNOWN_TASK, READABLE)
-    letters.add("<b>", Reason.UNREADABLE, b"no message")
+    letters.add("willcall", DeadLetterReason.UNKNOWN_TASK, READABLE)
+    letters.add("<b>", DeadLetterReason.UNREADABLE, b"no message")
     odd, good = letters.newest()
     operator.post("/accounts/tiqets/default/resume", back="/")  # the board reads anew
     front = operator.get("/")
@@ -100,7 +100,7 @@ def test_the_board_shows_and_requeues_them(api: Running, letters: DeadLetterStor
 
 def test_the_board_clears_them(api: Running, letters: DeadLetterStore) -> None:
     operator = Operator(api)
-    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     operator.post("/dead-letters/clear", back="/dead-letters")
     shown = words(operator.get("/dead-letters"))
     assert "1 dead letter deleted." in shown
@@ -109,7 +109,7 @@ def test_the_board_clears_them(api: Running, letters: DeadLetterStore) -> None:
 
 
 def test_a_foreign_page_cannot_clear_them(api: Running, letters: DeadLetterStore) -> None:
-    letters.add("willcall", Reason.UNREADABLE, b"no message")
+    letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     sent = Operator(api).post("/dead-letters/clear", headers={"Sec-Fetch-Site": "cross-site"}, back="/")
     assert sent.status_code == 403
     assert letters.count() == 1

@@ -16,7 +16,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.orders.policy import Signal
 from willcall.stores import keys
-from willcall.stores.accounts import Health, Report
+from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.connection import connect
 from willcall.usecases.context import Context, Stores
 from workers.app import create_app
@@ -93,12 +93,12 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 
 def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
-    refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False)
+    refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False)
     desk.stores.accounts.report(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
     desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
     desk.park()
     shown = Shown(api)
-    assert {health.value for health in Health if shown("account_health", **DEFAULT, health=health)} == {
+    assert {health.value for health in AccountHealth if shown("account_health", **DEFAULT, health=health)} == {
         "paused",
         "unauthorized",
     }
@@ -108,7 +108,7 @@ def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(a
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
-    throttled = Report(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
+    throttled = AccountReport(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
     desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
@@ -121,9 +121,9 @@ def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: 
     assert Shown(api)("events_undelivered_oldest_seconds", to="backends") == 0
     desk.submit(callback_url="https://backend.example/hook")
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    desk.redis.zadd(keys.UNTOLD, {"ord-1": int((desk.now() - 3_000) * 1_000)})
-    desk.redis.zadd(keys.FETCHES, {"ord-1": 1, "ord-2": 2})
-    desk.redis.zadd(keys.GIVEN_UP, {"ord-3": 1, "ord-4": 2, "ord-5": 3})
+    desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": int((desk.now() - 3_000) * 1_000)})
+    desk.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1, "ord-2": 2})
+    desk.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-3": 1, "ord-4": 2, "ord-5": 3})
     shown = Shown(api)
     assert (shown("events"), shown("documents_pending"), shown("documents_given_up")) == (1, 2, 3)
     assert [shown("events_undelivered", to=to) for to in ("backends", "operators")] == [1, 0]
@@ -226,7 +226,13 @@ def test_collecting_does_not_look_at_each_order(tmp_path: Path) -> None:
         return {name: count for name, count in calls.items() if name not in OURS}, answered
 
     def fill(redis: "Redis", orders: int) -> None:
-        indexes = [keys.due(ACCOUNT), keys.held(ACCOUNT), keys.UNTOLD, keys.FETCHES, keys.LACKING]
+        indexes = [
+            keys.due(ACCOUNT),
+            keys.held(ACCOUNT),
+            keys.DELIVERIES_PENDING,
+            keys.FETCHES_DUE,
+            keys.FETCHES_PENDING,
+        ]
         indexes += [keys.attention(ACCOUNT, reason) for reason in Attention]
         for key in (*indexes, *(keys.index(ACCOUNT, status) for status in Status)):
             redis.zadd(key, {f"ord-{n}": n for n in range(orders)})

@@ -76,7 +76,7 @@ def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit,
     live(patient, kind)
     patient.processes.gone(kind, HERE)
     at = patient.now() - 7_200
-    patient.redis.hset(keys.LAST_SIGNS, kind, f'[{int(at * 1_000)},"{HERE}"]')
+    patient.redis.hset(keys.LAST_HEARTBEATS, kind, f'[{int(at * 1_000)},"{HERE}"]')
     assert told(patient, check) == [
         ("wrong", f"no {kind} is alive: the last sign, of {HERE}, was 2 h ago, {absolute(int(at * 1_000) / 1_000)}")
     ]

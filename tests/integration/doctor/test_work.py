@@ -18,10 +18,10 @@ from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, Report
-from willcall.stores.deliveries import Notice, Try
-from willcall.stores.ops import Alert, account_subject
-from willcall.stores.orders import Filing
+from willcall.stores.accounts import OUTAGES, AccountReport
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
+from willcall.stores.operator_events import OperatorAlert, account_subject
+from willcall.stores.orders import NewOrder
 from willcall.views.formatting import absolute
 
 if TYPE_CHECKING:
@@ -34,19 +34,19 @@ SECRET = "whsec_" + "QUJD" * 8
 def file_order(patient: Patient, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
     """What submitting it leaves, overdue by so many seconds."""
     order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
-    patient.stores.orders.submit([Filing(order, "digest", 86_400)])
+    patient.stores.orders.submit([NewOrder(order, "digest", 86_400)])
     patient.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
 
 
 def report(patient: Patient, signal: Signal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
-        said = Report(signal, "ord-1", False, until)
+        said = AccountReport(signal, "ord-1", False, until)
         patient.stores.accounts.report(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
 
 
-def told_of(change: str) -> Alert:
+def told_of(change: str) -> OperatorAlert:
     """The event of a change of the account, of which nobody is told."""
-    return Alert(f"evt-{change}", account_subject(ACCOUNT), send=False)
+    return OperatorAlert(f"evt-{change}", account_subject(ACCOUNT), send=False)
 
 
 def test_messages_that_move_are_well(admit: Admit, redis: "Redis") -> None:
@@ -287,9 +287,9 @@ def test_an_operators_certificate_that_nobody_vouches_for_is_told(
 
 def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
     patient = admit(notify={"secret": SECRET})
-    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 300) * 1_000})
+    patient.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (patient.now() - 300) * 1_000})
     assert well(patient, "callbacks").startswith("1 event on the way")
-    patient.redis.zadd(keys.UNTOLD, {"ord-1": (patient.now() - 3_600) * 1_000})
+    patient.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "callbacks")
     assert (finding.level, finding.found) == ("warning", "1 event undelivered, the oldest, of ord-1, for 1 h")
     for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --untold`"):
@@ -299,15 +299,17 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
 def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admit, listener: socket.socket) -> None:
     patient = admit(**ops(listener.getsockname()[1]))
     subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
-    alert = Alert("evt-1", subject, send=True)
-    patient.stores.accounts.report(ACCOUNT, Report(Signal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert)
+    alert = OperatorAlert("evt-1", subject, send=True)
+    patient.stores.accounts.report(
+        ACCOUNT, AccountReport(Signal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
+    )
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
-    notice = Notice(subject, "evt-1", 1, "")
-    made = Try(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
+    notice = DeliveryMessage(subject, "evt-1", 1, "")
+    made = DeliveryAttempt(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
     deliveries.settle(notice, "claim", made, Outlook(Telling.PENDING, 5))
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
     since = int((patient.now() - 3_600) * 1_000)
-    patient.redis.zadd(keys.OPS_UNTOLD, {subject: since})
+    patient.redis.zadd(keys.OPERATOR_DELIVERIES_PENDING, {subject: since})
     (finding,) = findings(patient, "callbacks")
     assert finding.level == "warning"
     assert finding.found == (
@@ -319,15 +321,17 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admi
 
 def test_documents_that_stay_away_are_told(admit: Admit) -> None:
     patient = admit()
-    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000})
+    patient.redis.zadd(
+        keys.FETCHES_PENDING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000}
+    )
     assert well(patient, "documents").endswith(
         "/documents is not there yet: whoever stores the first document makes it"
     )
-    patient.redis.zadd(keys.LACKING, {"ord-1": (patient.now() - 3_600) * 1_000})
+    patient.redis.zadd(keys.FETCHES_PENDING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"
-    patient.redis.zadd(keys.FETCHES, {"ord-1": (patient.now() + 250) * 1_000})
+    patient.redis.zadd(keys.FETCHES_DUE, {"ord-1": (patient.now() + 250) * 1_000})
     patient.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
     (finding,) = findings(patient, "documents")
     assert ", the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.found
@@ -337,7 +341,7 @@ def test_documents_that_stay_away_are_told(admit: Admit) -> None:
 
 def test_documents_that_were_given_up_are_told(admit: Admit) -> None:
     patient = admit()
-    patient.redis.zadd(keys.GIVEN_UP, {"ord-1": (patient.now() - 7_200) * 1_000})
+    patient.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-1": (patient.now() - 7_200) * 1_000})
     (finding,) = findings(patient, "documents")
     assert finding.level == "warning"
     assert finding.found == "documents of 1 order were given up after three days; the oldest is ord-1, 2 h ago"

@@ -8,8 +8,8 @@ import pytest
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
-from willcall.stores.ops import Alert, account_subject, order_subject
-from willcall.stores.orders import Claim, Commit, Event, Filing, Message, Submitted, Verdict
+from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
+from willcall.stores.orders import Commit, NewEvent, NewOrder, PollClaim, PollMessage, PollVerdict, SubmitOutcome
 from willcall.usecases.context import Stores
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Desk:
 
     def submit(
         self, order_id: str = "ord-1", ceiling: float = 86_400, **fields: Any
-    ) -> tuple[Submitted, Message | None]:
+    ) -> tuple[SubmitOutcome, PollMessage | None]:
         order = Order(
             id=order_id,
             provider="tiqets",
@@ -39,16 +39,16 @@ class Desk:
             deadline_at=0,
             **fields,
         )
-        (filed,) = self.stores.orders.submit([Filing(order, f"digest of {order.reference}", ceiling)])
+        (filed,) = self.stores.orders.submit([NewOrder(order, f"digest of {order.reference}", ceiling)])
         return filed.outcome, filed.message
 
-    def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 3_600) -> Claim:
+    def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 3_600) -> PollClaim:
         return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE, minimum=1)
 
     def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:
         """Claim, which must be granted: the order."""
         claim = self.claim(seq, order_id)
-        assert claim.verdict is Verdict.GO
+        assert claim.verdict is PollVerdict.GO
         assert claim.order is not None
         return claim.order
 
@@ -60,7 +60,7 @@ class Desk:
             if name in changes
         }
         after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
-        told = Event(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
+        told = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
         committed = self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
         return committed.due if committed else None
 
@@ -72,13 +72,15 @@ class Desk:
     def now(self) -> float:
         return self.stores.accounts.now()
 
-    def account_alert(self, *, send: bool = True) -> Alert:
+    def account_alert(self, *, send: bool = True) -> OperatorAlert:
         """What operators are told with, each time under another id."""
-        return Alert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
+        return OperatorAlert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
 
-    def order_alert(self, order_id: str = "ord-1") -> Alert:
+    def order_alert(self, order_id: str = "ord-1") -> OperatorAlert:
         """The same, about an order that newly needs attention."""
-        return Alert(f"evt-{self.redis.incr('alerts')}", order_subject(order_id), send=True, order={"id": order_id})
+        return OperatorAlert(
+            f"evt-{self.redis.incr('alerts')}", order_subject(order_id), send=True, order={"id": order_id}
+        )
 
     def park(self) -> None:
         """Hold the account's orders until somebody resumes it."""

@@ -11,11 +11,20 @@ from willcall.orders.model import Attention
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, UNREADABLE, AccountState, Health, Paused, Report, Resumption
-from willcall.stores.bookings import Booker
+from willcall.stores.accounts import (
+    OUTAGES,
+    REFUSALS,
+    UNREADABLE,
+    AccountHealth,
+    AccountReport,
+    AccountState,
+    PauseResult,
+    ResumeResult,
+)
+from willcall.stores.bookings import BookingKind
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
-from willcall.stores.orders import Verdict
+from willcall.stores.orders import PollVerdict
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -31,8 +40,8 @@ def report(
     probe: bool = False,
     until: float | None = None,
     why: str = "200",
-) -> Health:
-    found = Report(signal, order_id, probe, until, why)
+) -> AccountHealth:
+    found = AccountReport(signal, order_id, probe, until, why)
     return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert()).after
 
 
@@ -40,30 +49,30 @@ def state(desk: Desk) -> AccountState:
     return desk.stores.accounts.state(ACCOUNT, RATE)
 
 
-def health(desk: Desk) -> Health:
+def health(desk: Desk) -> AccountHealth:
     return state(desk).health
 
 
 def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk) -> None:
-    assert report(desk, Signal.UNAUTHORIZED) is Health.UNAUTHORIZED
-    assert report(desk, Signal.ANSWERED) is Health.OK
+    assert report(desk, Signal.UNAUTHORIZED) is AccountHealth.UNAUTHORIZED
+    assert report(desk, Signal.ANSWERED) is AccountHealth.OK
 
 
 def test_outages_in_a_row_open_the_circuit(desk: Desk) -> None:
     for _ in range(OUTAGES - 1):
-        assert report(desk, Signal.UNAVAILABLE) is Health.OK
+        assert report(desk, Signal.UNAVAILABLE) is AccountHealth.OK
     report(desk, Signal.ANSWERED)
     for _ in range(OUTAGES - 1):
-        assert report(desk, Signal.UNAVAILABLE) is Health.OK
-    assert report(desk, Signal.UNAVAILABLE) is Health.DOWN
+        assert report(desk, Signal.UNAVAILABLE) is AccountHealth.OK
+    assert report(desk, Signal.UNAVAILABLE) is AccountHealth.DOWN
 
 
 def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: Desk) -> None:
     for _ in range(5):
-        assert report(desk, Signal.FORBIDDEN, "the-same") is Health.OK
+        assert report(desk, Signal.FORBIDDEN, "the-same") is AccountHealth.OK
     report(desk, Signal.ANSWERED)
     states = [report(desk, Signal.FORBIDDEN, f"ord-{n}") for n in range(REFUSALS)]
-    assert states == [Health.OK] * (REFUSALS - 1) + [Health.UNAUTHORIZED]
+    assert states == [AccountHealth.OK] * (REFUSALS - 1) + [AccountHealth.UNAUTHORIZED]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +95,7 @@ def test_403_of_three_different_orders_without_a_good_answer_between_parks(
             report(desk, Signal.ANSWERED)
         else:
             report(desk, Signal.FORBIDDEN, f"ord \u00e9: {order}", why="403")
-    assert health(desk) is (Health.UNAUTHORIZED if parked else Health.OK)
+    assert health(desk) is (AccountHealth.UNAUTHORIZED if parked else AccountHealth.OK)
 
 
 def test_what_is_remembered_of_refused_orders_is_bounded(desk: Desk) -> None:
@@ -98,36 +107,36 @@ def test_what_is_remembered_of_refused_orders_is_bounded(desk: Desk) -> None:
 def test_a_refused_order_shows_that_an_account_that_was_down_answers(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, Signal.UNAVAILABLE)
-    assert report(desk, Signal.FORBIDDEN, probe=True) is Health.OK
+    assert report(desk, Signal.FORBIDDEN, probe=True) is AccountHealth.OK
 
 
 def test_answers_that_cannot_be_read_open_the_circuit_once_they_are_of_several_orders(desk: Desk) -> None:
     for _ in range(5):
-        assert report(desk, Signal.MALFORMED, "the-same") is Health.OK
-    assert report(desk, Signal.MALFORMED, "") is Health.OK
-    assert report(desk, Signal.MALFORMED, "another") is Health.OK
+        assert report(desk, Signal.MALFORMED, "the-same") is AccountHealth.OK
+    assert report(desk, Signal.MALFORMED, "") is AccountHealth.OK
+    assert report(desk, Signal.MALFORMED, "another") is AccountHealth.OK
     report(desk, Signal.ANSWERED)
     states = [report(desk, Signal.MALFORMED, f"ord-{n}", why="body is not JSON") for n in range(UNREADABLE)]
-    assert states == [Health.OK] * (UNREADABLE - 1) + [Health.DOWN]
+    assert states == [AccountHealth.OK] * (UNREADABLE - 1) + [AccountHealth.DOWN]
     assert state(desk).why == "body is not JSON"
-    assert report(desk, Signal.MALFORMED, probe=True) is Health.DOWN
-    assert report(desk, Signal.ANSWERED, probe=True) is Health.OK
+    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.DOWN
+    assert report(desk, Signal.ANSWERED, probe=True) is AccountHealth.OK
 
 
 def test_an_answer_that_cannot_be_read_closes_no_circuit_and_proves_no_key(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, Signal.UNAVAILABLE)
-    assert report(desk, Signal.MALFORMED, probe=True) is Health.DOWN
+    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.DOWN
     report(desk, Signal.ANSWERED)
     report(desk, Signal.UNAUTHORIZED)
-    assert report(desk, Signal.MALFORMED, probe=True) is Health.UNAUTHORIZED
+    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.UNAUTHORIZED
 
 
 def test_outages_and_unreadable_answers_in_turn_open_the_circuit_too(desk: Desk) -> None:
     for n in range(OUTAGES):
         report(desk, Signal.UNAVAILABLE)
         report(desk, Signal.MALFORMED, f"ord-{n % 2}")
-    assert health(desk) is Health.DOWN
+    assert health(desk) is AccountHealth.DOWN
 
 
 def test_an_account_that_asks_for_patience_with_its_401_is_not_probed_sooner(desk: Desk) -> None:
@@ -158,12 +167,12 @@ def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
     report(desk, Signal.UNAUTHORIZED)
-    assert desk.claim(order_id="ord-0").verdict is Verdict.HELD
+    assert desk.claim(order_id="ord-0").verdict is PollVerdict.HELD
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     assert desk.stores.accounts.wants_release(ACCOUNT) == 1
     probe = desk.claim(order_id="ord-1")
-    assert (probe.verdict, probe.probe) == (Verdict.GO, True)
-    assert desk.claim(order_id="ord-2").verdict is Verdict.HELD
+    assert (probe.verdict, probe.probe) == (PollVerdict.GO, True)
+    assert desk.claim(order_id="ord-2").verdict is PollVerdict.HELD
 
 
 def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Desk) -> None:
@@ -202,11 +211,11 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     desk.submit()
     until = desk.now() + 3_600
     report(desk, Signal.THROTTLED, until=until)
-    assert health(desk) is Health.THROTTLED
+    assert health(desk) is AccountHealth.THROTTLED
     claim = desk.claim()
-    assert claim.verdict is Verdict.WAIT
+    assert claim.verdict is PollVerdict.WAIT
     assert claim.until >= until
-    reservation = desk.stores.accounts.reserve(ACCOUNT, RATE, Booker.LIST, "x")
+    reservation = desk.stores.accounts.reserve(ACCOUNT, RATE, BookingKind.LIST, "x")
     assert not reservation.granted
     assert (reservation.at or 0) >= until
 
@@ -254,26 +263,26 @@ def test_a_good_answer_is_to_be_reported_while_the_account_was_throttled(desk: D
 
 def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 3_600)
-    assert health(desk) is Health.PAUSED
+    assert health(desk) is AccountHealth.PAUSED
     assert desk.stores.accounts.wants_release(ACCOUNT) == 0
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert health(desk) is Health.OK
+    assert health(desk) is AccountHealth.OK
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
-    assert health(desk) is Health.OK
+    assert health(desk) is AccountHealth.OK
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
 
 
 def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> None:
     pause, now = desk.stores.accounts.pause, desk.now()
-    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, longer=False)
     desk.redis.hset(keys.account(ACCOUNT), "paused_since", 1_000)
-    assert pause(ACCOUNT, now + 600) == Paused(now + 600, longer=False)
-    assert pause(ACCOUNT, now + 60) == Paused(now + 600, longer=True)
-    assert pause(ACCOUNT, None) == Paused(None, longer=False)
-    assert pause(ACCOUNT, now + 60) == Paused(None, longer=True)
+    assert pause(ACCOUNT, now + 600) == PauseResult(now + 600, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 600, longer=True)
+    assert pause(ACCOUNT, None) == PauseResult(None, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(None, longer=True)
     assert (state(desk).since, state(desk).until) == (1.0, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert pause(ACCOUNT, now + 60) == Paused(now + 60, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, longer=False)
     assert state(desk).since == pytest.approx(now, abs=50)
 
 
@@ -285,7 +294,7 @@ def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(desk: Desk, s
     before = state(desk)
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 600)
     paused = state(desk)
-    assert (paused.health, paused.why) == (Health.PAUSED, None)
+    assert (paused.health, paused.why) == (AccountHealth.PAUSED, None)
     assert paused.beneath == paused.gravest == before
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert (state(desk).health, state(desk).since, state(desk).beneath) == (before.health, before.since, None)
@@ -299,8 +308,8 @@ def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
 def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
     until = desk.now() + 3_600
     report(desk, Signal.THROTTLED, until=until)
-    assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == Resumption(told=False, until=until)
-    assert (state(desk).health, state(desk).until) == (Health.THROTTLED, until)
+    assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == ResumeResult(told=False, until=until)
+    assert (state(desk).health, state(desk).until) == (AccountHealth.THROTTLED, until)
     desk.submit()
     assert desk.claim().until >= until
 
@@ -308,8 +317,8 @@ def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> No
 def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
     resumption = desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
-    assert resumption == Resumption(told=False, until=None)
-    assert health(desk) is Health.OK
+    assert resumption == ResumeResult(told=False, until=None)
+    assert health(desk) is AccountHealth.OK
     desk.submit()
     assert desk.claim().until - desk.now() < STALL
 
@@ -338,13 +347,13 @@ def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of
         desk.stores.accounts.pause(ACCOUNT, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     after = state(desk)
-    assert (after.health, after.since, after.why) == (Health.UNAUTHORIZED, before.since, "401")
+    assert (after.health, after.since, after.why) == (AccountHealth.UNAUTHORIZED, before.since, "401")
     assert (after.probe_at or 0) <= desk.now()
     assert desk.stores.accounts.wants_release(ACCOUNT) == 1
     desk.submit()
     desk.submit("ord-2")
     assert desk.claim().probe
-    assert desk.claim(order_id="ord-2").verdict is Verdict.HELD
+    assert desk.claim(order_id="ord-2").verdict is PollVerdict.HELD
     report(desk, Signal.UNAUTHORIZED, probe=True, why="401")
     assert state(desk).since == before.since
 
@@ -353,7 +362,7 @@ def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     rate = Rate(limit=1, period=3_600, burst=20)
     accounts = desk.stores.accounts
     full = accounts.state(ACCOUNT, rate).tokens
-    assert accounts.reserve(ACCOUNT, rate, Booker.LIST, "x").granted
+    assert accounts.reserve(ACCOUNT, rate, BookingKind.LIST, "x").granted
     assert accounts.state(ACCOUNT, rate).tokens == full - 1
 
 

@@ -13,10 +13,10 @@ from willcall.orders.model import Attention, Order, Status
 from willcall.orders.policy import Signal
 from willcall.orders.states import FINAL
 from willcall.stores import keys
-from willcall.stores.accounts import Report
-from willcall.stores.deliveries import Notice, Try
-from willcall.stores.listing import Query
-from willcall.stores.orders import Commit, Event, Verdict
+from willcall.stores.accounts import AccountReport
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
+from willcall.stores.listing import OrderQuery
+from willcall.stores.orders import Commit, NewEvent, PollVerdict
 
 ACCOUNTS = ("default", "second")
 
@@ -54,7 +54,7 @@ class Days:
     def poll(self) -> None:
         for order in self.some():
             claim = self.desk.stores.orders.claim((order.id, order.seq), order.account_key, "a", 30, RATE, minimum=1)
-            if claim.verdict is Verdict.GO:
+            if claim.verdict is PollVerdict.GO:
                 self.commit(order, claim_id="a")
 
     def amend(self) -> None:
@@ -70,7 +70,7 @@ class Days:
             attention=self.random.choice([None, before.attention, *Attention]),
             finished_at=now if status in FINAL else None,
         )
-        event = Event(f"evt-{before.id}-{before.seq}", f"order.{status}", {}) if self.random.random() < 0.5 else None
+        event = NewEvent(f"evt-{before.id}-{before.seq}", f"order.{status}", {}) if self.random.random() < 0.5 else None
         place = {"keep": True} if not claim_id and self.random.random() < 0.5 else {"held": self.random.random() < 0.2}
         wake_at = None if status in FINAL or place.get("held") else now - 1
         self.desk.stores.orders.commit(Commit(before, after, wake_at=wake_at, event=event, **place), claim_id)
@@ -80,9 +80,9 @@ class Days:
         deliveries = self.desk.stores.deliveries
         for order_id, _ in self.random.sample(undelivered := deliveries.oldest(100), min(3, len(undelivered))):
             event, number = self.desk.redis.hmget(keys.delivery(order_id), "event", "number")
-            notice = Notice(order_id, str(event), int(str(number)), "backend.example")
+            notice = DeliveryMessage(order_id, str(event), int(str(number)), "backend.example")
             deliveries.claim(notice, "a", 30, 0)
-            made = Try(self.desk.now(), notice.event_id, "order.fulfilled", 500, "", None)
+            made = DeliveryAttempt(self.desk.now(), notice.event_id, "order.fulfilled", 500, "", None)
             deliveries.settle(notice, "a", made, Outlook(Telling.UNDELIVERABLE))
 
     def redeliver(self) -> None:
@@ -91,7 +91,7 @@ class Days:
 
     def refuse(self) -> None:
         """All that are claimed meanwhile are refused with their account."""
-        refused = Report(Signal.UNAUTHORIZED, "ord-0", probe=False)
+        refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
         self.desk.stores.accounts.report(account, refused, (600, 600), RATE, self.desk.account_alert())
 
@@ -121,8 +121,8 @@ def test_counts_and_lists_are_those_of_the_orders_whatever_happens_to_these(desk
         needy = [order for order in reversed(days.all()) if order.attention]
         survey = desk.stores.listing.survey(parked=(), limit=1_000)
         assert survey.tally == Counter((order.account_key, order.attention) for order in needy)
-        assert survey.orders == desk.stores.listing.page(Query(attention=frozenset()), 1_000).orders == needy
+        assert survey.orders == desk.stores.listing.page(OrderQuery(attention=frozenset()), 1_000).orders == needy
     desk.redis.zadd(keys.FINAL, dict.fromkeys((order.id for order in days.all()), 1))
-    desk.redis.delete(keys.UNDELIVERED)
+    desk.redis.delete(keys.DELIVERIES_DUE)
     desk.stores.orders.prune(desk.now() + 1, 1_000)
     assert (days.all(), list(desk.redis.scan_iter(f"{keys.ATTENTION}*"))) == ([], [])

@@ -9,8 +9,15 @@ from tests.waiting import STALL
 from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
-from willcall.stores.deliveries import LOG, Claim, Notice, Pending, Try, Verdict
-from willcall.stores.listing import Query
+from willcall.stores.deliveries import (
+    MOST_ATTEMPTS,
+    DeliveryAttempt,
+    DeliveryClaim,
+    DeliveryMessage,
+    DeliveryVerdict,
+    PendingSummary,
+)
+from willcall.stores.listing import OrderQuery
 
 URL = "https://backend.example/hooks"
 HOST = "backend.example"
@@ -19,43 +26,45 @@ GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
 DELIVERED = Outlook(Telling.DELIVERED)
 
 
-def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> Notice:
+def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> DeliveryMessage:
     """An order that was fulfilled, and the first message about that."""
     desk.submit(order_id, callback_url=url)
     desk.commit(desk.go(order_id=order_id), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    return Notice(order_id, "evt-1", 1, HOST)
+    return DeliveryMessage(order_id, "evt-1", 1, HOST)
 
 
-def partial(desk: Desk) -> Notice:
+def partial(desk: Desk) -> DeliveryMessage:
     desk.submit(callback_url=URL)
     desk.commit(desk.go(), event=True, status=Status.PARTIAL, wake_at=desk.now() - 1)
-    return Notice("ord-1", "evt-1", 1, HOST)
+    return DeliveryMessage("ord-1", "evt-1", 1, HOST)
 
 
-def claim(desk: Desk, notice: Notice, claim_id: str = "", lease: float = 3_600, put_off: float = 0) -> Claim:
+def claim(
+    desk: Desk, notice: DeliveryMessage, claim_id: str = "", lease: float = 3_600, put_off: float = 0
+) -> DeliveryClaim:
     """By default every message has a claim id of its own, as in a worker."""
     return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, put_off)
 
 
 def settle(
-    desk: Desk, notice: Notice, outlook: Outlook, claim_id: str = "", status: int = 500
-) -> tuple[Notice, float] | None:
-    made = Try(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
+    desk: Desk, notice: DeliveryMessage, outlook: Outlook, claim_id: str = "", status: int = 500
+) -> tuple[DeliveryMessage, float] | None:
+    made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
     return desk.stores.deliveries.settle(notice, claim_id or repr(notice), made, outlook)
 
 
-def try_once(desk: Desk, notice: Notice, outlook: Outlook) -> tuple[Notice, float] | None:
-    assert claim(desk, notice).verdict is Verdict.GO
+def try_once(desk: Desk, notice: DeliveryMessage, outlook: Outlook) -> tuple[DeliveryMessage, float] | None:
+    assert claim(desk, notice).verdict is DeliveryVerdict.GO
     return settle(desk, notice, outlook)
 
 
 def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
     desk.redis.hset(keys.delivery(order_id), "due", 1)
-    desk.redis.zadd(keys.UNDELIVERED, {order_id: 1})
+    desk.redis.zadd(keys.DELIVERIES_DUE, {order_id: 1})
 
 
 def attention(desk: Desk) -> tuple[Attention | None, list[str]]:
-    listed = desk.stores.listing.page(Query(attention=frozenset()), 10).orders
+    listed = desk.stores.listing.page(OrderQuery(attention=frozenset()), 10).orders
     return desk.order().attention, [order.id for order in listed]
 
 
@@ -79,16 +88,16 @@ def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: 
     fulfilled(desk, "quiet", url=None)
     granted = claim(desk, notice)
     [event, _] = desk.stores.events.after(None, 10)
-    assert (granted.verdict, granted.event, granted.url, granted.tries) == (Verdict.GO, event, URL, 0)
-    assert desk.redis.zrange(keys.UNDELIVERED, 0, -1) == ["ord-1"]
+    assert (granted.verdict, granted.event, granted.url, granted.tries) == (DeliveryVerdict.GO, event, URL, 0)
+    assert desk.redis.zrange(keys.DELIVERIES_DUE, 0, -1) == ["ord-1"]
     assert desk.stores.deliveries.get("quiet") is None
 
 
 def test_what_is_delivered_is_told_no_more_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
     notice = fulfilled(desk)
     assert try_once(desk, notice, DELIVERED) is None
-    assert claim(desk, notice, "b").verdict is Verdict.STALE
-    assert desk.redis.zcard(keys.UNDELIVERED) == 0
+    assert claim(desk, notice, "b").verdict is DeliveryVerdict.STALE
+    assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
     assert desk.redis.hget(keys.delivery("ord-1"), "data") is None
 
 
@@ -102,10 +111,10 @@ def test_of_many_copies_of_a_message_one_tells(desk: Desk) -> None:
 def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
     notice = fulfilled(desk)
     again = try_once(desk, notice, Outlook(Telling.PENDING, 3_600))
-    assert again == (Notice("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
-    assert claim(desk, notice, "copy").verdict is Verdict.STALE
+    assert again == (DeliveryMessage("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
+    assert claim(desk, notice, "copy").verdict is DeliveryVerdict.STALE
     early = claim(desk, again[0])
-    assert (early.verdict, early.again) == (Verdict.WAIT, again[0])
+    assert (early.verdict, early.again) == (DeliveryVerdict.WAIT, again[0])
     assert early.wait == pytest.approx(3_600, abs=STALL)
     bring_forward(desk)
     assert claim(desk, again[0]).tries == 1
@@ -113,9 +122,9 @@ def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
 
 def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease(desk: Desk) -> None:
     notice = fulfilled(desk)
-    assert claim(desk, notice, "dead", lease=0).verdict is Verdict.GO
+    assert claim(desk, notice, "dead", lease=0).verdict is DeliveryVerdict.GO
     alive = claim(desk, notice, "alive")
-    assert alive.verdict is Verdict.GO
+    assert alive.verdict is DeliveryVerdict.GO
     assert alive.event is not None
     assert alive.event.id == "evt-1"
     assert settle(desk, notice, GIVEN_UP, "dead") is None
@@ -126,7 +135,7 @@ def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease
 
 def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
     notice = fulfilled(desk)
-    assert [claim(desk, notice).verdict for _ in range(2)] == [Verdict.GO] * 2
+    assert [claim(desk, notice).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
     again = settle(desk, notice, Outlook(Telling.PENDING, 60))
     repeated = settle(desk, notice, Outlook(Telling.PENDING, 60))
     assert again is not None
@@ -141,8 +150,8 @@ def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
     assert again is not None
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
     bring_forward(desk)
-    assert [claim(desk, each, "b").verdict for each in (older, again[0])] == [Verdict.STALE] * 2
-    newer = claim(desk, Notice("ord-1", "evt-2", 1, HOST), "b")
+    assert [claim(desk, each, "b").verdict for each in (older, again[0])] == [DeliveryVerdict.STALE] * 2
+    newer = claim(desk, DeliveryMessage("ord-1", "evt-2", 1, HOST), "b")
     assert newer.event is not None
     assert (newer.event.type, newer.tries) == ("order.fulfilled", 0)
     assert [event.id for event in desk.stores.events.after(None, 10)] == ["evt-1", "evt-2"]
@@ -150,21 +159,21 @@ def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
 
 @pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, Outlook(Telling.PENDING, 5)])
 def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk, outlook: Outlook) -> None:
-    older, newer = partial(desk), Notice("ord-1", "evt-2", 1, HOST)
+    older, newer = partial(desk), DeliveryMessage("ord-1", "evt-2", 1, HOST)
     claim(desk, older)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    assert claim(desk, newer, "b").verdict is Verdict.BUSY
+    assert claim(desk, newer, "b").verdict is DeliveryVerdict.BUSY
     assert settle(desk, older, outlook) == (newer, 0.0)
-    assert claim(desk, newer, "b").verdict is Verdict.GO
+    assert claim(desk, newer, "b").verdict is DeliveryVerdict.GO
     assert desk.order().attention is None
 
 
 def test_a_telling_that_is_put_off_is_not_overdue_meanwhile(desk: Desk) -> None:
     notice = fulfilled(desk)
     later = claim(desk, notice, put_off=60)
-    assert later.again == Notice("ord-1", "evt-1", 2, HOST)
+    assert later.again == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert later.wait == pytest.approx(60, abs=0.01)
-    assert claim(desk, notice, put_off=60).verdict is Verdict.STALE
+    assert claim(desk, notice, put_off=60).verdict is DeliveryVerdict.STALE
     assert desk.stores.deliveries.overdue(0, 0, 10) == (0, [])
 
 
@@ -188,8 +197,8 @@ def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: D
         fulfilled(desk, f"ord-{n}")
         due = int((now - 500 + n * 10) * 1_000)
         desk.redis.hset(keys.delivery(f"ord-{n}"), "due", due)
-        desk.redis.zadd(keys.UNDELIVERED, {f"ord-{n}": due})
-    claim(desk, Notice("ord-4", "evt-1", 1, HOST))
+        desk.redis.zadd(keys.DELIVERIES_DUE, {f"ord-{n}": due})
+    claim(desk, DeliveryMessage("ord-4", "evt-1", 1, HOST))
     resent = desk.stores.deliveries.overdue(15.0, 0, 20)[1]
     assert [each.subject for each in resent] == ["ord-0", "ord-1", "ord-2"]
 
@@ -249,20 +258,20 @@ def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_re
 
 def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
     pending = desk.stores.deliveries.pending
-    assert pending() == Pending(0)
+    assert pending() == PendingSummary(0)
     first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
     events = [event.occurred_at for event in desk.stores.events.after(None, 10)]
-    assert pending() == Pending(2, events[0], "first")
+    assert pending() == PendingSummary(2, events[0], "first")
     assert desk.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
     assert desk.stores.deliveries.oldest(1) == [("first", events[0])]
     again = try_once(desk, first, Outlook(Telling.PENDING, 60))
-    assert pending() == Pending(2, events[0], "first")
+    assert pending() == PendingSummary(2, events[0], "first")
     assert again is not None
     bring_forward(desk, "first")
     try_once(desk, again[0], GIVEN_UP)
-    assert pending() == Pending(1, events[1], "second")
+    assert pending() == PendingSummary(1, events[1], "second")
     try_once(desk, second, DELIVERED)
-    assert pending() == Pending(0)
+    assert pending() == PendingSummary(0)
 
 
 def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_often_that_fails(desk: Desk) -> None:
@@ -270,7 +279,7 @@ def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_
     desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
     again = desk.stores.deliveries.redeliver("ord-1")
     since = desk.stores.deliveries.pending()
-    assert since == Pending(1, pytest.approx(desk.now(), abs=60), "ord-1")
+    assert since == PendingSummary(1, pytest.approx(desk.now(), abs=60), "ord-1")
     assert again is not None
     try_once(desk, again, GIVEN_UP)
     desk.stores.deliveries.redeliver("ord-1")
@@ -284,12 +293,12 @@ def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is
     notice = fulfilled(desk)
     began = desk.now() - 1_400
     desk.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
-    desk.redis.zadd(keys.UNTOLD, {"ord-1": round(began * 1_000)})
+    desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": round(began * 1_000)})
     for outlook in tried:
         try_once(desk, notice, outlook)
     for _ in range(2):
         desk.stores.deliveries.redeliver("ord-1")
-        assert desk.stores.deliveries.pending() == Pending(1, pytest.approx(began, abs=0.01), "ord-1")
+        assert desk.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
 
 
 def test_a_newer_event_is_to_be_told_since_it_came_whatever_was_redelivered_before(desk: Desk) -> None:
@@ -298,18 +307,18 @@ def test_a_newer_event_is_to_be_told_since_it_came_whatever_was_redelivered_befo
     desk.redis.hset(keys.delivery("ord-1"), "since", 1_000)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
     *_, event = desk.stores.events.after(None, 10)
-    try_once(desk, Notice("ord-1", event.id, 1, HOST), GIVEN_UP)
+    try_once(desk, DeliveryMessage("ord-1", event.id, 1, HOST), GIVEN_UP)
     desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == Pending(1, event.occurred_at, "ord-1")
+    assert desk.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
 
 
 def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), GIVEN_UP)
     notice = desk.stores.deliveries.redeliver("ord-1")
-    assert notice == Notice("ord-1", "evt-1", 2, HOST)
+    assert notice == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert attention(desk) == (None, [])
     granted = claim(desk, notice)
-    assert (granted.verdict, granted.tries) == (Verdict.GO, 0)
+    assert (granted.verdict, granted.tries) == (DeliveryVerdict.GO, 0)
 
 
 def test_what_was_delivered_can_be_told_again_while_the_feed_has_it(desk: Desk) -> None:
@@ -323,15 +332,17 @@ def test_what_was_delivered_can_be_told_again_while_the_feed_has_it(desk: Desk) 
     desk.stores.events.prune(desk.now() + 10)
     with pytest.raises(LookupError):
         desk.stores.deliveries.redeliver("ord-1")
-    assert desk.redis.zcard(keys.UNDELIVERED) == 0
+    assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
 
 
 def test_redelivering_what_is_being_told_repeats_it_only_where_that_fails(desk: Desk) -> None:
     for order_id, outlook, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
         notice = fulfilled(desk, order_id)
         claim(desk, notice)
-        assert desk.stores.deliveries.redeliver(order_id) == Notice(order_id, "evt-1", 2, HOST)
-        assert settle(desk, notice, outlook) == ((Notice(order_id, "evt-1", 2, HOST), 0.0) if follows else None)
+        assert desk.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
+        assert settle(desk, notice, outlook) == (
+            (DeliveryMessage(order_id, "evt-1", 2, HOST), 0.0) if follows else None
+        )
 
 
 def test_there_is_nothing_to_redeliver_before_the_first_event(desk: Desk) -> None:
@@ -361,18 +372,18 @@ def test_a_result_for_an_order_that_is_gone_leaves_nothing_behind(desk: Desk) ->
     claim(desk, notice)
     desk.redis.delete(keys.delivery("ord-1"))
     assert settle(desk, notice, DELIVERED) is None
-    assert not desk.redis.exists(keys.deliveries("ord-1"), keys.delivery("ord-1"))
+    assert not desk.redis.exists(keys.delivery_attempts("ord-1"), keys.delivery("ord-1"))
 
 
 def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
     notice = fulfilled(desk)
-    for status in range(LOG + 5):
+    for status in range(MOST_ATTEMPTS + 5):
         claim(desk, notice)
         again = settle(desk, notice, Outlook(Telling.PENDING, 0), status=status)
         assert again is not None
         notice = again[0]
         bring_forward(desk)
-    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == list(range(5, LOG + 5))
+    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
 
 
 def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:

@@ -16,9 +16,9 @@ from tests.scripted_server import Serve
 from willcall.simulator.documents import pdf
 from willcall.simulator.file_forms import FileForm, file_of
 from willcall.stores import documents as module
-from willcall.stores import files, keys
+from willcall.stores import file_storage, keys
 from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
-from willcall.stores.files import Files, NoRoomError
+from willcall.stores.file_storage import FileStorage, NoRoomError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -137,10 +137,10 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     assert make().get(document.id) == make().put(content, "ord-1") == document
     assert make().read(document.id) == content
     assert document.file_name == f"{document.id}.{extension}"
-    assert Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
-    redis.sadd(keys.FORGOTTEN, document.id)
+    assert FileStorage(url).holds(f"{document.id[4:6]}/{document.file_name}")
+    redis.sadd(keys.ORPHANED_DOCUMENTS, document.id)
     assert prune(make(), 0) == 1
-    assert not Files(url).holds(f"{document.id[4:6]}/{document.file_name}")
+    assert not FileStorage(url).holds(f"{document.id[4:6]}/{document.file_name}")
 
 
 def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_a_draft_is_kept_as_it_was_written(make: Make, tmp_path: Path) -> None:
 def test_a_document_whose_file_was_lost_comes_back_when_it_is_put_again(make: Make, url: str) -> None:
     store = make()
     document = store.put(PDF, "ord-1")
-    Files(url).remove(f"{document.id[4:6]}/{document.id}.pdf")
+    FileStorage(url).remove(f"{document.id[4:6]}/{document.id}.pdf")
     with pytest.raises(StorageError, match="no such file"):
         store.read(document.id)
     assert store.put(PDF, "ord-1") == document
@@ -179,7 +179,7 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "keep", die)
+        patch.setattr(FileStorage, "keep", die)
         with pytest.raises(KeyboardInterrupt):
             store.put(PDF, "ord-1")
     (planned,) = redis.hvals(keys.documents("ord-1"))
@@ -192,12 +192,12 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
 def test_a_document_that_was_forgotten_leaves_nothing(make: Make, redis: "Redis", tmp_path: Path) -> None:
     store = make()
     gone, other = store.put(PDF, "ord-1"), store.put(PDF, "ord-2")
-    redis.sadd(keys.FORGOTTEN, gone.id, "doc_never_written")
+    redis.sadd(keys.ORPHANED_DOCUMENTS, gone.id, "doc_never_written")
     assert prune(store, 0) == 2
     assert (store.get(gone.id), store.get(other.id)) == (None, other)
     assert store.read(other.id) == PDF
     assert not any(gone.id in path.name for path in files_in(tmp_path))
-    assert redis.exists(keys.FORGOTTEN) == 0
+    assert redis.exists(keys.ORPHANED_DOCUMENTS) == 0
     assert prune(store, 0) == 0
 
 
@@ -208,7 +208,7 @@ def test_documents_of_an_account_go_after_their_time(make: Make, redis: "Redis")
     assert prune(store, now - 10) == 0
     assert prune(store, now + 10) == 1
     assert (store.get(loose.id), store.get(claimed.id)) == (None, claimed)
-    assert redis.exists(keys.documents("tixstock/default"), keys.UNCLAIMED) == 0
+    assert redis.exists(keys.documents("tixstock/default"), keys.UNCLAIMED_DOCUMENTS) == 0
 
 
 @pytest.mark.parametrize("document_id", ["", "doc_", "../../etc/passwd", "doc_" + "0" * 32])
@@ -247,14 +247,14 @@ def test_a_disk_without_room_is_a_storage_error_that_says_so(redis: "Redis", tmp
 
 
 def test_a_draft_that_cannot_be_removed_fails_nobody(tmp_path: Path) -> None:
-    with Files(f"file://{tmp_path}").draft() as draft:
+    with FileStorage(f"file://{tmp_path}").draft() as draft:
         path = Path(draft.name)
         path.unlink()
         path.mkdir()
 
 
 def test_what_goes_wrong_beside_a_draft_is_no_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(RefusedDocumentError), Files(f"file://{tmp_path}").draft():
+    with pytest.raises(RefusedDocumentError), FileStorage(f"file://{tmp_path}").draft():
         raise RefusedDocumentError("no PDF")
 
 
@@ -293,7 +293,7 @@ def test_an_object_store_that_does_not_answer_is_a_storage_error_in_time(
         monkeypatch.setenv(name, "made-up")
     s3fs.S3FileSystem.clear_instance_cache()  # it would remember where the other tests' server is
     monkeypatch.setenv("AWS_ENDPOINT_URL", serve(lambda server, _: server.stopped.wait() and None).url)
-    monkeypatch.setattr(files, "TIMEOUT", 0.5)
+    monkeypatch.setattr(file_storage, "TIMEOUT", 0.5)
     store = DocumentStore(redis, "s3://tickets/silent")
     began = time.monotonic()
     with pytest.raises(StorageError, match="Timeout"):

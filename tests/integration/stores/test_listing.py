@@ -5,10 +5,10 @@ import pytest
 from tests.integration.stores.conftest import ACCOUNT, Desk
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys, listing
-from willcall.stores.listing import Query
+from willcall.stores.listing import OrderQuery
 
 
-def walk(desk: Desk, query: Query, limit: int) -> list[str]:
+def walk(desk: Desk, query: OrderQuery, limit: int) -> list[str]:
     ids, cursor = [], None
     while True:
         page = desk.stores.listing.page(query, limit, cursor)
@@ -35,23 +35,23 @@ def crowd(desk: Desk) -> Desk:
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 50])
 def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> None:
-    assert walk(crowd, Query(), limit) == [f"ord-{n}" for n in reversed(range(10))]
+    assert walk(crowd, OrderQuery(), limit) == [f"ord-{n}" for n in reversed(range(10))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 50])
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
-        (Query(status=Status.FULFILLED), [8, 6, 4, 2, 0]),
-        (Query(status=Status.FAILED), []),
-        (Query(provider="tiqets", status=Status.PENDING), [9, 7, 5, 3, 1]),
-        (Query(provider="paylogic"), []),
-        (Query(attention=frozenset()), [9, 6, 3, 0]),
-        (Query(attention=frozenset({Attention.MALFORMED}), status=Status.PENDING), [9, 3]),
-        (Query(attention=frozenset({Attention.NOT_FOUND})), []),
+        (OrderQuery(status=Status.FULFILLED), [8, 6, 4, 2, 0]),
+        (OrderQuery(status=Status.FAILED), []),
+        (OrderQuery(provider="tiqets", status=Status.PENDING), [9, 7, 5, 3, 1]),
+        (OrderQuery(provider="paylogic"), []),
+        (OrderQuery(attention=frozenset()), [9, 6, 3, 0]),
+        (OrderQuery(attention=frozenset({Attention.MALFORMED}), status=Status.PENDING), [9, 3]),
+        (OrderQuery(attention=frozenset({Attention.NOT_FOUND})), []),
     ],
 )
-def test_filters(crowd: Desk, query: Query, numbers: list[int], limit: int) -> None:
+def test_filters(crowd: Desk, query: OrderQuery, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
 
 
@@ -61,24 +61,24 @@ def test_accounts_of_a_provider_are_kept_apart(crowd: Desk, limit: int) -> None:
     crowd.submit("second-2", account="second")
     crowd.redis.hset(keys.order("second-2"), "attention", "malformed")
     crowd.redis.zadd(keys.attention("tiqets/second", Attention.MALFORMED), {"second-2": 12})
-    assert walk(crowd, Query(account="tiqets/second"), limit) == ["second-2", "second-1"]
-    assert walk(crowd, Query(account="tiqets/second", attention=frozenset()), limit) == ["second-2"]
-    assert walk(crowd, Query(account=ACCOUNT, attention=frozenset()), limit) == [f"ord-{n}" for n in (9, 6, 3, 0)]
-    assert walk(crowd, Query(account=ACCOUNT), limit) == [f"ord-{n}" for n in reversed(range(10))]
-    assert walk(crowd, Query(provider="paylogic", account=ACCOUNT), limit) == []
+    assert walk(crowd, OrderQuery(account="tiqets/second"), limit) == ["second-2", "second-1"]
+    assert walk(crowd, OrderQuery(account="tiqets/second", attention=frozenset()), limit) == ["second-2"]
+    assert walk(crowd, OrderQuery(account=ACCOUNT, attention=frozenset()), limit) == [f"ord-{n}" for n in (9, 6, 3, 0)]
+    assert walk(crowd, OrderQuery(account=ACCOUNT), limit) == [f"ord-{n}" for n in reversed(range(10))]
+    assert walk(crowd, OrderQuery(provider="paylogic", account=ACCOUNT), limit) == []
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])
 def test_a_cursor_of_no_list_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        desk.stores.listing.page(Query(), 5, cursor)
+        desk.stores.listing.page(OrderQuery(), 5, cursor)
 
 
 def test_those_of_a_reason_and_a_status_are_found_beyond_what_is_looked_at_at_once(
     crowd: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LOOK", 1)
-    query = Query(attention=frozenset({Attention.MALFORMED}), status=Status.FULFILLED)
+    query = OrderQuery(attention=frozenset({Attention.MALFORMED}), status=Status.FULFILLED)
     assert walk(crowd, query, 2) == walk(crowd, query, 1) == ["ord-6", "ord-0"]
 
 

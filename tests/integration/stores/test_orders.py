@@ -9,10 +9,10 @@ from tests.waiting import STALL, crash
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
-from willcall.stores.orders import TIMELINE, Expedited, Hurried, Requester, Submitted, Verdict
+from willcall.stores.orders import TIMELINE, ExpediteOutcome, ExpediteResult, PollVerdict, Requester, SubmitOutcome
 
 
-def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.PERSON) -> Expedited:
+def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.PERSON) -> ExpediteResult:
     """Ask for an attempt ahead of its time."""
     return desk.stores.orders.hurry("ord-1", ACCOUNT, minimum, RATE, requester)
 
@@ -23,10 +23,10 @@ def snapshot(desk: Desk) -> dict[str, bytes | None]:
 
 
 def test_submitting_again_changes_nothing_whatever_the_content(desk: Desk) -> None:
-    assert desk.submit()[0] is Submitted.NEW
+    assert desk.submit()[0] is SubmitOutcome.NEW
     before = snapshot(desk)
-    assert desk.submit()[0] is Submitted.SAME
-    assert desk.submit(reference="another") == (Submitted.CONFLICT, None)
+    assert desk.submit()[0] is SubmitOutcome.SAME
+    assert desk.submit(reference="another") == (SubmitOutcome.CONFLICT, None)
     assert snapshot(desk) == before
 
 
@@ -43,7 +43,7 @@ def test_the_ceiling_counts_from_not_before_where_that_is_later(desk: Desk) -> N
     _, message = desk.submit(not_before=later, ceiling=100)
     assert message is not None
     assert (message.due, desk.order().deadline_at) == (later, later + 100)
-    assert desk.claim().verdict is Verdict.WAIT
+    assert desk.claim().verdict is PollVerdict.WAIT
 
 
 def test_a_claim_is_granted_once(desk: Desk) -> None:
@@ -57,7 +57,7 @@ def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk) 
     desk.submit()
     first = desk.claim(claim_id="dead", lease=0)
     second = desk.claim(claim_id="alive")
-    assert (first.verdict, second.verdict) == (Verdict.GO, Verdict.GO)
+    assert (first.verdict, second.verdict) == (PollVerdict.GO, PollVerdict.GO)
     assert second.order is not None
     assert desk.commit(second.order, "dead", status=Status.FAILED, finished_at=desk.now()) is None
     assert desk.order().status is Status.PENDING
@@ -65,12 +65,12 @@ def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk) 
 
 
 def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> None:
-    assert desk.claim().verdict is Verdict.GONE
+    assert desk.claim().verdict is PollVerdict.GONE
     desk.submit()
-    assert desk.claim(seq=2).verdict is Verdict.STALE
+    assert desk.claim(seq=2).verdict is PollVerdict.STALE
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
-    assert desk.claim(seq=1).verdict is Verdict.STALE
-    assert desk.claim(seq=2).verdict is Verdict.CLOSED
+    assert desk.claim(seq=1).verdict is PollVerdict.STALE
+    assert desk.claim(seq=2).verdict is PollVerdict.CLOSED
 
 
 def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
@@ -78,7 +78,7 @@ def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
     later = desk.now() + 3_600
     desk.commit(desk.go(), wake_at=later)
     claim = desk.claim(seq=2)
-    assert claim.verdict is Verdict.WAIT
+    assert claim.verdict is PollVerdict.WAIT
     assert claim.until == pytest.approx(later, abs=0.001)
 
 
@@ -103,7 +103,7 @@ def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(des
     desk.submit(ceiling=0)
     desk.redis.hset(keys.order("ord-1"), "ask", 0)
     claim = desk.claim()
-    assert claim.verdict is Verdict.EXPIRE
+    assert claim.verdict is PollVerdict.EXPIRE
     assert claim.order is not None
 
 
@@ -120,13 +120,13 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
     for n in range(5):
         desk.submit(f"ord-{n}")
     desk.park()
-    assert {desk.claim(order_id=f"ord-{n}").verdict for n in range(5)} == {Verdict.HELD}
+    assert {desk.claim(order_id=f"ord-{n}").verdict for n in range(5)} == {PollVerdict.HELD}
     assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
     assert desk.order("ord-0").next_poll_at is None
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     released = desk.stores.orders.release(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
-    assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {Verdict.GO, Verdict.WAIT}
+    assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {PollVerdict.GO, PollVerdict.WAIT}
 
 
 def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(desk: Desk) -> None:
@@ -136,13 +136,13 @@ def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(
         desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_at=hint, last_poll_at=now)
     due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 1_000)}
     assert due == pytest.approx({"hinted": now + 9_000, "recent": now + 1_000}, abs=0.002)
-    assert desk.claim(3, "recent").verdict is Verdict.WAIT
+    assert desk.claim(3, "recent").verdict is PollVerdict.WAIT
 
 
 def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk) -> None:
     desk.submit(ceiling=0)
     desk.park()
-    assert desk.claim().verdict is Verdict.EXPIRE
+    assert desk.claim().verdict is PollVerdict.EXPIRE
 
 
 def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
@@ -151,12 +151,12 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
     desk.commit(desk.go(), wake_at=now + 50_000, hint_at=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000)
     message = expedited.message
-    assert expedited.outcome is Hurried.SENT
+    assert expedited.outcome is ExpediteOutcome.SENT
     assert message is not None
     assert message.seq == 3
     assert message.due == pytest.approx(now + 9_000, abs=0.002)
     again = hurry(desk, minimum=1_000)
-    assert (again.outcome, again.message, again.at) == (Hurried.SOON, None, message.due)
+    assert (again.outcome, again.message, again.at) == (ExpediteOutcome.SOON, None, message.due)
 
 
 def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
@@ -164,7 +164,7 @@ def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) 
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 9_000, hint_at=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000, requester=Requester.OVERRIDE)
-    assert expedited.outcome is Hurried.SENT
+    assert expedited.outcome is ExpediteOutcome.SENT
     assert expedited.at == pytest.approx(now + 1_000, abs=0.002)
     assert desk.order().hint_at is None
 
@@ -176,8 +176,8 @@ def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
     desk.submit(ceiling=5_000)
     now = desk.now()
     desk.commit(desk.go(), wake_at=now + 5_000, hint_at=now + 9_000, last_poll_at=now)
-    assert hurry(desk, requester=requester) == Expedited(Hurried.TOO_LATE)
-    assert hurry(desk, requester=Requester.OVERRIDE).outcome is Hurried.SENT
+    assert hurry(desk, requester=requester) == ExpediteResult(ExpediteOutcome.TOO_LATE)
+    assert hurry(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
 
 
 def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
@@ -191,8 +191,8 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
 
 def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
     desk.submit()
-    assert desk.claim(claim_id="dead").verdict is Verdict.GO
-    assert hurry(desk).outcome is Hurried.BUSY
+    assert desk.claim(claim_id="dead").verdict is PollVerdict.GO
+    assert hurry(desk).outcome is ExpediteOutcome.BUSY
     desk.redis.hset(keys.order("ord-1"), "lease", 1)
     again = desk.claim(claim_id="alive")
     assert again.order is not None
@@ -202,7 +202,7 @@ def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk
 def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    assert hurry(desk).outcome is Hurried.BUSY
+    assert hurry(desk).outcome is ExpediteOutcome.BUSY
     now = desk.now()
     assert desk.commit(order, wake_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
@@ -227,25 +227,25 @@ def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> Non
 
 
 def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
-    assert hurry(desk).outcome is Hurried.GONE
+    assert hurry(desk).outcome is ExpediteOutcome.GONE
     desk.submit()
     desk.park()
     desk.claim()
-    assert hurry(desk).outcome is Hurried.HELD
+    assert hurry(desk).outcome is ExpediteOutcome.HELD
     desk.commit(desk.order(), "", status=Status.CANCELLED, finished_at=desk.now())
-    assert hurry(desk).outcome is Hurried.CLOSED
+    assert hurry(desk).outcome is ExpediteOutcome.CLOSED
 
 
 def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
-    assert desk.claim(seq=2).verdict is Verdict.CLOSED
+    assert desk.claim(seq=2).verdict is PollVerdict.CLOSED
     message = hurry(desk, minimum=0).message
     assert message is not None
     late = desk.go(message.seq)
     assert late.status is Status.FULFILLED
     desk.commit(late)
-    assert desk.claim(seq=message.seq + 1).verdict is Verdict.CLOSED
+    assert desk.claim(seq=message.seq + 1).verdict is PollVerdict.CLOSED
 
 
 def backdate(desk: Desk, order_id: str, due: float, account: str = ACCOUNT) -> None:
@@ -271,9 +271,9 @@ def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
     backdate(desk, "ord-1", desk.now() - 500)
     desk.stores.orders.revive(ACCOUNT, 100.0, 0, 10)
     order = desk.go(1)
-    assert desk.claim(1, claim_id="copy").verdict is Verdict.BUSY
+    assert desk.claim(1, claim_id="copy").verdict is PollVerdict.BUSY
     desk.commit(order, wake_at=desk.now() + 60)
-    assert desk.claim(1, claim_id="copy").verdict is Verdict.STALE
+    assert desk.claim(1, claim_id="copy").verdict is PollVerdict.STALE
 
 
 def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: Desk) -> None:
@@ -317,9 +317,9 @@ def test_an_order_whose_message_was_put_off_is_not_sent_again_meanwhile(desk: De
 
 def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
     desk.submit()
-    assert desk.claim(claim_id="mine").verdict is Verdict.GO
+    assert desk.claim(claim_id="mine").verdict is PollVerdict.GO
     again = desk.claim(claim_id="mine")
-    assert again.verdict is Verdict.GO
+    assert again.verdict is PollVerdict.GO
     assert again.order is not None
     later = desk.now() + 3_600
     due = desk.commit(again.order, "mine", wake_at=later, event=True)
@@ -367,7 +367,7 @@ def test_an_id_never_means_a_part_of_another_order(desk: Desk, part: str) -> Non
     desk.submit("ord-1", metadata={"k": "v"})
     before = desk.order("ord-1")
     assert desk.stores.orders.get(f"ord-1:{part}") is None
-    assert desk.submit(f"ord-1:{part}")[0] is Submitted.NEW
+    assert desk.submit(f"ord-1:{part}")[0] is SubmitOutcome.NEW
     assert desk.order("ord-1") == before
 
 
@@ -378,4 +378,4 @@ def test_state_survives_a_crash_of_redis(desk: Desk, redis_server: EmbeddedRedis
     crash(redis_server)
     redis_server.start()
     assert desk.order() == before
-    assert desk.claim(seq=2).verdict is Verdict.WAIT
+    assert desk.claim(seq=2).verdict is PollVerdict.WAIT

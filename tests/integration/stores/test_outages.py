@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import StoreError, connect, probe
-from willcall.stores.outages import NoServiceError, no_service
+from willcall.stores.outages import NotServingError, not_serving_code
 from willcall.stores.scripts import LuaScript
 from workers.transport.redis import install_transport
 
@@ -97,12 +97,12 @@ def test_a_server_without_service_is_away(server: Serve, bring_about: Break, cod
     script(keys=["a"], args=[1])
     bring_about(own)
     install_transport()
-    with pytest.raises(NoServiceError, match=code) as raised:
+    with pytest.raises(NotServingError, match=code) as raised:
         probe(client)
     assert isinstance(raised.value, StoreError)
-    with pytest.raises(NoServiceError, match=code):
+    with pytest.raises(NotServingError, match=code):
         script(keys=["a"], args=[2])
-    with pytest.raises(NoServiceError, match=code), client.pipeline() as pipe:
+    with pytest.raises(NotServingError, match=code), client.pipeline() as pipe:
         pipe.set("a", 1).set("b", 2).execute()
     with Connection(own.url) as connection, pytest.raises(connection.connection_errors):
         connection.connect()
@@ -121,7 +121,7 @@ def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> Non
         probe(client)
         assert client.keys() == []
         return
-    with pytest.raises(NoServiceError, match="NOPERM"):
+    with pytest.raises(NotServingError, match="NOPERM"):
         probe(client)
 
 
@@ -130,7 +130,7 @@ def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> Non
     script = LuaScript(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', ARGV[1])")
     script(keys=["a"], args=[1])
     without_a_permission_of_scripts(own)
-    with pytest.raises(NoServiceError, match="NOPERM"):
+    with pytest.raises(NotServingError, match="NOPERM"):
         script(keys=["a"], args=[2])
 
 
@@ -139,7 +139,7 @@ def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F
     client.set("a", 1)
     with pytest.raises(ResponseError, match="WRONGTYPE") as raised:
         client.lpush("a", 1)
-    assert no_service(raised.value) is None
+    assert not_serving_code(raised.value) is None
 
 
 def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
@@ -147,7 +147,7 @@ def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:
     client = connect(own.url)
     script = LuaScript(client, WRITES)
     readonly(own)
-    with pytest.raises(NoServiceError):
+    with pytest.raises(NotServingError):
         script(keys=["a"], args=[1])
     with Redis.from_url(own.url) as other:
         other.replicaof("NO", "ONE")
@@ -210,7 +210,7 @@ def answering(*lines: str) -> Iterator[str]:
     ],
 )
 def test_answers_that_no_server_at_hand_gives(answer: str, code: str) -> None:
-    with answering("+OK", "+OK", answer) as url, pytest.raises(NoServiceError, match=code):
+    with answering("+OK", "+OK", answer) as url, pytest.raises(NotServingError, match=code):
         connect(url).get(keys.PROBE)
 
 

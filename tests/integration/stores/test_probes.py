@@ -10,14 +10,14 @@ from tests.waiting import STALL
 from willcall.orders.model import Attention, Status
 from willcall.orders.policy import Signal
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, REFUSALS, Report
-from willcall.stores.orders import Message, Verdict
+from willcall.stores.accounts import OUTAGES, REFUSALS, AccountReport
+from willcall.stores.orders import PollMessage, PollVerdict
 
 PROBE = (3_000.0, 10_000.0)
 
 
 def report(desk: Desk, signal: Signal, order_id: str = "x", *, probe: bool = False, until: float | None = None) -> None:
-    found = Report(signal, order_id, probe, until, "403")
+    found = AccountReport(signal, order_id, probe, until, "403")
     desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert())
 
 
@@ -31,7 +31,7 @@ def hold(desk: Desk, *names: str, **fields: Any) -> None:
     """Orders that wait for the account, as they wait once it is parked."""
     for name in names:
         desk.submit(name)
-        assert desk.claim(order_id=name).verdict is Verdict.HELD
+        assert desk.claim(order_id=name).verdict is PollVerdict.HELD
         for field, value in fields.items():
             desk.redis.hset(keys.order(name), field, value)
 
@@ -40,7 +40,7 @@ def let_probe_be_due(desk: Desk) -> None:
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
 
 
-def choose(desk: Desk, minimum: float = 0.0) -> Message | None:
+def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
     """The probe that is sent when it is time for one."""
     let_probe_be_due(desk)
     return desk.stores.orders.probe(ACCOUNT, minimum).message
@@ -52,7 +52,7 @@ def probe(desk: Desk) -> str | None:
     if message is None:
         return None
     claim = desk.claim(message.seq, message.order_id)
-    assert (claim.verdict, claim.probe) == (Verdict.GO, True)
+    assert (claim.verdict, claim.probe) == (PollVerdict.GO, True)
     return message.order_id
 
 
@@ -100,7 +100,7 @@ def test_a_refused_order_whose_time_has_come_leaves_the_probe_to_others(desk: De
     desk.redis.hset(keys.order("refused"), "refusals", 1)
     hold(desk, "good")
     let_probe_be_due(desk)
-    assert desk.claim(order_id="refused").verdict is Verdict.HELD
+    assert desk.claim(order_id="refused").verdict is PollVerdict.HELD
     assert probe(desk) == "good"
 
 
@@ -204,7 +204,7 @@ def test_a_probe_that_died_is_followed_by_another_when_its_lease_has_ended(desk:
     desk.redis.hset(keys.order("a"), "lease", 0)
     revived = desk.claim(message.seq, order_id="a", claim_id="b")
     let_probe_be_due(desk)
-    assert (revived.verdict, revived.probe) == (Verdict.GO, True)
+    assert (revived.verdict, revived.probe) == (PollVerdict.GO, True)
 
 
 def test_orders_that_are_gone_are_passed_over(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.stores.conftest import Desk
 from willcall.stores import keys
-from willcall.stores.processes import ALIVE, FORGOTTEN, Sign
+from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN, Heartbeat
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,11 +39,11 @@ def test_a_process_keeps_the_time_it_began_and_shows_what_it_said_last(desk: Des
 def test_a_silent_process_is_not_alive_and_is_forgotten_later(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
     processes.seen("worker", NAME, {})
-    silent_for(redis, ALIVE)
+    silent_for(redis, RUNNING_WITHIN)
     assert processes.alive() == []
-    assert [process.name for process in processes.alive(within=FORGOTTEN)] == [NAME]
-    assert 0 < redis.pttl(keys.process("worker", NAME)) <= FORGOTTEN * 1_000
-    silent_for(redis, FORGOTTEN - ALIVE)
+    assert [process.name for process in processes.alive(within=FORGOTTEN_AFTER)] == [NAME]
+    assert 0 < redis.pttl(keys.process("worker", NAME)) <= FORGOTTEN_AFTER * 1_000
+    silent_for(redis, FORGOTTEN_AFTER - RUNNING_WITHIN)
     processes.seen("beat", NAME, {})
     assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
 
@@ -68,13 +68,13 @@ def test_the_last_sign_of_a_kind_is_kept_however_its_process_ended(desk: Desk, r
     processes.seen("beat", "willcall-8@box", {})
     (beat,) = processes.alive("beat")
     processes.gone("beat", "willcall-8@box")
-    silent_for(redis, FORGOTTEN)
+    silent_for(redis, FORGOTTEN_AFTER)
     processes.seen("api", NAME, {})
-    assert [process.kind for process in processes.alive(within=FORGOTTEN)] == ["api"]
+    assert [process.kind for process in processes.alive(within=FORGOTTEN_AFTER)] == ["api"]
     signs = processes.last_signs()
-    assert (signs["worker"].name, signs["beat"]) == (NAME, Sign("willcall-8@box", beat.seen))
+    assert (signs["worker"].name, signs["beat"]) == (NAME, Heartbeat("willcall-8@box", beat.seen))
     assert signs["worker"].at <= beat.seen
-    assert redis.ttl(keys.LAST_SIGNS) == -1
+    assert redis.ttl(keys.LAST_HEARTBEATS) == -1
 
 
 def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:

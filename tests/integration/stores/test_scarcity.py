@@ -16,8 +16,8 @@ from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.rate import Rate
 from willcall.stores import keys
-from willcall.stores.bookings import Booker
-from willcall.stores.orders import Hurried, Message, Requester
+from willcall.stores.bookings import BookingKind
+from willcall.stores.orders import ExpediteOutcome, PollMessage, Requester
 from willcall.usecases.alert import account_alert
 from willcall.usecases.control import poll_now, resume
 
@@ -198,9 +198,9 @@ def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make)
     submit(made, 1)
     made.run(1)
     accounts = made.context.stores.accounts
-    reservation = accounts.reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "ord-0")
+    reservation = accounts.reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "ord-0")
     assert not reservation.granted
-    made.redis.zadd(keys.FETCHES, {"ord-0": (reservation.at or 0) * 1_000})
+    made.redis.zadd(keys.FETCHES_DUE, {"ord-0": (reservation.at or 0) * 1_000})
     made.set_clock(10)
     assert resume(made.context, made.account, now=True).until is None
     assert [(order_id, at < 12) for order_id, at in sent] == [("ord-0", True)]
@@ -391,7 +391,7 @@ def workers_away(made: World, since: float, until: float) -> None:
     """No message is taken meanwhile: those due then are taken at the end of it, all at once."""
     send = made.send_polls
 
-    def later(account: str, messages: list[Message], now: float) -> None:
+    def later(account: str, messages: list[PollMessage], now: float) -> None:
         away = [replace(each, due=START + until) if since < each.due - START < until else each for each in messages]
         send(account, away, now)
 
@@ -505,12 +505,14 @@ def test_a_document_gets_its_token_at_its_slot_on_a_busy_account(make: Make) -> 
     submit(made, 100)
     made.run(1)
     reserve = made.context.stores.accounts.reserve
-    first = reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")
+    first = reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x")
     assert not first.granted
-    assert reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x").at == first.at
+    assert reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x").at == first.at
     submit(made, 100, "behind")
     granted = []
-    made.at((first.at or 0) - START, lambda: granted.append(reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")))
+    made.at(
+        (first.at or 0) - START, lambda: granted.append(reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x"))
+    )
     made.run((first.at or 0) - START + 1)
     assert granted[0].granted
 
@@ -520,17 +522,17 @@ def test_bookings_that_nobody_comes_back_for_are_forgotten(make: Make) -> None:
     submit(made, 1)
     made.run(1)
     reserve = made.context.stores.accounts.reserve
-    assert not reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "gone").granted
+    assert not reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "gone").granted
     made.set_clock(7_200)
-    assert reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "a").granted
-    assert not reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "b").granted
+    assert reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "a").granted
+    assert not reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "b").granted
     assert made.redis.zrange(keys.bookings(ACCOUNT), 0, -1) == ["documents:b"]
 
 
 def test_a_reservation_of_a_held_account_books_nothing(make: Make) -> None:
     made = make(Rate(2, 1, 1))
     made.context.stores.accounts.pause(ACCOUNT, None)
-    reservation = made.context.stores.accounts.reserve(ACCOUNT, made.account.rate, Booker.DOCUMENTS, "x")
+    reservation = made.context.stores.accounts.reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x")
     assert (reservation.granted, reservation.at) == (False, None)
     assert not made.redis.exists(keys.bookings(ACCOUNT))
 
@@ -548,6 +550,6 @@ def test_a_hint_for_an_order_that_is_due_already_says_when(make: Make) -> None:
     submit(made, 30)
     made.run(0.5)
     asked = poll_now(made.context, "ord-20")
-    assert asked.outcome is Hurried.SENT
+    assert asked.outcome is ExpediteOutcome.SENT
     made.run(40)
     assert made.times("ord-20")[0] == pytest.approx((asked.at or 0) - START, abs=1.1)

@@ -26,7 +26,7 @@ from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.documents import DocumentStore
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 from willcall.usecases.context import Context, Stores
 from willcall.usecases.meters import Meters
 from willcall.usecases.poll_once import poll_once
@@ -45,11 +45,11 @@ WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c", "tiqets": "wht-tiqets-77ab"}
 class Outbox:
     """A broker that keeps what it is given."""
 
-    messages: list[Message] = field(default_factory=list)
+    messages: list[PollMessage] = field(default_factory=list)
     tasks: list[tuple[str, list[Any], float]] = field(default_factory=list)
     requeued: list[DeadLetter] = field(default_factory=list)
 
-    def send_polls(self, account: str, messages: list[Message], now: float) -> None:  # noqa: ARG002 - the port's shape
+    def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:  # noqa: ARG002 - the port's shape
         self.messages += messages
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:

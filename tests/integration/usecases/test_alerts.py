@@ -17,8 +17,8 @@ from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import REFUSALS, UNREADABLE, Health
-from willcall.stores.deliveries import Notice
+from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth
+from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.alert import TASK, send_notice_to_operators
 from willcall.usecases.control import Resumed, resume
 from willcall.usecases.notify import alert_once, notify_once
@@ -48,18 +48,18 @@ def told_at(h: House, url: str | None) -> None:
     h.context = replace(h.context, settings=settings.model_copy(update={"notify": changed}))
 
 
-def messages(h: House) -> list[Notice]:
-    return [Notice(*args, "") for name, args, _ in h.outbox.tasks if name == TASK]
+def messages(h: House) -> list[DeliveryMessage]:
+    return [DeliveryMessage(*args, "") for name, args, _ in h.outbox.tasks if name == TASK]
 
 
-def tell(h: House) -> list[tuple[Notice, float] | None]:
+def tell(h: House) -> list[tuple[DeliveryMessage, float] | None]:
     """Run all messages to operators, as if their time had come; what follows each is sent, and returned."""
     pending = messages(h)
     h.outbox.tasks.clear()
     follows = []
     for notice in pending:
-        if h.redis.zscore(keys.OPS_UNDELIVERED, notice.subject) is not None:
-            h.redis.hset(keys.ops_delivery(notice.subject), "due", 1)
+        if h.redis.zscore(keys.OPERATOR_DELIVERIES_DUE, notice.subject) is not None:
+            h.redis.hset(keys.operator_delivery(notice.subject), "due", 1)
         again = alert_once(h.context, notice)
         if again:
             send_notice_to_operators(h.context, *again)
@@ -134,7 +134,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
     assert types(h) == ["order.attention"] * (UNREADABLE - 1) + ["account.down"]
     assert [h.order(name).attention for name in names].count(Attention.MALFORMED) == UNREADABLE - 1
     state = h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
-    assert (state.health, state.why) == (Health.DOWN, "body is not JSON")
+    assert (state.health, state.why) == (AccountHealth.DOWN, "body is not JSON")
     assert h.context.stores.listing.backlog(ACCOUNT, 0).held == len(names) - UNREADABLE
     probe_all(h, names)
     h.providers.change_account("tiqets", down=None)
@@ -213,7 +213,7 @@ def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be
     h.submit(OrderScript(provider="tiqets", reference="8"), id="ord-1", callback_url=receiver.url("/hooks"))
     h.poll()
     [(_, args, _)] = [task for task in h.outbox.tasks if task[0] == "tasks.notify"]
-    assert notify_once(h.context, Notice(*args)) is None
+    assert notify_once(h.context, DeliveryMessage(*args)) is None
     tell(h)
     assert [(message.path, message.event["data"]["attention"]) for message in receiver.received] == [
         ("/ops", "not_found"),
@@ -303,7 +303,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Callba
     h.poll()
     lost = messages(h)
     h.outbox.tasks.clear()
-    h.redis.zadd(keys.OPS_UNDELIVERED, {"order:ord-1": 1})
+    h.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {"order:ord-1": 1})
     assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 1}
     assert messages(h) == lost
     tell(h)

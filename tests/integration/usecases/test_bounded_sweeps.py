@@ -23,7 +23,7 @@ from willcall.orders.tickets import as_pushed
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.documents import StorageError
-from willcall.stores.inbox import KeptPush
+from willcall.stores.inbox import StoredPush
 from willcall.usecases.control import release_held
 
 Sweeps = dict[str, Callable[[Run], dict[str, int]]]
@@ -101,7 +101,7 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
     spoil(h, orders[0])
     run_sweep(h.context, "expire")
     h.redis.set(keys.spec(orders[0]), spec or "")
-    h.redis.hset(keys.sweep_failing("expire"), orders[0], f"[1, {time.time() - 60}]")
+    h.redis.hset(keys.sweep_failures("expire"), orders[0], f"[1, {time.time() - 60}]")
     assert run_sweep(h.context, "expire") == {"expired": 1}
     assert h.context.stores.sweeps.failing("expire") == {}
 
@@ -111,7 +111,7 @@ def keep_push(h: House, number: int) -> str:
     document = h.context.documents.put(b"%%PDF-1.7\n%d\n%%%%EOF\n" % number, "tixstock/default")
     ticket = as_pushed(Ticket(TicketKind.PDF, seat=str(number)), document.id, document.sha256)
     push = Arrived((ticket,))
-    kept = KeptPush("tixstock/default", f"t{number}", f"digest {number}", "upload", time.time() + number, push)
+    kept = StoredPush("tixstock/default", f"t{number}", f"digest {number}", "upload", time.time() + number, push)
     h.context.stores.inbox.keep(kept)
     return document.id
 
@@ -138,7 +138,7 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
 
 def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(house: Setup) -> None:
     h = house()
-    h.redis.hset(keys.sweep_failing("expire"), "gone", "[3, 1000]")
+    h.redis.hset(keys.sweep_failures("expire"), "gone", "[3, 1000]")
     run_sweep(h.context, "expire")
     assert h.context.stores.sweeps.failing("expire") == {}
 
@@ -153,7 +153,7 @@ def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order
         died.setattr("willcall.usecases.submit.attach_kept", lambda *_: 0)
         for number in range(2):
             h.submit(OrderScript(provider="tixstock", reference=f"t{number}"), id=f"ord-{number}")
-    h.redis.hset(keys.kept("tixstock/default", "t0"), "digest 0", "{")
+    h.redis.hset(keys.pushes_ahead("tixstock/default", "t0"), "digest 0", "{")
     assert run_sweep(h.context, "inbox") == {"attached": 1, "failed": 1}
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the
     monkeypatch.setattr(prune, "BATCH", 2)
     h = house()
     documents = [h.context.documents.put(b"%%PDF-1.7\n%d\n%%%%EOF\n" % number, "gone").id for number in range(5)]
-    h.redis.sadd(keys.FORGOTTEN, *documents)
+    h.redis.sadd(keys.ORPHANED_DOCUMENTS, *documents)
     remove = type(h.context.documents).remove
 
     def fails_for_one(store: Any, document_id: str) -> bool:
@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the
     for _ in range(10):  # a run gives up when a batch brings nothing
         removed += (run_sweep(h.context, "prune") or {})["documents"]
     assert removed == 4
-    assert h.redis.smembers(keys.FORGOTTEN) == {documents[0]}
+    assert h.redis.smembers(keys.ORPHANED_DOCUMENTS) == {documents[0]}
 
 
 def test_an_order_that_prune_cannot_read_is_removed_all_the_same(house: Setup) -> None:

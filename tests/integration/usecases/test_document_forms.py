@@ -18,7 +18,7 @@ from willcall.simulator.documents import pdf
 from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 from willcall.stores.bookings import Reservation
 from willcall.stores.codec import tickets_text
 from willcall.usecases import documents as module
@@ -34,7 +34,7 @@ def script(**document: Any) -> OrderScript:
 
 def fetch_again(h: House) -> Order:
     """Run the round that is to follow, as if its time had come."""
-    h.redis.zadd(keys.FETCHES, {"ord-1": 1}, xx=True)
+    h.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1}, xx=True)
     fetch_documents(h.context, "ord-1")
     return h.order()
 
@@ -99,7 +99,7 @@ def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(house: Setup, fo
     assert (order.status, ticket.document, ticket.content_type) == (Status.FULFILLED, None, None)
     fetch_again(h)
     assert (reason(h) or "").startswith("the file is ")
-    assert h.redis.zscore(keys.FETCHES, "ord-1"), "it is fetched again"
+    assert h.redis.zscore(keys.FETCHES_DUE, "ord-1"), "it is fetched again"
     assert h.redis.exists(keys.documents("ord-1")) == 0
 
 
@@ -110,7 +110,7 @@ def test_when_a_file_is_given_up_its_ticket_says_why_for_good(house: Setup) -> N
     fetch_again(h)
     h.redis.hset(keys.fetch("ord-1"), "since", 1)
     (ticket,) = fetch_again(h).tickets
-    assert h.redis.zscore(keys.FETCHES, "ord-1") is None
+    assert h.redis.zscore(keys.FETCHES_DUE, "ord-1") is None
     assert ticket.document is None
     assert ticket.url
     assert ticket.extra["document_error"] == "the file is an HTML page"
@@ -184,7 +184,7 @@ def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the
     (_, _, countdown) = h.outbox.tasks[0]
     assert countdown >= 600
     h.outbox.messages.clear()
-    h.redis.zadd(keys.FETCHES, {"ord-1": 1}, xx=True)
+    h.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1}, xx=True)
     wait = fetch_documents(h.context, "ord-1")
     assert wait is not None
     assert wait >= 600
@@ -325,4 +325,4 @@ def test_a_429_of_the_server_behind_a_redirect_does_not_bind_the_account(own: Ow
     tickets = [Ticket(TicketKind.PDF, url=home.url + "/eticket")]
     collected = module.collect(h.context, replace(account, credentials=base), "ord-1", tickets, 60)
     assert (collected.why, collected.retry_after) == ("HTTP 429", 600)
-    assert h.context.stores.accounts.state(account.key, account.rate).health is Health.OK
+    assert h.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.OK

@@ -24,12 +24,12 @@ from willcall.providers.tiqets import ADAPTER
 from willcall.simulator.documents import pdf
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import Health
-from willcall.stores.bookings import Booker, Reservation
-from willcall.stores.deliveries import Pending
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.bookings import BookingKind, Reservation
+from willcall.stores.deliveries import PendingSummary
+from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.documents import MAX_BYTES, DocumentStore
-from willcall.stores.fetches import Fetching
-from willcall.stores.files import StorageError
+from willcall.stores.file_storage import StorageError
 from willcall.usecases import documents as module
 from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
@@ -53,8 +53,8 @@ def documents_of(order: Order) -> list[str | None]:
 
 def filed(h: House, order_id: str = "ord-1") -> float | None:
     """When the order's documents are fetched next, by the index (epoch seconds)."""
-    assert sorted(h.redis.zrange(keys.FETCHES, 0, -1)) == sorted(h.redis.zrange(keys.LACKING, 0, -1))
-    due = h.redis.zscore(keys.FETCHES, order_id)
+    assert sorted(h.redis.zrange(keys.FETCHES_DUE, 0, -1)) == sorted(h.redis.zrange(keys.FETCHES_PENDING, 0, -1))
+    due = h.redis.zscore(keys.FETCHES_DUE, order_id)
     return None if due is None else due / 1_000
 
 
@@ -63,7 +63,7 @@ def now(h: House) -> float:
 
 
 def due_now(h: House, order_id: str = "ord-1") -> None:
-    h.redis.zadd(keys.FETCHES, {order_id: 1}, xx=True)
+    h.redis.zadd(keys.FETCHES_DUE, {order_id: 1}, xx=True)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
     assert order.tickets[0].url == server.url
     assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
     assert before + 5 <= (filed(h) or 0) <= now(h) + 5
-    h.redis.zadd(keys.FETCHES, {"ord-1": (now(h) + 3_600) * 1_000})
+    h.redis.zadd(keys.FETCHES_DUE, {"ord-1": (now(h) + 3_600) * 1_000})
     assert fetch_documents(h.context, "ord-1") is None
     assert len(server.requests) == 1  # it was not due yet
     due_now(h)
@@ -177,12 +177,12 @@ def test_why_documents_are_missing_is_kept_with_the_order(
     assert h.context.stores.fetches.standing(["ord-1"]) == [None]
     h.poll()
     (fetching,) = h.context.stores.fetches.standing(["ord-1"])
-    assert fetching == Fetching(0, None, filed(h) or 0)
+    assert fetching == FetchProgress(0, None, filed(h) or 0)
     due_now(h)
     with full_disk(room=2_000_000):
         fetch_documents(h.context, "ord-1")
     (behind,) = orders_behind(h.context.stores, Behind.DOCUMENTS, 10, 0).orders
-    assert behind.fetching == Fetching(1, why, filed(h) or 0)
+    assert behind.fetching == FetchProgress(1, why, filed(h) or 0)
 
 
 def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_that_allows_it(
@@ -417,7 +417,7 @@ def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_fro
     own = serve(saying(whole(PDF)))
     mine = at_own_address(h, own.url)
     for _ in range(burst):
-        h.context.stores.accounts.reserve(mine.key, mine.rate, Booker.LIST, "the status request")
+        h.context.stores.accounts.reserve(mine.key, mine.rate, BookingKind.LIST, "the status request")
     assert module.collect(h.context, mine, "ord-1", tickets(own.url + "/1", own.url + "/2").tickets, 5).missing == 0
 
 
@@ -455,7 +455,7 @@ def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serv
     h = house()
     own = serve(saying(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"))
     account = h.context.accounts["paylogic/default"]
-    for base_url, health in (("https://paylogic.example", Health.OK), (own.url, Health.THROTTLED)):
+    for base_url, health in (("https://paylogic.example", AccountHealth.OK), (own.url, AccountHealth.THROTTLED)):
         mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": base_url}))
         module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
         assert h.context.stores.accounts.state(account.key, account.rate).health is health
@@ -671,13 +671,16 @@ def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis:
 def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(house: Setup) -> None:
     h = house()
     fetches = h.context.stores.fetches
-    assert fetches.pending() == Pending(0)
-    h.redis.zadd(keys.FETCHES, {f"ord-{number}": number for number in range(5_000)} | {"late": 9_000, "later": 10_000})
+    assert fetches.pending() == PendingSummary(0)
     h.redis.zadd(
-        keys.LACKING, {f"ord-{number}": 5_000 + number for number in range(5_000)} | {"late": 3_000, "later": 2_000}
+        keys.FETCHES_DUE, {f"ord-{number}": number for number in range(5_000)} | {"late": 9_000, "later": 10_000}
+    )
+    h.redis.zadd(
+        keys.FETCHES_PENDING,
+        {f"ord-{number}": 5_000 + number for number in range(5_000)} | {"late": 3_000, "later": 2_000},
     )
     assert fetches.oldest(3) == [("later", 2.0), ("late", 3.0), ("ord-0", 5.0)]
-    assert fetches.pending() == Pending(5_002, 2.0, "later")
+    assert fetches.pending() == PendingSummary(5_002, 2.0, "later")
 
 
 def test_since_when_an_order_lacks_documents_stays_as_it_is_until_it_lacks_none(
@@ -690,11 +693,11 @@ def test_since_when_an_order_lacks_documents_stays_as_it_is_until_it_lacks_none(
     h.poll()
     fetches = h.context.stores.fetches
     since = fetches.pending()
-    assert since == Pending(1, filed(h), "ord-1")
+    assert since == PendingSummary(1, filed(h), "ord-1")
     for _ in range(2):
         due_now(h)
         assert fetch_documents(h.context, "ord-1") is not None
         assert fetches.pending() == since
     due_now(h)
     fetch_documents(h.context, "ord-1")
-    assert fetches.pending() == Pending(0)
+    assert fetches.pending() == PendingSummary(0)

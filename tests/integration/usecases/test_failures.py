@@ -146,7 +146,7 @@ def test_a_failure_while_documents_are_collected_keeps_the_tickets(
     assert [name for name, _, _ in h.outbox.tasks] == ["tasks.fetch_documents"]
     assert counted(h, "documents") == 1
     assert documents.fetch_documents(h.context, order.id) is None, "not due yet"
-    h.redis.zadd(keys.FETCHES, {order.id: 1})
+    h.redis.zadd(keys.FETCHES_DUE, {order.id: 1})
     wait = documents.fetch_documents(h.context, order.id)
     assert wait is not None
     assert wait > documents.FIRST_WAIT
@@ -222,6 +222,6 @@ def test_what_waits_for_an_order_and_cannot_be_attached_by_our_mistake_keeps_nob
 
     h = house()
     monkeypatch.setattr("willcall.usecases.submit.attach_kept", fails)
-    h.redis.hset(keys.kept("tiqets/default", "1111111"), "digest", "{}")
+    h.redis.hset(keys.pushes_ahead("tiqets/default", "1111111"), "digest", "{}")
     assert h.submit(tiqets()) == "ord-1"
     assert counted(h, "webhook") == 1

@@ -14,7 +14,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import documents as module
 from willcall.stores import keys
 from willcall.stores.documents import DocumentStore
-from willcall.stores.files import StorageError
+from willcall.stores.file_storage import StorageError
 
 Answers = Callable[[Outcome], None]
 

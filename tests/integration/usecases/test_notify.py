@@ -16,7 +16,7 @@ from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.deliveries import Notice
+from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import StoredEvent
 from willcall.usecases import notify
 from willcall.usecases.control import cancel_order, redeliver
@@ -42,15 +42,15 @@ def fulfil(h: House, url: str, order_id: str = "ord-1", **script: object) -> Sto
     return list(h.context.stores.events.after(None, 1_000))[-1]
 
 
-def messages(h: House) -> list[tuple[Notice, float]]:
+def messages(h: House) -> list[tuple[DeliveryMessage, float]]:
     """What was sent to tasks.notify, with the countdowns."""
-    return [(Notice(*args), countdown) for name, args, countdown in h.outbox.tasks if name == "tasks.notify"]
+    return [(DeliveryMessage(*args), countdown) for name, args, countdown in h.outbox.tasks if name == "tasks.notify"]
 
 
-def tell(h: House) -> tuple[Notice, float] | None:
+def tell(h: House) -> tuple[DeliveryMessage, float] | None:
     """Run the latest message, as if its time had come: what follows it, which is sent."""
     notice, _ = messages(h)[-1]
-    if h.redis.zscore(keys.UNDELIVERED, notice.subject) is not None:
+    if h.redis.zscore(keys.DELIVERIES_DUE, notice.subject) is not None:
         h.redis.hset(keys.delivery(notice.subject), "due", 1)
     again = notify_once(h.context, notice)
     if again:
@@ -73,7 +73,7 @@ def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
 ) -> None:
     h = house()
     event = fulfil(h, receiver.url("/hooks?key=1"))
-    assert messages(h) == [(Notice("ord-1", event.id, 1, receiver.host), 0.0)]
+    assert messages(h) == [(DeliveryMessage("ord-1", event.id, 1, receiver.host), 0.0)]
     assert tell(h) is None
     [message] = receiver.received
     assert message.verified
@@ -278,7 +278,7 @@ def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: Ca
     [(lost, _)] = messages(h)
     h.outbox.tasks.clear()
     assert run_sweep(h.context, "notify") == {"resent": 0}
-    h.redis.zadd(keys.UNDELIVERED, {"ord-1": 1})
+    h.redis.zadd(keys.DELIVERIES_DUE, {"ord-1": 1})
     assert run_sweep(h.context, "notify") == {"resent": 1}
     assert messages(h) == [(lost, 0.0)]
     assert run_sweep(h.context, "notify") == {"resent": 0}

@@ -11,8 +11,8 @@ from willcall.orders.model import Attention, Status
 from willcall.simulator.exchange import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import Health
-from willcall.stores.orders import Hurried
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.orders import ExpediteOutcome
 from willcall.usecases.ask import Permission, ask
 from willcall.usecases.authorize import Busy, authorize
 from willcall.usecases.control import Resumed, cancel_order, pause, poll_now, resume
@@ -234,7 +234,7 @@ def test_a_fresh_access_token_that_is_refused_parks_the_account(house: Setup) ->
     assert order.attention is Attention.UNAUTHORIZED
     assert order.next_poll_at is None
     account = h.context.accounts["funtrips/default"]
-    assert h.context.stores.accounts.state(account.key, account.rate).health is Health.UNAUTHORIZED
+    assert h.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.UNAUTHORIZED
 
 
 def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: Setup) -> None:
@@ -285,7 +285,7 @@ def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
     h = house()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
-    assert poll_now(h.context, "ord-1").outcome is Hurried.SENT
+    assert poll_now(h.context, "ord-1").outcome is ExpediteOutcome.SENT
     assert h.poll().status is Status.CANCELLED
     with pytest.raises(ClosedOrderError):
         poll_now(h.context, "ord-1")

@@ -10,13 +10,13 @@ from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.runtime.heartbeat import Pulse, process_name
 from willcall.stores.connection import connect
-from willcall.stores.processes import Process, ProcessStore
+from willcall.stores.processes import ProcessStore, RunningProcess
 from willcall.usecases.context import Stores
 
 EVERY = 0.05
 
 
-def seen(processes: ProcessStore, kind: str | None = None) -> Process:
+def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
     (process,) = processes.alive(kind)
     return process
 

@@ -10,7 +10,7 @@ from tests.waiting import STALL
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import AccountState, Health
+from willcall.stores.accounts import AccountHealth, AccountState
 
 ACCOUNT = "tiqets/default"
 REFUSED = {"do": "status", "status": 403, "times": None}
@@ -37,7 +37,7 @@ def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(house: Se
     before = h.context.stores.accounts.now()
     order = h.poll("ord-1")
     assert (order.status, order.attention, h.outcomes("ord-1")) == (Status.PENDING, None, ["throttled"])
-    assert (state(h).health, state(h).why) == (Health.THROTTLED, "403")
+    assert (state(h).health, state(h).why) == (AccountHealth.THROTTLED, "403")
     assert before + 30 <= (order.hint_at or 0) <= h.context.stores.accounts.now() + 30
 
 
@@ -49,7 +49,7 @@ def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(hou
     for n in range(4):
         forget_throttle(h)
         h.poll(f"ord-{n}")
-    assert state(h).health is Health.THROTTLED
+    assert state(h).health is AccountHealth.THROTTLED
     assert (state(h).until or 0) - h.context.stores.accounts.now() > 60 - STALL
     assert {h.order(f"ord-{n}").attention for n in range(4)} == {None}
     h.providers.change_account("tiqets", down=None)
@@ -68,7 +68,7 @@ def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(h
         forget_throttle(h)
         assert h.poll(f"good-{n}").status is Status.FULFILLED
     assert h.outcomes("bad") == ["throttled", "throttled", "unauthorized"]
-    assert (stopped, h.order("bad").attention) == (Health.OK, Attention.UNAUTHORIZED)
+    assert (stopped, h.order("bad").attention) == (AccountHealth.OK, Attention.UNAUTHORIZED)
 
 
 def probe(h: House) -> str | None:
@@ -94,9 +94,9 @@ def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(house: 
     for name in misfiled + good:
         forget_throttle(h)
         h.poll(name)
-    assert state(h).health is Health.UNAUTHORIZED
+    assert state(h).health is AccountHealth.UNAUTHORIZED
     assert probe(h) in good
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
 
 
 def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(house: Setup) -> None:
@@ -108,12 +108,12 @@ def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(hou
         h.poll(name)
     for _ in range(8):
         assert probe(h) in names
-        assert state(h).health is Health.UNAUTHORIZED
+        assert state(h).health is AccountHealth.UNAUTHORIZED
         assert (state(h).probe_at or 0) > h.context.stores.accounts.now()
     submit(h, "good")
     h.poll("good")
     assert probe(h) == "good"
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
 
 
 def test_a_good_answer_counts_between_refusals_though_it_was_asked_for_before_them(
@@ -135,7 +135,7 @@ def test_a_good_answer_counts_between_refusals_though_it_was_asked_for_before_th
     assert h.poll("good").status is Status.FULFILLED
     h.poll("bad-3")
     h.poll("bad-4")
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
     forget_throttle(h)
     h.poll("bad-1")
-    assert state(h).health is Health.UNAUTHORIZED
+    assert state(h).health is AccountHealth.UNAUTHORIZED

@@ -9,15 +9,15 @@ from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, AccountState, Health
-from willcall.stores.orders import Hurried
+from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState
+from willcall.stores.orders import ExpediteOutcome
 from willcall.usecases.control import Resumed, cancel_order, poll_now, resume
 from willcall.views.formatting import resumed_words
 
 ACCOUNT = "tiqets/default"
 HINT = 300
 #: By the health that it leads to, what the provider answers to the first requests, and how many it takes.
-ANSWERS = {Health.UNAUTHORIZED: (401, 1), Health.DOWN: (503, OUTAGES)}
+ANSWERS = {AccountHealth.UNAUTHORIZED: (401, 1), AccountHealth.DOWN: (503, OUTAGES)}
 
 
 def submit(h: House, order_id: str, *answers: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def state(h: House) -> AccountState:
     return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
 
 
-def stop(h: House, health: Health, retry_after: int | None = None) -> list[str]:
+def stop(h: House, health: AccountHealth, retry_after: int | None = None) -> list[str]:
     """Orders whose answers stop their account, each with this hint."""
     status, count = ANSWERS[health]
     names = [f"ord-{n}" for n in range(count)]
@@ -54,7 +54,7 @@ def run_messages(h: House) -> None:
 
 @pytest.mark.parametrize("health", ANSWERS)
 def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_until_when(
-    house: Setup, health: Health
+    house: Setup, health: AccountHealth
 ) -> None:
     h = house()
     before = h.context.stores.accounts.now()
@@ -70,14 +70,16 @@ def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_u
 
 
 @pytest.mark.parametrize("health", ANSWERS)
-def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(house: Setup, health: Health) -> None:
+def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
+    house: Setup, health: AccountHealth
+) -> None:
     h = house()
     names = stop(h, health, HINT)
     resumed = resume(h.context, h.context.accounts[ACCOUNT], now=True)
     assert (resumed.tried, resumed.until, state(h).hint_until) == (True, None, None)
     assert h.outbox.messages
     run_messages(h)
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
     h.outbox.messages.clear()
     run_sweep(h.context, "revive")
     run_messages(h)
@@ -86,14 +88,14 @@ def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(hous
 
 def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_request(house: Setup) -> None:
     h = house()
-    (name,) = stop(h, Health.UNAUTHORIZED)
+    (name,) = stop(h, AccountHealth.UNAUTHORIZED)
     cancel_order(h.context, name)
     resumed = resume(h.context, h.context.accounts[ACCOUNT])
     assert resumed == Resumed(released=0, tried=True)
     assert resumed_words(resumed, 0.0, None).startswith("has no open orders; the next one")
     submit(h, "next")
     assert h.poll("next").status is Status.FULFILLED
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
 
 
 @pytest.mark.parametrize("refused", [True, False])
@@ -103,11 +105,11 @@ def test_poll_promises_no_request_while_the_account_is_stopped(house: Setup, *, 
     h.poll("waiting")
     account = h.context.accounts[ACCOUNT]
     if refused:
-        stop(h, Health.UNAUTHORIZED)
+        stop(h, AccountHealth.UNAUTHORIZED)
     else:
         h.context.stores.accounts.pause(ACCOUNT, None)
     for now in (False, True):
         expedited = poll_now(h.context, "waiting", now=now)
-        assert (expedited.outcome, expedited.at) == (Hurried.HELD, None)
+        assert (expedited.outcome, expedited.at) == (ExpediteOutcome.HELD, None)
     resume(h.context, account)
-    assert poll_now(h.context, "waiting").outcome is not Hurried.HELD or refused
+    assert poll_now(h.context, "waiting").outcome is not ExpediteOutcome.HELD or refused

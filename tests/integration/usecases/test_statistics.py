@@ -11,7 +11,7 @@ from willcall.orders.outcomes import NAMES
 from willcall.orders.pushes import Arrived
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.deliveries import Notice
+from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.attach import take_in
 from willcall.usecases.context import Exchange
 from willcall.usecases.control import cancel_order
@@ -128,7 +128,7 @@ def test_tries_to_tell_a_backend_count_by_what_follows_them(house: Setup) -> Non
     h.submit(funtrips(ready_after=0), callback_url="http://127.0.0.1:9/hook")
     h.poll()
     ((_, arguments, _),) = h.outbox.tasks
-    notify_once(h.context, Notice(*arguments))
+    notify_once(h.context, DeliveryMessage(*arguments))
     results = {
         result: metered_value(h, "willcall_callbacks_total", to="backends", result=result)
         for result in ("delivered", "again", "undeliverable")

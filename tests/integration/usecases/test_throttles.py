@@ -15,7 +15,7 @@ from willcall.orders.model import Status
 from willcall.orders.outcomes import Malformed
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 from willcall.stores.connection import StoreError
 from willcall.stores.orders import Requester
 from willcall.usecases import ask
@@ -40,7 +40,7 @@ def asked(h: House, kind: str = "status") -> list[str]:
 
 def throttled(h: House, account: str = "tiqets/default") -> bool:
     """Whether everybody knows."""
-    return h.context.stores.accounts.state(account, h.context.accounts[account].rate).health is Health.THROTTLED
+    return h.context.stores.accounts.state(account, h.context.accounts[account].rate).health is AccountHealth.THROTTLED
 
 
 def after_claim(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
@@ -188,7 +188,7 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
     assert refusals == []
     account = accounts["paylogic/default"]
     state = h.context.stores.accounts.state(account.key, account.rate)
-    assert state.health is Health.THROTTLED
+    assert state.health is AccountHealth.THROTTLED
     assert (state.until or 0) > h.context.stores.accounts.now() + 3_500
 
 

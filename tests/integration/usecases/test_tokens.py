@@ -11,7 +11,7 @@ from tests.waiting import STALL
 from willcall.orders.model import Order, Status
 from willcall.simulator.script import AccountScript, OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, AccountState, Health
+from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState
 from willcall.usecases.control import resume
 from willcall.usecases.poll_once import lease_seconds
 
@@ -53,7 +53,7 @@ def test_a_token_is_got_in_the_dialect_that_the_endpoint_speaks(
     h = house(scripts=[AccountScript(provider="funtrips", credentials=ODD, token_auth=dialect)], own=given)
     submit(h)
     assert h.poll().status is Status.FULFILLED
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK
     assert tokens_asked_for(h) == (1 if setting else ["basic", "basic_raw", "body"].index(dialect) + 1)
 
 
@@ -74,7 +74,7 @@ def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(ho
     submit(h, "ord-2")
     h.poll()
     h.poll("ord-2")
-    assert (state(h).health, tokens_asked_for(h)) == (Health.UNAUTHORIZED, 3)
+    assert (state(h).health, tokens_asked_for(h)) == (AccountHealth.UNAUTHORIZED, 3)
     assert alerts(h) == ["account.unauthorized"]
 
 
@@ -105,15 +105,15 @@ def test_a_broken_token_endpoint_is_one_outage_of_the_account(house: Setup, trou
         submit(h, name)
     for name in names:
         h.poll(name)
-    assert (state(h).health, alerts(h)) == (Health.DOWN, ["account.down"])
+    assert (state(h).health, alerts(h)) == (AccountHealth.DOWN, ["account.down"])
     assert {(order.attention, order.attempts) for order in map(h.order, names)} == {(None, 0)}
     assert tokens_asked_for(h) == OUTAGES
     assert "token" in (state(h).why or "")
     probe(h, names[-1])
-    assert state(h).health is Health.DOWN
+    assert state(h).health is AccountHealth.DOWN
     h.providers.change_account("funtrips", token_down=None)
     assert probe(h, names[-1]).status is Status.FULFILLED
-    assert (state(h).health, alerts(h)) == (Health.OK, ["account.down", "account.ok"])
+    assert (state(h).health, alerts(h)) == (AccountHealth.OK, ["account.down", "account.ok"])
 
 
 def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
@@ -185,4 +185,4 @@ def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(hou
         submit(h, name)
         assert h.poll(name).status is Status.FULFILLED
     assert tokens_asked_for(h) == 2
-    assert state(h).health is Health.OK
+    assert state(h).health is AccountHealth.OK

@@ -151,10 +151,10 @@ def test_who_holds_what_goes_with_the_order(shop: Shop) -> None:
     shop.bought("first")
     shop.submit("new-1")
     assert shop.poll("new-1").status is Status.FULFILLED
-    owners = keys.owners(f"{shop.provider}/{shop.account}")
+    owners = keys.ticket_owners(f"{shop.provider}/{shop.account}")
     assert set(shop.house.redis.hvals(owners)) == {"new-1"}
     assert shop.house.context.stores.orders.prune(shop.house.context.stores.accounts.now() + 1, 10) == (1, 1)
-    assert not shop.house.redis.exists(owners, keys.owned("new-1"))
+    assert not shop.house.redis.exists(owners, keys.owned_tickets("new-1"))
 
 
 @users

@@ -179,7 +179,7 @@ def test_the_address_of_a_file_in_a_push_is_kept_and_fetched(desk: Desk) -> None
     assert desk.answer(upload(file="https://files.example/1.pdf"))["order_status"] == "Delivered"
     (ticket,) = desk.order().tickets
     assert (ticket.kind, ticket.url, ticket.document) == ("pdf", "https://files.example/1.pdf", None)
-    assert desk.house.redis.zscore(keys.FETCHES, "ord-1")
+    assert desk.house.redis.zscore(keys.FETCHES_DUE, "ord-1")
 
 
 @pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"0": part}])

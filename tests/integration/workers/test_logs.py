@@ -12,7 +12,7 @@ from tests.forked import FORKED
 from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
-from willcall.stores.dead_letters import Reason
+from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
 from workers.messages import DELIVERY_COUNT, MAX_DELIVERIES, MAX_REDELIVERED, REDELIVERED
@@ -70,36 +70,48 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 @pytest.mark.parametrize(
     ("body", "options", "why"),
     [
-        ([[], {"reference": SECRET}, {}], {"headers": {"task": "tasks.unknown", "id": "1"}}, Reason.UNKNOWN_TASK),
-        ([[], {"reference": SECRET}, {}], {"headers": {"task": "celery.map", "id": "1"}}, Reason.UNKNOWN_TASK),
+        (
+            [[], {"reference": SECRET}, {}],
+            {"headers": {"task": "tasks.unknown", "id": "1"}},
+            DeadLetterReason.UNKNOWN_TASK,
+        ),
+        (
+            [[], {"reference": SECRET}, {}],
+            {"headers": {"task": "celery.map", "id": "1"}},
+            DeadLetterReason.UNKNOWN_TASK,
+        ),
         (
             [[], {"reference": SECRET}, {}],
             {"headers": {"task": "tasks.submit", "id": "1", REDELIVERED: MAX_REDELIVERED + 1}},
-            Reason.UNFINISHED,
+            DeadLetterReason.UNFINISHED,
         ),
         (
             [[], {"reference": SECRET}, {}],
             {"headers": {"task": "tasks.submit", "id": "1", DELIVERY_COUNT: MAX_DELIVERIES + 1}},
-            Reason.UNFINISHED,
+            DeadLetterReason.UNFINISHED,
         ),
-        ({"reference": SECRET}, {}, Reason.MALFORMED),
-        ({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET}, {}, Reason.MALFORMED),
-        ([[], {}], {"headers": {"task": "tasks.submit", "id": "1"}}, Reason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": ["tasks.submit"], "id": "1"}}, Reason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": "tasks.submit"}}, Reason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "timelimit": 5}}, Reason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "eta": "soon"}}, Reason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "expires": 5}}, Reason.MALFORMED),
+        ({"reference": SECRET}, {}, DeadLetterReason.MALFORMED),
+        ({"task": "tasks.submit", "id": "1", "args": SECRET, "kwargs": SECRET}, {}, DeadLetterReason.MALFORMED),
+        ([[], {}], {"headers": {"task": "tasks.submit", "id": "1"}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": ["tasks.submit"], "id": "1"}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit"}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "timelimit": 5}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "eta": "soon"}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "expires": 5}}, DeadLetterReason.MALFORMED),
         (
             SECRET.encode(),
             {"content_type": "application/x-python-serialize", "content_encoding": "binary"},
-            Reason.CONTENT_TYPE,
+            DeadLetterReason.CONTENT_TYPE,
         ),
-        (SECRET.encode(), {"content_type": "application/json", "content_encoding": "utf-8"}, Reason.UNREADABLE),
+        (
+            SECRET.encode(),
+            {"content_type": "application/json", "content_encoding": "utf-8"},
+            DeadLetterReason.UNREADABLE,
+        ),
     ],
 )
 def test_a_message_that_no_task_can_take_is_put_aside_once(
-    log: Log, body: object, options: dict[str, Any], why: Reason
+    log: Log, body: object, options: dict[str, Any], why: DeadLetterReason
 ) -> None:
     letters, before = log.deployment.context.stores.dead_letters, len(log.lines(event="dead letter"))
     letters.clear()
@@ -123,8 +135,8 @@ def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
         redis.lpush("willcall", "x" * 2_000_000)
         wait_until(lambda: letters.count() == 2)
     large, odd = letters.newest()
-    assert (odd.reason, odd.raw, odd.whole) == (Reason.UNREADABLE, b"\xff" + SECRET.encode(), True)
-    assert (large.reason, large.size, large.whole) == (Reason.TOO_LARGE, 2_000_000, False)
+    assert (odd.reason, odd.raw, odd.whole) == (DeadLetterReason.UNREADABLE, b"\xff" + SECRET.encode(), True)
+    assert (large.reason, large.size, large.whole) == (DeadLetterReason.TOO_LARGE, 2_000_000, False)
 
 
 def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:

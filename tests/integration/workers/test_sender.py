@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.waiting import wait_until
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.stores.orders import Message
+from willcall.stores.orders import PollMessage
 from workers.app import create_app
 from workers.sender import poll_options
 from workers.transport.delayed import delayed_stats
@@ -34,11 +34,11 @@ def application(server: EmbeddedRedis) -> Celery:
     return create_app(load({"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}))
 
 
-def due_now(count: int) -> list[Message]:
-    return [Message(f"ord-{number}", 3, due=1_000.0) for number in range(count)]
+def due_now(count: int) -> list[PollMessage]:
+    return [PollMessage(f"ord-{number}", 3, due=1_000.0) for number in range(count)]
 
 
-def send(app: Celery, messages: list[Message]) -> None:
+def send(app: Celery, messages: list[PollMessage]) -> None:
     app.willcall.sender.send_polls("tiqets/default", messages, 1_000.0)
 
 
@@ -67,7 +67,7 @@ def test_a_message_is_what_celery_sends(app: Celery) -> None:
 
 
 def test_a_batch_waits_for_its_time_like_single_messages(app: Celery, redis: "Redis") -> None:
-    send(app, [Message(f"ord-{number}", 1, due=1_000.0 + 60 * number) for number in range(3)])
+    send(app, [PollMessage(f"ord-{number}", 1, due=1_000.0 + 60 * number) for number in range(3)])
     found = delayed_stats(redis, [QUEUE])[QUEUE]
     assert found.count == 2
     assert received(app, 1)[0].headers["id"] == "ord-0:1"

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 import tasks.submit
 from willcall.orders.errors import ConflictingOrderError, RejectedOrderError
 from willcall.stores.connection import StoreError
-from willcall.stores.dead_letters import Reason
+from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import Accepted
 
 PAYLOAD = {"id": "ord-1", "provider": "tiqets", "reference": "1"}
@@ -109,7 +109,7 @@ def test_a_submission_does_not_expire(task: Task) -> None:
 def test_a_submission_that_makes_our_code_fail_is_kept(task: Task, error: Exception, kept: bool) -> None:  # noqa: FBT001
     request, letters = submission(task)
     request.on_failure(failure(error), return_ok=True)
-    assert letters == ([Reason.FAILED] if kept else [])
+    assert letters == ([DeadLetterReason.FAILED] if kept else [])
     assert request.acknowledged
 
 
@@ -133,9 +133,9 @@ def failure(error: Exception) -> ExceptionInfo:
         return ExceptionInfo()
 
 
-def submission(task: Task, keep: Any = None) -> tuple[Any, list[Reason]]:
+def submission(task: Task, keep: Any = None) -> tuple[Any, list[DeadLetterReason]]:
     """A submission under way, and why its message was put among the dead letters."""
-    letters: list[Reason] = []
+    letters: list[DeadLetterReason] = []
     task.acks_late = True
     task.app.store_dead_letter = keep or (lambda _, reason: letters.append(reason))
     message = Message(headers={"id": "1", "task": "tasks.submit"}, body="", delivery_info={})

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from tests.own_logging import own_logging
 from willcall.config import load
 from willcall.orders.errors import UnknownOrderError
-from willcall.stores.files import StorageError
+from willcall.stores.file_storage import StorageError
 from workers.lines import WITHHELD, described, stack_of
 from workers.logs import configure_logging
 
@@ -85,7 +85,7 @@ def test_a_stack_has_all_that_led_to_it_and_no_values() -> None:
     except StorageError as error:
         text = stack_of(error)
     assert text.index("\njson.decoder.JSONDecodeError\n") < text.index("direct cause")
-    assert text.endswith("willcall.stores.files.StorageError: it cannot be read\n")
+    assert text.endswith("willcall.stores.file_storage.StorageError: it cannot be read\n")
     assert "in test_a_stack_has_all_that_led_to_it" in text
     assert SECRET not in text
 

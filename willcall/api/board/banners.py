@@ -8,7 +8,7 @@ from willcall.api.board.overview import AccountSummary, Overview
 from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
-from willcall.stores.accounts import Health
+from willcall.stores.accounts import AccountHealth
 from willcall.views.accounts import trouble_of
 from willcall.views.formatting import counted, span, try_awaits
 from willcall.views.overdue import Behind
@@ -55,7 +55,9 @@ def headline(overview: Overview, found: list[Banner]) -> str:
         return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
     if orders > 0:
         return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
-    paused = [line for line in overview.accounts if line.view.state.health is Health.PAUSED and line.view.open_orders]
+    paused = [
+        line for line in overview.accounts if line.view.state.health is AccountHealth.PAUSED and line.view.open_orders
+    ]
     waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
     if paused:
         return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
@@ -121,11 +123,11 @@ def _sweeps(overview: Overview) -> Iterator[Banner]:
 
 def _accounts(overview: Overview) -> Iterator[Banner]:
     for line in overview.accounts:
-        if line.view.state.health is not Health.OK:
+        if line.view.state.health is not AccountHealth.OK:
             yield _account(line, overview.now, beat=bool(overview.alive("beat")))
         if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
             yield _overbooked(line, overview.now)
-        if line.view.state.health is Health.OK and line.overdue:
+        if line.view.state.health is AccountHealth.OK and line.overdue:
             working = bool(overview.alive("worker"))
             yield Banner(
                 "overdue",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from willcall.orders.callbacks import Telling, accepted
-from willcall.stores.deliveries import LOG, Delivery, Try
+from willcall.stores.deliveries import MOST_ATTEMPTS, DeliveryAttempt, DeliveryState
 from willcall.stores.events import StoredEvent
 
 
@@ -36,7 +36,9 @@ class EventRow:
     next_try_at: float | None = None
 
 
-def event_rows(events: Sequence[StoredEvent], delivery: Delivery | None, tries: Sequence[Try]) -> list[EventRow]:
+def event_rows(
+    events: Sequence[StoredEvent], delivery: DeliveryState | None, tries: Sequence[DeliveryAttempt]
+) -> list[EventRow]:
     """An order's events, newest first; `events` are those that the feed has, oldest first."""
     known: dict[str, tuple[str, float | None]] = {event.id: (event.type, event.occurred_at) for event in events}
     if delivery:
@@ -45,19 +47,19 @@ def event_rows(events: Sequence[StoredEvent], delivery: Delivery | None, tries: 
 
 
 def _line(
-    event_id: str, event_type: str, at: float | None, delivery: Delivery | None, tries: Sequence[Try]
+    event_id: str, event_type: str, at: float | None, delivery: DeliveryState | None, tries: Sequence[DeliveryAttempt]
 ) -> EventRow:
     made = [each for each in tries if each.event_id == event_id]
     if delivery is None:
         return EventRow(event_id, event_type, at, DeliveryStatus.FEED, len(made))
     if delivery.event_id != event_id:
-        return EventRow(event_id, event_type, at, _earlier(made, complete=len(tries) < LOG), len(made))
+        return EventRow(event_id, event_type, at, _earlier(made, complete=len(tries) < MOST_ATTEMPTS), len(made))
     waits = delivery.telling is Telling.PENDING
     next_try_at = delivery.next_try_at if waits else None
     return EventRow(event_id, event_type, at, DeliveryStatus(delivery.telling.value), len(made), next_try_at)
 
 
-def _earlier(made: Sequence[Try], *, complete: bool) -> DeliveryStatus:
+def _earlier(made: Sequence[DeliveryAttempt], *, complete: bool) -> DeliveryStatus:
     """What became of an event that is not the latest; `complete`: all tries that were made are known."""
     if any(accepted(each.http_status) for each in made):
         return DeliveryStatus.DELIVERED

@@ -15,10 +15,10 @@ from willcall.orders.serialization import rfc3339
 from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import GIVEN_UP, file_of, lacks_document  # noqa: F401 - the same
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.accounts import Health
-from willcall.stores.deliveries import Try
-from willcall.stores.listing import Survey
-from willcall.stores.ops import OpsEvent
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.deliveries import DeliveryAttempt
+from willcall.stores.listing import AttentionSummary
+from willcall.stores.operator_events import OperatorEvent
 from willcall.views.formatting import doubt_words, span  # noqa: F401 - the same
 
 #: How many characters of a code are shown at once.
@@ -68,15 +68,15 @@ _HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.i
 }
 
 _HEALTH = {
-    Health.OK: "ok",
-    Health.THROTTLED: "throttled",
-    Health.PAUSED: "paused",
-    Health.UNAUTHORIZED: "key refused",
-    Health.DOWN: "down",
+    AccountHealth.OK: "ok",
+    AccountHealth.THROTTLED: "throttled",
+    AccountHealth.PAUSED: "paused",
+    AccountHealth.UNAUTHORIZED: "key refused",
+    AccountHealth.DOWN: "down",
 }
 
 
-def health_label(state: Health) -> str:
+def health_label(state: AccountHealth) -> str:
     """How an account is doing."""
     return _HEALTH[state]
 
@@ -130,7 +130,7 @@ def delivery_label(told: DeliveryStatus) -> str:
     return _STANDS[told]
 
 
-def activity_label(event: OpsEvent) -> str:
+def activity_label(event: OperatorEvent) -> str:
     """An event for operators, behind what it is about."""
     if event.type == "order.attention":
         known = event.data.get("attention")
@@ -138,7 +138,7 @@ def activity_label(event: OpsEvent) -> str:
     return _HAPPENED.get(event.type, event.type)
 
 
-def activity_subject(event: OpsEvent) -> tuple[str, str]:
+def activity_subject(event: OperatorEvent) -> tuple[str, str]:
     """What it is about: `account` or `order`, and which."""
     kind, _, name = event.subject.partition(":")
     return kind, name
@@ -191,7 +191,7 @@ def clock(moment: float, *, seconds: bool = False) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):{'%H:%M:%S' if seconds else '%H:%M'}} UTC"
 
 
-def response_label(made: Try) -> str:
+def response_label(made: DeliveryAttempt) -> str:
     """What a backend's answer without words of ours comes to."""
     return "taken" if accepted(made.http_status) else "not taken"
 
@@ -213,7 +213,7 @@ class AttentionGroup:
     orders: Sequence[Order]
 
 
-def attention_groups(survey: Survey) -> list[AttentionGroup]:
+def attention_groups(survey: AttentionSummary) -> list[AttentionGroup]:
     """What needs a person, reason by reason: first the reason that named orders have."""
     found = []
     for attention in Attention:

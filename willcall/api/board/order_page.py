@@ -9,9 +9,9 @@ from willcall.api.board.labels import REDACTED, is_secret_reference, redacted
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
 from willcall.providers.base import Account, OrderQuery
-from willcall.stores.accounts import AccountState, Health
-from willcall.stores.deliveries import Delivery, Try
-from willcall.stores.fetches import Fetching
+from willcall.stores.accounts import AccountHealth, AccountState
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
+from willcall.stores.document_fetches import FetchProgress
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 from willcall.views.accounts import trouble_of
@@ -30,13 +30,13 @@ class OrderView:
     order: Order
     attempts: Sequence[Attempt]
     account: AccountState | None
-    delivery: Delivery | None
+    delivery: DeliveryState | None
     events: Sequence[EventRow]
-    tries: Sequence[Try]
+    tries: Sequence[DeliveryAttempt]
     now: float
     asks: str | None
     held: bool
-    fetching: Fetching | None
+    fetching: FetchProgress | None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -45,7 +45,7 @@ class OrderView:
             return None
         if self.account is None:
             return TROUBLES["forgotten"]
-        return None if self.account.health is Health.OK else trouble_of(self.account)
+        return None if self.account.health is AccountHealth.OK else trouble_of(self.account)
 
     @property
     def hint_until(self) -> float | None:

@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 from willcall.orders.measures import OUTCOME
 from willcall.orders.model import Attention, Order
-from willcall.stores.accounts import Health
-from willcall.stores.deliveries import Pending
-from willcall.stores.listing import Query, Survey
-from willcall.stores.ops import OpsEvent
-from willcall.stores.processes import Process, Sign
+from willcall.stores.accounts import AccountHealth
+from willcall.stores.deliveries import PendingSummary
+from willcall.stores.listing import AttentionSummary, OrderQuery
+from willcall.stores.operator_events import OperatorEvent
+from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context
 from willcall.views.accounts import AccountView, forgotten_accounts, refused_accounts, view_account
@@ -58,7 +58,7 @@ class AccountSummary:
     @property
     def well(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.view.state.health is Health.OK and not self.overdue
+        return self.view.state.health is AccountHealth.OK and not self.overdue
 
     @property
     def fulfilled(self) -> int:
@@ -96,21 +96,21 @@ class Overview:
     now: float
     accounts: Sequence[AccountSummary]
     forgotten: Mapping[str, int]
-    survey: Survey
-    undelivered: Pending
+    survey: AttentionSummary
+    undelivered: PendingSummary
     operators: OperatorsUntold | None
-    processes: Sequence[Process]
-    last_signs: Mapping[str, Sign]
+    processes: Sequence[RunningProcess]
+    last_signs: Mapping[str, Heartbeat]
     sweeps: Mapping[str, SweepRun]
     missed: Sequence[Missed]
-    happened: Sequence[OpsEvent]
-    lacking: Pending
+    happened: Sequence[OperatorEvent]
+    lacking: PendingSummary
     overdue: int
     booked_ahead: float = 900.0
     dead_letters: int = 0
-    given_up: Pending = field(default_factory=lambda: Pending(0))
+    given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
 
-    def alive(self, kind: str) -> list[Process]:
+    def alive(self, kind: str) -> list[RunningProcess]:
         """The processes of a kind, the oldest first."""
         return [process for process in self.processes if process.kind == kind]
 
@@ -193,7 +193,7 @@ class OverviewReader:
             happened=stores.ops.recent(HAPPENED),
             lacking=stores.fetches.pending(),
             given_up=stores.fetches.given_up(),
-            overdue=stores.listing.overdue(Query(), now - self._context.settings.sweeps.grace, 0)[0],
+            overdue=stores.listing.overdue(OrderQuery(), now - self._context.settings.sweeps.grace, 0)[0],
             booked_ahead=self._context.settings.sweeps.booked_ahead,
             dead_letters=stores.dead_letters.count(),
         )

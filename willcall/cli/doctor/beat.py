@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from willcall.cli.doctor.findings import Finding, ok, wrong
 from willcall.cli.doctor.signs import since_when
 from willcall.stores.connection import probe
-from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
 from willcall.views.formatting import counted, span
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def check(patient: "Patient") -> list[Finding]:
     """The beats of all machines; one is enough."""
-    seen, now = patient.processes.alive("beat", FORGOTTEN), patient.now()
-    alive = [beat for beat in seen if now - beat.seen <= ALIVE]
+    seen, now = patient.processes.alive("beat", FORGOTTEN_AFTER), patient.now()
+    alive = [beat for beat in seen if now - beat.seen <= RUNNING_WITHIN]
     if not alive:
         probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
         last = patient.processes.last_signs().get("beat")

@@ -7,7 +7,7 @@ from willcall.cli.doctor.findings import Finding, Level, ok, warning, wrong
 from willcall.cli.output import shown_url
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.connection import StoreError
-from willcall.stores.files import Files, NoRoomError, StorageError
+from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
 from willcall.views.formatting import counted, fetching_words, span
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _kept(url: str) -> Finding:
     """Write a file, read it back and remove it, as documents are; but make no folder that nobody may ever use."""
     where, name = shown_url(url), f"doctor-{token_hex(8)}"
     try:
-        files = Files(url)
+        files = FileStorage(url)
         where = shown_url(files.url)
         if files.missing():
             return ok(f"{where} is not there yet: whoever stores the first document makes it")

@@ -20,7 +20,7 @@ from willcall.cli.doctor import (
 from willcall.cli.doctor.findings import Diagnosis, Finding, unknown, wrong
 from willcall.cli.doctor.patient import TIMEOUT, Patient
 from willcall.stores.connection import StoreError
-from willcall.stores.outages import NoServiceError
+from willcall.stores.outages import NotServingError
 
 Check = Callable[[Patient], list[Finding]]
 
@@ -61,7 +61,7 @@ def examine(patient: Patient, checks: Mapping[str, Check], timeout: float = TIME
 def _findings(check: Check, patient: Patient) -> list[Finding]:
     try:
         return check(patient)
-    except NoServiceError:
+    except NotServingError:
         return [unknown("Redis does not serve")]
     except StoreError:
         return [unknown("Redis is away")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.cli.doctor.signs import silence
 from willcall.stores.connection import StoreError
-from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
 from willcall.views.formatting import span
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ def check(patient: "Patient", kind: str) -> list[Finding]:
     """
     host = socket.gethostname()
     try:
-        seen = [each for each in patient.processes.alive(kind, FORGOTTEN) if each.name.endswith(f"@{host}")]
+        seen = [each for each in patient.processes.alive(kind, FORGOTTEN_AFTER) if each.name.endswith(f"@{host}")]
         now = patient.now()
     except StoreError:
         return [warning("Redis is away, so nobody can tell", "Look at Redis: to restart this process would not help.")]
     latest = max(seen, key=lambda process: process.seen, default=None)
     how = f"Restart it: {kind}s give a sign of life every few seconds."
     if latest is None:
-        return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN)}", how)]
-    if now - latest.seen > ALIVE:
+        return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN_AFTER)}", how)]
+    if now - latest.seen > RUNNING_WITHIN:
         return [wrong(silence(latest, now), how)]
     return [ok(f"{latest.name}, seen {span(now - latest.seen)} ago")]

@@ -8,7 +8,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseErro
 from willcall.cli.doctor.findings import Finding, Level, ok, unknown, warning, wrong
 from willcall.cli.output import shown_url
 from willcall.stores.connection import StoreError, probe
-from willcall.stores.outages import NoServiceError, remedy
+from willcall.stores.outages import NotServingError, remedy
 from willcall.views.formatting import span
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _info(client: "Redis") -> dict[str, Any]:
     """What the server says of itself; nothing where its user may not ask."""
     try:
         return dict(client.info())
-    except NoServiceError as error:
+    except NotServingError as error:
         if error.code != "NOPERM":
             raise
         return {}
@@ -133,10 +133,10 @@ def _clocks(apart: float) -> Iterator[Finding]:
 
 def _refused(error: StoreError, setting: str, where: str) -> Finding:
     match error:
-        case NoServiceError(code="NOPERM"):
+        case NotServingError(code="NOPERM"):
             how = f"Let the user that `{setting}` names do what Willcall needs (docs/ops/deployment.md)."
             return wrong(f"{where} refuses: its user may not write", how)
-        case NoServiceError():
+        case NotServingError():
             return wrong(f"{where} does not serve: {error}", "Everything goes on by itself when it serves again.")
         case BusyLoadingError():
             return wrong(f"{where} is still reading its data", "Wait: everything goes on by itself.")

@@ -7,15 +7,15 @@ from willcall.views.formatting import absolute, span
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from willcall.stores.processes import Process, Sign
+    from willcall.stores.processes import Heartbeat, RunningProcess
 
 
-def silence(process: "Process", now: float) -> str:
+def silence(process: "RunningProcess", now: float) -> str:
     """Who has fallen silent."""
     return f"{process.name} is silent for {span(now - process.seen)}"
 
 
-def since_when(silent: "Iterable[Process]", last: "Sign | None", now: float, never: str) -> str:
+def since_when(silent: "Iterable[RunningProcess]", last: "Heartbeat | None", now: float, never: str) -> str:
     """Since when none of a kind is alive: by those that are silent, else the last that ever was; `never`: none was."""
     told = "; ".join(silence(process, now) for process in silent)
     return told or (

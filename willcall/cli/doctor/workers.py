@@ -6,30 +6,32 @@ from typing import TYPE_CHECKING
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.cli.doctor.signs import silence, since_when
 from willcall.stores.connection import probe
-from willcall.stores.processes import ALIVE, FORGOTTEN
+from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
 from willcall.views.formatting import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from willcall.cli.doctor.patient import Patient
-    from willcall.stores.processes import Process, Sign
+    from willcall.stores.processes import Heartbeat, RunningProcess
 
 
 def check(patient: "Patient") -> list[Finding]:
     """The workers of all machines."""
     from tasks.queues import queue_names
 
-    now, seen = patient.now(), patient.processes.alive("worker", FORGOTTEN)
-    if not any(now - worker.seen <= ALIVE for worker in seen):
+    now, seen = patient.now(), patient.processes.alive("worker", FORGOTTEN_AFTER)
+    if not any(now - worker.seen <= RUNNING_WITHIN for worker in seen):
         probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
     last = patient.processes.last_signs().get("worker")
     return judge(seen, last, queue_names(patient.config), now)
 
 
-def judge(seen: "Sequence[Process]", last: "Sign | None", queues: "Sequence[str]", now: float) -> list[Finding]:
+def judge(
+    seen: "Sequence[RunningProcess]", last: "Heartbeat | None", queues: "Sequence[str]", now: float
+) -> list[Finding]:
     """By those that were seen lately, the longest-lived first, the last sign of any, and the queues that there are."""
-    alive = [worker for worker in seen if now - worker.seen <= ALIVE]
+    alive = [worker for worker in seen if now - worker.seen <= RUNNING_WITHIN]
     silent = [worker for worker in seen if worker not in alive]
     if not alive:
         why = since_when(silent, last, now, "nothing is asked and nobody is told")

@@ -13,10 +13,10 @@ from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, Tic
 from willcall.orders.rate import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.accounts import AccountState, Health
-from willcall.stores.deliveries import Delivery, Try
-from willcall.stores.fetches import Fetching
-from willcall.stores.listing import Backlog
+from willcall.stores.accounts import AccountHealth, AccountState
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
+from willcall.stores.document_fetches import FetchProgress
+from willcall.stores.listing import AccountBacklog
 from willcall.views.accounts import AccountView
 from willcall.views.overdue import OrderBehind
 from workers.transport.delayed import DelayedStats
@@ -35,7 +35,7 @@ ORDER = Order(
     next_poll_at=NOW + 4,
     attempts=1,
 )
-WELL = AccountState(Health.OK, None, None, None, 0, 5, 5)
+WELL = AccountState(AccountHealth.OK, None, None, None, 0, 5, 5)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -
 
 
 def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
-    stopped = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
+    stopped = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when its account goes on" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
@@ -78,8 +78,8 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
 
 
 def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
-    refused = replace(WELL, health=Health.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
-    paused = replace(WELL, health=Health.PAUSED, since=NOW - 60, beneath=refused)
+    refused = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
+    paused = replace(WELL, health=AccountHealth.PAUSED, since=NOW - 60, beneath=refused)
     text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
     assert "the account is paused until resumed; unauthorized for 2 h" in text
     assert "next try" not in text
@@ -87,7 +87,7 @@ def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., 
 
 @pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
 def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
-    stopped = replace(WELL, health=Health.DOWN, since=NOW - 600, probe_at=NOW - 120)
+    stopped = replace(WELL, health=AccountHealth.DOWN, since=NOW - 600, probe_at=NOW - 120)
     assert f"down for 10 min, next try {words}" in shown(
         replace(ORDER, next_poll_at=next_poll_at), stopped, held=next_poll_at is None
     )
@@ -145,12 +145,15 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
 def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
     order = replace(ORDER, status=Status.FULFILLED, tickets=(Ticket(TicketKind.PDF, url="https://files.example/1"),))
     for fetching, words in (
-        (Fetching(3, "HTTP 404", NOW + 250), "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min"),
-        (Fetching(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
+        (
+            FetchProgress(3, "HTTP 404", NOW + 250),
+            "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min",
+        ),
+        (FetchProgress(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
     ):
         view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
         assert words in " ".join(printed(view, 120).split())
-    behind = OrderBehind(order, NOW - 60, ["files.example"], Fetching(3, "HTTP 404", NOW + 250))
+    behind = OrderBehind(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
     text = printed(behind_table([behind], NOW), 120)
     assert "files.example" in text
     assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
@@ -178,10 +181,10 @@ def test_an_order_tells_how_far_its_backend_is(
     printed: Print, width: int, telling: Telling, next_try_at: float | None, words: str
 ) -> None:
     tries = [
-        Try(NOW - 20, "evt_1", "order.fulfilled", None, "could not connect: ConnectionRefusedError", 5.2),
-        Try(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
+        DeliveryAttempt(NOW - 20, "evt_1", "order.fulfilled", None, "could not connect: ConnectionRefusedError", 5.2),
+        DeliveryAttempt(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
     ]
-    delivery = Delivery("evt_1", "order.fulfilled", telling, next_try_at)
+    delivery = DeliveryState("evt_1", "order.fulfilled", telling, next_try_at)
     text = printed(order_view(Snapshot(ORDER, [], WELL, NOW, delivery, tries), width), width)
     for each in (words, "10 s ago", "503", "5 min", "could not connect"):
         assert each in text
@@ -220,9 +223,9 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     adapter = ADAPTERS["voordemensen"]
     credentials = Credentials(base_url="https://example.com")
     account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
-    state = replace(WELL, health=Health.PAUSED, until=NOW + 900, throttles=3)
+    state = replace(WELL, health=AccountHealth.PAUSED, until=NOW + 900, throttles=3)
     waiting = DelayedStats(count=1_500, next_due=NOW - 9, lag=9.0)
-    view = AccountView(account, state, Backlog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
+    view = AccountView(account, state, AccountBacklog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
     text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
     for words in (
         "voordemensen/default",
@@ -251,7 +254,7 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
                     adapter.defaults.polling,
                 ),
                 WELL,
-                Backlog(waiting, 0, 0),
+                AccountBacklog(waiting, 0, 0),
                 {Status.PENDING: waiting},
             ),
             DelayedStats(count=10, next_due=NOW - 100, lag=100.0),

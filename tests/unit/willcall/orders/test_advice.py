@@ -15,24 +15,24 @@ from willcall.orders.alerts import AccountChange, account_document
 from willcall.orders.model import Status
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.accounts import AccountState, Health
-from willcall.stores.deliveries import Pending
-from willcall.stores.listing import Backlog, Survey
+from willcall.stores.accounts import AccountHealth, AccountState
+from willcall.stores.deliveries import PendingSummary
+from willcall.stores.listing import AccountBacklog, AttentionSummary
 from willcall.views.accounts import AccountView
 
 NOW = 1_795_341_600.0
 KEY = "tiqets/default"
-UNWELL = [health for health in Health if health is not Health.OK]
+UNWELL = [health for health in AccountHealth if health is not AccountHealth.OK]
 RULES = Path(__file__).parents[4] / "docs" / "ops" / "alerts.yml"
 
 
-def view(health: Health) -> AccountView:
+def view(health: AccountHealth) -> AccountView:
     """An account for which two orders wait."""
     adapter = ADAPTERS["tiqets"]
     credentials = Credentials(base_url="https://provider.example")
     account = Account("tiqets", "default", adapter, credentials, adapter.defaults.rate, adapter.defaults.polling)
     state = AccountState(health, NOW - 60, NOW + 60, NOW + 30, 0, 10, 10, "401")
-    return AccountView(account, state, Backlog(2, 0, 0), dict.fromkeys(Status, 0) | {Status.PENDING: 2})
+    return AccountView(account, state, AccountBacklog(2, 0, 0), dict.fromkeys(Status, 0) | {Status.PENDING: 2})
 
 
 def test_every_health_but_ok_has_its_advice() -> None:
@@ -41,11 +41,13 @@ def test_every_health_but_ok_has_its_advice() -> None:
 
 def overview_of(line: AccountSummary) -> Overview:
     """Of a house in which nothing is told but of this account."""
-    return Overview(NOW, [line], {}, Survey([], {}), Pending(0), None, [], {}, {}, [], [], Pending(0), 0)
+    return Overview(
+        NOW, [line], {}, AttentionSummary([], {}), PendingSummary(0), None, [], {}, {}, [], [], PendingSummary(0), 0
+    )
 
 
 @pytest.mark.parametrize("health", UNWELL)
-def test_board_doctor_and_event_say_the_same(health: Health) -> None:
+def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
     line = AccountSummary(view(health), 0, Counter(), Counter(), [])
     overview = overview_of(line)
     (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
@@ -57,9 +59,9 @@ def test_board_doctor_and_event_say_the_same(health: Health) -> None:
     assert alarm.grave == (finding.level == "wrong")
 
 
-@pytest.mark.parametrize("health", [Health.UNAUTHORIZED, Health.DOWN])
-def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health) -> None:
-    paused = view(Health.PAUSED)
+@pytest.mark.parametrize("health", [AccountHealth.UNAUTHORIZED, AccountHealth.DOWN])
+def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: AccountHealth) -> None:
+    paused = view(AccountHealth.PAUSED)
     paused = replace(paused, state=replace(paused.state, beneath=replace(view(health).state, since=NOW - 7_200)))
     line = AccountSummary(paused, 0, Counter(), Counter(), [])
     overview = overview_of(line)
@@ -73,7 +75,7 @@ def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Health
 
 
 @pytest.mark.parametrize("health", UNWELL)
-def test_an_alert_of_prometheus_says_it_in_the_same_words(health: Health) -> None:
+def test_an_alert_of_prometheus_says_it_in_the_same_words(health: AccountHealth) -> None:
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     (rule,) = (rule for rule in rules if rule["alert"] == f"WillcallAccount{health.capitalize()}")
     summary = f"{{{{ $labels.provider }}}}/{{{{ $labels.account }}}} {TROUBLES[health].what}"

@@ -11,18 +11,18 @@ from willcall.orders.model import Attention, Status
 from willcall.orders.rate import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.accounts import AccountState, Health
-from willcall.stores.deliveries import Pending
-from willcall.stores.listing import Backlog, Survey
-from willcall.stores.processes import Process, Sign
+from willcall.stores.accounts import AccountHealth, AccountState
+from willcall.stores.deliveries import PendingSummary
+from willcall.stores.listing import AccountBacklog, AttentionSummary
+from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.views.accounts import AccountView
 from willcall.views.overdue import OperatorsUntold
 from willcall.views.sweeps import Missed
 
 NOW = 1_795_341_600.0
-WELL = AccountState(Health.OK, None, None, None, 0, 10, 10)
-ALIVE = [Process(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
+WELL = AccountState(AccountHealth.OK, None, None, None, 0, 10, 10)
+ALIVE = [RunningProcess(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
 
 Line = Callable[..., AccountSummary]
 
@@ -31,7 +31,9 @@ Line = Callable[..., AccountSummary]
 def line() -> Line:
     """An account with so many orders."""
 
-    def make(provider: str = "tiqets", health: Health = Health.OK, orders: int = 0, overdue: int = 0) -> AccountSummary:
+    def make(
+        provider: str = "tiqets", health: AccountHealth = AccountHealth.OK, orders: int = 0, overdue: int = 0
+    ) -> AccountSummary:
         adapter = ADAPTERS[provider]
         account = Account(
             provider=provider,
@@ -43,7 +45,7 @@ def line() -> Line:
         )
         state = replace(WELL, health=health, since=NOW - 60, until=NOW + 60, why="401")
         counts = dict.fromkeys(Status, 0) | {Status.PENDING: orders}
-        view = AccountView(account, state, Backlog(orders, overdue, 0), counts)
+        view = AccountView(account, state, AccountBacklog(orders, overdue, 0), counts)
         return AccountSummary(view, overdue, Counter(), Counter(), [])
 
     return make
@@ -51,9 +53,9 @@ def line() -> Line:
 
 def overview(*lines: AccountSummary, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
-    nothing = Survey([], {})
+    nothing = AttentionSummary([], {})
     ran = {"revive": SweepRun(NOW, 0.1, {})}
-    well = Overview(NOW, lines, {}, nothing, Pending(0), None, ALIVE, {}, ran, [], [], Pending(0), 0)
+    well = Overview(NOW, lines, {}, nothing, PendingSummary(0), None, ALIVE, {}, ran, [], [], PendingSummary(0), 0)
     return replace(well, **fields)
 
 
@@ -90,15 +92,15 @@ def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> No
 @pytest.mark.parametrize(
     ("health", "grave", "title"),
     [
-        (Health.UNAUTHORIZED, True, "tiqets/default refuses our key"),
-        (Health.DOWN, True, "tiqets/default does not answer"),
-        (Health.THROTTLED, False, "tiqets/default throttles us"),
-        (Health.PAUSED, False, "tiqets/default is paused"),
+        (AccountHealth.UNAUTHORIZED, True, "tiqets/default refuses our key"),
+        (AccountHealth.DOWN, True, "tiqets/default does not answer"),
+        (AccountHealth.THROTTLED, False, "tiqets/default throttles us"),
+        (AccountHealth.PAUSED, False, "tiqets/default is paused"),
     ],
 )
 def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
     line: Line,
-    health: Health,
+    health: AccountHealth,
     grave: bool,  # noqa: FBT001 - a case
     title: str,
 ) -> None:
@@ -109,9 +111,9 @@ def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
 
 
 def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
-    def told_of(probe_at: float, held: int, alive: Sequence[Process] = ALIVE) -> tuple[float | None, str]:
-        down = line(health=Health.DOWN)
-        view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=Backlog(0, 0, held))
+    def told_of(probe_at: float, held: int, alive: Sequence[RunningProcess] = ALIVE) -> tuple[float | None, str]:
+        down = line(health=AccountHealth.DOWN)
+        view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=AccountBacklog(0, 0, held))
         found = banners(overview(replace(down, view=view), processes=alive))
         (alarm,) = (alarm for alarm in found if alarm.account)
         return alarm.until, alarm.then
@@ -126,12 +128,12 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
 
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
     found = overview(
-        line(health=Health.PAUSED),
-        line("paylogic", Health.DOWN),
+        line(health=AccountHealth.PAUSED),
+        line("paylogic", AccountHealth.DOWN),
         processes=ALIVE[:1],
         sweeps={"revive": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
         forgotten={"funtrips/old": 2},
-        undelivered=Pending(3, NOW - 3_600),
+        undelivered=PendingSummary(3, NOW - 3_600),
     )
     assert titles(found) == [
         "Beat is not alive",
@@ -145,7 +147,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
 
 
 def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
-    signs = {"worker": Sign("willcall-7@box", NOW - 7_200)}
+    signs = {"worker": Heartbeat("willcall-7@box", NOW - 7_200)}
     workers, beat = banners(overview(processes=[], last_signs=signs))
     assert (workers.title, workers.since, workers.why) == (
         "No worker is alive",
@@ -156,19 +158,21 @@ def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
 
 
 def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
-    paused = line(health=Health.PAUSED, orders=2)
+    paused = line(health=AccountHealth.PAUSED, orders=2)
     assert told(overview(paused)) == "2 orders wait for a paused account"
     assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
-    assert told(overview(paused, line("paylogic", Health.PAUSED, 1))) == "3 orders wait for paused accounts"
-    nothing_waits = overview(line(health=Health.PAUSED), line("paylogic", orders=3))
+    assert told(overview(paused, line("paylogic", AccountHealth.PAUSED, 1))) == "3 orders wait for paused accounts"
+    nothing_waits = overview(line(health=AccountHealth.PAUSED), line("paylogic", orders=3))
     assert told(nothing_waits) == "All is well, 3 orders wait for tickets"
 
 
 def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
-    paused, refused = line(health=Health.PAUSED, orders=2), line(health=Health.UNAUTHORIZED).view.state
+    paused, refused = line(health=AccountHealth.PAUSED, orders=2), line(health=AccountHealth.UNAUTHORIZED).view.state
     state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
-    (alarm,) = banners(found := overview(paused, survey=Survey([], {("tiqets/default", Attention.UNAUTHORIZED): 2})))
+    (alarm,) = banners(
+        found := overview(paused, survey=AttentionSummary([], {("tiqets/default", Attention.UNAUTHORIZED): 2}))
+    )
     assert (alarm.title, alarm.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
     assert (alarm.grave, alarm.since, alarm.why) == (True, NOW - 7_200, "401")
     assert (alarm.until, alarm.then) == (NOW + 60, "is tried again")
@@ -186,22 +190,22 @@ def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line)
 
 def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
     key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
-    survey = Survey([], {key_refused: 40, unknown: 1})
+    survey = AttentionSummary([], {key_refused: 40, unknown: 1})
     assert told(overview(line(), survey=survey)) == "41 orders need a person"
-    refused_account = overview(line(health=Health.UNAUTHORIZED), survey=survey)
+    refused_account = overview(line(health=AccountHealth.UNAUTHORIZED), survey=survey)
     assert told(refused_account) == "1 thing must be mended"
     assert refused_account.told_of_by_accounts == 40
 
 
 def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
-    assert titles(overview(line(), undelivered=Pending(1, NOW - 60))) == []
+    assert titles(overview(line(), undelivered=PendingSummary(1, NOW - 60))) == []
 
 
 def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
-    assert titles(overview(line(), lacking=Pending(1, NOW - 1_799, "ord-1"))) == []
-    (given_up,) = banners(overview(line(), given_up=Pending(1, NOW - 60, "ord-1")))
+    assert titles(overview(line(), lacking=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
+    (given_up,) = banners(overview(line(), given_up=PendingSummary(1, NOW - 60, "ord-1")))
     assert (given_up.title, given_up.orders) == ("Documents of 1 order were given up", "/orders?behind=documents")
-    (alarm,) = banners(overview(line(), lacking=Pending(2, NOW - 1_800, "ord-1")))
+    (alarm,) = banners(overview(line(), lacking=PendingSummary(2, NOW - 1_800, "ord-1")))
     assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
 
 
@@ -217,7 +221,7 @@ def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
     ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("lacking", "/orders?behind=documents")]
 )
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
-    (alarm,) = banners(overview(line(), **{what: Pending(3, NOW - 3_600, "ord-1")}))
+    (alarm,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
     assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
 
 

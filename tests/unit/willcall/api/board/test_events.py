@@ -4,14 +4,14 @@ import pytest
 
 from willcall.api.board.events import DeliveryStatus, event_rows
 from willcall.orders.callbacks import Telling
-from willcall.stores.deliveries import LOG, Delivery, Try
+from willcall.stores.deliveries import MOST_ATTEMPTS, DeliveryAttempt, DeliveryState
 from willcall.stores.events import StoredEvent
 
 NOW = 1_795_341_600.0
 PARTIAL = StoredEvent("1-0", "evt_1", "order.partial", "ord-1", NOW - 90, {})
 FULFILLED = StoredEvent("2-0", "evt_2", "order.fulfilled", "ord-1", NOW - 60, {})
-REFUSED = Try(NOW - 80, "evt_1", "order.partial", 500, "", 5.0)
-LATEST = Delivery("evt_2", "order.fulfilled", Telling.PENDING, NOW + 9)
+REFUSED = DeliveryAttempt(NOW - 80, "evt_1", "order.partial", 500, "", 5.0)
+LATEST = DeliveryState("evt_2", "order.fulfilled", Telling.PENDING, NOW + 9)
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ LATEST = Delivery("evt_2", "order.fulfilled", Telling.PENDING, NOW + 9)
         ([REFUSED], DeliveryStatus.SUPERSEDED, 1),
         ([REFUSED, replace(REFUSED, http_status=204, wait=None)], DeliveryStatus.DELIVERED, 2),
         ([replace(REFUSED, wait=None)], DeliveryStatus.UNDELIVERABLE, 1),
-        ([replace(REFUSED, event_id="evt_2")] * LOG, DeliveryStatus.FORGOTTEN, 0),
+        ([replace(REFUSED, event_id="evt_2")] * MOST_ATTEMPTS, DeliveryStatus.FORGOTTEN, 0),
     ],
 )
 def test_an_earlier_event_tells_what_is_known_of_its_telling(
-    tries: list[Try], told: DeliveryStatus, count: int
+    tries: list[DeliveryAttempt], told: DeliveryStatus, count: int
 ) -> None:
     latest, earlier = event_rows([PARTIAL, FULFILLED], LATEST, tries)
     assert (latest.type, latest.told, latest.next_try_at) == ("order.fulfilled", DeliveryStatus.PENDING, NOW + 9)

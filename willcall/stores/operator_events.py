@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from willcall.orders.alerts import AccountChange, account_document, explained
 from willcall.orders.serialization import rfc3339
 from willcall.stores import keys
-from willcall.stores.codec import compact
+from willcall.stores.codec import compact_json
 
 if TYPE_CHECKING:
     from redis import Redis
 
 
 @dataclass(frozen=True, slots=True)
-class OpsEvent:
+class OperatorEvent:
     """One change that operators are told of. `at` is epoch seconds.
 
     `subject` is what changed, `account:<provider>/<account>` or `order:<id>`: a newer event of it supersedes an older.
@@ -39,7 +39,7 @@ class OpsEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class OperatorAlert:
     """The event that operators are told of if a step makes the change that it is about.
 
     `send`: they have an address. `order`: the order that it is about, as JSON without its attention.
@@ -63,35 +63,40 @@ def order_subject(order_id: str) -> str:
 
 def alert_keys(subject: str) -> list[str]:
     """The keys that `lua/alert.lua` writes to."""
-    return [keys.OPS_EVENTS, keys.ops_delivery(subject), keys.OPS_UNDELIVERED, keys.OPS_UNTOLD]
+    return [
+        keys.OPERATOR_EVENTS,
+        keys.operator_delivery(subject),
+        keys.OPERATOR_DELIVERIES_DUE,
+        keys.OPERATOR_DELIVERIES_PENDING,
+    ]
 
 
-def alert_arguments(alert: Alert | None) -> list[Any]:
+def alert_arguments(alert: OperatorAlert | None) -> list[Any]:
     """The arguments that `lua/alert.lua` takes."""
     return [alert.id, alert.subject, int(alert.send)] if alert else ["", "", 0]
 
 
-def attention_arguments(alert: Alert | None) -> list[Any]:
+def attention_arguments(alert: OperatorAlert | None) -> list[Any]:
     """The same, and the order that newly needs attention."""
-    return [*alert_arguments(alert), compact(alert.order) if alert else ""]
+    return [*alert_arguments(alert), compact_json(alert.order) if alert else ""]
 
 
-class OpsStore:
+class OperatorEventStore:
     """Events for operators in Redis; `alert.lua` writes them, in the step that makes the change."""
 
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
         self._redis = redis
 
-    def recent(self, count: int) -> list[OpsEvent]:
+    def recent(self, count: int) -> list[OperatorEvent]:
         """The latest `count` events, newest first."""
-        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(keys.OPS_EVENTS, count=count))
-        return [ops_event(fields) for _, fields in entries]
+        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(keys.OPERATOR_EVENTS, count=count))
+        return [read_operator_event(fields) for _, fields in entries]
 
 
-def ops_event(fields: Mapping[str, str]) -> OpsEvent:
+def read_operator_event(fields: Mapping[str, str]) -> OperatorEvent:
     """An event from its fields, as `alert.lua` wrote them."""
     subject, data = fields["subject"], json.loads(fields["data"])
     kind, _, name = subject.partition(":")
     data = account_document(name, AccountChange(**data)) if kind == "account" else explained(data)
-    return OpsEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)
+    return OperatorEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)

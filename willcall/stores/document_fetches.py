@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from willcall.orders.model import Order
 from willcall.stores import keys
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, order_from, tickets_text
-from willcall.stores.deliveries import Pending, oldest_in, pending_in
+from willcall.stores.deliveries import PendingSummary, read_oldest, read_pending
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
+class FetchClaim:
     """Permission for one round. `now` and `since` (the first try) are epoch seconds; `tries` those before this one."""
 
     order: Order
@@ -28,7 +28,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
+class FetchProgress:
     """Where the fetching of an order's documents stands: rounds made so far, and when the next is due, epoch seconds.
 
     `why` says what the last round failed by, in words that may be shown: no URL, nothing secret. None before the first.
@@ -39,7 +39,7 @@ class Fetching:
     next_at: float
 
 
-class Fetched(StrEnum):
+class FetchOutcome(StrEnum):
     """What became of a round; see `lua/fetched.lua`."""
 
     WRITTEN = "written"
@@ -47,7 +47,7 @@ class Fetched(StrEnum):
     LOST = "lost"
 
 
-class FetchStore:
+class DocumentFetchStore:
     """The fetches index in Redis. An order is filed by the commit that leaves a ticket without its document."""
 
     def __init__(self, redis: "Redis") -> None:
@@ -57,16 +57,16 @@ class FetchStore:
         self._settle = load(redis, "fetched")
         self._refetch = load(redis, "refetch")
 
-    def claim(self, order_id: str, claim_id: str, lease: float) -> Fetch | None:
+    def claim(self, order_id: str, claim_id: str, lease: float) -> FetchClaim | None:
         """Permission to fetch, None where there is nothing to do; `lease` seconds until somebody else may."""
         answer = self._claim(
             keys=[
                 keys.order(order_id),
                 keys.spec(order_id),
                 keys.tickets(order_id),
-                keys.FETCHES,
+                keys.FETCHES_DUE,
                 keys.fetch(order_id),
-                keys.LACKING,
+                keys.FETCHES_PENDING,
             ],
             args=[order_id, claim_id, milliseconds(lease)],
         )
@@ -74,19 +74,25 @@ class FetchStore:
             return None
         now, flat, spec, tickets, since, tries = answer
         order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
-        return Fetch(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
+        return FetchClaim(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
 
     def settle(
-        self, fetch: Fetch, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
-    ) -> Fetched:
+        self, fetch: FetchClaim, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
+    ) -> FetchOutcome:
         """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never.
 
         `given_up`: documents are missing all the same, so that the order is listed as one of these.
         """
         changed = after.tickets != fetch.order.tickets
-        return Fetched(
+        return FetchOutcome(
             self._settle(
-                keys=[keys.tickets(after.id), keys.FETCHES, keys.fetch(after.id), keys.LACKING, keys.GIVEN_UP],
+                keys=[
+                    keys.tickets(after.id),
+                    keys.FETCHES_DUE,
+                    keys.fetch(after.id),
+                    keys.FETCHES_PENDING,
+                    keys.DOCUMENTS_GIVEN_UP,
+                ],
                 args=[
                     after.id,
                     fetch.claim_id,
@@ -101,48 +107,48 @@ class FetchStore:
 
     def count(self) -> int:
         """How many orders lack documents that are still to be fetched."""
-        return self._redis.zcard(keys.FETCHES)
+        return self._redis.zcard(keys.FETCHES_DUE)
 
-    def pending(self) -> Pending:
+    def pending(self) -> PendingSummary:
         """What is still to be fetched."""
-        return pending_in(self._redis, keys.LACKING)
+        return read_pending(self._redis, keys.FETCHES_PENDING)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """The orders that have lacked documents for longest, oldest first: (id, since when, epoch seconds).
 
         The time is when the first fetch was due after the one that came with the tickets.
         """
-        return oldest_in(self._redis, keys.LACKING, count)
+        return read_oldest(self._redis, keys.FETCHES_PENDING, count)
 
-    def given_up(self) -> Pending:
+    def given_up(self) -> PendingSummary:
         """Return how many orders have documents that were given up, and the one that has had them for longest."""
-        return pending_in(self._redis, keys.GIVEN_UP)
+        return read_pending(self._redis, keys.DOCUMENTS_GIVEN_UP)
 
     def oldest_given_up(self, count: int, offset: int = 0) -> list[tuple[str, float]]:
         """Return such orders and when their documents were given up (epoch seconds), oldest first."""
-        return oldest_in(self._redis, keys.GIVEN_UP, count, offset)
+        return read_oldest(self._redis, keys.DOCUMENTS_GIVEN_UP, count, offset)
 
     def forget_given_up(self, order_ids: Sequence[str]) -> None:
         """Take orders off that list."""
         if order_ids:
-            self._redis.zrem(keys.GIVEN_UP, *order_ids)
+            self._redis.zrem(keys.DOCUMENTS_GIVEN_UP, *order_ids)
 
-    def standing(self, order_ids: Sequence[str]) -> list[Fetching | None]:
+    def standing(self, order_ids: Sequence[str]) -> list[FetchProgress | None]:
         """Where the fetching of each order's documents stands, None where nothing is to be fetched."""
         pipe = self._redis.pipeline(transaction=False)
         for order_id in order_ids:
-            pipe.zscore(keys.FETCHES, order_id)
+            pipe.zscore(keys.FETCHES_DUE, order_id)
             pipe.hmget(keys.fetch(order_id), ["tries", "why"])
         answers = pipe.execute()
         return [
-            None if due is None else Fetching(int(tries or 0), why or None, due / 1_000)
+            None if due is None else FetchProgress(int(tries or 0), why or None, due / 1_000)
             for due, (tries, why) in zip(answers[::2], answers[1::2], strict=True)
         ]
 
     def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._refetch(
-            keys=[keys.FETCHES, keys.fetch("")],
+            keys=[keys.FETCHES_DUE, keys.fetch("")],
             args=[milliseconds(grace), offset, count],
         )
         return seen, sent

@@ -63,7 +63,7 @@ def check_url(url: str) -> str:
     return url
 
 
-class Files:
+class FileStorage:
     """Files by name (`ab/name.pdf`) under one URL. Most connect on first use; safe to share between threads."""
 
     def __init__(self, url: str) -> None:

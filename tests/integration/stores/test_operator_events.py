@@ -8,10 +8,10 @@ from willcall.orders.callbacks import Outlook, Telling
 from willcall.orders.model import Attention, Status
 from willcall.orders.policy import Signal
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, Report, Reported
-from willcall.stores.deliveries import Notice, Pending, Try, Verdict
-from willcall.stores.ops import OpsEvent
-from willcall.stores.orders import Verdict as Claimed
+from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, PendingSummary
+from willcall.stores.operator_events import OperatorEvent
+from willcall.stores.orders import PollVerdict as Claimed
 
 SUBJECT = f"account:{ACCOUNT}"
 PROBE = (30.0, 100.0)
@@ -20,8 +20,8 @@ GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
 
 def report(
     desk: Desk, signal: Signal, why: str = "200", *, until: float | None = None, probe: bool = False, send: bool = True
-) -> Reported:
-    found = Report(signal, "ord-1", probe, until, why)
+) -> ReportResult:
+    found = AccountReport(signal, "ord-1", probe, until, why)
     return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
 
 
@@ -35,7 +35,7 @@ def reasons(desk: Desk) -> list[str]:
     return [event.data["attention"] for event in reversed(desk.stores.ops.recent(1_000))]
 
 
-def latest(desk: Desk) -> OpsEvent:
+def latest(desk: Desk) -> OperatorEvent:
     return desk.stores.ops.recent(1)[0]
 
 
@@ -62,9 +62,9 @@ def partial(desk: Desk) -> None:
 
 def give_up(desk: Desk) -> None:
     """Tell the backend of the first event of ord-1 for the last time."""
-    notice = Notice("ord-1", "evt-1", 1, "backend.example")
-    assert desk.stores.deliveries.claim(notice, "b", 3_600).verdict is Verdict.GO
-    made = Try(desk.now(), "evt-1", "order.partial", 410, "", None)
+    notice = DeliveryMessage("ord-1", "evt-1", 1, "backend.example")
+    assert desk.stores.deliveries.claim(notice, "b", 3_600).verdict is DeliveryVerdict.GO
+    made = DeliveryAttempt(desk.now(), "evt-1", "order.partial", 410, "", None)
     desk.stores.deliveries.settle(notice, "b", made, GIVEN_UP, desk.order_alert())
 
 
@@ -219,7 +219,7 @@ def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(de
 def test_without_an_address_the_stream_has_the_event_and_nothing_is_filed(desk: Desk) -> None:
     report(desk, Signal.UNAUTHORIZED, "401", send=False)
     assert told(desk) == ["account.unauthorized"]
-    assert desk.stores.ops_deliveries.pending() == Pending(0, None)
+    assert desk.stores.ops_deliveries.pending() == PendingSummary(0, None)
     assert desk.stores.ops_deliveries.get(SUBJECT) is None
 
 
@@ -229,35 +229,35 @@ def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_not
     report(desk, Signal.ANSWERED)
     second = latest(desk)
     deliveries = desk.stores.ops_deliveries
-    assert deliveries.pending() == Pending(1, second.at, second.subject)
-    assert deliveries.claim(Notice(SUBJECT, first.id, 1, ""), "a", 3_600).verdict is Verdict.STALE
-    granted = deliveries.claim(Notice(SUBJECT, second.id, 1, ""), "a", 3_600)
-    assert (granted.verdict, granted.event, granted.url) == (Verdict.GO, second, "")
+    assert deliveries.pending() == PendingSummary(1, second.at, second.subject)
+    assert deliveries.claim(DeliveryMessage(SUBJECT, first.id, 1, ""), "a", 3_600).verdict is DeliveryVerdict.STALE
+    granted = deliveries.claim(DeliveryMessage(SUBJECT, second.id, 1, ""), "a", 3_600)
+    assert (granted.verdict, granted.event, granted.url) == (DeliveryVerdict.GO, second, "")
     assert desk.stores.events.count() == 0
-    assert desk.stores.deliveries.pending() == Pending(0, None)
+    assert desk.stores.deliveries.pending() == PendingSummary(0, None)
 
 
 def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
     desk.submit()
     needs(desk, Attention.MALFORMED)
-    deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
+    deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
     deliveries.claim(notice, "a", 3_600)
-    made = Try(desk.now(), notice.event_id, "order.attention", 410, "", None)
+    made = DeliveryAttempt(desk.now(), notice.event_id, "order.attention", 410, "", None)
     assert deliveries.settle(notice, "a", made, GIVEN_UP) is None
     stands = deliveries.get("order:ord-1")
     assert stands is not None
     assert stands.telling is Telling.UNDELIVERABLE
     assert [each.http_status for each in deliveries.log("order:ord-1")] == [410]
     assert desk.order().attention is Attention.MALFORMED
-    assert deliveries.pending() == Pending(0, None)
+    assert deliveries.pending() == PendingSummary(0, None)
 
 
 def test_an_overdue_alert_is_sent_again_like_any_other_delivery(desk: Desk) -> None:
     report(desk, Signal.UNAUTHORIZED, "401")
     overdue = desk.stores.ops_deliveries.overdue
     assert overdue(100.0, 0, 10) == (0, [])
-    desk.redis.zadd(keys.OPS_UNDELIVERED, {SUBJECT: 1})
-    assert overdue(100.0, 0, 10) == (1, [Notice(SUBJECT, latest(desk).id, 1, "")])
+    desk.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {SUBJECT: 1})
+    assert overdue(100.0, 0, 10) == (1, [DeliveryMessage(SUBJECT, latest(desk).id, 1, "")])
     assert overdue(100.0, 0, 10) == (1, [])
 
 
@@ -265,18 +265,18 @@ def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
     desk.submit()
     needs(desk, Attention.MALFORMED)
     desk.commit(desk.go(2), status=Status.FULFILLED, finished_at=desk.now())
-    deliveries, notice = desk.stores.ops_deliveries, Notice("order:ord-1", latest(desk).id, 1, "")
+    deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
     deliveries.claim(notice, "a", 3_600)
-    made = Try(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
+    made = DeliveryAttempt(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
     assert deliveries.settle(notice, "a", made, Outlook(Telling.PENDING, 5.0)) is not None
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
     assert [key for key in desk.redis.scan_iter() if "ord-1" in key] == []
-    assert deliveries.pending() == Pending(0, None)
-    assert desk.redis.zcard(keys.OPS_UNDELIVERED) == 0
+    assert deliveries.pending() == PendingSummary(0, None)
+    assert desk.redis.zcard(keys.OPERATOR_DELIVERIES_DUE) == 0
 
 
 def test_the_stream_is_bounded(desk: Desk) -> None:
     for _ in range(800):
         report(desk, Signal.UNAUTHORIZED, "401")
         report(desk, Signal.ANSWERED)
-    assert 1_000 <= desk.redis.xlen(keys.OPS_EVENTS) < 1_300
+    assert 1_000 <= desk.redis.xlen(keys.OPERATOR_EVENTS) < 1_300

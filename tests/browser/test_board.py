@@ -126,14 +126,14 @@ def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board,
 
 
 def test_the_pulse_tells_that_workers_beat_and_sweeps_are_well(board: Board) -> None:
-    pulse = board().locator(".pulse")
+    pulse = board().locator(".status-bar")
     expect(pulse).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ events? on the way\s+live"))
 
 
 @pytest.mark.usefixtures("resumed")
 def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None:
     page = board()
-    expect(page.locator(".pulse [data-live]")).to_have_class(re.compile(r"\bon\b"))
+    expect(page.locator(".status-bar [data-live]")).to_have_class(re.compile(r"\bon\b"))
     page.evaluate("window.stayed = true")
     pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
     expect(page.get_by_role("heading", name="paylogic/user is paused")).to_be_visible()
@@ -148,7 +148,7 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDep
     page.add_init_script(_TOLD_BY_HAND)
     page.goto(demo.api_url)
     live, tell = (
-        page.locator(".pulse [data-live]"),
+        page.locator(".status-bar [data-live]"),
         "text => source.onmessage({ data: JSON.stringify({ trouble: text }) })",
     )
     page.evaluate(tell, "Redis does not answer. What is shown is old.")
@@ -163,7 +163,7 @@ def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board
     page.clock.install()
     page.add_init_script("window.opened = 0; EventSource = class extends EventSource { opened = ++window.opened; };")
     page.goto(demo.api_url)
-    live, beat = page.locator(".pulse [data-live]"), page.locator(".pulse", has_text="beat")
+    live, beat = page.locator(".status-bar [data-live]"), page.locator(".status-bar", has_text="beat")
     expect(live).to_have_text("live")
     page.evaluate("window.stayed = true")
     with frozen_api(demo):
@@ -269,12 +269,12 @@ def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> 
     orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, "tiqets"), 100).orders
     order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
     page = board(f"/orders/{order.id}")
-    expect(page.locator(".asks")).to_contain_text(f"/orders/{order.reference}/tickets")
+    expect(page.locator(".request")).to_contain_text(f"/orders/{order.reference}/tickets")
     attempts = page.locator("table.timeline tbody tr")
     expect(attempts).to_have_count(order.attempts)
     expect(attempts.first).to_contain_text("all tickets")
     expect(attempts.last).to_contain_text(re.compile(r"no tickets yet\s+200\s+\S.*; \S"))
-    expect(page.locator(".telling")).to_have_text("delivered")
+    expect(page.locator(".delivery")).to_have_text("delivered")
     expect(page.locator("table.tries tbody tr").first).to_contain_text(
         re.compile(r"order.fulfilled\s+evt_\w+\s+200\s+taken")
     )
@@ -319,9 +319,9 @@ def test_the_keyboard_gets_around(board: Board, demo: LocalDeployment) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
-    expect(page.locator("table.accounts tbody .key").first).to_be_focused()
+    expect(page.locator("table.accounts tbody .row-link").first).to_be_focused()
     page.keyboard.press("j")
-    expect(page.locator("table.accounts tbody .key").nth(1)).to_be_focused()
+    expect(page.locator("table.accounts tbody .row-link").nth(1)).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/orders\?account="))
@@ -379,7 +379,7 @@ def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Bo
 
 
 #: The words that stand out of what they are in.
-_OUTSIDE = """[...document.querySelectorAll(".card, .alarm .told, .alarm .stub, table, td, .ticket, .headline")]
+_OUTSIDE = """[...document.querySelectorAll(".card, .banner-text, .banner-actions, table, td, .ticket, .headline")]
     .filter(box => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
     .map(box => `${box.scrollWidth - box.clientWidth} ${box.outerHTML.slice(0, 300)}`)"""
 
@@ -420,9 +420,9 @@ def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> None:
     page = board("/", width)
-    page.evaluate("""document.getElementById("alarms").innerHTML = `<article class="alarm grave down">
-        <div class="told"><h3>${"n".repeat(200)} does not answer</h3><p class="effect">${"e".repeat(200)}</p></div>
-        <div class="stub"><p class="why">could not connect: ConnectionRefusedError</p><button>Resume</button></div>
+    page.evaluate("""document.getElementById("banners").innerHTML = `<article class="banner critical down">
+        <div class="banner-text"><h3>${"n".repeat(200)} is failing</h3><p class="effect">${"e".repeat(200)}</p></div>
+        <div class="banner-actions"><p class="cause">could not connect: BadStatusLine</p><button>Resume</button></div>
         </article>`""")
     assert page.evaluate(_OUTSIDE) == []
 
@@ -430,7 +430,7 @@ def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> N
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
     page = board("/", NARROW)
     page.locator("summary", has_text="Pause …").first.click()
-    sheet = page.locator(".sheet:visible")
+    sheet = page.locator(".popover:visible")
     wait_until(lambda: sheet.bounding_box() is not None)  # not while what is new takes its place
     box = sheet.evaluate("sheet => sheet.getBoundingClientRect().toJSON()")
     assert box["left"] >= 0

@@ -51,10 +51,10 @@ def until(changed: Iterator[dict[str, str]], part: str, words: str) -> dict[str,
 def test_a_watcher_is_sent_everything_at_first_and_then_what_changes(api: Running) -> None:
     operator = Operator(api)
     with watching(operator) as changed:
-        assert {"verdict", "alarms", "accounts", "attention", "happened", "pulse"} <= next(changed).keys()
+        assert {"headline", "banners", "accounts", "attention", "activity", "status"} <= next(changed).keys()
         operator.post("/accounts/tiqets/default/pause")
-        change = until(changed, "alarms", "tiqets/default is paused")
-        assert "happened" not in change
+        change = until(changed, "banners", "tiqets/default is paused")
+        assert "activity" not in change
         assert "attention" not in change
 
 
@@ -62,7 +62,7 @@ def test_an_orders_page_is_sent_its_own_changes(api: Running) -> None:
     api.submit("ord-1", not_before=LATER)
     operator = Operator(api)
     with watching(operator, "?order=ord-1") as changed:
-        assert next(changed).keys() == {"order", "trouble"}
+        assert next(changed).keys() == {"order", "connection-error"}
         operator.post("/orders/ord-1/cancel")
         assert until(changed, "order", "by the caller").keys() == {"order"}
     for gone in ("?order=a%2Fb", "?order="):
@@ -75,9 +75,9 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
     own.start()
     try:
         with board(tmp_path, own.url, OPERATOR_KEY) as api, watching(operator := Operator(api)) as changed:
-            assert next(changed)["trouble"] == ""
+            assert next(changed)["connection-error"] == ""
             own.kill()
-            until(changed, "trouble", "Redis does not answer")
+            until(changed, "connection-error", "Redis does not answer")
             page = operator.get("/")
             assert (page.status_code, page.headers["Refresh"]) == (503, "5"), "it comes back by itself"
             assert "orders wait, and go on by themselves" in page.text
@@ -86,7 +86,7 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
             assert answer.status_code == 503
             assert "Refresh" not in answer.headers, "nothing is done twice"
             own.start()
-            assert next(change for change in changed if "trouble" in change)["trouble"] == ""
+            assert next(change for change in changed if "connection-error" in change)["connection-error"] == ""
     finally:
         own.stop()
 

@@ -17,7 +17,7 @@ from willcall.views.sweeps import start_them
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One thing that is wrong. `grave`: tickets do not arrive because of it.
+    """One thing that is wrong. `critical`: tickets do not arrive because of it.
 
     `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
     what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps;
@@ -26,7 +26,7 @@ class Banner:
     """
 
     kind: str
-    grave: bool
+    critical: bool
     title: str
     effect: str
     remedy: str
@@ -35,23 +35,23 @@ class Banner:
     until: float | None = None
     then: str = ""
     account: AccountSummary | None = None
-    orders: str | None = None
-    messages: str | None = None
+    orders_url: str | None = None
+    messages_url: str | None = None
 
 
 def banners(overview: Overview) -> list[Banner]:
     """All that is wrong, the gravest first."""
     parts = (_processes, _sweeps, _accounts, _forgotten, _behind, _dead_letters)
-    found = [alarm for part in parts for alarm in part(overview)]
-    return sorted(found, key=lambda alarm: not alarm.grave)
+    found = [banner for part in parts for banner in part(overview)]
+    return sorted(found, key=lambda banner: not banner.critical)
 
 
 def headline(overview: Overview, found: list[Banner]) -> str:
     """How things stand, in one sentence."""
-    orders = overview.survey.total - overview.told_of_by_accounts
-    troubles = [alarm for alarm in found if alarm.kind != "paused"]
+    orders = overview.survey.total - overview.covered_by_accounts
+    troubles = [banner for banner in found if banner.kind != "paused"]
     if troubles:
-        grave = sum(alarm.grave for alarm in troubles)
+        grave = sum(banner.critical for banner in troubles)
         return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
     if orders > 0:
         return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
@@ -70,7 +70,7 @@ def waiting_words(number: int) -> str:
 
 
 def _processes(overview: Overview) -> Iterator[Banner]:
-    if not overview.alive("worker"):
+    if not overview.running("worker"):
         yield _nobody(
             overview,
             "worker",
@@ -78,7 +78,7 @@ def _processes(overview: Overview) -> Iterator[Banner]:
             effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
             remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
         )
-    if not overview.alive("beat"):
+    if not overview.running("beat"):
         yield _nobody(
             overview,
             "beat",
@@ -91,9 +91,11 @@ def _processes(overview: Overview) -> Iterator[Banner]:
 
 def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Banner:
     """No process of a kind is alive, since the last sign of one."""
-    last = overview.last_signs.get(kind)
+    last = overview.last_heartbeats.get(kind)
     why = f"The last was {last.name}" if last else None
-    return Banner(kind, grave=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why)
+    return Banner(
+        kind, critical=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why
+    )
 
 
 def _sweeps(overview: Overview) -> Iterator[Banner]:
@@ -101,43 +103,43 @@ def _sweeps(overview: Overview) -> Iterator[Banner]:
         if run.error:
             yield Banner(
                 "sweep",
-                grave=False,
+                critical=False,
                 title=f"The sweep {name} failed",
                 effect="What it would have mended waits for its next run.",
                 remedy=f"Its log has the error; willcall sweep {name} runs it now.",
                 since=run.at,
                 why=run.error,
             )
-    if overview.missed:
-        names = ", ".join(sweep.name for sweep in overview.missed)
-        how = start_them(beat=bool(overview.alive("beat")), worker=bool(overview.alive("worker")))
+    if overview.overdue_sweeps:
+        names = ", ".join(sweep.name for sweep in overview.overdue_sweeps)
+        how = start_them(beat=bool(overview.running("beat")), worker=bool(overview.running("worker")))
         yield Banner(
             "missed",
-            grave=False,
-            title=f"{counted(len(overview.missed), 'sweep')} missed",
+            critical=False,
+            title=f"{counted(len(overview.overdue_sweeps), 'sweep')} missed",
             effect=f"What these would have mended waits: {names}.",
             remedy=f"{how}; willcall sweep runs them now.",
-            since=min((sweep.ran_at for sweep in overview.missed if sweep.ran_at), default=None),
+            since=min((sweep.ran_at for sweep in overview.overdue_sweeps if sweep.ran_at), default=None),
         )
 
 
 def _accounts(overview: Overview) -> Iterator[Banner]:
     for line in overview.accounts:
         if line.view.state.health is not AccountHealth.OK:
-            yield _account(line, overview.now, beat=bool(overview.alive("beat")))
+            yield _account(line, overview.now, beat=bool(overview.running("beat")))
         if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
             yield _overbooked(line, overview.now)
         if line.view.state.health is AccountHealth.OK and line.overdue:
-            working = bool(overview.alive("worker"))
+            working = bool(overview.running("worker"))
             yield Banner(
                 "overdue",
-                grave=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
+                critical=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
                 title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
                 effect="Tickets that are there already are fetched late.",
                 remedy="Workers do not keep up: start more. A wait for the rate does not count."
                 if working
                 else "They go on when a worker runs.",
-                orders=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
+                orders_url=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
             )
 
 
@@ -146,21 +148,21 @@ def _overbooked(line: AccountSummary, now: float) -> Banner:
     state, trouble = line.view.state, OVERBOOKED
     return Banner(
         "overbooked",
-        grave=trouble.grave,
+        critical=trouble.grave,
         title=f"{line.key} {trouble.what}",
         effect=f"{counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}. {trouble.effect}",
         remedy=labels.fix(trouble, line.key),
-        orders=f"/orders?account={line.key}",
+        orders_url=f"/orders?account={line.key}",
     )
 
 
 def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
-    """One alarm for an account, however many orders wait for it; `beat`: whether one is alive."""
+    """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
     state, trouble = line.view.state.gravest, trouble_of(line.view.state)
     until, then = _by_itself(line, now, beat=beat)
     return Banner(
         state.health.value,
-        grave=trouble.grave,
+        critical=trouble.grave,
         title=f"{line.key} {trouble.what}",
         effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
         remedy=labels.fix(trouble, line.key),
@@ -186,10 +188,10 @@ def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float |
 
 def _forgotten(overview: Overview) -> Iterator[Banner]:
     trouble = TROUBLES["forgotten"]
-    for key, waiting in overview.forgotten.items():
+    for key, waiting in overview.unconfigured.items():
         yield Banner(
             "forgotten",
-            grave=trouble.grave,
+            critical=trouble.grave,
             title=f"{key} {trouble.what}",
             effect=f"{waiting_words(waiting)}. {trouble.effect}",
             remedy=labels.fix(trouble, key),
@@ -198,21 +200,21 @@ def _forgotten(overview: Overview) -> Iterator[Banner]:
 
 def _behind(overview: Overview) -> Iterator[Banner]:
     """What has waited for longer than it may: to tell backends and operators, to store documents."""
-    told, operators, documents = overview.undelivered, overview.operators, overview.lacking
+    told, operators, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
     if told.waited(overview.now) >= UNTOLD:
         yield Banner(
             "untold",
-            grave=False,
+            critical=False,
             title=f"{counted(told.count, 'event')} on the way to backends",
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
             since=told.oldest_at,
-            orders=f"/orders?behind={Behind.UNTOLD}",
+            orders_url=f"/orders?behind={Behind.UNTOLD}",
         )
     if operators and operators.late:
         yield Banner(
             "operators",
-            grave=False,
+            critical=False,
             title=f"Operators are not told of {counted(operators.count, 'event')}",
             effect="Who relies on that does not know what happened. They are told again and again, for three days.",
             remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
@@ -222,22 +224,22 @@ def _behind(overview: Overview) -> Iterator[Banner]:
     if documents.waited(overview.now) >= LATE:
         yield Banner(
             "lacking",
-            grave=False,
+            critical=False,
             title=f"Documents of {counted(documents.count, 'order')} are not stored",
             effect="Their customers have the provider's address at most. They are tried again, for three days.",
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
             since=documents.oldest_at,
-            orders=f"/orders?behind={Behind.DOCUMENTS}",
+            orders_url=f"/orders?behind={Behind.DOCUMENTS}",
         )
-    if overview.given_up.count:
+    if overview.documents_given_up.count:
         yield Banner(
             "given_up",
-            grave=False,
-            title=f"Documents of {counted(overview.given_up.count, 'order')} were given up",
+            critical=False,
+            title=f"Documents of {counted(overview.documents_given_up.count, 'order')} were given up",
             effect="Their customers have the provider's address at most. They are not fetched again.",
             remedy="Ask the provider for the files: each order's page says why they could not be fetched.",
-            since=overview.given_up.oldest_at,
-            orders=f"/orders?behind={Behind.DOCUMENTS}",
+            since=overview.documents_given_up.oldest_at,
+            orders_url=f"/orders?behind={Behind.DOCUMENTS}",
         )
 
 
@@ -245,9 +247,9 @@ def _dead_letters(overview: Overview) -> Iterator[Banner]:
     if overview.dead_letters:
         yield Banner(
             "dead-letters",
-            grave=False,
+            critical=False,
             title=f"{counted(overview.dead_letters, 'message')} could not be processed",
             effect="If one was a submission, its order does not exist here.",
             remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
-            messages="/dead-letters",
+            messages_url="/dead-letters",
         )

@@ -56,7 +56,7 @@ class AccountSummary:
         return self.view.account.key
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether nothing is wrong with it."""
         return self.view.state.health is AccountHealth.OK and not self.overdue
 
@@ -66,18 +66,18 @@ class AccountSummary:
         return sum(count for _, count in self.hourly)
 
     @property
-    def asked(self) -> int:
+    def polls(self) -> int:
         """Requests of the last minutes that the provider got."""
         return sum(count for measure, count in self.recent.items() if measure.startswith(f"{OUTCOME}:"))
 
     @property
-    def used(self) -> float:
+    def rate_used(self) -> float:
         """The share of the rate that these were."""
         rate = self.view.account.rate
-        return self.asked / (rate.limit / rate.period * RECENT * 60)
+        return self.polls / (rate.limit / rate.period * RECENT * 60)
 
     @property
-    def throttled(self) -> int:
+    def throttles(self) -> int:
         """Answers with 429 in the last minutes."""
         return self.recent[f"{OUTCOME}:throttled"]
 
@@ -95,32 +95,32 @@ class Overview:
 
     now: float
     accounts: Sequence[AccountSummary]
-    forgotten: Mapping[str, int]
+    unconfigured: Mapping[str, int]
     survey: AttentionSummary
     undelivered: PendingSummary
-    operators: OperatorsUntold | None
+    operator_alerts: OperatorsUntold | None
     processes: Sequence[RunningProcess]
-    last_signs: Mapping[str, Heartbeat]
+    last_heartbeats: Mapping[str, Heartbeat]
     sweeps: Mapping[str, SweepRun]
-    missed: Sequence[Missed]
-    happened: Sequence[OperatorEvent]
-    lacking: PendingSummary
+    overdue_sweeps: Sequence[Missed]
+    activity: Sequence[OperatorEvent]
+    documents_pending: PendingSummary
     overdue: int
     booked_ahead: float = 900.0
     dead_letters: int = 0
-    given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
+    documents_given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
 
-    def alive(self, kind: str) -> list[RunningProcess]:
+    def running(self, kind: str) -> list[RunningProcess]:
         """The processes of a kind, the oldest first."""
         return [process for process in self.processes if process.kind == kind]
 
     @property
-    def stopped(self) -> set[str]:
+    def stopped_accounts(self) -> set[str]:
         """The accounts whose orders wait until they go on."""
-        return {line.key for line in self.accounts if line.view.state.health.stops} | self.forgotten.keys()
+        return {line.key for line in self.accounts if line.view.state.health.stops} | self.unconfigured.keys()
 
     @property
-    def told_of_by_accounts(self) -> int:
+    def covered_by_accounts(self) -> int:
         """How many orders need attention only because their account is refused."""
         refused = [line.key for line in self.accounts if line.view.state.refused]
         return sum(self.survey.tally.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
@@ -182,17 +182,17 @@ class OverviewReader:
         return Overview(
             now=now,
             accounts=self._lines(now),
-            forgotten=forgotten_accounts(stores, self._context.accounts),
+            unconfigured=forgotten_accounts(stores, self._context.accounts),
             survey=stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN),
             undelivered=stores.deliveries.pending(),
-            operators=operators_untold(stores, now),
+            operator_alerts=operators_untold(stores, now),
             processes=processes,
-            last_signs=stores.processes.last_signs(),
+            last_heartbeats=stores.processes.last_signs(),
             sweeps=sweeps,
-            missed=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
-            happened=stores.ops.recent(HAPPENED),
-            lacking=stores.fetches.pending(),
-            given_up=stores.fetches.given_up(),
+            overdue_sweeps=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
+            activity=stores.ops.recent(HAPPENED),
+            documents_pending=stores.fetches.pending(),
+            documents_given_up=stores.fetches.given_up(),
             overdue=stores.listing.overdue(OrderQuery(), now - self._context.settings.sweeps.grace, 0)[0],
             booked_ahead=self._context.settings.sweeps.booked_ahead,
             dead_letters=stores.dead_letters.count(),
@@ -212,4 +212,4 @@ class OverviewReader:
             )
             for key, account in sorted(self._context.accounts.items())
         ]
-        return sorted(lines, key=lambda line: line.well)
+        return sorted(lines, key=lambda line: line.healthy)

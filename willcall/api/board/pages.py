@@ -41,12 +41,12 @@ _PAGE = 50
 
 #: The live parts of the pages: id -> template.
 _BOARD_PARTS = {
-    "verdict": "parts/verdict.html",
-    "alarms": "parts/alarms.html",
+    "headline": "parts/headline.html",
+    "banners": "parts/banners.html",
     "accounts": "parts/accounts.html",
     "attention": "parts/attention.html",
-    "happened": "parts/happened.html",
-    "pulse": "parts/pulse.html",
+    "activity": "parts/activity.html",
+    "status": "parts/status.html",
 }
 _ORDER_PARTS = {"order": "parts/order.html"}
 
@@ -200,7 +200,7 @@ def _look_at_order(context: Context, order_id: str) -> Callable[[], Mapping[str,
 
 def _told(overview: Overview) -> dict[str, Any]:
     found = banners(overview)
-    return {"overview": overview, "alarms": found, "verdict": headline(overview, found), "now": overview.now}
+    return {"overview": overview, "banners": found, "headline": headline(overview, found), "now": overview.now}
 
 
 def _board(request: Request) -> OverviewReader:

@@ -67,7 +67,13 @@ def _environment() -> Environment:
         auto_reload=False,
         undefined=StrictUndefined,
     )
-    environment.globals |= {"charts": charts, "labels": labels, "asset": _asset, "icon": _icon, "silence": STALE_AFTER}
+    environment.globals |= {
+        "charts": charts,
+        "labels": labels,
+        "asset": _asset,
+        "icon": _icon,
+        "stale_after": STALE_AFTER,
+    }
     environment.filters |= {
         "span": span,
         "counted": counted,

@@ -57,7 +57,7 @@ class PageUpdates:
         try:
             while True:
                 try:
-                    self._take({**await to_thread.run_sync(self._look), "trouble": ""})
+                    self._take({**await to_thread.run_sync(self._look), "connection-error": ""})
                     if away:
                         log.info("redis back")
                     away = False
@@ -65,7 +65,7 @@ class PageUpdates:
                     if not away:
                         log.warning("redis away", error=error)
                     away = True
-                    self._take({"trouble": "Redis does not answer. What is shown is old."})
+                    self._take({"connection-error": "Redis does not answer. What is shown is old."})
                 await asyncio.sleep(REFRESH_INTERVAL)
         except UnknownOrderError:
             log.debug("forgotten while watched")

@@ -1,34 +1,34 @@
-// The board works without this. With it: what changes comes by itself, moments go by, and the keyboard gets around.
+// The board works without this script. With it, pages update themselves, times count on, and keys work.
 "use strict";
 
 const skew = Date.now() / 1000 - Number(document.body.dataset.now || Date.now() / 1000);
 
-// Moments: the reader's own clock, and what has passed since, by the server's.
+// Times: shown in the reader's time zone; how long ago is counted by the server's clock.
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
-// Seconds after its moment from which what comes by itself is overdue.
+// Seconds after which something that happens by itself counts as overdue.
 const OVERDUE = 30;
 
 function now() {
   return Date.now() / 1000 - skew;
 }
 
-// Whether the page is live, unknown at first; when something was last heard, and when what is shown was so.
-let live, heard = now(), fresh = heard;
+// Whether the page is live (unknown at first), when the last message arrived, and as of when its content is true.
+let live, lastHeard = now(), lastFresh = lastHeard;
 
 function span(seconds) {
   const [unit, size] = UNITS.find(([, size]) => seconds >= size);
   return `${Math.floor(seconds / size)} ${unit}`;
 }
 
-// When what is shown was so: a page that is not live does not know what has come to pass since.
-function shown() {
-  return live === false ? fresh : now();
+// The time that ages are counted to. On a page that is not live it stands still.
+function shownAt() {
+  return live === false ? lastFresh : now();
 }
 
 function relative(moment) {
-  const distance = Math.round(moment - shown());
+  const distance = Math.round(moment - shownAt());
   if (distance === 0) return "now";
   return distance > 0 ? `in ${span(distance)}` : `${span(-distance)} ago`;
 }
@@ -41,46 +41,46 @@ function clock(moment, second) {
 }
 
 function past(moment) {
-  return relative(Math.min(moment, shown()));
+  return relative(Math.min(moment, shownAt()));
 }
 
-function ahead(moment) {
-  const late = shown() - moment;
+function due(moment) {
+  const late = shownAt() - moment;
   if (late < 0) return relative(moment);
   return late > OVERDUE ? `overdue for ${span(late)}` : "any moment";
 }
 
-function tell(root) {
+function updateTimes(root) {
   for (const time of root.querySelectorAll("time")) {
-    const tell = time.dataset.ago === "past" ? past : "ago" in time.dataset ? relative : "ahead" in time.dataset ? ahead : clock;
-    const words = tell(Date.parse(time.dateTime) / 1000, time.dataset.clock ? "2-digit" : undefined);
-    if (time.textContent !== words) time.textContent = words;
+    const format = time.dataset.ago === "past" ? past : "ago" in time.dataset ? relative : "due" in time.dataset ? due : clock;
+    const text = format(Date.parse(time.dateTime) / 1000, time.dataset.clock ? "2-digit" : undefined);
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 
-tell(document);
-setInterval(() => tell(document), 1000);
+updateTimes(document);
+setInterval(() => updateTimes(document), 1000);
 
-// Live: parts of the page by their id. What somebody has opened stays open, what has the focus keeps it.
+// Live updates: parts of the page by their id. Opened details stay open, and the focus stays where it is.
 
-function put(id, html) {
+function replacePart(id, html) {
   const part = document.getElementById(id);
   if (!part) return;
-  const fresh = part.cloneNode(false);
-  fresh.innerHTML = html;
-  tell(fresh);
-  if (fresh.textContent === part.textContent && fresh.innerHTML === part.innerHTML) return;
+  const replacement = part.cloneNode(false);
+  replacement.innerHTML = html;
+  updateTimes(replacement);
+  if (replacement.textContent === part.textContent && replacement.innerHTML === part.innerHTML) return;
   for (const opened of part.querySelectorAll("details[open][data-key]")) {
-    const again = fresh.querySelector(`details[data-key="${CSS.escape(opened.dataset.key)}"]`);
+    const again = replacement.querySelector(`details[data-key="${CSS.escape(opened.dataset.key)}"]`);
     if (again) again.open = true;
   }
-  const focused = part.contains(document.activeElement) ? place(document.activeElement, part) : null;
-  part.replaceChildren(...fresh.childNodes);
+  const focused = part.contains(document.activeElement) ? locate(document.activeElement, part) : null;
+  part.replaceChildren(...replacement.childNodes);
   if (focused) part.querySelectorAll(focused.selector)[focused.at]?.focus({ preventScroll: true });
 }
 
-// How to find an element again: by where it leads, else by its kind, and which one of those it is.
-function place(element, part) {
+// Describe an element so that it can be found again after an update.
+function locate(element, part) {
   const href = element.getAttribute("href"), form = element.closest("form");
   const selector = href
     ? `[href="${CSS.escape(href)}"]`
@@ -88,88 +88,88 @@ function place(element, part) {
   return { selector, at: [...part.querySelectorAll(selector)].indexOf(element) };
 }
 
-function say(is) {
-  live = is;
-  for (const sign of document.querySelectorAll("[data-live]")) {
-    sign.classList.toggle("on", live);
-    sign.classList.toggle("off", !live);
-    sign.textContent = live ? "live" : `not live since ${clock(fresh)}`;
+function setLive(isLive) {
+  live = isLive;
+  for (const label of document.querySelectorAll("[data-live]")) {
+    label.classList.toggle("on", live);
+    label.classList.toggle("off", !live);
+    label.textContent = live ? "live" : `not live since ${clock(lastFresh)}`;
   }
-  tell(document);
+  updateTimes(document);
 }
 
-let source, begun;
+let source, connectedAt;
 
-function watch() {
+function connect() {
   source?.close();
-  const mine = source = new EventSource(document.body.dataset.stream);
-  begun = now();
-  mine.onmessage = (event) => hear(JSON.parse(event.data));
-  mine.onerror = () => {
-    say(false);
-    if (mine.readyState === EventSource.CLOSED) setTimeout(again, 5000);
+  const stream = source = new EventSource(document.body.dataset.stream);
+  connectedAt = now();
+  stream.onmessage = (event) => receive(JSON.parse(event.data));
+  stream.onerror = () => {
+    setLive(false);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(retry, 5000);
   };
 }
 
-function hear(parts) {
-  heard = now();
-  Object.assign(untold, parts);
+function receive(parts) {
+  lastHeard = now();
+  Object.assign(pending, parts);
   if (pressed) return;
-  show();
-  say(!old());
+  applyUpdates();
+  setLive(!isStale());
 }
 
-function show() {
-  for (const [id, html] of Object.entries(untold)) put(id, html);
-  untold = {};
-  const verdict = document.querySelector("#verdict h1");
-  if (verdict) document.title = `${verdict.textContent.trim()} – Willcall`;
-  if (!old()) fresh = heard;
+function applyUpdates() {
+  for (const [id, html] of Object.entries(pending)) replacePart(id, html);
+  pending = {};
+  const headline = document.querySelector("#headline h1");
+  if (headline) document.title = `${headline.textContent.trim()} – Willcall`;
+  if (!isStale()) lastFresh = lastHeard;
 }
 
-// Connected is not live: what is shown may be old.
-function old() {
-  return document.getElementById("trouble").textContent !== "";
+// A connected page is not live while the server cannot reach Redis.
+function isStale() {
+  return document.getElementById("connection-error").textContent !== "";
 }
 
-// What comes while something is pressed waits: were its part replaced before the release, there would be no click.
-let pressed = false, untold = {}, releasing;
+// Updates wait while a button is pressed: replacing it before the release would lose the click.
+let pressed = false, pending = {}, releasing;
 
 function press() {
   clearTimeout(releasing);
   pressed = true;
 }
 
-// The click comes right after the release; from a finger a moment later.
+// The click follows the release; on a touch screen a moment later.
 function release() {
   clearTimeout(releasing);
   releasing = setTimeout(() => {
     pressed = false;
-    if (!Object.keys(untold).length) return;
-    show();
-    say(live && !old());
+    if (!Object.keys(pending).length) return;
+    applyUpdates();
+    setLive(live && !isStale());
   }, 300);
 }
 
-// A connection may be dead and not know it: one that has been silent for too long is begun anew.
-function listen() {
-  if (now() - Math.max(heard, begun) <= Number(document.body.dataset.silence)) return;
-  say(false);
-  watch();
+// A dead connection may look open: reconnect after too long a silence.
+function checkSilence() {
+  if (now() - Math.max(lastHeard, connectedAt) <= Number(document.body.dataset.staleAfter)) return;
+  setLive(false);
+  connect();
 }
 
-// Refused for good: the session may be over, then this page leads to the login.
-async function again() {
+// The stream was refused. If the session has ended, reloading leads to the login.
+async function retry() {
   const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
   if (answer?.type === "opaqueredirect") location.reload();
-  else if (source.readyState === EventSource.CLOSED) watch();
+  else if (source.readyState === EventSource.CLOSED) connect();
 }
 
 if (document.body.dataset.stream && "EventSource" in window) {
-  watch();
-  setInterval(listen, 1000);
-  document.addEventListener("visibilitychange", listen);
-  addEventListener("online", watch);
+  connect();
+  setInterval(checkSilence, 1000);
+  document.addEventListener("visibilitychange", checkSilence);
+  addEventListener("online", connect);
   addEventListener("pagehide", () => source.close());
   addEventListener("pointerdown", (event) => { if (event.button === 0) press(); });
   addEventListener("keydown", (event) => { if (event.key === " ") press(); });

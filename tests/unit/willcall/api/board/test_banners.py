@@ -60,7 +60,7 @@ def overview(*lines: AccountSummary, **fields: Any) -> Overview:
 
 
 def titles(found: Overview) -> list[str]:
-    return [alarm.title for alarm in banners(found)]
+    return [banner.title for banner in banners(found)]
 
 
 def told(found: Overview) -> str:
@@ -74,10 +74,10 @@ def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(l
         return replace(made, view=replace(made.view, state=state))
 
     assert titles(overview(booked(899))) == []
-    (alarm,) = banners(overview(booked(1_200)))
-    assert (alarm.title, alarm.grave) == ("tiqets/default has requests booked far ahead", False)
-    assert alarm.effect.startswith("3 requests, the last in 20 min.")
-    assert "[providers.tiqets.default]" in alarm.remedy
+    (banner,) = banners(overview(booked(1_200)))
+    assert (banner.title, banner.critical) == ("tiqets/default has requests booked far ahead", False)
+    assert banner.effect.startswith("3 requests, the last in 20 min.")
+    assert "[providers.tiqets.default]" in banner.remedy
     assert titles(overview(booked(1_200), booked_ahead=3_600.0)) == []
     assert len(titles(overview(booked(1_200, orders=5, overdue=5)))) == 2
 
@@ -90,7 +90,7 @@ def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> No
 
 
 @pytest.mark.parametrize(
-    ("health", "grave", "title"),
+    ("health", "critical", "title"),
     [
         (AccountHealth.UNAUTHORIZED, True, "tiqets/default refuses our key"),
         (AccountHealth.DOWN, True, "tiqets/default does not answer"),
@@ -98,16 +98,16 @@ def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> No
         (AccountHealth.PAUSED, False, "tiqets/default is paused"),
     ],
 )
-def test_an_account_that_is_not_well_is_one_alarm_however_many_orders_wait(
+def test_an_account_that_is_not_well_is_one_banner_however_many_orders_wait(
     line: Line,
     health: AccountHealth,
-    grave: bool,  # noqa: FBT001 - a case
+    critical: bool,  # noqa: FBT001 - a case
     title: str,
 ) -> None:
-    (alarm,) = banners(overview(line(health=health, orders=10_000)))
-    assert (alarm.title, alarm.grave, alarm.since) == (title, grave, NOW - 60)
-    assert alarm.effect.startswith("10,000 orders wait")
-    assert alarm.account is not None
+    (banner,) = banners(overview(line(health=health, orders=10_000)))
+    assert (banner.title, banner.critical, banner.since) == (title, critical, NOW - 60)
+    assert banner.effect.startswith("10,000 orders wait")
+    assert banner.account is not None
 
 
 def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
@@ -115,8 +115,8 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
         down = line(health=AccountHealth.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=AccountBacklog(0, 0, held))
         found = banners(overview(replace(down, view=view), processes=alive))
-        (alarm,) = (alarm for alarm in found if alarm.account)
-        return alarm.until, alarm.then
+        (banner,) = (banner for banner in found if banner.account)
+        return banner.until, banner.then
 
     assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
     assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
@@ -132,7 +132,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         line("paylogic", AccountHealth.DOWN),
         processes=ALIVE[:1],
         sweeps={"revive": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
-        forgotten={"funtrips/old": 2},
+        unconfigured={"funtrips/old": 2},
         undelivered=PendingSummary(3, NOW - 3_600),
     )
     assert titles(found) == [
@@ -148,7 +148,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
 
 def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
     signs = {"worker": Heartbeat("willcall-7@box", NOW - 7_200)}
-    workers, beat = banners(overview(processes=[], last_signs=signs))
+    workers, beat = banners(overview(processes=[], last_heartbeats=signs))
     assert (workers.title, workers.since, workers.why) == (
         "No worker is alive",
         NOW - 7_200,
@@ -170,20 +170,20 @@ def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
     paused, refused = line(health=AccountHealth.PAUSED, orders=2), line(health=AccountHealth.UNAUTHORIZED).view.state
     state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
-    (alarm,) = banners(
+    (banner,) = banners(
         found := overview(paused, survey=AttentionSummary([], {("tiqets/default", Attention.UNAUTHORIZED): 2}))
     )
-    assert (alarm.title, alarm.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
-    assert (alarm.grave, alarm.since, alarm.why) == (True, NOW - 7_200, "401")
-    assert (alarm.until, alarm.then) == (NOW + 60, "is tried again")
+    assert (banner.title, banner.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
+    assert (banner.critical, banner.since, banner.why) == (True, NOW - 7_200, "401")
+    assert (banner.until, banner.then) == (NOW + 60, "is tried again")
     assert told(found) == "1 thing must be mended"
-    assert (found.told_of_by_accounts, found.stopped) == (2, {"tiqets/default"})
+    assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
 
 def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
     (few,) = banners(overview(line(overdue=1)))
     (many,) = banners(overview(line(overdue=601)))
-    assert (few.title, few.grave, many.grave) == ("tiqets/default: 1 order overdue", False, True)
+    assert (few.title, few.critical, many.critical) == ("tiqets/default: 1 order overdue", False, True)
     assert "start more" in few.remedy
     assert "when a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
 
@@ -194,7 +194,7 @@ def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Lin
     assert told(overview(line(), survey=survey)) == "41 orders need a person"
     refused_account = overview(line(health=AccountHealth.UNAUTHORIZED), survey=survey)
     assert told(refused_account) == "1 thing must be mended"
-    assert refused_account.told_of_by_accounts == 40
+    assert refused_account.covered_by_accounts == 40
 
 
 def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
@@ -202,32 +202,32 @@ def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
 
 
 def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
-    assert titles(overview(line(), lacking=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
-    (given_up,) = banners(overview(line(), given_up=PendingSummary(1, NOW - 60, "ord-1")))
-    assert (given_up.title, given_up.orders) == ("Documents of 1 order were given up", "/orders?behind=documents")
-    (alarm,) = banners(overview(line(), lacking=PendingSummary(2, NOW - 1_800, "ord-1")))
-    assert (alarm.title, alarm.grave) == ("Documents of 2 orders are not stored", False)
+    assert titles(overview(line(), documents_pending=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
+    (given_up,) = banners(overview(line(), documents_given_up=PendingSummary(1, NOW - 60, "ord-1")))
+    assert (given_up.title, given_up.orders_url) == ("Documents of 1 order were given up", "/orders?behind=documents")
+    (banner,) = banners(overview(line(), documents_pending=PendingSummary(2, NOW - 1_800, "ord-1")))
+    assert (banner.title, banner.critical) == ("Documents of 2 orders are not stored", False)
 
 
 def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
     untold = OperatorsUntold(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
-    assert titles(overview(line(), operators=replace(untold, late=False))) == []
-    (alarm,) = banners(overview(line(), operators=untold))
-    assert (alarm.title, alarm.since) == ("Operators are not told of 2 events", NOW - 3_600)
-    assert alarm.why == "the last answer: HTTP 503"
+    assert titles(overview(line(), operator_alerts=replace(untold, late=False))) == []
+    (banner,) = banners(overview(line(), operator_alerts=untold))
+    assert (banner.title, banner.since) == ("Operators are not told of 2 events", NOW - 3_600)
+    assert banner.why == "the last answer: HTTP 503"
 
 
 @pytest.mark.parametrize(
-    ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("lacking", "/orders?behind=documents")]
+    ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("documents_pending", "/orders?behind=documents")]
 )
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
-    (alarm,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
-    assert (alarm.orders, alarm.since) == (orders, NOW - 3_600)
+    (banner,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
+    assert (banner.orders_url, banner.since) == (orders, NOW - 3_600)
 
 
-def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
-    (alarm,) = banners(overview(line(orders=9, overdue=3)))
-    assert alarm.orders == "/orders?behind=overdue&account=tiqets/default"
+def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
+    (banner,) = banners(overview(line(orders=9, overdue=3)))
+    assert banner.orders_url == "/orders?behind=overdue&account=tiqets/default"
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,11 @@ def test_overdue_orders_are_led_to_by_their_alarm(line: Line) -> None:
 def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
     missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
     processes = [process for process in ALIVE if process.kind != away]
-    (alarm,) = (
-        alarm for alarm in banners(overview(line(), missed=missed, processes=processes)) if alarm.kind == "missed"
+    (banner,) = (
+        banner
+        for banner in banners(overview(line(), overdue_sweeps=missed, processes=processes))
+        if banner.kind == "missed"
     )
-    assert (alarm.title, alarm.since) == ("3 sweeps missed", NOW - 120)
-    assert "revive, notify, inbox" in alarm.effect
-    assert alarm.remedy.startswith(remedy)
+    assert (banner.title, banner.since) == ("3 sweeps missed", NOW - 120)
+    assert "revive, notify, inbox" in banner.effect
+    assert banner.remedy.startswith(remedy)

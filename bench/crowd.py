@@ -29,7 +29,7 @@ ACCOUNT = {
     "polling": {"initial": 1, "factor": 1, "cap": 1, "minimum": 0.5, "ceiling": 3_600},
     "http": {"read_timeout": 30, "total_timeout": 40},
 }
-SWEEPS = {"revive": 2, "grace": 3}
+SWEEPS = {"polls": 2, "grace": 3}
 
 #: Seconds by which the crowd may make the healthy provider's latest poll later.
 LATER = 0.2

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Every order is due each second, the rate allows any number, and the worker has few threads.
 POLLING = {"initial": 1, "factor": 1, "cap": 1, "minimum": 0.5, "ceiling": 600}
 RATE = {"limit": 10_000, "period": 1, "burst": 10_000}
-SWEEPS = {"revive": 2, "grace": 3}
+SWEEPS = {"polls": 2, "grace": 3}
 CONCURRENCY = 4
 
 #: Messages in the broker per order: the one that counts, and stale ones, whose number the doubling period bounds.

@@ -2,7 +2,7 @@
 
 from schedules.run import Run
 from willcall.usecases.control import BATCH
-from willcall.usecases.documents import TASK, forget_obtained
+from willcall.usecases.documents import TASK, prune_given_up
 
 
 def documents(run: Run) -> dict[str, int]:
@@ -17,6 +17,6 @@ def documents(run: Run) -> dict[str, int]:
         resent += len(order_ids)
         return seen, 0
 
-    run.batches(look, BATCH)
-    run.batches(lambda offset: forget_obtained(context, offset, BATCH), BATCH)
+    run.each_batch(look, BATCH)
+    run.each_batch(lambda offset: prune_given_up(context, offset, BATCH), BATCH)
     return {"resent": resent}

@@ -11,7 +11,7 @@ from willcall.usecases.settle import settle_expired
 
 def expire(run: Run) -> dict[str, int]:
     """Expire orders past their deadline that wait for their account, or that are overdue. Returns how many."""
-    return {"expired": run.accounts(lambda account: _held(run, account) + _overdue(run, account))}
+    return {"expired": run.for_each_account(lambda account: _held(run, account) + _overdue(run, account))}
 
 
 def _held(run: Run, account: str) -> int:
@@ -23,13 +23,13 @@ def _held(run: Run, account: str) -> int:
         now = run.context.stores.accounts.now()
         late = run.context.stores.orders.held_past_deadline(account, now, offset, BATCH)
         gone = [
-            run.attempt(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
+            run.try_item(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
             for order_id in late
         ]
         expired += sum(gone)
         return len(late), sum(gone)
 
-    run.batches(look, BATCH)
+    run.each_batch(look, BATCH)
     return expired
 
 
@@ -47,13 +47,13 @@ def _overdue(run: Run, account: str) -> int:
         now = run.context.stores.accounts.now()
         seen, overrun = run.context.stores.orders.overrun(account, late_by, offset, BATCH)
         gone = [
-            run.attempt(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
+            run.try_item(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
             for order_id in overrun
         ]
         expired += sum(gone)
         return seen, sum(gone)
 
-    run.batches(look, BATCH)
+    run.each_batch(look, BATCH)
     return expired
 
 

@@ -4,15 +4,15 @@ from functools import partial
 
 from schedules.run import Run
 from willcall.stores.inbox import place_of
-from willcall.usecases.attach import attach_if_there
+from willcall.usecases.apply_pushes import apply_inbox_if_submitted
 from willcall.usecases.context import Context
 
 
 def inbox(run: Run) -> dict[str, int]:
     """Attach kept pushes whose order is there. Returns how many."""
-    places = run.in_turn(run.context.stores.inbox.places())
-    return {"attached": sum(run.attempt(place, partial(_attach, run.context, place)) for place in places)}
+    places = run.rotate(run.context.stores.inbox.places())
+    return {"attached": sum(run.try_item(place, partial(_attach, run.context, place)) for place in places)}
 
 
 def _attach(context: Context, place: str) -> int:
-    return attach_if_there(context, *place_of(place))
+    return apply_inbox_if_submitted(context, *place_of(place))

@@ -6,12 +6,12 @@ from schedules.run import Run
 from willcall.stores.deliveries import DeliveryMessage, DeliveryStore
 from willcall.usecases.context import Context
 from willcall.usecases.control import BATCH
-from willcall.usecases.notify import send_notice
+from willcall.usecases.notify import send_delivery
 
 
 def notify(run: Run) -> dict[str, int]:
     """Re-send the messages of overdue deliveries. Returns how many."""
-    return {"resent": resend_overdue(run, run.context.stores.deliveries, send_notice)}
+    return {"resent": resend_overdue(run, run.context.stores.deliveries, send_delivery)}
 
 
 def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context, DeliveryMessage], None]) -> int:
@@ -26,5 +26,5 @@ def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context,
         resent += len(notices)
         return seen, 0
 
-    run.batches(look, BATCH)
+    run.each_batch(look, BATCH)
     return resent

@@ -11,7 +11,7 @@ def prune(run: Run) -> dict[str, int]:
     context = run.context
     retention, now = context.settings.retention, context.stores.accounts.now()
     orders = _orders(run, now - retention.orders)
-    events = run.attempt("events", partial(context.stores.events.prune, now - retention.events))
+    events = run.try_item("events", partial(context.stores.events.prune, now - retention.events))
     return {"orders": orders, "events": events, "documents": _documents(run, now - retention.orders)}
 
 
@@ -25,24 +25,24 @@ def _orders(run: Run, before: float) -> int:
         removed += gone
         return seen, seen
 
-    run.batches(look, BATCH)
+    run.each_batch(look, BATCH)
     return removed
 
 
 def _documents(run: Run, before: float) -> int:
     """Remove the files of orders that are gone, and those that no order has claimed; how many."""
     documents = run.context.documents
-    while run.goes_on() and documents.forget_unclaimed(before, BATCH) == BATCH:
+    while run.may_continue() and documents.forget_unclaimed(before, BATCH) == BATCH:
         pass
     removed = 0
-    while run.goes_on() and (forgotten := documents.forgotten(BATCH)):
+    while run.may_continue() and (forgotten := documents.forgotten(BATCH)):
         done = 0
         for document_id in forgotten:
-            if not run.goes_on():
+            if not run.may_continue():
                 break
-            done += run.attempt(document_id, partial(documents.remove, document_id))
+            done += run.try_item(document_id, partial(documents.remove, document_id))
         removed += done
         if not done:  # what is left cannot be removed now
             break
-    run.attempt("abandoned files", documents.clean)
+    run.try_item("abandoned files", documents.clean)
     return removed

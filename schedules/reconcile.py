@@ -14,9 +14,9 @@ from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, Requester
-from willcall.usecases.authorize import Authorization, Busy, authorize
+from willcall.usecases.authorize import Authorization, RetrySoon, authorize
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH, ask_soon
+from willcall.usecases.control import BATCH, expedite_poll
 from willcall.usecases.settle import late_check_at, settle_throttled
 from willcall.usecases.tokens import NoToken, take_token
 
@@ -41,9 +41,9 @@ def reconcile(run: Run) -> dict[str, int]:
     """
     checked = _check_expired(run)
     differing = 0
-    for key in run.in_turn(run.context.accounts):
+    for key in run.rotate(run.context.accounts):
         account = run.context.accounts[key]
-        differing += run.attempt(key, partial(_compare_list, run, account), account=key, back_off=False)
+        differing += run.try_item(key, partial(_compare_list, run, account), account=key, back_off=False)
     return {"late_checks": checked, "differing": differing}
 
 
@@ -52,9 +52,9 @@ def _check_expired(run: Run) -> int:
     orders, checked = run.context.stores.orders, 0
     now = run.context.stores.accounts.now()
     for order_id in orders.late_checks(now, BATCH):
-        if not run.goes_on():
+        if not run.may_continue():
             break
-        checked += run.attempt(order_id, partial(_check, run.context, order_id, now), order=order_id)
+        checked += run.try_item(order_id, partial(_check, run.context, order_id, now), order=order_id)
     return checked
 
 
@@ -79,7 +79,7 @@ def _compare_list(run: Run, account: Account) -> int:
     if isinstance(token, NoToken):
         return 0
     answer = _list(context, account, since, token.claimed)
-    if isinstance(answer, Busy):
+    if isinstance(answer, RetrySoon):
         return 0
     outcome = status_outcome(answer) if isinstance(answer, Response) else answer
     hint = retry_after(answer) if isinstance(answer, Response) else answer.retry_after
@@ -94,9 +94,9 @@ def _compare_list(run: Run, account: Account) -> int:
         return 0
     differing = 0
     for entry in account.adapter.read_list(answer):
-        if not run.goes_on():
+        if not run.may_continue():
             break
-        differing += run.attempt(
+        differing += run.try_item(
             f"{account.key} {entry.reference}", partial(_ask_if_other, context, account, entry), account=account.key
         )
     return differing
@@ -110,14 +110,14 @@ def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> boo
     return bool(order and means and may_become(order.status, means) and _ask_soon(context, order))
 
 
-def _list(context: Context, account: Account, since: float, claimed: float) -> Response | Outcome | Busy:
+def _list(context: Context, account: Account, since: float, claimed: float) -> Response | Outcome | RetrySoon:
     """The provider's answer, or why there is none."""
     authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):
         return authorization
     request = account.adapter.list_request(account.credentials, authorization.token, since)
-    if request is None or context.throttles.bind(account.key, claimed):
-        return Busy()
+    if request is None or context.throttles.blocks(account.key, claimed):
+        return RetrySoon()
     return context.exchange(account, request)
 
 
@@ -125,4 +125,4 @@ def _ask_soon(context: Context, order: Order) -> bool:
     account = context.accounts.get(order.account_key)
     if account is None:
         return False
-    return ask_soon(context, account, order.id, Requester.SWEEP).outcome is ExpediteOutcome.SENT
+    return expedite_poll(context, account, order.id, Requester.SWEEP).outcome is ExpediteOutcome.SENT

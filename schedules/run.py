@@ -12,7 +12,7 @@ from willcall.stores.leases import Lease
 from willcall.stores.sweeps import ItemFailures
 from willcall.usecases.context import Context
 from willcall.usecases.failures import outcome_of
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 log = structlog.get_logger(__name__)
 
@@ -46,19 +46,19 @@ class Run:
             sweeps.succeeds(self.name, item)
             del self._failing[item]
 
-    def goes_on(self) -> bool:
+    def may_continue(self) -> bool:
         """Whether something new may be begun: there is time left, and no other run has taken over."""
         self.stopped = self.stopped or monotonic() >= self.until or not self.lease
         return not self.stopped
 
-    def in_turn(self, names: Iterable[str]) -> Iterator[str]:
+    def rotate(self, names: Iterable[str]) -> Iterator[str]:
         """Go through things by name, beginning behind the one at which the last run stopped."""
         sweeps = self.context.stores.sweeps
         ordered, last = sorted(names), sweeps.position(self.name)
         behind = [name for name in ordered if name > last]
         worked_on = ""
         for name in behind + ordered[: len(ordered) - len(behind)]:
-            if not self.goes_on():
+            if not self.may_continue():
                 break
             yield name
             worked_on = name
@@ -67,15 +67,15 @@ class Run:
         elif last:
             sweeps.stop_at(self.name, "")
 
-    def accounts(self, do: Callable[[str], int]) -> int:
+    def for_each_account(self, do: Callable[[str], int]) -> int:
         """Do something for each account that has orders, in turn; the sum of what it did.
 
         An account that it fails for has its turn again in the next run.
         """
         keys = self.context.stores.orders.accounts()
-        return sum(self.attempt(key, partial(do, key), account=key, back_off=False) for key in self.in_turn(keys))
+        return sum(self.try_item(key, partial(do, key), account=key, back_off=False) for key in self.rotate(keys))
 
-    def attempt(self, item: str, do: Callable[[], int], *, back_off: bool = True, **subject: str) -> int:
+    def try_item(self, item: str, do: Callable[[], int], *, back_off: bool = True, **subject: str) -> int:
         """Return what `do` did for one item; where it fails, log that the first time and leave the item for a while.
 
         `item` names it in this sweep and is not logged; `subject` are fields of the log line. Raises StoreError.
@@ -86,32 +86,32 @@ class Run:
         try:
             done = do()
         except WillcallError as error:  # foreseen, such as files that cannot be had now
-            if self._fails(item):
+            if self._record_failure(item):
                 log.warning("sweep failed at something", sweep=self.name, error=error, **subject)
             return 0
         except Exception as error:
             outcome_of(error)
-            self.context.meters.failed(Activity.SWEEP)
-            if self._fails(item):
+            self.context.meters.count_error(Operation.SWEEP)
+            if self._record_failure(item):
                 log.exception("sweep failed at something", sweep=self.name, **subject)
             return 0
         if known:
             self.context.stores.sweeps.succeeds(self.name, item)
         return int(done)
 
-    def batches(self, look: Callable[[int], tuple[int, int]], size: int) -> None:
+    def each_batch(self, look: Callable[[int], tuple[int, int]], size: int) -> None:
         """Look at an index, `size` things at a time.
 
         `look` is given an offset; it returns how many things there were and how many of them are gone from the index.
         """
         offset = 0
-        while self.goes_on():
+        while self.may_continue():
             seen, gone = look(offset)
             offset += seen - gone
             if seen < size:
                 break
 
-    def _fails(self, item: str) -> bool:
+    def _record_failure(self, item: str) -> bool:
         """Leave an item alone for a while; whether it is the first time that this sweep fails at it."""
         self.failed += 1
         known = self._failing.get(item)

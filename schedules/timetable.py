@@ -7,15 +7,15 @@ from time import monotonic
 
 import structlog
 
+from schedules.alerts import alerts
 from schedules.documents import documents
 from schedules.expire import expire
 from schedules.inbox import inbox
 from schedules.notify import notify
+from schedules.polls import polls
 from schedules.prune import prune
 from schedules.reconcile import reconcile
-from schedules.revive import revive
 from schedules.run import Run
-from schedules.watch import watch
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
 
@@ -31,19 +31,19 @@ LONGEST = 600.0
 
 #: What each does, returning counts; `Sweeps.intervals` says how often.
 SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
-    "revive": revive,
+    "polls": polls,
     "documents": documents,
     "notify": notify,
     "expire": expire,
     "reconcile": reconcile,
     "prune": prune,
     "inbox": inbox,
-    "watch": watch,
+    "alerts": alerts,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a run of a sweep did; `unfinished`: it stopped for lack of time, and the next one goes on there."""
 
     counts: Mapping[str, int]
@@ -56,7 +56,7 @@ def run_sweep(context: Context, name: str, budget: float = BUDGET) -> dict[str, 
     return dict(swept.counts) if swept else None
 
 
-def sweep_for(context: Context, name: str, budget: float) -> Swept | None:
+def sweep_for(context: Context, name: str, budget: float) -> SweepResult | None:
     """Run a sweep for about `budget` seconds, and keep how it went; None where a run of it is at work elsewhere."""
     with context.stores.leases.held(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
         if not lease:
@@ -67,7 +67,7 @@ def sweep_for(context: Context, name: str, budget: float) -> Swept | None:
     return swept
 
 
-def _recorded(run: Run) -> Swept:
+def _recorded(run: Run) -> SweepResult:
     stores, begun = run.context.stores, monotonic()
     try:
         counts = SWEEPS[run.name](run)
@@ -78,4 +78,4 @@ def _recorded(run: Run) -> Swept:
     if run.failed:
         counts["failed"] = run.failed
     stores.sweeps.ran(run.name, stores.accounts.now(), monotonic() - begun, counts)
-    return Swept(counts, run.stopped)
+    return SweepResult(counts, run.stopped)

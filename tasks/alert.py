@@ -4,8 +4,8 @@ from celery import Task, shared_task
 
 from willcall.orders.callbacks import host_of
 from willcall.stores.deliveries import DeliveryMessage
-from willcall.usecases.alert import TASK, send_notice_to_operators
-from willcall.usecases.notify import alert_once, put_off
+from willcall.usecases.alerts import TASK, send_alert_delivery
+from willcall.usecases.notify import alert_once, postpone_delivery
 
 
 @shared_task(name=TASK, bind=True, log_fields=("subject", "event_id", "number"))
@@ -14,6 +14,6 @@ def alert(self: Task, subject: str, event_id: str, number: int) -> None:
     context = self.app.willcall
     notice = DeliveryMessage(subject, event_id, number, host_of(context.settings.notify.ops_url or ""))
     with self.app.host_limits.slot(notice.host) as wait:
-        again = put_off(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
+        again = postpone_delivery(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
     if again:
-        send_notice_to_operators(context, *again)
+        send_alert_delivery(context, *again)

@@ -3,7 +3,7 @@
 from celery import Task, shared_task
 
 from tasks.queues import poll_queue
-from willcall.usecases.poll_once import poll_later, poll_once
+from willcall.usecases.poll_once import poll_once, postpone_poll
 
 
 @shared_task(name="tasks.poll", bind=True, log_fields=("order", "seq", "account"))
@@ -14,8 +14,8 @@ def poll(self: Task, order_id: str, seq: int, account: str) -> int | None:
     """
     context = self.app.willcall
     with self.app.bulkhead.slot(poll_queue(account)) as wait:
-        polled = poll_later(context, order_id, seq, wait) if wait else poll_once(context, order_id, seq, account)
-    if polled.again:
-        message, now = polled.again
+        polled = postpone_poll(context, order_id, seq, wait) if wait else poll_once(context, order_id, seq, account)
+    if polled.next_message:
+        message, now = polled.next_message
         context.sender.send_polls(account, [message], now)
     return polled.attempt

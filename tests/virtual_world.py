@@ -29,11 +29,11 @@ from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict, Requester
-from willcall.usecases.ask import Asked
-from willcall.usecases.context import Context, Exchange, Stores
-from willcall.usecases.control import ask_soon, cancel_order, resume
+from willcall.usecases.ask import StatusResult
+from willcall.usecases.context import Context, ProviderClient, Stores
+from willcall.usecases.control import cancel_order, expedite_poll, resume
 from willcall.usecases.poll_once import TOKEN_WAIT, lease_seconds
-from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired
+from willcall.usecases.settle import claimed_order, postpone_attempt, settle_attempt, settle_expired
 from willcall.usecases.submit import submit
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class World:
         submit(self.context, {"id": order_id, "provider": "tiqets", "reference": order_id, **fields})
 
     def hint(self, order_id: str, requester: Requester = Requester.PROVIDER) -> None:
-        ask_soon(self.context, self.account, order_id, requester)
+        expedite_poll(self.context, self.account, order_id, requester)
 
     def cancel(self, order_id: str) -> None:
         if self.order(order_id).status in OPEN:
@@ -165,7 +165,7 @@ class World:
         claim = orders.claim(
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
-        self.context.wake(account_key, claim.wakes)
+        self.context.send_expedited(account_key, claim.wakes)
         if claim.verdict is PollVerdict.GO or claim.token_wait is not None:
             self.waiting.setdefault(order_id, self.now)
         match claim.verdict:
@@ -187,7 +187,7 @@ class World:
         """What a worker does that has its token, maybe after it has waited for its moment."""
         order = claimed_order(claim)
         if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
-            message = put_off(self.context, claim, claim_id, START + at + TOKEN_WAIT)
+            message = postpone_attempt(self.context, claim, claim_id, START + at + TOKEN_WAIT)
             self.send_polls(ACCOUNT, [message] if message else [], START + self.now)
             return
         self.sent.append(Sent(at, order.id, claim, self.waiting.pop(order.id, at)))
@@ -197,13 +197,13 @@ class World:
     def _settle(self, claim: PollClaim, claim_id: str, outcome: Outcome) -> None:
         self.answered.append((claimed_order(claim).id, outcome, self.now))
         message = settle_attempt(
-            self.context, self.account, claim, claim_id, asked=Asked(outcome, 200), now=START + self.now
+            self.context, self.account, claim, claim_id, result=StatusResult(outcome, 200), now=START + self.now
         )
         if message:
             self.send_polls(ACCOUNT, [message], START + self.now)
 
     def _sweep(self, every: float) -> None:
-        run_sweep(self.context, "revive")
+        run_sweep(self.context, "polls")
         run_sweep(self.context, "expire")
         self._sweeping = bool(self._events or self.open_orders())
         if self._sweeping:
@@ -235,7 +235,7 @@ def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -
                 settings=config.settings,
                 accounts=config.accounts,
                 stores=Stores.on(url),
-                http=cast("Exchange", None),
+                http=cast("ProviderClient", None),
                 outbound=OutboundClient(AddressGuard([])),
                 documents=DocumentStore(connect(url), f"file://{folder}/documents"),
                 sender=cast("Any", None),

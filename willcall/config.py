@@ -154,14 +154,14 @@ class Sweeps(_Table):
     ahead is told of.
     """
 
-    revive: Positive = 10.0
+    polls: Positive = 10.0
     notify: Positive = 10.0
     expire: Positive = 10.0
     reconcile: Positive = 300.0
     inbox: Positive = 30.0
     prune: Positive = 3_600.0
     documents: Positive = 30.0
-    watch: Positive = 10.0
+    alerts: Positive = 10.0
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0
     late_for: Positive = 7 * 86_400.0

@@ -5,11 +5,11 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.worker.consumer.tasks import Tasks
 
-from willcall.runtime.heartbeat import BEAT, Pulse
+from willcall.runtime.heartbeat import BEAT, Heartbeat
 from workers.transport.redis import Channel
 
 
-def send_heartbeats(app: Celery, pulse: Pulse) -> None:
+def send_heartbeats(app: Celery, pulse: Heartbeat) -> None:
     """Have the event loop of this application's worker send heartbeats."""
     app.pulse = pulse
     app.steps["consumer"].add(HeartbeatStep)
@@ -46,7 +46,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
         """Start when the loop runs: steps after this one may still wait for the broker."""
 
         def turn() -> None:
-            consumer.app.pulse.resting = False
+            consumer.app.pulse.suspended = False
             consumer.app.pulse.beat()
 
         self._timers = [consumer.timer.call_after(0, turn), consumer.timer.call_repeatedly(BEAT, turn)]
@@ -60,6 +60,6 @@ class HeartbeatStep(bootsteps.StartStopStep):
     shutdown = stop
 
     def _rest(self, consumer: Any) -> None:
-        pulse: Pulse = consumer.app.pulse
-        pulse.resting = True
+        pulse: Heartbeat = consumer.app.pulse
+        pulse.suspended = True
         pulse.beat()

@@ -11,7 +11,7 @@ from celery.bin.celery import celery
 from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
-from willcall.runtime.heartbeat import BEAT, Pulse, process_name
+from willcall.runtime.heartbeat import BEAT, Heartbeat, process_name
 from willcall.stores.connection import connect, probe
 from willcall.stores.documents import DocumentStore
 from willcall.usecases.context import Stores
@@ -48,7 +48,7 @@ def run_worker(
     port = metrics.port if metrics_port is None else metrics_port
     with (
         metrics_server(app.willcall.meters.registry, metrics.host, port) as address,
-        Pulse(app.willcall.stores.processes, "worker", {"queues": names, "metrics": address or "none"}) as pulse,
+        Heartbeat(app.willcall.stores.processes, "worker", {"queues": names, "metrics": address or "none"}) as pulse,
     ):
         send_heartbeats(app, pulse)
         celery.params[0].default = app
@@ -74,7 +74,7 @@ def run_beat(config: Config) -> None:
     """The clock of the sweeps, until it is told to stop. Any number of them may run."""
     configure_logging(config)
     app = create_app(config)
-    with Pulse(app.willcall.stores.processes, "beat") as app.pulse:
+    with Heartbeat(app.willcall.stores.processes, "beat") as app.pulse:
         scheduler = f"{SweepScheduler.__module__}:{SweepScheduler.__qualname__}"
         options = [f"--scheduler={scheduler}", f"--max-interval={BEAT:g}", "--loglevel=INFO", "--pidfile="]
         app.start(["--quiet", "beat", *options])

@@ -27,7 +27,7 @@ from workers.broker import VISIBILITY_TIMEOUT
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}
-SWEEPS = {"revive": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
+SWEEPS = {"polls": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
 #: Seconds of a minute in the providers' schedules of repeated calls: the fifth call, 15 s after the first, is the last.
 PUSH_MINUTE = 1.0
 
@@ -182,6 +182,6 @@ def _show(progress: str, cast: Cast) -> None:
 
 
 def _revived(log: Path) -> int:
-    """Messages that the sweep `revive` sent again, by the workers' log."""
+    """Messages that the sweep `polls` sent again, by the workers' log."""
     lines = (line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"resent"' in line)
     return sum(int(json.loads(line).get("resent", 0)) for line in lines)

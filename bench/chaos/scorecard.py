@@ -71,7 +71,7 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
         ("calls of providers: made / accepted / made again", _slashed(counted.pushes)),
         ("callbacks: messages / repeats / distinct events", _slashed(counted.told)),
         ("troubles made", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
-        ("messages sent again by `revive`", str(outcome.revived)),
+        ("messages sent again by `polls`", str(outcome.revived)),
         ("events", str(len(history.stream))),
         ("lateness p50 / p99 / max", " / ".join(f"{value:.2f} s" for value in counted.lateness)),
         ("died by themselves", str(len(history.deaths))),

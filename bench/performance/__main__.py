@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the page goes (default: docs)")
     given = parser.parse_args()
     results_type = TypeAdapter(Results)
-    if given.again:
+    if given.next_message:
         results = results_type.validate_json(KEPT.read_bytes())
     else:
         cores.confine()

@@ -53,7 +53,7 @@ def fill(context: Context, numbers: range) -> None:
         submit_many(replace(context, sender=NoMessages()), [{**each, "delivery": "delayed"} for each in some])
         asking = replace(context, http=ReadyAnswer())
         polled = [poll_once(asking, each["id"], 1, ACCOUNT) for each in some]
-        context.send(ACCOUNT, [each.again[0] for each in polled if each.again])
+        context.send_polls(ACCOUNT, [each.next_message[0] for each in polled if each.next_message])
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from willcall.usecases.submit import submit
 POLLING = {"initial": 0.3, "cap": 1.0, "minimum": 0.2, "interval": [1, 2], "ceiling": 3_600, "missing_grace": 2}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"read_timeout": 2, "total_timeout": 3}
-SWEEPS = {"revive": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "watch": 0.5, "grace": 2}
+SWEEPS = {"polls": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "alerts": 0.5, "grace": 2}
 #: Those that run every two seconds or more often.
-OFTEN = ("revive", "notify", "expire", "reconcile", "watch")
+OFTEN = ("polls", "notify", "expire", "reconcile", "alerts")
 #: Backends are on loopback, and verify what they are told.
 TELLING = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
 WIDE = {"limit": 200, "period": 1, "burst": 200}

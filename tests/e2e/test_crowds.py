@@ -18,7 +18,7 @@ ANSWER, CROWD = 1.0, 60
 HEALTHY = 20
 PATIENT = {"http": {"read_timeout": 30, "total_timeout": 40}}
 #: Every overdue order would be sent again at once, if the sweep took a crowd for lost messages.
-EAGER = {"sweeps": {"revive": 0.5, "grace": 0.5}}
+EAGER = {"sweeps": {"polls": 0.5, "grace": 0.5}}
 
 
 def healthy(name: str) -> list[OrderScript]:

@@ -50,7 +50,7 @@ def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: 
 
     wait_until(lambda: state() == ["working"])
     rabbitmq.kill()
-    wait_until(lambda: state() == ["resting"])
+    wait_until(lambda: state() == ["suspended"])
     rabbitmq.start()
     wait_until(lambda: state() == ["working"])
 

@@ -22,7 +22,7 @@ from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
 from willcall.stores.inbox import Inbox, StoredPush
 from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.stores.orders import NewOrder, OrderStore
-from willcall.views.formatting import absolute
+from willcall.views.formatting import format_timestamp
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -346,7 +346,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")
-    assert f"asked to be left alone until {absolute(until)} (in " in plain.out
+    assert f"asked to be left alone until {format_timestamp(until)} (in " in plain.out
     assert "`willcall resume tiqets/default --now`" in plain.out
     assert accounts.state("tiqets/default", rate).health is AccountHealth.THROTTLED
     overriding = willcall("resume", "tiqets", "--now")

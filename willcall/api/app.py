@@ -17,7 +17,7 @@ from willcall.api.request_body import BodyReceiver
 from willcall.api.security import DocumentationGuard, Keys, require_any_key, require_key
 from willcall.api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
-from willcall.runtime.heartbeat import BEAT, Pulse
+from willcall.runtime.heartbeat import BEAT, Heartbeat
 from willcall.usecases.context import Context
 
 
@@ -71,14 +71,14 @@ def _keyed(require: Callable[..., object], *parts: APIRouter) -> APIRouter:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
     context: Context = app.state.context
-    with Pulse(context.stores.processes, "api") as pulse:
+    with Heartbeat(context.stores.processes, "api") as pulse:
         async with create_task_group() as group:
             group.start_soon(_beat, pulse)
             yield
             group.cancel_scope.cancel()
 
 
-async def _beat(pulse: Pulse) -> None:
+async def _beat(pulse: Heartbeat) -> None:
     """As long as the event loop turns."""
     while True:
         pulse.beat()

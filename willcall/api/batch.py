@@ -17,7 +17,7 @@ from willcall.orders.model import Order
 from willcall.orders.serialization import order_document
 from willcall.orders.submission import problems_of
 from willcall.usecases.context import Context
-from willcall.usecases.submit import Accepted, submit_many
+from willcall.usecases.submit import SubmitResult, submit_many
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 
@@ -52,15 +52,15 @@ def _results(context: Context, wishes: list[Any]) -> list[dict[str, Any]]:
         (wish, next(outcomes) if isinstance(wish, dict) else rejected([Problem("order", "must be an object")]))
         for wish in wishes
     ]
-    ids = [outcome.order_id for _, outcome in became if isinstance(outcome, Accepted)]
+    ids = [outcome.order_id for _, outcome in became if isinstance(outcome, SubmitResult)]
     orders = iter(context.stores.orders.get_many(ids))
     return [
-        _taken(outcome, next(orders)) if isinstance(outcome, Accepted) else _refused(wish, outcome)
+        _taken(outcome, next(orders)) if isinstance(outcome, SubmitResult) else _refused(wish, outcome)
         for wish, outcome in became
     ]
 
 
-def _taken(accepted: Accepted, order: Order | None) -> dict[str, Any]:
+def _taken(accepted: SubmitResult, order: Order | None) -> dict[str, Any]:
     """`order` is None where it is so old that it was forgotten since."""
     document = order and order_document(order)
     return {"id": accepted.order_id, "status_code": 201 if accepted.new else 200, "order": document}

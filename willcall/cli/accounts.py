@@ -9,7 +9,7 @@ import typer
 from willcall.cli.durations import duration
 from willcall.cli.output import note, results, write_line
 from willcall.cli.session import note_missing_accounts, open_config, open_context, open_stores
-from willcall.views.formatting import absolute, paused_longer, resumed_words, span
+from willcall.views.formatting import describe_longer_pause, describe_resume, format_duration, format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,11 +67,12 @@ def pause(
     for account in accounts:
         paused = pause_account(context, account, seconds)
         if paused.longer:
-            typer.echo(f"{account.key} {paused_longer(paused.until)}")
+            typer.echo(f"{account.key} {describe_longer_pause(paused.until)}")
         elif seconds is None or paused.until is None:
             typer.echo(f"{account.key} is paused until `willcall resume {account.key}`.")
         else:
-            typer.echo(f"{account.key} is paused for {span(seconds)}, until {absolute(paused.until)}.")
+            until = format_timestamp(paused.until)
+            typer.echo(f"{account.key} is paused for {format_duration(seconds)}, until {until}.")
 
 
 def resume(
@@ -89,7 +90,7 @@ def resume(
         resumed = resume_account(context, account, now=now)
         override = f"To ask all the same: `willcall resume {account.key} --now`."
         moment = context.stores.accounts.now()
-        typer.echo(f"{account.key} {resumed_words(resumed, moment, override)}")
+        typer.echo(f"{account.key} {describe_resume(resumed, moment, override)}")
 
 
 def _waiting(config: "Config") -> "Mapping[str, DelayedStats]":

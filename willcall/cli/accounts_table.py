@@ -15,7 +15,7 @@ from willcall.orders.rate import Rate
 from willcall.orders.serialization import rfc3339
 from willcall.stores.listing import AccountSummary
 from willcall.views.accounts import AccountView, account_document
-from willcall.views.formatting import counted
+from willcall.views.formatting import format_count
 from workers.transport.delayed import DelayedStats
 
 #: Seconds that a due message waits before it is shown that no worker promotes it.
@@ -88,7 +88,7 @@ def _cells(view: AccountView, now: float, waiting: Text, *, beat: bool) -> list[
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
     health = Text(health_words(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.gravest.health])
     if state.throttles:
-        health.append(f"\n{counted(state.throttles, '429')}", "dim")
+        health.append(f"\n{format_count(state.throttles, '429')}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))
     return [Text(view.account.key), health, tokens, backlog, Text(_listed(view.counts))]
 

@@ -10,7 +10,7 @@ from willcall.cli.output import plain
 from willcall.cli.views import INDENT, WIDE, bare_table
 from willcall.orders.callbacks import Telling
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
-from willcall.views.formatting import absolute, relative, span
+from willcall.views.formatting import format_duration, format_relative, format_timestamp
 
 
 def callbacks_view(
@@ -30,7 +30,7 @@ def _stands(delivery: DeliveryState, now: float) -> str:
         case Telling.UNDELIVERABLE:
             return "could not be delivered"
     due = delivery.next_try_at
-    return "is being delivered" if due is None or due <= now else f"is tried again {relative(due, now)}"
+    return "is being delivered" if due is None or due <= now else f"is tried again {format_relative(due, now)}"
 
 
 def _table(tries: Sequence[DeliveryAttempt], now: float, width: int) -> RenderableType:
@@ -44,11 +44,11 @@ def _table(tries: Sequence[DeliveryAttempt], now: float, width: int) -> Renderab
     table.add_column("why", overflow="fold", ratio=1)
     for made in tries:
         table.add_row(
-            relative(made.at, now),
-            *([absolute(made.at)] if width >= WIDE else []),
+            format_relative(made.at, now),
+            *([format_timestamp(made.at)] if width >= WIDE else []),
             made.event_type,
             str(made.http_status or ""),
-            "" if made.wait is None else span(made.wait),
+            "" if made.wait is None else format_duration(made.wait),
             plain(made.why),
         )
     return table

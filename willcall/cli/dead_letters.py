@@ -7,7 +7,7 @@ import typer
 
 from willcall.cli.output import note, plain, results, write_line
 from willcall.cli.session import open_config, open_context, open_stores
-from willcall.views.formatting import counted, relative
+from willcall.views.formatting import format_count, format_relative
 
 if TYPE_CHECKING:
     from willcall.stores.dead_letters import DeadLetter
@@ -30,7 +30,7 @@ def dead_letters(
         letter = requeue(open_context(), requeue_id, Via.COMMAND_LINE)
         typer.echo(f"Requeued to {plain(letter.queue)}.")
     elif clear_all:
-        typer.echo(f"{counted(clear(open_context(), Via.COMMAND_LINE), 'message')} deleted.")
+        typer.echo(f"{format_count(clear(open_context(), Via.COMMAND_LINE), 'message')} deleted.")
     else:
         _list(as_json=as_json)
 
@@ -57,5 +57,5 @@ def _show(letters: "list[DeadLetter]", now: float) -> None:
         table.add_column(title, overflow="fold")
     for letter in letters:
         why = f"{letter.reason.text}; {letter.size:,} bytes"
-        table.add_row(letter.id, plain(letter.queue), relative(letter.at, now, 1), why)
+        table.add_row(letter.id, plain(letter.queue), format_relative(letter.at, now, 1), why)
     results().print(table)

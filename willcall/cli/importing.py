@@ -16,7 +16,7 @@ from willcall.cli.errors import FAILED
 from willcall.cli.output import notes, plain, write_document
 from willcall.cli.session import note_missing_accounts, open_context
 from willcall.orders.strict_json import InvalidJsonError, parse_json
-from willcall.views.formatting import counted
+from willcall.views.formatting import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def import_orders(
     if as_json:
         write_document(asdict(tally))
     else:
-        typer.echo(f"{counted(number, 'line')}: {tally}.")
+        typer.echo(f"{format_count(number, 'line')}: {tally}.")
     if tally.bad or tally.conflicting:
         raise typer.Exit(FAILED)
 

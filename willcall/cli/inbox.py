@@ -9,7 +9,7 @@ from willcall.cli.output import note, plain, results, write_line
 from willcall.cli.session import open_config, open_stores
 from willcall.orders.pushes import Arrived, Push, Spoilt, Told
 from willcall.orders.serialization import rfc3339
-from willcall.views.formatting import counted, relative
+from willcall.views.formatting import format_count, format_relative
 
 if TYPE_CHECKING:
     from willcall.stores.inbox import StoredPush
@@ -51,7 +51,7 @@ def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
     for title in ("account", "reference", "received", "kept until", "holds"):
         table.add_column(title, overflow="fold")
     for kept in waiting:
-        times = (relative(kept.at, now, 1), relative(kept.at + kept_for, now, 1))
+        times = (format_relative(kept.at, now, 1), format_relative(kept.at + kept_for, now, 1))
         table.add_row(kept.account, plain(kept.reference), *times, f"{_holds(kept.push)}\n{plain(kept.kind)}")
     results().print(table)
 
@@ -59,7 +59,7 @@ def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
 def _holds(push: Push) -> str:
     match push:
         case Arrived(tickets):
-            return counted(len(tickets), "ticket")
+            return format_count(len(tickets), "ticket")
         case Told(outcome):
             return outcome.reason
         case Spoilt(detail):

@@ -20,7 +20,14 @@ from willcall.orders.states import OPEN
 from willcall.orders.ticket_documents import GIVEN_UP, lacks_document
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
-from willcall.views.formatting import absolute, counted, doubt_words, fetching_words, relative, span
+from willcall.views.formatting import (
+    describe_document_warning,
+    describe_fetch,
+    format_count,
+    format_duration,
+    format_relative,
+    format_timestamp,
+)
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
@@ -59,7 +66,7 @@ def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None)
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]
     if snapshot.fetching:
-        missing = f"not all are here: {plain(fetching_words(snapshot.fetching, snapshot.now))}"
+        missing = f"not all are here: {plain(describe_fetch(snapshot.fetching, snapshot.now))}"
         parts += ["", Text.assemble(("Documents", "bold"), f"  {missing}")]
     parts += ["", *_timeline(snapshot, width, most_attempts)]
     parts += callbacks_view(snapshot.delivery, snapshot.tries, snapshot.now, width)
@@ -85,7 +92,7 @@ def _facts(snapshot: Snapshot) -> Table:
         if value:
             table.add_row(label, plain(value))
 
-    quantity = f", {counted(order.quantity, 'ticket')}" if order.quantity else ""
+    quantity = f", {format_count(order.quantity, 'ticket')}" if order.quantity else ""
     fact("account", order.account_key)
     fact("reference", f"{order.reference}{quantity}")
     fact("reason", order.reason)
@@ -104,7 +111,7 @@ def _facts(snapshot: Snapshot) -> Table:
 
 
 def _when(moment: float, now: float) -> Text:
-    return Text.assemble(f"{relative(moment, now):<16}", (absolute(moment), "dim"))
+    return Text.assemble(f"{format_relative(moment, now):<16}", (format_timestamp(moment), "dim"))
 
 
 def _next_poll(snapshot: Snapshot) -> Text:
@@ -113,11 +120,11 @@ def _next_poll(snapshot: Snapshot) -> Text:
     if order.next_poll_at is not None:
         late = order.next_poll_at < now - 1
         if late:
-            words.append(f"due for {span(now - order.next_poll_at)}")
+            words.append(f"due for {format_duration(now - order.next_poll_at)}")
         else:
             words.append(_when(order.next_poll_at, now))
     elif snapshot.held and account and not account.health.stops:
-        words.append("with the next sweep `revive`, as its account goes on")
+        words.append("with the next sweep `polls`, as its account goes on")
     elif snapshot.held:
         words.append("when its account goes on")
     else:
@@ -144,7 +151,8 @@ def _tickets(tickets: Sequence[Ticket]) -> Table:
 def _where(ticket: Ticket) -> str:
     """The document, or the host of the address: that may be signed, or let its holder in."""
     if ticket.document:
-        return ", ".join(filter(None, [f"document {ticket.document}", ticket.content_type, doubt_words(ticket)]))
+        parts = [f"document {ticket.document}", ticket.content_type, describe_document_warning(ticket)]
+        return ", ".join(filter(None, parts))
     if ticket.url is None:
         return ""
     host = web_address(ticket.url)
@@ -187,11 +195,11 @@ def _timeline(snapshot: Snapshot, width: int, most: int | None) -> list[Renderab
     table.add_column("why", overflow="fold", ratio=1)
     for attempt in shown:
         table.add_row(
-            relative(attempt.at, snapshot.now),
-            *([absolute(attempt.at)] if width >= WIDE else []),
+            format_relative(attempt.at, snapshot.now),
+            *([format_timestamp(attempt.at)] if width >= WIDE else []),
             _words(attempt.outcome),
             str(attempt.http_status or ""),
-            "" if attempt.countdown is None else span(attempt.countdown),
+            "" if attempt.countdown is None else format_duration(attempt.countdown),
             f"{max(attempt.late, 0):.1f} s",
             plain(attempt.why),
         )

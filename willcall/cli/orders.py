@@ -11,14 +11,14 @@ from willcall.cli.session import note_missing_accounts, open_config, open_contex
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Delivery, Order, Status
 from willcall.orders.serialization import order_document
-from willcall.views.formatting import asked_words, first_poll_words
+from willcall.views.formatting import describe_expedited_poll, describe_first_poll
 
 if TYPE_CHECKING:
     from willcall.cli.order_view import Snapshot
     from willcall.config import Config
     from willcall.stores.listing import OrderPage, OrderQuery
     from willcall.usecases.context import Stores
-    from willcall.views.overdue import OrdersBehind
+    from willcall.views.overdue import OverdueOrders
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
@@ -97,7 +97,7 @@ def submit(
     elif accepted.new:
         rate = find_account(context.accounts, order.provider, order.account).rate
         state = context.stores.accounts.state(order.account_key, rate)
-        typer.echo(f"Order {order.id} accepted; {first_poll_words(order, state)}.")
+        typer.echo(f"Order {order.id} accepted; {describe_first_poll(order, state)}.")
         note(f"Follow it with: willcall order {order.id} --watch")
     else:
         typer.echo(f"Order {order.id} was submitted before with the same content; it is {order.status}.")
@@ -183,14 +183,14 @@ def list_orders(
 ) -> None:
     """List orders, newest first; those of which something is behind, the worst first."""
     from willcall.stores.listing import OrderQuery
-    from willcall.views.overdue import Behind, orders_behind
+    from willcall.views.overdue import OverdueKind, overdue_orders
 
     _check_provider(provider)
-    wanted = {Behind.OVERDUE: overdue, Behind.UNTOLD: untold, Behind.DOCUMENTS: documents}
-    behind = [each for each in Behind if wanted[each]]
+    wanted = {OverdueKind.OVERDUE: overdue, OverdueKind.UNTOLD: untold, OverdueKind.DOCUMENTS: documents}
+    behind = [each for each in OverdueKind if wanted[each]]
     if behind and (status or attention or cursor or everything or len(behind) > 1):
         raise typer.BadParameter("goes with --limit and --json alone", param_hint=f"--{behind[0]}")
-    if behind and behind[0] is not Behind.OVERDUE and (provider or account):
+    if behind and behind[0] is not OverdueKind.OVERDUE and (provider or account):
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{behind[0]}")
     config = open_config()
     stores = open_stores(config)
@@ -198,7 +198,7 @@ def list_orders(
         status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account)
     )
     if behind:
-        found = orders_behind(stores, behind[0], limit, config.settings.sweeps.grace, query)
+        found = overdue_orders(stores, behind[0], limit, config.settings.sweeps.grace, query)
         _print_behind(found, stores.accounts.now(), limit, as_json=as_json)
         return
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
@@ -234,7 +234,7 @@ def _note_the_rest(query: "OrderQuery", page: "OrderPage", limit: int, *, as_jso
         note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
 
 
-def _print_behind(found: "OrdersBehind", now: float, limit: int, *, as_json: bool) -> None:
+def _print_behind(found: "OverdueOrders", now: float, limit: int, *, as_json: bool) -> None:
     """The orders of which something has been behind for longest; the rest is counted."""
     from willcall.cli.orders_table import behind_table
 
@@ -304,7 +304,7 @@ def poll(
         note("Warning: --now ignores the provider's Retry-After; the provider may answer with a longer one.")
     expedited = poll_now(context, order_id, now=immediately)
     order, now = get_order(context, order_id), context.stores.accounts.now()
-    typer.echo(f"Order {order_id} {asked_words(expedited, order.account_key, now)}.")
+    typer.echo(f"Order {order_id} {describe_expedited_poll(expedited, order.account_key, now)}.")
 
 
 def cancel(order_id: OrderIdArgument) -> None:

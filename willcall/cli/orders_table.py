@@ -8,8 +8,8 @@ from rich.text import Text
 from willcall.cli.output import plain
 from willcall.cli.views import STATUS_STYLES, WIDE, bare_table
 from willcall.orders.model import Order
-from willcall.views.formatting import fetching_words, relative, span
-from willcall.views.overdue import OrderBehind
+from willcall.views.formatting import describe_fetch, format_duration, format_relative
+from willcall.views.overdue import OverdueOrder
 
 
 def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
@@ -35,12 +35,13 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
             _when(order, stopped.get(order.account_key), now),
         ]
         if wide:
-            row += [Text(str(order.attempts)), Text(relative(order.submitted_at, now, 1)), Text(plain(order.reference))]
+            submitted = format_relative(order.submitted_at, now, 1)
+            row += [Text(str(order.attempts)), Text(submitted), Text(plain(order.reference))]
         table.add_row(*row)
     return table
 
 
-def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
+def behind_table(orders: Sequence[OverdueOrder], now: float) -> Table:
     """One row an order of which something is behind: for how long, and the hosts that it depends on, if any.
 
     Below the host of documents: why they are missing.
@@ -59,18 +60,18 @@ def behind_table(orders: Sequence[OrderBehind], now: float) -> Table:
             Text(plain(order.id)),
             Text(_account(order)),
             _status(order),
-            span(max(0.0, now - one.since)),
+            format_duration(max(0.0, now - one.since)),
             *([Text("\n").join(_depends_on(one, now))] if hosts else []),
         )
     return table
 
 
-def _depends_on(one: OrderBehind, now: float) -> Iterator[Text]:
+def _depends_on(one: OverdueOrder, now: float) -> Iterator[Text]:
     yield from (Text(plain(host)) for host in one.hosts)
     if one.given_up:
         yield Text(f"given up: {plain(one.given_up)}", "yellow")
     elif one.fetching:
-        yield Text(plain(fetching_words(one.fetching, now)), "dim")
+        yield Text(plain(describe_fetch(one.fetching, now)), "dim")
 
 
 def _account(order: Order) -> str:
@@ -84,15 +85,15 @@ def _status(order: Order) -> Text:
 def _when(order: Order, stopped: str | None, now: float) -> Text:
     """The next poll, what it waits for, or the end, and below it why a person should look."""
     if order.finished_at is not None:
-        when = f"ended {relative(order.finished_at, now, 1)}"
+        when = f"ended {format_relative(order.finished_at, now, 1)}"
     elif stopped:
         when = f"held: account {'not configured' if stopped == 'forgotten' else stopped}"
     elif order.next_poll_at is None:
         when = "waits"
     elif order.next_poll_at <= now:
-        when = "due" if order.next_poll_at > now - 1 else f"due {relative(order.next_poll_at, now, 1)}"
+        when = "due" if order.next_poll_at > now - 1 else f"due {format_relative(order.next_poll_at, now, 1)}"
     else:
-        when = f"next {relative(order.next_poll_at, now, 1)}"
+        when = f"next {format_relative(order.next_poll_at, now, 1)}"
     text = Text(when)
     if order.attention:
         text.append(f"\n! {order.attention.replace('_', ' ')}", "bold yellow")

@@ -8,7 +8,7 @@ import typer
 
 from willcall.cli.output import results, shown_url
 from willcall.cli.session import note_missing_accounts, open_config, open_context
-from willcall.views.formatting import counted, span
+from willcall.views.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
     from willcall.orders.policy import PollPolicy
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def sweep(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which; all of them if left out.")] = None,
 ) -> None:
-    """Run a sweep now, in this process: revive, documents, notify, watch, inbox, expire, reconcile or prune."""
+    """Run a sweep now, in this process: polls, documents, notify, alerts, inbox, expire, reconcile or prune."""
     from schedules.timetable import SWEEPS, run_sweep
 
     if name is not None and name not in SWEEPS:
@@ -38,7 +38,7 @@ def check_config() -> None:
     from willcall.cli.views import bare_table
 
     config = open_config()
-    typer.echo(f"The configuration is good: {counted(len(config.accounts), 'account')}.")
+    typer.echo(f"The configuration is good: {format_count(len(config.accounts), 'account')}.")
     typer.echo(f"State is kept in {shown_url(config.settings.redis_url)}.")
     if config.settings.broker_url:
         typer.echo(f"Messages go through {shown_url(config.settings.broker_url)}.")
@@ -48,7 +48,8 @@ def check_config() -> None:
         for title in ("account", "rate", "polling", "at most for"):
             table.add_column(title, overflow="fold")
         for key, account in sorted(config.accounts.items()):
-            table.add_row(key, rate_words(account.rate), _polling_words(account.polling), span(account.polling.ceiling))
+            ceiling = format_duration(account.polling.ceiling)
+            table.add_row(key, rate_words(account.rate), _polling_words(account.polling), ceiling)
         console = results()
         console.print()
         console.print(table)
@@ -57,5 +58,5 @@ def check_config() -> None:
 def _polling_words(polling: "PollPolicy") -> str:
     if polling.strategy == "interval":
         low, high = polling.interval
-        return f"every {span(low)} to {span(high)}"
-    return f"{span(polling.initial)}, then times {polling.factor:g} up to {span(polling.cap)}"
+        return f"every {format_duration(low)} to {format_duration(high)}"
+    return f"{format_duration(polling.initial)}, then times {polling.factor:g} up to {format_duration(polling.cap)}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from willcall.orders.model import Status
-from willcall.views.formatting import next_try, span
+from willcall.views.formatting import format_duration, format_next_probe
 
 if TYPE_CHECKING:
     from willcall.stores.accounts import AccountState
@@ -43,11 +43,11 @@ def health_words(state: "AccountState", now: float, *, held: bool, beat: bool) -
         case "ok":
             return word
         case "throttled" | "paused":
-            lasts = f"{word}, {span(state.until - now)} left" if state.until else f"{word} until resumed"
+            lasts = f"{word}, {format_duration(state.until - now)} left" if state.until else f"{word} until resumed"
             return f"{lasts}; {_lasting(state.beneath, now)}" if state.beneath else lasts
-    tried = next_try(state.probe_at, now, held=held, beat=beat)
+    tried = format_next_probe(state.probe_at, now, held=held, beat=beat)
     return f"{_lasting(state, now)}{f', next try {tried}' if tried else ''}"
 
 
 def _lasting(state: "AccountState", now: float) -> str:
-    return f"{state.health.value} for {span(now - state.since)}" if state.since else state.health.value
+    return f"{state.health.value} for {format_duration(now - state.since)}" if state.since else state.health.value

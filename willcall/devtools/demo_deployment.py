@@ -18,7 +18,7 @@ CEILING = 30.0
 #: Polling that suits a run of seconds; the providers' own minimum and hints hold all the same.
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0.2, "interval": [2, 3], "missing_grace": 10}
 HEALTH = {"probe": [1, 5], "throttle_pause": 2}
-SWEEPS = {"revive": 2, "expire": 2, "reconcile": 3, "grace": 5}
+SWEEPS = {"polls": 2, "expire": 2, "reconcile": 3, "grace": 5}
 #: One order in so many has a backend that is busy at first: it takes the event when it is told again.
 BUSY = 13
 

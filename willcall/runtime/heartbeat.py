@@ -30,7 +30,7 @@ def process_name() -> str:
     return f"willcall-{os.getpid()}@{socket.gethostname()}"
 
 
-class Pulse:
+class Heartbeat:
     """Use as a context manager: within the block each `beat` is told, one every few seconds."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Pulse:
         """`kind` is worker, beat or api; `detail`: what the process says of itself; `every`: seconds between signs."""
         self.detail = dict(detail or {})
         #: Whether the loop stands still for a good reason, such as a broker that is away: then it lives without beats.
-        self.resting = False
+        self.suspended = False
         self._processes = processes
         self._kind, self._name, self._every = kind, process_name(), every
         # Its methods may be interrupted by themselves, so a signal's handler may use it too. False is the end.
@@ -68,9 +68,9 @@ class Pulse:
     def _tell(self) -> None:
         due, told = monotonic(), None
         while self._heard():
-            if monotonic() >= due or self.resting is not told:
-                due, told = monotonic() + self._every, self.resting
-                self._sign({**self.detail, "state": "resting" if told else "working"})
+            if monotonic() >= due or self.suspended is not told:
+                due, told = monotonic() + self._every, self.suspended
+                self._sign({**self.detail, "state": "suspended" if told else "working"})
         with suppress(StoreError):
             self._processes.gone(self._kind, self._name)
 
@@ -79,7 +79,7 @@ class Pulse:
         while True:
             with suppress(Empty):
                 return self._words.get(timeout=self._every)
-            if self.resting:
+            if self.suspended:
                 return True
 
     def _sign(self, detail: Mapping[str, str]) -> None:

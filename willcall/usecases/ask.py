@@ -11,16 +11,22 @@ from willcall.orders.outcomes import NAMES, Malformed, NotReady, Outcome, Thrott
 from willcall.orders.user_lists import bought_at
 from willcall.providers.base import Account, OrderQuery, is_user_list
 from willcall.providers.reading import with_retry_after
-from willcall.usecases.authorize import Authorization, Busy, accepted, authorize, refused
+from willcall.usecases.authorize import (
+    Authorization,
+    RetrySoon,
+    authorize,
+    discard_rejected_token,
+    record_accepted_token,
+)
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StatusResult:
     """What came back, and the HTTP status of the status request (None where there was no answer to it)."""
 
     outcome: Outcome
@@ -28,7 +34,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class SendWindow:
     """When the request of an attempt may be sent, all in monotonic seconds.
 
     `claimed`: when the token was asked for. `send_at`: the moment of the token. `send_before`: after that, the lease
@@ -41,36 +47,36 @@ class Permission:
     override: bool = False
 
 
-def ask(context: Context, account: Account, order: Order, now: float, permission: Permission) -> Asked | Busy:
+def ask(context: Context, account: Account, order: Order, now: float, window: SendWindow) -> StatusResult | RetrySoon:
     """Ask about one order; `now` is when it was claimed, by the server's clock, by which dates in the answer are read.
 
     Nothing is sent once this process knows of a 429 that Redis did not when the order was claimed.
     """
-    claimed = permission.claimed
+    claimed = window.claimed
     authorization = authorize(context, account, claimed)
-    if isinstance(authorization, Busy):
+    if isinstance(authorization, RetrySoon):
         return authorization
     if not isinstance(authorization, Authorization):
-        return Asked(authorization)
+        return StatusResult(authorization)
     question = OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
     request = account.adapter.status_request(question, account.credentials, authorization.token)
-    if not _wait_for_token(context, account, permission):
-        return Busy()
-    if time.monotonic() > permission.send_before or context.throttles.bind(account.key, claimed):
-        return Busy()
+    if not _wait_for_token(context, account, window):
+        return RetrySoon()
+    if time.monotonic() > window.send_before or context.throttles.blocks(account.key, claimed):
+        return RetrySoon()
     answer = context.exchange(account, request)
     if not isinstance(answer, Response):
-        return Asked(answer)
+        return StatusResult(answer)
     answer = replace(answer, received_at=now + time.monotonic() - claimed)
     outcome = guarded(
         context,
-        Activity.ATTEMPT,
+        Operation.ATTEMPT,
         lambda: _read(context, account, order.id, question, answer),
         order=order.id,
         account=account.key,
     )
     outcome = _after_authorization(context, account, authorization, outcome)
-    return Asked(with_retry_after(outcome, answer), answer.status)
+    return StatusResult(with_retry_after(outcome, answer), answer.status)
 
 
 def _read(context: Context, account: Account, order_id: str, question: OrderQuery, answer: Response) -> Outcome:
@@ -84,18 +90,18 @@ def _read(context: Context, account: Account, order_id: str, question: OrderQuer
     return outcome
 
 
-def _wait_for_token(context: Context, account: Account, permission: Permission) -> bool:
+def _wait_for_token(context: Context, account: Account, window: SendWindow) -> bool:
     """Wait for the moment for which the token was granted: at most what `EARLY` in bucket.lua says.
 
     A message cannot come at exactly its slot. Coming a little before it and waiting keeps the rate of an account whose
     burst is too small to make up for late ones (see docs/decisions/0019). Returns whether the token still holds: it
     does not where another process was answered 429 meanwhile.
     """
-    wait = permission.send_at - time.monotonic()
+    wait = window.send_at - time.monotonic()
     if wait <= 0:
         return True
     time.sleep(wait)
-    return permission.override or not context.stores.accounts.is_throttled(account.key)
+    return window.override or not context.stores.accounts.is_throttled(account.key)
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:
@@ -104,8 +110,8 @@ def _after_authorization(context: Context, account: Account, authorization: Auth
     A 429 proves nothing of the token, and nothing is written before it is told.
     """
     if isinstance(outcome, Unauthorized) and outcome.whole_account:
-        if refused(context, account, authorization):
+        if discard_rejected_token(context, account, authorization):
             return NotReady(retry_after=1.0, detail="access token refused; asking again with a fresh one")
     elif not isinstance(outcome, Unavailable | Malformed | Throttled):
-        accepted(context, account, authorization)
+        record_accepted_token(context, account, authorization)
     return outcome

@@ -11,7 +11,7 @@ from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class RetrySoon:
     """Not now: another worker fetches the token, too much time has passed, or a 429 came. Come back in a moment."""
 
 
@@ -31,7 +31,7 @@ class Busy:
 RENEWAL_WAIT = 5.0
 
 
-def authorize(context: Context, account: Account, claimed: float) -> Authorization | Busy | Outcome:
+def authorize(context: Context, account: Account, claimed: float) -> Authorization | RetrySoon | Outcome:
     """Return a token for one request, or what keeps it from us, which says nothing of an order.
 
     `claimed`: see `ask`.
@@ -48,7 +48,7 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
         waiting = Unavailable(reached=False, retry_after=wait, detail="the token endpoint asked us to wait")
         return _authorization(stored) if stored else waiting
     if not oauth.lock(account.key, len(requests) * account.http.total_timeout + 5):
-        return _authorization(stored) if stored else Busy()
+        return _authorization(stored) if stored else RetrySoon()
     try:
         token = _fetch(context, account, requests, claimed)
     finally:
@@ -56,7 +56,7 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
     if isinstance(token, AccessToken):
         return Authorization(token.value, proven=False)
     # An old token is still good where a new one cannot be had; but a 429 binds what would be sent with it, too.
-    return _authorization(stored) if stored and not isinstance(token, Throttled | Busy) else token
+    return _authorization(stored) if stored and not isinstance(token, Throttled | RetrySoon) else token
 
 
 def _authorization(stored: StoredToken) -> Authorization:
@@ -65,14 +65,14 @@ def _authorization(stored: StoredToken) -> Authorization:
 
 def _fetch(
     context: Context, account: Account, requests: Mapping[str, Request], claimed: float
-) -> AccessToken | Busy | Outcome:
+) -> AccessToken | RetrySoon | Outcome:
     """Fetch a token and share it, trying once each way of authenticating until one is not refused."""
     oauth = context.stores.oauth
     known = oauth.dialect(account.key)
     failure: Unauthorized | Unavailable | None = None
     for dialect in sorted(requests, key=lambda name: name != known):
-        if context.throttles.bind(account.key, claimed):
-            return Busy()
+        if context.throttles.blocks(account.key, claimed):
+            return RetrySoon()
         token = _exchange(context, account, requests[dialect])
         if isinstance(token, AccessToken):
             oauth.put(account.key, token.value, token.expires_in)
@@ -87,7 +87,7 @@ def _fetch(
         failure = failure or token
         if not isinstance(token, Unauthorized) or token.retry_after:
             break
-    return failure or Busy()
+    return failure or RetrySoon()
 
 
 def _exchange(
@@ -95,7 +95,7 @@ def _exchange(
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
     answer = context.exchange(account, request)
     if isinstance(answer, Response):
-        token = guarded(context, Activity.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
+        token = guarded(context, Operation.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
         if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
             why = f"no access token: {token.detail}"
             return Unavailable(reached=False, retry_after=retry_after(answer), detail=why)
@@ -112,7 +112,7 @@ def _leave_alone(context: Context, account: Account, seconds: float | None) -> N
         context.stores.oauth.wait(account.key, wait)
 
 
-def refused(context: Context, account: Account, authorization: Authorization) -> bool:
+def discard_rejected_token(context: Context, account: Account, authorization: Authorization) -> bool:
     """The provider answered 401: forget the token. Whether a fresh one is worth trying."""
     if authorization.token is None:
         return False
@@ -120,7 +120,7 @@ def refused(context: Context, account: Account, authorization: Authorization) ->
     return authorization.proven
 
 
-def accepted(context: Context, account: Account, authorization: Authorization) -> None:
+def record_accepted_token(context: Context, account: Account, authorization: Authorization) -> None:
     """The provider took the token: remember that, once."""
     if authorization.token is not None and not authorization.proven:
         context.stores.oauth.prove(account.key)

@@ -29,14 +29,14 @@ from willcall.stores.processes import ProcessStore
 from willcall.stores.sessions import SessionStore
 from willcall.stores.stats import StatsStore
 from willcall.stores.sweeps import SweepStore
+from willcall.usecases.local_throttles import LocalThrottles
 from willcall.usecases.meters import Meters
-from willcall.usecases.throttles import Throttles
 
 #: The task that fetches what an order's tickets lack.
 FETCH_DOCUMENTS = "tasks.fetch_documents"
 
 
-class Exchange(Protocol):
+class ProviderClient(Protocol):
     """The one I/O between a request and its answer."""
 
     def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
@@ -119,26 +119,26 @@ class Context:
     settings: Settings
     accounts: Mapping[str, Account]
     stores: Stores
-    http: Exchange
+    http: ProviderClient
     outbound: OutboundClient
     documents: DocumentStore
     sender: Sender
     rng: Random
     meters: Meters = field(default_factory=Meters)
-    throttles: Throttles = field(default_factory=Throttles)
+    throttles: LocalThrottles = field(default_factory=LocalThrottles)
     implausible_hints: ImplausibleHints = field(default_factory=ImplausibleHints)
 
     def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
-        """Send a request to a provider and time it; see `Exchange`."""
-        with self.meters.request(account.key):
+        """Send a request to a provider and time it; see `ProviderClient`."""
+        with self.meters.time_request(account.key):
             return self.http.exchange(account, request)
 
-    def send(self, account: str, messages: list[PollMessage]) -> None:
+    def send_polls(self, account: str, messages: list[PollMessage]) -> None:
         """Send poll messages of one account, if there are any, each to run when it is due by the server's clock."""
         if messages:
             self.sender.send_polls(account, messages, self.stores.accounts.now())
 
-    def wake(self, account: str, wakes: Sequence[Reschedule]) -> None:
+    def send_expedited(self, account: str, wakes: Sequence[Reschedule]) -> None:
         """Send messages of one account for what is due sooner than it was."""
         if not wakes:
             return

@@ -13,9 +13,9 @@ from willcall.providers.base import Account
 from willcall.stores.accounts import PauseResult
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.orders import ExpediteOutcome, ExpediteResult, ProbeResult, Requester
-from willcall.usecases.alert import account_alert, send_alert
+from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
-from willcall.usecases.notify import send_notice
+from willcall.usecases.notify import send_delivery
 from willcall.usecases.settle import settle_cancelled
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ _PROMISES = frozenset({ExpediteOutcome.SENT, ExpediteOutcome.SOON})
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class ResumeResult:
     """How many orders left of those that waited for an account.
 
     `tried`: it was refused or down, and is so until an answer says otherwise. One order asks; the rest follow then.
@@ -57,7 +57,7 @@ def poll_now(context: Context, order_id: str, *, now: bool = False) -> ExpediteR
     """
     order = get_order(context, order_id)
     account = find_account(context.accounts, order.provider, order.account)
-    expedited = ask_soon(context, account, order_id, Requester.OVERRIDE if now else Requester.PERSON)
+    expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if now else Requester.PERSON)
     if expedited.outcome is ExpediteOutcome.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; no answer could change that")
     if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.stops:
@@ -65,11 +65,11 @@ def poll_now(context: Context, order_id: str, *, now: bool = False) -> ExpediteR
     return expedited
 
 
-def ask_soon(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
+def expedite_poll(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
     """Bring an order's next attempt forward as far as its `requester` may; never puts it off."""
     minimum = account.polling.minimum
     expedited = context.stores.orders.hurry(order_id, account.key, minimum, account.rate, requester)
-    context.send(account.key, [expedited.message] if expedited.message else [])
+    context.send_polls(account.key, [expedited.message] if expedited.message else [])
     return expedited
 
 
@@ -104,7 +104,7 @@ def redeliver(context: Context, order_id: str) -> DeliveryMessage:
         ) from None
     if notice is None:
         raise NothingToDeliverError(f"the status of order {order_id} has not changed yet, so there is no event")
-    send_notice(context, notice)
+    send_delivery(context, notice)
     return notice
 
 
@@ -116,7 +116,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
     return paused
 
 
-def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
+def resume(context: Context, account: Account, *, now: bool = False) -> ResumeResult:
     """End a pause, and let the account's orders go on; or try one that is refused or down.
 
     The provider's hint stands until its time; with `now` it ends too, for every order that met it.
@@ -140,7 +140,7 @@ def resume(context: Context, account: Account, *, now: bool = False) -> Resumed:
         released += release_held(context, account.key)
     until = resumption.until or probe.hint_until or _token_wait(context, account)
     log.info("resumed", account=account.key, released=released, throttle_ended=now)
-    return Resumed(released, tried, waiting, until)
+    return ResumeResult(released, tried, waiting, until)
 
 
 def _token_wait(context: Context, account: Account) -> float | None:
@@ -154,15 +154,15 @@ def _always() -> bool:
     return True
 
 
-def release_held(context: Context, account_key: str, goes_on: Callable[[], bool] = _always) -> int:
-    """Let all orders go on that wait for their account, a batch while `goes_on`. Returns how many."""
+def release_held(context: Context, account_key: str, may_continue: Callable[[], bool] = _always) -> int:
+    """Let all orders go on that wait for their account, a batch while `may_continue`. Returns how many."""
     account = context.accounts.get(account_key)
     released = 0
-    while account and goes_on():
+    while account and may_continue():
         messages = context.stores.orders.release(account_key, BATCH, account.polling.minimum)
         if not messages:
             break
-        context.send(account_key, messages)
+        context.send_polls(account_key, messages)
         released += len(messages)
     return released
 
@@ -175,15 +175,15 @@ def send_probe(context: Context, account_key: str) -> int:
 
 def _probe(context: Context, account: Account) -> ProbeResult:
     probe = context.stores.orders.probe(account.key, account.polling.minimum)
-    context.send(account.key, [probe.message] if probe.message else [])
+    context.send_polls(account.key, [probe.message] if probe.message else [])
     return probe
 
 
-def release_throttled(context: Context, account: Account, goes_on: Callable[[], bool] = _always) -> int:
-    """Bring forward the orders that met a throttle which a person has ended, a batch while `goes_on`; how many."""
+def release_throttled(context: Context, account: Account, may_continue: Callable[[], bool] = _always) -> int:
+    """Bring forward the orders that met a throttle which a person has ended, a batch while `may_continue`; how many."""
     released, more = 0, True
-    while more and goes_on():
+    while more and may_continue():
         more, wakes = context.stores.orders.unthrottle(account.key, BATCH, account.polling.minimum)
-        context.wake(account.key, wakes)
+        context.send_expedited(account.key, wakes)
         released += len(wakes)
     return released

@@ -25,9 +25,9 @@ from willcall.stores.document_fetches import FetchClaim, FetchOutcome
 from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
 from willcall.stores.orders import Requester
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
-from willcall.usecases.control import ask_soon
+from willcall.usecases.control import expedite_poll
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 from willcall.usecases.settle import settle_throttled
 from willcall.usecases.tokens import NoToken, take_token
 
@@ -59,7 +59,7 @@ _REDIRECTION = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class DownloadResult:
     """Tickets with the documents that could be had.
 
     `found` is how many those are, `missing` how many not. `retry_after`: seconds that a server asked us to wait.
@@ -93,7 +93,7 @@ class _Trouble:
     no_token: NoToken | None = None
 
 
-def collect(
+def download_missing(
     context: Context,
     account: Account | None,
     order_id: str,
@@ -102,7 +102,7 @@ def collect(
     *,
     later: Container[str] = (),
     waited: bool = False,
-) -> Collected:
+) -> DownloadResult:
     """Fetch what the tickets lack, one after another, within `seconds`; never raises for what others do wrong.
 
     In no fixed order, so that one that always fails cannot keep the same others waiting. Addresses that are fetched
@@ -129,7 +129,7 @@ def collect(
             away.append(host)
     complete = with_documents(tickets, found)
     troubles = list(failed.values())
-    return Collected(
+    return DownloadResult(
         tickets=complete,
         found=len(found),
         missing=len(lacking(complete)),
@@ -141,7 +141,7 @@ def collect(
     )
 
 
-def collect_issued(
+def download_issued(
     context: Context, account: Account, order: Order, claim_id: str, outcome: Issued | PartlyIssued
 ) -> tuple[Issued | PartlyIssued, float | None]:
     """The outcome of an attempt with the documents of its tickets, and when to fetch those that are missing.
@@ -154,7 +154,7 @@ def collect_issued(
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
     if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
-        collected = collect(context, account, order.id, tickets, seconds, later=lacking(order.tickets))
+        collected = download_missing(context, account, order.id, tickets, seconds, later=lacking(order.tickets))
         tickets = collected.tickets
         if collected.missing:
             fetch_in = _token_wait(collected) or max(FIRST_WAIT, collected.retry_after or 0.0)
@@ -174,7 +174,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     order = fetch.order
     bind_contextvars(provider=order.provider, account=order.account_key)
     account = context.accounts.get(order.account_key)
-    collected = collect(context, account, order_id, order.tickets, ROUND, waited=True)
+    collected = download_missing(context, account, order_id, order.tickets, ROUND, waited=True)
     wait = _wait(context, fetch, collected)
     why = collected.why or "no time was left for all of them"
     tickets = collected.tickets
@@ -191,11 +191,11 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     if abandoned:
         log.error("documents given up", order=order_id, missing=collected.missing, why=collected.why)
     elif collected.stale and account:
-        ask_soon(context, account, order_id, Requester.SWEEP)
+        expedite_poll(context, account, order_id, Requester.SWEEP)
     return wait
 
 
-def forget_obtained(context: Context, offset: int, count: int) -> tuple[int, int]:
+def prune_given_up(context: Context, offset: int, count: int) -> tuple[int, int]:
     """Take orders off the list of documents given up that lack none any more, or are gone or refunded.
 
     Looks at `count` of them from `offset` on. Returns how many it looked at and how many of these it took off.
@@ -212,7 +212,7 @@ def forget_obtained(context: Context, offset: int, count: int) -> tuple[int, int
     return len(ids), len(done)
 
 
-def _wait(context: Context, fetch: FetchClaim, collected: Collected) -> float | None:
+def _wait(context: Context, fetch: FetchClaim, collected: DownloadResult) -> float | None:
     """Seconds until the next round, None where nothing is missing or it would be too late.
 
     A document that waits for a token comes back at its booked slot, and is never given up for want of one.
@@ -228,7 +228,7 @@ def _wait(context: Context, fetch: FetchClaim, collected: Collected) -> float | 
     return wait if collected.no_token or fetch.now + wait <= fetch.since + GIVE_UP else None
 
 
-def _token_wait(collected: Collected) -> float | None:
+def _token_wait(collected: DownloadResult) -> float | None:
     """Seconds until the slot that is booked for what is missing, None where none is."""
     return collected.no_token.wait if collected.no_token else None
 
@@ -239,7 +239,7 @@ def _guarded_fetch(
     """The same as `_fetch`; a mistake of ours costs one document one round, not the order its tickets."""
     result = guarded(
         context,
-        Activity.DOCUMENTS,
+        Operation.DOCUMENTS,
         lambda: _fetch(context, account, order_id, url, seconds, waited=waited),
         order=order_id,
         account=account.key if account else None,

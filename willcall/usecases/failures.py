@@ -17,7 +17,7 @@ from willcall.orders.errors import WillcallError
 from willcall.orders.outcomes import Malformed
 from willcall.stores.connection import StoreError, StoreUsageError
 from willcall.usecases.context import Context
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def outcome_of(error: Exception) -> Malformed:
     return Malformed(detail=f"our error: {type(error).__name__}")
 
 
-def guarded(context: Context, activity: Activity, do: Callable[[], T], **subject: str | None) -> T | Malformed:
+def guarded(context: Context, operation: Operation, do: Callable[[], T], **subject: str | None) -> T | Malformed:
     """Return what `do` returns; where it raises, log that with its traceback, count it, and return what it means.
 
     `subject`: the order, account or sweep that it is about, as fields of the log line. Raises as `outcome_of` does.
@@ -47,6 +47,6 @@ def guarded(context: Context, activity: Activity, do: Callable[[], T], **subject
         return do()
     except Exception as error:
         outcome = outcome_of(error)
-        log.exception("unexpected error", activity=activity.value, **subject)
-        context.meters.failed(activity)
+        log.exception("unexpected error", operation=operation.value, **subject)
+        context.meters.count_error(operation)
         return outcome

@@ -11,10 +11,10 @@ from willcall.providers.base import Account
 from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import RefusedDocumentError
 from willcall.stores.inbox import StoredPush, push_digest
-from willcall.usecases.attach import mark_applied, take_in
+from willcall.usecases.apply_pushes import apply_push, mark_applied
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     it: then nothing of it counts, and the provider has to call again.
     """
     reading = guarded(
-        context, Activity.WEBHOOK, lambda: pushes.read_push(call, account.credentials), account=account.key
+        context, Operation.WEBHOOK, lambda: pushes.read_push(call, account.credentials), account=account.key
     )
     if isinstance(reading, Malformed):
         raise UnexpectedError(reading.detail)
@@ -82,7 +82,7 @@ def _file(context: Context, account: Account, reading: ParsedPush, digest: str) 
 
 def _take_in(context: Context, account: Account, kind: str, push: Push, order_id: str) -> Standing:
     try:
-        return take_in(context, account, order_id, kind, push)
+        return apply_push(context, account, order_id, kind, push)
     except UnknownOrderError:
         return Standing(stored=False, why="the order is no longer kept")
 

@@ -25,7 +25,7 @@ from willcall.orders.outcomes import NAMES
 from willcall.orders.states import FINAL
 
 
-class Activity(StrEnum):
+class Operation(StrEnum):
     """What was under way when an unexpected exception occurred."""
 
     ATTEMPT = "attempt"
@@ -86,12 +86,12 @@ class Meters:
         self._failed = Counter(
             "willcall_unexpected_errors",
             "Exceptions in our own code, by what was under way.",
-            ("activity",),
+            ("operation",),
             registry=self.registry,
         )
         # What is rare must be seen the first time, which takes a 0 before it.
-        for activity in Activity:
-            self._failed.labels(activity.value)
+        for operation in Operation:
+            self._failed.labels(operation.value)
         for to in (BACKENDS, OPERATORS):
             for telling in Telling:
                 self._callbacks.labels(to, _result(telling))
@@ -101,7 +101,7 @@ class Meters:
             for status in FINAL:
                 self._ended.labels(*_labels(account_key), status.value)
 
-    def committed(self, account_key: str, measured: Measured) -> None:
+    def count_commit(self, account_key: str, measured: Measured) -> None:
         """A commit was written, once."""
         labels = _labels(account_key)
         if measured.outcome is not None:
@@ -113,12 +113,12 @@ class Meters:
         if measured.ticket is not None:
             self._to_ticket.labels(*labels).observe(measured.ticket)
 
-    def waits_for_token(self, account_key: str, seconds: float) -> None:
+    def observe_token_wait(self, account_key: str, seconds: float) -> None:
         """An attempt got its token in `seconds`; 0 where it got one at once."""
         self._token_wait.labels(*_labels(account_key)).observe(seconds)
 
     @contextmanager
-    def request(self, account_key: str) -> Iterator[None]:
+    def time_request(self, account_key: str) -> Iterator[None]:
         """Times the block as one request to a provider."""
         started = self._clock()
         try:
@@ -126,13 +126,13 @@ class Meters:
         finally:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
-    def told(self, to: str, telling: Telling) -> None:
+    def count_delivery(self, to: str, telling: Telling) -> None:
         """A backend, or operators, were told of an event, or were to be."""
         self._callbacks.labels(to, _result(telling)).inc()
 
-    def failed(self, activity: Activity) -> None:
+    def count_error(self, operation: Operation) -> None:
         """Count an exception that was not foreseen."""
-        self._failed.labels(activity.value).inc()
+        self._failed.labels(operation.value).inc()
 
     def _histogram(self, name: str, help_text: str, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(name, help_text, _ACCOUNT, registry=self.registry, buckets=bounds)

@@ -19,10 +19,10 @@ from willcall.stores.codec import compact_json
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
 from willcall.stores.events import StoredEvent
 from willcall.stores.operator_events import OperatorAlert, OperatorEvent
-from willcall.usecases.alert import FIRST, order_alert, send_alert
+from willcall.usecases.alerts import FIRST, order_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import BACKENDS, OPERATORS, Activity
+from willcall.usecases.meters import BACKENDS, OPERATORS, Operation
 
 log = structlog.get_logger(__name__)
 
@@ -69,18 +69,20 @@ def alert_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessa
     return _tell_once(context, context.stores.ops_deliveries, notice, post, give_up)
 
 
-def put_off(deliveries: DeliveryStore, notice: DeliveryMessage, seconds: float) -> tuple[DeliveryMessage, float] | None:
+def postpone_delivery(
+    deliveries: DeliveryStore, notice: DeliveryMessage, seconds: float
+) -> tuple[DeliveryMessage, float] | None:
     """Tell in `seconds` rather than now, because there is no room; what is returned is as of `notify_once`."""
     return _come_back(deliveries.claim(notice, token_hex(6), LEASE, seconds))
 
 
-def announce(context: Context, order: Order, event_id: str) -> None:
+def send_first_delivery(context: Context, order: Order, event_id: str) -> None:
     """Send the first message of an event that was just committed, if the order's backend wants to be told."""
     if order.callback_url:
-        send_notice(context, DeliveryMessage(order.id, event_id, FIRST, host_of(order.callback_url)))
+        send_delivery(context, DeliveryMessage(order.id, event_id, FIRST, host_of(order.callback_url)))
 
 
-def send_notice(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
+def send_delivery(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
     """Send a message that tells a worker to tell a backend, in `countdown` seconds."""
     args = [notice.subject, notice.event_id, notice.number, notice.host]
     context.sender.send_task("tasks.notify", args, countdown)
@@ -99,11 +101,11 @@ def _tell_once(
     event = claim.event
     if claim.verdict is not DeliveryVerdict.GO or event is None:
         return _come_back(claim)
-    tried = guarded(context, Activity.CALLBACK, lambda: post(claim, event))
+    tried = guarded(context, Operation.CALLBACK, lambda: post(claim, event))
     if isinstance(tried, Malformed):
         tried = Tried(None, tried.detail or "")
     outlook = after_try(tried, claim.tries + 1, context.rng)
-    context.meters.told(OPERATORS if isinstance(event, OperatorEvent) else BACKENDS, outlook.telling)
+    context.meters.count_delivery(OPERATORS if isinstance(event, OperatorEvent) else BACKENDS, outlook.telling)
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait

@@ -12,14 +12,20 @@ from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, 
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
-from willcall.usecases.ask import Asked, Permission, ask
-from willcall.usecases.authorize import Busy
+from willcall.usecases.ask import SendWindow, StatusResult, ask
+from willcall.usecases.authorize import RetrySoon
 from willcall.usecases.context import Context
-from willcall.usecases.documents import TASK, collect_issued
+from willcall.usecases.documents import TASK, download_issued
 from willcall.usecases.failures import guarded
 from willcall.usecases.inline_files import store_inline_files
-from willcall.usecases.meters import Activity
-from willcall.usecases.settle import claimed_order, put_off, settle_attempt, settle_expired, tell_again
+from willcall.usecases.meters import Operation
+from willcall.usecases.settle import (
+    claimed_order,
+    postpone_attempt,
+    retry_throttle_report,
+    settle_attempt,
+    settle_expired,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -30,25 +36,25 @@ TOKEN_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class PollResult:
     """What came of a poll message.
 
-    `attempt`: which request about the order it made, from 1; None where the provider was not asked about it. `again`:
-    the next message and the server's clock (epoch seconds), from which its countdown counts; None where the chain has
-    ended or goes on by another message.
+    `attempt`: the number of the request that was made about the order, from 1, or None where none was made.
+    `next_message`: the next message of the chain, and the server's time (epoch seconds) from which its countdown
+    counts; None where the chain has ended or continues by another message.
     """
 
     attempt: int | None = None
-    again: tuple[PollMessage, float] | None = None
+    next_message: tuple[PollMessage, float] | None = None
 
 
-def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Polled:
+def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> PollResult:
     """Run one attempt of an order's chain."""
     account = context.accounts.get(account_key)
     if account is None:
         _orphaned(context, order_id, account_key)
-        return Polled()
-    lease = guarded(context, Activity.ATTEMPT, lambda: lease_seconds(account), order=order_id, account=account_key)
+        return PollResult()
+    lease = guarded(context, Operation.ATTEMPT, lambda: lease_seconds(account), order=order_id, account=account_key)
     if isinstance(lease, Malformed):  # the attempt itself will fail by the same mistake, which settles the order
         lease = 2 * account.http.total_timeout + LEASE_MARGIN
     claim_id, started = token_hex(6), time.monotonic()
@@ -56,32 +62,32 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
         (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
     )
     send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
-    context.wake(account_key, claim.wakes)
+    context.send_expedited(account_key, claim.wakes)
     if claim.token_wait is not None:
-        context.meters.waits_for_token(account_key, claim.token_wait)
+        context.meters.observe_token_wait(account_key, claim.token_wait)
     match claim.verdict:
         case PollVerdict.WAIT:
-            return Polled(again=(PollMessage(order_id, seq, claim.until, token=True), claim.now))
+            return PollResult(next_message=(PollMessage(order_id, seq, claim.until, token=True), claim.now))
         case PollVerdict.EXPIRE:
             settle_expired(context, claimed_order(claim), claim.now)
-            return Polled()
+            return PollResult()
         case PollVerdict.GO:
             pass
         case _:
-            return Polled()
+            return PollResult()
     attempt = claimed_order(claim).attempts + 1
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
-    asked = _ask(context, account, claim, Permission(started, send_at, send_before, claim.override))
+    result = _ask(context, account, claim, SendWindow(started, send_at, send_before, claim.override))
     now = claim.now + time.monotonic() - started
-    if isinstance(asked, Busy):
-        tell_again(context, account)
-        message = put_off(context, claim, claim_id, now + TOKEN_WAIT)
+    if isinstance(result, RetrySoon):
+        retry_throttle_report(context, account)
+        message = postpone_attempt(context, claim, claim_id, now + TOKEN_WAIT)
     else:
-        message = _settle(context, account, claim, claim_id, asked=asked, now=now)
-    return Polled(
-        attempt=None if isinstance(asked, Busy) else attempt,
-        again=(message, claim.now + time.monotonic() - started) if message else None,
+        message = _settle(context, account, claim, claim_id, result=result, now=now)
+    return PollResult(
+        attempt=None if isinstance(result, RetrySoon) else attempt,
+        next_message=(message, claim.now + time.monotonic() - started) if message else None,
     )
 
 
@@ -97,34 +103,34 @@ def lease_seconds(account: Account) -> float:
 
 
 def _orphaned(context: Context, order_id: str, account_key: str) -> None:
-    """An order whose account has left the config is not asked for, yet it ends at its deadline like any other."""
+    """An order whose account has left the config is not result for, yet it ends at its deadline like any other."""
     log.error("no such account in the config", order=order_id, account=account_key)
     order, now = context.stores.orders.get(order_id), context.stores.accounts.now()
     if order and order.status in OPEN and order.deadline_at <= now:
         settle_expired(context, order, now)
 
 
-def poll_later(context: Context, order_id: str, seq: int, seconds: float) -> Polled:
+def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> PollResult:
     """Have an order's message come back in `seconds`, as no thread is free for its provider."""
     now = context.stores.orders.defer(order_id, seq, seconds + context.settings.sweeps.grace)
-    return Polled(again=(PollMessage(order_id, seq, now + seconds, token=True), now) if now is not None else None)
+    return PollResult(next_message=now and (PollMessage(order_id, seq, now + seconds, token=True), now))
 
 
-def _ask(context: Context, account: Account, claim: PollClaim, permission: Permission) -> Asked | Busy:
+def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindow) -> StatusResult | RetrySoon:
     """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
     order = claimed_order(claim)
-    asked = guarded(
+    result = guarded(
         context,
-        Activity.ATTEMPT,
-        lambda: ask(context, account, order, claim.now, permission),
+        Operation.ATTEMPT,
+        lambda: ask(context, account, order, claim.now, window),
         order=order.id,
         account=account.key,
     )
-    return Asked(asked) if isinstance(asked, Malformed) else asked
+    return StatusResult(result) if isinstance(result, Malformed) else result
 
 
 def _settle(
-    context: Context, account: Account, claim: PollClaim, claim_id: str, *, asked: Asked, now: float
+    context: Context, account: Account, claim: PollClaim, claim_id: str, *, result: StatusResult, now: float
 ) -> PollMessage | None:
     """Commit what an answer means: the next message of the chain.
 
@@ -133,42 +139,42 @@ def _settle(
     """
     settled = guarded(
         context,
-        Activity.ATTEMPT,
-        lambda: _collect_and_settle(context, account, claim, claim_id, asked=asked, now=now),
+        Operation.ATTEMPT,
+        lambda: _collect_and_settle(context, account, claim, claim_id, result=result, now=now),
         order=claimed_order(claim).id,
         account=account.key,
     )
     if isinstance(settled, Malformed):
-        unread = replace(asked, outcome=with_hint(settled, asked.outcome.retry_after))
-        return settle_attempt(context, account, claim, claim_id, asked=unread, now=now)
+        unread = replace(result, outcome=with_hint(settled, result.outcome.retry_after))
+        return settle_attempt(context, account, claim, claim_id, result=unread, now=now)
     return settled
 
 
 def _collect_and_settle(
-    context: Context, account: Account, claim: PollClaim, claim_id: str, *, asked: Asked, now: float
+    context: Context, account: Account, claim: PollClaim, claim_id: str, *, result: StatusResult, now: float
 ) -> PollMessage | None:
     """Fetch what the tickets point to, and commit what the answer means."""
-    order, outcome, fetch_in = claimed_order(claim), asked.outcome, None
-    _warn(asked, order)
+    order, outcome, fetch_in = claimed_order(claim), result.outcome, None
+    _warn(result, order)
     context.implausible_hints.note_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
         outcome = store_inline_files(context, order.id, claim_id, outcome)
     if isinstance(outcome, Issued | PartlyIssued):
-        outcome, fetch_in = collect_issued(context, account, order, claim_id, outcome)
-    asked = replace(asked, outcome=outcome)
-    message = settle_attempt(context, account, claim, claim_id, asked=asked, now=now, fetch_in=fetch_in)
+        outcome, fetch_in = download_issued(context, account, order, claim_id, outcome)
+    result = replace(result, outcome=outcome)
+    message = settle_attempt(context, account, claim, claim_id, result=result, now=now, fetch_in=fetch_in)
     if fetch_in is not None:
         context.sender.send_task(TASK, [order.id], fetch_in)
     return message
 
 
-def _warn(asked: Asked, order: Order) -> None:
+def _warn(result: StatusResult, order: Order) -> None:
     """What a person may have to teach us, once: words we do not know, answers we cannot read."""
-    outcome = asked.outcome
+    outcome = result.outcome
     new_word = isinstance(outcome, NotReady | PartlyIssued) and "unknown" in (outcome.detail or "")
     if (new_word and outcome.provider_status != order.provider_status) or (
         isinstance(outcome, Malformed) and order.attention is not Attention.MALFORMED
     ):
         log.warning(
-            "odd answer", order=order.id, account=order.account_key, http=asked.http_status, detail=outcome.detail
+            "odd answer", order=order.id, account=order.account_key, http=result.http_status, detail=outcome.detail
         )

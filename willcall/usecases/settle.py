@@ -18,11 +18,11 @@ from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.events import new_event_id
 from willcall.stores.operator_events import OperatorAlert
 from willcall.stores.orders import Commit, NewEvent, OwnedByAnotherOrderError, OwnedTickets, PollClaim, PollMessage
-from willcall.usecases.alert import account_alert, attention_alert, send_alert
-from willcall.usecases.ask import Asked
+from willcall.usecases.alerts import account_alert, attention_alert, send_alert
+from willcall.usecases.ask import StatusResult
 from willcall.usecases.context import Context
-from willcall.usecases.notify import announce
-from willcall.usecases.throttles import Throttle
+from willcall.usecases.local_throttles import LocalThrottle
+from willcall.usecases.notify import send_first_delivery
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def settle_attempt(
     claim: PollClaim,
     claim_id: str,
     *,
-    asked: Asked,
+    result: StatusResult,
     now: float,
     fetch_in: float | None = None,
 ) -> PollMessage | None:
@@ -49,14 +49,14 @@ def settle_attempt(
     commit on, documents that are missing are fetched.
     """
     before: Order | None = claimed_order(claim)
-    asked = replace(asked, outcome=interpret(claimed_order(claim), asked.outcome, others_answered=claim.clean))
+    result = replace(result, outcome=interpret(claimed_order(claim), result.outcome, others_answered=claim.clean))
     health = AccountHealth.OK
     sent_at = max(claim.now, claim.send_at)
     late = max(0.0, sent_at - (claimed_order(claim).next_poll_at or sent_at))
     while before:
-        decision = decide(before, asked.outcome, account.polling, now, context.rng)
+        decision = decide(before, result.outcome, account.polling, now, context.rng)
         if before is claim.order:
-            health = _report(context, account, claim, decision, why=_why(asked), now=now)
+            health = _report(context, account, claim, decision, why=_why(result), now=now)
         decision = _one_trouble(before, decision, health)
         after, wake_at = decision.order, decision.wake_at
         countdown = None if wake_at is None or after.next_poll_at is None else wake_at - now
@@ -66,7 +66,7 @@ def settle_attempt(
             wake_at=None if decision.held else wake_at,
             held=decision.held,
             earliest=earliest(after, account.polling),
-            attempt=Attempt(sent_at, outcome_name(asked.outcome), asked.http_status, countdown, decision.why, late),
+            attempt=Attempt(sent_at, outcome_name(result.outcome), result.http_status, countdown, decision.why, late),
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
@@ -78,7 +78,7 @@ def settle_attempt(
         try:
             due = _write(context, commit, claim_id)
         except OwnedByAnotherOrderError:
-            asked = replace(asked, outcome=_waiting_for_own(asked.outcome))
+            result = replace(result, outcome=_waiting_for_own(result.outcome))
             continue
         if due is not None:
             return _next_message(commit, due)
@@ -87,7 +87,7 @@ def settle_attempt(
     return None
 
 
-def put_off(context: Context, claim: PollClaim, claim_id: str, until: float) -> PollMessage | None:
+def postpone_attempt(context: Context, claim: PollClaim, claim_id: str, until: float) -> PollMessage | None:
     """End an attempt that never began: the order is due again at `until`."""
     order = claimed_order(claim)
     commit = Commit(
@@ -136,12 +136,12 @@ def settle_push(context: Context, before: Order, after: Order, line: Attempt, fe
     if due is None:
         return False
     message = _next_message(commit, due)
-    context.send(after.account_key, [message] if message else [])
+    context.send_polls(after.account_key, [message] if message else [])
     return True
 
 
 def late_check_at(context: Context, order: Order, now: float) -> float | None:
-    """When an expired order is to be asked for once more, None where it is not (any more)."""
+    """When an expired order is to be result for once more, None where it is not (any more)."""
     sweeps = context.settings.sweeps
     if order.status is not Status.EXPIRED or order.finished_at is None:
         return None
@@ -155,12 +155,12 @@ def settle_throttled(
     """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
     until = throttled_until(retry_after, now, account.polling.throttle_pause)
     report = AccountReport(Signal.THROTTLED, "", probe=False, until=until, why=why or "429")
-    _tell_throttle(context, account, context.throttles.begin(account.key, report, until - now))
+    _tell_throttle(context, account, context.throttles.record(account.key, report, until - now))
 
 
-def tell_again(context: Context, account: Account) -> None:
+def retry_throttle_report(context: Context, account: Account) -> None:
     """Tell of the 429s of an account that Redis could not be told of when they came."""
-    for throttle in context.throttles.untold(account.key):
+    for throttle in context.throttles.unreported(account.key):
         _tell_throttle(context, account, throttle)
 
 
@@ -186,14 +186,14 @@ def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None
     committed = context.stores.orders.commit(commit, claim_id)
     due = committed.due if committed else None
     if committed:
-        context.wake(commit.after.account_key, committed.wakes)
-        context.meters.committed(commit.after.account_key, measured)
+        context.send_expedited(commit.after.account_key, committed.wakes)
+        context.meters.count_commit(commit.after.account_key, measured)
     # That an order is undeliverable, once another reason is over, shows in the step alone: a sweep sends the message.
     if due is not None and commit.alert and commit.after.attention:
         send_alert(context, commit.alert)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
-        announce(context, commit.after, commit.event.id)
+        send_first_delivery(context, commit.after, commit.event.id)
     return due
 
 
@@ -255,11 +255,11 @@ def _alert(context: Context, before: Order, decision: Decision, health: AccountH
     return attention_alert(context, before, decision.order)
 
 
-def _why(asked: Asked) -> str:
+def _why(result: StatusResult) -> str:
     """What came back, in a word or a few: the HTTP status, or why there was none. Never a secret, as no detail is."""
-    if isinstance(asked.outcome, Malformed):
-        return asked.outcome.detail or "unreadable answers"
-    return str(asked.http_status or asked.outcome.detail or outcome_name(asked.outcome))
+    if isinstance(result.outcome, Malformed):
+        return result.outcome.detail or "unreadable answers"
+    return str(result.http_status or result.outcome.detail or outcome_name(result.outcome))
 
 
 def _report(
@@ -276,7 +276,7 @@ def _report(
     report = AccountReport(decision.signal, order_id, claim.probe, decision.account_until, why)
     if report.until is None or decision.signal is not Signal.THROTTLED:
         return _tell(context, account, report)
-    return _tell_throttle(context, account, context.throttles.begin(account.key, report, report.until - now))
+    return _tell_throttle(context, account, context.throttles.record(account.key, report, report.until - now))
 
 
 def _unreported(claim: PollClaim, decision: Decision) -> bool:
@@ -284,8 +284,8 @@ def _unreported(claim: PollClaim, decision: Decision) -> bool:
     return decision.signal is Signal.ANSWERED and claim.clean
 
 
-def _tell_throttle(context: Context, account: Account, throttle: Throttle) -> AccountHealth:
-    with throttle.telling():
+def _tell_throttle(context: Context, account: Account, throttle: LocalThrottle) -> AccountHealth:
+    with throttle.reporting():
         return _tell(context, account, throttle.report)
 
 

@@ -24,23 +24,23 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
 from willcall.stores.orders import NewOrder, PollMessage, SubmitOutcome, submission_text
-from willcall.usecases.attach import attach_kept
+from willcall.usecases.apply_pushes import apply_inbox
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Activity
+from willcall.usecases.meters import Operation
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class SubmitResult:
     """An order that is ours now. `new` is False where it was submitted before with the same content."""
 
     order_id: str
     new: bool
 
 
-def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
+def submit(context: Context, payload: Mapping[str, Any]) -> SubmitResult:
     """File an order and send the first message of its poll chain.
 
     Raises RejectedOrderError with everything that is wrong with the payload, ConflictingOrderError where the
@@ -52,16 +52,16 @@ def submit(context: Context, payload: Mapping[str, Any]) -> Accepted:
     return result
 
 
-def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[Accepted | WillcallError]:
+def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[SubmitResult | WillcallError]:
     """File orders, each for itself; one result per payload, in the same order: what `submit` returns or raises."""
     read = [_read(context, payload) for payload in payloads]
     filed = iter(_file(context, [filing for filing in read if isinstance(filing, NewOrder)]))
     return [next(filed) if isinstance(each, NewOrder) else each for each in read]
 
 
-def _file(context: Context, filings: Sequence[NewOrder]) -> list[Accepted | WillcallError]:
+def _file(context: Context, filings: Sequence[NewOrder]) -> list[SubmitResult | WillcallError]:
     """File orders, send the first messages of their poll chains, and attach what came ahead of them."""
-    results: list[Accepted | WillcallError] = []
+    results: list[SubmitResult | WillcallError] = []
     messages: dict[str, dict[str, PollMessage]] = defaultdict(dict)  # by account and order: one is enough
     ahead: list[Order] = []
     now = 0.0
@@ -70,7 +70,7 @@ def _file(context: Context, filings: Sequence[NewOrder]) -> list[Accepted | Will
         if became.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
             continue
-        results.append(Accepted(order.id, new=became.outcome is SubmitOutcome.NEW))
+        results.append(SubmitResult(order.id, new=became.outcome is SubmitOutcome.NEW))
         if became.message:
             messages[order.account_key][order.id] = became.message
         if became.ahead:
@@ -89,12 +89,12 @@ def _attach(context: Context, order: Order) -> None:
 
     def attach() -> int:
         try:
-            return attach_kept(context, context.accounts[order.account_key], order.id, order.reference)
+            return apply_inbox(context, context.accounts[order.account_key], order.id, order.reference)
         except StorageError as error:
             log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
             return 0
 
-    guarded(context, Activity.WEBHOOK, attach, order=order.id, account=order.account_key)
+    guarded(context, Operation.WEBHOOK, attach, order=order.id, account=order.account_key)
 
 
 def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOrderError:

@@ -46,7 +46,7 @@ def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
     )
 
 
-def trouble_of(state: AccountState) -> Trouble:
+def account_trouble(state: AccountState) -> Trouble:
     """What is wrong with an account that is not well, with what is beneath a pause."""
     trouble = TROUBLES[state.gravest.health]
     return trouble.paused() if state.beneath else trouble

@@ -16,7 +16,7 @@ from willcall.stores.listing import OrderQuery
 from willcall.usecases.context import Stores
 
 
-class Behind(StrEnum):
+class OverdueKind(StrEnum):
     """What is behind."""
 
     OVERDUE = "overdue"
@@ -25,7 +25,7 @@ class Behind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderBehind:
+class OverdueOrder:
     """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
 
     One that is overdue depends on its account, and names no host. `fetching`: of documents, why they are missing and
@@ -40,15 +40,15 @@ class OrderBehind:
 
 
 @dataclass(frozen=True, slots=True)
-class OrdersBehind:
+class OverdueOrders:
     """Those that have been behind for longest, the worst first, and how many there are at all."""
 
-    orders: Sequence[OrderBehind]
+    orders: Sequence[OverdueOrder]
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorsUntold:
+class PendingAlerts:
     """Events that operators are still to be told of: how many, and the subject of the oldest, since when (epoch s).
 
     `answer` is what came of the last try to tell of that one, None where there was none yet. `late`: so old that
@@ -67,38 +67,38 @@ class OperatorsUntold:
         return f"the last answer: {self.answer}" if self.answer else "not tried yet"
 
 
-def operators_untold(stores: Stores, now: float) -> OperatorsUntold | None:
+def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
     """What operators are still to be told of, None where there is nothing; the rule is that for backends."""
     pending = stores.ops_deliveries.pending()
     if pending.oldest_at is None or pending.oldest is None:
         return None
     late = pending.waited(now) >= UNTOLD
-    return OperatorsUntold(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
+    return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
 
 
-def orders_behind(
-    stores: Stores, behind: Behind, most: int, grace: float, of: OrderQuery | None = None
-) -> OrdersBehind:
+def overdue_orders(
+    stores: Stores, behind: OverdueKind, most: int, grace: float, of: OrderQuery | None = None
+) -> OverdueOrders:
     """Up to `most` orders of which it is behind.
 
     `grace`: seconds after its time from which an order is overdue (`sweeps.grace`). `of`: of those that are overdue, at
     which provider or account.
     """
-    if behind is Behind.OVERDUE:
+    if behind is OverdueKind.OVERDUE:
         count, entries = stores.listing.overdue(of or OrderQuery(), stores.accounts.now() - grace, most)
-    elif behind is Behind.UNTOLD:
+    elif behind is OverdueKind.UNTOLD:
         count, entries = stores.deliveries.pending().count, stores.deliveries.oldest(most)
     else:
         count, entries = _lacking_documents(stores, most)
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
-    fetching = stores.fetches.standing(ids) if behind is Behind.DOCUMENTS else [None] * len(ids)
+    fetching = stores.fetches.standing(ids) if behind is OverdueKind.DOCUMENTS else [None] * len(ids)
     found = [
-        OrderBehind(order, since, _hosts(order, behind), standing, None if standing else _given_up(order, behind))
+        OverdueOrder(order, since, _hosts(order, behind), standing, None if standing else _given_up(order, behind))
         for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
         if order
     ]
-    return OrdersBehind(found, count)
+    return OverdueOrders(found, count)
 
 
 def _lacking_documents(stores: Stores, most: int) -> tuple[int, list[tuple[str, float]]]:
@@ -110,15 +110,15 @@ def _lacking_documents(stores: Stores, most: int) -> tuple[int, list[tuple[str, 
     return count, list(entries.items())[:most]
 
 
-def _given_up(order: Order, behind: Behind) -> str | None:
-    return why_given_up(order.tickets) if behind is Behind.DOCUMENTS else None
+def _given_up(order: Order, behind: OverdueKind) -> str | None:
+    return why_given_up(order.tickets) if behind is OverdueKind.DOCUMENTS else None
 
 
-def _hosts(order: Order, behind: Behind) -> list[str]:
+def _hosts(order: Order, behind: OverdueKind) -> list[str]:
     match behind:
-        case Behind.UNTOLD:
+        case OverdueKind.UNTOLD:
             return [host_of(order.callback_url)] if order.callback_url else []
-        case Behind.DOCUMENTS:
+        case OverdueKind.DOCUMENTS:
             return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
     return []
 

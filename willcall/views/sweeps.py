@@ -11,7 +11,7 @@ MISSED, AT_LEAST = 3, 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class OverdueSweep:
     """A sweep that did not run in time. `every`: seconds; `ran_at`: its last run, epoch seconds, None: none yet."""
 
     name: str
@@ -19,9 +19,9 @@ class Missed:
     ran_at: float | None
 
 
-def missed_sweeps(
+def overdue_sweeps(
     last: Mapping[str, SweepRun], intervals: Mapping[str, float], processes: Iterable[RunningProcess], now: float
-) -> list[Missed]:
+) -> list[OverdueSweep]:
     """By the last run of each, and its interval; one that failed is in time, and told of for itself.
 
     `processes`: those that are alive; the first beat among them gave each its first run an interval after it began.
@@ -32,11 +32,11 @@ def missed_sweeps(
         run = last.get(name)
         since = max((moment for moment in (run and run.at, began) if moment), default=now)
         if not (run and run.error) and now - since > max(MISSED * every, AT_LEAST):
-            missed.append(Missed(name, every, run.at if run else None))
+            missed.append(OverdueSweep(name, every, run.at if run else None))
     return missed
 
 
-def start_them(*, beat: bool, worker: bool) -> str:
+def restart_advice(*, beat: bool, worker: bool) -> str:
     """How missed sweeps are made to run again, by who is alive; to be followed by more."""
     if not beat:
         return "Start beat"

@@ -175,12 +175,12 @@ def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
 
 def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
     stores.processes.seen("beat", "willcall-7@box", {})
-    stores.sweeps.ran("revive", stores.accounts.now(), 0.1, {})
+    stores.sweeps.ran("polls", stores.accounts.now(), 0.1, {})
     page = operator.get("/")
     assert "sweeps ok" in words(page)
     assert re.search('data-ago="past" title="[^"]*">(now|[^<]* ago)<', page.text), "beat's sign"
     stores.processes.gone("beat", "willcall-7@box")
-    stores.sweeps.ran("revive", stores.accounts.now() - 60, 0.1, {})
+    stores.sweeps.ran("polls", stores.accounts.now() - 60, 0.1, {})
     shown = words(operator.get("/"))
     assert "sweeps ok" not in shown
     assert shown.count("1 sweep missed") == 2, "beside the verdict, and as an alarm"

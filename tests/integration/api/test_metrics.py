@@ -142,17 +142,17 @@ def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:
 
 def test_sweeps_show_their_last_run(api: Running, stores: Stores) -> None:
     now = stores.accounts.now()
-    stores.sweeps.ran("revive", now - 5, 0.25, {"resent": 3, "released": 0})
+    stores.sweeps.ran("polls", now - 5, 0.25, {"resent": 3, "released": 0})
     stores.sweeps.failed("notify", now - 7, 0.5, "TimeoutError")
     stores.sweeps.ran("of-another-version", now, 0, {})
     shown = Shown(api)
-    assert shown("sweep_last_run_timestamp_seconds", sweep="revive") == pytest.approx(now - 5, abs=0.01)
-    assert (shown("sweep_duration_seconds", sweep="revive"), shown("sweep_interval_seconds", sweep="revive")) == (
+    assert shown("sweep_last_run_timestamp_seconds", sweep="polls") == pytest.approx(now - 5, abs=0.01)
+    assert (shown("sweep_duration_seconds", sweep="polls"), shown("sweep_interval_seconds", sweep="polls")) == (
         0.25,
         10,
     )
-    assert shown("sweep_results", sweep="revive", result="resent") == 3
-    assert [shown("sweep_failed", sweep=name) for name in ("revive", "notify")] == [0, 1]
+    assert shown("sweep_results", sweep="polls", result="resent") == 3
+    assert [shown("sweep_failed", sweep=name) for name in ("polls", "notify")] == [0, 1]
     assert shown("sweep_interval_seconds", sweep="of-another-version") is None
 
 

@@ -24,7 +24,7 @@ from willcall.stores import keys
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import ProcessStore
 from willcall.stores.sweeps import SweepStore
-from willcall.views.formatting import absolute
+from willcall.views.formatting import format_timestamp
 
 HERE = f"willcall-7@{socket.gethostname()}"
 
@@ -77,9 +77,8 @@ def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit,
     patient.processes.gone(kind, HERE)
     at = patient.now() - 7_200
     patient.redis.hset(keys.LAST_HEARTBEATS, kind, f'[{int(at * 1_000)},"{HERE}"]')
-    assert told(patient, check) == [
-        ("wrong", f"no {kind} is alive: the last sign, of {HERE}, was 2 h ago, {absolute(int(at * 1_000) / 1_000)}")
-    ]
+    when = format_timestamp(int(at * 1_000) / 1_000)
+    assert told(patient, check) == [("wrong", f"no {kind} is alive: the last sign, of {HERE}, was 2 h ago, {when}")]
 
 
 def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:
@@ -92,7 +91,7 @@ def test_a_queue_that_nobody_serves_is_named(admit: Admit) -> None:
 
 def test_workers_that_wait_for_their_broker_serve_nothing(admit: Admit) -> None:
     patient = admit()
-    live(patient, queues=",".join(queue_names(patient.config)), state="resting")
+    live(patient, queues=",".join(queue_names(patient.config)), state="suspended")
     assert told(patient, "workers") == [("wrong", "all workers wait for the broker, or are stopping")]
 
 

@@ -22,7 +22,7 @@ from willcall.stores.accounts import OUTAGES, AccountReport
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.stores.orders import NewOrder
-from willcall.views.formatting import absolute
+from willcall.views.formatting import format_timestamp
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -314,7 +314,7 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admi
     assert finding.level == "warning"
     assert finding.found == (
         "1 event for operators undelivered, the oldest, of account:tiqets/default, for 1 h, "
-        f"since {absolute(since / 1_000)}; the last answer: HTTP 500"
+        f"since {format_timestamp(since / 1_000)}; the last answer: HTTP 500"
     )
     assert "`notify.ops_url`" in str(finding.mend)
 

@@ -80,10 +80,10 @@ def test_the_last_sign_of_a_kind_is_kept_however_its_process_ended(desk: Desk, r
 def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:
     sweeps = desk.stores.sweeps
     assert sweeps.last() == {}
-    sweeps.failed("revive", 1_000.5, 0.25, "TimeoutError")
+    sweeps.failed("polls", 1_000.5, 0.25, "TimeoutError")
     sweeps.ran("prune", 2_000, 1, {"orders": 3})
-    assert sweeps.last()["revive"].error == "TimeoutError"
-    sweeps.ran("revive", 1_010.5, 0.125, {"resent": 1})
-    revive = sweeps.last()["revive"]
-    assert (revive.at, revive.seconds, revive.counts, revive.error) == (1_010.5, 0.125, {"resent": 1}, None)
-    assert sweeps.last().keys() == {"revive", "prune"}
+    assert sweeps.last()["polls"].error == "TimeoutError"
+    sweeps.ran("polls", 1_010.5, 0.125, {"resent": 1})
+    run = sweeps.last()["polls"]
+    assert (run.at, run.seconds, run.counts, run.error) == (1_010.5, 0.125, {"resent": 1}, None)
+    assert sweeps.last().keys() == {"polls", "prune"}

@@ -18,7 +18,7 @@ from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, PollMessage, Requester
-from willcall.usecases.alert import account_alert
+from willcall.usecases.alerts import account_alert
 from willcall.usecases.control import poll_now, resume
 
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ class House:
         """Run the attempt that the order's chain has next, as if its time had come."""
         order = self.order(order_id)
         self.redis.hset(keys.order(order_id), "due", 1)
-        again = poll_once(self.context, order_id, order.seq, order.account_key).again
+        again = poll_once(self.context, order_id, order.seq, order.account_key).next_message
         if again:
             self.outbox.messages.append(again[0])
         return self.order(order_id)

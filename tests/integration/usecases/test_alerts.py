@@ -19,8 +19,8 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth
 from willcall.stores.deliveries import DeliveryMessage
-from willcall.usecases.alert import TASK, send_notice_to_operators
-from willcall.usecases.control import Resumed, resume
+from willcall.usecases.alerts import TASK, send_alert_delivery
+from willcall.usecases.control import ResumeResult, resume
 from willcall.usecases.notify import alert_once, notify_once
 
 ACCOUNT = "tiqets/default"
@@ -62,7 +62,7 @@ def tell(h: House) -> list[tuple[DeliveryMessage, float] | None]:
             h.redis.hset(keys.operator_delivery(notice.subject), "due", 1)
         again = alert_once(h.context, notice)
         if again:
-            send_notice_to_operators(h.context, *again)
+            send_alert_delivery(h.context, *again)
         follows.append(again)
     return follows
 
@@ -94,10 +94,10 @@ def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
     assert tell(h) == [None]
     h.providers.change_account("tiqets", revoked=False)
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     for n in range(4):
         h.poll(f"ord-{n}")
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     for n in range(4):
         assert h.poll(f"ord-{n}").status is Status.FULFILLED
     assert tell(h) == [None]
@@ -139,7 +139,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
     probe_all(h, names)
     h.providers.change_account("tiqets", down=None)
     probe_all(h, names)
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     for name in names:
         h.redis.delete(keys.tokens(ACCOUNT))
         assert h.poll(name).status is Status.FULFILLED
@@ -149,7 +149,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
 def probe_all(h: House, names: list[str]) -> None:
     """Let the time of the next probe come, and run whichever order it is."""
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     h.redis.delete(keys.tokens(ACCOUNT))
     for name in names:
         if h.order(name).next_poll_at:
@@ -285,11 +285,11 @@ def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_aga
     h = watched
     submit(h, answers=({"do": "status", "status": 429, "retry_after": 1},))
     h.poll()
-    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 0}
+    assert run_sweep(h.context, "alerts") == {"throttled": 0, "resent": 0}
     now = int(h.context.stores.accounts.now() * 1_000)
     h.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": now - 301_000, "throttled_until": now})
-    assert run_sweep(h.context, "watch") == {"throttled": 1, "resent": 0}
-    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 0}
+    assert run_sweep(h.context, "alerts") == {"throttled": 1, "resent": 0}
+    assert run_sweep(h.context, "alerts") == {"throttled": 0, "resent": 0}
     h.redis.delete(keys.tokens(ACCOUNT))
     assert h.poll().status is Status.FULFILLED
     tell(h)
@@ -304,7 +304,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Callba
     lost = messages(h)
     h.outbox.tasks.clear()
     h.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {"order:ord-1": 1})
-    assert run_sweep(h.context, "watch") == {"throttled": 0, "resent": 1}
+    assert run_sweep(h.context, "alerts") == {"throttled": 0, "resent": 1}
     assert messages(h) == lost
     tell(h)
     assert len(receiver.received) == 1
@@ -318,7 +318,7 @@ def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
     tell(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == Resumed(released=1, tried=True, open_orders=2)
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeResult(released=1, tried=True, open_orders=2)
     tell(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)

@@ -11,7 +11,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from schedules import expire, prune, revive, run
+from schedules import expire, polls, prune, run
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep, sweep_for
 from tests.integration.usecases.conftest import House, Setup
@@ -122,7 +122,7 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
     h = house()
     files = [keep_push(h, number) for number in range(4)]
     with monkeypatch.context() as died:
-        died.setattr("willcall.usecases.submit.attach_kept", lambda *_: 0)
+        died.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         orders = [
             h.submit(OrderScript(provider="tixstock", reference=f"t{number}"), id=f"ord-{number}")
             for number in range(4)
@@ -150,7 +150,7 @@ def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order
     for number in range(2):
         keep_push(h, number)
     with monkeypatch.context() as died:
-        died.setattr("willcall.usecases.submit.attach_kept", lambda *_: 0)
+        died.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         for number in range(2):
             h.submit(OrderScript(provider="tixstock", reference=f"t{number}"), id=f"ord-{number}")
     h.redis.hset(keys.pushes_ahead("tixstock/default", "t0"), "digest 0", "{")
@@ -224,7 +224,7 @@ def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(house: Setu
             run.until = 0.0  # the time is over
             return 1
 
-        return {"worked": run.accounts(work)}
+        return {"worked": run.for_each_account(work)}
 
     sweeps["slow"] = one_account
     for _ in range(4):
@@ -237,11 +237,11 @@ def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(house: Setu
 def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(house: Setup) -> None:
     h = house()
     h.redis.sadd(keys.ACCOUNTS, "tiqets/a", "tiqets/b")
-    h.context.stores.sweeps.stop_at("revive", "tiqets/a")
-    swept = sweep_for(h.context, "revive", 60)
+    h.context.stores.sweeps.stop_at("polls", "tiqets/a")
+    swept = sweep_for(h.context, "polls", 60)
     assert swept is not None
     assert not swept.unfinished
-    assert h.context.stores.sweeps.position("revive") == ""
+    assert h.context.stores.sweeps.position("polls") == ""
 
 
 def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
@@ -256,13 +256,13 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
             h.redis.hset(keys.order(f"{account}-{n}"), "seq", 1)
             h.redis.zadd(keys.due(f"tiqets/{account}"), {f"{account}-{n}": 1})
         h.redis.sadd(keys.ACCOUNTS, f"tiqets/{account}")
-    monkeypatch.setattr(revive, "BATCH", 1)
+    monkeypatch.setattr(polls, "BATCH", 1)
     ticks = iter(range(10_000))
     monkeypatch.setattr(run, "monotonic", lambda: float(next(ticks)))
     sent = []
     for _ in range(2):
         with h.context.stores.leases.held("x", 60) as lease:
-            revive.revive(Run(context, "revive", float(next(ticks)) + 5, lease))
+            polls.polls(Run(context, "polls", float(next(ticks)) + 5, lease))
         sent.append({message.order_id.partition("-")[0] for message in h.outbox.messages})
     assert sent == [{"default"}, {"default", "other"}]
 
@@ -282,10 +282,10 @@ def test_a_run_whose_lease_somebody_else_has_stops(house: Setup) -> None:
     h = house()
     with h.context.stores.leases.held("sweep:x", 0.3) as lease:
         run = Run(h.context, "x", time.monotonic() + 3_600, lease)
-        assert run.goes_on()
+        assert run.may_continue()
         h.redis.set(keys.lease("sweep:x"), "somebody else")
         wait_until(lambda: not lease)
-        assert not run.goes_on()
+        assert not run.may_continue()
     assert h.redis.get(keys.lease("sweep:x")) == "somebody else"
 
 
@@ -303,7 +303,7 @@ def test_a_redis_that_is_away_ends_a_run(house: Setup, sweeps: Sweeps) -> None:
         def fails() -> int:
             raise redis.ConnectionError
 
-        return {"done": run.attempt("x", fails)}
+        return {"done": run.try_item("x", fails)}
 
     sweeps["away"] = away
     with pytest.raises(redis.ConnectionError):
@@ -316,4 +316,4 @@ def test_orders_that_go_on_do_so_as_long_as_there_is_time(house: Setup, monkeypa
     hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)
     left = iter([True, True, False])
     assert release_held(h.context, "tiqets/default", lambda: next(left)) == 2
-    assert (run_sweep(h.context, "revive") or {})["released"] == 1
+    assert (run_sweep(h.context, "polls") or {})["released"] == 1

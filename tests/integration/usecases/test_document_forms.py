@@ -24,7 +24,7 @@ from willcall.stores.codec import tickets_text
 from willcall.usecases import documents as module
 from willcall.usecases.documents import fetch_documents
 from willcall.usecases.tokens import NoToken
-from willcall.views.overdue import Behind, orders_behind
+from willcall.views.overdue import OverdueKind, overdue_orders
 
 
 def script(**document: Any) -> OrderScript:
@@ -41,7 +41,7 @@ def fetch_again(h: House) -> Order:
 
 def reason(h: House) -> str | None:
     """Why documents are missing, as `willcall order` and the board show it."""
-    (behind,) = orders_behind(h.context.stores, Behind.DOCUMENTS, 10, 0).orders
+    (behind,) = overdue_orders(h.context.stores, OverdueKind.DOCUMENTS, 10, 0).orders
     return behind.fetching.why
 
 
@@ -124,12 +124,12 @@ def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(house:
     h.redis.hset(keys.fetch("ord-1"), "since", 1)
     fetch_again(h)
     run_sweep(h.context, "documents")
-    (found,) = orders_behind(stores, Behind.DOCUMENTS, 10, 60).orders
+    (found,) = overdue_orders(stores, OverdueKind.DOCUMENTS, 10, 60).orders
     assert (found.order.id, found.given_up, found.fetching) == ("ord-1", "the file is an HTML page", None)
     assert stores.fetches.given_up().count == 1
     h.redis.set(keys.tickets("ord-1"), tickets_text(replace(found.order, tickets=())))
     run_sweep(h.context, "documents")
-    assert orders_behind(stores, Behind.DOCUMENTS, 10, 60).orders == []
+    assert overdue_orders(stores, OverdueKind.DOCUMENTS, 10, 60).orders == []
 
 
 @pytest.mark.parametrize("document", [{"cookie": True}, {"redirects": 5}, {"redirects": 5, "cookie": True}])
@@ -216,7 +216,7 @@ def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched
 
     server = serve(odd)
     tickets = [Ticket(TicketKind.PDF, url=f"{server.url}/{name}") for name in ("wait", "a", "b")]
-    collected = module.collect(h.context, None, "ord-1", tickets, 60)
+    collected = module.download_missing(h.context, None, "ord-1", tickets, 60)
     assert (collected.found, collected.missing, collected.retry_after) == (2, 1, 600)
 
 
@@ -259,7 +259,7 @@ def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Set
     first = h.poll().tickets
     order = h.order()
     listed = Issued((Ticket(TicketKind.PDF, url=server.url + "/a?signature=2"),))
-    outcome, fetch_in = module.collect_issued(h.context, h.context.accounts["tiqets/default"], order, "claim", listed)
+    outcome, fetch_in = module.download_issued(h.context, h.context.accounts["tiqets/default"], order, "claim", listed)
     assert isinstance(outcome, Issued)
     (ticket,) = outcome.tickets
     assert (ticket.kind, ticket.document, ticket.content_type) == (TicketKind.IMAGE, first[0].document, "image/png")
@@ -301,7 +301,7 @@ def test_each_request_to_the_provider_takes_a_token_also_by_a_redirect(own: Own,
     elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
     for url, tokens in ((server.url + "/api/ticket", 2), (server.url + "/public", 1), (elsewhere.url, 1)):
         taken.clear()
-        collected = module.collect(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=url)], 60)
+        collected = module.download_missing(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=url)], 60)
         assert (collected.found, len(taken)) == (1, tokens)
 
 
@@ -312,7 +312,7 @@ def test_a_redirect_to_the_provider_waits_for_its_token(
     elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
     none_left = Reservation(granted=False, now=0, at=60)
     monkeypatch.setattr(type(h.context.stores.accounts), "reserve", lambda *_: none_left)
-    collected = module.collect(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=elsewhere.url)], 60)
+    collected = module.download_missing(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=elsewhere.url)], 60)
     assert (collected.found, collected.why, collected.no_token) == (0, "waits for a token", NoToken(60))
     assert server.requests == []
 
@@ -323,6 +323,6 @@ def test_a_429_of_the_server_behind_a_redirect_does_not_bind_the_account(own: Ow
     home = serve(saying(whole(b"", "302 Found", f"Location: {busy.url}")))
     base = account.credentials.model_copy(update={"base_url": home.url})
     tickets = [Ticket(TicketKind.PDF, url=home.url + "/eticket")]
-    collected = module.collect(h.context, replace(account, credentials=base), "ord-1", tickets, 60)
+    collected = module.download_missing(h.context, replace(account, credentials=base), "ord-1", tickets, 60)
     assert (collected.why, collected.retry_after) == ("HTTP 429", 600)
     assert h.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.OK

@@ -35,7 +35,7 @@ from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.tokens import NoToken
-from willcall.views.overdue import Behind, orders_behind
+from willcall.views.overdue import OverdueKind, overdue_orders
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -181,7 +181,7 @@ def test_why_documents_are_missing_is_kept_with_the_order(
     due_now(h)
     with full_disk(room=2_000_000):
         fetch_documents(h.context, "ord-1")
-    (behind,) = orders_behind(h.context.stores, Behind.DOCUMENTS, 10, 0).orders
+    (behind,) = overdue_orders(h.context.stores, OverdueKind.DOCUMENTS, 10, 0).orders
     assert behind.fetching == FetchProgress(1, why, filed(h) or 0)
 
 
@@ -388,7 +388,7 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     credentials = account.credentials.model_copy(update={"base_url": own.url + "/api"})
     mine = type(account)(account.provider, "default", account.adapter, credentials, account.rate, account.polling)
     urls = [own.url + "/api/eticket", own.url + "/apiary", other.url + "/eticket"]
-    found = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
+    found = module.download_missing(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert found.missing == 0
     first, second = own.requests
     assert b"Authorization: Basic " in first
@@ -396,7 +396,7 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     monkeypatch.setattr(
         h.context.stores.accounts.__class__, "reserve", lambda *_: Reservation(granted=False, now=0, at=60)
     )
-    starved = module.collect(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
+    starved = module.download_missing(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert (starved.found, starved.why, starved.no_token) == (1, "waits for a token", NoToken(60))
     assert len(own.requests) == 2
 
@@ -418,7 +418,8 @@ def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_fro
     mine = at_own_address(h, own.url)
     for _ in range(burst):
         h.context.stores.accounts.reserve(mine.key, mine.rate, BookingKind.LIST, "the status request")
-    assert module.collect(h.context, mine, "ord-1", tickets(own.url + "/1", own.url + "/2").tickets, 5).missing == 0
+    lacking = tickets(own.url + "/1", own.url + "/2").tickets
+    assert module.download_missing(h.context, mine, "ord-1", lacking, 5).missing == 0
 
 
 def test_a_document_at_the_providers_own_address_waits_for_its_slot_and_is_not_given_up(
@@ -457,7 +458,7 @@ def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serv
     account = h.context.accounts["paylogic/default"]
     for base_url, health in (("https://paylogic.example", AccountHealth.OK), (own.url, AccountHealth.THROTTLED)):
         mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": base_url}))
-        module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
+        module.download_missing(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
         assert h.context.stores.accounts.state(account.key, account.rate).health is health
 
 
@@ -467,7 +468,7 @@ def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serv
     account = h.context.accounts["paylogic/default"]
     mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": own.url}))
     before = now(h)
-    collected = module.collect(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
+    collected = module.download_missing(h.context, mine, "ord-1", tickets(own.url + "/eticket").tickets, 5)
     state = h.context.stores.accounts.state(account.key, account.rate)
     assert state.until is not None
     assert before + 3_600 - 0.002 <= state.until <= now(h) + 3_600
@@ -537,7 +538,7 @@ def test_a_large_document_passes_through_without_being_held_in_memory(house: Set
     found = tickets(server.url).tickets
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    collected = module.collect(h.context, None, "ord-1", found, 15)
+    collected = module.download_missing(h.context, None, "ord-1", found, 15)
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert collected.missing == 0
@@ -583,15 +584,15 @@ def test_tickets_that_change_during_a_round_are_looked_at_again(
     h.submit(script())
     h.poll()
     due_now(h)
-    collect = module.collect
+    download = module.download_missing
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(module, "collect", collect)
+        monkeypatch.setattr(module, "download_missing", download)
         changed = h.redis.get(keys.tickets("ord-1")) or ""
         h.redis.set(keys.tickets("ord-1"), changed.replace("http://127.0.0.1:9/", server.url))
-        return collect(*arguments, **options)
+        return download(*arguments, **options)
 
-    monkeypatch.setattr(module, "collect", meanwhile)
+    monkeypatch.setattr(module, "download_missing", meanwhile)
     assert fetch_documents(h.context, "ord-1") == 0.0
     assert h.order().tickets[0].url == server.url
     assert fetch_documents(h.context, "ord-1") is None
@@ -604,13 +605,13 @@ def test_two_rounds_at_once_are_one(house: Setup, answers: Answers, monkeypatch:
     h.submit(script())
     h.poll()
     due_now(h)
-    collect, inner = module.collect, []
+    download, inner = module.download_missing, []
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
         inner.append(fetch_documents(h.context, "ord-1"))
-        return collect(*arguments, **options)
+        return download(*arguments, **options)
 
-    monkeypatch.setattr(module, "collect", meanwhile)
+    monkeypatch.setattr(module, "download_missing", meanwhile)
     assert fetch_documents(h.context, "ord-1") is not None
     assert inner == [None]
     assert h.redis.hget(keys.fetch("ord-1"), "tries") == "1"

@@ -52,8 +52,8 @@ def tiqets(**fields: Any) -> OrderScript:
     return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
 
 
-def counted(h: House, activity: str) -> float | None:
-    return h.context.meters.registry.get_sample_value("willcall_unexpected_errors_total", {"activity": activity})
+def counted(h: House, operation: str) -> float | None:
+    return h.context.meters.registry.get_sample_value("willcall_unexpected_errors_total", {"operation": operation})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
     h.submit(tiqets())
     h.poll()
     assert h.outcomes() == ["malformed"]
-    assert poll_once(h.context, "ord-1", 1, "tiqets/default").again is None
+    assert poll_once(h.context, "ord-1", 1, "tiqets/default").next_message is None
     assert len(h.providers.ledger(provider="tiqets", reference="1111111")) == 1
 
 
@@ -180,7 +180,7 @@ def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
     def fails(*_: object) -> None:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(settle, "announce", fails)
+    monkeypatch.setattr(settle, "send_first_delivery", fails)
     h = house()
     h.submit(tiqets())
     assert h.poll().status is Status.FULFILLED
@@ -221,7 +221,7 @@ def test_what_waits_for_an_order_and_cannot_be_attached_by_our_mistake_keeps_nob
         raise ZeroDivisionError(SECRET)
 
     h = house()
-    monkeypatch.setattr("willcall.usecases.submit.attach_kept", fails)
+    monkeypatch.setattr("willcall.usecases.submit.apply_inbox", fails)
     h.redis.hset(keys.pushes_ahead("tiqets/default", "1111111"), "digest", "{}")
     assert h.submit(tiqets()) == "ord-1"
     assert counted(h, "webhook") == 1

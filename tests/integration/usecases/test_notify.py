@@ -20,7 +20,7 @@ from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import StoredEvent
 from willcall.usecases import notify
 from willcall.usecases.control import cancel_order, redeliver
-from willcall.usecases.notify import notify_once, put_off
+from willcall.usecases.notify import notify_once, postpone_delivery
 from willcall.usecases.settle import settle_expired
 
 
@@ -54,7 +54,7 @@ def tell(h: House) -> tuple[DeliveryMessage, float] | None:
         h.redis.hset(keys.delivery(notice.subject), "due", 1)
     again = notify_once(h.context, notice)
     if again:
-        notify.send_notice(h.context, *again)
+        notify.send_delivery(h.context, *again)
     return again
 
 
@@ -290,11 +290,11 @@ def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Callbac
     h = house()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
-    later = put_off(h.context.stores.deliveries, notice, 7.0)
+    later = postpone_delivery(h.context.stores.deliveries, notice, 7.0)
     assert later is not None
     assert later[0] == replace(notice, number=2)
     assert later[1] == pytest.approx(7.0, abs=0.01)
-    assert put_off(h.context.stores.deliveries, notice, 7.0) is None
+    assert postpone_delivery(h.context.stores.deliveries, notice, 7.0) is None
     assert statuses(h) == []
 
 

@@ -13,10 +13,10 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.orders import ExpediteOutcome
-from willcall.usecases.ask import Permission, ask
-from willcall.usecases.authorize import Busy, authorize
-from willcall.usecases.control import Resumed, cancel_order, pause, poll_now, resume
-from willcall.usecases.poll_once import Polled, lease_seconds, poll_once
+from willcall.usecases.ask import SendWindow, ask
+from willcall.usecases.authorize import RetrySoon, authorize
+from willcall.usecases.control import ResumeResult, cancel_order, pause, poll_now, resume
+from willcall.usecases.poll_once import PollResult, lease_seconds, poll_once
 from willcall.usecases.submit import submit
 
 
@@ -183,7 +183,7 @@ def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:
     h = house()
     h.submit(funtrips(ready_after=600))
     h.poll()
-    assert poll_once(h.context, "ord-1", 1, "funtrips/default") == Polled()
+    assert poll_once(h.context, "ord-1", 1, "funtrips/default") == PollResult()
     assert len(h.outcomes()) == 1
 
 
@@ -242,7 +242,7 @@ def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: S
     h.submit(funtrips())
     h.context.stores.oauth.lock("funtrips/default", 30)
     account = h.context.accounts["funtrips/default"]
-    assert authorize(h.context, account, time.monotonic()) == Busy()
+    assert authorize(h.context, account, time.monotonic()) == RetrySoon()
     order = h.poll()
     assert (order.attempts, order.status) == (0, Status.PENDING)
     assert h.outcomes() == []
@@ -261,7 +261,7 @@ def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(ho
     h.submit(tiqets())
     account, order = h.context.accounts["tiqets/default"], h.order()
     now = time.monotonic()
-    assert ask(h.context, account, order, 0.0, Permission(claimed=now, send_at=now, send_before=now - 1)) == Busy()
+    assert ask(h.context, account, order, 0.0, SendWindow(claimed=now, send_at=now, send_before=now - 1)) == RetrySoon()
     assert h.providers.ledger(provider="tiqets") == []
 
 
@@ -298,7 +298,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     pause(h.context, account, None)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == Resumed(released=1, tried=False)
+    assert resume(h.context, account) == ResumeResult(released=1, tried=False)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 
@@ -306,7 +306,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
 def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(house: Setup) -> None:
     h = house()
     h.submit(tiqets())
-    assert poll_once(h.context, "ord-1", 1, "tiqets/gone") == Polled()
+    assert poll_once(h.context, "ord-1", 1, "tiqets/gone") == PollResult()
     assert (h.order().status, h.outcomes()) == (Status.PENDING, [])
     h.redis.hset(keys.order("ord-1"), "deadline", 1)
     poll_once(h.context, "ord-1", 1, "tiqets/gone")

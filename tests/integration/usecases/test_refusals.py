@@ -75,7 +75,7 @@ def probe(h: House) -> str | None:
     """Let the time of the next probe come and run it: the order about which the provider was asked."""
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     h.outbox.messages.clear()
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     forget_throttle(h)
     for message in h.outbox.messages:
         before = h.order(message.order_id).attempts

@@ -11,8 +11,8 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState
 from willcall.stores.orders import ExpediteOutcome
-from willcall.usecases.control import Resumed, cancel_order, poll_now, resume
-from willcall.views.formatting import resumed_words
+from willcall.usecases.control import ResumeResult, cancel_order, poll_now, resume
+from willcall.views.formatting import describe_resume
 
 ACCOUNT = "tiqets/default"
 HINT = 300
@@ -64,7 +64,7 @@ def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_u
     now = h.context.stores.accounts.now()
     assert resumed.until is not None
     assert before + HINT <= resumed.until <= now + HINT
-    assert "nothing is sent sooner" in resumed_words(resumed, now, None)
+    assert "nothing is sent sooner" in describe_resume(resumed, now, None)
     assert (h.outbox.messages, len(h.providers.ledger())) == ([], requests)
     assert state(h).hint_until == resumed.until, "the board offers to ask all the same"
 
@@ -81,7 +81,7 @@ def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
     run_messages(h)
     assert state(h).health is AccountHealth.OK
     h.outbox.messages.clear()
-    run_sweep(h.context, "revive")
+    run_sweep(h.context, "polls")
     run_messages(h)
     assert {h.order(name).status for name in names} == {Status.FULFILLED}
 
@@ -91,8 +91,8 @@ def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_r
     (name,) = stop(h, AccountHealth.UNAUTHORIZED)
     cancel_order(h.context, name)
     resumed = resume(h.context, h.context.accounts[ACCOUNT])
-    assert resumed == Resumed(released=0, tried=True)
-    assert resumed_words(resumed, 0.0, None).startswith("has no open orders; the next one")
+    assert resumed == ResumeResult(released=0, tried=True)
+    assert describe_resume(resumed, 0.0, None).startswith("has no open orders; the next one")
     submit(h, "next")
     assert h.poll("next").status is Status.FULFILLED
     assert state(h).health is AccountHealth.OK

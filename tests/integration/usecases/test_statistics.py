@@ -12,8 +12,8 @@ from willcall.orders.pushes import Arrived
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import DeliveryMessage
-from willcall.usecases.attach import take_in
-from willcall.usecases.context import Exchange
+from willcall.usecases.apply_pushes import apply_push
+from willcall.usecases.context import ProviderClient
 from willcall.usecases.control import cancel_order
 from willcall.usecases.notify import notify_once
 from willcall.usecases.poll_once import poll_once
@@ -24,7 +24,7 @@ from willcall.usecases.settle import settle_expired
 class Meanwhile:
     """Real HTTP, during which something else happens."""
 
-    http: Exchange
+    http: ProviderClient
     happens: Callable[[], object]
 
     def exchange(self, *question: Any) -> Any:
@@ -72,7 +72,7 @@ def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(house: Setup
     h.submit(OrderScript.model_validate({"provider": "tixstock", "reference": "tix_1", "ready_after": 600}))
     account = h.context.accounts["tixstock/default"]
     push = Arrived((Ticket(TicketKind.BARCODE, code="4711"),), whole=True, detail="pushed")
-    take_in(h.context, account, "ord-1", "order.update", push)
+    apply_push(h.context, account, "ord-1", "order.update", push)
     assert h.order().status is Status.FULFILLED
     assert isinstance(h.context.stores.orders.timeline("ord-1")[-1], Attempt)
     assert counted(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
@@ -105,7 +105,7 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
     order = h.order()
     h.redis.hset(keys.order("ord-1"), "due", 1)
     context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
-    assert poll_once(context, "ord-1", order.seq, order.account_key).again is None
+    assert poll_once(context, "ord-1", order.seq, order.account_key).next_message is None
     assert counted(h) == {"ended:cancelled": 1}
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0
 

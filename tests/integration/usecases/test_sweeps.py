@@ -23,11 +23,11 @@ def test_revive_sends_an_overdue_order_again(house: Setup) -> None:
     h = house()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.outbox.messages.clear()
-    assert run_sweep(h.context, "revive") == {"resent": 0, "released": 0}
+    assert run_sweep(h.context, "polls") == {"resent": 0, "released": 0}
     overdue(h)
-    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+    assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
     assert [message.seq for message in h.outbox.messages] == [1]
-    assert run_sweep(h.context, "revive") == {"resent": 0, "released": 0}
+    assert run_sweep(h.context, "polls") == {"resent": 0, "released": 0}
 
 
 def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
@@ -38,7 +38,7 @@ def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
     h.submit(OrderScript(provider="tiqets", reference="1"))
     overdue(h)
     h.redis.zadd(keys.due("tiqets/default"), {"ord-1": 2})
-    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+    assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
 
 
 def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(house: Setup) -> None:
@@ -48,10 +48,10 @@ def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(
     overdue(h)
     others = {key: account for key, account in h.context.accounts.items() if account.provider != "tiqets"}
     away = replace(h.context, accounts=others)
-    assert run_sweep(away, "revive") == {"resent": 0, "released": 0}
+    assert run_sweep(away, "polls") == {"resent": 0, "released": 0}
     poll_once(away, "ord-1", 1, "tiqets/default")
-    assert run_sweep(away, "revive") == {"resent": 0, "released": 0}
-    assert run_sweep(h.context, "revive") == {"resent": 1, "released": 0}
+    assert run_sweep(away, "polls") == {"resent": 0, "released": 0}
+    assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
     assert h.poll().attempts == 1
 
 
@@ -129,11 +129,11 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
     left: list[int] = []
 
     def dies(_: Run) -> dict[str, int]:
-        left.append(h.redis.pttl(keys.lease("sweep:revive")))
+        left.append(h.redis.pttl(keys.lease("sweep:polls")))
         return {}
 
-    monkeypatch.setitem(SWEEPS, "revive", dies)
-    run_sweep(h.context, "revive")
+    monkeypatch.setitem(SWEEPS, "polls", dies)
+    run_sweep(h.context, "polls")
     assert left[0] != -1, "it ends by itself"
     assert left[0] <= 15_000
 

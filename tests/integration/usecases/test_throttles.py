@@ -19,8 +19,8 @@ from willcall.stores.accounts import AccountHealth
 from willcall.stores.connection import StoreError
 from willcall.stores.orders import Requester
 from willcall.usecases import ask
-from willcall.usecases.control import ask_soon, resume
-from willcall.usecases.throttles import Throttles
+from willcall.usecases.control import expedite_poll, resume
+from willcall.usecases.local_throttles import LocalThrottles
 
 #: What the provider answers the first time: come back in an hour.
 THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]
@@ -220,18 +220,18 @@ def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
 
 
 def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
-    throttles = Throttles()
+    throttles = LocalThrottles()
     report: Any = object()
-    throttles.begin("tiqets/default", report, 0.0)
-    assert not throttles.bind("tiqets/default", time.monotonic())
-    throttle = throttles.begin("tiqets/default", report, 60.0)
+    throttles.record("tiqets/default", report, 0.0)
+    assert not throttles.blocks("tiqets/default", time.monotonic())
+    throttle = throttles.record("tiqets/default", report, 60.0)
     before = time.monotonic()
-    assert throttles.bind("tiqets/default", before)
-    assert not throttles.bind("tiqets/other", before)
-    with throttle.telling():
+    assert throttles.blocks("tiqets/default", before)
+    assert not throttles.blocks("tiqets/other", before)
+    with throttle.reporting():
         pass
-    assert throttles.bind("tiqets/default", before)
-    assert not throttles.bind("tiqets/default", time.monotonic() + 1)
+    assert throttles.blocks("tiqets/default", before)
+    assert not throttles.blocks("tiqets/default", time.monotonic() + 1)
 
 
 def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
@@ -255,5 +255,5 @@ def test_a_hint_beside_the_tickets_holds_for_a_callback_that_comes_after_them(ho
     h.submit(OrderScript.model_validate(script))
     before = h.context.stores.accounts.now()
     assert h.poll().status is Status.FULFILLED
-    expedited = ask_soon(h.context, h.context.accounts["tiqets/default"], "ord-1", Requester.PROVIDER)
+    expedited = expedite_poll(h.context, h.context.accounts["tiqets/default"], "ord-1", Requester.PROVIDER)
     assert (expedited.at or 0) >= before + 3_600

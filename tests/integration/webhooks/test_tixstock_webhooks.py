@@ -457,7 +457,7 @@ def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_s
     desk.answer(seat(1))
     assert run_sweep(desk.house.context, "inbox") == {"attached": 0}
     with monkeypatch.context() as dies:
-        dies.setattr("willcall.usecases.submit.attach_kept", lambda *_: 0)
+        dies.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         desk.submit(quantity=1)
     assert desk.order().status is Status.PENDING
     assert run_sweep(desk.house.context, "inbox") == {"attached": 1}

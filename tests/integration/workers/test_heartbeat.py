@@ -8,7 +8,7 @@ from celery.contrib.testing.worker import start_worker
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.runtime.heartbeat import Pulse
+from willcall.runtime.heartbeat import Heartbeat
 from willcall.usecases.context import Stores
 from workers.bootsteps import HeartbeatStep, send_heartbeats
 from workers.broker import celery_app
@@ -26,12 +26,12 @@ def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broke
         requires = (HeartbeatStep,)
 
         def start(self, consumer: Any) -> None:
-            before.append(consumer.app.pulse.resting)
+            before.append(consumer.app.pulse.suspended)
 
-    with Pulse(Stores.on(redis_server.url).processes, "worker") as pulse:
+    with Heartbeat(Stores.on(redis_server.url).processes, "worker") as pulse:
         send_heartbeats(app, pulse)
         app.steps["consumer"].add(Later)
         with start_worker(app, perform_ping_check=False, loglevel=30):
-            wait_until(lambda: not pulse.resting)
-        assert pulse.resting
+            wait_until(lambda: not pulse.suspended)
+        assert pulse.suspended
     assert before == [True]

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 
 from schedules import tasks
-from schedules.timetable import Swept
+from schedules.timetable import SweepResult
 from tasks.queues import SWEEPS
 from tests.integration.workers.test_sender import application
 from willcall.devtools.embedded_redis import EmbeddedRedis
@@ -32,8 +32,8 @@ def test_a_sweep_that_ran_out_of_time_goes_on_in_a_moment(
     unfinished: bool,  # noqa: FBT001
     waits: int,
 ) -> None:
-    monkeypatch.setattr(tasks, "sweep_for", lambda *_: Swept({"resent": 7}, unfinished))
-    assert app.tasks["schedules.sweep"].apply(("revive",)).result == {"resent": 7}
+    monkeypatch.setattr(tasks, "sweep_for", lambda *_: SweepResult({"resent": 7}, unfinished))
+    assert app.tasks["schedules.sweep"].apply(("polls",)).result == {"resent": 7}
     assert delayed_stats(redis, [SWEEPS])[SWEEPS].count == waits
 
 
@@ -41,5 +41,5 @@ def test_a_sweep_that_is_at_work_elsewhere_is_left_to_that_run(
     app: Celery, redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "sweep_for", lambda *_: None)
-    assert app.tasks["schedules.sweep"].apply(("revive",)).result is None
+    assert app.tasks["schedules.sweep"].apply(("polls",)).result is None
     assert delayed_stats(redis, [SWEEPS])[SWEEPS].count == 0

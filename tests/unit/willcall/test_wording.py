@@ -1,7 +1,16 @@
 import pytest
 
-from willcall.usecases.control import Resumed
-from willcall.views.formatting import OVERDUE, absolute, coming, counted, next_try, relative, resumed_words, span
+from willcall.usecases.control import ResumeResult
+from willcall.views.formatting import (
+    OVERDUE,
+    describe_resume,
+    format_count,
+    format_due,
+    format_duration,
+    format_next_probe,
+    format_relative,
+    format_timestamp,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,16 +27,16 @@ from willcall.views.formatting import OVERDUE, absolute, coming, counted, next_t
     ],
 )
 def test_a_span_is_told_by_its_two_largest_units(seconds: float, words: str) -> None:
-    assert span(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_one_unit_is_enough_where_there_is_little_room() -> None:
-    assert span(86_399, parts=1) == "23 h"
+    assert format_duration(86_399, parts=1) == "23 h"
 
 
 @pytest.mark.parametrize(("moment", "words"), [(104, "in 4 s"), (100.3, "now"), (40, "1 min ago")])
 def test_a_moment_is_told_from_now(moment: float, words: str) -> None:
-    assert relative(moment, 100) == words
+    assert format_relative(moment, 100) == words
 
 
 @pytest.mark.parametrize(
@@ -35,16 +44,16 @@ def test_a_moment_is_told_from_now(moment: float, words: str) -> None:
     [(1_004, "in 4 s"), (1_000, "any moment"), (1_000 - OVERDUE, "any moment"), (820, "overdue for 3 min")],
 )
 def test_what_does_not_come_by_itself_is_overdue(moment: float, words: str) -> None:
-    assert coming(moment, 1_000) == words
+    assert format_due(moment, 1_000) == words
 
 
 def test_a_moment_is_told_in_utc() -> None:
-    assert absolute(1_795_341_600) == "2026-11-22 10:00:00 UTC"
+    assert format_timestamp(1_795_341_600) == "2026-11-22 10:00:00 UTC"
 
 
 def test_counts_have_the_right_number() -> None:
-    assert counted(1, "order") == "1 order"
-    assert counted(1_200, "order") == "1,200 orders"
+    assert format_count(1, "order") == "1 order"
+    assert format_count(1_200, "order") == "1,200 orders"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,7 @@ def test_counts_have_the_right_number() -> None:
 def test_an_account_with_held_orders_is_not_tried_without_beat(
     *, probe_at: float | None, held: bool, beat: bool, words: str | None
 ) -> None:
-    assert next_try(probe_at, 1_000, held=held, beat=beat) == words
+    assert format_next_probe(probe_at, 1_000, held=held, beat=beat) == words
 
 
 @pytest.mark.parametrize(
@@ -75,4 +84,4 @@ def test_an_account_with_held_orders_is_not_tried_without_beat(
 def test_resuming_a_stopped_account_promises_only_the_requests_that_it_has_orders_for(
     open_orders: int, words: str
 ) -> None:
-    assert resumed_words(Resumed(0, tried=True, open_orders=open_orders), 0.0, None) == words
+    assert describe_resume(ResumeResult(0, tried=True, open_orders=open_orders), 0.0, None) == words

@@ -16,7 +16,13 @@ from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Prob
 from willcall.providers.base import Account
 from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
 from willcall.usecases.dead_letters import Via, clear, requeue
-from willcall.views.formatting import asked_words, counted, paused_longer, resumed_words, span
+from willcall.views.formatting import (
+    describe_expedited_poll,
+    describe_longer_pause,
+    describe_resume,
+    format_count,
+    format_duration,
+)
 
 if TYPE_CHECKING:
     from willcall.api.board.overview import OverviewReader
@@ -40,7 +46,7 @@ def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form
     try:
         expedited = poll_now(context, order_id, now=_override(form))
         account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
-        told = f"Order {order_id} {asked_words(expedited, account_key, now)}."
+        told = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
     except ClosedOrderError as error:
         told = _sentence(error)
     return _back(request, form, told)
@@ -77,8 +83,8 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
     seconds = float(text) if text else None
     paused = pause(context, account, seconds)
     if paused.longer:
-        return _back(request, form, f"{account.key} {paused_longer(paused.until)}")
-    told = f"for {span(seconds)}" if seconds else "until it is resumed"
+        return _back(request, form, f"{account.key} {describe_longer_pause(paused.until)}")
+    told = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
     return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")
 
 
@@ -86,7 +92,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
 def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
     """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
     resumed = resume(context, account, now=_override(form))
-    words = resumed_words(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
+    words = describe_resume(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
     return _back(request, form, f"{account.key} {words}")
 
 
@@ -103,7 +109,7 @@ def requeue_dead_letter(request: Request, context: ContextDep, letter_id: str, f
 @router.post("/dead-letters/clear")
 def clear_dead_letters(request: Request, context: ContextDep, form: Form) -> Response:
     """Delete all dead letters."""
-    return _back(request, form, f"{counted(clear(context, Via.BOARD), 'dead letter')} deleted.")
+    return _back(request, form, f"{format_count(clear(context, Via.BOARD), 'dead letter')} deleted.")
 
 
 def _override(form: Form) -> bool:

@@ -9,10 +9,10 @@ from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.callbacks import UNTOLD
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.accounts import AccountHealth
-from willcall.views.accounts import trouble_of
-from willcall.views.formatting import counted, span, try_awaits
-from willcall.views.overdue import Behind
-from willcall.views.sweeps import start_them
+from willcall.views.accounts import account_trouble
+from willcall.views.formatting import format_count, format_duration, probe_condition
+from willcall.views.overdue import OverdueKind
+from willcall.views.sweeps import restart_advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,11 @@ def headline(overview: Overview, found: list[Banner]) -> str:
     troubles = [banner for banner in found if banner.kind != "paused"]
     if troubles:
         grave = sum(banner.critical for banner in troubles)
-        return f"{counted(grave, 'thing')} must be mended" if grave else f"{counted(len(troubles), 'thing')} to look at"
+        if grave:
+            return f"{format_count(grave, 'problem')} {'needs' if grave == 1 else 'need'} fixing"
+        return format_count(len(troubles), "warning")
     if orders > 0:
-        return f"{counted(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+        return f"{format_count(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
     paused = [
         line for line in overview.accounts if line.view.state.health is AccountHealth.PAUSED and line.view.open_orders
     ]
@@ -66,7 +68,7 @@ def headline(overview: Overview, found: list[Banner]) -> str:
 
 def waiting_words(number: int) -> str:
     """`No order waits`, `1 order waits`, `2 orders wait`."""
-    return f"{counted(number, 'order')} wait{'s' if number == 1 else ''}" if number else "No order waits"
+    return f"{format_count(number, 'order')} wait{'s' if number == 1 else ''}" if number else "No order waits"
 
 
 def _processes(overview: Overview) -> Iterator[Banner]:
@@ -112,11 +114,11 @@ def _sweeps(overview: Overview) -> Iterator[Banner]:
             )
     if overview.overdue_sweeps:
         names = ", ".join(sweep.name for sweep in overview.overdue_sweeps)
-        how = start_them(beat=bool(overview.running("beat")), worker=bool(overview.running("worker")))
+        how = restart_advice(beat=bool(overview.running("beat")), worker=bool(overview.running("worker")))
         yield Banner(
             "missed",
             critical=False,
-            title=f"{counted(len(overview.overdue_sweeps), 'sweep')} missed",
+            title=f"{format_count(len(overview.overdue_sweeps), 'sweep')} missed",
             effect=f"What these would have mended waits: {names}.",
             remedy=f"{how}; willcall sweep runs them now.",
             since=min((sweep.ran_at for sweep in overview.overdue_sweeps if sweep.ran_at), default=None),
@@ -134,23 +136,24 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
             yield Banner(
                 "overdue",
                 critical=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
-                title=f"{line.key}: {counted(line.overdue, 'order')} overdue",
+                title=f"{line.key}: {format_count(line.overdue, 'order')} overdue",
                 effect="Tickets that are there already are fetched late.",
                 remedy="Workers do not keep up: start more. A wait for the rate does not count."
                 if working
                 else "They go on when a worker runs.",
-                orders_url=f"/orders?behind={Behind.OVERDUE}&account={line.key}",
+                orders_url=f"/orders?behind={OverdueKind.OVERDUE}&account={line.key}",
             )
 
 
 def _overbooked(line: AccountSummary, now: float) -> Banner:
     """More of an account is due than its rate allows."""
     state, trouble = line.view.state, OVERBOOKED
+    ahead = format_duration(state.booked_ahead(now))
     return Banner(
         "overbooked",
         critical=trouble.grave,
         title=f"{line.key} {trouble.what}",
-        effect=f"{counted(state.booked, 'request')}, the last in {span(state.booked_ahead(now))}. {trouble.effect}",
+        effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
         remedy=labels.fix(trouble, line.key),
         orders_url=f"/orders?account={line.key}",
     )
@@ -158,7 +161,7 @@ def _overbooked(line: AccountSummary, now: float) -> Banner:
 
 def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
     """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
-    state, trouble = line.view.state.gravest, trouble_of(line.view.state)
+    state, trouble = line.view.state.gravest, account_trouble(line.view.state)
     until, then = _by_itself(line, now, beat=beat)
     return Banner(
         state.health.value,
@@ -182,7 +185,7 @@ def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float |
         return state.until, goes_on if state.until else ""
     if state.probe_at is None:
         return None, ""
-    awaited = try_awaits(state.probe_at, now, held=line.view.held, beat=beat)
+    awaited = probe_condition(state.probe_at, now, held=line.view.held, beat=beat)
     return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
 
 
@@ -205,17 +208,17 @@ def _behind(overview: Overview) -> Iterator[Banner]:
         yield Banner(
             "untold",
             critical=False,
-            title=f"{counted(told.count, 'event')} on the way to backends",
+            title=f"{format_count(told.count, 'event')} on the way to backends",
             effect="They are told again and again, for three days; until then they do not know.",
             remedy="Look at the backend's own logs: the orders' pages show what it answered.",
             since=told.oldest_at,
-            orders_url=f"/orders?behind={Behind.UNTOLD}",
+            orders_url=f"/orders?behind={OverdueKind.UNTOLD}",
         )
     if operators and operators.late:
         yield Banner(
             "operators",
             critical=False,
-            title=f"Operators are not told of {counted(operators.count, 'event')}",
+            title=f"Operators are not told of {format_count(operators.count, 'event')}",
             effect="Who relies on that does not know what happened. They are told again and again, for three days.",
             remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
             since=operators.since,
@@ -225,21 +228,21 @@ def _behind(overview: Overview) -> Iterator[Banner]:
         yield Banner(
             "lacking",
             critical=False,
-            title=f"Documents of {counted(documents.count, 'order')} are not stored",
+            title=f"Documents of {format_count(documents.count, 'order')} are not stored",
             effect="Their customers have the provider's address at most. They are tried again, for three days.",
             remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
             since=documents.oldest_at,
-            orders_url=f"/orders?behind={Behind.DOCUMENTS}",
+            orders_url=f"/orders?behind={OverdueKind.DOCUMENTS}",
         )
     if overview.documents_given_up.count:
         yield Banner(
             "given_up",
             critical=False,
-            title=f"Documents of {counted(overview.documents_given_up.count, 'order')} were given up",
+            title=f"Documents of {format_count(overview.documents_given_up.count, 'order')} were given up",
             effect="Their customers have the provider's address at most. They are not fetched again.",
             remedy="Ask the provider for the files: each order's page says why they could not be fetched.",
             since=overview.documents_given_up.oldest_at,
-            orders_url=f"/orders?behind={Behind.DOCUMENTS}",
+            orders_url=f"/orders?behind={OverdueKind.DOCUMENTS}",
         )
 
 
@@ -248,7 +251,7 @@ def _dead_letters(overview: Overview) -> Iterator[Banner]:
         yield Banner(
             "dead-letters",
             critical=False,
-            title=f"{counted(overview.dead_letters, 'message')} could not be processed",
+            title=f"{format_count(overview.dead_letters, 'message')} could not be processed",
             effect="If one was a submission, its order does not exist here.",
             remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
             messages_url="/dead-letters",

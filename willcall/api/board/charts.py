@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from willcall.api.board.labels import duration_label
 from willcall.orders.measures import BOUNDS, TICKET
-from willcall.views.formatting import counted
+from willcall.views.formatting import format_count
 
 _BAR, _GAP, _HEIGHT = 7, 2, 34
 
@@ -22,7 +22,7 @@ def hourly(hours: Sequence[tuple[float, int]], of: str) -> Markup:
         _bar(at, count / most if most else 0.0, f"{_hour(start)}: {count:,}", now=at == len(hours) - 1)
         for at, (start, count) in enumerate(hours)
     ]
-    told = f"{total:,} fulfilled in the last {counted(len(hours), 'hour')}, {most:,} in the best one"
+    told = f"{total:,} fulfilled in the last {format_count(len(hours), 'hour')}, {most:,} in the best one"
     return _chart(f"Fulfilled per hour, {of}", told, bars, "hourly")
 
 
@@ -40,7 +40,7 @@ def distribution(counts: dict[str, int], of: str) -> Markup:
     within = ", ".join(
         f"{sum(numbers[: bounds.index(end) + 1]) / total:.0%} within {name}" for end, name in _TICKS if total
     )
-    return _chart(f"Time to ticket, {of}", f"{counted(total, 'order')}. {within}", bars, "distribution")
+    return _chart(f"Time to ticket, {of}", f"{format_count(total, 'order')}. {within}", bars, "distribution")
 
 
 def gauge(share: float, title: str) -> Markup:

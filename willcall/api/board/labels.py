@@ -19,7 +19,7 @@ from willcall.stores.accounts import AccountHealth
 from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.listing import AttentionSummary
 from willcall.stores.operator_events import OperatorEvent
-from willcall.views.formatting import doubt_words, span  # noqa: F401 - the same
+from willcall.views.formatting import describe_document_warning, format_duration  # noqa: F401 - the same
 
 #: How many characters of a code are shown at once.
 _SHOWN = 3
@@ -112,7 +112,7 @@ def duration_label(value: float | None) -> str:
         return "–"  # noqa: RUF001 - a dash, where a number would be
     if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
         return f"{value * 1_000:.0f} ms"
-    return f"{value:.1f} s" if value < 10 else span(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
+    return f"{value:.1f} s" if value < 10 else format_duration(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
 
 
 def quantile_label(counts: Mapping[str, int], measure: str, share: float) -> str:

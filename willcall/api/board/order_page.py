@@ -14,7 +14,7 @@ from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
-from willcall.views.accounts import trouble_of
+from willcall.views.accounts import account_trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class OrderView:
             return None
         if self.account is None:
             return TROUBLES["forgotten"]
-        return None if self.account.health is AccountHealth.OK else trouble_of(self.account)
+        return None if self.account.health is AccountHealth.OK else account_trouble(self.account)
 
     @property
     def hint_until(self) -> float | None:

@@ -18,8 +18,8 @@ from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context
 from willcall.views.accounts import AccountView, forgotten_accounts, refused_accounts, view_account
-from willcall.views.overdue import OperatorsUntold, operators_untold
-from willcall.views.sweeps import Missed, missed_sweeps
+from willcall.views.overdue import PendingAlerts, pending_alerts
+from willcall.views.sweeps import OverdueSweep, overdue_sweeps
 
 #: Minutes over which lateness and answers are shown.
 RECENT = 15
@@ -98,11 +98,11 @@ class Overview:
     unconfigured: Mapping[str, int]
     survey: AttentionSummary
     undelivered: PendingSummary
-    operator_alerts: OperatorsUntold | None
+    operator_alerts: PendingAlerts | None
     processes: Sequence[RunningProcess]
     last_heartbeats: Mapping[str, Heartbeat]
     sweeps: Mapping[str, SweepRun]
-    overdue_sweeps: Sequence[Missed]
+    overdue_sweeps: Sequence[OverdueSweep]
     activity: Sequence[OperatorEvent]
     documents_pending: PendingSummary
     overdue: int
@@ -185,11 +185,11 @@ class OverviewReader:
             unconfigured=forgotten_accounts(stores, self._context.accounts),
             survey=stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN),
             undelivered=stores.deliveries.pending(),
-            operator_alerts=operators_untold(stores, now),
+            operator_alerts=pending_alerts(stores, now),
             processes=processes,
             last_heartbeats=stores.processes.last_signs(),
             sweeps=sweeps,
-            overdue_sweeps=missed_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
+            overdue_sweeps=overdue_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             activity=stores.ops.recent(HAPPENED),
             documents_pending=stores.fetches.pending(),
             documents_given_up=stores.fetches.given_up(),

@@ -28,7 +28,7 @@ from willcall.stores.listing import OrderQuery as Listed
 from willcall.usecases.context import Context
 from willcall.usecases.control import get_order
 from willcall.views.accounts import stopped_accounts
-from willcall.views.overdue import Behind, orders_behind
+from willcall.views.overdue import OverdueKind, overdue_orders
 
 if TYPE_CHECKING:
     from willcall.api.board.access import BoardAccess
@@ -65,7 +65,7 @@ class _BoardQuery(OrdersQuery):
     """
 
     account: str | None = Field(default=None, max_length=200)
-    behind: Behind | None = None
+    behind: OverdueKind | None = None
 
 
 async def _filters(request: Request) -> _BoardQuery:
@@ -97,13 +97,13 @@ def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, 
     )
 
 
-def _orders_behind(request: Request, context: Context, behind: Behind, wanted: Listed) -> Response:
-    found = orders_behind(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
+def _orders_behind(request: Request, context: Context, behind: OverdueKind, wanted: Listed) -> Response:
+    found = overdue_orders(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
     return page(
         request,
         "behind.html",
         behind=behind.value,
-        place=(wanted.account or wanted.provider) if behind is Behind.OVERDUE else None,
+        place=(wanted.account or wanted.provider) if behind is OverdueKind.OVERDUE else None,
         found=found.orders,
         count=found.count,
         stopped=_stopped(context, (one.order for one in found.orders)),

@@ -15,7 +15,14 @@ from starlette.responses import HTMLResponse
 from willcall.api.board import charts, labels
 from willcall.api.board.access import FLASH_COOKIE, AccessMode, BoardAccess, delete_cookie, is_secure_context
 from willcall.api.board.stream import STALE_AFTER
-from willcall.views.formatting import absolute, coming, counted, fetched_in_vain, relative, span
+from willcall.views.formatting import (
+    describe_failed_fetch,
+    format_count,
+    format_due,
+    format_duration,
+    format_relative,
+    format_timestamp,
+)
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
@@ -75,12 +82,12 @@ def _environment() -> Environment:
         "stale_after": STALE_AFTER,
     }
     environment.filters |= {
-        "span": span,
-        "counted": counted,
-        "absolute": absolute,
-        "relative": relative,
-        "coming": coming,
-        "fetched_in_vain": fetched_in_vain,
+        "span": format_duration,
+        "counted": format_count,
+        "absolute": format_timestamp,
+        "relative": format_relative,
+        "coming": format_due,
+        "fetched_in_vain": describe_failed_fetch,
         "segment": lambda text: quote(text, safe=""),
         "number": lambda number: f"{number:,}",
     }

@@ -6,7 +6,7 @@ from willcall.cli.doctor.findings import Finding, ok, wrong
 from willcall.cli.doctor.signs import since_when
 from willcall.stores.connection import probe
 from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
-from willcall.views.formatting import counted, span
+from willcall.views.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
@@ -22,4 +22,4 @@ def check(patient: "Patient") -> list[Finding]:
         why = since_when(seen, last, now, "no sweep is started, and what is lost stays lost")
         return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]
     ticked = max(beat.seen for beat in alive)
-    return [ok(f"{counted(len(alive), 'beat')}, the last sign {span(now - ticked)} ago")]
+    return [ok(f"{format_count(len(alive), 'beat')}, the last sign {format_duration(now - ticked)} ago")]

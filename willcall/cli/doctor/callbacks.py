@@ -7,12 +7,12 @@ from willcall.cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from willcall.cli.doctor.patient import TIMEOUT
 from willcall.orders.callbacks import UNTOLD
 from willcall.stores.connection import StoreError
-from willcall.views.formatting import absolute, counted, span
-from willcall.views.overdue import operators_untold
+from willcall.views.formatting import format_count, format_duration, format_timestamp
+from willcall.views.overdue import pending_alerts
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
-    from willcall.views.overdue import OperatorsUntold
+    from willcall.views.overdue import PendingAlerts
 
 
 def check(patient: "Patient") -> list[Finding]:
@@ -25,13 +25,13 @@ def check(patient: "Patient") -> list[Finding]:
         found += _reached(notify.ops_url)
     try:
         stores, now = patient.stores, patient.now()
-        pending, operators = stores.deliveries.pending(), operators_untold(stores, now)
+        pending, operators = stores.deliveries.pending(), pending_alerts(stores, now)
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
     waited = pending.waited(now)
     if waited >= UNTOLD:
-        oldest = f"the oldest, of {pending.oldest}, for {span(waited)}"
-        what = f"{counted(pending.count, 'event')} undelivered, {oldest}"
+        oldest = f"the oldest, of {pending.oldest}, for {format_duration(waited)}"
+        what = f"{format_count(pending.count, 'event')} undelivered, {oldest}"
         how = (
             f"`willcall order {pending.oldest}` shows what its backend answers, `willcall redeliver {pending.oldest}` "
             "tells it again at once. `willcall orders --untold` lists all such orders."
@@ -39,17 +39,18 @@ def check(patient: "Patient") -> list[Finding]:
         found.append(warning(what, how))
     if operators and operators.late:
         found.append(_untold(operators, now))
-    return found or [ok(f"{counted(pending.count, 'event')} on the way; {_told(notify.ops_url, operators)}")]
+    return found or [ok(f"{format_count(pending.count, 'event')} on the way; {_told(notify.ops_url, operators)}")]
 
 
-def _untold(operators: "OperatorsUntold", now: float) -> Finding:
-    oldest = f"the oldest, of {operators.subject}, for {span(now - operators.since)}, since {absolute(operators.since)}"
-    what = f"{counted(operators.count, 'event')} for operators undelivered, {oldest}; {operators.answered}"
+def _untold(operators: "PendingAlerts", now: float) -> Finding:
+    waited = f"{format_duration(now - operators.since)}, since {format_timestamp(operators.since)}"
+    oldest = f"the oldest, of {operators.subject}, for {waited}"
+    what = f"{format_count(operators.count, 'event')} for operators undelivered, {oldest}; {operators.answered}"
     how = "Mend what listens at `notify.ops_url`, or correct it; operators are told by themselves then, for three days."
     return warning(what, how)
 
 
-def _told(url: str | None, operators: "OperatorsUntold | None") -> str:
+def _told(url: str | None, operators: "PendingAlerts | None") -> str:
     """How it is with operators while nothing is wrong."""
     if operators:
         return f"{operators.count:,} for operators, {operators.answered}"

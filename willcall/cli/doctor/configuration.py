@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.cli.session import NO_ACCOUNTS
-from willcall.views.formatting import counted
+from willcall.views.formatting import format_count
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
@@ -17,7 +17,7 @@ def check(patient: "Patient") -> list[Finding]:
     if not accounts:
         what, _, how = NO_ACCOUNTS.partition(": ")
         return [warning(what, f"{how[0].upper()}{how[1:]}.")]
-    return [ok(counted(len(accounts), "account"))]
+    return [ok(format_count(len(accounts), "account"))]
 
 
 def mistakes(error: "ConfigError") -> list[Finding]:

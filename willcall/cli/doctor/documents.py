@@ -8,7 +8,7 @@ from willcall.cli.output import shown_url
 from willcall.orders.ticket_documents import LATE
 from willcall.stores.connection import StoreError
 from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
-from willcall.views.formatting import counted, fetching_words, span
+from willcall.views.formatting import describe_fetch, format_count, format_duration
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
@@ -32,9 +32,9 @@ def _late(patient: "Patient") -> list[Finding]:
     waited = pending.waited(now)
     if waited < LATE:
         return []
-    oldest = f"the oldest, {pending.oldest}, for {span(waited)}"
-    what = f"{counted(pending.count, 'order')} without documents that were to be fetched, {oldest}"
-    what += f": {fetching_words(standing, now)}" if standing else ""
+    oldest = f"the oldest, {pending.oldest}, for {format_duration(waited)}"
+    what = f"{format_count(pending.count, 'order')} without documents that were to be fetched, {oldest}"
+    what += f": {describe_fetch(standing, now)}" if standing else ""
     how = (
         f"`willcall order {pending.oldest}` names the host that its tickets' documents are at, and why they are not "
         "here; see whether it answers. "
@@ -51,8 +51,8 @@ def _given_up(patient: "Patient") -> list[Finding]:
     if not given_up.count or given_up.oldest is None:
         return []
     what = (
-        f"documents of {counted(given_up.count, 'order')} were given up after three days; "
-        f"the oldest is {given_up.oldest}, {span(given_up.waited(patient.now()))} ago"
+        f"documents of {format_count(given_up.count, 'order')} were given up after three days; "
+        f"the oldest is {given_up.oldest}, {format_duration(given_up.waited(patient.now()))} ago"
     )
     how = (
         f"`willcall order {given_up.oldest}` says why, and `willcall orders --documents` lists them all. "

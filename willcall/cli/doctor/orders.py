@@ -7,7 +7,7 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.model import Attention
 from willcall.orders.states import open_orders
 from willcall.views.accounts import refused_accounts
-from willcall.views.formatting import counted, span
+from willcall.views.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
@@ -33,8 +33,8 @@ def check(patient: "Patient") -> list[Finding]:
             if account not in patient.config.accounts:
                 trouble = TROUBLES["forgotten"]
                 whose, how = f"{account}, which {trouble.what},", trouble.mend(account)
-            due = counted(tally.backlog.due, "order")
-            what = f"{due} of {whose} overdue, the oldest, {tally.first}, by {span(late)}"
+            due = format_count(tally.backlog.due, "order")
+            what = f"{due} of {whose} overdue, the oldest, {tally.first}, by {format_duration(late)}"
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
     attention = stores.listing.attention()
     refused = sum(
@@ -46,4 +46,4 @@ def check(patient: "Patient") -> list[Finding]:
         if refused:
             what += f", beside {refused:,} of accounts that are refused"
         found.append(warning(what, "`willcall orders --attention` names them, and `willcall order ID` says why."))
-    return found or [ok(f"{counted(waiting, 'open order')}, none overdue")]
+    return found or [ok(f"{format_count(waiting, 'open order')}, none overdue")]

@@ -7,7 +7,7 @@ from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.cli.doctor.signs import silence
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
-from willcall.views.formatting import span
+from willcall.views.formatting import format_duration
 
 if TYPE_CHECKING:
     from willcall.cli.doctor.patient import Patient
@@ -27,7 +27,8 @@ def check(patient: "Patient", kind: str) -> list[Finding]:
     latest = max(seen, key=lambda process: process.seen, default=None)
     how = f"Restart it: {kind}s give a sign of life every few seconds."
     if latest is None:
-        return [wrong(f"no {kind} on {host} has given a sign of life in the last {span(FORGOTTEN_AFTER)}", how)]
+        lately = format_duration(FORGOTTEN_AFTER)
+        return [wrong(f"no {kind} on {host} has sent a heartbeat in the last {lately}", how)]
     if now - latest.seen > RUNNING_WITHIN:
         return [wrong(silence(latest, now), how)]
-    return [ok(f"{latest.name}, seen {span(now - latest.seen)} ago")]
+    return [ok(f"{latest.name}, seen {format_duration(now - latest.seen)} ago")]

@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, ok, unknown, warning, wrong
-from willcall.views.formatting import counted, relative, span
+from willcall.views.formatting import format_count, format_duration, format_relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +40,8 @@ def dead_letters(letters: "Sequence[DeadLetter]", now: float) -> list[Finding]:
     if not letters:
         return []
     newest = letters[0]
-    found = f"{counted(len(letters), 'message')} could not be processed, the last {relative(newest.at, now, 1)} from "
-    found += f"{newest.queue}: it {newest.reason.text}"
+    found = f"{format_count(len(letters), 'message')} could not be processed, the last "
+    found += f"{format_relative(newest.at, now, 1)} from {newest.queue}: it {newest.reason.text}"
     return [warning(found, "Look at them: `willcall dead-letters`, then `--requeue ID` or `--clear`.")]
 
 
@@ -50,10 +50,10 @@ def judge(queues: "Mapping[str, Backlog]") -> list[Finding]:
     found = []
     for name, backlog in queues.items():
         if backlog.lag and backlog.lag > LATE:
-            late = f"what is due in {name} is {span(backlog.lag)} late"
+            late = f"what is due in {name} is {format_duration(backlog.lag)} late"
             found.append(wrong(late, "Start a worker for it: each of them moves what is due."))
         if backlog.ready >= MANY:
-            crowd = f"{counted(backlog.ready, 'message')} of {name} wait for a worker"
+            crowd = f"{format_count(backlog.ready, 'message')} of {name} wait for a worker"
             found.append(warning(crowd, "Start more workers, or wait if it is a crowd that has just come."))
     ready, waiting = sum(each.ready for each in queues.values()), sum(each.waiting or 0 for each in queues.values())
-    return found or [ok(f"{counted(ready, 'message')} ready, {waiting:,} waiting for their time")]
+    return found or [ok(f"{format_count(ready, 'message')} ready, {waiting:,} waiting for their time")]

@@ -9,7 +9,7 @@ from willcall.cli.doctor.findings import Finding, Level, ok, unknown, warning, w
 from willcall.cli.output import shown_url
 from willcall.stores.connection import StoreError, probe
 from willcall.stores.outages import NotServingError, remedy
-from willcall.views.formatting import span
+from willcall.views.formatting import format_duration
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -46,7 +46,8 @@ def _replaced(patient: "Patient") -> list[Finding]:
         return []
     return [
         warning(
-            f"it was emptied or replaced {span(now - at)} ago while Willcall ran: orders of before may be gone",
+            f"it was emptied or replaced {format_duration(now - at)} ago while Willcall ran: "
+            "orders of before may be gone",
             "Restore the last backup, or have your backends submit their open orders again.",
         )
     ]
@@ -128,7 +129,7 @@ def _clocks(apart: float) -> Iterator[Finding]:
     if abs(apart) >= APART:
         which = "ahead of" if apart > 0 else "behind"
         far = abs(apart) >= FAR_APART
-        yield (wrong if far else warning)(f"its clock is {span(abs(apart))} {which} this machine's", _NTP)
+        yield (wrong if far else warning)(f"its clock is {format_duration(abs(apart))} {which} this machine's", _NTP)
 
 
 def _refused(error: StoreError, setting: str, where: str) -> Finding:

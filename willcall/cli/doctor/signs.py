@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from willcall.views.formatting import absolute, span
+from willcall.views.formatting import format_duration, format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 def silence(process: "RunningProcess", now: float) -> str:
     """Who has fallen silent."""
-    return f"{process.name} is silent for {span(now - process.seen)}"
+    return f"{process.name} is silent for {format_duration(now - process.seen)}"
 
 
 def since_when(silent: "Iterable[RunningProcess]", last: "Heartbeat | None", now: float, never: str) -> str:
     """Since when none of a kind is alive: by those that are silent, else the last that ever was; `never`: none was."""
     told = "; ".join(silence(process, now) for process in silent)
-    return told or (
-        f"the last sign, of {last.name}, was {span(now - last.at)} ago, {absolute(last.at)}" if last else never
-    )
+    if told or last is None:
+        return told or never
+    return f"the last sign, of {last.name}, was {format_duration(now - last.at)} ago, {format_timestamp(last.at)}"

@@ -10,7 +10,7 @@ from rich.text import Text
 from willcall.cli.doctor.findings import Diagnosis, Level
 from willcall.cli.output import plain
 from willcall.cli.views import bare_table
-from willcall.views.formatting import counted
+from willcall.views.formatting import format_count
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "red", Level.UNKNOWN: "dim"}
 
@@ -37,7 +37,7 @@ def summary(diagnoses: Sequence[Diagnosis]) -> str:
     parts = {
         Level.WRONG: "1 thing is wrong" if levels[Level.WRONG] == 1 else f"{levels[Level.WRONG]} things are wrong",
         Level.UNKNOWN: f"{levels[Level.UNKNOWN]} could not be checked",
-        Level.WARNING: counted(levels[Level.WARNING], "warning"),
+        Level.WARNING: format_count(levels[Level.WARNING], "warning"),
     }
     words = ", ".join(text for level, text in parts.items() if levels[level])
     return f"{words}." if words else "All is well."

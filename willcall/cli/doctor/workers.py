@@ -7,7 +7,7 @@ from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.cli.doctor.signs import silence, since_when
 from willcall.stores.connection import probe
 from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN
-from willcall.views.formatting import counted, span
+from willcall.views.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def judge(
         return [wrong(f"no worker is alive: {why}", "Start one, `willcall worker`, and read the log of the last.")]
     how = "It was killed or is stuck: read its log, and start it again."
     found = [warning(silence(worker, now), how) for worker in silent]
-    working = [worker for worker in alive if worker.detail.get("state") != "resting"]
+    working = [worker for worker in alive if worker.detail.get("state") != "suspended"]
     served = {queue for worker in working for queue in worker.detail.get("queues", "").split(",")}
     left = [queue for queue in queues if queue not in served]
     if not working:
@@ -48,7 +48,7 @@ def judge(
     elif left:
         how = f"Start one for all queues, or `willcall worker --queues {','.join(left)}`."
         found.append(wrong(f"no worker takes from {', '.join(left)}", how))
-    oldest = span(now - alive[0].since)
+    oldest = format_duration(now - alive[0].since)
     return found or [
-        ok(f"{counted(len(alive), 'worker')}, the first for {oldest}; all {len(queues)} queues are served")
+        ok(f"{format_count(len(alive), 'worker')}, the first for {oldest}; all {len(queues)} queues are served")
     ]

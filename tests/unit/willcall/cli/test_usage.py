@@ -27,7 +27,7 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         (("orders", "--limit", "0"), "--limit"),
         (("orders", "--cursor", "yesterday"), "is not a cursor"),
         (("pause", "tiqets", "--for", "soon"), "such as 15m"),
-        (("sweep", "dust"), "revive, documents, notify"),
+        (("sweep", "dust"), "polls, documents, notify"),
         (("order",), "ID"),
         (("nonsense",), "nonsense"),
     ],

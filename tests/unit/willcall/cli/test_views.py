@@ -18,7 +18,7 @@ from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import AccountBacklog
 from willcall.views.accounts import AccountView
-from willcall.views.overdue import OrderBehind
+from willcall.views.overdue import OverdueOrder
 from workers.transport.delayed import DelayedStats
 
 Print = Callable[[RenderableType, int], str]
@@ -95,7 +95,7 @@ def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_pol
 
 def test_an_order_that_is_held_goes_on_with_a_sweep_once_its_account_does(shown: Callable[..., str]) -> None:
     waits = replace(ORDER, next_poll_at=None)
-    assert "with the next sweep `revive`, as its account goes on" in shown(waits, held=True)
+    assert "with the next sweep `polls`, as its account goes on" in shown(waits, held=True)
     assert "none; no further attempt is allowed before the deadline" in shown(waits)
 
 
@@ -153,11 +153,11 @@ def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
     ):
         view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
         assert words in " ".join(printed(view, 120).split())
-    behind = OrderBehind(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
+    behind = OverdueOrder(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
     text = printed(behind_table([behind], NOW), 120)
     assert "files.example" in text
     assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
-    text = printed(behind_table([OrderBehind(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
+    text = printed(behind_table([OverdueOrder(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
     assert "given up: the file is an HTML page" in " ".join(text.split())
 
 

@@ -17,8 +17,8 @@ from willcall.stores.listing import AccountBacklog, AttentionSummary
 from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.views.accounts import AccountView
-from willcall.views.overdue import OperatorsUntold
-from willcall.views.sweeps import Missed
+from willcall.views.overdue import PendingAlerts
+from willcall.views.sweeps import OverdueSweep
 
 NOW = 1_795_341_600.0
 WELL = AccountState(AccountHealth.OK, None, None, None, 0, 10, 10)
@@ -54,7 +54,7 @@ def line() -> Line:
 def overview(*lines: AccountSummary, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = AttentionSummary([], {})
-    ran = {"revive": SweepRun(NOW, 0.1, {})}
+    ran = {"polls": SweepRun(NOW, 0.1, {})}
     well = Overview(NOW, lines, {}, nothing, PendingSummary(0), None, ALIVE, {}, ran, [], [], PendingSummary(0), 0)
     return replace(well, **fields)
 
@@ -131,7 +131,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         line(health=AccountHealth.PAUSED),
         line("paylogic", AccountHealth.DOWN),
         processes=ALIVE[:1],
-        sweeps={"revive": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
+        sweeps={"polls": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
         unconfigured={"funtrips/old": 2},
         undelivered=PendingSummary(3, NOW - 3_600),
     )
@@ -139,7 +139,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         "Beat is not alive",
         "paylogic/default does not answer",
         "funtrips/old is not in the configuration",
-        "The sweep revive failed",
+        "The sweep polls failed",
         "tiqets/default is paused",
         "3 events on the way to backends",
     ]
@@ -210,7 +210,7 @@ def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
 
 
 def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
-    untold = OperatorsUntold(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
+    untold = PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
     assert titles(overview(line(), operator_alerts=replace(untold, late=False))) == []
     (banner,) = banners(overview(line(), operator_alerts=untold))
     assert (banner.title, banner.since) == ("Operators are not told of 2 events", NOW - 3_600)
@@ -239,7 +239,8 @@ def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
     ],
 )
 def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
-    missed = [Missed("revive", 10, NOW - 120), Missed("notify", 10, NOW - 110), Missed("inbox", 30, None)]
+    last = {"polls": (10, NOW - 120), "notify": (10, NOW - 110), "inbox": (30, None)}
+    missed = [OverdueSweep(name, every, ran_at) for name, (every, ran_at) in last.items()]
     processes = [process for process in ALIVE if process.kind != away]
     (banner,) = (
         banner
@@ -247,5 +248,5 @@ def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away:
         if banner.kind == "missed"
     )
     assert (banner.title, banner.since) == ("3 sweeps missed", NOW - 120)
-    assert "revive, notify, inbox" in banner.effect
+    assert "polls, notify, inbox" in banner.effect
     assert banner.remedy.startswith(remedy)

@@ -15,16 +15,16 @@ from willcall.stores.accounts import AccountReport
 
 
 @dataclass(slots=True)
-class Throttle:
+class LocalThrottle:
     """A 429 and what is to be told of it. `until`, and `told`, when Redis knew of it: monotonic seconds."""
 
     report: AccountReport
     until: float
-    told: float = math.inf
+    reported_at: float = math.inf
     failed: bool = False
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
+    def reporting(self) -> Iterator[None]:
         """Redis is told in the block; where that fails, this process still knows."""
         self.failed = False
         try:
@@ -32,32 +32,32 @@ class Throttle:
         except BaseException:
             self.failed = True
             raise
-        self.told = time.monotonic()
+        self.reported_at = time.monotonic()
 
 
-class Throttles:
+class LocalThrottles:
     """By account; for any number of threads."""
 
     def __init__(self) -> None:
         """There is none yet."""
         self._lock = Lock()
-        self._throttles: dict[str, tuple[Throttle, ...]] = {}
+        self._throttles: dict[str, tuple[LocalThrottle, ...]] = {}
 
-    def begin(self, account: str, report: AccountReport, seconds: float) -> Throttle:
+    def record(self, account: str, report: AccountReport, seconds: float) -> LocalThrottle:
         """The account was answered 429, and is to be left alone for so many seconds."""
-        throttle = Throttle(report, time.monotonic() + seconds)
+        throttle = LocalThrottle(report, time.monotonic() + seconds)
         with self._lock:
             self._throttles[account] = (*self._lasting(account), throttle)
         return throttle
 
-    def bind(self, account: str, claimed: float) -> bool:
+    def blocks(self, account: str, claimed: float) -> bool:
         """Whether a request must not leave whose token was asked for at `claimed` (monotonic seconds)."""
-        return any(claimed <= throttle.told for throttle in self._lasting(account))
+        return any(claimed <= throttle.reported_at for throttle in self._lasting(account))
 
-    def untold(self, account: str) -> list[Throttle]:
+    def unreported(self, account: str) -> list[LocalThrottle]:
         """Those that Redis could not be told of."""
         return [throttle for throttle in self._lasting(account) if throttle.failed]
 
-    def _lasting(self, account: str) -> list[Throttle]:
+    def _lasting(self, account: str) -> list[LocalThrottle]:
         now = time.monotonic()
         return [throttle for throttle in self._throttles.get(account, ()) if now < throttle.until]

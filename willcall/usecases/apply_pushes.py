@@ -11,14 +11,14 @@ from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
-from willcall.usecases.control import ask_soon, get_order
+from willcall.usecases.control import expedite_poll, get_order
 from willcall.usecases.documents import FIRST_WAIT
 from willcall.usecases.settle import settle_push
 
 log = structlog.get_logger(__name__)
 
 
-def take_in(context: Context, account: Account, order_id: str, kind: str, push: Push) -> Standing:
+def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> Standing:
     """Apply a push to an order: on top of whatever anybody else does to it meanwhile, and as often as one likes.
 
     Raises UnknownOrderError; StorageError and StoreError, after which it has to be done again.
@@ -33,7 +33,7 @@ def take_in(context: Context, account: Account, order_id: str, kind: str, push: 
     if isinstance(push, Spoilt) or not receipt.standing.stored:
         log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=receipt.standing.why)
     if receipt.ask:
-        ask_soon(context, account, order_id, Requester.PROVIDER)
+        expedite_poll(context, account, order_id, Requester.PROVIDER)
     return receipt.standing
 
 
@@ -45,14 +45,14 @@ def mark_applied(context: Context, account: Account, digest: str, order_id: str)
     context.stores.inbox.mark_applied(account.key, digest, order_id, context.settings.retention.orders)
 
 
-def attach_kept(context: Context, account: Account, order_id: str, reference: str) -> int:
+def apply_inbox(context: Context, account: Account, order_id: str, reference: str) -> int:
     """Give an order what came ahead of it, oldest first; how many pushes it were.
 
     What is given is forgotten only afterwards, so that nothing is lost where this is interrupted.
     """
     taken = context.stores.inbox.kept(account.key, reference)
     for kept in taken:
-        standing = take_in(context, account, order_id, kept.kind, kept.push)
+        standing = apply_push(context, account, order_id, kept.kind, kept.push)
         if standing.stored:
             mark_applied(context, account, kept.digest, order_id)
     if taken:
@@ -61,14 +61,14 @@ def attach_kept(context: Context, account: Account, order_id: str, reference: st
     return len(taken)
 
 
-def attach_if_there(context: Context, account_key: str, reference: str) -> int:
+def apply_inbox_if_submitted(context: Context, account_key: str, reference: str) -> int:
     """Give an order what waits for it, if it has been submitted; how many pushes it were.
 
     For those whose process died between submitting and attaching. Raises as `attach_kept` does.
     """
     account = context.accounts.get(account_key)
     order_id = context.stores.orders.find(account.key, reference) if account else None
-    return attach_kept(context, account, order_id, reference) if account and order_id else 0
+    return apply_inbox(context, account, order_id, reference) if account and order_id else 0
 
 
 def _owned(context: Context, order_id: str, push: Push) -> Push:

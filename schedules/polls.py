@@ -4,7 +4,7 @@ from schedules.run import Run
 from willcall.usecases.control import BATCH, release_held, release_throttled, send_probe
 
 
-def revive(run: Run) -> dict[str, int]:
+def polls(run: Run) -> dict[str, int]:
     """Re-send overdue orders, release held ones. Returns how many of each."""
     resent = released = 0
 
@@ -14,13 +14,14 @@ def revive(run: Run) -> dict[str, int]:
             # A copy would be dropped, and the wait until the next one doubles: it would outlast the account's return.
             return 0
         resent += _resend(run, key)
-        released += release_throttled(run.context, run.context.accounts[key], run.goes_on)
+        released += release_throttled(run.context, run.context.accounts[key], run.may_continue)
         allowed = run.context.stores.accounts.wants_release(key)
         if allowed:
-            released += release_held(run.context, key, run.goes_on) if allowed < 0 else send_probe(run.context, key)
+            may_continue = run.may_continue
+            released += send_probe(run.context, key) if allowed > 0 else release_held(run.context, key, may_continue)
         return 0
 
-    run.accounts(account)
+    run.for_each_account(account)
     return {"resent": resent, "released": released}
 
 
@@ -30,9 +31,9 @@ def _resend(run: Run, account: str) -> int:
     def look(offset: int) -> tuple[int, int]:
         nonlocal resent
         seen, messages = context.stores.orders.revive(account, context.settings.sweeps.grace, offset, BATCH)
-        context.send(account, messages)
+        context.send_polls(account, messages)
         resent += len(messages)
         return seen, 0
 
-    run.batches(look, BATCH)
+    run.each_batch(look, BATCH)
     return resent

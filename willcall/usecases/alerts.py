@@ -37,10 +37,10 @@ def order_alert(context: Context, order: Order) -> OperatorAlert:
 def send_alert(context: Context, alert: OperatorAlert) -> None:
     """Send the first message about an event; it finds nothing to do where the step made no change."""
     if alert.send:
-        send_notice_to_operators(context, DeliveryMessage(alert.subject, alert.id, FIRST, ""))
+        send_alert_delivery(context, DeliveryMessage(alert.subject, alert.id, FIRST, ""))
 
 
-def send_notice_to_operators(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
+def send_alert_delivery(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
     """Send a message that tells a worker to tell operators, in `countdown` seconds."""
     context.sender.send_task(TASK, [notice.subject, notice.event_id, notice.number], countdown)
 

@@ -4,11 +4,11 @@ from functools import partial
 
 from schedules.notify import resend_overdue
 from schedules.run import Run
-from willcall.usecases.alert import alert_long_throttle, send_notice_to_operators
+from willcall.usecases.alerts import alert_long_throttle, send_alert_delivery
 
 
-def watch(run: Run) -> dict[str, int]:
+def alerts(run: Run) -> dict[str, int]:
     """Tell of accounts that are throttled for long, re-send overdue alerts. Returns how many of each."""
-    throttled = run.accounts(partial(alert_long_throttle, run.context))
-    resent = resend_overdue(run, run.context.stores.ops_deliveries, send_notice_to_operators)
+    throttled = run.for_each_account(partial(alert_long_throttle, run.context))
+    resent = resend_overdue(run, run.context.stores.ops_deliveries, send_alert_delivery)
     return {"throttled": throttled, "resent": resent}

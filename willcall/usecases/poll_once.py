@@ -113,7 +113,9 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
 def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> PollResult:
     """Have an order's message come back in `seconds`, as no thread is free for its provider."""
     now = context.stores.orders.defer(order_id, seq, seconds + context.settings.sweeps.grace)
-    return PollResult(next_message=now and (PollMessage(order_id, seq, now + seconds, token=True), now))
+    if now is None:
+        return PollResult()
+    return PollResult(next_message=(PollMessage(order_id, seq, now + seconds, token=True), now))
 
 
 def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindow) -> StatusResult | RetrySoon:

@@ -169,7 +169,7 @@ def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Ope
 
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
-    assert "2 things must be mended" in shown
+    assert "2 problems need fixing" in shown
     assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
 
 

@@ -143,7 +143,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         "tiqets/default is paused",
         "3 events on the way to backends",
     ]
-    assert told(found) == "3 things must be mended"
+    assert told(found) == "3 problems need fixing"
 
 
 def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
@@ -176,7 +176,7 @@ def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
     assert (banner.title, banner.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
     assert (banner.critical, banner.since, banner.why) == (True, NOW - 7_200, "401")
     assert (banner.until, banner.then) == (NOW + 60, "is tried again")
-    assert told(found) == "1 thing must be mended"
+    assert told(found) == "1 problem needs fixing"
     assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
 
@@ -193,7 +193,7 @@ def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Lin
     survey = AttentionSummary([], {key_refused: 40, unknown: 1})
     assert told(overview(line(), survey=survey)) == "41 orders need a person"
     refused_account = overview(line(health=AccountHealth.UNAUTHORIZED), survey=survey)
-    assert told(refused_account) == "1 thing must be mended"
+    assert told(refused_account) == "1 problem needs fixing"
     assert refused_account.covered_by_accounts == 40
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from willcall.cli.main import main
-from willcall.simulator.running import LOOPBACK, SimulatorProcess, run
+from willcall.simulator.launch import LOOPBACK, SimulatorProcess, run_simulator
 from willcall.simulator.script import Script
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["willcall.api.app", "willcall.simulator.running", "workers.flower", "workers.run", "tests.forked"]
+    ["willcall.api.app", "willcall.simulator.launch", "workers.flower", "workers.run", "tests.forked"]
 )
 
 
@@ -92,7 +92,7 @@ class ForkedSimulator(SimulatorProcess):
 
 def _simulate(script: Script, port: int, ledger: Path | None, says: Connection) -> None:
     sys.stdout = os.fdopen(os.dup(says.fileno()), "w")
-    run(LOOPBACK, port, script, ledger=ledger)
+    run_simulator(LOOPBACK, port, script, ledger=ledger)
 
 
 #: What makes all processes of a deployment forked ones.

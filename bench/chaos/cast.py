@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from bench.chaos.history import Death, Hit
 from bench.chaos.plan import PAIR, Blow, Kind
 from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
-from willcall.simulator.running import SimulatorProcess
+from willcall.simulator.launch import SimulatorProcess
 from willcall.simulator.script import Script
 
 #: Threads per worker.

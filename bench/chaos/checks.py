@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 from bench.chaos.history import Alert, Asked, History, Hit, Message, Request, SeenEvent
 from bench.chaos.plan import OUTAGES, Kind
-from willcall.simulator.rate import Bucket
+from willcall.simulator.accounts import RateMeter
 
 Check = Callable[[History], list[str]]
 
@@ -174,7 +174,7 @@ def tokens_never_exceeded(history: History) -> list[str]:
         times[request.account].append(claimed if thawed else request.arrived)
     found = []
     for account, rate in history.rates.items():
-        bucket = Bucket(rate, jitter=JITTER)
+        bucket = RateMeter(rate, jitter=JITTER)
         over = [overshoot for at in sorted(times[account]) if (overshoot := bucket.take(at)) > DUST]
         if over:
             found.append(

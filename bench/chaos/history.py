@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos.plan import Kind
-from willcall.simulator.script import ProviderName, Rate
+from willcall.simulator.script import ProviderName, RateScript
 
 #: Seconds by which a request may seem to come before its claim: Redis' clock has whole milliseconds.
 CLOCK = 0.002
@@ -168,7 +168,7 @@ class History:
     stream: tuple[SeenEvent, ...]
     hits: tuple[Hit, ...]
     deaths: tuple[Death, ...]
-    rates: Mapping[tuple[ProviderName, str], Rate]
+    rates: Mapping[tuple[ProviderName, str], RateScript]
     #: In the order in which they came, and were answered.
     told: tuple[Message, ...] = ()
     pushes: tuple[Push, ...] = ()

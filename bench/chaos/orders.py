@@ -4,10 +4,18 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, get_args
 
-from willcall.simulator.file_forms import NO_TICKETS, FileForm
+from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm
 from willcall.simulator.providers.paylogic import EVENT, SINGLE
-from willcall.simulator.push_script import Encoding
-from willcall.simulator.script import CAN_FAIL, PROVIDERS, AccountScript, HintForm, OrderScript, ProviderName, Rate
+from willcall.simulator.script import (
+    CAN_FAIL,
+    PROVIDERS,
+    AccountScript,
+    Encoding,
+    HintForm,
+    OrderScript,
+    ProviderName,
+    RateScript,
+)
 
 #: Seconds within which an order is ready. Hints are shorter than the shortest lease, 8 s.
 READY = 20.0
@@ -29,7 +37,7 @@ _ALWAYS_GOOD = (*SINGLE, "user:")
 #: The first answers of a provider that is slow: a crowd at it must not hold up the others.
 _SLOW: list[dict[str, Any]] = [{"do": "hang", "seconds": 2.0}] * 2
 #: Files that hold a ticket, in every form.
-_FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - NO_TICKETS)
+_FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - FORMS_WITHOUT_TICKET)
 #: Bodies that are not what their labels say.
 _PACKINGS: list[dict[str, Any]] = [
     {"content_encoding": "UTF-8"},
@@ -44,10 +52,10 @@ _PACKINGS: list[dict[str, Any]] = [
 CAN_HALVE = ("tixstock", "paylogic", "voordemensen")
 
 
-def rates(count: int) -> dict[tuple[ProviderName, str], Rate]:
+def rates(count: int) -> dict[tuple[ProviderName, str], RateScript]:
     """What each account may do in a run of `count` orders."""
     limits = {key: max(3, round(limit * min(1.0, count / MANY))) for key, limit in RATES.items()}
-    return {key: Rate(limit=limit, burst=limit) for key, limit in limits.items()}
+    return {key: RateScript(limit=limit, burst=limit) for key, limit in limits.items()}
 
 
 def accounts(count: int) -> tuple[AccountScript, ...]:

@@ -26,8 +26,7 @@ from bench.performance.statistics import median, ratios
 from willcall.devtools.embedded_redis import free_port
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import Script
+from willcall.simulator.script import PushScript, Script
 from willcall.usecases.submit import submit_many
 
 #: What is measured, as it is called on the page.

@@ -9,11 +9,10 @@ from http.client import HTTPConnection
 
 from bench.performance.orders import batches, payloads, reference
 from willcall.devtools.local_deployment import WEBHOOK_TOKENS
-from willcall.simulator.phases import Phase
+from willcall.simulator.order_status import SimulatedStatus
 from willcall.simulator.providers import REGISTRY
-from willcall.simulator.providers.base import View
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import OrderScript, ProviderName
+from willcall.simulator.providers.base import OrderSnapshot
+from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
 #: Callers at once, each a thread with a connection that it keeps.
 CONNECTIONS = 8
@@ -55,7 +54,7 @@ def webhooks(provider: ProviderName, numbers: Iterable[int], script: PushScript)
     calls = []
     for number in numbers:
         order = OrderScript(provider=provider, reference=reference(number))
-        view = View(order, Phase.ISSUED, known_at=0, now=0, origin="", secrets=[f"{number:032x}"])
+        view = OrderSnapshot(order, SimulatedStatus.ISSUED, known_at=0, now=0, origin="", secrets=[f"{number:032x}"])
         push = speaker.push(view, script, credentials)
         calls.append(Call(path, push.body, push.headers))
     return calls

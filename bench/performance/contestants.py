@@ -110,7 +110,7 @@ class Contestant(ABC):
 
     def asked(self) -> int:
         """How many requests the provider has had."""
-        return sum(order["asked"] for order in self.deployment.providers.orders())
+        return sum(order["requests"] for order in self.deployment.providers.orders())
 
     @property
     def environment(self) -> Mapping[str, str]:

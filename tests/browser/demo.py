@@ -64,7 +64,7 @@ def _wait_for_a_good_moment(deployment: LocalDeployment) -> None:
 
 def make_trouble(deployment: LocalDeployment) -> None:
     """Make it a bad moment: an account's key is revoked, and orders of it wait."""
-    deployment.providers.change_account("paylogic", revoked=True)
+    deployment.providers.update_account("paylogic", revoked=True)
     for number in range(1, 8):
         submit(
             deployment.context, {"id": f"late-{number:03}", "provider": "paylogic", "reference": f"a7c6late{number}"}

@@ -16,7 +16,7 @@ from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order
 from willcall.orders.states import FINAL
-from willcall.simulator.script import AccountScript, OrderScript, Rate, Script
+from willcall.simulator.script import AccountScript, OrderScript, RateScript, Script
 from willcall.usecases.submit import submit
 
 #: Polling that suits a test; the provider's own minimum and hints hold all the same.
@@ -49,7 +49,9 @@ def deployments(folder: Path) -> Iterator[Setup]:
                 for key, given in accounts.items()
             }
             scripts = [
-                AccountScript(provider=key.partition("/")[0], name=key.partition("/")[2], rate=Rate(**table["rate"]))
+                AccountScript(
+                    provider=key.partition("/")[0], name=key.partition("/")[2], rate=RateScript(**table["rate"])
+                )
                 for key, table in tables.items()
             ]
             script = Script(accounts=tuple(scripts), jitter=JITTER)

@@ -136,7 +136,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
     system.start("worker")
-    system.providers.change_account("tiqets", revoked=True)
+    system.providers.update_account("tiqets", revoked=True)
     expected = submit_all(
         system,
         [*(tiqets(n) for n in range(30)), *(OrderScript(provider="tixstock", reference=f"t{n}") for n in range(5))],
@@ -145,7 +145,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
     attention = lambda: [order.attention for order in orders_of(system, expected)]  # noqa: E731
     wait_until(lambda: health() is AccountHealth.UNAUTHORIZED and attention().count("unauthorized") == 30)
     wait_until(lambda: sum(order.status is Status.FULFILLED for order in orders_of(system, expected)) == 5)
-    system.providers.change_account("tiqets", revoked=False)
+    system.providers.update_account("tiqets", revoked=False)
     wait_for_the_end(system, expected)
     assert set(attention()) == {None}
     assert health() is AccountHealth.OK
@@ -158,7 +158,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_w
 
 def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
-    system.providers.change_account("tiqets", down="hang")
+    system.providers.update_account("tiqets", down="hang")
     expected = submit_all(
         system,
         [
@@ -173,7 +173,7 @@ def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
     assert len(unlike(system, expected)) == 100
     state = lambda: system.context.stores.accounts.state("tiqets/default", Rate(1, 1, 1)).health  # noqa: E731
     wait_until(lambda: state() is AccountHealth.DOWN)
-    system.providers.change_account("tiqets", down=None)
+    system.providers.update_account("tiqets", down=None)
     wait_for_the_end(system, expected)
 
 

@@ -85,7 +85,7 @@ def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(
     expected = submit_all(system, scripts)
     wait_until(lambda: all(order.attempts for order in orders_of(system, expected)))
 
-    system.providers.change_account("tiqets", revoked=True)
+    system.providers.update_account("tiqets", revoked=True)
     wait_until(lambda: bool(pager.received))
     wait_until(lambda: operator.health("tiqets") == ["unauthorized"])
     wait_until(lambda: ALARM in operator.board())
@@ -98,7 +98,7 @@ def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(
     assert told.event["data"]["orders_waiting"] == ORDERS
     assert operator.health("tixstock") == ["ok"]
 
-    system.providers.change_account("tiqets", revoked=False)
+    system.providers.update_account("tiqets", revoked=False)
     wait_for_the_end(system, expected)
     wait_until(lambda: len(pager.received) > 1)
     wait_until(lambda: operator.health("tiqets") == ["ok"])

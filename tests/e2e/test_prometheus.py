@@ -89,7 +89,7 @@ def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(deploym
     with prometheus.running():
         wait_until(lambda: prometheus.health_of_targets() == dict.fromkeys(targets, "up"))
         wait_until(lambda: prometheus.health_of_rules() == {"ok"} and prometheus.alerts() == {})
-        system.providers.change_account("tiqets", revoked=True)
+        system.providers.update_account("tiqets", revoked=True)
         submit_all(system, [OrderScript(provider="tiqets", reference="1000001")])
         wait_until(lambda: "WillcallAccountUnauthorized" in prometheus.alerts())
         labels = prometheus.alerts()["WillcallAccountUnauthorized"]

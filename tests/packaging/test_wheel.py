@@ -15,8 +15,8 @@ import requests
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
-from willcall.simulator.client_config import account_tables, toml
-from willcall.simulator.running import SimulatorThread
+from willcall.simulator.account_tables import account_tables, to_toml
+from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import OrderScript, Script
 
 pytestmark = pytest.mark.wheel
@@ -112,7 +112,7 @@ def test_worker_beat_and_api_bring_an_order_to_its_end(installed: Installed, red
             "metrics": {"port": 0},
             "providers": {"tiqets": {"default": tables["default"]}},
         }
-        (installed.folder / "willcall.toml").write_text(toml(settings))
+        (installed.folder / "willcall.toml").write_text(to_toml(settings))
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         with installed.running("worker"), installed.running("beat"), installed.running("api", "--port", str(port)):

@@ -7,8 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from willcall.orders.file_types import PDF, Recognized, RefusedDocumentError, recognize
-from willcall.simulator.documents import pdf
-from willcall.simulator.file_forms import FileForm, file_of
+from willcall.simulator.documents import FileForm, make_file, pdf
 
 WHOLE = pdf("one")
 FORMS = st.sampled_from(get_args(FileForm))
@@ -30,7 +29,7 @@ def test_any_bytes_are_recognized_or_refused(content: bytes) -> None:
 
 @given(FORMS, st.data())
 def test_any_damage_to_any_file_is_recognized_or_refused(form: FileForm, data: st.DataObject) -> None:
-    content = bytearray(file_of(form, "a1"))
+    content = bytearray(make_file(form, "a1"))
     for _ in range(data.draw(st.integers(0, 3))):
         start = data.draw(st.integers(0, len(content)))
         content[start : start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=40))

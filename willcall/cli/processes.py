@@ -95,8 +95,8 @@ def simulator(
     from pydantic import ValidationError
 
     from willcall.orders.submission import problems_of
-    from willcall.simulator.client_config import account_tables, toml
-    from willcall.simulator.running import run
+    from willcall.simulator.account_tables import account_tables, to_toml
+    from willcall.simulator.launch import run_simulator
     from willcall.simulator.script import Script, load
 
     try:
@@ -109,10 +109,10 @@ def simulator(
                 for provider, by_name in tables.items()
             }
             allow = {"allow": ["127.0.0.0/8"]}  # documents are served from the same place
-            typer.echo(toml({"outbound": allow, "providers": known}), nl=False)
+            typer.echo(to_toml({"outbound": allow, "providers": known}), nl=False)
         else:
             with _listening(host, port):
-                run(host, port, told)
+                run_simulator(host, port, told)
     except ValidationError as error:
         lines = "\n  ".join(map(str, problems_of(error)))
         raise CommandError(f"the script has mistakes\n  {lines}", USAGE) from None

@@ -52,7 +52,7 @@ def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
         verdict, pushes = deployment.providers.verdict(), deployment.providers.pushes()
         changes = sum(1 for _ in deployment.context.stores.events.after(None, 10_000))
         if keep:
-            (keep / "issued.json").write_text(json.dumps(deployment.providers.issued()), encoding="utf-8")
+            (keep / "issued.json").write_text(json.dumps(deployment.providers.issued_secrets()), encoding="utf-8")
     console.print(summary_table(progress, verdict))
     console.print(verdict_panel(progress, verdict, changes, pushes))
     if svg:

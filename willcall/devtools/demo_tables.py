@@ -56,7 +56,7 @@ def summary_table(progress: DemoProgress, verdict: Mapping[str, Any]) -> Table:
             *_counts(orders)[2:],
             str(tally["status_requests"]),
             str(tally["throttled"]),
-            str(tally["asked_too_early"]),
+            str(tally["too_early"]),
             f"{_percentile(late, 0.50):.2f}/{_percentile(late, 0.99):.2f} s",
         )
     return table

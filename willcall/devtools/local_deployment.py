@@ -20,9 +20,9 @@ from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.environment import FILE_VARIABLE, PREFIX
-from willcall.simulator.client_config import account_tables, toml
-from willcall.simulator.control import Control
-from willcall.simulator.running import SimulatorProcess
+from willcall.simulator.account_tables import account_tables, to_toml
+from willcall.simulator.client import SimulatorClient
+from willcall.simulator.launch import SimulatorProcess
 from willcall.simulator.script import Script
 from willcall.usecases.context import Context
 from workers.app import create_app
@@ -115,7 +115,7 @@ class LocalDeployment:
         for key in self._calling:
             provider, _, name = key.partition("/")
             url = f"{self.api_url}/webhooks/{key}/{WEBHOOK_TOKENS[provider]}"
-            self.providers.change_account(provider, name, webhook_url=url)
+            self.providers.update_account(provider, name, webhook_url=url)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,9 +129,9 @@ class LocalDeployment:
         self.redis.stop()
 
     @property
-    def providers(self) -> Control:
+    def providers(self) -> SimulatorClient:
         """The simulator's control."""
-        return self._simulator.control
+        return self._simulator.client
 
     @property
     def app(self) -> Celery:
@@ -155,7 +155,7 @@ class LocalDeployment:
     def start(self, *command: str, **environment: str) -> ChildProcess:
         """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
         log = self.folder / f"{command[0]}.log"
-        child = self._launch(command, self.environment | environment, Path(__file__).parents[1], log)
+        child = self._launch(command, self.environment | environment, Path(__file__).parents[2], log)
         self._children.append(child)
         return child
 
@@ -232,4 +232,4 @@ class LocalDeployment:
         }
         if self._callbacks:
             ours["notify"] = {"secret": SECRET}
-        return toml({**ours, **self._settings, "providers": providers})
+        return to_toml({**ours, **self._settings, "providers": providers})

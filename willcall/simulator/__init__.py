@@ -1,1 +1,1 @@
-"""Five ticketing providers over real HTTP, scripted per order, with a ledger of what they were asked."""
+"""A simulator of the five ticketing providers over HTTP: scripted per order, with a ledger of all requests."""

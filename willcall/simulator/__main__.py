@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from willcall.simulator.running import run
+from willcall.simulator.launch import run_simulator
 from willcall.simulator.script import Script, load
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--ledger", type=Path, help="append every request to this file, one JSON a line")
     arguments = parser.parse_args()
     script = load(arguments.script) if arguments.script else Script()
-    run(arguments.host, arguments.port, script, ledger=arguments.ledger)
+    run_simulator(arguments.host, arguments.port, script, ledger=arguments.ledger)
 
 
 if __name__ == "__main__":

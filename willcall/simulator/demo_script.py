@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from willcall.simulator.providers.paylogic import EVENT
-from willcall.simulator.script import AccountScript, OrderScript, ProviderName, Rate, Script
+from willcall.simulator.script import AccountScript, OrderScript, ProviderName, RateScript, Script
 
 #: Requests per second, and at once. `headless` and `user` are for what a user's own credentials show.
 RATES: dict[tuple[ProviderName, str], int] = {
@@ -29,7 +29,7 @@ def demo_script(*, seed: int = 1) -> Script:
     """The accounts and orders. The same seed gives the same script."""
     random = Random(seed)
     accounts = [
-        AccountScript(provider=provider, name=name, rate=Rate(limit=limit, burst=limit))
+        AccountScript(provider=provider, name=name, rate=RateScript(limit=limit, burst=limit))
         for (provider, name), limit in RATES.items()
     ]
     orders = [*_funtrips(random), *_tiqets(random), *_tixstock(random), *_voordemensen(), *_paylogic(random)]

@@ -19,17 +19,18 @@ from pydantic import (
     model_validator,
 )
 
-from willcall.simulator.file_forms import FileForm
-from willcall.simulator.push_script import Encoding, PushScript
+from willcall.simulator.documents import FileForm
 
+#: How base64 is written: the usual alphabet or that for URLs, without padding, in lines, behind a `data:` header.
+Encoding = Literal["standard", "url", "unpadded", "lines", "data"]
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
 HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
-Coding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
-End = Literal["fulfilled", "failed", "cancelled", "never"]
-Expected = Literal["fulfilled", "failed", "cancelled", "expired"]
-Down = Literal["503", "reset", "hang", "gateway", "html"]
+ContentCoding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
+ScriptedEnd = Literal["fulfilled", "failed", "cancelled", "never"]
+ExpectedStatus = Literal["fulfilled", "failed", "cancelled", "expired"]
+DownMode = Literal["503", "reset", "hang", "gateway", "html"]
 TokenAuth = Literal["basic", "basic_raw", "body"]
-TokenDown = Literal["html", "503", "404", "no_token", "unreadable", "reset"]
+TokenFailure = Literal["html", "503", "404", "no_token", "unreadable", "reset"]
 
 PROVIDERS: tuple[ProviderName, ...] = ("funtrips", "tiqets", "tixstock", "voordemensen", "paylogic")
 
@@ -40,25 +41,25 @@ CAN_FAIL = frozenset({"funtrips", "tiqets", "tixstock"})
 VOORDEMENSEN_MINIMUM = 10.0
 
 
-class _Model(BaseModel):
+class _ScriptModel(BaseModel):
     """Immutable; an unknown field is a mistake in the script."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Packing(_Model):
+class BodyEncoding(_ScriptModel):
     """How the body goes onto the wire, and what the labels say of it, which need not be the same."""
 
     #: Any of Python's codecs; JSON is written in it, with its letters as they are.
     charset: str = "utf-8"
     #: Applied one after the other.
-    codings: tuple[Coding, ...] = ()
+    codings: tuple[ContentCoding, ...] = ()
     #: The header as it is; None leaves it out.
     content_encoding: str | None = None
     content_type: str = "application/json"
 
 
-class _Fault(_Model):
+class _Fault(_ScriptModel):
     """What can be wrong with any answer. A 429 stops the whole account for `retry_after`, others their order."""
 
     #: How many requests get it, one after the other; None is all from then on.
@@ -69,7 +70,7 @@ class _Fault(_Model):
     also: tuple[str, ...] = ()
     #: Seconds by which the server's clock is ahead: its `Date`, and the moments in `Retry-After`.
     clock: float = 0.0
-    packing: Packing | None = None
+    packing: BodyEncoding | None = None
 
 
 class StatusFault(_Fault):
@@ -83,7 +84,7 @@ class StatusFault(_Fault):
     gateway: bool = False
 
 
-class SpoilFault(_Fault):
+class BadResponseFault(_Fault):
     """A 200 that is of no use, a broken connection, or (`token_expired`) a bearer that is void from now.
 
     `usual` is the answer that time gives, with what else the fault says.
@@ -124,17 +125,17 @@ class HugeFault(_Fault):
     bytes: PositiveInt
 
 
-Fault = Annotated[StatusFault | SpoilFault | SlowFault | RedirectFault | HugeFault, Field(discriminator="do")]
+Fault = Annotated[StatusFault | BadResponseFault | SlowFault | RedirectFault | HugeFault, Field(discriminator="do")]
 
 
-class PendingHint(_Model):
+class PendingHint(_ScriptModel):
     """The `Retry-After` of a funtrips 202; None leaves the header out."""
 
     retry_after: NonNegativeInt | None = 5
     form: HintForm = "seconds"
 
 
-class DocumentScript(_Model):
+class DocumentScript(_ScriptModel):
     """What the files behind an order's addresses are, and what stands before them.
 
     `redirects` lead to each, one after the other. With `cookie` an address redirects to itself and sets a cookie,
@@ -152,7 +153,39 @@ class DocumentScript(_Model):
     retry_after: NonNegativeInt | None = None
 
 
-class OrderScript(_Model):
+class PushScript(_ScriptModel):
+    """One call of the provider to its client, `after` seconds from when the simulator got to know the order.
+
+    tixstock: `ticket` is which of the order's tickets it brings, `form` what its file is, `size` pads a PDF to at least
+    so many bytes, `encoding` is how the base64 is written, `status` the word of an `update`. `spoil` makes it useless:
+    no base64, no ticket, a wrong signature.
+    """
+
+    kind: Literal["eticket", "mobile", "mobile_link", "paper", "update", "notification"]
+    after: NonNegativeFloat = 0.0
+    ticket: NonNegativeInt = 0
+    general_admission: bool = False
+    form: FileForm = "pdf"
+    size: NonNegativeInt = 0
+    row: str | None = "V"
+    seat: str | None = "auto"
+    listing: str = "9211231"
+    proofs: NonNegativeInt = 0
+    encoding: Encoding = "standard"
+    status: str = "Approved"
+    spoil: Literal["base64", "pdf", "signature"] | None = None
+    #: How often it is sent, one right after the other.
+    times: PositiveInt = 1
+
+    def check(self, provider: str, quantity: int) -> None:
+        """Raise ValueError where the provider sends no such call, or the order has no such ticket."""
+        if provider != ("tiqets" if self.kind == "notification" else "tixstock"):
+            raise ValueError(f"{provider} sends no call of the kind {self.kind}")
+        if self.ticket >= quantity:
+            raise ValueError(f"there is no ticket {self.ticket} in an order of {quantity}")
+
+
+class OrderScript(_ScriptModel):
     """What one reference answers, over time.
 
     `expect` is the status at which a well-behaved client ends; where left out it follows from the rest.
@@ -178,7 +211,7 @@ class OrderScript(_Model):
     #: paylogic: the order does not hold its tickets, it only links to their download.
     only_a_download: bool = False
     ready_after: NonNegativeFloat = 0.0
-    ends: End = "fulfilled"
+    ends: ScriptedEnd = "fulfilled"
     #: Half of the tickets (at least one) exist from then on; voordemensen says `partial`.
     partial_after: NonNegativeFloat | None = None
     #: From the moment the tickets are issued until the fulfilled order turns cancelled.
@@ -197,7 +230,7 @@ class OrderScript(_Model):
     answers: tuple[Fault, ...] = ()
     #: tixstock and tiqets, where the account has a `webhook_url`; None is what the provider sends by itself.
     pushes: tuple[PushScript, ...] | None = None
-    expect: Expected | None = None
+    expect: ExpectedStatus | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -215,7 +248,7 @@ class OrderScript(_Model):
         return any(fault.times is None and fault.do != "usual" for fault in self.answers)
 
     @property
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedStatus:
         """The status at which a well-behaved client ends."""
         if self.expect is not None:
             return self.expect
@@ -224,7 +257,7 @@ class OrderScript(_Model):
         return self.ends if self.cancel_after is None else "cancelled"
 
 
-class Rate(_Model):
+class RateScript(_ScriptModel):
     """At most `burst` requests at once and `limit` per `period` seconds on top."""
 
     limit: PositiveFloat
@@ -232,7 +265,7 @@ class Rate(_Model):
     burst: PositiveInt = 1
 
 
-class AccountScript(_Model):
+class AccountScript(_ScriptModel):
     """One set of credentials and what its owner may do.
 
     `credentials` are named as in a client's account table (`api_key`, `client_id`, ...); those left out are
@@ -243,7 +276,7 @@ class AccountScript(_Model):
     name: str = "default"
     credentials: dict[str, str] = {}
     #: What the ledger holds the client to; None is unlimited. The simulator does not enforce it.
-    rate: Rate | None = None
+    rate: RateScript | None = None
     #: Least time between two requests for one order; None is the provider's own.
     minimum: NonNegativeFloat | None = None
     #: Life of an OAuth token.
@@ -255,13 +288,13 @@ class AccountScript(_Model):
     #: The only way in which the token endpoint takes client id and secret; None takes any.
     token_auth: TokenAuth | None = None
     #: What the token endpoint does in place of handing out tokens.
-    token_down: TokenDown | None = None
+    token_down: TokenFailure | None = None
     #: What goes wrong with the next requests for a list and for a token, one after the other.
     list_answers: tuple[Fault, ...] = ()
     token_answers: tuple[Fault, ...] = ()
     revoked: bool = False
     forbidden: bool = False
-    down: Down | None = None
+    down: DownMode | None = None
     #: The client's address, with the secret part in it; None is never called.
     webhook_url: str | None = None
 
@@ -273,22 +306,22 @@ class AccountScript(_Model):
         return VOORDEMENSEN_MINIMUM if self.provider == "voordemensen" else 0.0
 
 
-class AccountChange(_Model):
+class AccountUpdate(_ScriptModel):
     """A change of an account at run time. Only the fields given are changed."""
 
     revoked: bool = False
     forbidden: bool = False
-    down: Down | None = None
+    down: DownMode | None = None
     token_auth: TokenAuth | None = None
-    token_down: TokenDown | None = None
-    rate: Rate | None = None
+    token_down: TokenFailure | None = None
+    rate: RateScript | None = None
     minimum: NonNegativeFloat | None = None
     webhook_url: str | None = None
     #: Voids every OAuth token handed out so far.
     expire_tokens: bool = False
 
 
-class Script(_Model):
+class Script(_ScriptModel):
     """A whole run. Each provider has an account `default` unless the script describes it otherwise."""
 
     accounts: tuple[AccountScript, ...] = ()

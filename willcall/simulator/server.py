@@ -1,4 +1,4 @@
-"""The HTTP server: providers under their prefixes, their documents, and the control API.
+"""The HTTP server: the providers below their prefixes, their documents, and the control API.
 
 /funtrips/...  /tiqets/v2/...  /tixstock/v1/...  /voordemensen/v1/...  /paylogic/...
 /documents/<provider>/<unguessable>.pdf
@@ -6,6 +6,8 @@
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,79 +15,77 @@ from functools import partial
 from aiohttp import web
 
 from willcall.simulator.control_api import control_routes
-from willcall.simulator.delivery import deliver
-from willcall.simulator.documents import TYPES, document, is_signed
-from willcall.simulator.exchange import Exchange
-from willcall.simulator.file_forms import file_of
+from willcall.simulator.documents import CONTENT_TYPES, is_signed, make_document, make_file
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, Transmission
+from willcall.simulator.provider_request import ProviderRequest
 from willcall.simulator.providers import REGISTRY
 from willcall.simulator.providers.base import Provider
-from willcall.simulator.pusher import pushing
+from willcall.simulator.push_sender import push_sender
 from willcall.simulator.script import DocumentScript, ProviderName
-from willcall.simulator.wire import Call
-from willcall.simulator.world import World
+from willcall.simulator.state import SimulatorState
 
-#: Of a request's body: enough for the orders of a large load run in one go.
+#: Largest request body: enough for the orders of a large load test at once.
 MAX_BYTES = 256 * 1024 * 1024
 
-#: In a document's address, which of its redirects have been followed; and the cookie that some ask for.
+#: The query parameter that counts the redirects before a document, and the cookie that some documents require.
 _HOP, _COOKIE = "hop", "visitor"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
-    """Serve inside the block; gives the port, which the system chooses where `port` is 0."""
+async def listening(state: SimulatorState, host: str, port: int) -> AsyncIterator[int]:
+    """Serve inside the block, and yield the port; the system chooses one where `port` is 0."""
     runner = web.AppRunner(
-        application(world), handler_cancellation=True, access_log=None, shutdown_timeout=0.1, keepalive_timeout=75
+        application(state), handler_cancellation=True, access_log=None, shutdown_timeout=0.1, keepalive_timeout=75
     )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
         chosen = int(runner.addresses[0][1])
-        world.origin = f"http://{host}:{chosen}"
-        async with pushing(world):
+        state.origin = f"http://{host}:{chosen}"
+        async with push_sender(state):
             yield chosen
     finally:
         await runner.cleanup()
-        world.ledger.close()
+        state.ledger.close()
 
 
-def application(world: World) -> web.Application:
-    """The routes."""
+def application(state: SimulatorState) -> web.Application:
+    """Return the aiohttp application."""
     app = web.Application(client_max_size=MAX_BYTES)
     for name, provider in REGISTRY.items():
-        app.router.add_route("*", f"/{name}{{path:/.*}}", _provider_handler(world, name, provider))
-    app.router.add_get("/documents/{provider}/{name}.{ending}", partial(_document, world))
-    app.add_routes(control_routes(world))
+        app.router.add_route("*", f"/{name}{{path:/.*}}", _provider_handler(state, name, provider))
+    app.router.add_get("/documents/{provider}/{name}.{ending}", partial(_document, state))
+    app.add_routes(control_routes(state))
     return app
 
 
-def _provider_handler(world: World, name: ProviderName, provider: Provider) -> Handler:
-    """The handler of all of one provider's paths."""
+def _provider_handler(state: SimulatorState, name: ProviderName, provider: Provider) -> Handler:
+    """Return the handler of all paths of a provider."""
     prefix = len(name) + 1
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        exchange = Exchange(world, provider, await _read(request, prefix))
+        provider_request = ProviderRequest(state, provider, await _read(request, prefix))
         try:
-            if exchange.silence:
-                await asyncio.sleep(exchange.silence)
-            response = await deliver(request, exchange.answer())
-            exchange.sent()
-        except ConnectionResetError:  # the client has turned away: nobody is there to be told
+            if provider_request.delay:
+                await asyncio.sleep(provider_request.delay)
+            response = await send_response(request, provider_request.response())
+            provider_request.mark_sent()
+        except ConnectionResetError:  # the client has closed the connection
             response = web.Response()
         finally:
-            exchange.close()
+            provider_request.close()
         return response
 
     return handle
 
 
-async def _read(request: web.Request, prefix: int) -> Call:
-    """The request without its HTTP library."""
+async def _read(request: web.Request, prefix: int) -> SimulatedRequest:
+    """Return the request in a form that is independent of aiohttp."""
     form = await request.post() if request.method == "POST" else {}
-    return Call(
+    return SimulatedRequest(
         method=request.method,
         path=request.path[prefix:],
         query=request.query,
@@ -95,38 +95,38 @@ async def _read(request: web.Request, prefix: int) -> Call:
     )
 
 
-async def _document(world: World, request: web.Request) -> web.Response:
-    """A document, to whoever knows its name, and while its address is good."""
-    name, ending, now = request.match_info["name"], request.match_info["ending"], world.clock()
-    order = world.documents.get(name)
-    if order is None or ending not in TYPES:
+async def _document(state: SimulatorState, request: web.Request) -> web.Response:
+    """Serve a document to anyone who knows its name, as long as its address has not expired."""
+    name, ending, now = request.match_info["name"], request.match_info["ending"], state.clock()
+    order = state.documents.get(name)
+    if order is None or ending not in CONTENT_TYPES:
         raise web.HTTPNotFound
     script = order.script
     if script.link_life is not None and not is_signed(name, _signature(request), now):
         raise web.HTTPForbidden
     if now < order.known_at + script.documents_after:
-        return _unready(script.document, name)
-    detour = _detour(request, script.document, name)
-    if detour is not None:
-        return detour
-    content = file_of(script.document.form, name) if ending == "pdf" else document(name, ending)
-    return web.Response(body=content, content_type=TYPES[ending])
+        return _not_ready(script.document, name)
+    redirect = _redirect(request, script.document, name)
+    if redirect is not None:
+        return redirect
+    content = make_file(script.document.form, name) if ending == "pdf" else make_document(name, ending)
+    return web.Response(body=content, content_type=CONTENT_TYPES[ending])
 
 
 def _signature(request: web.Request) -> dict[str, str]:
     return {key: value for key, value in request.query.items() if key != _HOP}
 
 
-def _unready(script: DocumentScript, name: str) -> web.Response:
-    """What is answered before the file is made."""
+def _not_ready(script: DocumentScript, name: str) -> web.Response:
+    """Return the response before the file exists."""
     headers = {} if script.retry_after is None else {"Retry-After": str(script.retry_after)}
     if script.unready == "page":
-        return web.Response(body=file_of("please_wait", name), content_type="text/html", headers=headers)
+        return web.Response(body=make_file("please_wait", name), content_type="text/html", headers=headers)
     return web.Response(status=int(script.unready), headers=headers)
 
 
-def _detour(request: web.Request, script: DocumentScript, name: str) -> web.Response | None:
-    """The redirect that stands before the file, None where the file is next."""
+def _redirect(request: web.Request, script: DocumentScript, name: str) -> web.Response | None:
+    """Return the next redirect before the file, or `None` where the file follows."""
     hop = int(request.query.get(_HOP, "0"))
     if hop < script.redirects:
         return web.Response(status=302, headers={"Location": str(request.rel_url.update_query({_HOP: hop + 1}))})
@@ -135,3 +135,57 @@ def _detour(request: web.Request, script: DocumentScript, name: str) -> web.Resp
         response.set_cookie(_COOKIE, name, path="/documents")
         return response
     return None
+
+
+#: Bytes of a huge body that are sent at once, and the number of pieces of a slow one.
+CHUNK, DRIP_PIECES = 64 * 1024, 20
+
+
+async def send_response(request: web.Request, message: SimulatedResponse) -> web.StreamResponse:
+    """Send the response as its `transmission` says. A whole one is returned for aiohttp to send."""
+    if message.transmission is Transmission.WHOLE:
+        return web.Response(status=message.status, body=message.body, headers=_headers(message))
+    if message.transmission is Transmission.RESET:
+        return _reset(request)
+    response = web.StreamResponse(status=message.status, headers=_headers(message))
+    response.content_length = _declared_length(message)
+    await response.prepare(request)
+    async for chunk in _chunks(message):
+        await response.write(chunk)
+    if message.transmission is Transmission.CUT and request.transport:
+        request.transport.close()
+    return response
+
+
+def _headers(message: SimulatedResponse) -> list[tuple[str, str]]:
+    return [*message.headers.items(), *message.more_headers]
+
+
+def _declared_length(message: SimulatedResponse) -> int:
+    """Return the `Content-Length`; that of a cut response is twice what is sent."""
+    return int(message.amount) if message.transmission is Transmission.HUGE else len(message.body)
+
+
+async def _chunks(message: SimulatedResponse) -> AsyncIterator[bytes]:
+    body = message.body
+    match message.transmission:
+        case Transmission.CUT:
+            yield body[: len(body) // 2]
+        case Transmission.HUGE:
+            for start in range(0, int(message.amount), CHUNK):
+                yield b" " * min(CHUNK, int(message.amount) - start)
+        case Transmission.DRIP:
+            step = max(len(body) // DRIP_PIECES, 1)
+            for start in range(0, len(body), step):
+                await asyncio.sleep(message.amount * step / len(body))
+                yield body[start : start + step]
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Close the connection with a TCP RST, as SO_LINGER of 0 seconds does."""
+    transport = request.transport
+    if transport:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()

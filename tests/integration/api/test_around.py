@@ -14,7 +14,7 @@ from tests.waiting import STALL
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.policy import Signal
 from willcall.orders.rate import Rate
-from willcall.simulator.file_forms import FileForm, file_of
+from willcall.simulator.documents import FileForm, make_file
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
 from willcall.stores.connection import connect
@@ -130,7 +130,7 @@ def test_a_document_is_served_as_what_it_is_and_to_be_saved(
     api: Running, redis_server: EmbeddedRedis, form: FileForm, content_type: str, extension: str
 ) -> None:
     api.submit("ord-1")
-    content = file_of(form, "a1")
+    content = make_file(form, "a1")
     document = DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents").put(content, "ord-1")
     answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
     assert (answer.content, answer.headers["Content-Type"]) == (content, content_type)

@@ -13,7 +13,7 @@ from willcall.cli.doctor.findings import Finding, Level
 from willcall.cli.doctor.patient import Patient
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.simulator.client_config import toml
+from willcall.simulator.account_tables import to_toml
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -73,7 +73,7 @@ def admit(
             "documents_url": f"file://{tmp_path}/documents",
             "providers": ACCOUNTS,
         }
-        (tmp_path / "willcall.toml").write_text(toml(ours | settings))
+        (tmp_path / "willcall.toml").write_text(to_toml(ours | settings))
         return Patient(load({}, tmp_path))
 
     return make

@@ -13,8 +13,7 @@ import requests
 
 from tests.full_disk import full_disk
 from tests.scripted_server import Serve
-from willcall.simulator.documents import pdf
-from willcall.simulator.file_forms import FileForm, file_of
+from willcall.simulator.documents import FileForm, make_file, pdf
 from willcall.stores import documents as module
 from willcall.stores import file_storage, keys
 from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
@@ -131,7 +130,7 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     make: Make, redis: "Redis", url: str, form: FileForm, expected: tuple[str, str, str | None]
 ) -> None:
     content_type, extension, doubt = expected
-    content = file_of(form, "one")
+    content = make_file(form, "one")
     document = make().put(content, "ord-1")
     assert (document.content_type, document.doubt) == (content_type, doubt)
     assert make().get(document.id) == make().put(content, "ord-1") == document

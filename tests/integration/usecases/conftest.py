@@ -18,9 +18,9 @@ from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
 from willcall.orders.model import Order
 from willcall.providers.transport import ProviderTransport
-from willcall.simulator.client_config import account_tables, toml
-from willcall.simulator.control import Control
-from willcall.simulator.running import SimulatorThread
+from willcall.simulator.account_tables import account_tables, to_toml
+from willcall.simulator.client import SimulatorClient
+from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.stores import keys
 from willcall.stores.connection import connect
@@ -65,7 +65,7 @@ class House:
 
     context: Context
     outbox: Outbox
-    providers: Control
+    providers: SimulatorClient
     redis: "Redis"
     #: Seconds by which the providers' clock is ahead: what they do later they do when a test lets that time go by.
     ahead: list[float]
@@ -134,7 +134,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
             notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
             for provider, token in WEBHOOK_TOKENS.items() if callbacks else ():
                 providers[provider]["default"]["webhook_token"] = token
-            (tmp_path / "willcall.toml").write_text(toml({**notifying, "providers": providers}))
+            (tmp_path / "willcall.toml").write_text(to_toml({**notifying, "providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()
             context = Context(
@@ -149,7 +149,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 meters=Meters(config.accounts),
             )
             own = redis if server is redis_server else connect(server.url)
-            return House(context, outbox, simulator.control, own, ahead)
+            return House(context, outbox, simulator.client, own, ahead)
 
         yield setup
     http.close()

@@ -87,12 +87,12 @@ def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
     h = watched
     for n in range(4):
         submit(h, f"ord-{n}")
-    h.providers.change_account("tiqets", revoked=True)
+    h.providers.update_account("tiqets", revoked=True)
     for n in range(4):
         h.poll(f"ord-{n}")
         assert h.order(f"ord-{n}").attention is Attention.UNAUTHORIZED
     assert tell(h) == [None]
-    h.providers.change_account("tiqets", revoked=False)
+    h.providers.update_account("tiqets", revoked=False)
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     run_sweep(h.context, "polls")
     for n in range(4):
@@ -127,7 +127,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
     names = [f"ord-{n}" for n in range(30)]
     for name in names:
         submit(h, name)
-    h.providers.change_account("tiqets", down="html")
+    h.providers.update_account("tiqets", down="html")
     for name in names:
         h.redis.delete(keys.tokens(ACCOUNT))
         h.poll(name)
@@ -137,7 +137,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
     assert (state.health, state.why) == (AccountHealth.DOWN, "body is not JSON")
     assert h.context.stores.listing.backlog(ACCOUNT, 0).held == len(names) - UNREADABLE
     probe_all(h, names)
-    h.providers.change_account("tiqets", down=None)
+    h.providers.update_account("tiqets", down=None)
     probe_all(h, names)
     run_sweep(h.context, "polls")
     for name in names:

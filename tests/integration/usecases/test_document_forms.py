@@ -14,8 +14,7 @@ from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued
 from willcall.providers.base import Account
 from willcall.providers.tiqets import ADAPTER
-from willcall.simulator.documents import pdf
-from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
+from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm, make_file, pdf
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
@@ -85,12 +84,12 @@ def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
     assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
     assert ticket.extra.get("document_doubt") == doubt
     name = (ticket.url or "").rpartition("/")[2].removesuffix(".pdf")
-    assert h.context.documents.read(ticket.document or "") == file_of(form, name)
+    assert h.context.documents.read(ticket.document or "") == make_file(form, name)
     (event,) = h.context.stores.events.after(None, 10)
     assert event.data["tickets"][0]["content_type"] == content_type
 
 
-@pytest.mark.parametrize("form", sorted(NO_TICKETS))
+@pytest.mark.parametrize("form", sorted(FORMS_WITHOUT_TICKET))
 def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(house: Setup, form: FileForm) -> None:
     h = house()
     h.submit(script(form=form))
@@ -253,7 +252,7 @@ def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_anoth
 
 def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Setup, at: Any, serve: Serve) -> None:
     h = house()
-    server = serve(saying(whole(file_of("png", "one"))))
+    server = serve(saying(whole(make_file("png", "one"))))
     at(server.url + "/a?signature=1")
     h.submit(script())
     first = h.poll().tickets

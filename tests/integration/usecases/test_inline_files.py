@@ -9,7 +9,7 @@ from willcall.orders.inline_files import inline_file, with_inline_file
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
 from willcall.providers.tiqets import ADAPTER
-from willcall.simulator.file_forms import FileForm, file_of
+from willcall.simulator.documents import FileForm, make_file
 from willcall.simulator.script import OrderScript
 from willcall.stores import documents as module
 from willcall.stores import keys
@@ -30,7 +30,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def inline(*names: str, form: FileForm = "pdf") -> tuple[Ticket, ...]:
-    return tuple(with_inline_file(Ticket(TicketKind.PDF), file_of(form, name)) for name in names)
+    return tuple(with_inline_file(Ticket(TicketKind.PDF), make_file(form, name)) for name in names)
 
 
 def submitted(house: Setup, quantity: int = 1) -> House:
@@ -41,7 +41,7 @@ def submitted(house: Setup, quantity: int = 1) -> House:
 
 def test_a_file_travels_in_its_ticket_until_it_is_stored() -> None:
     (ticket,) = inline("a")
-    assert inline_file(ticket) == file_of("pdf", "a")
+    assert inline_file(ticket) == make_file("pdf", "a")
     assert inline_file(Ticket(TicketKind.PDF, url="https://x.example/a.pdf")) is None
     assert inline_file(Ticket(TicketKind.PDF)) is None
     assert "JVBERi" not in repr(ticket)
@@ -55,7 +55,7 @@ def test_files_in_an_answer_come_with_the_event(house: Setup, answers: Answers, 
     assert order.status is Status.FULFILLED
     assert [(ticket.kind.value, ticket.url) for ticket in order.tickets] == [(kind, None)] * 2
     stored = [h.context.documents.read(ticket.document or "") for ticket in order.tickets]
-    assert stored == [file_of(form, "a"), file_of(form, "b")]
+    assert stored == [make_file(form, "a"), make_file(form, "b")]
     (event,) = h.context.stores.events.after(None, 10)
     assert [ticket["document"] for ticket in event.data["tickets"]] == [ticket.document for ticket in order.tickets]
     assert "data:" not in (h.redis.get(keys.tickets("ord-1")) or "")

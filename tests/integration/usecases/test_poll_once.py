@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.simulator.exchange import SLACK
+from willcall.simulator.provider_request import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
@@ -216,7 +216,7 @@ def test_an_aged_access_token_is_renewed_without_parking_the_account(house: Setu
     h = house()
     h.submit(funtrips(ready_after=600))
     h.poll()
-    h.providers.change_account("funtrips", expire_tokens=True)
+    h.providers.update_account("funtrips", expire_tokens=True)
     h.poll()
     assert h.context.stores.oauth.get("funtrips/default") is None
     assert h.order().attention is None
@@ -228,7 +228,7 @@ def test_an_aged_access_token_is_renewed_without_parking_the_account(house: Setu
 
 def test_a_fresh_access_token_that_is_refused_parks_the_account(house: Setup) -> None:
     h = house()
-    h.providers.change_account("funtrips", revoked=True)
+    h.providers.update_account("funtrips", revoked=True)
     h.submit(funtrips())
     order = h.poll()
     assert order.attention is Attention.UNAUTHORIZED

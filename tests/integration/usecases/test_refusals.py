@@ -45,14 +45,14 @@ def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(hou
     h = house()
     for n in range(4):
         submit(h, f"ord-{n}")
-    h.providers.change_account("tiqets", down="gateway")
+    h.providers.update_account("tiqets", down="gateway")
     for n in range(4):
         forget_throttle(h)
         h.poll(f"ord-{n}")
     assert state(h).health is AccountHealth.THROTTLED
     assert (state(h).until or 0) - h.context.stores.accounts.now() > 60 - STALL
     assert {h.order(f"ord-{n}").attention for n in range(4)} == {None}
-    h.providers.change_account("tiqets", down=None)
+    h.providers.update_account("tiqets", down=None)
     forget_throttle(h)
     assert h.poll("ord-0").status is Status.FULFILLED
 

@@ -69,7 +69,7 @@ def test_the_dialect_that_worked_is_remembered(house: Setup) -> None:
 
 def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(house: Setup) -> None:
     h = house(scripts=[AccountScript(provider="funtrips", credentials=ODD)])
-    h.providers.change_account("funtrips", revoked=True)
+    h.providers.update_account("funtrips", revoked=True)
     submit(h)
     submit(h, "ord-2")
     h.poll()
@@ -99,7 +99,7 @@ def test_any_success_hands_out_a_token(house: Setup, status: int, form: str) -> 
 @pytest.mark.parametrize("trouble", ["html", "503", "404", "no_token", "unreadable", "reset"])
 def test_a_broken_token_endpoint_is_one_outage_of_the_account(house: Setup, trouble: str) -> None:
     h = house()
-    h.providers.change_account("funtrips", token_down=trouble)
+    h.providers.update_account("funtrips", token_down=trouble)
     names = [f"ord-{n}" for n in range(OUTAGES + 3)]
     for name in names:
         submit(h, name)
@@ -111,7 +111,7 @@ def test_a_broken_token_endpoint_is_one_outage_of_the_account(house: Setup, trou
     assert "token" in (state(h).why or "")
     probe(h, names[-1])
     assert state(h).health is AccountHealth.DOWN
-    h.providers.change_account("funtrips", token_down=None)
+    h.providers.update_account("funtrips", token_down=None)
     assert probe(h, names[-1]).status is Status.FULFILLED
     assert (state(h).health, alerts(h)) == (AccountHealth.OK, ["account.down", "account.ok"])
 
@@ -120,7 +120,7 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     house: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = house()
-    h.providers.change_account("funtrips", token_down="503")
+    h.providers.update_account("funtrips", token_down="503")
     exchange = h.context.http.exchange
 
     def patient(*arguments: Any) -> Any:
@@ -180,7 +180,7 @@ def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(hou
     submit(h)
     h.poll()
     h.redis.hset(keys.oauth(ACCOUNT), "margin", 10**9)
-    h.providers.change_account("funtrips", token_down="html")
+    h.providers.update_account("funtrips", token_down="html")
     for name in ("ord-2", "ord-3"):
         submit(h, name)
         assert h.poll(name).status is Status.FULFILLED

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.webhooks.conftest import Desk, general, upload
 from tests.integration.webhooks.test_simulated_webhooks import answers, called
 from willcall.orders.model import Attention, Status
-from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
+from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm, make_file
 from willcall.simulator.script import OrderScript
 
 __all__ = ["called"]
@@ -35,7 +35,7 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
     desk: Desk, form: FileForm, kind: str, content_type: str, doubt: str | None
 ) -> None:
     desk.submit(quantity=1)
-    content = file_of(form, "a1")
+    content = make_file(form, "a1")
     answer = desk.answer(upload(pdf=content))
     assert (answer["success"], answer["order_status"]) == (True, "Delivered")
     assert answer["message"] == "Listing has been fulfilled for the order."
@@ -61,9 +61,9 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
 def test_what_holds_no_ticket_is_refused_with_what_it_is_and_a_person_looks(
     desk: Desk, form: FileForm, why: str
 ) -> None:
-    assert form in NO_TICKETS
+    assert form in FORMS_WITHOUT_TICKET
     desk.submit(quantity=1)
-    answer = desk.answer(upload(pdf=file_of(form, "a1")))
+    answer = desk.answer(upload(pdf=make_file(form, "a1")))
     assert (answer["success"], answer["order_status"]) == (False, "Accepted")
     assert answer["message"] == f"Listing failed to be fulfilled for the order: {why}."
     order = desk.order()
@@ -100,8 +100,8 @@ def test_a_file_whose_base64_was_cut_off_is_kept_with_a_doubt(desk: Desk) -> Non
 
 def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: Desk) -> None:
     desk.submit(quantity=3)
-    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=file_of("png", "a")))
-    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=file_of("pkpass", "b")))
+    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("png", "a")))
+    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("pkpass", "b")))
     assert desk.order().status is Status.PARTIAL
     assert desk.answer(general("c"))["order_status"] == "Delivered"
     assert [ticket.kind.value for ticket in desk.order().tickets] == ["image", "wallet", "pdf"]
@@ -109,16 +109,16 @@ def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: 
 
 def test_a_corrected_file_of_another_type_takes_the_place_of_the_first(desk: Desk) -> None:
     desk.submit(quantity=2)
-    desk.answer(upload(pdf=file_of("clipped", "a")))
-    desk.answer(upload(pdf=file_of("png", "a")))
+    desk.answer(upload(pdf=make_file("clipped", "a")))
+    desk.answer(upload(pdf=make_file("png", "a")))
     (ticket,) = desk.order().tickets
     assert (ticket.kind.value, ticket.content_type) == ("image", "image/png")
     assert "document_doubt" not in ticket.extra
 
 
 def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
-    desk.answer(upload(pdf=file_of("clipped", "a")))
-    desk.answer(upload(seat="101", pdf=file_of("jpeg", "b")))
+    desk.answer(upload(pdf=make_file("clipped", "a")))
+    desk.answer(upload(seat="101", pdf=make_file("jpeg", "b")))
     desk.submit(quantity=2)
     first, second = desk.order().tickets
     assert (first.kind.value, first.extra["document_doubt"]) == ("pdf", "no end")

@@ -9,8 +9,8 @@ from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
 from tests.integration.webhooks.conftest import Desk, Server
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
-from willcall.simulator.control import ControlError
-from willcall.simulator.running import SimulatorThread
+from willcall.simulator.client import SimulatorError
+from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import OrderScript, Script
 
 
@@ -19,7 +19,7 @@ def called(desk: Desk) -> Desk:
     """A desk whose providers know its address."""
     for provider, token in WEBHOOK_TOKENS.items():
         url = f"{desk.url}/webhooks/{provider}/default/{token}"
-        desk.house.providers.change_account(provider, webhook_url=url)
+        desk.house.providers.update_account(provider, webhook_url=url)
     return desk
 
 
@@ -67,11 +67,11 @@ def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(house: Se
     made = house(callbacks=True)
     with Server(made.context) as url, SimulatorThread(Script(push_minute=0.1)) as simulator:
         target = f"{url}/webhooks/tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
-        simulator.control.change_account("tixstock", webhook_url=target)
+        simulator.client.update_account("tixstock", webhook_url=target)
         pushes = [{"kind": "eticket", "spoil": "signature"}]
-        simulator.control.add_orders([{"provider": "tixstock", "reference": "o-1", "pushes": pushes}])
-        wait_until(lambda: len(simulator.control.pushes()) == 5)
-        sent = simulator.control.pushes()
+        simulator.client.add_orders([{"provider": "tixstock", "reference": "o-1", "pushes": pushes}])
+        wait_until(lambda: len(simulator.client.pushes()) == 5)
+        sent = simulator.client.pushes()
         waits = [after["sent"] - before["sent"] for before, after in pairwise(sent)]
     assert [entry["status"] for entry in sent] == [401] * 5
     assert all(wait >= due for wait, due in zip(waits, (0.1, 0.2, 0.4, 0.8), strict=True))
@@ -101,5 +101,5 @@ def test_calls_can_be_made_at_run_time(called: Desk) -> None:
     answers(called, 2)
     assert called.order().status is Status.FULFILLED
     for mistake in ({"kind": "notification"}, {"kind": "eticket", "ticket": 2}):
-        with pytest.raises(ControlError):
+        with pytest.raises(SimulatorError):
             called.house.providers.push("tixstock", "o-1", mistake)

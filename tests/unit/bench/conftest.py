@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.history import Alert, Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
-from willcall.simulator.script import Rate
+from willcall.simulator.script import RateScript
 
 Spoil = Callable[..., History]
 
@@ -87,7 +87,7 @@ GOOD = History(
     stream=EVENTS,
     hits=(),
     deaths=(),
-    rates={("tiqets", "default"): Rate(limit=1, burst=1)},
+    rates={("tiqets", "default"): RateScript(limit=1, burst=1)},
     told=TOLD,
     pushes=PUSHES,
     alerts=ALERTS,

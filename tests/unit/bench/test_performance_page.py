@@ -12,7 +12,7 @@ from bench.performance.orders import countdowns, payloads
 from bench.performance.page import page
 from bench.performance.results import Recovery, Results, Speed, Submission, Waiting, Window
 from bench.performance.tables import apis, recoveries, speeds, summary, table
-from willcall.simulator.push_script import PushScript
+from willcall.simulator.script import PushScript
 
 
 def windows(*costs: float) -> list[Window]:

@@ -5,9 +5,9 @@ import pytest
 from bench.chaos import orders
 from bench.chaos.plan import LASTS, PAIR, QUIET, TRACKS, Kind, plan
 from willcall.config import load
-from willcall.simulator.client_config import account_tables
+from willcall.simulator.account_tables import account_tables
 from willcall.simulator.script import PROVIDERS, Script
-from willcall.simulator.world import World
+from willcall.simulator.state import SimulatorState
 from willcall.usecases.poll_once import LEASE_MARGIN
 
 
@@ -33,7 +33,7 @@ def test_a_worker_is_never_frozen_for_as_long_as_the_margin_of_its_leases() -> N
 
 def test_the_orders_fit_the_simulator_and_the_references_the_providers() -> None:
     scripts = orders.orders(7, 500)
-    World(Script(accounts=orders.accounts(500), orders=tuple(scripts)))
+    SimulatorState(Script(accounts=orders.accounts(500), orders=tuple(scripts)))
     accounts = account_tables("http://127.0.0.1:1")
     settings = {
         f"WILLCALL_PROVIDERS__{provider}__{name}__{field}".upper(): value

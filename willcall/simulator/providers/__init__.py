@@ -1,4 +1,4 @@
-"""The five providers, by name. Each knows its paths, credentials and forms, and nothing of the others."""
+"""The simulated providers, by name. Each is independent of the others."""
 
 from willcall.simulator.providers.base import Provider
 from willcall.simulator.providers.funtrips import Funtrips

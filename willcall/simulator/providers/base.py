@@ -1,4 +1,4 @@
-"""What a provider is: it reads a call and renders an answer. No I/O, no clock and no state here."""
+"""The base class of simulated providers: it matches requests and renders responses. No I/O, clock or state here."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,126 +7,127 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from willcall.simulator.documents import sign
-from willcall.simulator.ledger import Kind
-from willcall.simulator.phases import Phase, tickets_at
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import AccountScript, OrderScript, ProviderName
-from willcall.simulator.wire import Answer, Call
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse
+from willcall.simulator.ledger import RequestKind
+from willcall.simulator.order_status import SimulatedStatus, issued_tickets
+from willcall.simulator.script import AccountScript, OrderScript, ProviderName, PushScript
 
-#: Which sort of credentials a path wants, e.g. a server's or a user's own.
+#: What a credential gives access to, such as "admin" or "user".
 Scope = str
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What a call is about. `key` is the credential it came with, as in `Provider.keys`."""
+class RouteMatch:
+    """What a request is for. `key` is the credential it carries, as in `Provider.keys`."""
 
-    kind: Kind
+    kind: RequestKind
     reference: str | None = None
     key: str | None = None
-    #: The scope that the path wants; None takes any.
+    #: The scope that the path requires; None is any.
     scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """An order as it stands at `now` (epoch seconds)."""
+class OrderSnapshot:
+    """An order as it is at `now` (epoch seconds)."""
 
     order: OrderScript
-    phase: Phase
+    status: SimulatedStatus
     known_at: float
     now: float
     origin: str
     #: One unguessable name per ticket.
     secrets: Sequence[str]
-    #: A status word to say instead of the provider's own.
+    #: A status word to use instead of the provider's own.
     word: str | None = None
 
     @property
     def issued(self) -> int:
         """How many tickets exist."""
-        return tickets_at(self.order, self.phase)
+        return issued_tickets(self.order, self.status)
 
     def document(self, index: int = 0, ending: str = "pdf") -> str:
-        """The address of the ticket's document."""
+        """Return the address of a ticket's document."""
         name, life = self.secrets[index], self.order.link_life
         signature = "" if life is None else "?" + sign(name, self.now + life)
         return f"{self.origin}/documents/{self.order.provider}/{name}.{ending}{signature}"
 
     def contents(self) -> Iterator[str]:
-        """What makes a ticket worth having, whether it is issued yet or not."""
+        """Iterate over the secrets of all tickets, issued or not: document names and barcodes."""
         for index, name in enumerate(self.secrets):
             yield from (name, self.barcode(index))
 
     def barcode(self, index: int) -> str:
-        """The ticket's barcode: thirteen digits."""
+        """Return a ticket's barcode: thirteen digits."""
         return f"{int(self.secrets[index], 16) % 10**13:013d}"
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
-    """One call to the client."""
+class PushRequest:
+    """The body and headers of one push to the client."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 class Provider(ABC):
-    """One provider's manner of speaking. What is implemented here is what most providers share."""
+    """One provider's API. The methods implemented here suit most providers."""
 
     name: ClassVar[ProviderName]
-    #: The HTTP status for credentials that nobody has.
+    #: The HTTP status for unknown credentials.
     unknown_status: ClassVar[int] = 401
 
     @abstractmethod
     def default_credentials(self, account: str) -> dict[str, str]:
-        """The made-up credentials of an account, by the names of the account table."""
+        """Return made-up credentials of an account, by their names in the account table."""
 
     @abstractmethod
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
-        """Every form in which these credentials are accepted, and for what."""
+        """Return every form in which these credentials are accepted, with its scope."""
 
     def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002 - most have none
-        """The forms in which a token endpoint takes a client's credentials, by `AccountScript.token_auth`."""
+        """Return the forms in which a token endpoint accepts credentials, by `AccountScript.token_auth`."""
         return {}
 
     @abstractmethod
-    def route(self, call: Call) -> Target:
-        """What the call is about."""
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Return what the request is for."""
 
     @abstractmethod
-    def show(self, target: Target, views: Sequence[View]) -> Answer:
-        """The answer to a status request; several views only where a reference names a group."""
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+        """Return the response to a status request; several snapshots only where a reference names a group."""
 
     @abstractmethod
-    def error(self, status: int) -> Answer:
-        """An error in the provider's own form."""
+    def error_response(self, status: int) -> SimulatedResponse:
+        """Return an error in the provider's own form."""
 
-    def pushes(self, order: OrderScript) -> Sequence[PushScript]:  # noqa: ARG002 - most never call
-        """What the provider sends by itself over an order's life."""
+    def pushes(self, order: OrderScript) -> Sequence[PushScript]:  # noqa: ARG002 - most send none
+        """Return the pushes that the provider sends by itself over an order's life."""
         return ()
 
-    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:
-        """One call to the client, where `pushes` knows of such."""
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
+        """Return one push, for providers that send `pushes`."""
         raise NotImplementedError
 
-    def members(self, reference: str) -> str | None:  # noqa: ARG002 - the same for every reference
-        """The `external_user_id` whose orders a reference stands for; None for a single order."""
+    def user_of(self, reference: str) -> str | None:  # noqa: ARG002 - most have no users
+        """Return the `external_user_id` whose orders a reference stands for, or `None` for a single order."""
         return None
 
     def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:  # noqa: ARG002
-        """References of an order's single tickets, in their sequence; empty where they have none."""
+        """Return the references of an order's single tickets, in their sequence; empty where they have none."""
         return []
 
-    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:
-        """The answer to a request for the account's orders, where `route` knows of such, and whom it shows."""
+    def list_response(
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+    ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
+        """Return the response to a request for the account's orders, and the orders in it."""
         raise NotImplementedError
 
-    def granted(self, token: str, script: AccountScript) -> Answer:
-        """The answer that hands out an OAuth token of the account, where `route` knows of such."""
+    def token_response(self, token: str, script: AccountScript) -> SimulatedResponse:
+        """Return the response that issues an OAuth token of the account."""
         raise NotImplementedError
 
 
 def reason(status: int) -> str:
-    """The standard phrase of an HTTP status."""
+    """Return the standard phrase of an HTTP status."""
     return HTTPStatus(status).phrase

@@ -1,8 +1,8 @@
 """Funtrips: the HTTP status says whether tickets are ready, 202 with `Retry-After` until then.
 
-https://docs.funtrips.io - the body of the 200 is documented nowhere in full. Each path answers in a form of
-its own, so that a client has to read all of them: a list of records for `checkout_id`, an object with
-`items` for a user's or all records, the bare record for a headless checkout.
+https://docs.funtrips.io - the body of the 200 is not documented in full. Each path returns another form, so that a
+client has to read all of them: a list of records for `checkout_id`, an object with `items` for the records of a user
+or of all users, the bare record for a headless checkout.
 """
 
 from base64 import b64decode
@@ -11,18 +11,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
-from willcall.simulator.phases import Phase, overall
-from willcall.simulator.providers.base import Provider, Scope, Target, View, reason
+from willcall.simulator.http_messages import (
+    SimulatedRequest,
+    SimulatedResponse,
+    json_response,
+    set_retry_after,
+    timestamp,
+)
+from willcall.simulator.order_status import SimulatedStatus, combined_status
+from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
 from willcall.simulator.script import AccountScript, ProviderName
-from willcall.simulator.wire import Answer, Call, as_json, ask_to_wait, timestamp
 
 #: After the internal events on https://docs.funtrips.io/reference/confirmfulfillment
 WORDS = {
-    Phase.PENDING: "PENDING",
-    Phase.PARTIAL: "CONFIRMED",
-    Phase.ISSUED: "COMPLETED",
-    Phase.FAILED: "FAILED",
-    Phase.CANCELLED: "CANCELLED",
+    SimulatedStatus.PENDING: "PENDING",
+    SimulatedStatus.PARTIAL: "CONFIRMED",
+    SimulatedStatus.ISSUED: "COMPLETED",
+    SimulatedStatus.FAILED: "FAILED",
+    SimulatedStatus.CANCELLED: "CANCELLED",
 }
 
 DAY = 86_400
@@ -34,7 +40,7 @@ class Funtrips(Provider):
     name: ClassVar[ProviderName] = "funtrips"
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """An OAuth client for servers and a public bearer for headless checkouts."""
+        """Return an OAuth client for servers and a public bearer token for headless checkouts."""
         return {
             "client_id": f"funtrips-{account}",
             "client_secret": f"funtrips-{account}-secret",
@@ -42,12 +48,12 @@ class Funtrips(Provider):
         }
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
-        """The client may only ask for tokens; the public bearer may only see its own session."""
+        """The client may only request tokens; the public bearer token may only see its own session."""
         clients = dict.fromkeys(self.token_keys(credentials).values(), "client")
         return {**clients, f"Bearer {credentials['public_bearer']}": "public"}
 
     def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:
-        """Basic as RFC 6749 has it, Basic without its encoding, and the form body."""
+        """Return Basic as in RFC 6749, Basic without its encoding, and the form body."""
         client, secret = credentials["client_id"], credentials["client_secret"]
         return {
             "basic": f"basic {quote_plus(client)}:{quote_plus(secret)}",
@@ -55,106 +61,112 @@ class Funtrips(Provider):
             "body": f"body {client}:{secret}",
         }
 
-    def route(self, call: Call) -> Target:
-        """Paths of https://docs.funtrips.io and the token endpoint."""
-        key = call.headers.get("Authorization")
-        match call.method, call.path.split("/"):
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Match the paths of https://docs.funtrips.io and the token endpoint."""
+        key = request.headers.get("Authorization")
+        match request.method, request.path.split("/"):
             case "POST", ["", "oauth", "token"]:
-                return Target("token", None, _client(call), "client")
+                return RouteMatch("token", None, _client(request), "client")
             case "GET", ["", "v1", "admin", "fulfillments"]:
-                user = call.query.get("external_user_id")
-                reference = call.query.get("checkout_id") or (f"user:{user}" if user else None)
-                return Target("status" if reference else "list", reference, key, "admin")
+                user = request.query.get("external_user_id")
+                reference = request.query.get("checkout_id") or (f"user:{user}" if user else None)
+                return RouteMatch("status" if reference else "list", reference, key, "admin")
             case "GET", ["", "v1", "checkouts", checkout_id, "fulfillment"]:
-                return Target("status", checkout_id, key, "public")
+                return RouteMatch("status", checkout_id, key, "public")
             case "GET", ["", "v1", "me", "fulfillments"]:
-                return Target("status", "me", key, "public")
-        return Target("other", None, key)
+                return RouteMatch("status", "me", key, "public")
+        return RouteMatch("other", None, key)
 
-    def members(self, reference: str) -> str | None:
-        """A user's checkouts."""
+    def user_of(self, reference: str) -> str | None:
         return _user(reference)
 
-    def show(self, target: Target, views: Sequence[View]) -> Answer:
-        """202 until the first record can be shown."""
-        grouped = _user(target.reference or "") is not None
-        phase = overall([view.phase for view in views])
-        word = views[0].word
-        if not word and (phase is Phase.PENDING or (phase is Phase.PARTIAL and not grouped)):
-            hint = views[0].order.pending_hint
-            waiting = as_json({"status": "PENDING"}, status=202)
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+        """Return 202 until a record has tickets."""
+        grouped = _user(route.reference or "") is not None
+        status = combined_status([snapshot.status for snapshot in snapshots])
+        word = snapshots[0].word
+        if not word and (status is SimulatedStatus.PENDING or (status is SimulatedStatus.PARTIAL and not grouped)):
+            hint = snapshots[0].order.pending_hint
+            waiting = json_response({"status": "PENDING"}, status=202)
             waiting.headers["Cache-Control"] = "no-store"
-            return ask_to_wait(waiting, hint.retry_after, hint.form, views[0].now)
+            return set_retry_after(waiting, hint.retry_after, hint.form, snapshots[0].now)
         if grouped:
-            return _records(views)
-        record = _record(views[0])
-        return as_json(record if target.scope == "public" else [record] * views[0].order.listed_times)
+            return _records(snapshots)
+        record = _record(snapshots[0])
+        return json_response(record if route.scope == "public" else [record] * snapshots[0].order.listed_times)
 
-    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:  # noqa: ARG002
-        """Every record of the account, also those without tickets yet."""
-        return _records(views), views
+    def list_response(
+        self,
+        request: SimulatedRequest,  # noqa: ARG002 - no filters
+        snapshots: Sequence[OrderSnapshot],
+    ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
+        """Return every record of the account, also those without tickets yet."""
+        return _records(snapshots), snapshots
 
-    def error(self, status: int) -> Answer:
-        """RFC 9457."""
+    def error_response(self, status: int) -> SimulatedResponse:
+        """Return a problem document, RFC 9457."""
         body = {"type": "about:blank", "title": reason(status), "status": status}
-        return as_json(body, status=status, content_type="application/problem+json")
+        return json_response(body, status=status, content_type="application/problem+json")
 
-    def granted(self, token: str, script: AccountScript) -> Answer:
-        """RFC 6749, section 5.1, in as many ways as the script has."""
+    def token_response(self, token: str, script: AccountScript) -> SimulatedResponse:
+        """Return a token as in RFC 6749, section 5.1, or as the script deviates from it."""
         life = {"number": script.token_lifetime, "text": str(script.token_lifetime)}.get(script.token_lifetime_form)
         body = {"access_token": token, "token_type": "bearer"} | ({} if life is None else {"expires_in": life})
-        answer = as_json(body, status=script.token_status)
+        answer = json_response(body, status=script.token_status)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
 
 def _user(reference: str) -> str | None:
-    """The user whom a reference names, if it does; `me` is whoever's session it is."""
+    """Return the user that a reference names, if any; `me` is the user of the session."""
     if reference == "me":
         return reference
     return reference.removeprefix("user:") if reference.startswith("user:") else None
 
 
-def _client(call: Call) -> str | None:
-    """The client's credentials, from HTTP Basic or from the form."""
-    if call.form.get("grant_type") != "client_credentials":
+def _client(request: SimulatedRequest) -> str | None:
+    """Return the client's credentials, from HTTP Basic or from the form."""
+    if request.form.get("grant_type") != "client_credentials":
         return None
-    scheme, _, encoded = call.headers.get("Authorization", "").partition(" ")
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return f"body {call.form.get('client_id')}:{call.form.get('client_secret')}"
+        return f"body {request.form.get('client_id')}:{request.form.get('client_secret')}"
     try:
         return f"basic {b64decode(encoded, validate=True).decode()}"
     except (Base64Error, UnicodeDecodeError):
         return None
 
 
-def _record(view: View) -> dict[str, Any]:
-    """A fulfilment record; its tickets are an empty list until they are issued."""
-    ago = view.order.issued_ago
-    validity = {"valid_from": timestamp(view.known_at), "valid_until": timestamp(view.known_at + 30 * DAY)}
+def _record(snapshot: OrderSnapshot) -> dict[str, Any]:
+    """Return a fulfilment record; its tickets are an empty list until they are issued."""
+    ago = snapshot.order.issued_ago
+    validity = {"valid_from": timestamp(snapshot.known_at), "valid_until": timestamp(snapshot.known_at + 30 * DAY)}
     if ago is not None:
-        validity = {"valid_from": timestamp(view.known_at - ago - DAY), "valid_until": timestamp(view.known_at - ago)}
-    user = _user(view.order.reference)
+        validity = {
+            "valid_from": timestamp(snapshot.known_at - ago - DAY),
+            "valid_until": timestamp(snapshot.known_at - ago),
+        }
+    user = _user(snapshot.order.reference)
     return {
-        "fulfillment_order_id": view.secrets[0],
-        "checkout_id": f"chk-{view.secrets[0]}" if user else view.order.reference,
-        "external_user_id": user or view.order.external_user_id,
-        "status": view.word or WORDS[view.phase],
-        "last_mutation_date": timestamp(view.now if ago is None else view.known_at - ago),
+        "fulfillment_order_id": snapshot.secrets[0],
+        "checkout_id": f"chk-{snapshot.secrets[0]}" if user else snapshot.order.reference,
+        "external_user_id": user or snapshot.order.external_user_id,
+        "status": snapshot.word or WORDS[snapshot.status],
+        "last_mutation_date": timestamp(snapshot.now if ago is None else snapshot.known_at - ago),
         "tickets": [
             {
-                "ticket_id": view.secrets[index],
-                "barcode": view.barcode(index),
+                "ticket_id": snapshot.secrets[index],
+                "barcode": snapshot.barcode(index),
                 "barcode_format": "QR",
-                "pdf_url": view.document(index),
+                "pdf_url": snapshot.document(index),
                 **validity,
             }
-            for index in range(view.issued)
+            for index in range(snapshot.issued)
         ],
     }
 
 
-def _records(views: Sequence[View]) -> Answer:
-    """Records under `items`."""
-    records = [_record(view) for view in views for _ in range(view.order.listed_times)]
-    return as_json({"items": records, "next_cursor": None})
+def _records(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+    """Return records under `items`."""
+    records = [_record(snapshot) for snapshot in snapshots for _ in range(snapshot.order.listed_times)]
+    return json_response({"items": records, "next_cursor": None})

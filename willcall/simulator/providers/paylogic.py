@@ -11,18 +11,18 @@ from hashlib import sha256
 from math import ceil
 from typing import Any, ClassVar
 
-from willcall.simulator.phases import Phase
-from willcall.simulator.providers.base import Provider, Scope, Target, View, reason
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
+from willcall.simulator.order_status import SimulatedStatus
+from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
 from willcall.simulator.script import OrderScript, ProviderName
-from willcall.simulator.wire import Answer, Call, as_json, timestamp
 
 #: Of the orders' statuses only `cancelled` is documented.
 WORDS = {
-    Phase.PENDING: "pending",
-    Phase.PARTIAL: "pending",
-    Phase.ISSUED: "completed",
-    Phase.FAILED: "cancelled",
-    Phase.CANCELLED: "cancelled",
+    SimulatedStatus.PENDING: "pending",
+    SimulatedStatus.PARTIAL: "pending",
+    SimulatedStatus.ISSUED: "completed",
+    SimulatedStatus.FAILED: "cancelled",
+    SimulatedStatus.CANCELLED: "cancelled",
 }
 
 HAL = "application/hal+json"
@@ -39,7 +39,7 @@ class Paylogic(Provider):
     name: ClassVar[ProviderName] = "paylogic"
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """An application's login and a user's token."""
+        """Return an application's login and a user's token."""
         return {
             "username": f"paylogic-{account}",
             "password": f"paylogic-{account}-password",
@@ -53,250 +53,261 @@ class Paylogic(Provider):
             f"Cognito {credentials['cognito_token']}": "user",
         }
 
-    def route(self, call: Call) -> Target:
-        """The paths below the base URL."""
-        key, query = _key(call), call.query
-        if call.method != "GET":
-            return Target("other", None, key)
-        match call.path.split("/"):
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Match the paths below the base URL."""
+        key, query = _key(request), request.query
+        if request.method != "GET":
+            return RouteMatch("other", None, key)
+        match request.path.split("/"):
             case ["", "orders", *uid]:
-                return Target("status" if uid else "list", "/".join(uid) or None, key, "application")
+                return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, "application")
             case ["", "tickets", uid]:
-                return Target("status", f"ticket:{uid}", key)
+                return RouteMatch("status", f"ticket:{uid}", key)
             case ["", "tickets"] if "code" in query:
                 event = query.get("event", "").rstrip("/").rpartition("/")[2]
-                return Target("status", f"code:{query['code']}@{event}", key, "application")
+                return RouteMatch("status", f"code:{query['code']}@{event}", key, "application")
             case ["", "tickets"]:
-                return Target("status", "mine", key, "user")
-        return Target("other", None, key)
+                return RouteMatch("status", "mine", key, "user")
+        return RouteMatch("other", None, key)
 
-    def members(self, reference: str) -> str | None:
-        """`mine` is whoever's token it is."""
+    def user_of(self, reference: str) -> str | None:
+        """`mine` is the user of the token."""
         return "mine" if reference == "mine" else None
 
-    def show(self, target: Target, views: Sequence[View]) -> Answer:
-        """An order, a ticket, or a list of tickets."""
-        reference, view = target.reference or "", views[0]
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+        """Return an order, a ticket, or a list of tickets."""
+        reference, snapshot = route.reference or "", snapshots[0]
         if reference == "mine":
-            return _mine(views)
+            return _mine(snapshots)
         if reference.startswith("ticket:"):
-            answer = as_json(_ticket(view, 0), content_type=HAL)
+            answer = json_response(_ticket(snapshot, 0), content_type=HAL)
         elif reference.startswith("code:"):
-            answer = _tickets(view, [_ticket(view, 0)])
+            answer = _tickets(snapshot, [_ticket(snapshot, 0)])
         else:
-            answer = as_json(_order(view), content_type=HAL)
-        starts_at = _issuing_starts(view)
-        if starts_at is not None and view.issued == 0 and starts_at > view.now:
+            answer = json_response(_order(snapshot), content_type=HAL)
+        starts_at = _issuing_starts(snapshot)
+        if starts_at is not None and snapshot.issued == 0 and starts_at > snapshot.now:
             answer.not_before = starts_at
         return answer
 
-    def listing(self, call: Call, views: Sequence[View]) -> tuple[Answer, Sequence[View]]:
-        """Orders, from `created__gte` on."""
-        since = call.query.get("created__gte")
+    def list_response(
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+    ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
+        """Return orders, from `created__gte` on."""
+        since = request.query.get("created__gte")
         try:
             earliest = datetime.fromisoformat(since).timestamp() if since else 0.0
         except ValueError:
-            return self.error(400), ()
-        shown = [view for view in views if ceil(view.known_at) >= earliest and _is_order(view.order)]
+            return self.error_response(400), ()
+        shown = [
+            snapshot for snapshot in snapshots if ceil(snapshot.known_at) >= earliest and _is_order(snapshot.order)
+        ]
         body = {
-            "_links": {"self": {"href": f"{call.origin}/paylogic/orders"}, "curies": CURIES},
+            "_links": {"self": {"href": f"{request.origin}/paylogic/orders"}, "curies": CURIES},
             "item_count": len(shown),
-            "_embedded": {"shop:order": [_order(view) for view in shown]},
+            "_embedded": {"shop:order": [_order(snapshot) for snapshot in shown]},
         }
-        return as_json(body, content_type=HAL), shown
+        return json_response(body, content_type=HAL), shown
 
-    def error(self, status: int) -> Answer:
-        """A code and a message; the real body is not documented."""
+    def error_response(self, status: int) -> SimulatedResponse:
+        """Return a code and a message; the real body is not documented."""
         body = {"code": reason(status).upper().replace(" ", "_"), "message": reason(status)}
-        return as_json(body, status=status)
+        return json_response(body, status=status)
 
     def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
-        """Each ticket of an order or of a user can be asked for by its own id."""
+        """Each ticket of an order or of a user can be requested by its own id."""
         if order.reference.startswith(SINGLE):
             return []
         return [f"ticket:{ticket_uid(secret)}" for secret in secrets]
 
 
 def ticket_uid(secret: str) -> str:
-    """The id of an order's ticket; its document's name cannot be guessed from it."""
+    """Return the id of an order's ticket; its document's name cannot be guessed from it."""
     return sha256(secret.encode()).hexdigest()[:32]
 
 
 def _is_order(order: OrderScript) -> bool:
-    """Whether the reference names an order, not a ticket or a user."""
+    """Return whether the reference names an order, not a ticket or a user."""
     return order.reference != "mine" and not order.reference.startswith(SINGLE)
 
 
-def _key(call: Call) -> str | None:
-    """The credential: Basic of an application, or a user's token."""
-    cognito = call.headers.get("Cognito-Token")
+def _key(request: SimulatedRequest) -> str | None:
+    """Return the credential: Basic of an application, or a user's token."""
+    cognito = request.headers.get("Cognito-Token")
     if cognito:
         return f"Cognito {cognito}"
-    scheme, _, encoded = call.headers.get("Authorization", "").partition(" ")
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
         return f"Basic {b64decode(encoded, validate=True).decode()}" if scheme == "Basic" else None
     except (Base64Error, UnicodeDecodeError):
         return None
 
 
-def _issuing_starts(view: View) -> float | None:
-    """When the provider begins to issue. Asking then is never too early, though the date is shown rounded up."""
-    after = view.order.fulfillment_starts_after
-    return None if after is None else view.known_at + after
+def _issuing_starts(snapshot: OrderSnapshot) -> float | None:
+    """Return when issuing starts. The date shown is rounded up; a request at the exact time is not too early."""
+    after = snapshot.order.fulfillment_starts_after
+    return None if after is None else snapshot.known_at + after
 
 
-def _fulfillment_starts_at(view: View) -> float | None:
-    """The date that is shown: whole seconds, rounded up."""
-    starts = _issuing_starts(view)
+def _fulfillment_starts_at(snapshot: OrderSnapshot) -> float | None:
+    """Return the date that is shown: whole seconds, rounded up."""
+    starts = _issuing_starts(snapshot)
     return None if starts is None else float(ceil(starts))
 
 
-def _link(view: View, path: str) -> dict[str, str]:
-    """A link to another resource of the API."""
-    return {"href": f"{view.origin}/paylogic/{path}"}
+def _link(snapshot: OrderSnapshot, path: str) -> dict[str, str]:
+    """Return a link to another resource of the API."""
+    return {"href": f"{snapshot.origin}/paylogic/{path}"}
 
 
-def _common_links(view: View, path: str) -> dict[str, Any]:
-    """The links that every resource has."""
+def _common_links(snapshot: OrderSnapshot, path: str) -> dict[str, Any]:
+    """Return the links that every resource has."""
     return {
-        "self": _link(view, path),
+        "self": _link(snapshot, path),
         "profile": {"href": f"{DOCS}/tickets.html", "type": "text/html"},
         "curies": CURIES,
     }
 
 
-def _uid(view: View, index: int) -> str:
-    """The ticket's id: of the reference itself where that names a ticket."""
-    prefix, _, uid = view.order.reference.partition(":")
-    return uid if prefix == "ticket" else ticket_uid(view.secrets[index])
+def _uid(snapshot: OrderSnapshot, index: int) -> str:
+    """Return the ticket's id: that of the reference where it names a ticket."""
+    prefix, _, uid = snapshot.order.reference.partition(":")
+    return uid if prefix == "ticket" else ticket_uid(snapshot.secrets[index])
 
 
-def _order_uid(view: View) -> str:
-    """The order's id, made up where the reference names something else."""
-    return view.secrets[0] if ":" in view.order.reference else view.order.reference
+def _order_uid(snapshot: OrderSnapshot) -> str:
+    """Return the order's id, made up where the reference names something else."""
+    return snapshot.secrets[0] if ":" in snapshot.order.reference else snapshot.order.reference
 
 
-def _code(view: View, index: int) -> str:
-    """The ticket's barcode: of the reference itself where that names one."""
-    prefix, _, code = view.order.reference.partition(":")
-    return code.partition("@")[0] if prefix == "code" else view.barcode(index)
+def _code(snapshot: OrderSnapshot, index: int) -> str:
+    """Return the ticket's barcode: that of the reference where it names one."""
+    prefix, _, code = snapshot.order.reference.partition(":")
+    return code.partition("@")[0] if prefix == "code" else snapshot.barcode(index)
 
 
-def _event(view: View) -> str:
-    """The event's id: of the reference itself where that names one."""
-    return view.order.reference.partition("@")[2] or EVENT
+def _event(snapshot: OrderSnapshot) -> str:
+    """Return the event's id: that of the reference where it names one."""
+    return snapshot.order.reference.partition("@")[2] or EVENT
 
 
-def _ticket(view: View, index: int) -> dict[str, Any]:
-    """A ticket in full."""
-    issued = index < view.issued
-    starts_at = _fulfillment_starts_at(view)
-    personal = view.order.needs_personalization_until
-    links = _common_links(view, f"tickets/{_uid(view, index)}") | {
-        "shop:event": _link(view, f"events/{_event(view)}"),
-        "shop:order": _link(view, f"orders/{_order_uid(view)}"),
+def _ticket(snapshot: OrderSnapshot, index: int) -> dict[str, Any]:
+    issued = index < snapshot.issued
+    starts_at = _fulfillment_starts_at(snapshot)
+    personal = snapshot.order.needs_personalization_until
+    links = _common_links(snapshot, f"tickets/{_uid(snapshot, index)}") | {
+        "shop:event": _link(snapshot, f"events/{_event(snapshot)}"),
+        "shop:order": _link(snapshot, f"orders/{_order_uid(snapshot)}"),
         "shop:personalization_request": [],
     }
-    if view.order.combo and index > 0:
-        links["shop:parent"] = _link(view, f"tickets/{_uid(view, 0)}")
-    if issued and not (view.order.combo and index == 0):
+    if snapshot.order.combo and index > 0:
+        links["shop:parent"] = _link(snapshot, f"tickets/{_uid(snapshot, 0)}")
+    if issued and not (snapshot.order.combo and index == 0):
         links |= {
-            "shop:eticket": {"href": view.document(index)},
-            "apple_wallet_pass": {"href": view.document(index, "pkpass")},
-            "google_wallet_token": {"href": view.document(index, "jwt")},
+            "shop:eticket": {"href": snapshot.document(index)},
+            "apple_wallet_pass": {"href": snapshot.document(index, "pkpass")},
+            "google_wallet_token": {"href": snapshot.document(index, "jwt")},
         }
     return {
         "_links": links,
-        "uid": _uid(view, index),
-        "code": _code(view, index),
+        "uid": _uid(snapshot, index),
+        "code": _code(snapshot, index),
         "seating": {"seat": str(index + 1), "row": "C", "section": "Balcony"},
         "has_valid_subscription": False,
         "is_scanned": False,
-        "status": view.word or _ticket_status(view, index),
-        "needs_personalization": personal is not None and view.now < view.known_at + personal,
-        "personalization_start": None if personal is None else timestamp(view.known_at),
-        "personalization_end": None if personal is None else timestamp(view.known_at + personal),
+        "status": snapshot.word or _ticket_status(snapshot, index),
+        "needs_personalization": personal is not None and snapshot.now < snapshot.known_at + personal,
+        "personalization_start": None if personal is None else timestamp(snapshot.known_at),
+        "personalization_end": None if personal is None else timestamp(snapshot.known_at + personal),
         "service_fee_paid": {"currency": "EUR", "amount": "0.45"} if issued else None,
         "fulfillment_starts_at": None if starts_at is None else timestamp(starts_at),
     }
 
 
-def _ticket_status(view: View, index: int) -> str:
-    """Only `valid` is documented for tickets."""
-    if index < view.order.transferred:
+def _ticket_status(snapshot: OrderSnapshot, index: int) -> str:
+    """Return a status word; only `valid` is documented for tickets."""
+    if index < snapshot.order.transferred:
         return "transferred"
-    return "cancelled" if view.phase is Phase.CANCELLED else "valid"
+    return "cancelled" if snapshot.status is SimulatedStatus.CANCELLED else "valid"
 
 
-def _owned(view: View) -> list[dict[str, Any]]:
-    """A user's tickets: the subset that the list shows, and only of those that exist."""
+def _user_tickets(snapshot: OrderSnapshot) -> list[dict[str, Any]]:
+    """Return a user's issued tickets, with the fields that the list shows."""
     return [
         {
-            "_links": _common_links(view, f"tickets/{ticket_uid(secret)}")
+            "_links": _common_links(snapshot, f"tickets/{ticket_uid(secret)}")
             | {
-                "shop:event": _link(view, f"events/{_own_event(view)}"),
-                "shop:order": _link(view, f"orders/{view.secrets[0]}"),
+                "shop:event": _link(snapshot, f"events/{_event_of_order(snapshot)}"),
+                "shop:order": _link(snapshot, f"orders/{snapshot.secrets[0]}"),
             },
             "uid": ticket_uid(secret),
             "status": "valid",
             "has_valid_subscription": False,
         }
-        for secret in view.secrets[: view.issued]
+        for secret in snapshot.secrets[: snapshot.issued]
     ]
 
 
-def _own_event(view: View) -> str:
-    """An event of the order's own, so that each can be over or not."""
-    return ticket_uid(f"event {view.secrets[0]}")
+def _event_of_order(snapshot: OrderSnapshot) -> str:
+    """Return the id of an event that belongs to this order alone, so that it can end by itself."""
+    return ticket_uid(f"event {snapshot.secrets[0]}")
 
 
-def _mine(views: Sequence[View]) -> Answer:
-    """All tickets of a user, and their events."""
-    tickets = [ticket for view in views for _ in range(view.order.listed_times) for ticket in _owned(view)]
+def _mine(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+    """Return all tickets of a user, and their events."""
+    tickets = [
+        ticket
+        for snapshot in snapshots
+        for _ in range(snapshot.order.listed_times)
+        for ticket in _user_tickets(snapshot)
+    ]
     events = []
-    for view in views:
-        ago = view.order.issued_ago
-        ends = view.known_at + DAY if ago is None else view.known_at - ago
+    for snapshot in snapshots:
+        ago = snapshot.order.issued_ago
+        ends = snapshot.known_at + DAY if ago is None else snapshot.known_at - ago
         events.append(
             {
-                "_links": {"self": _link(view, f"events/{_own_event(view)}")},
-                "uid": _own_event(view),
+                "_links": {"self": _link(snapshot, f"events/{_event_of_order(snapshot)}")},
+                "uid": _event_of_order(snapshot),
                 "event_start": timestamp(ends - 4 * 3_600),
                 "event_end": timestamp(ends),
             }
         )
-    body = {"_links": _common_links(views[0], "tickets"), "_embedded": {"shop:ticket": tickets, "shop:event": events}}
-    return as_json(body, content_type=HAL)
+    body = {
+        "_links": _common_links(snapshots[0], "tickets"),
+        "_embedded": {"shop:ticket": tickets, "shop:event": events},
+    }
+    return json_response(body, content_type=HAL)
 
 
-def _order(view: View) -> dict[str, Any]:
-    """An order with its tickets. The link to all e-tickets is there whatever its status.
+def _order(snapshot: OrderSnapshot) -> dict[str, Any]:
+    """Return an order with its tickets. The link to all e-tickets does not depend on its status.
 
     https://shopping-api-docs.sandbox.paylogic.com/documentation/ordercancellation.html
     """
-    uid, quantity = _order_uid(view), view.order.quantity
-    links = _common_links(view, f"orders/{uid}")
-    links["shop:etickets"] = {"href": view.document(ending="html"), "type": "text/html"}
-    product = f"{view.origin}/paylogic/products/4a8f0a6caa874d80acff3834da9bc124"
+    uid, quantity = _order_uid(snapshot), snapshot.order.quantity
+    links = _common_links(snapshot, f"orders/{uid}")
+    links["shop:etickets"] = {"href": snapshot.document(ending="html"), "type": "text/html"}
+    product = f"{snapshot.origin}/paylogic/products/4a8f0a6caa874d80acff3834da9bc124"
     lines: list[dict[str, Any]] = [{"product": product, "quantity": quantity}]
-    if view.order.combo:
+    if snapshot.order.combo:
         lines = [
             {"product": product, "quantity": 1},
             {"product": f"{product}-part", "quantity": quantity - 1, "parent": product},
         ]
-    tickets = [_ticket(view, index) for index in range(quantity) for _ in range(view.order.listed_times)]
+    tickets = [_ticket(snapshot, index) for index in range(quantity) for _ in range(snapshot.order.listed_times)]
     order = {
         "_links": links,
         "uid": uid,
         "reference": "525743",
-        "created_date": timestamp(view.known_at),
-        "status": view.word or WORDS[view.phase],
+        "created_date": timestamp(snapshot.known_at),
+        "status": snapshot.word or WORDS[snapshot.status],
         "product_selection": lines,
     }
-    return order if view.order.only_a_download else order | {"_embedded": {"shop:ticket": tickets}}
+    return order if snapshot.order.only_a_download else order | {"_embedded": {"shop:ticket": tickets}}
 
 
-def _tickets(view: View, tickets: Sequence[dict[str, Any]]) -> Answer:
-    """The list form of tickets."""
-    body = {"_links": _common_links(view, "tickets"), "_embedded": {"shop:ticket": tickets}}
-    return as_json(body, content_type=HAL)
+def _tickets(snapshot: OrderSnapshot, tickets: Sequence[dict[str, Any]]) -> SimulatedResponse:
+    """Return a list of tickets."""
+    body = {"_links": _common_links(snapshot, "tickets"), "_embedded": {"shop:ticket": tickets}}
+    return json_response(body, content_type=HAL)

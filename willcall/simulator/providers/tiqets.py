@@ -7,21 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from willcall.simulator.phases import Phase
-from willcall.simulator.providers.base import Provider, Push, Scope, Target, View, reason
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import OrderScript, ProviderName
-from willcall.simulator.wire import Answer, Call, as_json
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response
+from willcall.simulator.order_status import SimulatedStatus
+from willcall.simulator.providers.base import OrderSnapshot, Provider, PushRequest, RouteMatch, Scope, reason
+from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
 WORDS = {
-    Phase.PENDING: "pending",
-    Phase.PARTIAL: "pending",
-    Phase.ISSUED: "done",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "cancelled",
+    SimulatedStatus.PENDING: "pending",
+    SimulatedStatus.PARTIAL: "pending",
+    SimulatedStatus.ISSUED: "done",
+    SimulatedStatus.FAILED: "failed",
+    SimulatedStatus.CANCELLED: "cancelled",
 }
 
-#: https://developers.tiqets.dev/basics/error-handling; the words not found there follow its pattern.
+#: https://developers.tiqets.dev/basics/error-handling; codes not found there follow its pattern.
 ERROR_CODES = {404: "not_found", 429: "rate_limit_exceeded"}
 
 
@@ -31,39 +30,39 @@ class Tiqets(Provider):
     name: ClassVar[ProviderName] = "tiqets"
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """An API key."""
+        """Return an API key."""
         return {"api_key": f"tiqets-{account}-key"}
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """`Authorization: Token <key>`."""
         return {f"Token {credentials['api_key']}": "partner"}
 
-    def route(self, call: Call) -> Target:
-        """Only the tickets of one order."""
-        key = call.headers.get("Authorization")
-        match call.path.split("/"):
-            case ["", "v2", "orders", reference, "tickets"] if call.method == "GET":
-                return Target("status", reference, key)
-        return Target("other", None, key)
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Match the tickets of one order."""
+        key = request.headers.get("Authorization")
+        match request.path.split("/"):
+            case ["", "v2", "orders", reference, "tickets"] if request.method == "GET":
+                return RouteMatch("status", reference, key)
+        return RouteMatch("other", None, key)
 
-    def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
-        """The PDF's address is null unless the order is done."""
-        view = views[0]
-        word = view.word or WORDS[view.phase]
-        done = view.phase is Phase.ISSUED
-        return as_json(
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+        """Return the order; the PDF's address is null unless the order is done."""
+        snapshot = snapshots[0]
+        word = snapshot.word or WORDS[snapshot.status]
+        done = snapshot.status is SimulatedStatus.ISSUED
+        return json_response(
             {
                 "success": True,
-                "order_reference_id": view.order.reference,
+                "order_reference_id": snapshot.order.reference,
                 "order_status": word,
-                "tickets_pdf_url": view.document() if done else None,
+                "tickets_pdf_url": snapshot.document() if done else None,
                 "how_to_use": "Show the ticket on your phone at the entrance." if done else None,
                 "post_purchase": "Be there ten minutes early." if done else None,
             }
         )
 
     def pushes(self, order: OrderScript) -> Sequence[PushScript]:
-        """One notification per change of the order's status.
+        """Return one notification per change of the order's status.
 
         https://developers.tiqets.dev/basics/openapi/webhooks/order-change-notification
         """
@@ -72,13 +71,13 @@ class Tiqets(Provider):
             changes.append(order.ready_after + order.cancel_after)
         return [PushScript(kind="notification", after=after) for after in changes]
 
-    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:  # noqa: ARG002
-        """The order's id and nothing else, unsigned."""
-        body = json.dumps({"order_reference_id": view.order.reference}).encode()
-        return Push(body, {"Content-Type": "application/json"})
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:  # noqa: ARG002
+        """Return the order's id and nothing else, unsigned."""
+        body = json.dumps({"order_reference_id": snapshot.order.reference}).encode()
+        return PushRequest(body, {"Content-Type": "application/json"})
 
-    def error(self, status: int) -> Answer:
+    def error_response(self, status: int) -> SimulatedResponse:
         """`success`, `error_code`, `message`, `field_errors`."""
         code = ERROR_CODES.get(status, reason(status).lower().replace(" ", "_"))
         body = {"success": False, "error_code": code, "message": f"{reason(status)}.", "field_errors": {}}
-        return as_json(body, status=status)
+        return json_response(body, status=status)

@@ -1,27 +1,26 @@
 """Tixstock, Partner Feed: the order with its items; an item's `file` is filled when it is fulfilled.
 
 https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
-What a filled `file` holds is documented nowhere; here it is a list with the address of a ticket's PDF. Items name no
+The content of a filled `file` is not documented; here it is a list with the address of a ticket's PDF. Items name no
 seat, unlike webhooks.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from willcall.simulator.file_forms import file_of
-from willcall.simulator.phases import Phase
-from willcall.simulator.providers.base import Provider, Push, Scope, Target, View, reason
+from willcall.simulator.documents import make_file
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
+from willcall.simulator.order_status import SimulatedStatus
+from willcall.simulator.providers.base import OrderSnapshot, Provider, PushRequest, RouteMatch, Scope, reason
 from willcall.simulator.providers.tixstock_pushes import encode, payload, signature
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import OrderScript, ProviderName
-from willcall.simulator.wire import Answer, Call, as_json, timestamp
+from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
 WORDS = {
-    Phase.PENDING: "Pending Review",
-    Phase.PARTIAL: "Approved",
-    Phase.ISSUED: "Approved",
-    Phase.FAILED: "Rejected",
-    Phase.CANCELLED: "Cancelled",
+    SimulatedStatus.PENDING: "Pending Review",
+    SimulatedStatus.PARTIAL: "Approved",
+    SimulatedStatus.ISSUED: "Approved",
+    SimulatedStatus.FAILED: "Rejected",
+    SimulatedStatus.CANCELLED: "Cancelled",
 }
 
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
@@ -34,44 +33,44 @@ class Tixstock(Provider):
     name: ClassVar[ProviderName] = "tixstock"
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """A bearer token that does not expire."""
+        """Return a bearer token that does not expire."""
         return {"bearer_token": f"tixstock-{account}-token"}
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """`Authorization: Bearer <token>`."""
         return {f"Bearer {credentials['bearer_token']}": "partner"}
 
-    def route(self, call: Call) -> Target:
-        """Only one order."""
-        key = call.headers.get("Authorization")
-        match call.path.split("/"):
-            case ["", "v1", "orders", "get", reference] if call.method == "GET":
-                return Target("status", reference, key)
-        return Target("other", None, key)
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Match one order."""
+        key = request.headers.get("Authorization")
+        match request.path.split("/"):
+            case ["", "v1", "orders", "get", reference] if request.method == "GET":
+                return RouteMatch("status", reference, key)
+        return RouteMatch("other", None, key)
 
-    def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
-        """One item per ticket."""
-        view = views[0]
-        price = f"{90 * view.order.quantity}.00"
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+        """Return the order with one item per ticket."""
+        snapshot = snapshots[0]
+        price = f"{90 * snapshot.order.quantity}.00"
         data = {
-            "id": view.order.reference,
-            "date": timestamp(view.known_at).replace("Z", "+0000"),
+            "id": snapshot.order.reference,
+            "date": timestamp(snapshot.known_at).replace("Z", "+0000"),
             "customer": {"id": "123", "first_name": "Walter", "last_name": "Smith"},
-            "items": [_item(view, index) for index in range(view.order.quantity)],
-            "quantity": view.order.quantity,
+            "items": [_item(snapshot, index) for index in range(snapshot.order.quantity)],
+            "quantity": snapshot.order.quantity,
             "currency": "GBP",
             "sub_total": price,
             "grand_total": price,
-            "status": view.word or WORDS[view.phase],
+            "status": snapshot.word or WORDS[snapshot.status],
             "shipping_tracking_id": None,
             "shipping_label": "",
             "shipping_label_raw": "",
         }
-        meta = {"mode": "Sandbox", "type": "partner.order.get", "request_id": view.secrets[0][:26]}
-        return as_json({"data": data, "meta": meta})
+        meta = {"mode": "Sandbox", "type": "partner.order.get", "request_id": snapshot.secrets[0][:26]}
+        return json_response({"data": data, "meta": meta})
 
     def pushes(self, order: OrderScript) -> Sequence[PushScript]:
-        """One e-ticket per seat, one update per final word."""
+        """Return one e-ticket per seat, one update per final status."""
         early = order.partial_after
         half = max(order.quantity // 2, 1) if early is not None else 0
         file: dict[str, Any] = {"form": order.document.form, "encoding": order.document.encoding}
@@ -88,35 +87,34 @@ class Tixstock(Provider):
             sent.append(PushScript(kind="update", after=order.ready_after + order.cancel_after, status="Cancelled"))
         return sent
 
-    def push(self, view: View, script: PushScript, credentials: Mapping[str, str]) -> Push:
-        """The whole payload, signed with the bearer token over its bytes; see `tixstock_pushes`."""
-        body = payload(view, script)
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
+        """Return the payload, signed over its bytes with the bearer token; see `tixstock_pushes`."""
+        body = payload(snapshot, script)
         key = "not-" * (script.spoil == "signature") + credentials["bearer_token"]
-        return Push(body, {"Content-Type": "application/json", "X-Tixstock-Signature": signature(body, key)})
+        return PushRequest(body, {"Content-Type": "application/json", "X-Tixstock-Signature": signature(body, key)})
 
-    def error(self, status: int) -> Answer:
+    def error_response(self, status: int) -> SimulatedResponse:
         """`errors` is an object for coded errors."""
         title = THROTTLED if status == 429 else reason(status)  # noqa: PLR2004 - the status itself
         body = {"data": [], "meta": {}, "errors": {"title": title, "code": str(status)}}
-        return as_json(body, status=status)
+        return json_response(body, status=status)
 
 
-def _item(view: View, index: int) -> dict[str, Any]:
-    """One ticket."""
+def _item(snapshot: OrderSnapshot, index: int) -> dict[str, Any]:
     return {
         "listing_id": "9211231",
         "general_admission": "false",
         "type": "ETicket",
         "section": "104",
         "row": "V",
-        "file": [_file(view, index)] if index < view.issued else [],
+        "file": [_file(snapshot, index)] if index < snapshot.issued else [],
         "customer": {"first_name": "Walter", "last_name": "Smith", "dob": "1993-06-24"},
     }
 
 
-def _file(view: View, index: int) -> str:
-    """The address of a seat's file, or the file in base64."""
-    document = view.order.document
+def _file(snapshot: OrderSnapshot, index: int) -> str:
+    """Return the address of a ticket's file, or the file in base64."""
+    document = snapshot.order.document
     if not document.inline:
-        return view.document(index)
-    return encode(file_of(document.form, view.secrets[index]), document.encoding)
+        return snapshot.document(index)
+    return encode(make_file(document.form, snapshot.secrets[index]), document.encoding)

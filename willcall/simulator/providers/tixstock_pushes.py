@@ -1,4 +1,4 @@
-"""What Tixstock's webhooks hold, and how they are signed.
+"""The payloads and signatures of Tixstock's webhooks.
 
 https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 """
@@ -9,9 +9,9 @@ import hmac
 import json
 from typing import Any
 
-from willcall.simulator.file_forms import file_of
-from willcall.simulator.providers.base import View
-from willcall.simulator.push_script import Encoding, PushScript
+from willcall.simulator.documents import make_file
+from willcall.simulator.providers.base import OrderSnapshot
+from willcall.simulator.script import Encoding, PushScript
 
 TYPES = {
     "eticket": "order.eticket_fulfilment",
@@ -23,46 +23,46 @@ TYPES = {
 
 
 def signature(body: bytes, key: str) -> str:
-    """SHA-256 keyed with the bearer token, in hex."""
+    """Return the HMAC-SHA256 with the bearer token, in hex."""
     return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
-def payload(view: View, script: PushScript) -> bytes:
-    """The body of one webhook."""
-    return json.dumps({"data": _data(view, script), "meta": {"type": TYPES[script.kind]}}, indent=4).encode()
+def payload(snapshot: OrderSnapshot, script: PushScript) -> bytes:
+    """Return the body of one webhook."""
+    return json.dumps({"data": _data(snapshot, script), "meta": {"type": TYPES[script.kind]}}, indent=4).encode()
 
 
-def _data(view: View, script: PushScript) -> dict[str, Any]:
-    reference = view.order.reference
+def _data(snapshot: OrderSnapshot, script: PushScript) -> dict[str, Any]:
+    reference = snapshot.order.reference
     if script.kind == "update":
-        return {"id": reference, "status": script.status, "quantity": view.order.quantity, "items": []}
+        return {"id": reference, "status": script.status, "quantity": snapshot.order.quantity, "items": []}
     if script.kind == "paper":
-        details = {"shipping_tracking_id": view.barcode(script.ticket), "delivery_partner_name": "DHL"}
+        details = {"shipping_tracking_id": snapshot.barcode(script.ticket), "delivery_partner_name": "DHL"}
         return {"order_id": reference, "id": "9211231", "paper_ticket_details": details}
     seat = str(100 + script.ticket) if script.seat == "auto" else script.seat
-    links = [{"seat": seat, "link": view.document(script.ticket, "html")}] if script.kind == "mobile_link" else []
+    links = [{"seat": seat, "link": snapshot.document(script.ticket, "html")}] if script.kind == "mobile_link" else []
     return {
         "order_id": reference,
         "id": script.listing,
         "general_admission": int(script.general_admission),
         "row": None if script.general_admission else script.row,
         "seat": None if script.general_admission else seat,
-        "file": "" if links or script.proofs else _file(view, script),
-        "proof_file_url": [f"{view.document(script.ticket, 'html')}?proof={n}" for n in range(script.proofs)],
+        "file": "" if links or script.proofs else _file(snapshot, script),
+        "proof_file_url": [f"{snapshot.document(script.ticket, 'html')}?proof={n}" for n in range(script.proofs)],
         "additional_file": None,
         "mobile_links": links,
     }
 
 
-def _file(view: View, script: PushScript) -> str:
+def _file(snapshot: OrderSnapshot, script: PushScript) -> str:
     if script.spoil == "base64":
         return "base64 PDF file..."
-    content = file_of(script.form, view.secrets[script.ticket], script.size)
+    content = make_file(script.form, snapshot.secrets[script.ticket], script.size)
     return encode(content[5:] if script.spoil == "pdf" else content, script.encoding)
 
 
 def encode(content: bytes, encoding: Encoding) -> str:
-    """Base64 as encoders write it."""
+    """Return base64 in the form of an encoder."""
     written = base64.b64encode(content).decode()
     match encoding:
         case "url":

@@ -6,17 +6,17 @@ https://vdm-docs.pages.dev/api/public/order
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from willcall.simulator.phases import Phase
-from willcall.simulator.providers.base import Provider, Scope, Target, View, reason
+from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response
+from willcall.simulator.order_status import SimulatedStatus
+from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
 from willcall.simulator.script import ProviderName
-from willcall.simulator.wire import Answer, Call, as_json
 
 WORDS = {
-    Phase.PENDING: "pending",
-    Phase.PARTIAL: "partial",
-    Phase.ISSUED: "paid",
-    Phase.FAILED: "cancelled",
-    Phase.CANCELLED: "cancelled",
+    SimulatedStatus.PENDING: "pending",
+    SimulatedStatus.PARTIAL: "partial",
+    SimulatedStatus.ISSUED: "paid",
+    SimulatedStatus.FAILED: "cancelled",
+    SimulatedStatus.CANCELLED: "cancelled",
 }
 
 
@@ -27,40 +27,40 @@ class Voordemensen(Provider):
     unknown_status: ClassVar[int] = 404
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """`demo` is the client name that the documentation uses."""
+        """Return a client name; `demo` is that of the documentation."""
         return {"client_name": "demo" if account == "default" else account}
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
-        """The client name is all there is."""
+        """The client name is the only credential."""
         return {credentials["client_name"]: "public"}
 
-    def route(self, call: Call) -> Target:
-        """Only the status of one order."""
-        match call.path.split("/"):
-            case ["", "v1", client_name, "order", order_key] if call.method == "GET":
-                return Target("status", order_key, client_name)
+    def match_route(self, request: SimulatedRequest) -> RouteMatch:
+        """Match the status of one order."""
+        match request.path.split("/"):
+            case ["", "v1", client_name, "order", order_key] if request.method == "GET":
+                return RouteMatch("status", order_key, client_name)
             case ["", "v1", client_name, *_]:
-                return Target("other", None, client_name)
-        return Target("other")
+                return RouteMatch("other", None, client_name)
+        return RouteMatch("other")
 
-    def show(self, target: Target, views: Sequence[View]) -> Answer:  # noqa: ARG002 - one path only
-        """All tickets of an order are on one public page."""
-        view = views[0]
-        paid = view.phase is Phase.ISSUED
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+        """Return the order; all its tickets are on one public page."""
+        snapshot = snapshots[0]
+        paid = snapshot.status is SimulatedStatus.ISSUED
         seats = [
             {"seat_id": 2904 + index, "event_name": "Één avond uit", "event_type": None}
-            for index in range(view.order.quantity)
+            for index in range(snapshot.order.quantity)
         ]
-        return as_json(
+        return json_response(
             {
-                "order_payment_status": view.word or WORDS[view.phase],
-                "order_tickets_nr": view.order.quantity,
-                "order_tickets_url": view.document(ending="html") if paid else "",
-                "order_receipt_url": view.document(ending="html") + "?receipt" if paid else "",
+                "order_payment_status": snapshot.word or WORDS[snapshot.status],
+                "order_tickets_nr": snapshot.order.quantity,
+                "order_tickets_url": snapshot.document(ending="html") if paid else "",
+                "order_receipt_url": snapshot.document(ending="html") + "?receipt" if paid else "",
                 "seats": seats,
             }
         )
 
-    def error(self, status: int) -> Answer:
-        """`{"message"}`, as a sibling endpoint has it for an unknown event."""
-        return as_json({"message": "Order not found" if status == 404 else reason(status)}, status=status)  # noqa: PLR2004
+    def error_response(self, status: int) -> SimulatedResponse:
+        """Return `{"message"}`, as another endpoint does for an unknown event."""
+        return json_response({"message": "Order not found" if status == 404 else reason(status)}, status=status)  # noqa: PLR2004

@@ -18,8 +18,7 @@ from willcall.orders.file_types import (
     RefusedDocumentError,
     recognize,
 )
-from willcall.simulator.documents import pdf
-from willcall.simulator.file_forms import NO_TICKETS, FileForm, file_of
+from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm, make_file, pdf
 
 WHOLE = pdf("one")
 #: An update appended to the file, as PDF editors do: a second end.
@@ -46,12 +45,12 @@ def archive(*names: str, comment: bytes = b"") -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("form", sorted(set(get_args(FileForm)) - NO_TICKETS))
+@pytest.mark.parametrize("form", sorted(set(get_args(FileForm)) - FORMS_WITHOUT_TICKET))
 def test_every_form_of_ticket_is_recognized(form: FileForm) -> None:
     types = {"png", "jpeg", "gif", "webp"}
     expected = {"pkpass": "application/vnd.apple.pkpass", "pkpasses": "application/vnd.apple.pkpasses"}
     expected |= {"zip": "application/zip"} | {name: f"image/{name}" for name in types}
-    assert found(file_of(form, "a1")).type.content_type == expected.get(form, "application/pdf")
+    assert found(make_file(form, "a1")).type.content_type == expected.get(form, "application/pdf")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ def test_every_form_of_ticket_is_recognized(form: FileForm) -> None:
     ],
 )
 def test_what_holds_no_ticket_is_refused_with_what_it_is(form: FileForm, why: str) -> None:
-    assert why_refused(file_of(form, "a1")) == why
+    assert why_refused(make_file(form, "a1")) == why
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_pages_errors_and_other_files_are_refused(content: bytes, why: str) -> N
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "gif"])
 def test_an_image_that_is_clipped_or_has_bytes_before_it_is_kept_with_a_doubt(form: FileForm) -> None:
-    whole = file_of(form, "a1")
+    whole = make_file(form, "a1")
     assert found(whole).doubt is None
     assert found(whole + b"\0" * 2_000).doubt is None
     assert found(whole[:-6]).doubt == NO_END

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.waiting import wait_until
-from willcall.simulator.running import SimulatorThread
+from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import AccountScript, OrderScript, Script
 
 NOON = 1_800_000_000.0
@@ -30,8 +30,8 @@ class Providers:
 
     def __init__(self, simulator: SimulatorThread, clock: Clock) -> None:
         self.url = simulator.url
-        self.world = simulator.world
-        self.control = simulator.control
+        self.state = simulator.state
+        self.client = simulator.client
         self.clock = clock
 
     def get(self, path: str, *, timeout: Any = TIMEOUT, **options: Any) -> requests.Response:
@@ -71,7 +71,7 @@ class Providers:
         return self.get(f"/paylogic/{path}", auth=("paylogic-default", "paylogic-default-password"))
 
     def entries(self) -> list[dict[str, Any]]:
-        return self.control.ledger()
+        return self.client.ledger()
 
 
 Start = Callable[..., Providers]

@@ -5,22 +5,22 @@ import pytest
 import requests
 
 from tests.unit.willcall.simulator.conftest import NOON, Start
-from willcall.simulator.client_config import account_tables
-from willcall.simulator.control import ControlError
+from willcall.simulator.account_tables import account_tables
+from willcall.simulator.client import SimulatorError
 from willcall.simulator.demo_script import demo_script
-from willcall.simulator.running import SimulatorProcess
+from willcall.simulator.launch import SimulatorProcess
 from willcall.simulator.script import PROVIDERS, OrderScript, Script, load
-from willcall.simulator.world import World
+from willcall.simulator.state import SimulatorState
 
 
 def test_orders_added_later_start_their_clocks_then(start: Start) -> None:
     sim = start()
     sim.clock.now += 100
-    assert sim.control.add_orders([{"provider": "tiqets", "reference": "1", "ready_after": 5}]) == 1
+    assert sim.client.add_orders([{"provider": "tiqets", "reference": "1", "ready_after": 5}]) == 1
     assert sim.tiqets().json()["order_status"] == "pending"
     sim.clock.now += 5
     assert sim.tiqets().json()["order_status"] == "done"
-    [order] = sim.control.orders()
+    [order] = sim.client.orders()
     assert order == {
         "provider": "tiqets",
         "account": "default",
@@ -28,19 +28,19 @@ def test_orders_added_later_start_their_clocks_then(start: Start) -> None:
         "ends": "fulfilled",
         "expect": "fulfilled",
         "known_at": NOON + 100,
-        "asked": 2,
-        "told": ["issued", "pending"],
+        "requests": 2,
+        "reported": ["issued", "pending"],
     }
 
 
 def test_orders_that_do_not_fit_are_refused_all_together(start: Start) -> None:
     sim = start({"provider": "tiqets"})
     good = {"provider": "tixstock", "reference": "2"}
-    with pytest.raises(ControlError, match="tiqets/default has 1 twice; tiqets has no account x"):
-        sim.control.add_orders(
+    with pytest.raises(SimulatorError, match="tiqets/default has 1 twice; tiqets has no account x"):
+        sim.client.add_orders(
             [good, {"provider": "tiqets", "reference": "1"}, {"provider": "tiqets", "reference": "1", "account": "x"}]
         )
-    assert len(sim.control.orders()) == 1
+    assert len(sim.client.orders()) == 1
 
 
 def test_the_ledger_can_be_narrowed(start: Start) -> None:
@@ -48,37 +48,37 @@ def test_the_ledger_can_be_narrowed(start: Start) -> None:
     sim.tiqets("1")
     sim.tixstock("1")
     sim.tiqets("2")
-    assert [e["number"] for e in sim.control.ledger(provider="tiqets")] == [1, 3]
-    assert [e["number"] for e in sim.control.ledger(reference="1")] == [1, 2]
-    assert [e["number"] for e in sim.control.ledger(after=2)] == [3]
-    sim.control.reset()
+    assert [e["number"] for e in sim.client.ledger(provider="tiqets")] == [1, 3]
+    assert [e["number"] for e in sim.client.ledger(reference="1")] == [1, 2]
+    assert [e["number"] for e in sim.client.ledger(after=2)] == [3]
+    sim.client.reset()
     sim.tiqets("1")
-    assert [e["number"] for e in sim.control.ledger()] == [4]
+    assert [e["number"] for e in sim.client.ledger()] == [4]
 
 
 def test_an_account_changes_only_in_the_fields_given(start: Start) -> None:
     sim = start({"provider": "tiqets"})
     rate = {"limit": 1.0, "period": 60.0, "burst": 1}
-    assert sim.control.change_account("tiqets", rate=rate)["rate"] == rate
-    assert sim.control.change_account("tiqets", minimum=3)["rate"] == rate
+    assert sim.client.update_account("tiqets", rate=rate)["rate"] == rate
+    assert sim.client.update_account("tiqets", minimum=3)["rate"] == rate
     for _ in range(2):
         sim.tiqets()
-    faults = sim.control.verdict()["faults"]
+    faults = sim.client.verdict()["faults"]
     assert len(faults) == 2
-    with pytest.raises(ControlError, match="no such account"):
-        sim.control.change_account("tiqets", "x", revoked=True)
-    with pytest.raises(ControlError, match="shut"):
-        sim.control.change_account("tiqets", shut=True)
+    with pytest.raises(SimulatorError, match="no such account"):
+        sim.client.update_account("tiqets", "x", revoked=True)
+    with pytest.raises(SimulatorError, match="shut"):
+        sim.client.update_account("tiqets", shut=True)
 
 
 def test_a_child_process_serves_and_writes_its_ledger(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     script = Script(orders=(OrderScript(provider="voordemensen", reference="key"),))
     with SimulatorProcess(script, ledger=ledger) as simulator:
-        assert simulator.control.orders()[0]["reference"] == "key"
+        assert simulator.client.orders()[0]["reference"] == "key"
         requests.get(f"{simulator.url}/voordemensen/v1/demo/order/key", timeout=60)
         [line] = ledger.read_text("utf-8").splitlines()
-    assert json.loads(line)["phase"] == "issued"
+    assert json.loads(line)["order_status"] == "issued"
     assert simulator.process.returncode == 0
 
 
@@ -120,10 +120,10 @@ def test_the_demo_has_every_provider_reference_and_end() -> None:
 def test_the_accounts_of_the_demo_are_those_that_a_client_is_given() -> None:
     tables = account_tables("http://127.0.0.1:1")
     script = demo_script()
-    world = World(script)
+    state = SimulatorState(script)
     for provider, account in {(order.provider, order.account) for order in script.orders}:
         table = tables[provider][account]
         own = table.get("public_bearer") or table.get("cognito_token")
         if own:
-            grants = [world.grant(provider, f"{scheme} {own}") for scheme in ("Bearer", "Cognito")]
-            assert world.accounts[provider, account] in [grant.account for grant in grants if grant]
+            credentials = [state.find_credential(provider, f"{scheme} {own}") for scheme in ("Bearer", "Cognito")]
+            assert state.accounts[provider, account] in [each.account for each in credentials if each]

@@ -128,7 +128,7 @@ def test_every_provider_can_say_a_word_that_nobody_knows(start: Start, provider:
 def test_a_hang_that_is_waited_for_ends_as_usual(start: Start) -> None:
     sim = faulty(start, do="hang", seconds=0.1)
     usual(sim)
-    assert (sim.entries()[0]["fault"], sim.entries()[0]["phase"]) == ("hang", "issued")
+    assert (sim.entries()[0]["fault"], sim.entries()[0]["order_status"]) == ("hang", "issued")
 
 
 def test_a_client_that_gives_up_on_a_hang_leaves_nothing_under_way(start: Start) -> None:
@@ -144,7 +144,7 @@ def test_a_slow_drip_arrives_whole(start: Start) -> None:
     sim = faulty(start, do="slow_drip", seconds=0.2)
     answer = sim.tiqets()
     assert answer.json()["order_status"] == "done"
-    assert sim.entries()[0]["phase"] == "issued"
+    assert sim.entries()[0]["order_status"] == "issued"
 
 
 def test_a_reset_breaks_the_connection(start: Start) -> None:
@@ -209,9 +209,9 @@ def test_a_fault_can_last_for_several_requests_or_for_ever(start: Start) -> None
 )
 def test_a_whole_account_can_be_out_of_order(start: Start, change: dict[str, Any], status: int) -> None:
     sim = start({"provider": "tiqets"})
-    sim.control.change_account("tiqets", **change)
+    sim.client.update_account("tiqets", **change)
     assert sim.tiqets().status_code == status
-    sim.control.change_account("tiqets", down=None, forbidden=False, revoked=False)
+    sim.client.update_account("tiqets", down=None, forbidden=False, revoked=False)
     usual(sim)
 
 
@@ -224,10 +224,10 @@ def test_a_gateway_refuses_with_a_page_and_may_say_when_to_come_back(start: Star
 
 def test_an_account_that_is_down_can_reset_or_say_nothing(start: Start) -> None:
     sim = start({"provider": "tiqets"})
-    sim.control.change_account("tiqets", down="reset")
+    sim.client.update_account("tiqets", down="reset")
     with pytest.raises(requests.ConnectionError):
         sim.tiqets()
-    sim.control.change_account("tiqets", down="hang")
+    sim.client.update_account("tiqets", down="hang")
     with sim.asking_tiqets():
         pass
     assert [entry["fault"] for entry in sim.entries()] == ["down", "down"]

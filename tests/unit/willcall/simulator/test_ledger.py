@@ -10,7 +10,7 @@ def test_nothing_is_too_early_for_an_order_without_hint_or_minimum(start: Start)
     sim.tiqets()
     sim.tiqets()
     assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, 0.0]
-    assert sim.control.verdict()["ok"]
+    assert sim.client.verdict()["ok"]
 
 
 @pytest.mark.parametrize(("form", "allowed"), [("seconds", NOON + 3.5), ("date", NOON + 4.0)])
@@ -41,7 +41,7 @@ def test_a_429_stops_the_whole_account_but_not_what_was_under_way(start: Start) 
     sim.tixstock()
     assert early == [0.0, 1.5, 1.0, 0.0]
     assert sim.entries()[-1]["too_early_by"] == 0.0
-    assert sim.control.verdict()["providers"]["tiqets"]["throttled"] == 1
+    assert sim.client.verdict()["providers"]["tiqets"]["throttled"] == 1
 
 
 def test_a_503_speaks_for_its_order_only(start: Start) -> None:
@@ -98,7 +98,7 @@ def test_an_account_can_have_a_minimum_of_its_own(start: Start) -> None:
     sim.voordemensen()
     sim.clock.now += 1
     sim.voordemensen()
-    assert sim.control.verdict()["ok"]
+    assert sim.client.verdict()["ok"]
 
 
 def test_a_fulfilment_date_in_the_future_is_a_promise(start: Start) -> None:
@@ -120,7 +120,7 @@ def test_a_401_may_be_followed_by_a_request_with_a_fresh_token_at_once(start: St
     stale = sim.bearer()
     assert [sim.get(path, headers=stale).status_code for _ in range(2)] == [401, 401]
     assert sim.get(path, headers=sim.bearer()).status_code == 200
-    verdict = sim.control.verdict()
+    verdict = sim.client.verdict()
     assert verdict["ok"]
     assert verdict["providers"]["funtrips"]["unauthorized"] == 1
 
@@ -130,7 +130,7 @@ def test_requests_over_the_rate_are_counted(start: Start) -> None:
     sim = start({"provider": "tiqets"}, accounts=({"provider": "tiqets", "rate": rate},))
     for _ in range(4):
         sim.tiqets()
-    tally = sim.control.verdict()["providers"]["tiqets"]
+    tally = sim.client.verdict()["providers"]["tiqets"]
     assert (tally["over_rate"], tally["over_rate_requests"]) == (2.0, 2)
 
 
@@ -139,23 +139,23 @@ def test_two_requests_at_once_for_one_order_are_noticed(start: Start) -> None:
     with sim.asking_tiqets():
         sim.tiqets()
     assert [entry["in_flight"] for entry in sim.entries()] == [0, 1]
-    assert not sim.control.verdict()["ok"]
+    assert not sim.client.verdict()["ok"]
 
 
-def test_credentials_that_nobody_has_are_told_from_revoked_ones(start: Start) -> None:
+def test_unknown_credentials_differ_from_revoked_ones(start: Start) -> None:
     sim = start({"provider": "tiqets"})
     assert sim.get("/tiqets/v2/orders/1/tickets", headers={"Authorization": "Token x"}).status_code == 401
-    sim.control.change_account("tiqets", revoked=True)
+    sim.client.update_account("tiqets", revoked=True)
     assert sim.tiqets().status_code == 401
-    sim.control.change_account("tiqets", revoked=False)
+    sim.client.update_account("tiqets", revoked=False)
     assert sim.tiqets().status_code == 200
-    tally = sim.control.verdict()["providers"]["tiqets"]
+    tally = sim.client.verdict()["providers"]["tiqets"]
     assert (tally["wrong_credentials"], tally["unauthorized"]) == (1, 1)
 
 
-def test_asking_after_the_end_was_told_is_noted(start: Start) -> None:
+def test_a_request_after_the_final_status_is_recorded(start: Start) -> None:
     sim = start({"provider": "tiqets", "ends": "failed"})
     sim.tiqets()
     sim.tiqets()
     assert [entry["after_final"] for entry in sim.entries()] == [False, True]
-    assert sim.entries()[-1]["phase"] == "failed"
+    assert sim.entries()[-1]["order_status"] == "failed"

@@ -51,7 +51,7 @@ def test_a_funtrips_user_has_the_records_of_all_their_checkouts(start: Start) ->
     sim.clock.now += 5
     items = sim.get(f"{ADMIN}?external_user_id=fan", headers=bearer).json()["items"]
     assert [len(record["tickets"]) for record in items] == [1, 1]
-    assert sim.control.verdict()["providers"]["funtrips"]["untold"] == ["3"]
+    assert sim.client.verdict()["providers"]["funtrips"]["unreported"] == ["3"]
     assert sim.get(f"{ADMIN}?external_user_id=nobody", headers=bearer).status_code == 404
 
 
@@ -75,7 +75,7 @@ def test_the_funtrips_list_tells_of_late_cancellations(start: Start) -> None:
     sim.clock.now += 8
     items = sim.get(ADMIN, headers=bearer).json()["items"]
     assert [record["status"] for record in items] == ["CANCELLED", "COMPLETED"]
-    assert sim.control.verdict()["providers"]["funtrips"]["untold"] == []
+    assert sim.client.verdict()["providers"]["funtrips"]["unreported"] == []
 
 
 def test_funtrips_tokens_expire(start: Start) -> None:
@@ -87,7 +87,7 @@ def test_funtrips_tokens_expire(start: Start) -> None:
     refused = sim.get(path, headers=bearer)
     assert (refused.status_code, refused.headers["Content-Type"]) == (401, "application/problem+json")
     assert sim.get(path, headers=(fresh := sim.bearer())).status_code == 200
-    sim.control.change_account("funtrips", expire_tokens=True)
+    sim.client.update_account("funtrips", expire_tokens=True)
     assert sim.get(path, headers=fresh).status_code == 401
 
 
@@ -150,7 +150,7 @@ def test_voordemensen_shows_the_page_when_all_is_paid(start: Start) -> None:
 def test_a_client_name_that_voordemensen_does_not_know_is_a_404(start: Start) -> None:
     sim = start({"provider": "voordemensen"})
     assert sim.get("/voordemensen/v1/nobody/order/1").status_code == 404
-    assert sim.control.verdict()["providers"]["voordemensen"]["wrong_credentials"] == 1
+    assert sim.client.verdict()["providers"]["voordemensen"]["wrong_credentials"] == 1
 
 
 def test_a_paylogic_order_gets_its_etickets(start: Start) -> None:
@@ -217,7 +217,7 @@ def test_the_paylogic_list_starts_at_a_date_and_tells_of_cancellations(start: St
     assert [order["status"] for order in body["_embedded"]["shop:order"]] == ["cancelled"]
     assert sim.paylogic("orders?created__gte=2027-01-15T08:00:01Z").json()["item_count"] == 0
     assert sim.paylogic("orders?created__gte=yesterday").status_code == 400
-    assert sim.control.verdict()["providers"]["paylogic"]["untold"] == ["ticket:1"]
+    assert sim.client.verdict()["providers"]["paylogic"]["unreported"] == ["ticket:1"]
 
 
 def test_paylogic_wants_basic_in_base64(start: Start) -> None:

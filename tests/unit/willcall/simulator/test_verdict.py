@@ -1,11 +1,11 @@
 from typing import Any
 
-from willcall.simulator.ledger import Entry
+from willcall.simulator.ledger import LedgerEntry
 from willcall.simulator.script import OrderScript
 from willcall.simulator.verdict import judge
 
 
-def entry(**fields: Any) -> Entry:
+def entry(**fields: Any) -> LedgerEntry:
     usual: dict[str, Any] = {
         "number": 1,
         "arrived": 0.0,
@@ -15,7 +15,7 @@ def entry(**fields: Any) -> Entry:
         "account": "default",
         "auth": "ok",
     }
-    return Entry(**usual | fields)
+    return LedgerEntry(**usual | fields)
 
 
 def test_a_clean_ledger_is_ok() -> None:
@@ -39,10 +39,10 @@ def test_each_kind_of_offence_is_a_sentence() -> None:
     )
     assert not verdict["ok"]
     assert verdict["faults"] == [
-        "tiqets: 2 requests came earlier than allowed, the worst by 2.500 s",
-        "tiqets: 1 requests were over the rate, the worst window by 1.25",
-        "tiqets: 1 requests while another for the same order was under way",
-        "tixstock: 1 requests with credentials that were never valid",
+        "tiqets: 2 requests earlier than allowed, the worst by 2.500 s",
+        "tiqets: 1 request over the rate, the worst window by 1.25",
+        "tiqets: 1 request during another for the same order",
+        "tixstock: 1 request with credentials that were never valid",
     ]
 
 
@@ -53,12 +53,12 @@ def test_revoked_credentials_requests_after_the_end_and_dust_are_no_offence() ->
     assert (tally["unauthorized"], tally["after_final"], tally["over_rate"]) == (1, 1, 0.0)
 
 
-def test_orders_whose_end_was_never_told_are_named() -> None:
+def test_orders_whose_final_status_was_never_reported_are_named() -> None:
     def order(reference: str, **fields: Any) -> OrderScript:
         return OrderScript.model_validate({"provider": "tiqets", "reference": reference} | fields)
 
     orders = [
-        (order("told"), {"pending", "issued"}),
+        (order("reported"), {"pending", "issued"}),
         (order("waiting", ready_after=5), {"pending"}),
         (order("late", cancel_after=5), {"issued"}),
         (order("never", ends="never"), {"pending"}),
@@ -66,4 +66,4 @@ def test_orders_whose_end_was_never_told_are_named() -> None:
     ]
     tally = judge([], orders)["providers"]["tiqets"]
     assert tally["orders"] == 5
-    assert tally["untold"] == ["waiting", "late"]
+    assert tally["unreported"] == ["waiting", "late"]

@@ -1,4 +1,4 @@
-"""A client of the control API, for demos, tests and load runs."""
+"""A client of the control API, for demos, tests and load tests."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,19 +7,18 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from willcall.simulator.push_script import PushScript
-from willcall.simulator.script import OrderScript
+from willcall.simulator.script import OrderScript, PushScript
 
 
-class ControlError(Exception):
-    """The simulator refused; the message says why."""
+class SimulatorError(Exception):
+    """The simulator rejected a call; the message says why."""
 
 
-class Control:
-    """Talks to the simulator at `url`. Every call opens a connection of its own.
+class SimulatorClient:
+    """Controls the simulator at `url`. Every call opens a new connection.
 
     Raises:
-        ControlError: from every method, where the simulator refuses.
+        ControlError: from every method, where the simulator rejects the call.
         OSError: from every method, where it cannot be reached.
     """
 
@@ -28,16 +27,16 @@ class Control:
         self._timeout = timeout
 
     def add_orders(self, orders: Iterable[OrderScript | Mapping[str, Any]]) -> int:
-        """Script orders whose clocks start now; gives how many."""
+        """Add orders whose clocks start now; return how many."""
         scripts = [OrderScript.model_validate(order).model_dump(exclude_defaults=True) for order in orders]
         return int(self._call("POST", "orders", scripts)["added"])
 
     def orders(self) -> list[dict[str, Any]]:
-        """Every scripted order: `ends`, `expect`, `asked`, `told` and its key."""
+        """Return every scripted order: its key, `ends`, `expect`, `requests` and `reported`."""
         return list(self._call("GET", "orders")["items"])
 
-    def issued(self) -> list[str]:
-        """What nobody but the client may see: references, tokens, names and codes of tickets."""
+    def issued_secrets(self) -> list[str]:
+        """Return everything that only the client may see: references, tokens, document names and barcodes."""
         return list(self._call("GET", "issued")["items"])
 
     def ledger(
@@ -51,26 +50,26 @@ class Control:
     def push(
         self, provider: str, reference: str, *pushes: PushScript | Mapping[str, Any], account: str = "default"
     ) -> None:
-        """Have a provider call about an order: see `simulator.script.PushScript`; the clocks start now."""
+        """Have a provider send pushes about an order: see `simulator.script.PushScript`; the clocks start now."""
         scripts = [PushScript.model_validate(push).model_dump(exclude_defaults=True) for push in pushes]
         self._call("POST", f"pushes/{provider}/{account}/{quote(reference, safe='')}", scripts)
 
     def pushes(self, *, provider: str | None = None, reference: str | None = None) -> list[dict[str, Any]]:
-        """The calls that the simulator made; see `simulator.ledger.PushEntry`."""
+        """Return the pushes that were sent; see `simulator.ledger.PushEntry`."""
         wanted = {"provider": provider, "reference": reference}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         return list(self._call("GET", f"pushes?{query}")["items"])
 
     def verdict(self) -> dict[str, Any]:
-        """`ok`, `faults` and a tally per provider; see `simulator.verdict`."""
+        """Return `ok`, `faults` and a tally per provider; see `simulator.verdict`."""
         return self._call("GET", "verdict")
 
-    def change_account(self, provider: str, account: str = "default", **changes: Any) -> dict[str, Any]:
+    def update_account(self, provider: str, account: str = "default", **changes: Any) -> dict[str, Any]:
         """Change fields of an account, as in `simulator.script.AccountChange`; gives it as it is now."""
         return self._call("POST", f"accounts/{provider}/{account}", changes)
 
     def reset(self) -> None:
-        """Forget the requests so far."""
+        """Delete the ledger's entries so far."""
         self._call("POST", "reset")
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
@@ -82,5 +81,5 @@ class Control:
         finally:
             connection.close()
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise ControlError(answer["error"])
+            raise SimulatorError(answer["error"])
         return answer

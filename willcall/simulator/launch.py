@@ -1,4 +1,4 @@
-"""Starting and stopping a simulator: in the foreground, as a child process, or in a thread."""
+"""Running a simulator: in the foreground, as a child process, or in a thread."""
 
 import asyncio
 import json
@@ -12,29 +12,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from willcall.simulator.control import Control
+from willcall.simulator.client import SimulatorClient
 from willcall.simulator.script import Script
 from willcall.simulator.server import listening
-from willcall.simulator.world import Clock, World
+from willcall.simulator.state import Clock, SimulatorState
 
 LOOPBACK = "127.0.0.1"
 
 
-def run(host: str, port: int, script: Script, *, ledger: Path | None = None) -> None:
+def run_simulator(host: str, port: int, script: Script, *, ledger: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM. The first line on stdout is JSON: `{"host", "port", "url"}`.
 
     Raises:
-        OSError: where the port is taken.
-        simulator.world.ScriptError: where the script's orders do not fit its accounts.
+        OSError: where the port is in use.
+        simulator.state.ScriptError: where the script's orders do not fit its accounts.
     """
-    asyncio.run(_run(World(script, ledger=ledger), host, port))
+    asyncio.run(_run(SimulatorState(script, ledger=ledger), host, port))
 
 
-async def _run(world: World, host: str, port: int) -> None:
+async def _run(state: SimulatorState, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with listening(world, host, port) as chosen:
+    async with listening(state, host, port) as chosen:
         line = {"host": host, "port": chosen, "url": f"http://{host}:{chosen}"}
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
@@ -42,7 +42,7 @@ async def _run(world: World, host: str, port: int) -> None:
 
 
 class SimulatorProcess:
-    """A simulator in a child process, for as long as the `with` block lasts."""
+    """A context manager that runs a simulator in a child process."""
 
     def __init__(self, script: Script | None = None, *, port: int = 0, ledger: Path | None = None) -> None:
         self._script = script or Script()
@@ -57,13 +57,13 @@ class SimulatorProcess:
         command = [sys.executable, "-m", "willcall.simulator", "--port", str(self._port), "--script", str(file)]
         if self._ledger:
             command += ["--ledger", str(self._ledger)]
-        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line:
             self.stop()
-            raise RuntimeError("the simulator did not start; its reason is on stderr")
+            raise RuntimeError("the simulator did not start; stderr says why")
         self.url = json.loads(line)["url"]
         return self
 
@@ -71,9 +71,9 @@ class SimulatorProcess:
         self.stop()
 
     @property
-    def control(self) -> Control:
-        """A client of the control API."""
-        return Control(self.url)
+    def client(self) -> SimulatorClient:
+        """Return a client of the control API."""
+        return SimulatorClient(self.url)
 
     def stop(self) -> None:
         """End the process and wait for it."""
@@ -83,10 +83,10 @@ class SimulatorProcess:
 
 
 class SimulatorThread:
-    """A simulator in a thread of this process, with a clock of one's own: for tests."""
+    """A context manager that runs a simulator in a thread, with a clock of its own, for tests."""
 
     def __init__(self, script: Script | None = None, *, clock: Clock = time.time) -> None:
-        self.world = World(script or Script(), clock=clock)
+        self.state = SimulatorState(script or Script(), clock=clock)
         self.url = ""
         self._listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -101,13 +101,13 @@ class SimulatorThread:
         self._thread.join()
 
     @property
-    def control(self) -> Control:
-        """A client of the control API."""
-        return Control(self.url)
+    def client(self) -> SimulatorClient:
+        """Return a client of the control API."""
+        return SimulatorClient(self.url)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with listening(self.world, LOOPBACK, 0) as port:
+        async with listening(self.state, LOOPBACK, 0) as port:
             self.url = f"http://{LOOPBACK}:{port}"
             self._listening.set()
             await self._stop.wait()

@@ -1,4 +1,4 @@
-"""The account tables that a client needs to talk to a simulator, as TOML."""
+"""The account tables that a client needs to use a simulator, as TOML."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from willcall.simulator.providers import REGISTRY
 
-#: Where each provider's paths begin.
+#: The path prefix of each provider.
 PREFIXES = {
     "funtrips": "/funtrips",
     "tiqets": "/tiqets/v2",
@@ -15,19 +15,19 @@ PREFIXES = {
     "paylogic": "/paylogic",
 }
 
-#: The second kind of credentials of a provider gets an account of its own: its name, and the field.
-SECOND = {"funtrips": ("headless", "public_bearer"), "paylogic": ("user", "cognito_token")}
+#: A provider's second kind of credentials belongs to a second account: its name, and the field.
+SECOND_ACCOUNTS = {"funtrips": ("headless", "public_bearer"), "paylogic": ("user", "cognito_token")}
 
 
 def account_tables(url: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """`{provider: {account: table}}` for the simulator at `url`, with the credentials that its accounts have."""
+    """Return `{provider: {account: table}}` for the simulator at `url`, with its accounts' credentials."""
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     for name, provider in REGISTRY.items():
         credentials: dict[str, Any] = dict(provider.default_credentials("default"))
         base = {"base_url": url + PREFIXES[name]}
         tables[name] = {}
-        if name in SECOND:
-            account, field = SECOND[name]
+        if name in SECOND_ACCOUNTS:
+            account, field = SECOND_ACCOUNTS[name]
             tables[name][account] = base | {field: provider.default_credentials(account)[field]}
             del credentials[field]
         if name == "funtrips":
@@ -36,11 +36,11 @@ def account_tables(url: str) -> dict[str, dict[str, dict[str, Any]]]:
     return tables
 
 
-def toml(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """A nested document of strings, numbers and lists as TOML."""
+def to_toml(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
+    """Format a nested document of strings, numbers and lists as TOML."""
     values = {name: value for name, value in document.items() if not isinstance(value, Mapping)}
     lines = [f"[{'.'.join(path)}]"] if path and values else []
     lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     text = "\n".join(lines) + "\n\n" if lines else ""
-    tables = (toml(value, (*path, name)) for name, value in document.items() if isinstance(value, Mapping))
+    tables = (to_toml(value, (*path, name)) for name, value in document.items() if isinstance(value, Mapping))
     return text + "".join(tables)

@@ -1,7 +1,7 @@
 """What a line may say of errors and on behalf of libraries: nothing that came from outside.
 
 Libraries put whole messages, URLs and documents into their lines and into their errors' texts. So of theirs a line
-has only what stands in their source; see docs/decisions/0016-logs-show-what-was-written-for-them.md.
+has only what stands in their source; see docs/decisions/0016-log-redaction.md.
 """
 
 import os

@@ -15,8 +15,7 @@ from xdist.scheduler import LoadGroupScheduling
 from tests.scripted_server import Serve, Server
 from tests.waiting import Clock
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.http import connections, outbound
-from willcall.providers import transport
+from willcall.http import connections
 from willcall.stores.connection import connect
 from willcall.usecases import documents
 
@@ -93,8 +92,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which exchanges over HTTP end."""
     clock = Clock()
     monkeypatch.setattr(connections, "monotonic", clock.monotonic)
-    for module in (transport, outbound, documents):
-        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(documents, "time", clock)
     return clock
 
 

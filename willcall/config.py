@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from willcall.environment import FILE_VARIABLE, overlay
-from willcall.http.addresses import parse_allowed
+from willcall.http.address_guard import parse_allowed
 from willcall.http.messages import HttpLimits
 from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy

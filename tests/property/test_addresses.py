@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import builds, integers, ip_addresses, one_of, sampled_from, text
 
-from willcall.http.address_guard import AddressGuard
-from willcall.http.addresses import held_v4, is_public, parse_allowed
-from willcall.http.outbound import Limits, OutboundClient, RequestFailure
+from willcall.http.address_guard import AddressGuard, embedded_v4, is_public, parse_allowed
+from willcall.http.messages import HttpLimits
+from willcall.http.outbound import OutboundClient, RequestFailure
 
 V4 = ip_addresses(v=4)  # leans towards the special blocks
 V6 = one_of(ip_addresses(v=6), builds(lambda low: IPv6Address((0x2000 << 112) | low), integers(0, 2**125 - 1)))
@@ -48,8 +48,8 @@ def test_an_allowed_v4_network_covers_each_way_to_write_its_addresses(address: I
 @given(one_of(V4, V6))
 def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IPv4Address | IPv6Address) -> None:
     assert AddressGuard().admits("x.example", str(address)) is is_public(address)
-    held = held_v4(address)
-    assert held is None or not is_public(address)
+    inner = embedded_v4(address)
+    assert inner is None or not is_public(address)
 
 
 #: Made once: reading the certificates of the world takes longer than all that a URL is judged by.
@@ -68,7 +68,7 @@ def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", fail)
-        for reply in (OUTBOUND.get(url, Limits()), OUTBOUND.post(url, b"", {}, Limits())):
+        for reply in (OUTBOUND.get(url, HttpLimits()), OUTBOUND.post(url, b"", {}, HttpLimits())):
             assert isinstance(reply, RequestFailure)
     refusal = AddressGuard().refusal(url)
     assert refusal is None or len(url) < 5 or url not in refusal

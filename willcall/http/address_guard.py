@@ -1,25 +1,48 @@
-"""Where requests to addresses from outside may go: to the internet, and to what `outbound.allow` names."""
+"""Where requests to URLs from outside may go: to the internet, and to what `outbound.allow` names."""
 
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from willcall.http.addresses import Address, held_v4, is_public, parse_address, parse_allowed, plain_name
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 #: Longest URL that is used.
 LONGEST_URL = 8_192
 #: What is said of an address of our own network.
 NOT_PUBLIC = "not public, nor named by `outbound.allow`"
 
-_UNFIT = re.compile(r"[^\x21-\x7e]|\\")
+#: What `is_global` lets pass, on some Python or on all of them, and no server of the internet has.
+#: https://www.iana.org/assignments/iana-ipv4-special-registry
+#: https://www.iana.org/assignments/iana-ipv6-special-registry
+_NOT_PUBLIC = (
+    IPv4Network("168.63.129.16/32"),  # a cloud's platform service on a public-looking address
+    IPv4Network("192.0.0.0/24"),  # protocol assignments
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("224.0.0.0/4"),  # multicast
+    IPv6Network("2001::/23"),  # protocol assignments, Teredo among them
+    IPv6Network("2002::/16"),  # 6to4
+    IPv6Network("3fff::/20"),  # documentation
+)
+#: The one block of which public addresses are given out. Addresses that hold a v4 one (::ffff:0:0/96) and NAT64
+#: (64:ff9b::/96) lie outside. https://www.iana.org/assignments/ipv6-address-space
+_PUBLIC_V6 = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_LONGEST_NAME = 253
+_INVALID = re.compile(r"[^\x21-\x7e]|\\")
 
 
 class AddressGuard:
-    """Refuses what is neither public nor allowed. It looks nothing up: it is asked about each address connected to."""
+    """Refuses what is neither public nor allowed.
+
+    It looks nothing up: connections ask it about each address before they use it.
+    """
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
         """`allow`: networks, addresses and host names. Raises ValueError for anything else."""
@@ -28,41 +51,94 @@ class AddressGuard:
         self._networks = [entry for entry in entries if not isinstance(entry, str)]
 
     def refusal(self, url: str) -> str | None:
-        """Why a URL is refused before anything is looked up, None where it is not; does not repeat the URL."""
-        if len(url) > LONGEST_URL or _UNFIT.search(url):
+        """Return why a URL is refused before anything is looked up, or `None`. Does not repeat the URL."""
+        if len(url) > LONGEST_URL or _INVALID.search(url):
             return "the URL is too long or has characters that no URL has"
         try:
-            parts = parse_url(url)  # as it will be parsed when it is used, so that both mean the same host
+            parts = parse_url(url)
         except LocationParseError:
             return "the URL cannot be read"
-        wrong = {
+        problems = {
             "the URL is neither http nor https": parts.scheme not in {"http", "https"},
             "the URL holds credentials": parts.auth is not None,
             "the URL names no host or no port": not parts.host or parts.port == 0,
-            f"the address is {NOT_PUBLIC}": not self._fit(parts.host or ""),
+            f"the address is {NOT_PUBLIC}": not self._admits_host(parts.host or ""),
         }
-        return next((why for why, is_so in wrong.items() if is_so), None)
+        return next((why for why, applies in problems.items() if applies), None)
 
     def admits(self, host: str, address: str) -> bool:
-        """Whether `address`, which the name `host` was found to have, may be connected to."""
-        if plain_name(host) in self._names:
+        """Return whether `address`, to which the name `host` resolved, may be connected to."""
+        if _plain_name(host) in self._names:
             return True
-        parsed = parse_address(address)
-        return parsed is not None and (is_public(parsed) or self._allowed(parsed))
+        parsed = _parse_address(address)
+        return parsed is not None and (is_public(parsed) or self._is_allowed(parsed))
 
-    def _fit(self, host: str) -> bool:
-        """Whether the host is a name, which is looked up and checked later, or an address that may be connected to."""
-        address = parse_address(host) or _as_resolvers_read(host)
+    def _admits_host(self, host: str) -> bool:
+        """Return whether the host is an admitted address, or a name, which is checked when it has been looked up."""
+        address = _parse_address(host) or _as_resolvers_read(host)
         return address is None or self.admits(host, str(address))
 
-    def _allowed(self, address: Address) -> bool:
-        held = held_v4(address)
-        return any(address in network or (held is not None and held in network) for network in self._networks)
+    def _is_allowed(self, address: Address) -> bool:
+        inner = embedded_v4(address)
+        return any(address in network or (inner is not None and inner in network) for network in self._networks)
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address is one of the internet's, reachable from anywhere."""
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
+    return address.is_global and (isinstance(address, IPv4Address) or address in _PUBLIC_V6)
+
+
+def embedded_v4(address: Address) -> IPv4Address | None:
+    """Return the v4 address that a v6 one stands for (v4-mapped, 6to4, NAT64), or `None`."""
+    if isinstance(address, IPv4Address):
+        return None
+    nat64 = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
+    return address.ipv4_mapped or address.sixtofour or nat64
+
+
+def parse_allowed(entry: str) -> Network | str:
+    """Read an entry of `outbound.allow`: a network, an address (a network of one), or a host name.
+
+    Raises ValueError with a message for operators.
+    """
+    try:
+        return ip_network(entry)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(entry, strict=False)
+    except ValueError:
+        return _host_name(entry)
+    raise ValueError(f"has bits beyond its length; is {meant} meant?")
+
+
+def _parse_address(text: str) -> Address | None:
+    """Return an IP address, also one in brackets, or `None`."""
+    try:
+        return ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
 
 
 def _as_resolvers_read(host: str) -> IPv4Address | None:
-    """The address behind `2130706433`, `0x7f.1` and the like, which no name look-up is made for."""
+    """Return the address behind `2130706433`, `0x7f.1` and the like, for which no name is looked up."""
     try:
         return IPv4Address(socket.inet_aton(host))
     except OSError:
         return None
+
+
+def _plain_name(host: str) -> str:
+    return host.lower().removesuffix(".")
+
+
+def _host_name(entry: str) -> str:
+    name = _plain_name(entry)
+    labels = name.split(".")
+    if len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise ValueError(
+            "is neither a network (10.0.0.0/8), an address nor a full host name (no scheme, port, path or wildcard)"
+        )
+    return name

@@ -1,12 +1,23 @@
-"""Connections that keep one deadline over connecting, headers and body.
+"""Connections that keep one budget of time and bytes over connecting, headers and body.
 
-urllib3's read timeout bounds the silence between two reads, so an answer that comes a byte at a time never
-meets it. Here every read goes through `_BoundedFile`, which first sets the socket's timeout to what is left
-of the exchange. The name look-up alone is bounded by the resolver's own limits.
+urllib3's read timeout bounds the silence between two reads, so a response that comes a byte at a time never meets it.
+Here every read goes through `_BoundedFile`, which first sets the socket's timeout to what is left.
+
+With the limits 3 s to connect, 10 s between reads and 20 s in total: a server that accepts after 2 s and then sends a
+byte every 6 s is read at 8, 14 and 20 s. The read that begins at 14 s waits for 6 s, not 10, and ends the exchange.
+The name look-up alone is bounded by the resolver's own limits.
+
+This is the only module that touches private parts of other libraries:
+
+| library | part | test in tests/unit/willcall/providers/test_transport.py |
+|---|---|---|
+| urllib3 | `HTTPConnection._new_conn`, `._dns_host` | `test_the_next_address_is_tried` |
+| http.client | `HTTPConnection.response_class`, `HTTPResponse.fp` | `test_a_dripping_response_ends_in_time` |
 """
 
 import io
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,72 +25,77 @@ from http.client import HTTPResponse
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from willcall.http.errors import RefusedAddressError, TooManyBytesError
+from willcall.http.messages import HttpLimits
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from urllib3.response import HTTPResponse as PooledResponse
 
-#: What `socket.getaddrinfo` gives: family, kind, protocol, canonical name, address.
-_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+#: What `socket.getaddrinfo` returns: family, kind, protocol, canonical name, address.
+_AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
-#: A connection unused for longer is not used again: servers and the boxes between drop idle ones, and a
-#: request that meets such an end would have to be counted as unanswered. Seconds.
+#: Seconds after which an idle connection is not used again. Servers and the boxes between drop idle connections, and a
+#: request that meets such an end would have to be counted as unanswered.
 LONGEST_IDLE = 20.0
-
-
-class TooManyBytesError(OSError):
-    """More came over the wire than the exchange may take."""
-
-
-class RefusedAddressError(OSError):
-    """All addresses of the host are such that the exchange may not connect to them."""
+#: Wire bytes beyond twice `max_bytes`: headers and the framing of chunks.
+_OVERHEAD = 1_048_576
 
 
 @dataclass(slots=True)
-class Allowance:
-    """What one exchange may still take: time until `deadline` (monotonic seconds) and bytes off the wire.
+class Budget:
+    """What a call may still take over all its exchanges: time until `deadline` (monotonic seconds) and bytes received.
 
-    `admits` says whether an address of a host may be connected to (host, address); None: any may.
-    `refusal` is the class of the error that kept us from connecting, None where a connection was there.
+    `admits(host, address)` says whether an address of a host may be connected to; `None` admits all.
+    `connect_error` is what kept the last exchange from connecting.
     """
 
     deadline: float
     read_timeout: float
     wire_bytes: int
     admits: Callable[[str, str], bool] | None = None
-    refusal: str | None = None
+    connect_error: Exception | None = None
 
-    def seconds(self, at_most: float | None) -> float:
-        """The timeout of the next step; raises TimeoutError where the time is up."""
+    @classmethod
+    def of(cls, limits: HttpLimits, admits: Callable[[str, str], bool] | None = None) -> "Budget":
+        """Return the budget of a call that begins now."""
+        wire_bytes = 2 * limits.max_bytes + _OVERHEAD
+        return cls(monotonic() + limits.total_timeout, limits.read_timeout, wire_bytes, admits)
+
+    def timeout(self, at_most: float | None) -> float:
+        """Return the timeout of the next step. Raises TimeoutError when the time is up."""
         left = self.deadline - monotonic()
         if left <= 0:
-            raise TimeoutError("the time of the exchange is up")
+            raise TimeoutError("the time of the call is up")
         return left if at_most is None else min(at_most, left)
 
 
-#: The allowance of the exchange that runs in this thread.
-ALLOWANCE: ContextVar[Allowance] = ContextVar("allowance")
+#: The budget of the exchange that runs in this thread.
+BUDGET: ContextVar[Budget] = ContextVar("budget")
 
 
 class _BoundedFile(io.RawIOBase):
-    """A socket's incoming bytes, each read within what is left of the allowance."""
+    """A socket's incoming bytes, each read within what is left of the budget."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._allowance = ALLOWANCE.get()
+        self._budget = BUDGET.get()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
-        allowance = self._allowance
-        self._sock.settimeout(allowance.seconds(allowance.read_timeout))
+        budget = self._budget
+        self._sock.settimeout(budget.timeout(budget.read_timeout))
         count = self._raw.readinto(buffer)
-        allowance.wire_bytes -= count or 0
-        if allowance.wire_bytes < 0:
+        budget.wire_bytes -= count or 0
+        if budget.wire_bytes < 0:
             raise TooManyBytesError
         return count
 
@@ -97,8 +113,8 @@ class _BoundedResponse(HTTPResponse):
         self.fp = io.BufferedReader(_BoundedFile(sock))
 
 
-class _Bounded(HTTPConnection):
-    """A connection that asks the current allowance before each step and is not reused when long idle."""
+class BoundedConnection(HTTPConnection):
+    """A connection that keeps the current budget in each step and is not reused when long idle."""
 
     response_class = _BoundedResponse
     _used_at = 0.0
@@ -106,22 +122,25 @@ class _Bounded(HTTPConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot express
-            ALLOWANCE.get().refusal = type(error).__name__
+        except (OSError, UnicodeError, RefusedAddressError) as error:  # UnicodeError: no name that DNS can express
+            BUDGET.get().connect_error = error
             raise ConnectionError("could not connect") from error
 
     def _new_conn(self) -> socket.socket:
-        """The first of the host's addresses that answers; each has the connect timeout, all the deadline."""
-        allowance = ALLOWANCE.get()
+        """Connect to the first of the host's addresses that answers.
+
+        Each address has the connect timeout, all of them together the budget's time.
+        """
+        budget = BUDGET.get()
         failure = OSError("the host has no address")
-        for family, kind, protocol, _, address in self._addresses(allowance):
+        for family, kind, protocol, _, address in self._addresses(budget):
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-                sock.settimeout(allowance.seconds(self.timeout))
+                sock.settimeout(budget.timeout(self.timeout))
                 sock.connect(address)
-                sock.settimeout(allowance.seconds(self.timeout))  # of the TLS handshake that may follow
+                sock.settimeout(budget.timeout(self.timeout))  # of the TLS handshake that may follow
             except OSError as error:
                 sock.close()
                 failure = error
@@ -129,16 +148,16 @@ class _Bounded(HTTPConnection):
                 return sock
         raise failure
 
-    def _addresses(self, allowance: Allowance) -> Sequence[_Address]:
-        """Where the host is, less what the exchange may not connect to.
+    def _addresses(self, budget: Budget) -> Sequence[_AddressInfo]:
+        """Look up the addresses of the host that may be connected to.
 
         These very addresses are connected to, so a name cannot mean one address when checked and another when used.
         """
         host = self._dns_host
         found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        admitted = [entry for entry in found if allowance.admits is None or allowance.admits(host, str(entry[4][0]))]
+        admitted = [entry for entry in found if budget.admits is None or budget.admits(host, str(entry[4][0]))]
         if found and not admitted:
-            raise RefusedAddressError("no address of the host may be connected to")
+            raise RefusedAddressError("the host has no address that may be connected to")
         return admitted
 
     def getresponse(self) -> "PooledResponse":  # type: ignore[override]  # as urllib3 has it
@@ -151,17 +170,32 @@ class _Bounded(HTTPConnection):
         return super().is_connected and monotonic() - self._used_at < LONGEST_IDLE
 
 
-class _BoundedTls(_Bounded, HTTPSConnection):
+class BoundedTlsConnection(BoundedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Bounded
+    ConnectionCls = BoundedConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _BoundedTls
+    ConnectionCls = BoundedTlsConnection
 
 
-#: What a urllib3 PoolManager takes as its `pool_classes_by_scheme`.
-POOL_CLASSES: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
+class BoundedAdapter(HTTPAdapter):
+    """requests' adapter over such connections, with one TLS context. Its overrides are what requests has hooks for."""
+
+    def __init__(self, tls: ssl.SSLContext, hosts: int, connections: int) -> None:
+        self._tls = tls
+        super().__init__(pool_connections=hosts, pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def cert_verify(self, *args: object, **kwargs: object) -> None:
+        """Leave verification to the context: the base loads the certificates again for each connection."""
+
+    def request_url(self, request: PreparedRequest, *_: object, **__: object) -> str:
+        """Return the path as it is: the base drops slashes at its beginning, which a signed URL may have."""
+        return request.path_url

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from willcall.http.connections import TooManyBytesError
 from willcall.http.decoders import BROTLI, DEFLATE, GZIP, ZLIB, ZSTD, Coding, CodingError
+from willcall.http.errors import TooManyBytesError
 
 #: Codings that are undone, one around the other.
 _MOST_LAYERS = 3

@@ -8,19 +8,22 @@ nothing is sent that it could not have put into the URL.
 from collections.abc import Sequence
 from email.message import Message
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import cast
+from io import BytesIO
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+from urllib.request import Request
+from urllib.response import addinfourl
 
-from requests import Request
-from requests.cookies import MockRequest, MockResponse
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
-#: What one fetch keeps. Browsers keep 50 cookies of 4,096 bytes a domain; servers mind headers as long as that.
+#: What one fetch keeps. Browsers keep 50 cookies of 4,096 bytes a domain; servers accept headers of that length.
 _MOST_LINES = 50
 _LONGEST_LINE = 4_096
 _MOST_BYTES = 16_384
 
 _DEFAULT_PORTS = {None, 80, 443}
-#: A cookie without `Domain` goes to the very host that set it; by default `http.cookiejar` has it go to subdomains.
+#: A cookie without `Domain` goes to the very host that set it; by default `http.cookiejar` sends it to subdomains.
 _STRICT = DefaultCookiePolicy.DomainStrictNonDomain
 
 
@@ -32,7 +35,7 @@ class Cookies:
         self._lines_left, self._bytes_left = _MOST_LINES, _MOST_BYTES
 
     def receive(self, url: str, lines: Sequence[str]) -> None:
-        """Keep what an answer sets by the lines of `Set-Cookie`. Lines beyond the bounds are ignored."""
+        """Keep what the `Set-Cookie` lines of a response set. Lines beyond the bounds are ignored."""
         headers = Message()
         for line in lines:
             if self._lines_left <= 0 or len(line) > min(_LONGEST_LINE, self._bytes_left) or not line.isprintable():
@@ -41,18 +44,23 @@ class Cookies:
             self._bytes_left -= len(line)
             headers["Set-Cookie"] = line
         if headers:
-            self._jar(url).extract_cookies(MockResponse(headers), MockRequest(Request("GET", url)))  # type: ignore[arg-type]
+            response = addinfourl(BytesIO(), headers, url)
+            self._jar(url).extract_cookies(cast("HTTPResponse", response), _request(url))
 
     def header(self, url: str) -> str | None:
-        """Return the value of `Cookie` for a request, or None."""
+        """Return the value of `Cookie` for a request, or `None`."""
         if not self._jars:
             return None
-        request = MockRequest(Request("GET", url))
-        self._jar(url).add_cookie_header(request)  # type: ignore[arg-type]
-        return cast("str | None", request.get_new_headers().get("Cookie"))  # type: ignore[no-untyped-call]
+        request = _request(url)
+        self._jar(url).add_cookie_header(request)
+        return request.get_header("Cookie")
 
     def _jar(self, url: str) -> CookieJar:
-        """Servers at other ports are others, which browsers do not tell apart; http and https are one."""
+        """Return the jar of a server. Another port is another server, but http and https are one."""
         port = urlsplit(url).port
         jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=_STRICT))
         return self._jars.setdefault(None if port in _DEFAULT_PORTS else port, jar)
+
+
+def _request(url: str) -> Request:
+    return Request(url)  # noqa: S310 - it is not sent

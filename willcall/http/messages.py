@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `params` are percent-encoded when it is sent. Its repr shows no secret."""
+    """One HTTP request. `params` are percent-encoded when it is sent; the body is `form` or `body`.
+
+    Its repr shows no secret.
+    """
 
     method: str
     url: str = field(repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Response:
     """One complete HTTP response. Header names are in lower case; `received_at` is epoch seconds."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     received_at: float
 

@@ -1,4 +1,4 @@
-"""URLs as servers write them: with blanks, letters beyond ASCII, fragments, relative to another one."""
+"""Read URLs as servers write them: with blanks, letters beyond ASCII, fragments, relative to another one."""
 
 import re
 from string import punctuation
@@ -15,11 +15,11 @@ _AUTHORITY = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*:)?//(?P<authority>[^/?#\\
 #: Characters that browsers drop from the middle of a URL.
 _DROPPED = re.compile(r"[\t\r\n]")
 
-Origin = tuple[str | None, str | None, int | None]
+_Origin = tuple[str | None, str | None, int | None]
 
 
 class RedirectError(Exception):
-    """A redirect that is not followed. The message does not repeat the URL."""
+    """A redirect cannot be followed. The message does not repeat the URL."""
 
 
 def escape(url: str) -> str:
@@ -31,13 +31,9 @@ def escape(url: str) -> str:
     return quote(url, safe=punctuation, errors="replace")
 
 
-def origin(url: str) -> Origin:
-    """Return scheme, host and port: to whom a request goes."""
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        return None, None, None
-    return parts.scheme, parts.host, parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
+def same_origin(url: str, other: str) -> bool:
+    """Return whether two URLs have the same scheme, host and port."""
+    return url == other or _origin(url) == _origin(other)
 
 
 def redirect_target(url: str, location: str) -> str:
@@ -60,6 +56,14 @@ def redirect_target(url: str, location: str) -> str:
     except ValueError:
         raise RedirectError("a redirect's URL cannot be read") from None
     return urlunsplit(parts._replace(fragment=""))
+
+
+def _origin(url: str) -> _Origin:
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return None, None, None
+    return parts.scheme, parts.host, parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
 
 
 def _decoded(location: str) -> str:

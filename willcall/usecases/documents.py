@@ -12,7 +12,8 @@ from typing import IO
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from willcall.http.outbound import WITH_BODY, Limits, Reply, RequestFailure
+from willcall.http.messages import HttpLimits, Response
+from willcall.http.outbound import WITH_BODY, RequestFailure
 from willcall.orders.hints import SUBSTITUTE, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
@@ -50,7 +51,7 @@ GIVE_UP = 3 * 86_400.0
 #: Seconds for which a document of the provider's own waits for its token at once, before it comes back at its slot.
 _TOKEN_PATIENCE = 2.0
 
-_LIMITS = Limits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
+_LIMITS = HttpLimits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
 #: The server is there, yet wants to be left alone for now.
 _THROTTLED = 429
 _BUSY = {408, 425, _THROTTLED}
@@ -258,8 +259,8 @@ def _fetch(
     try:
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
-            reply = context.outbound.get(url, limits, headers, into=draft, waited=waited, permit=permits.take)
-            if isinstance(reply, Reply) and reply.status in WITH_BODY:
+            reply = context.outbound.get(url, limits, headers, into=draft, follow_delayed=waited, may_send=permits.take)
+            if isinstance(reply, Response) and reply.status in WITH_BODY:
                 return _store(context, order_id, reply, draft)
     except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
@@ -294,7 +295,7 @@ class _Permits:
         return self.no_token is None
 
 
-def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> TicketFile | _Trouble:
+def _store(context: Context, order_id: str, reply: Response, draft: IO[bytes]) -> TicketFile | _Trouble:
     """Store what came. A page that says "please wait" is no ticket; with `Retry-After` its address stays good."""
     try:
         return context.documents.put(draft, order_id).ticket_file
@@ -304,13 +305,13 @@ def _store(context: Context, order_id: str, reply: Reply, draft: IO[bytes]) -> T
         return _Trouble(f"the file is {error}", hint, stale=not hint)
 
 
-def _trouble(context: Context, reply: Reply | RequestFailure, order_id: str, account: Account | None) -> _Trouble:
+def _trouble(context: Context, reply: Response | RequestFailure, order_id: str, account: Account | None) -> _Trouble:
     """What it means that there is no document. A server that is away or busy is so for the order's others too.
 
     `account`: whose provider the server is; its 429 binds all requests.
     """
     if isinstance(reply, RequestFailure):
-        return _Trouble(reply.why, stale=reply.astray, away=not reply.astray)
+        return _Trouble(reply.why, stale=reply.bad_redirect, away=not reply.bad_redirect)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
     now = context.stores.accounts.now()
     wait = retry_seconds(reply.headers, now)

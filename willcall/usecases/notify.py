@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 from structlog.contextvars import bind_contextvars
 
-from willcall.http.outbound import Limits, RequestFailure
+from willcall.http.messages import HttpLimits
+from willcall.http.outbound import RequestFailure
 from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed
@@ -27,7 +28,7 @@ from willcall.usecases.meters import BACKENDS, OPERATORS, Operation
 log = structlog.get_logger(__name__)
 
 #: A receiver that takes longer is better tried again: it has an answer in 15 s or none.
-LIMITS = Limits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_bytes=65_536)
+LIMITS = HttpLimits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_bytes=65_536)
 #: Seconds until another worker may tell of the same subject: the claim's own way back, twice over, and the POST.
 LEASE = 45.0
 
@@ -127,7 +128,7 @@ def _post(
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, RequestFailure):
-        return Tried(None, reply.why, refused=reply.permanent)
+        return Tried(None, reply.why, refused=reply.refused)
     return Tried(reply.status, retry_after=retry_seconds(reply.headers, now))
 
 

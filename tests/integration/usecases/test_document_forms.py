@@ -147,7 +147,7 @@ def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(house: S
     h.poll()
     h.outbox.messages.clear()
     fetch_again(h)
-    assert reason(h) == "redirects lead in a circle"
+    assert reason(h) == "redirect loop"
     assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
 
 

@@ -163,7 +163,7 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
     [
         (whole(b"", "404 Not Found"), "HTTP 404"),
         (whole(b"<p>a page that says expired"), "the file is an HTML page"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n", f"answer larger than {MAX_BYTES} bytes"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n", f"response larger than {MAX_BYTES} bytes"),
         (whole(PDF.replace(b"%%EOF", b" " * 3_000_000 + b"%%EOF")), "cannot be stored: file too large"),
     ],
     ids=["status", "content", "size", "room"],

@@ -10,7 +10,8 @@ from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import House, Setup
 from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, ScriptedResponse
 from willcall.http.address_guard import AddressGuard
-from willcall.http.outbound import Limits, OutboundClient
+from willcall.http.messages import HttpLimits
+from willcall.http.outbound import OutboundClient
 from willcall.orders.callbacks import SCHEDULE, Telling
 from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status
@@ -175,13 +176,15 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
     house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert notify.LIMITS.total_timeout + 15 < notify.LEASE
-    monkeypatch.setattr(notify, "LIMITS", Limits(connect_timeout=60, read_timeout=0.2, total_timeout=60, max_bytes=100))
+    monkeypatch.setattr(
+        notify, "LIMITS", HttpLimits(connect_timeout=60, read_timeout=0.2, total_timeout=60, max_bytes=100)
+    )
     h = house()
     fulfil(h, receiver.url())
     receiver.script(HANG)
     assert tell(h) is not None
     [made] = h.context.stores.deliveries.log("ord-1")
-    assert (made.http_status, made.why) == (None, "no whole answer in time")
+    assert (made.http_status, made.why) == (None, "timed out before the full response")
     assert receiver.host not in made.why
 
 

@@ -198,7 +198,7 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
         Response(200, {"retry-after": "3600"}, b"{}", received_at=0.0),
         Response(404, {"retry-after": "31536000"}, b"", received_at=0.0),
         Response(503, {"retry-after": "3600"}, b"", received_at=0.0),
-        Malformed(retry_after=3_600, detail="answer larger than 1000 bytes"),
+        Malformed(retry_after=3_600, detail="response larger than 1000 bytes"),
     ],
     ids=["200", "404", "503", "too large"],
 )

@@ -59,11 +59,12 @@ def _told(url: str | None, operators: "PendingAlerts | None") -> str:
 
 def _reached(url: str) -> list[Finding]:
     from willcall.http.address_guard import AddressGuard
-    from willcall.http.outbound import Limits, OutboundClient
+    from willcall.http.messages import HttpLimits
+    from willcall.http.outbound import OutboundClient
 
     # The guard is for URLs of others; this one is the configuration's own.
-    limits = Limits(connect_timeout=TIMEOUT / 2, total_timeout=TIMEOUT)
-    failure = OutboundClient(AddressGuard(())).reach(url, limits)
+    limits = HttpLimits(connect_timeout=TIMEOUT / 2, total_timeout=TIMEOUT)
+    failure = OutboundClient(AddressGuard(())).check_connection(url, limits)
     if failure is None:
         return []
     how = "Start what listens there, or correct `notify.ops_url`."

@@ -16,10 +16,9 @@ from structlog.testing import capture_logs
 
 from tests.scripted_server import Serve, Server, once, over_tls, saying, whole
 from tests.waiting import Clock
-from willcall.http import connections, decoders
+from willcall.http import client, connections, decoders
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.providers import transport as module
 from willcall.providers.base import Account
 from willcall.providers.reading import retry_after
 from willcall.providers.tiqets import ADAPTER
@@ -241,16 +240,14 @@ def test_closing_hangs_up(serve: Serve, transport: ProviderTransport) -> None:
     assert isinstance(get(transport, server), Response)
 
 
-def test_connections_of_many_accounts_do_not_pile_up(
-    serve: Serve, transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_ACCOUNTS", 2)
-    server = serve(saying(whole()))
-    for number in range(6):
-        assert isinstance(transport.exchange(account(f"a{number}"), Request("GET", server.url)), Response)
-    for _ in range(4):
+def test_connections_to_many_hosts_do_not_pile_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_HOSTS", 2)
+    transport, servers = ProviderTransport(), [serve(saying(whole())) for _ in range(6)]
+    for server in servers:
+        assert isinstance(get(transport, server), Response)
+    for server in servers[:4]:
         assert server.hung_up.acquire(timeout=60)
-    assert not server.hung_up.acquire(blocking=False)
+    transport.close()
 
 
 # Not reached
@@ -260,7 +257,7 @@ def test_a_refused_connection_was_not_reached(transport: ProviderTransport) -> N
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = transport.exchange(account(), Request("GET", f"http://127.0.0.1:{port}/order-key"))
-    assert outcome == Unavailable(reached=False, detail="could not connect: ConnectionRefusedError")
+    assert outcome == Unavailable(reached=False, detail="connection refused")
 
 
 def test_a_name_that_cannot_be_resolved_was_not_reached(
@@ -271,7 +268,7 @@ def test_a_name_that_cannot_be_resolved_was_not_reached(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     outcome = transport.exchange(account(), Request("GET", "https://api.provider.example/x"))
-    assert outcome == Unavailable(reached=False, detail="could not connect: gaierror")
+    assert outcome == Unavailable(reached=False, detail="host name lookup failed")
 
 
 def test_a_name_that_dns_cannot_express_was_not_reached(transport: ProviderTransport) -> None:
@@ -294,7 +291,7 @@ def test_the_next_address_is_tried(serve: Serve, transport: ProviderTransport, m
 def test_a_server_without_tls_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(lambda _, connection: connection.sendall(b"this is no TLS\r\n\r\n"))
     outcome = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
-    assert outcome == Unavailable(reached=False, detail="could not connect: SSLError")
+    assert outcome == Unavailable(reached=False, detail="TLS handshake failed")
 
 
 def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
@@ -310,13 +307,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 ) -> None:
     server = serve(over_tls(certificate))
     outcome = transport.exchange(account(), Request("GET", f"https://localhost:{server.port}/"))
-    assert outcome == Unavailable(reached=False, detail="could not connect: SSLCertVerificationError")
+    assert outcome == Unavailable(reached=False, detail="TLS certificate verification failed")
 
 
 def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
     serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    monkeypatch.setattr(client, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
     transport = ProviderTransport()
     server = serve(over_tls(certificate))
     for _ in range(2):
@@ -325,7 +322,7 @@ def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
         assert answer.body == b"over TLS"
     assert server.connections == 1
     other = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
-    assert other == Unavailable(reached=False, detail="could not connect: SSLCertVerificationError")
+    assert other == Unavailable(reached=False, detail="TLS certificate verification failed")
     transport.close()
 
 
@@ -338,7 +335,7 @@ def test_a_reset_was_reached(serve: Serve, transport: ProviderTransport) -> None
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     server = serve(script)
-    assert get(transport, server) == Unavailable(detail="connection broken: ConnectionResetError")
+    assert get(transport, server) == Unavailable(detail="connection reset")
     assert len(server.requests) == 1
 
 
@@ -350,7 +347,7 @@ def test_a_reset_of_a_used_connection_is_not_retried(serve: Serve, transport: Pr
 
     server = serve(script)
     assert isinstance(get(transport, server), Response)
-    assert get(transport, server) == Unavailable(detail="connection broken: RemoteDisconnected")
+    assert get(transport, server) == Unavailable(detail="connection closed without a response")
     assert len(server.requests) == 2
 
 
@@ -376,13 +373,13 @@ def test_a_cut_off_or_broken_answer_is_unavailable(serve: Serve, transport: Prov
     assert isinstance(outcome, Unavailable)
     assert outcome.reached
     assert outcome.detail is not None
-    assert outcome.detail.startswith("connection broken: ")
+    assert outcome.detail.startswith(("connection closed ", "invalid HTTP response (", "connection broken ("))
 
 
 def test_a_cut_off_200_keeps_its_hint(serve: Serve, transport: ProviderTransport) -> None:
     said = b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\n{"
     outcome = get(transport, serve(once(said)))
-    assert outcome == Unavailable(retry_after=7.0, detail="connection broken: IncompleteRead")
+    assert outcome == Unavailable(retry_after=7.0, detail="connection closed before the full response")
 
 
 @pytest.mark.parametrize(
@@ -437,10 +434,10 @@ def slow(start: bytes, drop: bytes, clock: Clock | None = None) -> Callable[[Ser
         *("chunks", "a chunk's size", "trailers"),
     ],
 )
-def test_a_dripping_answer_ends_at_the_total_timeout(
+def test_a_dripping_response_ends_in_time(
     serve: Serve, transport: ProviderTransport, clock: Clock, start: bytes, drop: bytes
 ) -> None:
-    assert get(transport, serve(slow(start, drop, clock))) == Unavailable(detail="no whole answer in time")
+    assert get(transport, serve(slow(start, drop, clock))) == Unavailable(detail="timed out before the full response")
     assert clock.now >= LIMITS.total_timeout
 
 
@@ -450,7 +447,7 @@ def test_a_dripping_answer_ends_at_the_total_timeout(
 def test_silence_ends_at_the_total_and_at_the_read_timeout(
     serve: Serve, transport: ProviderTransport, limits: dict[str, float], start: bytes
 ) -> None:
-    assert get(transport, serve(slow(start, b"")), **limits) == Unavailable(detail="no whole answer in time")
+    assert get(transport, serve(slow(start, b"")), **limits) == Unavailable(detail="timed out before the full response")
 
 
 @pytest.mark.parametrize(
@@ -507,7 +504,7 @@ def test_an_answer_of_just_the_size_limit_is_whole(serve: Serve, transport: Prov
     ids=["length", "gzip", "until close", "chunks"],
 )
 def test_an_answer_beyond_the_size_limit_is_malformed(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
-    assert get(transport, serve(once(said))) == Malformed(detail="answer larger than 1000 bytes")
+    assert get(transport, serve(once(said))) == Malformed(detail="response larger than 1000 bytes")
 
 
 def test_a_gzip_bomb_is_not_unpacked(serve: Serve, transport: ProviderTransport) -> None:
@@ -515,7 +512,7 @@ def test_a_gzip_bomb_is_not_unpacked(serve: Serve, transport: ProviderTransport)
     get(transport, serve(saying(packed(gzip.compress(b"{}")))))  # so that nothing is loaded below for the first time
     tracemalloc.start()
     try:
-        assert get(transport, server) == Malformed(detail="answer larger than 1000 bytes")
+        assert get(transport, server) == Malformed(detail="response larger than 1000 bytes")
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()

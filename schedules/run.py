@@ -12,7 +12,7 @@ from willcall.stores.leases import Lease
 from willcall.stores.sweeps import ItemFailures
 from willcall.usecases.context import Context
 from willcall.usecases.failures import outcome_of
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 

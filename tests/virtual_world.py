@@ -24,13 +24,15 @@ from willcall.orders.outcomes import NotReady, Outcome
 from willcall.orders.rate import Rate
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
+from willcall.runtime.meters import PrometheusMeters
 from willcall.stores import scripts
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict, Requester
+from willcall.stores.registry import Stores
 from willcall.usecases.ask import StatusResult
-from willcall.usecases.context import Context, ProviderClient, Stores
+from willcall.usecases.context import Context
 from willcall.usecases.control import cancel_order, expedite_poll, resume
 from willcall.usecases.poll_once import TOKEN_WAIT, lease_seconds
 from willcall.usecases.settle import claimed_order, postpone_attempt, settle_attempt, settle_expired
@@ -38,6 +40,8 @@ from willcall.usecases.submit import submit
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from willcall.usecases.ports import ProviderClient
 
 #: When a world begins, epoch seconds.
 START = 1_800_000_000.0
@@ -234,12 +238,13 @@ def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -
             context = Context(
                 settings=config.settings,
                 accounts=config.accounts,
-                stores=Stores.on(url),
+                stores=Stores.connect(url),
                 http=cast("ProviderClient", None),
                 outbound=OutboundClient(AddressGuard([])),
                 documents=DocumentStore(connect(url), f"file://{folder}/documents"),
                 sender=cast("Any", None),
                 rng=Random(seed),
+                meters=PrometheusMeters(config.accounts),
             )
             made = World(context, redis)
             object.__setattr__(context, "sender", made)

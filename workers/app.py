@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from functools import partial
-from random import SystemRandom
 from typing import Any
 
 from celery import Celery
@@ -12,13 +11,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from schedules.tasks import beat_schedule
 from tasks.queues import SUBMIT, poll_queue, queue_names
 from willcall.config import Config
-from willcall.http.address_guard import AddressGuard
-from willcall.http.outbound import OutboundClient
-from willcall.providers.transport import ProviderTransport
-from willcall.stores.connection import connect
-from willcall.stores.documents import DocumentStore
-from willcall.usecases.context import Context, Stores
-from willcall.usecases.meters import Meters
+from willcall.runtime.composition import build_context
+from willcall.stores.connection import SOCKET_TIMEOUT
 from workers.bootsteps import SlotLimitStep
 from workers.broker import celery_app
 from workers.bulkhead import create_bulkhead
@@ -33,24 +27,19 @@ CONCURRENCY = 8
 TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
 
 
-def create_app(config: Config, concurrency: int = CONCURRENCY, queues: Collection[str] = ()) -> Celery:
+def create_app(
+    config: Config,
+    concurrency: int = CONCURRENCY,
+    queues: Collection[str] = (),
+    redis_timeout: float = SOCKET_TIMEOUT,
+) -> Celery:
     """The application over a configuration, ready to send tasks and to work on them: on `queues`, or on all.
 
     What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.host_limits`.
     """
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
-    app.willcall = Context(
-        settings=config.settings,
-        accounts=config.accounts,
-        stores=Stores.on(config.settings.redis_url),
-        http=ProviderTransport(),
-        outbound=OutboundClient(AddressGuard(config.settings.outbound.allow)),
-        documents=DocumentStore(connect(config.settings.redis_url), config.settings.documents_url),
-        sender=CelerySender(app),
-        rng=SystemRandom(),
-        meters=Meters(config.accounts),
-    )
+    app.willcall = build_context(config, CelerySender(app), redis_timeout)
     poll_queues = sorted({poll_queue(key) for key in config.accounts})
     app.bulkhead = create_bulkhead(concurrency, queues or queue_names(config), poll_queues)
     app.steps["consumer"].add(SlotLimitStep)

@@ -3,7 +3,6 @@
 import os
 import sys
 from contextlib import closing
-from dataclasses import replace
 
 import structlog
 from celery.bin.celery import celery
@@ -13,8 +12,6 @@ from willcall.config import Config, ConfigError
 from willcall.orders.errors import Problem
 from willcall.runtime.heartbeat import BEAT, Heartbeat, process_name
 from willcall.stores.connection import connect, probe
-from willcall.stores.documents import DocumentStore
-from willcall.usecases.context import Stores
 from workers.app import CONCURRENCY, create_app
 from workers.backlog import BacklogReader
 from workers.bootsteps import send_heartbeats
@@ -90,14 +87,9 @@ def run_api(config: Config, host: str, port: int) -> None:
     if exposed and not config.settings.api.keys:
         raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
     configure_logging(config)
-    app = create_app(config)
-    url = config.settings.redis_url
-    context = replace(
-        app.willcall,
-        stores=Stores.on(url, API_TIMEOUT),
-        documents=DocumentStore(connect(url, timeout=API_TIMEOUT), config.settings.documents_url),
-    )
-    state = connect(url, timeout=API_TIMEOUT)
+    app = create_app(config, redis_timeout=API_TIMEOUT)
+    context = app.willcall
+    state = connect(config.settings.redis_url, timeout=API_TIMEOUT)
     parts = {"redis": lambda: probe(state), "broker": lambda: reach(app)}
     with closing(BacklogReader(app, queue_names(config))) as queues, listen(host, port) as listener:
         api = create_api(context, parts, queues, exposed=exposed)

@@ -13,7 +13,7 @@ from willcall.orders.model import Attention
 from willcall.orders.states import open_orders
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.context import Context
-from willcall.usecases.meters import BACKENDS, OPERATORS
+from willcall.usecases.ports import Recipient
 
 #: What is in each of the broker's queues, by name.
 Queues = Callable[[], Mapping[str, Backlog]]
@@ -102,7 +102,10 @@ class MetricsCollector(Collector):
         oldest = GaugeMetricFamily(
             "willcall_events_undelivered_oldest_seconds", "How long the oldest of them has waited.", labels=("to",)
         )
-        for to, deliveries in ((BACKENDS, self._stores.deliveries), (OPERATORS, self._stores.ops_deliveries)):
+        for to, deliveries in (
+            (Recipient.BACKENDS, self._stores.deliveries),
+            (Recipient.OPERATORS, self._stores.ops_deliveries),
+        ):
             pending = deliveries.pending()
             count.add_metric((to,), pending.count)
             oldest.add_metric((to,), pending.waited(now))

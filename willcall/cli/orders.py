@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from willcall.cli.order_view import Snapshot
     from willcall.config import Config
     from willcall.stores.listing import OrderPage, OrderQuery
-    from willcall.usecases.context import Stores
+    from willcall.stores.registry import Stores
     from willcall.views.overdue import OverdueOrders
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]

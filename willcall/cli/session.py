@@ -13,7 +13,8 @@ from willcall.devtools import discovery
 
 if TYPE_CHECKING:
     from willcall.config import Config
-    from willcall.usecases.context import Context, Stores
+    from willcall.stores.registry import Stores
+    from willcall.usecases.context import Context
 
 NO_ACCOUNTS = (
     "no account is configured yet: write willcall.toml in this folder with a table per account, such as "
@@ -35,9 +36,9 @@ def open_config() -> "Config":
 
 def open_stores(config: "Config") -> "Stores":
     """The stores alone, for commands that only read."""
-    from willcall.usecases.context import Stores
+    from willcall.stores.registry import Stores
 
-    return Stores.on(config.settings.redis_url)
+    return Stores.connect(config.settings.redis_url)
 
 
 def open_context() -> "Context":

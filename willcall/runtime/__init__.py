@@ -1,1 +1,1 @@
-"""Process infrastructure: heartbeats and what a process measures of itself."""
+"""Process infrastructure: composition, heartbeats and process metrics."""

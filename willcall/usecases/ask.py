@@ -20,7 +20,7 @@ from willcall.usecases.authorize import (
 )
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 

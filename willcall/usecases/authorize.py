@@ -11,7 +11,7 @@ from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from willcall.stores.orders import Requester
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.control import expedite_poll
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 from willcall.usecases.settle import settle_throttled
 from willcall.usecases.tokens import NoToken, take_token
 

@@ -17,7 +17,7 @@ from willcall.orders.errors import WillcallError
 from willcall.orders.outcomes import Malformed
 from willcall.stores.connection import StoreError, StoreUsageError
 from willcall.usecases.context import Context
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 

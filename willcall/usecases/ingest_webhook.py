@@ -14,7 +14,7 @@ from willcall.stores.inbox import StoredPush, push_digest
 from willcall.usecases.apply_pushes import apply_push, mark_applied
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ from willcall.stores.operator_events import OperatorAlert, OperatorEvent
 from willcall.usecases.alerts import FIRST, order_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import BACKENDS, OPERATORS, Operation
+from willcall.usecases.ports import Operation, Recipient
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,9 @@ def _tell_once(
     if isinstance(tried, Malformed):
         tried = Tried(None, tried.detail or "")
     outlook = after_try(tried, claim.tries + 1, context.rng)
-    context.meters.count_delivery(OPERATORS if isinstance(event, OperatorEvent) else BACKENDS, outlook.telling)
+    context.meters.count_delivery(
+        Recipient.OPERATORS if isinstance(event, OperatorEvent) else Recipient.BACKENDS, outlook.telling
+    )
     alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait

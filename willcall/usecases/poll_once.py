@@ -18,7 +18,7 @@ from willcall.usecases.context import Context
 from willcall.usecases.documents import TASK, download_issued
 from willcall.usecases.failures import guarded
 from willcall.usecases.inline_files import store_inline_files
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 from willcall.usecases.settle import (
     claimed_order,
     postpone_attempt,

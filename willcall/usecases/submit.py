@@ -27,7 +27,7 @@ from willcall.stores.orders import NewOrder, PollMessage, SubmitOutcome, submiss
 from willcall.usecases.apply_pushes import apply_inbox
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
-from willcall.usecases.meters import Operation
+from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from willcall.stores.accounts import AccountState
 from willcall.stores.listing import AccountBacklog
 
 if TYPE_CHECKING:
-    from willcall.usecases.context import Stores
+    from willcall.stores.registry import Stores
 
 
 @dataclass(frozen=True, slots=True)

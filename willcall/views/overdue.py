@@ -13,7 +13,7 @@ from willcall.orders.model import Order
 from willcall.orders.ticket_documents import lacking, why_given_up
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import OrderQuery
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 
 class OverdueKind(StrEnum):

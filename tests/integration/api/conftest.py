@@ -15,7 +15,7 @@ from tests.forked import Forked
 from tests.waiting import wait_until
 from willcall.client import Client
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -131,7 +131,7 @@ def api(server: Running, redis: "Redis") -> Running:  # noqa: ARG001 - empties i
 @pytest.fixture
 def stores(redis_server: EmbeddedRedis) -> Stores:
     """What is behind the API."""
-    return Stores.on(redis_server.url)
+    return Stores.connect(redis_server.url)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from willcall.stores.accounts import AccountReport
 from willcall.stores.connection import connect
 from willcall.stores.documents import Document, DocumentStore
 from willcall.stores.operator_events import OperatorAlert, account_subject
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -27,7 +27,7 @@ from willcall.stores.documents import DocumentStore
 from willcall.stores.listing import OrderQuery
 from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.stores.orders import Commit, NewEvent, NewOrder
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -18,11 +18,13 @@ from willcall.orders.policy import Signal
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.connection import connect
-from willcall.usecases.context import Context, Stores
+from willcall.stores.registry import Stores
 from workers.app import create_app
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from willcall.usecases.context import Context
 
 DEFAULT = {"provider": "tiqets", "account": "default"}
 #: Commands of a client about itself, and of a test that counts the others.

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.api.conftest import Running, problem
 from willcall.orders.serialization import order_document
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 BATCH_LIMIT = 16 * 1024 * 1024
 

@@ -10,7 +10,7 @@ from willcall.orders.model import Order, Status
 from willcall.orders.rate import Rate
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.stores.orders import Commit, NewEvent, NewOrder, PollClaim, PollMessage, PollVerdict, SubmitOutcome
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -89,4 +89,4 @@ class Desk:
 
 @pytest.fixture
 def desk(redis: "Redis", redis_server: EmbeddedRedis) -> Desk:
-    return Desk(Stores.on(redis_server.url), redis)
+    return Desk(Stores.connect(redis_server.url), redis)

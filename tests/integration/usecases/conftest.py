@@ -18,6 +18,7 @@ from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
 from willcall.orders.model import Order
 from willcall.providers.transport import ProviderTransport
+from willcall.runtime.meters import PrometheusMeters
 from willcall.simulator.account_tables import account_tables, to_toml
 from willcall.simulator.client import SimulatorClient
 from willcall.simulator.launch import SimulatorThread
@@ -27,8 +28,8 @@ from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import PollMessage
-from willcall.usecases.context import Context, Stores
-from willcall.usecases.meters import Meters
+from willcall.stores.registry import Stores
+from willcall.usecases.context import Context
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit
 
@@ -140,13 +141,13 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
             context = Context(
                 settings=config.settings,
                 accounts=config.accounts,
-                stores=Stores.on(server.url),
+                stores=Stores.connect(server.url),
                 http=http,
                 outbound=outbound,
                 documents=DocumentStore(connect(server.url), f"file://{tmp_path}/documents"),
                 sender=outbox,
                 rng=Random(1),
-                meters=Meters(config.accounts),
+                meters=PrometheusMeters(config.accounts),
             )
             own = redis if server is redis_server else connect(server.url)
             return House(context, outbox, simulator.client, own, ahead)

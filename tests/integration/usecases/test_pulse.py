@@ -11,7 +11,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.runtime.heartbeat import Heartbeat, process_name
 from willcall.stores.connection import connect
 from willcall.stores.processes import ProcessStore, RunningProcess
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 
 EVERY = 0.05
 
@@ -22,7 +22,7 @@ def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
 
 
 def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: EmbeddedRedis) -> None:
-    processes = Stores.on(own_server.url).processes
+    processes = Stores.connect(own_server.url).processes
     with Heartbeat(processes, "api", every=EVERY) as pulse:
         pulse.beat()
         wait_until(processes.alive)
@@ -39,7 +39,7 @@ def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: Embe
 
 
 def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
-    processes = Stores.on(own_server.url).processes
+    processes = Stores.connect(own_server.url).processes
     with Heartbeat(processes, "worker", every=EVERY) as stuck, Heartbeat(processes, "api", every=EVERY) as turning:
         stuck.beat()
         wait_until(lambda: processes.alive("worker"))
@@ -57,7 +57,7 @@ def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: 
 
 
 def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> None:
-    processes = Stores.on(own_server.url, timeout=1).processes
+    processes = Stores.connect(own_server.url, timeout=1).processes
     with Heartbeat(processes, "worker", every=EVERY) as pulse:
         own_server.kill()
         pulse.beat()
@@ -71,7 +71,7 @@ def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> 
 
 
 def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
-    with Heartbeat(Stores.on(own_server.url, timeout=1).processes, "worker", every=EVERY) as pulse:
+    with Heartbeat(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as pulse:
         os.kill(own_server.pid, signal.SIGSTOP)
         begun = time.monotonic()
         for _ in range(1_000):
@@ -81,7 +81,7 @@ def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
 
 
 def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: EmbeddedRedis) -> None:
-    processes = Stores.on(own_server.url).processes
+    processes = Stores.connect(own_server.url).processes
     processes.seen("worker", process_name(), {"queues": "celery"})
     before = seen(processes).since
     with Heartbeat(processes, "worker", every=EVERY) as pulse:
@@ -90,7 +90,7 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
 
 
 def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
-    redis, processes = connect(own_server.url), Stores.on(own_server.url).processes
+    redis, processes = connect(own_server.url), Stores.connect(own_server.url).processes
     with capture_logs() as lines, Heartbeat(processes, "worker", every=EVERY) as pulse:
         pulse.beat()
         wait_until(processes.alive)

@@ -9,7 +9,7 @@ from celery.contrib.testing.worker import start_worker
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.runtime.heartbeat import Heartbeat
-from willcall.usecases.context import Stores
+from willcall.stores.registry import Stores
 from workers.bootsteps import HeartbeatStep, send_heartbeats
 from workers.broker import celery_app
 
@@ -28,7 +28,7 @@ def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broke
         def start(self, consumer: Any) -> None:
             before.append(consumer.app.pulse.suspended)
 
-    with Heartbeat(Stores.on(redis_server.url).processes, "worker") as pulse:
+    with Heartbeat(Stores.connect(redis_server.url).processes, "worker") as pulse:
         send_heartbeats(app, pulse)
         app.steps["consumer"].add(Later)
         with start_worker(app, perform_ping_check=False, loglevel=30):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from willcall.config import Config
-    from willcall.usecases.context import Stores
+    from willcall.stores.registry import Stores
 
 #: Seconds after which a check that has not ended is given up.
 TIMEOUT = 5.0
@@ -37,9 +37,9 @@ class Patient:
     @cached_property
     def stores(self) -> "Stores":
         """All stores, which are much to import."""
-        from willcall.usecases.context import Stores
+        from willcall.stores.registry import Stores
 
-        return Stores.on(self.config.settings.redis_url, REDIS_TIMEOUT, REDIS_RETRIES)
+        return Stores.connect(self.config.settings.redis_url, REDIS_TIMEOUT, REDIS_RETRIES)
 
     @property
     def processes(self) -> ProcessStore:

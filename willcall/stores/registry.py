@@ -1,0 +1,66 @@
+"""All stores of a process."""
+
+from dataclasses import dataclass
+
+from willcall.stores.accounts import AccountStore
+from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.dead_letters import DeadLetterStore
+from willcall.stores.deliveries import OPERATORS, DeliveryStore
+from willcall.stores.document_fetches import DocumentFetchStore
+from willcall.stores.events import EventStore
+from willcall.stores.inbox import Inbox
+from willcall.stores.leases import LeaseStore
+from willcall.stores.listing import OrderListing
+from willcall.stores.oauth import OAuthStore
+from willcall.stores.operator_events import OperatorEventStore
+from willcall.stores.orders import OrderStore
+from willcall.stores.processes import ProcessStore
+from willcall.stores.sessions import SessionStore
+from willcall.stores.stats import StatsStore
+from willcall.stores.sweeps import SweepStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One store per subject, all over the same Redis."""
+
+    orders: OrderStore
+    listing: OrderListing
+    accounts: AccountStore
+    oauth: OAuthStore
+    events: EventStore
+    deliveries: DeliveryStore
+    ops: OperatorEventStore
+    ops_deliveries: DeliveryStore
+    leases: LeaseStore
+    fetches: DocumentFetchStore
+    inbox: Inbox
+    stats: StatsStore
+    sessions: SessionStore
+    processes: ProcessStore
+    sweeps: SweepStore
+    dead_letters: DeadLetterStore
+
+    @classmethod
+    def connect(cls, url: str, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Stores":
+        """Return the stores at `url`; Redis counts as unavailable after `timeout` seconds of silence and `retries`."""
+        redis, patient = connect(url, timeout=timeout, retries=retries), connect(url, patient=True)
+        orders = OrderStore(redis, patient)
+        return cls(
+            orders=orders,
+            listing=OrderListing(redis, orders),
+            accounts=AccountStore(redis, patient),
+            oauth=OAuthStore(redis),
+            events=EventStore(redis),
+            deliveries=DeliveryStore(redis, patient),
+            ops=OperatorEventStore(redis),
+            ops_deliveries=DeliveryStore(redis, patient, OPERATORS),
+            leases=LeaseStore(redis),
+            fetches=DocumentFetchStore(redis),
+            inbox=Inbox(redis),
+            stats=StatsStore(redis),
+            sessions=SessionStore(redis),
+            processes=ProcessStore(redis),
+            sweeps=SweepStore(redis),
+            dead_letters=DeadLetterStore(redis),
+        )

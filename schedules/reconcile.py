@@ -6,10 +6,10 @@ import structlog
 
 from schedules.run import Run
 from willcall.http.messages import Response
-from willcall.orders.hints import SUBSTITUTE, hint_seconds
+from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
-from willcall.orders.states import may_become
+from willcall.orders.states import can_become
 from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
@@ -83,7 +83,7 @@ def _compare_list(run: Run, account: Account) -> int:
         return 0
     outcome = status_outcome(answer) if isinstance(answer, Response) else answer
     hint = retry_after(answer) if isinstance(answer, Response) else answer.retry_after
-    wait = hint_seconds(hint, instead=SUBSTITUTE)
+    wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
     if wait:
         stores.accounts.leave_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
@@ -107,7 +107,7 @@ def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> boo
     order_id = context.stores.orders.find(account.key, entry.reference)
     order = context.stores.orders.get(order_id) if order_id else None
     means = _MEANS.get(type(entry.outcome))
-    return bool(order and means and may_become(order.status, means) and _ask_soon(context, order))
+    return bool(order and means and can_become(order.status, means) and _ask_soon(context, order))
 
 
 def _list(context: Context, account: Account, since: float, claimed: float) -> Response | Outcome | RetrySoon:

@@ -2,7 +2,7 @@
 
 from celery import Task, shared_task
 
-from willcall.orders.callbacks import host_of
+from willcall.orders.callbacks import callback_host
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.alerts import TASK, send_alert_delivery
 from willcall.usecases.notify import alert_once, postpone_delivery
@@ -12,7 +12,7 @@ from willcall.usecases.notify import alert_once, postpone_delivery
 def alert(self: Task, subject: str, event_id: str, number: int) -> None:
     """Tell of one event. `number` is the fence: any other message about the subject is stale and tells nothing."""
     context = self.app.willcall
-    notice = DeliveryMessage(subject, event_id, number, host_of(context.settings.notify.ops_url or ""))
+    notice = DeliveryMessage(subject, event_id, number, callback_host(context.settings.notify.ops_url or ""))
     with self.app.host_limits.slot(notice.host) as wait:
         again = postpone_delivery(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
     if again:

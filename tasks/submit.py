@@ -9,7 +9,7 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.errors import Problem, RejectedOrderError, WillcallError
+from willcall.orders.errors import FieldError, RejectedOrderError, WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import submit as submit_order
@@ -70,7 +70,7 @@ def submit(self: Task, *args: Any, **payload: Any) -> str:
     order.
     """
     if args:
-        raise RejectedOrderError([Problem("args", "must be empty: send the order's fields as kwargs")])
+        raise RejectedOrderError([FieldError("args", "must be empty: send the order's fields as kwargs")])
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
     shown = {"account": "default"} | _shown(payload)
     provider = shown.get("provider")

@@ -25,10 +25,10 @@ from pydantic import (
 from willcall.environment import FILE_VARIABLE, overlay
 from willcall.http.address_guard import parse_allowed
 from willcall.http.messages import HttpLimits
-from willcall.orders.errors import Problem, UnknownAccountError, WillcallError
+from willcall.orders.errors import FieldError, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy
 from willcall.orders.rate import Rate
-from willcall.orders.submission import NAME, problems_of
+from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.providers.base import Account, Adapter, Health
 from willcall.providers.credential_text import LINE_BREAK, check_line
 from willcall.providers.pushes import webhook_token
@@ -42,7 +42,7 @@ DEFAULT_FILE = "willcall.toml"
 SHORTEST_OPERATOR_KEY = 16
 
 #: What an order can give as its `account`.
-_NAME = re.compile(NAME)
+_NAME = re.compile(NAME_PATTERN)
 _PROVIDERS = ", ".join(sorted(ADAPTERS))
 
 Part = TypeVar("Part", bound=BaseModel)
@@ -53,10 +53,10 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class ConfigError(WillcallError):
     """A configuration that cannot be used."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[FieldError]) -> None:
         """`problems`: every mistake, at once."""
         super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+        self.errors = problems
 
 
 def _ascending(value: tuple[float, float]) -> tuple[float, float]:
@@ -289,14 +289,14 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        problems += problems_of(error)
+        problems += field_errors_of(error)
     problems += account_problems
     if problems:
         raise ConfigError(problems)
     return Config(settings, accounts)
 
 
-def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], list[FieldError]]:
     named = environment.get(FILE_VARIABLE)
     path = Path(named) if named else folder / DEFAULT_FILE
     if not named and not path.exists():
@@ -305,9 +305,9 @@ def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, 
         return tomllib.loads(path.read_text(encoding="utf-8")), []
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        return {}, [Problem(str(path), f"cannot be read: {reason}")]
+        return {}, [FieldError(str(path), f"cannot be read: {reason}")]
     except tomllib.TOMLDecodeError as error:
-        return {}, [Problem(str(path), f"is not TOML: {error}")]
+        return {}, [FieldError(str(path), f"is not TOML: {error}")]
 
 
 def _annotation(path: Sequence[str]) -> Any:
@@ -322,37 +322,37 @@ def _annotation(path: Sequence[str]) -> Any:
     return kind
 
 
-def _accounts(providers: object) -> tuple[dict[str, Account], list[Problem]]:
+def _accounts(providers: object) -> tuple[dict[str, Account], list[FieldError]]:
     accounts: dict[str, Account] = {}
-    problems: list[Problem] = []
+    errors: list[FieldError] = []
     if not isinstance(providers, dict):
-        return {}, [Problem("providers", "must be a table")]
+        return {}, [FieldError("providers", "must be a table")]
     for provider, tables in providers.items():
         adapter = ADAPTERS.get(provider)
         if adapter is None:
             known = f"write {provider.lower()}" if provider.lower() in ADAPTERS else f"there is {_PROVIDERS}"
-            problems.append(Problem(f"providers.{_quoted(provider)}", f"is no provider; {known}"))
+            errors.append(FieldError(f"providers.{_quoted(provider)}", f"is no provider; {known}"))
         elif not isinstance(tables, dict) or not tables or not all(isinstance(each, dict) for each in tables.values()):
             hint = f"must hold a table per account, such as [providers.{provider}.default]"
-            problems.append(Problem(f"providers.{provider}", hint))
+            errors.append(FieldError(f"providers.{provider}", hint))
         else:
-            problems += _name_problems(provider, tables)
+            errors += _name_problems(provider, tables)
             for name, table in tables.items():
-                account = _account(adapter, name, dict(table), problems)
+                account = _account(adapter, name, dict(table), errors)
                 if account:
                     accounts[account.key] = account
-    return accounts, problems
+    return accounts, errors
 
 
-def _name_problems(provider: str, names: Iterable[str]) -> Iterator[Problem]:
+def _name_problems(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
     """Yield what is wrong with the names of a provider's accounts: what no order, or no variable, could name."""
     before: dict[str, str] = {}
     for name in names:
         path, twin = f"providers.{provider}.{_quoted(name)}", before.setdefault(name.lower(), name)
         if not _NAME.fullmatch(name):
-            yield Problem(path, "no order can name this account: up to 64 letters, digits, _ and -, no _ or - first")
+            yield FieldError(path, "no order can name this account: up to 64 letters, digits, _ and -, no _ or - first")
         elif twin != name:
-            yield Problem(path, f"differs from {twin} in case alone, and the environment is read in lower case")
+            yield FieldError(path, f"differs from {twin} in case alone, and the environment is read in lower case")
 
 
 def _quoted(name: str) -> str:
@@ -360,7 +360,7 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[Problem]) -> Account | None:
+def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[FieldError]) -> Account | None:
     path = f"providers.{adapter.name}.{_quoted(name)}"
     before = len(problems)
     defaults = adapter.defaults
@@ -393,14 +393,16 @@ def _polling_defaults(policy: PollPolicy, *, calls_back: bool) -> dict[str, Any]
 
 
 def _part(
-    model: type[Part], defaults: Mapping[str, Any], given: object, path: str, problems: list[Problem]
+    model: type[Part], defaults: Mapping[str, Any], given: object, path: str, problems: list[FieldError]
 ) -> Part | None:
     """One table of an account, over the provider's defaults."""
     if not isinstance(given, dict):
-        problems.append(Problem(path, "must be a table"))
+        problems.append(FieldError(path, "must be a table"))
         return None
     try:
         return model.model_validate({**defaults, **given})
     except ValidationError as error:
-        problems += [Problem(".".join(filter(None, [path, item.field])), item.message) for item in problems_of(error)]
+        problems += [
+            FieldError(".".join(filter(None, [path, item.field])), item.message) for item in field_errors_of(error)
+        ]
         return None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from willcall.orders.errors import Problem
+from willcall.orders.errors import FieldError
 
 PREFIX = "WILLCALL_"
 #: Names the file; not part of it.
@@ -22,7 +22,7 @@ def overlay(
     environment: Mapping[str, str],
     tables: set[str],
     annotation: Callable[[Sequence[str]], Any],
-) -> list[Problem]:
+) -> list[FieldError]:
     """Set in `document` what the environment sets. Returns what is wrong with the variables.
 
     `tables` are the names at the top; a variable that names none of them is a mistake like an unknown key. `annotation`
@@ -34,12 +34,12 @@ def overlay(
             continue
         path = variable.removeprefix(PREFIX).lower().split("__")
         if path[0] not in tables:
-            problems.append(Problem(variable, "names nothing in the configuration"))
+            problems.append(FieldError(variable, "names nothing in the configuration"))
             continue
         try:
             _table(document, path[:-1])[path[-1]] = _value(text, annotation(path))
         except ValueError:
-            problems.append(Problem(variable, "is not JSON, though it looks like a list or a table"))
+            problems.append(FieldError(variable, "is not JSON, though it looks like a list or a table"))
     return problems
 
 

@@ -14,7 +14,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import authenticated
 
 from willcall.config import ConfigError
-from willcall.orders.errors import Problem
+from willcall.orders.errors import FieldError
 from workers.backlog import BacklogReader
 
 #: The environment variable with those who may see it: `name:password`, several separated by commas. Not an option of
@@ -29,7 +29,7 @@ def has_password(environment: Mapping[str, str]) -> bool:
     """Whether people have to say who they are. Raises ConfigError for passwords that nobody could give."""
     users = [user.partition(":") for user in environment.get(PASSWORDS, "").split(",") if PASSWORDS in environment]
     if not all(name and password and (name + password).isascii() for name, _, password in users):
-        raise ConfigError([Problem(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
+        raise ConfigError([FieldError(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
     return bool(users or environment.get("FLOWER_AUTH"))
 
 

@@ -9,7 +9,7 @@ from celery.bin.celery import celery
 
 from tasks.queues import queue_names
 from willcall.config import Config, ConfigError
-from willcall.orders.errors import Problem
+from willcall.orders.errors import FieldError
 from willcall.runtime.heartbeat import BEAT, Heartbeat, process_name
 from willcall.stores.connection import connect, probe
 from workers.app import CONCURRENCY, create_app
@@ -85,7 +85,9 @@ def run_api(config: Config, host: str, port: int) -> None:
 
     exposed = not loopback_only(host)
     if exposed and not config.settings.api.keys:
-        raise ConfigError([Problem("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")])
+        raise ConfigError(
+            [FieldError("api.keys", f"is empty, and without keys the API listens on loopback, not {host}")]
+        )
     configure_logging(config)
     app = create_app(config, redis_timeout=API_TIMEOUT)
     context = app.willcall
@@ -105,6 +107,6 @@ def run_flower(config: Config, address: str, port: int) -> None:
 
     if not flower.has_password(os.environ) and not loopback_only(address):
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
-        raise ConfigError([Problem(flower.PASSWORDS, why)])
+        raise ConfigError([FieldError(flower.PASSWORDS, why)])
     configure_logging(config)
     flower.run(create_app(config), queue_names(config), address, port)

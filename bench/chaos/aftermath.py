@@ -72,7 +72,7 @@ def alerts(deployment: LocalDeployment) -> tuple[Alert, ...]:
 def _ended(deployment: LocalDeployment, order: "Order") -> Ended:
     timeline = deployment.context.stores.orders.timeline(order.id)
     polls = [line for line in timeline if not is_push(line)]
-    documents = [ticket.document for ticket in order.tickets if ticket.compared_as == "pdf"]
+    documents = [ticket.document for ticket in order.tickets if ticket.comparison_kind == "pdf"]
     return Ended(
         order.status.value,
         order.deadline_at,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.contract.credentials import REFERENCES, TABLES
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import (
-    NAMES,
+    OUTCOME_NAMES,
     Cancelled,
     Declined,
     Issued,
@@ -123,7 +123,7 @@ def answer_of(body: bytes = b"", status: int = 200, **headers: str) -> Response:
 
 def read(name: str, reference: str, answer: Response) -> Outcome:
     outcome = with_retry_after(ADAPTERS[name].read_status(OrderQuery(reference), answer), answer)
-    assert type(outcome) in NAMES
+    assert type(outcome) in OUTCOME_NAMES
     return outcome
 
 

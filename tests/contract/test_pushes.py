@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.contract.credentials import TABLES
 from willcall.orders.outcomes import outcome_name
-from willcall.orders.pushes import Arrived, Hint, Spoilt, Standing, Told
+from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.base import Credentials
 from willcall.providers.pushes import (
     ParsedPush,
@@ -33,11 +33,11 @@ from willcall.providers.registry import ADAPTERS
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "webhooks"
 CALLING = [name for name, adapter in ADAPTERS.items() if adapter.pushes]
 CASES = [case for name in CALLING for case in sorted((FIXTURES / name).glob("*/"))]
-STANDINGS = [
-    Standing(stored=True, complete=True, count=2, expected=2),
-    Standing(stored=True, count=1, expected=2),
-    Standing(stored=True, count=1),
-    Standing(stored=False, why="the file is no PDF"),
+PROGRESS = [
+    OrderProgress(stored=True, complete=True, ticket_count=2, expected=2),
+    OrderProgress(stored=True, ticket_count=1, expected=2),
+    OrderProgress(stored=True, ticket_count=1),
+    OrderProgress(stored=False, why="the file is no PDF"),
 ]
 
 #: The fields and values of all providers' webhooks, for documents that are nearly right.
@@ -84,15 +84,15 @@ def read(name: str, body: bytes) -> PushReading:
     pushes, credentials = pushes_of(name)
     reading = pushes.read_push(signed(name, body), credentials)
     assert isinstance(reading, ParsedPush | UnverifiedPush | UnreadablePush)
-    for standing in STANDINGS:
-        answer = pushes.answer_push(reading, standing, credentials)
+    for progress in PROGRESS:
+        answer = pushes.answer_push(reading, progress, credentials)
         assert isinstance(answer, PushResponse)
         answer.body.encode()
         assert answer.status == 200
     if isinstance(reading, ParsedPush):
         assert reading.reference
-        assert isinstance(reading.push, Arrived | Told | Hint | Spoilt)
-    if isinstance(reading, ParsedPush) and isinstance(reading.push, Arrived):
+        assert isinstance(reading.push, TicketsPush | OutcomePush | ChangePush | InvalidPush)
+    if isinstance(reading, ParsedPush) and isinstance(reading.push, TicketsPush):
         assert reading.push.tickets
         assert len(reading.push.tickets) == len(reading.files)
     return reading
@@ -116,17 +116,17 @@ def test_a_recorded_webhook_is_read_as_its_case_says(case: Path) -> None:
 
 def _compare(reading: ParsedPush, expected: dict[str, Any]) -> None:
     push = reading.push
-    assert type(push).__name__.lower() == expected.pop("push")
+    assert type(push).__name__ == expected.pop("push")
     assert reading.reference == expected.pop("reference")
     if "files" in expected:
         assert sum(content is not None for content in reading.files) == expected.pop("files")
     for name, value in expected.items():
         if name == "tickets":
-            assert isinstance(push, Arrived)
+            assert isinstance(push, TicketsPush)
             for ticket, part in zip(push.tickets, value, strict=True):
                 assert _part(ticket, part) == part
         elif name == "outcome":
-            assert isinstance(push, Told)
+            assert isinstance(push, OutcomePush)
             assert outcome_name(push.outcome) == value
         else:
             assert getattr(reading if name == "word" else push, name) == value
@@ -161,7 +161,7 @@ def test_nothing_counts_that_tixstock_did_not_sign(body: bytes, signature: str, 
     for call in [*calls, PushRequest(body, {})]:
         reading = pushes.read_push(call, credentials)
         assert isinstance(reading, UnverifiedPush)
-        assert pushes.answer_push(reading, STANDINGS[0], credentials).status == 401
+        assert pushes.answer_push(reading, PROGRESS[0], credentials).status == 401
 
 
 def test_the_signature_is_taken_in_either_case_of_letters() -> None:

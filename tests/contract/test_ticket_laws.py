@@ -15,7 +15,7 @@ import pytest
 from tests.contract.test_recorded_answers import CASES
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
-from willcall.orders.tickets import admitted
+from willcall.orders.tickets import count_admissions
 from willcall.providers.base import OrderQuery
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.reading import read_json
@@ -53,7 +53,7 @@ def lists_of(value: Any, name: str = "items") -> Iterator[tuple[str, list[Any]]]
 
 
 def count(outcome: Outcome) -> int:
-    return admitted(outcome.tickets) if isinstance(outcome, Issued | PartlyIssued) else 0
+    return count_admissions(outcome.tickets) if isinstance(outcome, Issued | PartlyIssued) else 0
 
 
 WITH_TICKETS = [case for case in CASES if recorded(case)[1]["expect"]["outcome"] in {"issued", "partly_issued"}]

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import HANG, CallbackReceiver
-from willcall.orders.callbacks import Telling
+from willcall.orders.callbacks import CallbackStatus
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import connect
@@ -67,4 +67,4 @@ def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(
     [event] = system.context.stores.events.after(None, 10)
     assert backend.message_ids() == [event.id, event.id]
     stands = system.context.stores.deliveries.get
-    wait_until(lambda: (found := stands("ord-0")) is not None and found.telling is Telling.DELIVERED)
+    wait_until(lambda: (found := stands("ord-0")) is not None and found.telling is CallbackStatus.DELIVERED)

@@ -12,10 +12,10 @@ from tests.command import run
 from tests.integration.conftest import Willcall
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.policy import Signal
-from willcall.orders.pushes import Arrived
+from willcall.orders.policy import AccountSignal
+from willcall.orders.pushes import TicketsPush
 from willcall.orders.rate import Rate
-from willcall.orders.serialization import order_document
+from willcall.orders.serialization import order_to_json
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
@@ -120,7 +120,7 @@ def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcal
     order = OrderStore(redis, redis).get("ord-1")
     assert order is not None
     assert again.code == 0
-    assert again.document == order_document(order)
+    assert again.document == order_to_json(order)
     assert conflict.code == 1
     assert "ord-1 was submitted before with other content" in conflict.err
     assert contents(redis) == before
@@ -342,7 +342,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     until = accounts.now() + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     accounts.report(
-        "tiqets/default", AccountReport(Signal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert
+        "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert
     )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")
@@ -384,7 +384,9 @@ def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
     assert "Nothing waits" in willcall("inbox").err
     ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")
-    push = StoredPush("tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), Arrived((ticket,)))
+    push = StoredPush(
+        "tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), TicketsPush((ticket,))
+    )
     assert Inbox(redis).keep(push) is None
     (line,) = willcall("inbox", "--json").lines
     assert (line["account"], line["reference"], line["holds"]) == ("tixstock/default", "o-1", "1 ticket")

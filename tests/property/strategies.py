@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from willcall.orders.model import Attention, Delivery, Order, Status, Ticket, TicketKind
+from willcall.orders.model import Attention, DeliverySpeed, Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -34,7 +34,7 @@ answers_to_wait_for = st.one_of(
     st.builds(NotReady, attention=attentions, **hints),
     st.builds(PartlyIssued, tickets=tickets, **hints),
     st.builds(Throttled, **hints),
-    st.builds(Unavailable, reached=st.booleans(), **hints),
+    st.builds(Unavailable, request_sent=st.booleans(), **hints),
     st.builds(Missing, **hints),
     st.builds(Unauthorized, whole_account=st.booleans(), **hints),
     st.builds(Malformed, **hints),
@@ -78,9 +78,9 @@ def orders(draw: st.DrawFn, status: st.SearchStrategy[Status] = OPEN_STATUSES) -
         submitted_at=NOW - 1_000,
         deadline_at=NOW + draw(st.floats(-10, 100_000) | st.sampled_from([0.0, 0.001, 1.0])),
         attention=draw(attentions),
-        delivery=draw(st.sampled_from(Delivery)),
+        delivery=draw(st.sampled_from(DeliverySpeed)),
         answered=draw(st.integers(0, 10**6)),
-        failures=draw(st.integers(0, 10**6)),
+        unanswered_polls=draw(st.integers(0, 10**6)),
         missing_since=draw(st.none() | st.floats(NOW - 900, NOW)),
         next_poll_at=NOW,
     )

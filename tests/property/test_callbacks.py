@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.callbacks import JITTER, SCHEDULE, Telling, Tried, after_try, host_of, shown_callback
-from willcall.orders.hints import LONGEST_HINT
+from willcall.orders.callbacks import (
+    JITTER,
+    SCHEDULE,
+    CallbackStatus,
+    PostResult,
+    callback_host,
+    decide_delivery,
+    redact_callback_url,
+)
+from willcall.orders.hints import MAX_HINT
 
 LAST = len(SCHEDULE) + 1
 FAILURES = st.integers(100, 599).filter(lambda status: status // 100 != 2 and status != 410) | st.none()
@@ -18,19 +26,19 @@ RNGS = st.randoms(use_true_random=False)
 
 @given(st.integers(200, 299), st.integers(1, LAST), HINTS, RNGS)
 def test_any_2xx_is_the_end_of_it(status: int, tries: int, hint: float | None, rng: Random) -> None:
-    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
-    assert (outlook.telling, outlook.wait) == (Telling.DELIVERED, None)
+    decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
+    assert (decision.status, decision.wait) == (CallbackStatus.DELIVERED, None)
 
 
 @given(FAILURES, st.integers(1, LAST - 1), HINTS, RNGS)
 def test_a_failure_waits_as_scheduled_or_as_asked_never_less(
     status: int | None, tries: int, hint: float | None, rng: Random
 ) -> None:
-    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
-    assert outlook.telling is Telling.PENDING
-    assert outlook.wait is not None
-    least = max(SCHEDULE[tries - 1], min(hint or 0, LONGEST_HINT))
-    assert least <= outlook.wait <= least * (1 + JITTER)
+    decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
+    assert decision.status is CallbackStatus.PENDING
+    assert decision.wait is not None
+    least = max(SCHEDULE[tries - 1], min(hint or 0, MAX_HINT))
+    assert least <= decision.wait <= least * (1 + JITTER)
 
 
 @given(FAILURES, st.integers(1, LAST - 1), st.floats(0, 10**8), RNGS)
@@ -38,22 +46,25 @@ def test_a_receiver_that_names_a_time_is_tried_exactly_then(
     status: int | None, tries: int, hint: float, rng: Random
 ) -> None:
     """Unless the schedule itself waits for longer; what is not plausible counts as a day."""
-    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
-    assert outlook.wait is not None
-    if min(hint, LONGEST_HINT) > SCHEDULE[tries - 1] * (1 + JITTER):
-        assert outlook.wait == min(hint, LONGEST_HINT)
+    decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
+    assert decision.wait is not None
+    if min(hint, MAX_HINT) > SCHEDULE[tries - 1] * (1 + JITTER):
+        assert decision.wait == min(hint, MAX_HINT)
 
 
 @given(FAILURES, st.integers(LAST, LAST + 5), HINTS, RNGS)
 def test_the_last_failure_ends_it(status: int | None, tries: int, hint: float | None, rng: Random) -> None:
-    outlook = after_try(Tried(status, retry_after=hint), tries, rng)
-    assert (outlook.telling, outlook.wait) == (Telling.UNDELIVERABLE, None)
+    decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
+    assert (decision.status, decision.wait) == (CallbackStatus.UNDELIVERABLE, None)
 
 
 @given(st.integers(1, LAST), RNGS)
-@pytest.mark.parametrize("tried", [Tried(410), Tried(410, retry_after=5), Tried(None, "not allowed", refused=True)])
-def test_what_is_gone_or_refused_is_not_tried_again(tried: Tried, tries: int, rng: Random) -> None:
-    assert after_try(tried, tries, rng).telling is Telling.UNDELIVERABLE
+@pytest.mark.parametrize(
+    "tried",
+    [PostResult(410), PostResult(410, retry_after=5), PostResult(None, "not allowed", refused=True)],
+)
+def test_what_is_gone_or_refused_is_not_tried_again(tried: PostResult, tries: int, rng: Random) -> None:
+    assert decide_delivery(tried, tries, rng).status is CallbackStatus.UNDELIVERABLE
 
 
 def test_the_schedule_is_the_standards() -> None:
@@ -71,7 +82,7 @@ def test_the_schedule_is_the_standards() -> None:
     ],
 )
 def test_backends_are_told_apart_by_host_and_port(url: str, host: str) -> None:
-    assert host_of(url) == host
+    assert callback_host(url) == host
 
 
 @pytest.mark.parametrize(
@@ -89,11 +100,11 @@ def test_backends_are_told_apart_by_host_and_port(url: str, host: str) -> None:
     ],
 )
 def test_a_callback_is_shown_without_what_its_query_says(url: str, shown: str) -> None:
-    assert shown_callback(url) == shown
+    assert redact_callback_url(url) == shown
 
 
 @given(st.lists(st.tuples(st.text("ab", min_size=1), st.text(min_size=1).map(lambda text: f"sesame{text}"))))
 def test_no_value_of_a_query_is_shown(pairs: list[tuple[str, str]]) -> None:
-    shown = shown_callback(f"https://backend.example/hooks?{urlencode(pairs, quote_via=quote)}")
+    shown = redact_callback_url(f"https://backend.example/hooks?{urlencode(pairs, quote_via=quote)}")
     assert "sesame" not in shown
     assert shown.count("***") == len(pairs)

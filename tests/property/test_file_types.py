@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from willcall.orders.file_types import PDF, Recognized, RefusedDocumentError, recognize
+from willcall.orders.file_types import PDF, DetectedFile, UnsupportedFileError, detect_file_type
 from willcall.simulator.documents import FileForm, make_file, pdf
 
 WHOLE = pdf("one")
@@ -15,10 +15,10 @@ BLANKS = st.text("\0\t\n\r ").map(str.encode)
 PAGES = st.sampled_from([b"<!doctype html>", b"<HTML lang=en>", b"<html>", b"<!DOCTYPE HTML PUBLIC 'x'>", b"<body >"])
 
 
-def found(content: bytes) -> Recognized | None:
+def found(content: bytes) -> DetectedFile | None:
     try:
-        return recognize(io.BytesIO(content))
-    except RefusedDocumentError:
+        return detect_file_type(io.BytesIO(content))
+    except UnsupportedFileError:
         return None
 
 
@@ -38,7 +38,7 @@ def test_any_damage_to_any_file_is_recognized_or_refused(form: FileForm, data: s
 
 @given(BLANKS, BLANKS)
 def test_blanks_around_a_pdf_are_no_damage(before: bytes, after: bytes) -> None:
-    assert found(before + WHOLE + after) == Recognized(PDF)
+    assert found(before + WHOLE + after) == DetectedFile(PDF)
 
 
 @given(st.integers(5, len(WHOLE) - 2))
@@ -46,8 +46,8 @@ def test_a_pdf_that_is_clipped_anywhere_is_one_with_a_doubt(length: int) -> None
     clipped = found(WHOLE[:length])
     assert clipped is not None
     assert clipped.type is PDF
-    assert clipped.doubt is not None
-    assert "no end" in clipped.doubt
+    assert clipped.warning is not None
+    assert "no end" in clipped.warning
 
 
 @given(BLANKS, PAGES, st.binary(max_size=900), st.booleans())

@@ -9,24 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import NOW, orders
-from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured, bucket, measure, measures_of, quantile
+from willcall.orders.measures import (
+    BUCKET_BOUNDS,
+    LATENESS,
+    TIME_TO_TICKET,
+    CommitStatistics,
+    bucket,
+    commit_statistics,
+    counter_names,
+    quantile,
+)
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.states import FINAL
 
 ATTEMPT = Attempt(NOW, "not_ready", 202, None, "", late=0.3)
 SHARES = st.floats(0, 1)
 
-durations = st.floats(0, 200_000) | st.sampled_from([bound for bounds in BOUNDS.values() for bound in bounds])
+durations = st.floats(0, 200_000) | st.sampled_from([bound for bounds in BUCKET_BOUNDS.values() for bound in bounds])
 
 
-@given(st.sampled_from([LATE, TICKET]), st.lists(durations, min_size=1, max_size=200), SHARES)
+@given(st.sampled_from([LATENESS, TIME_TO_TICKET]), st.lists(durations, min_size=1, max_size=200), SHARES)
 def test_a_quantile_is_the_end_of_the_bucket_of_the_exact_one(name: str, seconds: list[float], share: float) -> None:
     counts = Counter(f"{name}:{bucket(name, one)}" for one in seconds)
     exact = sorted(seconds)[max(0, ceil(share * len(seconds)) - 1)]
     assert quantile(counts, name, share) == float(bucket(name, exact))
 
 
-@given(st.sampled_from([LATE, TICKET]), st.lists(durations, min_size=1), SHARES, SHARES)
+@given(st.sampled_from([LATENESS, TIME_TO_TICKET]), st.lists(durations, min_size=1), SHARES, SHARES)
 def test_a_larger_share_has_no_smaller_quantile(name: str, seconds: list[float], one: float, other: float) -> None:
     counts = Counter(f"{name}:{bucket(name, each)}" for each in seconds)
     small, large = quantile(counts, name, min(one, other)), quantile(counts, name, max(one, other))
@@ -36,19 +45,19 @@ def test_a_larger_share_has_no_smaller_quantile(name: str, seconds: list[float],
 
 
 def test_of_nothing_there_is_no_quantile() -> None:
-    assert quantile({"outcome:issued": 5, "ticket:10": 3}, LATE, 0.5) is None
+    assert quantile({"outcome:issued": 5, "ticket:10": 3}, LATENESS, 0.5) is None
 
 
 @pytest.mark.parametrize(
     ("seconds", "name"), [(0, "0.05"), (0.05, "0.05"), (0.051, "0.1"), (3_600, "3600"), (inf, "inf")]
 )
 def test_a_bound_belongs_to_its_bucket(seconds: float, name: str) -> None:
-    assert bucket(LATE, seconds) == name
+    assert bucket(LATENESS, seconds) == name
 
 
 @given(orders(), orders())
 def test_only_a_change_to_a_final_status_is_an_end(before: Order, after: Order) -> None:
-    measured = measure(before, after, None)
+    measured = commit_statistics(before, after, None)
     assert measured.ended == (after.status if after.status in FINAL and after.status is not before.status else None)
     assert (measured.ticket is not None) <= (measured.ended is Status.FULFILLED)
     assert (measured.outcome, measured.late) == (None, None)
@@ -57,13 +66,13 @@ def test_only_a_change_to_a_final_status_is_an_end(before: Order, after: Order) 
 def test_the_time_to_the_ticket_counts_from_not_before_where_that_is_later() -> None:
     before = Order("ord-1", "tiqets", "default", "r", Status.PENDING, NOW, NOW + 9_999)
     after = replace(before, status=Status.FULFILLED, finished_at=NOW + 700)
-    assert measure(before, after, ATTEMPT) == Measured("not_ready", 0.3, Status.FULFILLED, 700)
+    assert commit_statistics(before, after, ATTEMPT) == CommitStatistics("not_ready", 0.3, Status.FULFILLED, 700)
     waited = replace(after, not_before=NOW + 600)
-    assert measure(before, waited, ATTEMPT).ticket == 100
-    assert measure(before, replace(after, not_before=NOW - 50), ATTEMPT).ticket == 700
+    assert commit_statistics(before, waited, ATTEMPT).ticket == 100
+    assert commit_statistics(before, replace(after, not_before=NOW - 50), ATTEMPT).ticket == 700
 
 
 def test_counters_are_named_by_their_measure_and_what_it_was() -> None:
-    measured = Measured("issued", 0.3, Status.FULFILLED, 700.0)
-    assert measures_of(measured) == ("outcome:issued", "late:0.5", "ended:fulfilled", "ticket:1200")
-    assert measures_of(Measured()) == ()
+    measured = CommitStatistics("issued", 0.3, Status.FULFILLED, 700.0)
+    assert counter_names(measured) == ("outcome:issued", "late:0.5", "ended:fulfilled", "ticket:1200")
+    assert counter_names(CommitStatistics()) == ()

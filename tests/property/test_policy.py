@@ -17,8 +17,8 @@ from tests.property.strategies import (
 )
 from willcall.orders.model import Attention, Order, Status
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
-from willcall.orders.policy import PollPolicy, Signal, back_off, decide, earliest
-from willcall.orders.states import FINAL, OPEN, TRANSITIONS, may_become
+from willcall.orders.policy import AccountSignal, PollPolicy, backoff_seconds, decide, earliest_poll_at
+from willcall.orders.states import FINAL, OPEN, TRANSITIONS, can_become
 
 ANY_ORDER = Order("ord-1", "tiqets", "default", "r", Status.PENDING, NOW - 10, NOW + 100)
 
@@ -65,15 +65,18 @@ def test_a_hint_beyond_a_day_leaves_an_order_its_attempt_at_the_deadline(
 ) -> None:
     outcome = replace(outcome, retry_after=DAY + 1, not_before=None)
     decision = decide(order, outcome, policy, NOW, rng)
-    if decision.signal in {Signal.THROTTLED, Signal.UNAUTHORIZED} or order.deadline_at < NOW + policy.minimum:
+    if (
+        decision.signal in {AccountSignal.THROTTLED, AccountSignal.UNAUTHORIZED}
+        or order.deadline_at < NOW + policy.minimum
+    ):
         return
     assert decision.order.next_poll_at == order.deadline_at or order.deadline_at <= NOW
 
 
 @given(orders(), policies(), randoms, st.floats(DAY + 1, 1e12))
 def test_a_429_holds_an_account_for_a_day_at_most(order: Order, policy: PollPolicy, rng: Random, wait: float) -> None:
-    assert decide(order, Throttled(retry_after=DAY), policy, NOW, rng).account_until == NOW + DAY
-    assert decide(order, Throttled(retry_after=wait), policy, NOW, rng).account_until == NOW + HOUR
+    assert decide(order, Throttled(retry_after=DAY), policy, NOW, rng).account_blocked_until == NOW + DAY
+    assert decide(order, Throttled(retry_after=wait), policy, NOW, rng).account_blocked_until == NOW + HOUR
 
 
 @given(orders(), outcomes, policies(), randoms)
@@ -82,7 +85,7 @@ def test_a_person_may_ask_before_an_announced_date_but_not_before_a_hint(
 ) -> None:
     after = decide(order, outcome, policy, NOW, rng).order
     unannounced = decide(order, replace(outcome, not_before=None), policy, NOW, rng).order
-    assert earliest(after, policy) == earliest(unannounced, policy)
+    assert earliest_poll_at(after, policy) == earliest_poll_at(unannounced, policy)
 
 
 @given(orders(), outcomes, policies(), randoms)
@@ -110,7 +113,7 @@ def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
-    if decision.order.status in OPEN and not decision.held:
+    if decision.order.status in OPEN and not decision.waits_for_account:
         floor = max(hint_of(order, outcome, policy), NOW + policy.minimum)
         if floor > order.deadline_at:
             assert decision.order.next_poll_at is None
@@ -178,7 +181,7 @@ def test_an_unanswered_probe_of_a_refused_account_waits_as_any_order_does(
 @given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
 def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: int) -> None:
     """At most 10 % and 30 s over the formula, which is worked out here without overflow."""
-    wait = back_off(policy, count, slow=False, rng=Random(seed))
+    wait = backoff_seconds(policy, count, slow=False, rng=Random(seed))
     plain = policy.cap
     if count * math.log(policy.factor) < 700:
         plain = min(policy.cap, policy.initial * policy.factor**count)
@@ -187,7 +190,7 @@ def test_jitter_only_lengthens_a_back_off(policy: PollPolicy, count: int, seed: 
 
 @given(policies(), st.integers(0, 2**32))
 def test_the_back_off_does_not_overflow_at_attempt_a_million(policy: PollPolicy, seed: int) -> None:
-    wait = back_off(policy, 10**6, slow=False, rng=Random(seed))
+    wait = backoff_seconds(policy, 10**6, slow=False, rng=Random(seed))
     assert math.isfinite(wait)
     assert wait <= policy.cap * 1.1 + 1e-9
 
@@ -195,11 +198,11 @@ def test_the_back_off_does_not_overflow_at_attempt_a_million(policy: PollPolicy,
 @given(policies(), st.integers(0, 10**6), st.integers(0, 2**32))
 def test_the_slow_cadence_is_uniform_within_the_interval(policy: PollPolicy, count: int, seed: int) -> None:
     low, high = policy.interval
-    assert low <= back_off(policy, count, slow=True, rng=Random(seed)) <= high
+    assert low <= backoff_seconds(policy, count, slow=True, rng=Random(seed)) <= high
 
 
 def test_the_table_names_every_status_and_only_them() -> None:
     assert set(TRANSITIONS) == set(Status)
     for old in Status:
-        assert not may_become(old, old)
-        assert not may_become(old, Status.PENDING)
+        assert not can_become(old, old)
+        assert not can_become(old, Status.PENDING)

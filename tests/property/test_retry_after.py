@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.hints import LONGEST_HINT, hint_until
-from willcall.orders.retry_after import LONGEST, RetryAfter, read_retry_after, retry_seconds
+from willcall.orders.hints import MAX_HINT, hint_until
+from willcall.orders.retry_after import MAX_WAIT, RetryAfter, parse_retry_after, retry_after_seconds
 
 NOW = 1_800_000_000.0
 YEAR = 365 * 86_400
@@ -18,7 +18,7 @@ YEAR = 365 * 86_400
 
 def wait_of(value: str | None, now: float, date: str | None = None) -> float | None:
     headers = {"retry-after": value, "date": date}
-    return retry_seconds({name: text for name, text in headers.items() if text is not None}, now)
+    return retry_after_seconds({name: text for name, text in headers.items() if text is not None}, now)
 
 
 offsets = st.integers(-(10**7), 10**7)
@@ -48,13 +48,13 @@ def forms(moment: float) -> list[str]:
 
 @given(st.integers(0, 10**8))
 def test_seconds_are_taken_as_they_are_up_to_a_year(seconds: int) -> None:
-    assert wait_of(str(seconds), NOW) == min(seconds, LONGEST)
+    assert wait_of(str(seconds), NOW) == min(seconds, MAX_WAIT)
 
 
 @given(offsets)
 def test_a_moment_is_the_time_until_then_and_never_negative(offset: int) -> None:
     for form in forms(NOW + offset):
-        assert wait_of(form, NOW) == min(max(offset, 0), LONGEST), form
+        assert wait_of(form, NOW) == min(max(offset, 0), MAX_WAIT), form
 
 
 @given(st.integers(0, 10**6), skews)
@@ -66,7 +66,7 @@ def test_a_moment_counts_from_the_answers_own_date(offset: int, skew: int) -> No
 
 @given(st.text() | st.just("yesterday"), offsets)
 def test_a_date_that_cannot_be_read_leaves_our_clock(date: str, offset: int) -> None:
-    assert wait_of(dated(NOW + offset), NOW, "?" + date) == min(max(offset, 0), LONGEST)
+    assert wait_of(dated(NOW + offset), NOW, "?" + date) == min(max(offset, 0), MAX_WAIT)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=6), st.randoms(use_true_random=False))
@@ -86,13 +86,13 @@ def test_seconds_are_no_moment_even_beside_a_date_near_the_epoch(seconds: int) -
 def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
     for date in (None, text):
         wait = wait_of(text, NOW, date)
-        assert wait is None or (math.isfinite(wait) and 0 <= wait <= LONGEST)
+        assert wait is None or (math.isfinite(wait) and 0 <= wait <= MAX_WAIT)
 
 
 @given(st.none() | st.floats(0, 1e9), st.floats(0, 1e6))
-def test_a_hint_holds_to_the_second_up_to_a_day_and_a_substitute_beyond(wait: float | None, instead: float) -> None:
-    until = hint_until(wait, NOW, instead=NOW + instead)
-    expected = 0.0 if wait is None else wait if wait <= LONGEST_HINT else instead
+def test_a_hint_holds_to_the_second_up_to_a_day_and_a_substitute_beyond(wait: float | None, fallback: float) -> None:
+    until = hint_until(wait, NOW, fallback=NOW + fallback)
+    expected = 0.0 if wait is None else wait if wait <= MAX_HINT else fallback
     assert until == (NOW + expected if NOW + expected > NOW else None)
 
 
@@ -125,7 +125,7 @@ def test_a_hint_holds_to_the_second_up_to_a_day_and_a_substitute_beyond(wait: fl
         ("1m30s", 90.0),
         ("PT2H", 7_200.0),
         ("172800", 172_800.0),
-        ("9" * 300, LONGEST),
+        ("9" * 300, MAX_WAIT),
         ("Fri, 15 Jan 2027 08:00:10 GMT", 10.0),
         ("fri, 15 jan 2027 08:00:10 gmt", 10.0),
         ("Fri, 15 Jan 2027 09:00:10 +0100", 10.0),
@@ -148,20 +148,20 @@ def test_known_forms(value: str | None, wait: float | None) -> None:
         ("1800000030", RetryAfter(30.0, epoch=True)),
         ("1800000030000", RetryAfter(30.0, epoch=True)),
         ("1799999990", RetryAfter(0.0, epoch=True)),
-        ("999999999", RetryAfter(LONGEST)),
-        ("1000000001", RetryAfter(LONGEST)),
+        ("999999999", RetryAfter(MAX_WAIT)),
+        ("1000000001", RetryAfter(MAX_WAIT)),
         ("120", RetryAfter(120.0)),
     ],
     ids=str,
 )
 def test_a_number_of_the_year_around_is_a_moment(value: str, read: RetryAfter) -> None:
-    assert read_retry_after(value, NOW) == read
+    assert parse_retry_after(value, NOW) == read
 
 
 @pytest.mark.parametrize(
     ("text", "wait"),
     [
-        ("9" * 5_000, LONGEST),
+        ("9" * 5_000, MAX_WAIT),
         ("0" * 60_000 + "120", 120.0),
         ("9" * 60_000 + "x", None),
         ("1." * 30_000, None),

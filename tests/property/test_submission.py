@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from willcall.orders.errors import RejectedOrderError
-from willcall.orders.submission import MOST_PROBLEMS, SubmitOrder, parse_submission
+from willcall.orders.submission import MAX_FIELD_ERRORS, SubmitOrder, parse_submission
 from willcall.stores.orders import submission_text
 
 #: Values that JSON can bring in, and Python's JSON besides.
@@ -27,7 +27,7 @@ def test_a_submission_is_refused_in_words_or_can_be_filed(fields: dict[str, obje
     else:
         submission_text(order).encode()
         return
-    assert all(len(problem.field) <= 100 for problem in refused.problems)
+    assert all(len(problem.field) <= 100 for problem in refused.errors)
     assert len(str(refused)) < 5_000
 
 
@@ -41,6 +41,6 @@ def test_what_is_told_of_a_submission_does_not_grow_with_what_is_wrong() -> None
     ):
         with pytest.raises(RejectedOrderError) as refused:
             parse_submission({"provider": "tiqets", "reference": "1", **fields})
-        problems = refused.value.problems
+        problems = refused.value.errors
         assert problems[0].field == first
-        assert len(problems) <= MOST_PROBLEMS + 1
+        assert len(problems) <= MAX_FIELD_ERRORS + 1

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.seating import place_of
-from willcall.orders.ticket_merging import added, reconciled
-from willcall.orders.tickets import admitted, as_pushed, listed_urls, unique
+from willcall.orders.seating import seating_of
+from willcall.orders.ticket_merging import merge_polled, merge_pushed
+from willcall.orders.tickets import count_admissions, listed_urls, mark_pushed, without_duplicates
 
 ROWS, SEATS, LISTINGS = (st.sampled_from(each) for each in (["V", "W", "TBC"], ["1", "2", None, "0"], ["x", "y"]))
 
@@ -23,7 +23,7 @@ def lists(draw: st.DrawFn, kinds: Sequence[TicketKind], most: int) -> list[Ticke
     for index in range(number):
         place = {"row": draw(ROWS), "seat": draw(SEATS), "extra": {"listing_id": draw(LISTINGS)}}
         ticket = Ticket(draw(st.sampled_from(kinds)), url=f"https://t.example/{index}", **place)
-        tickets.append(as_pushed(ticket, f"doc-{index}", f"{index}") if draw(st.booleans()) else ticket)
+        tickets.append(mark_pushed(ticket, f"doc-{index}", f"{index}") if draw(st.booleans()) else ticket)
     return tickets
 
 
@@ -40,7 +40,7 @@ def _partitions(items: list[Ticket]) -> Iterator[list[list[Ticket]]]:
 
 
 def _one_seat(one: Ticket, two: Ticket) -> bool:
-    a, b = place_of(one), place_of(two)
+    a, b = seating_of(one), seating_of(two)
     return a.seat is not None and a == b
 
 
@@ -54,9 +54,9 @@ def _plausible(tickets: list[Ticket]) -> bool:
         if _one_seat(one, two):
             continue
         same_list = _pushed(one) == _pushed(two)
-        if same_list and (one.kind is two.kind or place_of(one).listing != place_of(two).listing):
+        if same_list and (one.kind is two.kind or seating_of(one).listing != seating_of(two).listing):
             return False
-        if place_of(one).differs(place_of(two)):
+        if seating_of(one).differs(seating_of(two)):
             return False
     return True
 
@@ -68,37 +68,37 @@ def _fewest(tickets: list[Ticket]) -> int:
 
 @given(lists([TicketKind.PDF], 7))
 def test_pushed_and_polled_files_are_at_least_so_many_peoples(tickets: list[Ticket]) -> None:
-    assert admitted(tickets) == _fewest(tickets)
+    assert count_admissions(tickets) == _fewest(tickets)
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 6))
 def test_no_mixture_of_files_and_links_counts_more_people_than_there_must_be(tickets: list[Ticket]) -> None:
-    assert admitted(tickets) <= _fewest(tickets)
+    assert count_admissions(tickets) <= _fewest(tickets)
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 7), st.randoms(use_true_random=False))
 def test_neither_sequence_nor_repetition_changes_the_count(tickets: list[Ticket], random: Random) -> None:
     again = [*tickets, *random.sample(tickets, len(tickets) // 2)]
     random.shuffle(again)
-    assert admitted(again) == admitted(tickets) == admitted(unique(again))
-    assert len(unique(again)) == len(tickets)
+    assert count_admissions(again) == count_admissions(tickets) == count_admissions(without_duplicates(again))
+    assert len(without_duplicates(again)) == len(tickets)
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 6), lists([TicketKind.PDF], 3))
 def test_a_void_ticket_never_reduces_the_count(tickets: list[Ticket], more: list[Ticket]) -> None:
     void = [Ticket(one.kind, url=one.url, row=one.row, status=TicketStatus.VOID) for one in more]
-    assert admitted([*tickets, *void]) == admitted(tickets)
+    assert count_admissions([*tickets, *void]) == count_admissions(tickets)
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 7))
 def test_merging_a_poll_loses_no_push_and_counts_as_all_tickets_together(tickets: list[Ticket]) -> None:
     ours, theirs = [t for t in tickets if _pushed(t)], [t for t in tickets if not _pushed(t)]
-    merged = reconciled(ours, theirs)
+    merged = merge_polled(ours, theirs)
     assert {t.document for t in ours} <= {t.document for t in merged}
-    assert admitted(merged) <= admitted(tickets)
-    assert admitted(merged) >= max(admitted(ours), admitted(theirs))
-    assert reconciled(merged, theirs) == merged
-    assert {t.url for t in theirs} <= {t.url for t in reconciled(merged, [], final=True)} | {
+    assert count_admissions(merged) <= count_admissions(tickets)
+    assert count_admissions(merged) >= max(count_admissions(ours), count_admissions(theirs))
+    assert merge_polled(merged, theirs) == merged
+    assert {t.url for t in theirs} <= {t.url for t in merge_polled(merged, [], final=True)} | {
         url for t in merged for url in listed_urls(t)
     }
 
@@ -106,8 +106,8 @@ def test_merging_a_poll_loses_no_push_and_counts_as_all_tickets_together(tickets
 @given(lists([TicketKind.PDF, TicketKind.LINK], 6), st.integers(0, 5))
 def test_pushes_lose_nothing_but_what_is_corrected_at_its_seat(tickets: list[Ticket], first: int) -> None:
     pushes = [ticket for ticket in tickets if _pushed(ticket)]
-    result = added(added((), pushes[:first]), pushes[first:])
+    result = merge_pushed(merge_pushed((), pushes[:first]), pushes[first:])
     lost = [one for one in pushes if one.document not in {ticket.document for ticket in result}]
     for one in lost:
-        assert any(place_of(one) == place_of(two) and place_of(one).exact for two in result)
-    assert added(result, pushes[first:]) == result
+        assert any(seating_of(one) == seating_of(two) and seating_of(one).exact for two in result)
+    assert merge_pushed(result, pushes[first:]) == result

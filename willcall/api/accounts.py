@@ -13,7 +13,7 @@ from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.config import find_account
 from willcall.orders.serialization import rfc3339
-from willcall.orders.submission import problems_of
+from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
 from willcall.usecases.context import Context
 from willcall.usecases.control import pause, resume
@@ -60,7 +60,7 @@ def pause_account(
     try:
         wish = schemas.Pause.model_validate(payload)
     except ValidationError as error:
-        raise rejected(problems_of(error)) from None
+        raise rejected(field_errors_of(error)) from None
     pause(context, account, wish.seconds)
     return JSONResponse(_document(context, account))
 

@@ -12,10 +12,10 @@ from willcall.api.dependencies import ContextDep, NoParameters
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
 from willcall.api.problems import ApiError, api_error_from, rejected
 from willcall.api.request_body import MAX_BATCH_BYTES, BodyLimits, large_json
-from willcall.orders.errors import Problem, WillcallError
+from willcall.orders.errors import FieldError, WillcallError
 from willcall.orders.model import Order
-from willcall.orders.serialization import order_document
-from willcall.orders.submission import problems_of
+from willcall.orders.serialization import order_to_json
+from willcall.orders.submission import field_errors_of
 from willcall.usecases.context import Context
 from willcall.usecases.submit import SubmitResult, submit_many
 
@@ -41,7 +41,7 @@ def _submit(context: Context, payload: Any) -> JSONResponse:
     try:
         wishes = schemas.Batch.model_validate(payload).orders
     except ValidationError as error:
-        raise rejected(problems_of(error)) from None
+        raise rejected(field_errors_of(error)) from None
     return JSONResponse({"results": _results(context, wishes)})
 
 
@@ -49,7 +49,7 @@ def _results(context: Context, wishes: list[Any]) -> list[dict[str, Any]]:
     """What became of each wish, in their order."""
     outcomes = iter(submit_many(context, [wish for wish in wishes if isinstance(wish, dict)]))
     became = [
-        (wish, next(outcomes) if isinstance(wish, dict) else rejected([Problem("order", "must be an object")]))
+        (wish, next(outcomes) if isinstance(wish, dict) else rejected([FieldError("order", "must be an object")]))
         for wish in wishes
     ]
     ids = [outcome.order_id for _, outcome in became if isinstance(outcome, SubmitResult)]
@@ -62,7 +62,7 @@ def _results(context: Context, wishes: list[Any]) -> list[dict[str, Any]]:
 
 def _taken(accepted: SubmitResult, order: Order | None) -> dict[str, Any]:
     """`order` is None where it is so old that it was forgotten since."""
-    document = order and order_document(order)
+    document = order and order_to_json(order)
     return {"id": accepted.order_id, "status_code": 201 if accepted.new else 200, "order": document}
 
 

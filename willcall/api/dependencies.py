@@ -10,7 +10,7 @@ from willcall.api.problems import rejected
 from willcall.api.schemas import Override
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.orders.submission import OrderId, problems_of
+from willcall.orders.submission import OrderId, field_errors_of
 from willcall.providers.registry import ADAPTERS
 from willcall.usecases.context import Context
 
@@ -111,4 +111,4 @@ def override_requested(payload: object) -> bool:
     try:
         return Override.model_validate(payload).now
     except ValidationError as error:
-        raise rejected(problems_of(error)) from None
+        raise rejected(field_errors_of(error)) from None

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from tasks.queues import Backlog
 from willcall.orders.model import Attention
-from willcall.orders.states import open_orders
+from willcall.orders.states import count_open
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.context import Context
 from willcall.usecases.ports import Recipient
@@ -62,7 +62,7 @@ class MetricsCollector(Collector):
             overdue.add_metric(labels, tally.backlog.due)
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
-            forgotten.add_metric(labels, 0 if key in self._context.accounts else open_orders(tally.counts))
+            forgotten.add_metric(labels, 0 if key in self._context.accounts else count_open(tally.counts))
         yield from (orders, waiting, overdue, held, oldest, forgotten)
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")

@@ -10,8 +10,8 @@ from willcall.api.dependencies import ContextDep, NoParameters, OrderIdDep, Orde
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
 from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
-from willcall.orders.errors import Problem
-from willcall.orders.serialization import attempt_document, order_document
+from willcall.orders.errors import FieldError
+from willcall.orders.serialization import attempt_to_json, order_to_json
 from willcall.orders.submission import SubmitOrder
 from willcall.stores.listing import OrderQuery as Listed
 from willcall.usecases.control import cancel_order, get_order, poll_now, redeliver
@@ -35,9 +35,9 @@ def submit_order(context: ContextDep, _: NoParameters, payload: Annotated[Any, j
     `id` is your own key. Without it one is made, and a repetition would be another order.
     """
     if not isinstance(payload, dict):
-        raise rejected([Problem("body", "must be an object")])
+        raise rejected([FieldError("body", "must be an object")])
     accepted = submit(context, payload)
-    return JSONResponse(order_document(get_order(context, accepted.order_id)), 201 if accepted.new else 200)
+    return JSONResponse(order_to_json(get_order(context, accepted.order_id)), 201 if accepted.new else 200)
 
 
 @router.get("", summary="List orders", responses=responses(ProblemType.REJECTED, ok_200=schemas.OrderPage))
@@ -45,7 +45,7 @@ def list_orders(context: ContextDep, query: Annotated[OrdersQuery, Query()]) -> 
     """A page of orders, newest first. The filters can be combined."""
     wanted = Listed(query.status, query.provider, query.reasons)
     page = context.stores.listing.page(wanted, query.limit, query.cursor)
-    return JSONResponse({"items": [order_document(order) for order in page.orders], "next_cursor": page.next_cursor})
+    return JSONResponse({"items": [order_to_json(order) for order in page.orders], "next_cursor": page.next_cursor})
 
 
 @router.get(
@@ -55,7 +55,7 @@ def list_orders(context: ContextDep, query: Annotated[OrdersQuery, Query()]) -> 
 )
 def show_order(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JSONResponse:
     """The order with its tickets."""
-    return JSONResponse(order_document(get_order(context, order_id)))
+    return JSONResponse(order_to_json(get_order(context, order_id)))
 
 
 @router.get(
@@ -66,7 +66,7 @@ def show_order(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JS
 def list_attempts(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JSONResponse:
     """The latest 100 requests about the order, oldest first."""
     order = get_order(context, order_id)
-    items = [attempt_document(attempt) for attempt in context.stores.orders.timeline(order.id)]
+    items = [attempt_to_json(attempt) for attempt in context.stores.orders.timeline(order.id)]
     return JSONResponse({"items": items, "next_cursor": None})
 
 
@@ -85,7 +85,7 @@ def poll_order(
     With the body `{"now": true}` it asks in spite of a hint.
     """
     poll_now(context, order_id, now=override_requested(payload))
-    return JSONResponse(order_document(get_order(context, order_id)), 202)
+    return JSONResponse(order_to_json(get_order(context, order_id)), 202)
 
 
 @router.post(
@@ -97,7 +97,7 @@ def poll_order(
 def cancel(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JSONResponse:
     """The order becomes `cancelled`; nothing is cancelled at the provider. May be repeated."""
     cancel_order(context, order_id)
-    return JSONResponse(order_document(get_order(context, order_id)), 202)
+    return JSONResponse(order_to_json(get_order(context, order_id)), 202)
 
 
 @router.post(
@@ -109,4 +109,4 @@ def cancel(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JSONRe
 def redeliver_order(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> JSONResponse:
     """The order's latest event goes to its `callback_url` again, from now on by the whole schedule."""
     redeliver(context, order_id)
-    return JSONResponse(order_document(get_order(context, order_id)), 202)
+    return JSONResponse(order_to_json(get_order(context, order_id)), 202)

@@ -17,8 +17,8 @@ from willcall.orders.errors import (
     BrokerUnavailableError,
     ClosedOrderError,
     ConflictingOrderError,
+    FieldError,
     NothingToDeliverError,
-    Problem,
     RejectedOrderError,
     UnknownAccountError,
     UnknownDeadLetterError,
@@ -26,7 +26,7 @@ from willcall.orders.errors import (
     UnusableDeadLetterError,
     WillcallError,
 )
-from willcall.orders.submission import bounded, problems_from
+from willcall.orders.submission import field_errors_from, truncate_errors
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError, UnknownDocumentError
 
@@ -69,7 +69,7 @@ class ApiError(Exception):
         self,
         kind: ProblemType,
         detail: str,
-        errors: Sequence[Problem] = (),
+        errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """`detail` is for people; `errors` names fields that are wrong."""
@@ -88,7 +88,7 @@ class ApiError(Exception):
         return JSONResponse(self.document(), self.kind.status, self.headers, "application/problem+json")
 
 
-def problem_document(kind: ProblemType, detail: str, errors: Sequence[Problem] = ()) -> dict[str, Any]:
+def problem_document(kind: ProblemType, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
     """A problem as JSON, with the id under which the logs know the request."""
     document: dict[str, Any] = {
         "type": f"urn:willcall:problem:{kind.slug}",
@@ -102,9 +102,9 @@ def problem_document(kind: ProblemType, detail: str, errors: Sequence[Problem] =
     return document
 
 
-def rejected(errors: Sequence[Problem]) -> ApiError:
+def rejected(errors: Sequence[FieldError]) -> ApiError:
     """What is wrong with a request, all of it but what would make the answer long."""
-    few = bounded([*errors])
+    few = truncate_errors([*errors])
     return ApiError(ProblemType.REJECTED, "; ".join(map(str, few)), few)
 
 
@@ -123,7 +123,7 @@ def api_error_from(error: WillcallError) -> ApiError:
     """What a use case refused."""
     match error:
         case RejectedOrderError():
-            return rejected(error.problems)
+            return rejected(error.errors)
         case ConflictingOrderError():
             return ApiError(ProblemType.CONFLICT, str(error))
         case ClosedOrderError() | NothingToDeliverError() | UnusableDeadLetterError():
@@ -167,7 +167,7 @@ async def _storage_away(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Any) -> Response:
     """Query parameters that are unknown or cannot be read; their place in the request goes without saying."""
     complaints = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
-    return rejected(problems_from(complaints)).response()
+    return rejected(field_errors_from(complaints)).response()
 
 
 async def unknown_route(request: Request, error: Any) -> Response:

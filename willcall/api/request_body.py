@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from willcall.api.problems import ApiError, ProblemType, busy, rejected, unavailable
-from willcall.orders.errors import Problem
+from willcall.orders.errors import FieldError
 from willcall.orders.strict_json import InvalidJsonError, parse_json
 
 log = structlog.get_logger(__name__)
@@ -172,7 +172,7 @@ def read_json(body: bytes) -> Any:
     try:
         return parse_json(body)
     except InvalidJsonError as error:
-        raise rejected([Problem("body", str(error))]) from None
+        raise rejected([FieldError("body", str(error))]) from None
 
 
 def json_body(*, optional: bool = False) -> Any:

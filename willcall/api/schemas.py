@@ -33,7 +33,7 @@ class Ticket(_Response):
     status: TicketStatus = Field(description="`void`: cancelled, or replaced by another one; it lets nobody in.")
     extra: dict[str, Any] = Field(
         description=(
-            "What the provider says beyond our words. `document_doubt` names what is damaged about the file, "
+            "What the provider says beyond our words. `document_warning` names what is damaged about the file, "
             "`document_error` why it was given up."
         )
     )

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from willcall.cli.output import plain
 from willcall.cli.views import INDENT, WIDE, bare_table
-from willcall.orders.callbacks import Telling
+from willcall.orders.callbacks import CallbackStatus
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.views.formatting import format_duration, format_relative, format_timestamp
 
@@ -25,9 +25,9 @@ def callbacks_view(
 
 def _stands(delivery: DeliveryState, now: float) -> str:
     match delivery.telling:
-        case Telling.DELIVERED:
+        case CallbackStatus.DELIVERED:
             return "is delivered"
-        case Telling.UNDELIVERABLE:
+        case CallbackStatus.UNDELIVERABLE:
             return "could not be delivered"
     due = delivery.next_try_at
     return "is being delivered" if due is None or due <= now else f"is tried again {format_relative(due, now)}"

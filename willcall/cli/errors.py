@@ -61,10 +61,10 @@ def _missing(error: ModuleNotFoundError) -> Explanation | None:
 
 
 def _config_message(error: "ConfigError") -> str:
-    mistakes = len(error.problems)
+    mistakes = len(error.errors)
     if mistakes == 1:
         return f"the configuration has a mistake\n  {error}"
-    return "\n  ".join([f"the configuration has {mistakes} mistakes", *map(str, error.problems)])
+    return "\n  ".join([f"the configuration has {mistakes} mistakes", *map(str, error.errors)])
 
 
 def _redis_message(error: "StoreError") -> str:

@@ -7,7 +7,7 @@ import typer
 
 from willcall.cli.output import note, plain, results, write_line
 from willcall.cli.session import open_config, open_stores
-from willcall.orders.pushes import Arrived, Push, Spoilt, Told
+from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
 from willcall.views.formatting import format_count, format_relative
 
@@ -58,10 +58,10 @@ def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
 
 def _holds(push: Push) -> str:
     match push:
-        case Arrived(tickets):
+        case TicketsPush(tickets):
             return format_count(len(tickets), "ticket")
-        case Told(outcome):
+        case OutcomePush(outcome):
             return outcome.reason
-        case Spoilt(detail):
+        case InvalidPush(detail):
             return f"nothing of use: {detail}"
     return "a change"

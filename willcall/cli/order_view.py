@@ -12,12 +12,12 @@ from rich.text import Text
 from willcall.cli.callbacks_view import callbacks_view
 from willcall.cli.output import plain
 from willcall.cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
-from willcall.orders.addresses import web_address
+from willcall.orders.addresses import web_host
 from willcall.orders.advice import ADVICE, TROUBLES
-from willcall.orders.callbacks import shown_callback
+from willcall.orders.callbacks import redact_callback_url
 from willcall.orders.model import Attempt, Order, Ticket
 from willcall.orders.states import OPEN
-from willcall.orders.ticket_documents import GIVEN_UP, lacks_document
+from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.views.formatting import (
@@ -104,7 +104,7 @@ def _facts(snapshot: Snapshot) -> Table:
         table.add_row("next poll", _next_poll(snapshot))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
-    fact("callback", shown_callback(order.callback_url) if order.callback_url else None)
+    fact("callback", redact_callback_url(order.callback_url) if order.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")
     return table
@@ -155,11 +155,11 @@ def _where(ticket: Ticket) -> str:
         return ", ".join(filter(None, parts))
     if ticket.url is None:
         return ""
-    host = web_address(ticket.url)
+    host = web_host(ticket.url)
     place = f"at {host}" if host else "an address"
     if not lacks_document(ticket):
         return place
-    error = ticket.extra.get(GIVEN_UP)
+    error = ticket.extra.get(DOCUMENT_ERROR)
     return f"given up ({error}), {place}" if error else f"not fetched yet, {place}"
 
 

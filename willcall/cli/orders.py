@@ -9,8 +9,8 @@ import typer
 from willcall.cli.output import note, results, write_document, write_line
 from willcall.cli.session import note_missing_accounts, open_config, open_context, open_stores
 from willcall.orders.errors import UnknownOrderError
-from willcall.orders.model import Delivery, Order, Status
-from willcall.orders.serialization import order_document
+from willcall.orders.model import DeliverySpeed, Order, Status
+from willcall.orders.serialization import order_to_json
 from willcall.views.formatting import describe_expedited_poll, describe_first_poll
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def submit(
         datetime | None,
         typer.Option(parser=_moment, metavar="TIME", help="When it was bought.  [default: a day ago]"),
     ] = None,
-    delivery: Annotated[Delivery | None, typer.Option(help="delayed: known to take long.")] = None,
+    delivery: Annotated[DeliverySpeed | None, typer.Option(help="delayed: known to take long.")] = None,
     callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where to tell of changes.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the tickets, such as en.")] = None,
     meta: Annotated[
@@ -93,7 +93,7 @@ def submit(
     accepted = submit_order(context, {name: value for name, value in wish.items() if value is not None})
     order = get_order(context, accepted.order_id)
     if as_json:
-        write_document(order_document(order))
+        write_document(order_to_json(order))
     elif accepted.new:
         rate = find_account(context.accounts, order.provider, order.account).rate
         state = context.stores.accounts.state(order.account_key, rate)
@@ -121,7 +121,7 @@ def order(
 
         (watch_lines if as_json else watch_view)(look)
     elif as_json:
-        write_document(order_document(_order(stores, order_id)))
+        write_document(order_to_json(_order(stores, order_id)))
     else:
         from willcall.cli.order_view import order_view
 
@@ -217,7 +217,7 @@ def _print_page(config: "Config", stores: "Stores", page: "OrderPage", *, as_jso
 
     if as_json:
         for one in page.orders:
-            write_line(order_document(one))
+            write_line(order_to_json(one))
     elif page.orders:
         console = results()
         stopped = stopped_accounts(stores, config.accounts, {one.account_key for one in page.orders})
@@ -240,7 +240,7 @@ def _print_behind(found: "OverdueOrders", now: float, limit: int, *, as_json: bo
 
     if as_json:
         for one in found.orders:
-            write_line(order_document(one.order))
+            write_line(order_to_json(one.order))
     elif found.orders:
         results().print(behind_table(found.orders, now))
     else:

@@ -94,7 +94,7 @@ def simulator(
     """Run the five providers over HTTP, for trying things out."""
     from pydantic import ValidationError
 
-    from willcall.orders.submission import problems_of
+    from willcall.orders.submission import field_errors_of
     from willcall.simulator.account_tables import account_tables, to_toml
     from willcall.simulator.launch import run_simulator
     from willcall.simulator.script import Script, load
@@ -114,7 +114,7 @@ def simulator(
             with _listening(host, port):
                 run_simulator(host, port, told)
     except ValidationError as error:
-        lines = "\n  ".join(map(str, problems_of(error)))
+        lines = "\n  ".join(map(str, field_errors_of(error)))
         raise CommandError(f"the script has mistakes\n  {lines}", USAGE) from None
     except ValueError as error:
         raise CommandError(f"the script cannot be used: {error}", USAGE) from None

@@ -7,7 +7,7 @@ from rich.live import Live
 
 from willcall.cli.order_view import Snapshot, order_view
 from willcall.cli.output import results, write_line
-from willcall.orders.serialization import order_document
+from willcall.orders.serialization import order_to_json
 from willcall.orders.states import FINAL
 
 #: Seconds between two looks.
@@ -30,7 +30,7 @@ def watch_lines(look: Look) -> None:
     """A line of JSON per change."""
     told = None
     for snapshot in _until_final(look):
-        document = order_document(snapshot.order)
+        document = order_to_json(snapshot.order)
         if document != told:
             write_line(document)
             told = document

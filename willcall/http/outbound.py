@@ -21,7 +21,7 @@ from willcall.http.cookies import Cookies
 from willcall.http.errors import ConnectError, ExchangeError, RefusedAddressError
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.http.urls import RedirectError, escape, redirect_target, same_origin
-from willcall.orders.retry_after import retry_seconds
+from willcall.orders.retry_after import retry_after_seconds
 
 #: Redirects that are followed, one after another.
 REDIRECTS = 10
@@ -84,7 +84,7 @@ class OutboundClient:
             response = self._send(request, call)
             if not isinstance(response, Response) or not _is_redirect(response):
                 return response
-            if not follow_delayed and retry_seconds(response.headers, response.received_at):
+            if not follow_delayed and retry_after_seconds(response.headers, response.received_at):
                 return response
             try:
                 url = redirect_target(url, response.headers["location"])

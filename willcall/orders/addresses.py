@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 
-def web_address(url: str) -> str | None:
+def web_host(url: str) -> str | None:
     """The host of an address that may be followed, None for anything but http(s)."""
     try:
         parts = urlsplit(url)

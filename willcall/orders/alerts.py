@@ -6,7 +6,7 @@ from typing import Any
 
 from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.model import Attention, Order
-from willcall.orders.serialization import order_document, rfc3339
+from willcall.orders.serialization import order_to_json, rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class AccountChange:
     waiting: int
 
 
-def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
+def account_alert_data(account_key: str, change: AccountChange) -> dict[str, Any]:
     """A change of an account's health as JSON."""
     provider, _, name = account_key.partition("/")
     well = change.health == "ok"
@@ -36,19 +36,19 @@ def account_document(account_key: str, change: AccountChange) -> dict[str, Any]:
     }
 
 
-def attention_document(order: Order, *, secret_reference: bool) -> dict[str, Any]:
+def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, Any]:
     """An order as operators are told of it: without its tickets, and without a reference that opens it.
 
     Which attention it needs is added by the step that makes it so, and what that means where it is read.
     """
-    document = order_document(order)
+    document = order_to_json(order)
     del document["attention"], document["tickets"]
     if secret_reference:
         del document["reference"]
     return document
 
 
-def explained(document: Mapping[str, Any]) -> dict[str, Any]:
+def with_advice(document: Mapping[str, Any]) -> dict[str, Any]:
     """The same, with why it needs attention and what to do about it."""
     advice = ADVICE[Attention(document["attention"])]
     return {**document, "why": advice.reason, "what_to_do": advice.mend(document["id"])}

@@ -9,19 +9,19 @@ from enum import StrEnum
 from random import Random
 from urllib.parse import urlsplit
 
-from willcall.orders.hints import LONGEST_HINT, hint_seconds
+from willcall.orders.hints import MAX_HINT, hint_seconds
 
 #: Seconds to wait after the first, second, ... failed try. After one try more than there are waits it is given up.
 SCHEDULE = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 #: Share of a scheduled wait that is added at random, so that what failed together is not tried together.
 JITTER = 0.1
 #: Seconds for which an event may be untold before somebody should look: the first three tries are then over.
-UNTOLD = 600.0
+CALLBACK_LATE_AFTER = 600.0
 
 _GONE = 410
 
 
-class Telling(StrEnum):
+class CallbackStatus(StrEnum):
     """Where the telling of an event stands."""
 
     PENDING = "pending"
@@ -30,7 +30,7 @@ class Telling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class PostResult:
     """What became of one POST.
 
     `status` is None where there was no HTTP answer, and `why` says in words why not; both may be shown, so `why`
@@ -45,37 +45,37 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class DeliveryDecision:
     """What follows a try; `wait` (seconds) is None where nothing does."""
 
-    telling: Telling
+    status: CallbackStatus
     wait: float | None = None
 
 
-def after_try(tried: Tried, tries: int, rng: Random) -> Outlook:
+def decide_delivery(tried: PostResult, tries: int, rng: Random) -> DeliveryDecision:
     """What the `tries`-th try (from 1 on) of an event means.
 
     Only a 2xx is a success. Redirects are failures like any other; 410 says that the endpoint is gone for good.
     """
-    if accepted(tried.status):
-        return Outlook(Telling.DELIVERED)
+    if is_accepted(tried.status):
+        return DeliveryDecision(CallbackStatus.DELIVERED)
     if tried.status == _GONE or tried.refused or tries > len(SCHEDULE):
-        return Outlook(Telling.UNDELIVERABLE)
+        return DeliveryDecision(CallbackStatus.UNDELIVERABLE)
     scheduled = SCHEDULE[tries - 1] * (1 + JITTER * rng.random())
-    return Outlook(Telling.PENDING, max(scheduled, hint_seconds(tried.retry_after, instead=LONGEST_HINT)))
+    return DeliveryDecision(CallbackStatus.PENDING, max(scheduled, hint_seconds(tried.retry_after, fallback=MAX_HINT)))
 
 
-def accepted(status: int | None) -> bool:
+def is_accepted(status: int | None) -> bool:
     """Whether a backend that answers so has taken the event."""
     return status is not None and status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
-def host_of(url: str) -> str:
+def callback_host(url: str) -> str:
     """The host that a callback URL names, with its port if it names one: backends are kept apart by it."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
-def shown_callback(url: str) -> str:
+def redact_callback_url(url: str) -> str:
     """A callback URL as people see it: of its query, where backends put tokens, only the names."""
     parts = urlsplit(url)
     bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

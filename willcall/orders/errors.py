@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldError:
     """One thing that is wrong: the field's dotted path and what about it."""
 
     field: str
@@ -21,10 +21,10 @@ class WillcallError(Exception):
 class RejectedOrderError(WillcallError):
     """An order that cannot be accepted as it was submitted."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[FieldError]) -> None:
         """`problems`: everything that is wrong, at once."""
         super().__init__("; ".join(map(str, problems)))
-        self.problems = problems
+        self.errors = problems
 
 
 class ConflictingOrderError(WillcallError):

@@ -44,7 +44,7 @@ NO_CONTENT = "no content"
 NO_END = "no end"
 
 
-class RefusedDocumentError(WillcallError):
+class UnsupportedFileError(WillcallError):
     """A file that is not kept. The message completes "the file is ..." and quotes nothing of the file."""
 
 
@@ -57,11 +57,11 @@ class FileType:
 
 
 @dataclass(frozen=True, slots=True)
-class Recognized:
+class DetectedFile:
     """What a file is. `doubt` says what is damaged about it, or is None."""
 
     type: FileType
-    doubt: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ FILE_TYPES = {
 }
 
 
-def recognize(file: IO[bytes]) -> Recognized:
-    """Return what a seekable file is. Raises RefusedDocumentError for what holds no ticket."""
+def detect_file_type(file: IO[bytes]) -> DetectedFile:
+    """Return what a seekable file is. Raises UnsupportedFileError for what holds no ticket."""
     file.seek(0)
     # The header may begin with the last of the bytes that are searched.
     head = file.read(_HEAD + len(_PDF_HEADER) - 1)
@@ -105,15 +105,15 @@ def recognize(file: IO[bytes]) -> Recognized:
         match = image.start.match(head)
         if match:
             complete = _last_index(file, image.end) >= 0
-            return Recognized(
+            return DetectedFile(
                 image.type, _joined(BYTES_BEFORE if match["before"] else None, None if complete else NO_END)
             )
     if _ZIP_START.match(head):
-        return Recognized(_zip_type(file))
+        return DetectedFile(_zip_type(file))
     # Last, as an archive may hold a PDF in its first bytes.
     pdf_start = head.find(_PDF_HEADER)
     if pdf_start >= 0 and _is_pdf(file, head[:pdf_start]):
-        return Recognized(PDF, _pdf_doubt(file, head[:pdf_start]))
+        return DetectedFile(PDF, _pdf_doubt(file, head[:pdf_start]))
     raise _refusal(head)
 
 
@@ -145,7 +145,7 @@ def _pdf_doubt(file: IO[bytes], before: bytes) -> str | None:
 def _zip_type(file: IO[bytes]) -> FileType:
     names = zip_names(file)
     if names is None:
-        raise RefusedDocumentError("a zip archive without a readable directory")
+        raise UnsupportedFileError("a zip archive without a readable directory")
     if b"pass.json" in names:
         return WALLET_PASS
     files = [name.lower() for name in names if not name.endswith(b"/") and not name.startswith(b"__MACOSX/")]
@@ -153,25 +153,25 @@ def _zip_type(file: IO[bytes]) -> FileType:
         return WALLET_PASSES
     if any(name.endswith(_TICKET_ENDINGS) for name in files):
         return ZIP
-    raise RefusedDocumentError("a zip archive without a ticket in it")
+    raise UnsupportedFileError("a zip archive without a ticket in it")
 
 
-def _refusal(head: bytes) -> RefusedDocumentError:
+def _refusal(head: bytes) -> UnsupportedFileError:
     """Say what a file is that holds no ticket, as far as its beginning tells."""
     text = _stripped(_as_utf8(head))
     while match := _XML_PROLOGUE_OR_COMMENT.match(text):
         text = text[match.end() :].lstrip(_BLANKS)
     if not text:
-        return RefusedDocumentError("empty" if not head else "blank")
+        return UnsupportedFileError("empty" if not head else "blank")
     if text.startswith((b"{", b"[")):
-        return RefusedDocumentError("JSON")
+        return UnsupportedFileError("JSON")
     if text.startswith(b"<!--") or _HTML_TAG.match(text) or _HTML_DOCUMENT.search(text):
-        return RefusedDocumentError("an HTML page")
+        return UnsupportedFileError("an HTML page")
     if text.startswith(b"<"):
-        return RefusedDocumentError("XML")
+        return UnsupportedFileError("XML")
     if _is_plain_text(text):
-        return RefusedDocumentError("plain text")
-    return RefusedDocumentError("of an unknown type")
+        return UnsupportedFileError("plain text")
+    return UnsupportedFileError("of an unknown type")
 
 
 def _is_plain_text(text: bytes) -> bool:

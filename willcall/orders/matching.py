@@ -7,16 +7,16 @@ L = TypeVar("L")
 R = TypeVar("R")
 
 #: Pairs that are compared at most; of longer lists as many as the shorter one has are taken for matched.
-MOST_PAIRS = 250_000
+MAX_PAIRS = 250_000
 
 
-def match_most(left: Sequence[L], right: Sequence[R], may_be: Callable[[L, R], bool]) -> dict[int, int]:
+def maximum_matching(left: Sequence[L], right: Sequence[R], may_be: Callable[[L, R], bool]) -> dict[int, int]:
     """Return a largest set of pairs (index in `right` -> index in `left`), each of which `may_be` the same.
 
     So `len(left) + len(right) - len(pairs)` is how many different things there are at least. Augmenting paths
     (Kuhn): an element that finds all its partners taken has one of their elements take another.
     """
-    if len(left) * len(right) > MOST_PAIRS:
+    if len(left) * len(right) > MAX_PAIRS:
         return {index: index for index in range(min(len(left), len(right)))}
     partners = [[index for index, one in enumerate(left) if may_be(one, two)] for two in right]
     of_left: dict[int, int] = {}

@@ -52,7 +52,7 @@ class TicketStatus(StrEnum):
     VOID = "void"
 
 
-class Delivery(StrEnum):
+class DeliverySpeed(StrEnum):
     """How fast the provider is known to issue: `delayed` polls at the interval from the start."""
 
     INSTANT = "instant"
@@ -81,7 +81,7 @@ class Ticket:
     content_type: str | None = None
 
     @property
-    def compared_as(self) -> TicketKind:
+    def comparison_kind(self) -> TicketKind:
         """The kind by which tickets are compared and counted.
 
         All files are one kind: providers announce a PDF, and what it is shows when it is here.
@@ -118,15 +118,15 @@ class Order:
     quantity: int | None = None
     expected: int | None = None
     bought_at: float | None = None
-    delivery: Delivery = Delivery.INSTANT
+    delivery: DeliverySpeed = DeliverySpeed.INSTANT
     language: str | None = None
     attempts: int = 0
     answered: int = 0
-    failures: int = 0
-    refusals: int = 0
+    unanswered_polls: int = 0
+    forbidden_polls: int = 0
     missing_since: float | None = None
     last_poll_at: float | None = None
-    hint_at: float | None = None
+    hint_until: float | None = None
     not_before: float | None = None
     next_poll_at: float | None = None
     finished_at: float | None = None

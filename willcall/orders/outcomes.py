@@ -11,11 +11,11 @@ from willcall.orders.model import Attention, Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Base:
+class _Outcome:
     """What every outcome has.
 
-    `retry_after` is the wait in seconds that the answer asked for, whatever its status (see `with_hint`); `not_before`
-    the moment (epoch seconds) that the provider announced for issuing. The later of the two counts.
+    `retry_after` is the wait in seconds that the answer asked for, whatever its status (see `extend_retry_after`);
+    `not_before` the moment (epoch seconds) that the provider announced for issuing. The later of the two counts.
     """
 
     provider_status: str | None = None
@@ -25,14 +25,14 @@ class _Base:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued(_Base):
+class Issued(_Outcome):
     """All tickets are here."""
 
     tickets: tuple[Ticket, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PartlyIssued(_Base):
+class PartlyIssued(_Outcome):
     """Some of `expected` tickets are here (`expected` is None where the provider does not say)."""
 
     tickets: tuple[Ticket, ...]
@@ -41,7 +41,7 @@ class PartlyIssued(_Base):
 
 
 @dataclass(frozen=True, slots=True)
-class NotReady(_Base):
+class NotReady(_Outcome):
     """Nothing yet.
 
     `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
@@ -55,21 +55,21 @@ class NotReady(_Base):
 
 
 @dataclass(frozen=True, slots=True)
-class Declined(_Base):
+class Declined(_Outcome):
     """The provider will not fulfil the order: refund the customer."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled(_Base):
+class Cancelled(_Outcome):
     """The order was cancelled at the provider."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled(_Base):
+class Throttled(_Outcome):
     """429, or 403 that asks for patience: the whole account must wait `retry_after` seconds (None: not said).
 
     `by_gateway`: a gateway refused the request in the provider's place, and did not say why.
@@ -79,26 +79,26 @@ class Throttled(_Base):
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable(_Base):
+class Unavailable(_Outcome):
     """No usable answer: 5xx, a reset, a time-out. `reached` is False where no request left the house."""
 
-    reached: bool = True
+    request_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Missing(_Base):
+class Missing(_Outcome):
     """404: the provider does not know the order, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unauthorized(_Base):
+class Unauthorized(_Outcome):
     """Our credentials were refused: 401 for the `account`, 403 for this one order."""
 
     whole_account: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed(_Base):
+class Malformed(_Outcome):
     """An answer that cannot be read: not JSON, wrong types, an unexpected HTTP status."""
 
 
@@ -116,7 +116,7 @@ Outcome = (
 )
 
 #: The word for each outcome in timelines and metrics.
-NAMES: dict[type[Outcome], str] = {
+OUTCOME_NAMES: dict[type[Outcome], str] = {
     Issued: "issued",
     PartlyIssued: "partly_issued",
     NotReady: "not_ready",
@@ -132,10 +132,10 @@ NAMES: dict[type[Outcome], str] = {
 
 def outcome_name(outcome: Outcome) -> str:
     """The word for an outcome in timelines and metrics."""
-    return NAMES[type(outcome)]
+    return OUTCOME_NAMES[type(outcome)]
 
 
-def with_hint(outcome: Outcome, retry_after: float | None) -> Outcome:
+def extend_retry_after(outcome: Outcome, retry_after: float | None) -> Outcome:
     """Return the outcome with the wait that its answer asked for, in seconds; a longer one of its own stays."""
     if retry_after is None or (outcome.retry_after is not None and outcome.retry_after >= retry_after):
         return outcome

@@ -12,8 +12,8 @@ from enum import StrEnum
 from random import Random
 from typing import Literal
 
-from willcall.orders.hints import SUBSTITUTE, announced_until, hint_until, throttled_until
-from willcall.orders.model import Attention, Delivery, Order, Status, Ticket
+from willcall.orders.hints import FALLBACK_WAIT, announced_until, hint_until, throttled_until
+from willcall.orders.model import Attention, DeliverySpeed, Order, Status, Ticket
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -27,20 +27,20 @@ from willcall.orders.outcomes import (
     Unauthorized,
     Unavailable,
 )
-from willcall.orders.states import FINAL, may_become
-from willcall.orders.ticket_merging import reconciled
-from willcall.orders.tickets import admits, admitted, any_pushed
+from willcall.orders.states import FINAL, can_become
+from willcall.orders.ticket_merging import merge_polled
+from willcall.orders.tickets import admits_someone, any_pushed, count_admissions
 
 #: Share of a back-off that is added at random, so that orders submitted together drift apart. A hint has none: the
 #: token reservation spreads those who come back at one moment.
 JITTER = 0.1
 #: No wait grows by more than this through jitter, seconds.
-LONGEST_JITTER = 30.0
+MAX_JITTER = 30.0
 
 #: Unanswered tries after which a late check of a final order is given up.
-LATE_TRIES = 12
+MAX_UNANSWERED_LATE_CHECKS = 12
 #: Refusals of a gateway after which the next one is taken for the order's own.
-OWN_REFUSALS = 2
+MAX_GATEWAY_REFUSALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class PollPolicy:
     throttle_pause: float = 60.0
 
 
-class Signal(StrEnum):
+class AccountSignal(StrEnum):
     """What an outcome says of the whole account."""
 
     ANSWERED = "answered"
@@ -70,9 +70,9 @@ class Signal(StrEnum):
 
 
 #: Signals by which one order's answer stops the others.
-_BIND_THE_ACCOUNT = {Signal.THROTTLED, Signal.UNAUTHORIZED}
+_BIND_THE_ACCOUNT = {AccountSignal.THROTTLED, AccountSignal.UNAUTHORIZED}
 #: Signals of answers about the order, so that a late check is done.
-_ABOUT_THE_ORDER = {Signal.ANSWERED, Signal.FORBIDDEN, Signal.MALFORMED}
+_ABOUT_THE_ORDER = {AccountSignal.ANSWERED, AccountSignal.FORBIDDEN, AccountSignal.MALFORMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ class Decision:
     order: Order
     wake_at: float | None
     why: str
-    signal: Signal
-    held: bool = False
-    account_until: float | None = None
+    signal: AccountSignal
+    waits_for_account: bool = False
+    account_blocked_until: float | None = None
 
 
 def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
@@ -101,8 +101,8 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         last_poll_at=now,
         attempts=order.attempts + _reached(outcome),
         answered=order.answered + _counts(outcome),
-        failures=order.failures + 1 if isinstance(outcome, Unavailable) else 0,
-        refusals=_refusals(order, outcome),
+        unanswered_polls=order.unanswered_polls + 1 if isinstance(outcome, Unavailable) else 0,
+        forbidden_polls=_refusals(order, outcome),
         missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
         expected=_expected(order, outcome),
     )
@@ -118,7 +118,7 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
             order = _with_tickets(order, tickets)
             if _completed_by_pushes(order, expected):
                 return _finish(order, outcome, Status.FULFILLED, None, now)
-            if order.status is Status.PENDING and any(map(admits, order.tickets)):
+            if order.status is Status.PENDING and any(map(admits_someone, order.tickets)):
                 order = replace(order, status=Status.PARTIAL)
         case NotReady(expected=expected) if _completed_by_pushes(order, expected):
             return _finish(order, outcome, Status.FULFILLED, None, now)
@@ -133,7 +133,12 @@ def interpret(order: Order, outcome: Outcome, *, others_answered: bool) -> Outco
     A gateway that refuses one order several times in a row, while it lets the account's other orders through, refuses
     that order. To throttle the account for it again would hold up the others for nothing.
     """
-    if isinstance(outcome, Throttled) and outcome.by_gateway and others_answered and order.refusals >= OWN_REFUSALS:
+    if (
+        isinstance(outcome, Throttled)
+        and outcome.by_gateway
+        and others_answered
+        and order.forbidden_polls >= MAX_GATEWAY_REFUSALS
+    ):
         return Unauthorized(whole_account=False, provider_status=outcome.provider_status, detail=outcome.detail)
     return outcome
 
@@ -161,13 +166,13 @@ def cancel(order: Order, now: float) -> Order:
     )
 
 
-def earliest(order: Order, policy: PollPolicy) -> float:
+def earliest_poll_at(order: Order, policy: PollPolicy) -> float:
     """The first moment at which the provider may be asked about the order again: hints and minimum."""
     after_last = -math.inf if order.last_poll_at is None else order.last_poll_at + policy.minimum
-    return max(after_last, order.hint_at or -math.inf, order.not_before or -math.inf)
+    return max(after_last, order.hint_until or -math.inf, order.not_before or -math.inf)
 
 
-def back_off(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> float:
+def backoff_seconds(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> float:
     """Seconds to the next attempt after `count` answered ones, before the minimum and the deadline."""
     if slow:
         low, high = policy.interval
@@ -177,7 +182,7 @@ def back_off(policy: PollPolicy, count: int, *, slow: bool, rng: Random) -> floa
 
 def _with_tickets(order: Order, tickets: Sequence[Ticket]) -> Order:
     """Return the order with what a poll listed; once it is final, no ticket of it goes away."""
-    return replace(order, tickets=reconciled(order.tickets, tickets, final=order.status in FINAL))
+    return replace(order, tickets=merge_polled(order.tickets, tickets, final=order.status in FINAL))
 
 
 def _expected(order: Order, outcome: Outcome) -> int | None:
@@ -189,7 +194,7 @@ def _expected(order: Order, outcome: Outcome) -> int | None:
 
 def _completed_by_pushes(order: Order, expected: int | None) -> bool:
     """Whether the pushed tickets, perhaps with polled ones, are as many as the provider says that there are."""
-    return expected is not None and any_pushed(order.tickets) and admitted(order.tickets) >= expected
+    return expected is not None and any_pushed(order.tickets) and count_admissions(order.tickets) >= expected
 
 
 def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, now: float) -> Decision:
@@ -199,13 +204,13 @@ def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, 
     """
     if status is order.status:
         why = "still " + status
-    elif may_become(order.status, status):
+    elif can_become(order.status, status):
         order = replace(order, status=status, reason=reason, attention=None, finished_at=now)
         why = reason or status.value
     else:
         why = f"the provider says {status}, yet {order.status} stays"
-    hint = hint_until(outcome.retry_after, now, instead=now + SUBSTITUTE)
-    return Decision(replace(order, next_poll_at=None, hint_at=hint), None, why, Signal.ANSWERED)
+    hint = hint_until(outcome.retry_after, now, fallback=now + FALLBACK_WAIT)
+    return Decision(replace(order, next_poll_at=None, hint_until=hint), None, why, AccountSignal.ANSWERED)
 
 
 def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
@@ -215,47 +220,49 @@ def _again(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
     late = order.status in FINAL
     hint = _hint(outcome, signal, policy, now, None if late else order.deadline_at)
     account_until = hint if signal in _BIND_THE_ACCOUNT else None
-    order = replace(order, attention=attention, hint_at=hint)
-    if late and (signal in _ABOUT_THE_ORDER or order.failures >= LATE_TRIES):
+    order = replace(order, attention=attention, hint_until=hint)
+    if late and (signal in _ABOUT_THE_ORDER or order.unanswered_polls >= MAX_UNANSWERED_LATE_CHECKS):
         order = replace(order, next_poll_at=None)
         return Decision(order, None, f"{_reading(outcome)}; stays {order.status}", signal)
     if not late and now >= order.deadline_at:
         why = f"{_reading(outcome)}; the deadline has passed"
-        return Decision(expire(order, now), None, why, signal, account_until=account_until)
+        return Decision(expire(order, now), None, why, signal, account_blocked_until=account_until)
     announced = announced_until(outcome.not_before, now)
     floor = max(hint or 0.0, announced or 0.0, now + policy.minimum)
     if hint is not None or announced is not None:
         target, why = floor, "as the provider asked"
     else:
-        slow = policy.strategy == "interval" or order.delivery is Delivery.DELAYED or _slow(attention, outcome)
-        count = order.failures - 1 if isinstance(outcome, Unavailable) else order.answered - 1
-        wait = back_off(policy, count, slow=slow, rng=rng)
+        slow = policy.strategy == "interval" or order.delivery is DeliverySpeed.DELAYED or _slow(attention, outcome)
+        count = order.unanswered_polls - 1 if isinstance(outcome, Unavailable) else order.answered - 1
+        wait = backoff_seconds(policy, count, slow=slow, rng=rng)
         target, why = now + wait, "interval" if slow else "back-off"
     limit = math.inf if late else order.deadline_at
     if floor > limit:
         order = replace(order, next_poll_at=None)
         why = f"{_reading(outcome)}; no further attempt is allowed before the deadline"
-        return Decision(order, order.deadline_at, why, signal, account_until=account_until)
+        return Decision(order, order.deadline_at, why, signal, account_blocked_until=account_until)
     due = min(max(floor, target), limit)
     if due == limit:
         why = "last attempt, at the deadline"
-    held = signal is Signal.UNAUTHORIZED
+    held = signal is AccountSignal.UNAUTHORIZED
     if held:
         why = "waits for the account"
     order = replace(order, next_poll_at=None if held else due)
     return Decision(order, due, f"{_reading(outcome)}; {why}", signal, held, account_until)
 
 
-def _hint(outcome: Outcome, signal: Signal, policy: PollPolicy, now: float, deadline: float | None) -> float | None:
+def _hint(
+    outcome: Outcome, signal: AccountSignal, policy: PollPolicy, now: float, deadline: float | None
+) -> float | None:
     """Return the moment before which the provider must not be asked, or `None` where it did not say.
 
     In place of a wait that is not plausible, an order has one attempt at its `deadline` (`None`: it has ended already).
     What holds up the account is probed sooner, for the others' sake.
     """
-    if signal is Signal.THROTTLED:
+    if signal is AccountSignal.THROTTLED:
         return throttled_until(outcome.retry_after, now, policy.throttle_pause)
-    instead = now + SUBSTITUTE if signal is Signal.UNAUTHORIZED or deadline is None else deadline
-    return hint_until(outcome.retry_after, now, instead=instead)
+    fallback = now + FALLBACK_WAIT if signal is AccountSignal.UNAUTHORIZED or deadline is None else deadline
+    return hint_until(outcome.retry_after, now, fallback=fallback)
 
 
 def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:
@@ -287,27 +294,27 @@ def _refusals(order: Order, outcome: Outcome) -> int:
     """The 403s in a row of an order. What is no answer of the provider about it leaves them as they were."""
     match outcome:
         case Unauthorized(whole_account=False) | Throttled(by_gateway=True):
-            return order.refusals + 1
+            return order.forbidden_polls + 1
         case Throttled() | Unavailable() | Unauthorized() | Malformed():
-            return order.refusals
+            return order.forbidden_polls
     return 0
 
 
-def _signal(outcome: Outcome) -> Signal:
+def _signal(outcome: Outcome) -> AccountSignal:
     match outcome:
         case Throttled():
-            return Signal.THROTTLED
+            return AccountSignal.THROTTLED
         case Unavailable():
-            return Signal.UNAVAILABLE
+            return AccountSignal.UNAVAILABLE
         case Unauthorized(whole_account=whole):
-            return Signal.UNAUTHORIZED if whole else Signal.FORBIDDEN
+            return AccountSignal.UNAUTHORIZED if whole else AccountSignal.FORBIDDEN
         case Malformed():
-            return Signal.MALFORMED
-    return Signal.ANSWERED
+            return AccountSignal.MALFORMED
+    return AccountSignal.ANSWERED
 
 
 def _reached(outcome: Outcome) -> bool:
-    return not isinstance(outcome, Unavailable) or outcome.reached
+    return not isinstance(outcome, Unavailable) or outcome.request_sent
 
 
 def _counts(outcome: Outcome) -> bool:
@@ -329,4 +336,4 @@ def _exponential(policy: PollPolicy, count: int) -> float:
 
 
 def _with_jitter(wait: float, rng: Random) -> float:
-    return wait + rng.uniform(0.0, min(wait * JITTER, LONGEST_JITTER))
+    return wait + rng.uniform(0.0, min(wait * JITTER, MAX_JITTER))

@@ -8,34 +8,34 @@ from dataclasses import dataclass, replace
 
 from willcall.orders.model import Attention, Order, Status, Ticket
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
-from willcall.orders.states import OPEN, may_become
-from willcall.orders.ticket_merging import added
-from willcall.orders.tickets import admitted
+from willcall.orders.states import OPEN, can_become
+from willcall.orders.ticket_merging import merge_pushed
+from willcall.orders.tickets import count_admissions
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class TicketsPush:
     """Tickets. `whole`: they are all of the order (a parcel). `detail`: what was odd about them."""
 
     tickets: tuple[Ticket, ...]
-    whole: bool = False
+    complete: bool = False
     detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OutcomePush:
     """A final word of the provider."""
 
     outcome: Declined | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class ChangePush:
     """Something changed: ask. It says nothing by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class InvalidPush:
     """A push of the provider's about this order that holds nothing of use, such as a file that is no PDF."""
 
     detail: str
@@ -44,11 +44,11 @@ class Spoilt:
 _REFUND = frozenset({Status.FAILED, Status.CANCELLED})
 
 #: The closed set.
-Push = Arrived | Told | Hint | Spoilt
+Push = TicketsPush | OutcomePush | ChangePush | InvalidPush
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OrderProgress:
     """How things stand after a push, for the answer to it.
 
     `stored`: we have what it brought. `complete`: the order has all its tickets; it has tickets for `count`
@@ -58,15 +58,15 @@ class Standing:
 
     stored: bool
     complete: bool = False
-    count: int = 0
+    ticket_count: int = 0
     expected: int | None = None
     why: str = ""
-    ended: Status | None = None
-    word: str | None = None
+    final_status: Status | None = None
+    provider_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class PushResult:
     """The order as it shall be, and how it stands then.
 
     `outcome` is the word for the timeline. `changed`: there is something to write. `ask`: the provider has to be
@@ -74,89 +74,86 @@ class Receipt:
     """
 
     order: Order
-    standing: Standing
+    progress: OrderProgress
     outcome: str
     changed: bool
-    ask: bool = False
+    poll_needed: bool = False
 
 
-def receive(order: Order, push: Push, now: float) -> Receipt:
+def evaluate_push(order: Order, push: Push, now: float) -> PushResult:
     """What `push`, received at `now`, does to `order`."""
     match push:
-        case Arrived():
-            return _receive_tickets(order, push, now)
-        case Told(Declined() as outcome):
-            return _receive_end(order, outcome, Status.FAILED, now)
-        case Told(Cancelled() as outcome):
-            return _receive_end(order, outcome, Status.CANCELLED, now)
-        case Spoilt(detail):
+        case TicketsPush():
+            return _evaluate_tickets(order, push, now)
+        case OutcomePush(Declined() as outcome):
+            return _evaluate_final_status(order, outcome, Status.FAILED, now)
+        case OutcomePush(Cancelled() as outcome):
+            return _evaluate_final_status(order, outcome, Status.CANCELLED, now)
+        case InvalidPush(detail):
             attention = Attention.MALFORMED if order.status in OPEN else order.attention
             after = replace(order, attention=attention)
-            return Receipt(after, _standing(order, detail, stored=False), "malformed", changed=True)
-    return Receipt(order, _standing(order), "hint", changed=False, ask=True)
+            return PushResult(after, progress_of(order, detail, stored=False), "malformed", changed=True)
+    return PushResult(order, progress_of(order), "hint", changed=False, poll_needed=True)
 
 
-def repeated(order: Order) -> Standing:
-    """Return the answer to a push that the order has had already: how it stands now."""
-    return _standing(order)
-
-
-def ahead(push: Push) -> Standing:
+def progress_before_order(push: Push) -> OrderProgress:
     """How things stand while nobody knows the order."""
     match push:
-        case Spoilt(detail):
-            return Standing(stored=False, why=detail)
-        case Arrived(tickets, whole):
-            return Standing(stored=True, complete=whole, count=admitted(tickets), why="ahead of its order")
-    return Standing(stored=True, why="ahead of its order")
+        case InvalidPush(detail):
+            return OrderProgress(stored=False, why=detail)
+        case TicketsPush(tickets, whole):
+            return OrderProgress(
+                stored=True, complete=whole, ticket_count=count_admissions(tickets), why="ahead of its order"
+            )
+    return OrderProgress(stored=True, why="ahead of its order")
 
 
-def _receive_tickets(order: Order, push: Arrived, now: float) -> Receipt:
+def _evaluate_tickets(order: Order, push: TicketsPush, now: float) -> PushResult:
     if order.status in _REFUND:
         why = f"the order is {order.status}"
-        return Receipt(order, _standing(order, why, stored=False), "refused", changed=True)
-    after = replace(order, tickets=added(order.tickets, push.tickets))
-    count = admitted(after.tickets)
+        return PushResult(order, progress_of(order, why, stored=False), "refused", changed=True)
+    after = replace(order, tickets=merge_pushed(order.tickets, push.tickets))
+    count = count_admissions(after.tickets)
     needed = _needed(order)
-    complete = push.whole or order.status is Status.FULFILLED or count >= (needed or math.inf)
-    if complete and may_become(order.status, Status.FULFILLED):
+    complete = push.complete or order.status is Status.FULFILLED or count >= (needed or math.inf)
+    if complete and can_become(order.status, Status.FULFILLED):
         after = _ended(after, Status.FULFILLED, None, now)
     elif order.status is Status.PENDING:
         after = replace(after, status=Status.PARTIAL)
-    have = "all in a parcel" if push.whole else f"{count} of {needed or 'an unknown number of'} tickets"
-    standing = _standing(after, f"{have}; {push.detail}" if push.detail else have)
+    have = "all in a parcel" if push.complete else f"{count} of {needed or 'an unknown number of'} tickets"
+    progress = progress_of(after, f"{have}; {push.detail}" if push.detail else have)
     outcome = "issued" if complete else "partly_issued"
-    ask = needed is None and not complete
-    return Receipt(after, standing, outcome, changed=after != order, ask=ask)
+    poll_needed = needed is None and not complete
+    return PushResult(after, progress, outcome, changed=after != order, poll_needed=poll_needed)
 
 
-def _receive_end(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> Receipt:
+def _evaluate_final_status(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> PushResult:
     name = outcome_name(outcome)
-    if may_become(order.status, status):
+    if can_become(order.status, status):
         word = outcome.provider_status or order.provider_status
         after = _ended(replace(order, provider_status=word), status, outcome.reason, now)
-        return Receipt(after, _standing(after, outcome.reason), name, changed=True)
+        return PushResult(after, progress_of(after, outcome.reason), name, changed=True)
     if order.status is status:
-        return Receipt(order, _standing(order, f"still {status}"), name, changed=False)
+        return PushResult(order, progress_of(order, f"still {status}"), name, changed=False)
     why = f"the provider says {status}, yet {order.status} stays"
-    return Receipt(order, _standing(order, why, stored=False), name, changed=True)
+    return PushResult(order, progress_of(order, why, stored=False), name, changed=True)
 
 
 def _ended(order: Order, status: Status, reason: str | None, now: float) -> Order:
     return replace(
-        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_at=None, finished_at=now
+        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_until=None, finished_at=now
     )
 
 
-def _standing(order: Order, why: str = "", *, stored: bool = True) -> Standing:
-    return Standing(
+def progress_of(order: Order, why: str = "", *, stored: bool = True) -> OrderProgress:
+    return OrderProgress(
         stored,
         complete=order.status is Status.FULFILLED,
-        count=admitted(order.tickets),
+        ticket_count=count_admissions(order.tickets),
         expected=_needed(order),
         why=why,
-        ended=order.status if order.status in _REFUND else None,
-        word=order.provider_status,
+        final_status=order.status if order.status in _REFUND else None,
+        provider_status=order.provider_status,
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 #: Longer waits are cut to this, which keeps arithmetic finite. It is no plausible wait, so it is never kept to.
-LONGEST = 366 * 86_400.0
+MAX_WAIT = 366 * 86_400.0
 
 #: No date is longer than this, and nobody means more values than so many.
 _LONGEST_DATE = 100
@@ -46,7 +46,7 @@ class RetryAfter:
     epoch: bool = False
 
 
-def read_retry_after(value: str | None, now: float, date: str | None = None) -> RetryAfter | None:
+def parse_retry_after(value: str | None, now: float, date: str | None = None) -> RetryAfter | None:
     """Return the longest wait that the header asks for, or `None` where it says nothing that can be understood.
 
     `value` is all lines of the header, joined by commas. `now` is the moment of receipt (epoch seconds). A moment is
@@ -60,14 +60,14 @@ def read_retry_after(value: str | None, now: float, date: str | None = None) -> 
     return max((wait for wait in waits if wait), key=lambda wait: wait.seconds, default=None)
 
 
-def retry_after_of(headers: Mapping[str, str], received_at: float) -> RetryAfter | None:
-    """Return the wait that an answer with these headers (names in lower case) asks for; see `read_retry_after`."""
-    return read_retry_after(headers.get("retry-after"), received_at, headers.get("date"))
+def retry_after_from(headers: Mapping[str, str], received_at: float) -> RetryAfter | None:
+    """Return the wait that an answer with these headers (names in lower case) asks for; see `parse_retry_after`."""
+    return parse_retry_after(headers.get("retry-after"), received_at, headers.get("date"))
 
 
-def retry_seconds(headers: Mapping[str, str], received_at: float) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str], received_at: float) -> float | None:
     """Return the same in seconds."""
-    wait = retry_after_of(headers, received_at)
+    wait = retry_after_from(headers, received_at)
     return wait.seconds if wait else None
 
 
@@ -82,18 +82,18 @@ def _wait(text: str, base: float) -> RetryAfter | None:
     parts = _DURATION.fullmatch(text)
     if parts and any(parts.groups()):
         seconds = sum(float(part) * unit for part, unit in zip(parts.groups(), _UNITS, strict=True) if part)
-        return RetryAfter(min(seconds, LONGEST))
+        return RetryAfter(min(seconds, MAX_WAIT))
     moment = _moment(text)
-    return None if moment is None else RetryAfter(min(max(moment - base, 0.0), LONGEST))
+    return None if moment is None else RetryAfter(min(max(moment - base, 0.0), MAX_WAIT))
 
 
 def _number(number: float, base: float) -> RetryAfter:
     """A number of seconds; or a moment, if it is one of the last year or of the next."""
     for unit in _EPOCH_UNITS:
         moment = number / unit
-        if moment >= _FIRST_EPOCH and abs(moment - base) <= LONGEST:
+        if moment >= _FIRST_EPOCH and abs(moment - base) <= MAX_WAIT:
             return RetryAfter(max(moment - base, 0.0), epoch=True)
-    return RetryAfter(min(number, LONGEST))
+    return RetryAfter(min(number, MAX_WAIT))
 
 
 def _moment(text: str) -> float | None:

@@ -26,7 +26,7 @@ _SEVERAL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Seating:
     """Where a ticket's holder sits. Each part is None where the provider names none, or only a placeholder."""
 
     listing: str | None = None
@@ -39,14 +39,14 @@ class Place:
         """Whether it is one seat: in a place with rows, a seat number alone can mean several."""
         return self.row is not None and self.seat is not None
 
-    def differs(self, other: "Place") -> bool:
+    def differs(self, other: "Seating") -> bool:
         """Whether the two are provably different seats, whatever listing they were sold from."""
         pairs = ((self.section, other.section), (self.row, other.row), (self.seat, other.seat))
         return any(one is not None and two is not None and one != two for one, two in pairs)
 
-    def joined(self, other: "Place") -> "Place":
+    def joined(self, other: "Seating") -> "Seating":
         """What both say together of one seat."""
-        return Place(
+        return Seating(
             self.listing or other.listing,
             self.section or other.section,
             self.row or other.row,
@@ -54,13 +54,13 @@ class Place:
         )
 
 
-def place_of(ticket: Ticket) -> Place:
+def seating_of(ticket: Ticket) -> Seating:
     """Return the place that a ticket names."""
     listing = next((value for name in _LISTINGS if isinstance(value := ticket.extra.get(name), str)), None)
-    return Place(listing, place_name(ticket.section), place_name(ticket.row), place_name(ticket.seat))
+    return Seating(listing, normalize_label(ticket.section), normalize_label(ticket.row), normalize_label(ticket.seat))
 
 
-def place_name(text: str | None) -> str | None:
+def normalize_label(text: str | None) -> str | None:
     """Return a section, row or seat in its plain form.
 
     `None` for a placeholder (``TBC``, ``0``, ``-``) and for several at once (``100-103``).

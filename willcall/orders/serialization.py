@@ -17,18 +17,18 @@ def rfc3339(moment: float | None) -> str | None:
     return time.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def ticket_document(ticket: Ticket) -> dict[str, Any]:
+def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
     """A ticket as JSON."""
     return asdict(ticket)
 
 
-def ticket_from(document: Mapping[str, Any]) -> Ticket:
+def ticket_from_json(document: Mapping[str, Any]) -> Ticket:
     """A ticket from its JSON, as we stored it."""
     words = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
     return Ticket(**{**document, **words})
 
 
-def order_document(order: Order) -> dict[str, Any]:
+def order_to_json(order: Order) -> dict[str, Any]:
     """An order as the contract's JSON."""
     return {
         "id": order.id,
@@ -46,13 +46,13 @@ def order_document(order: Order) -> dict[str, Any]:
         "next_poll_at": rfc3339(order.next_poll_at),
         "deadline_at": rfc3339(order.deadline_at),
         "finished_at": rfc3339(order.finished_at),
-        "tickets": [ticket_document(ticket) for ticket in order.tickets],
+        "tickets": [ticket_to_json(ticket) for ticket in order.tickets],
         "callback_url": order.callback_url,
         "metadata": dict(order.metadata),
     }
 
 
-def attempt_document(attempt: Attempt) -> dict[str, Any]:
+def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
     """A line of the timeline as JSON; `countdown` and `late` in seconds."""
     return {
         "at": rfc3339(attempt.at),

@@ -27,11 +27,11 @@ FINAL = frozenset(Status) - OPEN
 CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
 
 
-def open_orders(counts: Mapping[Status, int]) -> int:
+def count_open(counts: Mapping[Status, int]) -> int:
     """How many of orders counted by status are open."""
     return sum(counts[status] for status in OPEN)
 
 
-def may_become(old: Status, new: Status) -> bool:
+def can_become(old: Status, new: Status) -> bool:
     """Whether `old -> new` is a change that the table allows; staying the same is not a change."""
     return new in TRANSITIONS[old]

@@ -7,10 +7,10 @@ from collections import Counter
 from typing import Any, NoReturn
 
 #: Most keys of one object.
-MOST_KEYS = 1_000
+MAX_KEYS = 1_000
 #: Most strings, commas, and openings of lists and objects in one text. Each may take a hundred bytes of memory, however
 #: short it is: 16 MiB of `[],[],...` would take 400 MiB.
-MOST_TOKENS = 500_000
+MAX_TOKENS = 500_000
 
 #: A string to its end, or to the end of the text; possessive, so that no text is read twice.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[{,]', re.DOTALL)
@@ -48,17 +48,17 @@ def parse_json(text: bytes) -> Any:
 
 def _require_few_tokens(text: bytes) -> None:
     """Raise InvalidJsonError before anything is built of a text that is made of little but punctuation."""
-    if len(text) <= MOST_TOKENS or sum(map(text.count, (b'"', b"[", b"{", b","))) <= MOST_TOKENS:
+    if len(text) <= MAX_TOKENS or sum(map(text.count, (b'"', b"[", b"{", b","))) <= MAX_TOKENS:
         return
     for count, _ in enumerate(_TOKEN.finditer(text)):
-        if count == MOST_TOKENS:
-            raise InvalidJsonError(f"holds more than {MOST_TOKENS:,} values")
+        if count == MAX_TOKENS:
+            raise InvalidJsonError(f"holds more than {MAX_TOKENS:,} values")
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object. Readers differ in which of two values of one key they take."""
-    if len(pairs) > MOST_KEYS:
-        raise InvalidJsonError(f"holds an object of more than {MOST_KEYS:,} keys")
+    if len(pairs) > MAX_KEYS:
+        raise InvalidJsonError(f"holds an object of more than {MAX_KEYS:,} keys")
     found = dict(pairs)
     if len(found) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]

@@ -18,15 +18,15 @@ from pydantic import (
     ValidationError,
 )
 
-from willcall.orders.errors import Problem, RejectedOrderError
-from willcall.orders.model import Delivery, Order, Status
+from willcall.orders.errors import FieldError, RejectedOrderError
+from willcall.orders.model import DeliverySpeed, Order, Status
 
 #: Everything in `metadata` together, characters, and its entries.
-LONGEST_METADATA, MOST_METADATA = 16_384, 500
+MAX_METADATA_CHARACTERS, MAX_METADATA_ENTRIES = 16_384, 500
 #: More fields than any payload has.
 _MOST_FIELDS = 100
 #: Problems of a payload that are told one by one.
-MOST_PROBLEMS = 25
+MAX_FIELD_ERRORS = 25
 #: Characters of a field's path that are told.
 _LONGEST_PATH = 100
 
@@ -76,8 +76,8 @@ def _web_url(value: str) -> str:
 
 
 def _few(value: object) -> object:
-    if isinstance(value, dict) and len(value) > MOST_METADATA:
-        raise ValueError(f"must not have more than {MOST_METADATA} entries")
+    if isinstance(value, dict) and len(value) > MAX_METADATA_ENTRIES:
+        raise ValueError(f"must not have more than {MAX_METADATA_ENTRIES} entries")
     return value
 
 
@@ -86,8 +86,8 @@ def _small(value: dict[str, str]) -> dict[str, str]:
         "".join([*value, *value.values()]).encode()
     except UnicodeEncodeError:
         raise ValueError("must be text that UTF-8 can hold") from None
-    if sum(len(name) + len(text) for name, text in value.items()) > LONGEST_METADATA:
-        raise ValueError(f"must not be longer than {LONGEST_METADATA} characters in all")
+    if sum(len(name) + len(text) for name, text in value.items()) > MAX_METADATA_CHARACTERS:
+        raise ValueError(f"must not be longer than {MAX_METADATA_CHARACTERS} characters in all")
     return value
 
 
@@ -99,8 +99,8 @@ _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
 #: What providers and accounts may be called.
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class SubmitOrder(BaseModel):
@@ -124,7 +124,7 @@ class SubmitOrder(BaseModel):
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     bought_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
-    delivery: Delivery = Delivery.INSTANT
+    delivery: DeliverySpeed = DeliverySpeed.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     metadata: Annotated[dict[str, str], BeforeValidator(_few), AfterValidator(_small)] = Field(default_factory=dict)
@@ -152,27 +152,27 @@ class SubmitOrder(BaseModel):
 def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
     """The checked payload. Raises RejectedOrderError with everything that is wrong with it."""
     if len(payload) > _MOST_FIELDS:
-        raise RejectedOrderError([Problem("", f"has more than {_MOST_FIELDS} fields")])
+        raise RejectedOrderError([FieldError("", f"has more than {_MOST_FIELDS} fields")])
     try:
         return SubmitOrder.model_validate(dict(payload))
     except ValidationError as error:
-        raise RejectedOrderError(bounded(problems_of(error))) from None
+        raise RejectedOrderError(truncate_errors(field_errors_of(error))) from None
 
 
-def bounded(problems: list[Problem]) -> list[Problem]:
+def truncate_errors(problems: list[FieldError]) -> list[FieldError]:
     """Return the first problems, and how many more there are: an answer must not grow with what is wrong."""
-    more = len(problems) - MOST_PROBLEMS
-    return problems if more <= 1 else [*problems[:MOST_PROBLEMS], Problem("", f"and {more:,} more")]
+    more = len(problems) - MAX_FIELD_ERRORS
+    return problems if more <= 1 else [*problems[:MAX_FIELD_ERRORS], FieldError("", f"and {more:,} more")]
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
+def field_errors_of(error: ValidationError) -> list[FieldError]:
     """Pydantic's complaints as ours, without the values complained of."""
-    return problems_from(error.errors(include_url=False, include_context=False, include_input=False))
+    return field_errors_from(error.errors(include_url=False, include_context=False, include_input=False))
 
 
-def problems_from(complaints: Iterable[Mapping[str, Any]]) -> list[Problem]:
+def field_errors_from(complaints: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     """The same from pydantic's list of them."""
-    return [Problem(_path(item["loc"]), _words(item)) for item in complaints]
+    return [FieldError(_path(item["loc"]), _words(item)) for item in complaints]
 
 
 def _path(location: Iterable[str | int]) -> str:

@@ -3,25 +3,25 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from willcall.orders.matching import MOST_PAIRS, match_most
+from willcall.orders.matching import MAX_PAIRS, maximum_matching
 from willcall.orders.model import Ticket, TicketStatus
-from willcall.orders.seating import Place, place_of
+from willcall.orders.seating import Seating, seating_of
 from willcall.orders.tickets import (
     PUSHED,
     Tickets,
-    admits,
-    certain_groups,
-    has_own_mark,
-    listed_as,
+    admits_someone,
+    group_certain_admissions,
+    has_id_or_code,
+    identity_marks,
     listed_copies,
     listed_urls,
-    marks_of,
-    unique,
+    with_listed_copies,
+    without_duplicates,
     without_query,
 )
 
 
-def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
+def merge_pushed(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
     """Return the present tickets and the pushed `new` ones.
 
     A new one takes the place of its own earlier copy, and of what it corrects: another file for the same seat of the
@@ -30,9 +30,9 @@ def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
     result: list[Ticket | None] = list(present)
     unknown = []
     known: set[int] = set()
-    by_mark = _index(present, marks_of)
-    for ticket in unique(new):
-        same = [index for index in _found(by_mark, marks_of(ticket)) if _is_same(ticket, present[index])]
+    by_mark = _index(present, identity_marks)
+    for ticket in without_duplicates(new):
+        same = [index for index in _found(by_mark, identity_marks(ticket)) if _is_same(ticket, present[index])]
         free = next((index for index in same if index not in known), None)
         known.update(same)
         if free is not None:
@@ -48,14 +48,14 @@ def added(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
         for index in corrected:
             result[index] = None
         if corrected:
-            result[corrected[0]] = listed_as(ticket, listed_copies(present[corrected[0]]))
+            result[corrected[0]] = with_listed_copies(ticket, listed_copies(present[corrected[0]]))
             known.update(corrected)
         else:
             result.append(ticket)
     return tuple(ticket for ticket in result if ticket)
 
 
-def reconciled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bool = False) -> Tickets:
+def merge_polled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bool = False) -> Tickets:
     """Return what an order has after a poll that listed `polled`.
 
     That is the list, and what was pushed before, which a poll may not know of. A listed copy of a pushed ticket is
@@ -63,11 +63,11 @@ def reconciled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bo
     is a copy, all stay. The list replaces an earlier one, but of an order that is `final` no ticket goes away.
     """
     pushed = [ticket for ticket in present if ticket.extra.get(PUSHED)]
-    polled = unique(polled)
+    polled = without_duplicates(polled)
     copies = _copies(pushed, polled)
     result = [ticket for index, ticket in enumerate(polled) if index not in copies]
     for index, ticket in enumerate(pushed):
-        result.append(listed_as(ticket, [polled[two] for two, one in copies.items() if one == index]))
+        result.append(with_listed_copies(ticket, [polled[two] for two, one in copies.items() if one == index]))
     if final:
         listed = [ticket for ticket in present if not ticket.extra.get(PUSHED)]
         result = [*_not_listed(listed, polled), *result]
@@ -90,30 +90,30 @@ def _found(index: dict[Hashable, list[int]], marks: Iterable[Hashable]) -> list[
 
 def _seat_marks(ticket: Ticket) -> list[Hashable]:
     """Return what two exact places that are not different have in common."""
-    place = place_of(ticket)
+    place = seating_of(ticket)
     return [(place.listing, place.row, place.seat)] if place.exact else []
 
 
 def _is_same(ticket: Ticket, old: Ticket) -> bool:
     """Return whether a pushed ticket is one that came before, perhaps with more or less said about its place."""
-    one, two = place_of(ticket), place_of(old)
-    alike = ticket.compared_as is old.compared_as and one.listing == two.listing and not one.differs(two)
-    return alike and bool(marks_of(ticket) & marks_of(old)) and one.joined(two) in {one, two}
+    one, two = seating_of(ticket), seating_of(old)
+    alike = ticket.comparison_kind is old.comparison_kind and one.listing == two.listing and not one.differs(two)
+    return alike and bool(identity_marks(ticket) & identity_marks(old)) and one.joined(two) in {one, two}
 
 
 def _corrects(ticket: Ticket, old: Ticket) -> bool:
     """Return whether a pushed ticket takes the place of another one of its kind for the same seat."""
-    one, two = place_of(ticket), place_of(old)
-    alike = ticket.compared_as is old.compared_as and one.listing == two.listing and not one.differs(two)
+    one, two = seating_of(ticket), seating_of(old)
+    alike = ticket.comparison_kind is old.comparison_kind and one.listing == two.listing and not one.differs(two)
     return alike and bool(old.extra.get(PUSHED)) and one.exact and two.exact
 
 
 def _newer(old: Ticket, new: Ticket) -> Ticket:
     """Return the new copy of a ticket, or the old one where its place is better known."""
-    one, two = place_of(old), place_of(new)
+    one, two = seating_of(old), seating_of(new)
     if one != two and one.joined(two) == one:
         return old
-    return listed_as(new, listed_copies(old))
+    return with_listed_copies(new, listed_copies(old))
 
 
 def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
@@ -132,11 +132,11 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
         one = next(found, None)
         if one is not None:
             copies[two] = one
-    if len({ticket.compared_as for ticket in (*pushed, *polled)}) > 1:
+    if len({ticket.comparison_kind for ticket in (*pushed, *polled)}) > 1:
         return copies
     known = set(copies.values())
     place = {id(ticket): index for index, ticket in enumerate(pushed)}
-    groups = [[place[id(ticket)] for ticket in group] for group in certain_groups(pushed)]
+    groups = [[place[id(ticket)] for ticket in group] for group in group_certain_admissions(pushed)]
     ours = [group[0] for group in groups if known.isdisjoint(group)]
     theirs = [index for index in range(len(polled)) if index not in copies]
     pairs = _forced([pushed[index] for index in ours], [polled[index] for index in theirs])
@@ -146,22 +146,22 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
 def _copy_marks(ticket: Ticket) -> set[Hashable]:
     """Return what a pushed ticket and a listed copy of it have in common, one of these at least."""
     urls = {*listed_urls(ticket), ticket.url}
-    marks: set[Hashable] = {*marks_of(ticket), *(("path", without_query(url)) for url in urls if url)}
+    marks: set[Hashable] = {*identity_marks(ticket), *(("path", without_query(url)) for url in urls if url)}
     return {*marks, *_seat_marks(ticket)}
 
 
 def _is_copy(ticket: Ticket, listed: Ticket, *, signed_anew: bool) -> bool:
-    if ticket.compared_as is not listed.compared_as:
+    if ticket.comparison_kind is not listed.comparison_kind:
         return False
-    if marks_of(ticket) & marks_of(listed) or listed.url in listed_urls(ticket):
+    if identity_marks(ticket) & identity_marks(listed) or listed.url in listed_urls(ticket):
         return True
     if signed_anew and without_query(listed.url) in map(without_query, listed_urls(ticket)):
         return True
-    one, two = place_of(ticket), place_of(listed)
+    one, two = seating_of(ticket), seating_of(listed)
     return one.exact and one == two
 
 
-def _one_listing(one: Place, two: Place) -> bool:
+def _one_listing(one: Seating, two: Seating) -> bool:
     return None in {one.listing, two.listing} or one.listing == two.listing
 
 
@@ -171,15 +171,15 @@ def _forced(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     A poll lists all that was uploaded, hence also what was pushed. So where one file was pushed for a row and one is
     listed for it, they are one. Where two are listed, either may be the copy, and neither is taken for it.
     """
-    if len(pushed) * len(polled) > MOST_PAIRS:
+    if len(pushed) * len(polled) > MAX_PAIRS:
         return {}
-    left = [place_of(ticket) for ticket in pushed]
-    right = [place_of(ticket) if admits(ticket) else None for ticket in polled]
+    left = [seating_of(ticket) for ticket in pushed]
+    right = [seating_of(ticket) if admits_someone(ticket) else None for ticket in polled]
 
-    def may_be(one: Place, two: Place | None) -> bool:
+    def may_be(one: Seating, two: Seating | None) -> bool:
         return two is not None and not one.differs(two)
 
-    pairs = match_most(left, right, may_be)
+    pairs = maximum_matching(left, right, may_be)
     doubtful = [index for index in range(len(polled)) if index not in pairs]
     of_pushed = {one: two for two, one in pairs.items()}
     for index in doubtful:
@@ -196,21 +196,21 @@ def _not_listed(before: Sequence[Ticket], polled: Sequence[Ticket]) -> list[Tick
     new = [one for one in polled if not any(_lists(one, before[i]) for i in _found(earlier, _list_marks(one)))]
 
     def may_be(old: Ticket, ticket: Ticket) -> bool:
-        if old.compared_as is not ticket.compared_as or has_own_mark(old) or has_own_mark(ticket):
+        if old.comparison_kind is not ticket.comparison_kind or has_id_or_code(old) or has_id_or_code(ticket):
             return False
-        one, two = place_of(old), place_of(ticket)
+        one, two = seating_of(old), seating_of(ticket)
         return not one.differs(two) and _one_listing(one, two)
 
-    found = set(match_most(missing, new, may_be).values())
+    found = set(maximum_matching(missing, new, may_be).values())
     return [old for index, old in enumerate(missing) if index not in found]
 
 
 def _list_marks(ticket: Ticket) -> set[Hashable]:
-    return {*marks_of(ticket), *([("address", ticket.url)] if ticket.url else [])}
+    return {*identity_marks(ticket), *([("address", ticket.url)] if ticket.url else [])}
 
 
 def _lists(ticket: Ticket, old: Ticket) -> bool:
     """Return whether a listed ticket is what an earlier list had, as it is now."""
-    if ticket.compared_as is not old.compared_as and ticket.status is not TicketStatus.VOID:
+    if ticket.comparison_kind is not old.comparison_kind and ticket.status is not TicketStatus.VOID:
         return False
-    return bool(marks_of(ticket) & marks_of(old)) or (old.url is not None and old.url == ticket.url)
+    return bool(identity_marks(ticket) & identity_marks(old)) or (old.url is not None and old.url == ticket.url)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Self
 
-from willcall.orders.matching import match_most
+from willcall.orders.matching import maximum_matching
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.seating import Place, place_of
+from willcall.orders.seating import Seating, seating_of
 
 #: Marks in `Ticket.extra` what a provider pushed, so that no later poll takes it back; with a file, its SHA-256.
 PUSHED = "pushed"
@@ -38,7 +38,7 @@ _Source = tuple[bool, bool]
 
 
 @dataclass(slots=True)
-class _Entrance:
+class _Admission:
     """One person's way in: the tickets for it, where they came from, and whether the provider names it.
 
     `sections`, `rows` and `seats` are all that the tickets name: one file may be there under two rows. So are
@@ -57,11 +57,11 @@ class _Entrance:
     def of(cls, ticket: Ticket) -> Self:
         """Return the entrance that one ticket is."""
         pushed = bool(ticket.extra.get(PUSHED))
-        places = [(pushed, place_of(ticket)), *((False, place_of(copy)) for copy in listed_copies(ticket))]
+        places = [(pushed, seating_of(ticket)), *((False, seating_of(copy)) for copy in listed_copies(ticket))]
         return cls(
             [ticket],
             _sources(ticket),
-            has_own_mark(ticket),
+            has_id_or_code(ticket),
             {(by_push, place.listing) for by_push, place in places if place.listing},
             {place.section for _, place in places if place.section},
             {place.row for _, place in places if place.row},
@@ -90,18 +90,18 @@ class _Entrance:
         self.seats |= other.seats
 
 
-def as_pushed(ticket: Ticket, document: str | None = None, digest: str | None = None) -> Ticket:
+def mark_pushed(ticket: Ticket, document: str | None = None, digest: str | None = None) -> Ticket:
     """Return the ticket as it came with a push; `document` and `digest` (SHA-256, hex) are of its file, if any."""
     marks = {PUSHED: True, DIGEST: digest} if digest else {PUSHED: True}
     return replace(ticket, document=document, extra={**ticket.extra, **marks})
 
 
-def admits(ticket: Ticket) -> bool:
+def admits_someone(ticket: Ticket) -> bool:
     """Return whether a ticket lets somebody in: a parcel is on its way, and a void ticket opens nothing."""
     return ticket.kind is not TicketKind.SHIPMENT and ticket.status is not TicketStatus.VOID
 
 
-def admitted(tickets: Iterable[Ticket]) -> int:
+def count_admissions(tickets: Iterable[Ticket]) -> int:
     """Return how many people the tickets let in at least.
 
     For example, one file pushed for row V, seat 100, and one listed for row V without a seat, are one person's; two
@@ -110,42 +110,44 @@ def admitted(tickets: Iterable[Ticket]) -> int:
     The fewest people that two lists can mean are found exactly, by a largest matching. Of more lists (files and links,
     both pushed and polled) that number is at least what any two of them come to.
     """
-    single = _linked(unique(filter(admits, tickets)))
+    single = _certain_admissions(without_duplicates(filter(admits_someone, tickets)))
     sources = sorted({source for entrance in single for source in entrance.sources})
     pairs = list(combinations(sources, 2)) or [(source, source) for source in sources]
-    return max((len(_people(single, *pair)) for pair in pairs), default=0)
+    return max((len(_pair_admissions(single, *pair)) for pair in pairs), default=0)
 
 
-def entrances(tickets: Iterable[Ticket]) -> list[Tickets]:
+def group_by_admission(tickets: Iterable[Ticket]) -> list[Tickets]:
     """Group the tickets of one poll that let people in by the person."""
-    return _people(_linked(unique(filter(admits, tickets))), (False, False), (False, True))
+    return _pair_admissions(
+        _certain_admissions(without_duplicates(filter(admits_someone, tickets))), (False, False), (False, True)
+    )
 
 
-def certain_groups(tickets: Sequence[Ticket]) -> list[Tickets]:
+def group_certain_admissions(tickets: Sequence[Ticket]) -> list[Tickets]:
     """Group the tickets that are certainly for one person, without guessing which may be."""
-    return [tuple(entrance.tickets) for entrance in _linked(tickets)]
+    return [tuple(entrance.tickets) for entrance in _certain_admissions(tickets)]
 
 
-def _people(single: Sequence[_Entrance], first: _Source, second: _Source) -> list[Tickets]:
+def _pair_admissions(single: Sequence[_Admission], first: _Source, second: _Source) -> list[Tickets]:
     """Return the tickets of each of the fewest people that what comes from two sources can mean."""
     people = [entrance for entrance in single if first in entrance.sources]
     others = [entrance for entrance in single if second in entrance.sources and first not in entrance.sources]
-    pairs = match_most(people, others, _Entrance.may_be)
+    pairs = maximum_matching(people, others, _Admission.may_be)
     partner = {one: others[two].tickets for two, one in pairs.items()}
     alone = [tuple(entrance.tickets) for index, entrance in enumerate(others) if index not in pairs]
     return [(*entrance.tickets, *partner.get(index, ())) for index, entrance in enumerate(people)] + alone
 
 
-def unique(tickets: Iterable[Ticket]) -> Tickets:
+def without_duplicates(tickets: Iterable[Ticket]) -> Tickets:
     """Return the tickets less those that only repeat another one, each where the first like it was."""
     result: list[Ticket | None] = []
     seen: dict[Mark, list[int]] = defaultdict(list)
     for ticket in tickets:
-        marks = marks_of(ticket)
+        marks = identity_marks(ticket)
         alike = [(index, other) for mark in marks for index in seen[mark] if (other := result[index])]
-        if any(repeats(ticket, other) for _, other in alike):
+        if any(is_redundant(ticket, other) for _, other in alike):
             continue
-        fewer = [index for index, other in alike if repeats(other, ticket)]
+        fewer = [index for index, other in alike if is_redundant(other, ticket)]
         place = min(fewer, default=len(result))
         if place == len(result):
             result.append(ticket)
@@ -162,25 +164,25 @@ def any_pushed(tickets: Iterable[Ticket]) -> bool:
     return any(ticket.extra.get(PUSHED) for ticket in tickets)
 
 
-def own_id(ticket: Ticket) -> str | None:
+def provider_ticket_id(ticket: Ticket) -> str | None:
     """Return the provider's own id of a ticket."""
     return next((value for name in _OWN_IDS if isinstance(value := ticket.extra.get(name), str) and value), None)
 
 
-def plain_code(code: str) -> str:
+def normalize_code(code: str) -> str:
     """Return a barcode in the form in which two are compared: without blanks, in lower case."""
     return "".join(code.split()).casefold()
 
 
-def marks_of(ticket: Ticket) -> set[Mark]:
+def identity_marks(ticket: Ticket) -> set[Mark]:
     """Return what a ticket is known by: the provider's id or the barcode, else its content or its address."""
-    listing = place_of(ticket).listing
+    listing = seating_of(ticket).listing
     marks: set[Mark] = set()
-    own = own_id(ticket)
+    own = provider_ticket_id(ticket)
     if own:
         marks.add(("id", own))
-    if ticket.code and plain_code(ticket.code):
-        marks.add(("code", listing, plain_code(ticket.code)))
+    if ticket.code and normalize_code(ticket.code):
+        marks.add(("code", listing, normalize_code(ticket.code)))
     if marks:
         return marks
     digest = ticket.extra.get(DIGEST)
@@ -210,11 +212,11 @@ def listed_copies(ticket: Ticket) -> list[Ticket]:
     ]
 
 
-def listed_as(ticket: Ticket, copies: Sequence[Ticket]) -> Ticket:
+def with_listed_copies(ticket: Ticket, copies: Sequence[Ticket]) -> Ticket:
     """Return a pushed ticket that remembers its copies in the latest poll's list."""
     extra = {name: value for name, value in ticket.extra.items() if name != LISTED}
     kept = [
-        {**{name: getattr(copy, name) for name in _COPIED}, "listing_id": place_of(copy).listing} for copy in copies
+        {**{name: getattr(copy, name) for name in _COPIED}, "listing_id": seating_of(copy).listing} for copy in copies
     ]
     return replace(ticket, extra={**extra, LISTED: kept} if kept else extra)
 
@@ -225,7 +227,7 @@ def listed_urls(ticket: Ticket) -> list[str]:
 
 
 def _sources(ticket: Ticket) -> set[_Source]:
-    pushed, address = bool(ticket.extra.get(PUSHED)), ticket.compared_as in _ADDRESSES
+    pushed, address = bool(ticket.extra.get(PUSHED)), ticket.comparison_kind in _ADDRESSES
     return {(pushed, address), (False, address)} if listed_copies(ticket) else {(pushed, address)}
 
 
@@ -234,7 +236,7 @@ def _rank(source: _Source) -> int:
     return (0 if pushed else 2) + address
 
 
-def _linked(tickets: Sequence[Ticket]) -> list[_Entrance]:
+def _certain_admissions(tickets: Sequence[Ticket]) -> list[_Admission]:
     """Group what is certainly one entrance: by a shared mark, or by a shared seat where there is no id and no code."""
     owner: dict[Hashable, int] = {}
     root = list(range(len(tickets)))
@@ -245,11 +247,11 @@ def _linked(tickets: Sequence[Ticket]) -> list[_Entrance]:
             index = root[index]
         return index
 
-    places = [place_of(ticket) for ticket in tickets]
+    places = [seating_of(ticket) for ticket in tickets]
     sections = _only_sections(places)
     for index, (ticket, place) in enumerate(zip(tickets, places, strict=True)):
-        marks: set[Hashable] = set(marks_of(ticket))
-        if place.seat is not None and not has_own_mark(ticket):
+        marks: set[Hashable] = set(identity_marks(ticket))
+        if place.seat is not None and not has_id_or_code(ticket):
             section = place.section or sections.get(_seat_key(place))
             # A pushed and a polled ticket of one number are one only where the row is known.
             marks.add(("seat", _seat_key(place), section, "any" if place.exact else bool(ticket.extra.get(PUSHED))))
@@ -257,9 +259,9 @@ def _linked(tickets: Sequence[Ticket]) -> list[_Entrance]:
             first = owner.setdefault(mark, index)
             one, two = sorted((find(first), find(index)))
             root[two] = one
-    groups: dict[int, _Entrance] = {}
+    groups: dict[int, _Admission] = {}
     for index, ticket in enumerate(tickets):
-        single = _Entrance.of(ticket)
+        single = _Admission.of(ticket)
         if find(index) in groups:
             groups[find(index)].take(single)
         else:
@@ -267,27 +269,27 @@ def _linked(tickets: Sequence[Ticket]) -> list[_Entrance]:
     return list(groups.values())
 
 
-def has_own_mark(ticket: Ticket) -> bool:
+def has_id_or_code(ticket: Ticket) -> bool:
     """Return whether the provider names the ticket, by an id or a barcode."""
-    return own_id(ticket) is not None or bool(ticket.code and plain_code(ticket.code))
+    return provider_ticket_id(ticket) is not None or bool(ticket.code and normalize_code(ticket.code))
 
 
-def _seat_key(place: Place) -> Hashable:
+def _seat_key(place: Seating) -> Hashable:
     return place.listing, place.row, place.seat
 
 
-def _only_sections(places: Sequence[Place]) -> dict[Hashable, str]:
+def _only_sections(places: Sequence[Seating]) -> dict[Hashable, str]:
     """Return for each seat a section that names it: one without a section cannot be told from that."""
     named = ((_seat_key(place), place.section) for place in places if place.seat is not None)
     return {seat: section for seat, section in named if section is not None}
 
 
-def repeats(ticket: Ticket, other: Ticket) -> bool:
+def is_redundant(ticket: Ticket, other: Ticket) -> bool:
     """Return whether a ticket says nothing that the other one of the same mark does not say."""
     if (
-        ticket.compared_as is not other.compared_as
+        ticket.comparison_kind is not other.comparison_kind
         or ticket.status is not other.status
-        or not marks_of(ticket) & marks_of(other)
+        or not identity_marks(ticket) & identity_marks(other)
     ):
         return False
     if without_query(ticket.url) not in {None, without_query(other.url)} or ticket.document not in {
@@ -295,9 +297,9 @@ def repeats(ticket: Ticket, other: Ticket) -> bool:
         other.document,
     }:
         return False
-    if ticket.code and other.code and plain_code(ticket.code) != plain_code(other.code):
+    if ticket.code and other.code and normalize_code(ticket.code) != normalize_code(other.code):
         return False
-    one, two = place_of(ticket), place_of(other)
+    one, two = seating_of(ticket), seating_of(other)
     return not one.differs(two) and one.listing == two.listing and one.joined(two) == two
 
 

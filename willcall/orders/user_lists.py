@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from willcall.orders.model import Order, Ticket
-from willcall.orders.tickets import Tickets, admits, entrances, has_own_mark, marks_of, without_query
+from willcall.orders.tickets import (
+    Tickets,
+    admits_someone,
+    group_by_admission,
+    has_id_or_code,
+    identity_marks,
+    without_query,
+)
 
 #: Seconds before its submission at which an order was bought, where its caller does not say.
-BOUGHT_BEFORE = 86_400.0
+DEFAULT_PURCHASE_AGE = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +35,13 @@ class Purchase:
 class Ownership:
     """Who holds what of a user's list, by `ticket_keys`: other orders of the account, or this one."""
 
-    others: frozenset[str] = frozenset()
-    own: frozenset[str] = frozenset()
+    other_orders: frozenset[str] = frozenset()
+    this_order: frozenset[str] = frozenset()
 
 
 def bought_at(order: Order) -> float:
     """Return when an order was bought, in epoch seconds."""
-    return order.submitted_at - BOUGHT_BEFORE if order.bought_at is None else order.bought_at
+    return order.submitted_at - DEFAULT_PURCHASE_AGE if order.bought_at is None else order.bought_at
 
 
 def ticket_keys(tickets: Iterable[Ticket]) -> frozenset[str]:
@@ -42,19 +49,19 @@ def ticket_keys(tickets: Iterable[Ticket]) -> frozenset[str]:
 
     The provider's id and the barcode; else the address, less what is signed anew for each answer.
     """
-    return frozenset(key for ticket in tickets if admits(ticket) for key in _keys(ticket))
+    return frozenset(key for ticket in tickets if admits_someone(ticket) for key in _keys(ticket))
 
 
-def choose(purchases: Sequence[Purchase], quantity: int, ownership: Ownership) -> Tickets:
+def select_tickets(purchases: Sequence[Purchase], quantity: int, ownership: Ownership) -> Tickets:
     """Return the tickets of a list that are an order's own, for at most `quantity` people unless it holds more.
 
     What the order holds already stays. Else a purchase of just that many is taken before parts of others, and an
     earlier one before a later.
     """
     ordered = sorted(purchases, key=lambda purchase: (purchase.at is None, purchase.at or 0.0))
-    people = entrances(ticket for purchase in ordered for ticket in purchase.tickets)
-    free = [person for person in people if ownership.others.isdisjoint(ticket_keys(person))]
-    held = [person for person in free if not ownership.own.isdisjoint(ticket_keys(person))]
+    people = group_by_admission(ticket for purchase in ordered for ticket in purchase.tickets)
+    free = [person for person in people if ownership.other_orders.isdisjoint(ticket_keys(person))]
+    held = [person for person in free if not ownership.this_order.isdisjoint(ticket_keys(person))]
     if len(held) >= quantity:
         return _all(held)
     # By identity: each group consists of the very people above, and comparing all pairs of a long list takes minutes.
@@ -90,5 +97,7 @@ def _all(people: Collection[Tickets]) -> Tickets:
 
 
 def _keys(ticket: Ticket) -> Iterable[str]:
-    marks = marks_of(ticket) if has_own_mark(ticket) else {("url", without_query(ticket.url) or ticket.document)}
+    marks = (
+        identity_marks(ticket) if has_id_or_code(ticket) else {("url", without_query(ticket.url) or ticket.document)}
+    )
     return (blake2b(repr(mark).encode(), digest_size=12).hexdigest() for mark in marks)

@@ -5,7 +5,7 @@ from threading import Lock
 
 import structlog
 
-from willcall.orders.hints import LONGEST_ANNOUNCEMENT, plausible
+from willcall.orders.hints import MAX_ANNOUNCEMENT, is_plausible
 from willcall.orders.retry_after import RetryAfter
 
 log = structlog.get_logger(__name__)
@@ -24,14 +24,14 @@ class ImplausibleHints:
 
     def note(self, account: str, hint: RetryAfter, now: float) -> None:
         """Log a hint that came at `now` (epoch seconds), if it is odd."""
-        if not plausible(hint.seconds):
+        if not is_plausible(hint.seconds):
             self._log(account, "longer than a day", hint.seconds, now)
         elif hint.epoch:
             self._log(account, "a moment in epoch seconds", hint.seconds, now)
 
     def note_date(self, account: str, moment: float | None, now: float) -> None:
         """Log the date that a provider announced for issuing, if it is so far ahead that it is ignored."""
-        if moment is not None and moment > now + LONGEST_ANNOUNCEMENT:
+        if moment is not None and moment > now + MAX_ANNOUNCEMENT:
             self._log(account, "a date more than 400 days ahead", moment - now, now)
 
     def _log(self, account: str, kind: str, seconds: float, now: float) -> None:

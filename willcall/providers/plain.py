@@ -18,7 +18,7 @@ class NoOAuth:
 
     def read_token(self, answer: Response) -> Unavailable:  # noqa: ARG002 - the protocol's signature
         """Nobody asked, so whatever came back is not a token."""
-        return Unavailable(reached=False, detail="this provider has no access tokens")
+        return Unavailable(request_sent=False, detail="this provider has no access tokens")
 
 
 class NoList:

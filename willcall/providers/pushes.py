@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, SecretStr
 
-from willcall.orders.pushes import Push, Standing
+from willcall.orders.pushes import OrderProgress, Push
 from willcall.providers.base import Credentials
 from willcall.providers.safe import HeaderSecret
 
@@ -44,7 +44,7 @@ class PushRequest:
 class ParsedPush:
     """A push about one order. `kind` is the provider's own word for what it is, `word` its status word if any.
 
-    `files` are the contents that came inside, one per ticket of an `Arrived` (None: that one has no file).
+    `files` are the contents that came inside, one per ticket of a `TicketsPush` (None: that one has no file).
     """
 
     reference: str = field(repr=False)
@@ -87,5 +87,5 @@ class Pushes(Protocol):
     def read_push(self, call: PushRequest, credentials: Any) -> PushReading:
         """The one thing that a call means; never raises, whatever the bytes. `detail` texts never quote them."""
 
-    def answer_push(self, reading: PushReading, standing: Standing, credentials: Any) -> PushResponse:
+    def answer_push(self, reading: PushReading, progress: OrderProgress, credentials: Any) -> PushResponse:
         """The answer in the provider's own form, given what became of the push."""

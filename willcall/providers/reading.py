@@ -11,8 +11,16 @@ from typing import Any
 
 from willcall.http.charsets import decode_text
 from willcall.http.messages import Response
-from willcall.orders.outcomes import Malformed, Missing, Outcome, Throttled, Unauthorized, Unavailable, with_hint
-from willcall.orders.retry_after import retry_seconds
+from willcall.orders.outcomes import (
+    Malformed,
+    Missing,
+    Outcome,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    extend_retry_after,
+)
+from willcall.orders.retry_after import retry_after_seconds
 from willcall.providers.gateways import refused_by_gateway
 
 _OK = 200
@@ -20,12 +28,12 @@ _OK = 200
 
 def retry_after(answer: Response) -> float | None:
     """Return the answer's `Retry-After` in seconds, or `None` where there is none that means anything."""
-    return retry_seconds(answer.headers, answer.received_at)
+    return retry_after_seconds(answer.headers, answer.received_at)
 
 
 def with_retry_after(outcome: Outcome, answer: Response) -> Outcome:
     """Return the outcome with the wait that its answer asked for, whatever the answer means."""
-    return with_hint(outcome, retry_after(answer))
+    return extend_retry_after(outcome, retry_after(answer))
 
 
 def status_outcome(answer: Response, *ok: int) -> Outcome | None:

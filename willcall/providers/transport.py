@@ -7,7 +7,7 @@ from willcall.http.client import HttpClient, IncomingResponse, tls_context
 from willcall.http.errors import ConnectError, ExchangeError, UnusableBodyError
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
-from willcall.orders.retry_after import retry_after_of
+from willcall.orders.retry_after import retry_after_from
 from willcall.providers.base import Account
 from willcall.providers.implausible_hints import ImplausibleHints
 
@@ -35,7 +35,7 @@ class ProviderTransport:
             with self._client.send(request, account.http, budget) as incoming:
                 return self._read(incoming, account)
         except ConnectError as error:
-            return Unavailable(reached=False, detail=str(error))
+            return Unavailable(request_sent=False, detail=str(error))
         except ExchangeError as error:
             return Unavailable(detail=str(error))
 
@@ -51,7 +51,7 @@ class ProviderTransport:
         except ExchangeError as error:
             failure = error
         now = self._clock()
-        hint = retry_after_of(incoming.headers, now)
+        hint = retry_after_from(incoming.headers, now)
         if hint:
             self._hints.note(account.key, hint, now)
         if failure is None or incoming.status != _OK:

@@ -18,9 +18,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from willcall.orders.callbacks import Telling
-from willcall.orders.measures import BOUNDS, LATE, TICKET, Measured
-from willcall.orders.outcomes import NAMES
+from willcall.orders.callbacks import CallbackStatus
+from willcall.orders.measures import BUCKET_BOUNDS, LATENESS, TIME_TO_TICKET, CommitStatistics
+from willcall.orders.outcomes import OUTCOME_NAMES
 from willcall.orders.states import FINAL
 from willcall.usecases.ports import Operation, Recipient
 
@@ -47,15 +47,17 @@ class PrometheusMeters:
             registry=self.registry,
         )
         self._lateness = self._histogram(
-            "willcall_attempt_lateness_seconds", "From an attempt's due time to its beginning.", BOUNDS[LATE]
+            "willcall_attempt_lateness_seconds", "From an attempt's due time to its beginning.", BUCKET_BOUNDS[LATENESS]
         )
         self._to_ticket = self._histogram(
             "willcall_time_to_ticket_seconds",
             "From submission, or not_before where that is later, to all tickets.",
-            BOUNDS[TICKET],
+            BUCKET_BOUNDS[TIME_TO_TICKET],
         )
         self._token_wait = self._histogram(
-            "willcall_token_wait_seconds", "How long an attempt waited for a token of its account.", BOUNDS[LATE]
+            "willcall_token_wait_seconds",
+            "How long an attempt waited for a token of its account.",
+            BUCKET_BOUNDS[LATENESS],
         )
         self._requests = self._histogram(
             "willcall_provider_request_seconds", "Requests to a provider's API, whether answered or not.", _REQUESTS
@@ -79,15 +81,15 @@ class PrometheusMeters:
         for operation in Operation:
             self._failed.labels(operation.value)
         for recipient in Recipient:
-            for telling in Telling:
+            for telling in CallbackStatus:
                 self._callbacks.labels(recipient, _result(telling))
         for account_key in accounts:
-            for outcome in NAMES.values():
+            for outcome in OUTCOME_NAMES.values():
                 self._attempts.labels(*_labels(account_key), outcome)
             for status in FINAL:
                 self._ended.labels(*_labels(account_key), status.value)
 
-    def count_commit(self, account_key: str, measured: Measured) -> None:
+    def count_commit(self, account_key: str, measured: CommitStatistics) -> None:
         """Count what one commit wrote."""
         labels = _labels(account_key)
         if measured.outcome is not None:
@@ -112,7 +114,7 @@ class PrometheusMeters:
         finally:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
-    def count_delivery(self, recipient: Recipient, telling: Telling) -> None:
+    def count_delivery(self, recipient: Recipient, telling: CallbackStatus) -> None:
         """Count an attempt to deliver an event."""
         self._callbacks.labels(recipient, _result(telling)).inc()
 
@@ -129,5 +131,5 @@ def _labels(account_key: str) -> tuple[str, str]:
     return provider, account
 
 
-def _result(telling: Telling) -> str:
-    return "again" if telling is Telling.PENDING else telling.value
+def _result(telling: CallbackStatus) -> str:
+    return "again" if telling is CallbackStatus.PENDING else telling.value

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind, Reservation, booking_name, lanes
@@ -89,7 +89,7 @@ class AccountReport:
     `order_id`: empty where the same order has said the same before.
     """
 
-    signal: Signal
+    signal: AccountSignal
     order_id: str
     probe: bool
     until: float | None = None

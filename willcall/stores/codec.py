@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from willcall.orders.model import Attempt, Attention, Delivery, Order, Status
-from willcall.orders.serialization import ticket_document, ticket_from
+from willcall.orders.model import Attempt, Attention, DeliverySpeed, Order, Status
+from willcall.orders.serialization import ticket_from_json, ticket_to_json
 
 #: A provider's own word is kept up to this length.
 _LONGEST_WORD = 60
@@ -38,7 +38,7 @@ def spec_of(order: Order) -> dict[str, Any]:
         "reference": order.reference,
         "quantity": order.quantity,
         "bought_at": None if order.bought_at is None else milliseconds(order.bought_at),
-        "delivery": order.delivery.value if order.delivery is not Delivery.INSTANT else None,
+        "delivery": order.delivery.value if order.delivery is not DeliverySpeed.INSTANT else None,
         "language": order.language,
         "callback_url": order.callback_url,
         "metadata": dict(order.metadata) or None,
@@ -55,12 +55,12 @@ def mutable_fields(order: Order) -> dict[str, str]:
         "provider_status": order.provider_status and order.provider_status[:_LONGEST_WORD],
         "attempts": order.attempts or None,
         "answered": order.answered or None,
-        "failures": order.failures or None,
-        "refusals": order.refusals or None,
+        "failures": order.unanswered_polls or None,
+        "refusals": order.forbidden_polls or None,
         "expected": order.expected,
         "missing_since": blank_or_milliseconds(order.missing_since),
         "last_poll": blank_or_milliseconds(order.last_poll_at),
-        "hint": blank_or_milliseconds(order.hint_at),
+        "hint": blank_or_milliseconds(order.hint_until),
         "finished": blank_or_milliseconds(order.finished_at),
         "ask": int(order.next_poll_at is not None),
     }
@@ -69,7 +69,7 @@ def mutable_fields(order: Order) -> dict[str, str]:
 
 def tickets_text(order: Order) -> str:
     """The order's tickets as JSON text."""
-    return compact_json([ticket_document(ticket) for ticket in order.tickets])
+    return compact_json([ticket_to_json(ticket) for ticket in order.tickets])
 
 
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
@@ -92,19 +92,19 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         quantity=spec.get("quantity"),
         expected=int(fields["expected"]) if "expected" in fields else None,
         bought_at=seconds(spec.get("bought_at")),
-        delivery=Delivery(spec.get("delivery", Delivery.INSTANT)),
+        delivery=DeliverySpeed(spec.get("delivery", DeliverySpeed.INSTANT)),
         language=spec.get("language"),
         attempts=int(fields.get("attempts", 0)),
         answered=int(fields.get("answered", 0)),
-        failures=int(fields.get("failures", 0)),
-        refusals=int(fields.get("refusals", 0)),
+        unanswered_polls=int(fields.get("failures", 0)),
+        forbidden_polls=int(fields.get("refusals", 0)),
         missing_since=seconds(fields.get("missing_since")),
         last_poll_at=seconds(fields.get("last_poll")),
-        hint_at=seconds(fields.get("hint")),
+        hint_until=seconds(fields.get("hint")),
         not_before=seconds(fields.get("not_before")),
         next_poll_at=seconds(fields.get("due")) if asked else None,
         finished_at=seconds(fields.get("finished")),
-        tickets=tuple(ticket_from(item) for item in json.loads(tickets)) if tickets else (),
+        tickets=tuple(ticket_from_json(item) for item in json.loads(tickets)) if tickets else (),
         callback_url=spec.get("callback_url"),
         metadata=spec.get("metadata", {}),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.stores import keys
 from willcall.stores.codec import blank_or_milliseconds, compact_json, milliseconds, seconds
 from willcall.stores.events import StoredEvent
@@ -121,7 +121,7 @@ class DeliveryState:
 
     event_id: str
     event_type: str
-    telling: Telling
+    telling: CallbackStatus
     next_try_at: float | None
 
 
@@ -212,7 +212,7 @@ class DeliveryStore:
         notice: DeliveryMessage,
         claim_id: str,
         made: DeliveryAttempt,
-        outlook: Outlook,
+        decision: DeliveryDecision,
         alert: OperatorAlert | None = None,
     ) -> tuple[DeliveryMessage, float] | None:
         """Write what became of a try; `alert` is for operators, should the order newly need attention by it.
@@ -233,8 +233,8 @@ class DeliveryStore:
                 claim_id,
                 notice.event_id,
                 notice.number,
-                outlook.telling,
-                blank_or_milliseconds(outlook.wait),
+                decision.status,
+                blank_or_milliseconds(decision.wait),
                 _line(made),
                 MOST_ATTEMPTS,
                 *attention_arguments(alert),
@@ -295,7 +295,7 @@ class DeliveryStore:
         )
         if event_id is None or event_type is None:
             return None
-        return DeliveryState(event_id, event_type, Telling(state or Telling.PENDING), seconds(due))
+        return DeliveryState(event_id, event_type, CallbackStatus(state or CallbackStatus.PENDING), seconds(due))
 
     def log(self, subject: str) -> list[DeliveryAttempt]:
         """The tries made to tell of the subject's events, oldest first."""

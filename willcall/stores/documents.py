@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from willcall.orders.errors import WillcallError
-from willcall.orders.file_types import FILE_TYPES, PDF, Recognized, RefusedDocumentError, recognize
+from willcall.orders.file_types import FILE_TYPES, PDF, DetectedFile, UnsupportedFileError, detect_file_type
 from willcall.orders.ticket_documents import TicketFile
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-__all__ = ["MAX_BYTES", "Document", "DocumentStore", "RefusedDocumentError", "StorageError", "UnknownDocumentError"]
+__all__ = ["MAX_BYTES", "Document", "DocumentStore", "StorageError", "UnknownDocumentError", "UnsupportedFileError"]
 
 #: Largest document that is kept.
 MAX_BYTES = 20 * 1024 * 1024
@@ -45,12 +45,12 @@ class Document:
     sha256: str
     size: int
     content_type: str
-    doubt: str | None = None
+    warning: str | None = None
 
     @property
     def ticket_file(self) -> TicketFile:
         """What a ticket says of it."""
-        return TicketFile(self.id, self.content_type, self.doubt)
+        return TicketFile(self.id, self.content_type, self.warning)
 
     @property
     def file_name(self) -> str:
@@ -76,7 +76,7 @@ class DocumentStore:
     def put(self, content: bytes | IO[bytes], owner: str) -> Document:
         """Store content, or a draft, for an order (its id) or an account (its key), as it is.
 
-        The same content for the same owner is the same document. Raises RefusedDocumentError for what holds no
+        The same content for the same owner is the same document. Raises UnsupportedFileError for what holds no
         ticket, StorageError where it cannot be written now.
         """
         if isinstance(content, bytes):
@@ -102,7 +102,7 @@ class DocumentStore:
             sha256=fields["sha256"],
             size=int(fields["size"]),
             content_type=fields["type"],
-            doubt=fields.get("doubt"),
+            warning=fields.get("doubt"),
         )
 
     def open(self, document_id: str) -> BinaryIO:
@@ -159,7 +159,7 @@ class DocumentStore:
         self._files.clean()
         return True
 
-    def _noted(self, owner: str, digest: str, size: int, recognized: Recognized) -> tuple[Document, bool]:
+    def _noted(self, owner: str, digest: str, size: int, recognized: DetectedFile) -> tuple[Document, bool]:
         """The document, and whether it is new: the owner's content has one, whoever puts it first."""
         document_id, new, content_type, doubt = self._note(
             keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
@@ -171,18 +171,18 @@ class DocumentStore:
                 recognized.type.content_type,
                 # An account's key has a slash, an order's id has none.
                 int("/" in owner),
-                recognized.doubt or "",
+                recognized.warning or "",
             ],
         )
         return Document(document_id, owner, digest, size, content_type, doubt or None), bool(new)
 
 
-def _checked(content: IO[bytes]) -> tuple[int, Recognized]:
-    """Return the size of a file and what it is. Raises RefusedDocumentError."""
+def _checked(content: IO[bytes]) -> tuple[int, DetectedFile]:
+    """Return the size of a file and what it is. Raises UnsupportedFileError."""
     size = content.seek(0, SEEK_END)
     if size > MAX_BYTES:
-        raise RefusedDocumentError(f"larger than {MAX_BYTES} bytes")
-    return size, recognize(content)
+        raise UnsupportedFileError(f"larger than {MAX_BYTES} bytes")
+    return size, detect_file_type(content)
 
 
 def _extension(content_type: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Cancelled, Declined
-from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Told
-from willcall.orders.serialization import ticket_document, ticket_from
+from willcall.orders.pushes import ChangePush, InvalidPush, OutcomePush, Push, TicketsPush
+from willcall.orders.serialization import ticket_from_json, ticket_to_json
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds
 from willcall.stores.scripts import load
@@ -109,26 +109,26 @@ def _kept(account: str, reference: str, digest: str, text: str) -> StoredPush:
 
 def _push_document(push: Push) -> dict[str, Any]:
     match push:
-        case Arrived(tickets, whole, detail):
-            tickets_ = [ticket_document(ticket) for ticket in tickets]
+        case TicketsPush(tickets, whole, detail):
+            tickets_ = [ticket_to_json(ticket) for ticket in tickets]
             return {"push": "arrived", "tickets": tickets_, "whole": whole, "detail": detail}
-        case Told(outcome):
+        case OutcomePush(outcome):
             end = Status.FAILED if isinstance(outcome, Declined) else Status.CANCELLED
             return {"push": "told", "end": end, "reason": outcome.reason, "word": outcome.provider_status}
-        case Spoilt(detail):
+        case InvalidPush(detail):
             return {"push": "spoilt", "detail": detail}
-        case Hint():
+        case ChangePush():
             return {"push": "hint"}
 
 
 def _push_from(document: dict[str, Any]) -> Push:
     match document["push"]:
         case "arrived":
-            tickets = tuple(map(ticket_from, document["tickets"]))
-            return Arrived(tickets, document["whole"], document["detail"])
+            tickets = tuple(map(ticket_from_json, document["tickets"]))
+            return TicketsPush(tickets, document["whole"], document["detail"])
         case "told":
             kind = Declined if document["end"] == Status.FAILED else Cancelled
-            return Told(kind(document["reason"], provider_status=document["word"]))
+            return OutcomePush(kind(document["reason"], provider_status=document["word"]))
         case "spoilt":
-            return Spoilt(document["detail"])
-    return Hint()
+            return InvalidPush(document["detail"])
+    return ChangePush()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from willcall.orders.alerts import AccountChange, account_document, explained
+from willcall.orders.alerts import AccountChange, account_alert_data, with_advice
 from willcall.orders.serialization import rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import compact_json
@@ -98,5 +98,5 @@ def read_operator_event(fields: Mapping[str, str]) -> OperatorEvent:
     """An event from its fields, as `alert.lua` wrote them."""
     subject, data = fields["subject"], json.loads(fields["data"])
     kind, _, name = subject.partition(":")
-    data = account_document(name, AccountChange(**data)) if kind == "account" else explained(data)
+    data = account_alert_data(name, AccountChange(**data)) if kind == "account" else with_advice(data)
     return OperatorEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)

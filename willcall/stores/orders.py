@@ -6,7 +6,7 @@ from enum import StrEnum
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
-from willcall.orders.callbacks import host_of
+from willcall.orders.callbacks import callback_host
 from willcall.orders.errors import WillcallError
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.rate import Rate
@@ -387,7 +387,7 @@ class OrderStore:
                 blank_or_milliseconds(commit.late_check_at),
                 *((event.id, event.type, compact_json(event.data)) if event else ("", "", "")),
                 blank_or_milliseconds(commit.fetch_in),
-                host_of(after.callback_url) if after.callback_url else "",
+                callback_host(after.callback_url) if after.callback_url else "",
                 keys.counter(account, commit.measures) if commit.measures else "",
                 keys.MINUTE_KEPT,
                 keys.HOUR_KEPT,
@@ -529,7 +529,7 @@ class OrderStore:
             owners = cast("list[str | None]", self._redis.hmget(keys.ticket_owners(account), some))
             found |= {key: owner for key, owner in zip(some, owners, strict=True) if owner}
         own = frozenset(key for key, owner in found.items() if owner == order_id)
-        return Ownership(others=frozenset(found) - own, own=own)
+        return Ownership(other_orders=frozenset(found) - own, this_order=own)
 
     def find(self, account: str, reference: str) -> str | None:
         """The id of the order last submitted with a provider's reference."""

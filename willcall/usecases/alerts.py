@@ -2,7 +2,7 @@
 
 import structlog
 
-from willcall.orders.alerts import attention_document
+from willcall.orders.alerts import attention_alert_data
 from willcall.orders.model import Order
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.deliveries import DeliveryMessage
@@ -30,7 +30,7 @@ def order_alert(context: Context, order: Order) -> OperatorAlert:
     """The event of an order that newly needs attention, for a step that decides whether it does."""
     adapter = ADAPTERS.get(order.provider)
     secret = adapter is None or adapter.reference_is_secret(order.reference)
-    document = attention_document(order, secret_reference=secret)
+    document = attention_alert_data(order, secret_reference=secret)
     return OperatorAlert(new_event_id(), order_subject(order.id), _send(context), document)
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import structlog
 
 from willcall.orders.model import Attempt
-from willcall.orders.pushes import Arrived, Push, Receipt, Spoilt, Standing, receive
-from willcall.orders.ticket_documents import TicketFile, with_file
+from willcall.orders.pushes import InvalidPush, OrderProgress, Push, PushResult, TicketsPush, evaluate_push
+from willcall.orders.ticket_documents import TicketFile, attach_file
 from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.orders import Requester
@@ -18,7 +18,7 @@ from willcall.usecases.settle import settle_push
 log = structlog.get_logger(__name__)
 
 
-def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> Standing:
+def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> OrderProgress:
     """Apply a push to an order: on top of whatever anybody else does to it meanwhile, and as often as one likes.
 
     Raises UnknownOrderError; StorageError and StoreError, after which it has to be done again.
@@ -27,14 +27,14 @@ def apply_push(context: Context, account: Account, order_id: str, kind: str, pus
     while True:
         order = get_order(context, order_id)
         now = context.stores.accounts.now()
-        receipt = receive(order, push, now)
-        if not receipt.changed or settle_push(context, order, receipt.order, _line(receipt, kind, now), FIRST_WAIT):
+        result = evaluate_push(order, push, now)
+        if not result.changed or settle_push(context, order, result.order, _line(result, kind, now), FIRST_WAIT):
             break
-    if isinstance(push, Spoilt) or not receipt.standing.stored:
-        log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=receipt.standing.why)
-    if receipt.ask:
+    if isinstance(push, InvalidPush) or not result.progress.stored:
+        log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=result.progress.why)
+    if result.poll_needed:
         expedite_poll(context, account, order_id, Requester.PROVIDER)
-    return receipt.standing
+    return result.progress
 
 
 def mark_applied(context: Context, account: Account, digest: str, order_id: str) -> None:
@@ -52,8 +52,8 @@ def apply_inbox(context: Context, account: Account, order_id: str, reference: st
     """
     taken = context.stores.inbox.kept(account.key, reference)
     for kept in taken:
-        standing = apply_push(context, account, order_id, kept.kind, kept.push)
-        if standing.stored:
+        progress = apply_push(context, account, order_id, kept.kind, kept.push)
+        if progress.stored:
             mark_applied(context, account, kept.digest, order_id)
     if taken:
         context.stores.inbox.attached(taken)
@@ -73,15 +73,15 @@ def apply_inbox_if_submitted(context: Context, account_key: str, reference: str)
 
 def _owned(context: Context, order_id: str, push: Push) -> Push:
     """The push with its documents stored as the order's own."""
-    if not isinstance(push, Arrived):
+    if not isinstance(push, TicketsPush):
         return push
     try:
         tickets = [
-            with_file(ticket, _file_of(context, order_id, ticket.document)) if ticket.document else ticket
+            attach_file(ticket, _file_of(context, order_id, ticket.document)) if ticket.document else ticket
             for ticket in push.tickets
         ]
     except UnknownDocumentError:
-        return Spoilt("its file is no longer kept")
+        return InvalidPush("its file is no longer kept")
     return replace(push, tickets=tuple(tickets))
 
 
@@ -93,6 +93,6 @@ def _file_of(context: Context, order_id: str, document_id: str) -> TicketFile:
         return context.documents.put(file.read(), order_id).ticket_file
 
 
-def _line(receipt: Receipt, kind: str, now: float) -> Attempt:
+def _line(result: PushResult, kind: str, now: float) -> Attempt:
     """The push in the order's timeline: no request of ours, hence no HTTP status and no countdown."""
-    return Attempt(now, receipt.outcome, None, None, f"{kind}: {receipt.standing.why}")
+    return Attempt(now, result.outcome, None, None, f"{kind}: {result.progress.why}")

@@ -7,7 +7,7 @@ import structlog
 
 from willcall.http.messages import Response
 from willcall.orders.model import Order
-from willcall.orders.outcomes import NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.outcomes import OUTCOME_NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.user_lists import bought_at
 from willcall.providers.base import Account, OrderQuery, is_user_list
 from willcall.providers.reading import with_retry_after
@@ -85,7 +85,7 @@ def _read(context: Context, account: Account, order_id: str, question: OrderQuer
         keys = account.adapter.listed_ticket_keys(question, answer)
         question = replace(question, ownership=context.stores.orders.ownership(account.key, order_id, keys))
     outcome = account.adapter.read_status(question, answer)
-    if type(outcome) not in NAMES:
+    if type(outcome) not in OUTCOME_NAMES:
         raise TypeError("an adapter has to return one of the outcomes")
     return outcome
 

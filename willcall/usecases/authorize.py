@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from willcall.http.messages import Request, Response
-from willcall.orders.hints import SUBSTITUTE, hint_seconds
+from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.providers.base import AccessToken, Account
 from willcall.providers.reading import retry_after
@@ -45,7 +45,7 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
         return _authorization(stored)
     wait = oauth.waiting(account.key)
     if wait:
-        waiting = Unavailable(reached=False, retry_after=wait, detail="the token endpoint asked us to wait")
+        waiting = Unavailable(request_sent=False, retry_after=wait, detail="the token endpoint asked us to wait")
         return _authorization(stored) if stored else waiting
     if not oauth.lock(account.key, len(requests) * account.http.total_timeout + 5):
         return _authorization(stored) if stored else RetrySoon()
@@ -98,16 +98,16 @@ def _exchange(
         token = guarded(context, Operation.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
         if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
             why = f"no access token: {token.detail}"
-            return Unavailable(reached=False, retry_after=retry_after(answer), detail=why)
+            return Unavailable(request_sent=False, retry_after=retry_after(answer), detail=why)
         if isinstance(token, AccessToken):
             _leave_alone(context, account, retry_after(answer))
         return token
-    return Unavailable(reached=False, retry_after=answer.retry_after, detail=f"no access token: {answer.detail}")
+    return Unavailable(request_sent=False, retry_after=answer.retry_after, detail=f"no access token: {answer.detail}")
 
 
 def _leave_alone(context: Context, account: Account, seconds: float | None) -> None:
     """Keep all orders from a token endpoint that asked for patience."""
-    wait = hint_seconds(seconds, instead=SUBSTITUTE)
+    wait = hint_seconds(seconds, fallback=FALLBACK_WAIT)
     if wait:
         context.stores.oauth.wait(account.key, wait)
 

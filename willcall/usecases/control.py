@@ -8,7 +8,7 @@ import structlog
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Order, Status
-from willcall.orders.states import OPEN, open_orders
+from willcall.orders.states import OPEN, count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import PauseResult
 from willcall.stores.deliveries import DeliveryMessage
@@ -135,7 +135,7 @@ def resume(context: Context, account: Account, *, now: bool = False) -> ResumeRe
     if tried:
         probe = _probe(context, account)
         released += int(probe.message is not None)
-        waiting = open_orders(context.stores.listing.counts(account.key))
+        waiting = count_open(context.stores.listing.counts(account.key))
     else:
         released += release_held(context, account.key)
     until = resumption.until or probe.hint_until or _token_wait(context, account)

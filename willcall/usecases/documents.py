@@ -14,16 +14,22 @@ from structlog.contextvars import bind_contextvars
 
 from willcall.http.messages import HttpLimits, Response
 from willcall.http.outbound import WITH_BODY, RequestFailure
-from willcall.orders.hints import SUBSTITUTE, hint_seconds
+from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Ticket
 from willcall.orders.outcomes import Issued, Malformed, PartlyIssued
-from willcall.orders.retry_after import retry_seconds
+from willcall.orders.retry_after import retry_after_seconds
 from willcall.orders.states import CLOSED
-from willcall.orders.ticket_documents import TicketFile, carry_over, given_up, lacking, with_documents
+from willcall.orders.ticket_documents import (
+    TicketFile,
+    attach_documents,
+    carry_over_documents,
+    mark_given_up,
+    missing_document_urls,
+)
 from willcall.providers.base import Account
 from willcall.stores.bookings import BookingKind
 from willcall.stores.document_fetches import FetchClaim, FetchOutcome
-from willcall.stores.documents import MAX_BYTES, RefusedDocumentError, StorageError
+from willcall.stores.documents import MAX_BYTES, StorageError, UnsupportedFileError
 from willcall.stores.orders import Requester
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.control import expedite_poll
@@ -111,7 +117,7 @@ def download_missing(
     are followed.
     """
     until = time.monotonic() + seconds
-    wanted = [url for url in lacking(tickets) if url not in later]
+    wanted = [url for url in missing_document_urls(tickets) if url not in later]
     found: dict[str, TicketFile] = {}
     failed: dict[str, _Trouble] = {}
     away: list[list[str]] = []
@@ -128,12 +134,12 @@ def download_missing(
         failed[url] = result
         if result.away:
             away.append(host)
-    complete = with_documents(tickets, found)
+    complete = attach_documents(tickets, found)
     troubles = list(failed.values())
     return DownloadResult(
         tickets=complete,
         found=len(found),
-        missing=len(lacking(complete)),
+        missing=len(missing_document_urls(complete)),
         why=troubles[-1].why if troubles else None,
         retry_after=max((trouble.retry_after for trouble in troubles if trouble.retry_after), default=None),
         stale=any(trouble.stale for trouble in troubles),
@@ -150,12 +156,14 @@ def download_issued(
     That is in so many seconds; None where none are. What the order has already is not fetched again, and what it
     lacked before is fetched when that is due. The attempt's lease is extended before anything is fetched.
     """
-    tickets = carry_over(outcome.tickets, order.tickets)
+    tickets = carry_over_documents(outcome.tickets, order.tickets)
     fetch_in = None
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
-    if lacking(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
-        collected = download_missing(context, account, order.id, tickets, seconds, later=lacking(order.tickets))
+    if missing_document_urls(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
+        collected = download_missing(
+            context, account, order.id, tickets, seconds, later=missing_document_urls(order.tickets)
+        )
         tickets = collected.tickets
         if collected.missing:
             fetch_in = _token_wait(collected) or max(FIRST_WAIT, collected.retry_after or 0.0)
@@ -181,7 +189,9 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     tickets = collected.tickets
     abandoned = bool(collected.missing) and wait is None
     if abandoned:
-        tickets = given_up(tickets, {url: collected.troubles.get(url, why) for url in lacking(tickets)})
+        tickets = mark_given_up(
+            tickets, {url: collected.troubles.get(url, why) for url in missing_document_urls(tickets)}
+        )
     match context.stores.fetches.settle(fetch, replace(order, tickets=tickets), wait, why, given_up=abandoned):
         case FetchOutcome.CHANGED:
             return 0.0
@@ -207,7 +217,7 @@ def prune_given_up(context: Context, offset: int, count: int) -> tuple[int, int]
     done = [
         order_id
         for order_id, order in zip(ids, orders, strict=True)
-        if order is None or order.status in CLOSED or not lacking(order.tickets)
+        if order is None or order.status in CLOSED or not missing_document_urls(order.tickets)
     ]
     fetches.forget_given_up(done)
     return len(ids), len(done)
@@ -299,9 +309,9 @@ def _store(context: Context, order_id: str, reply: Response, draft: IO[bytes]) -
     """Store what came. A page that says "please wait" is no ticket; with `Retry-After` its address stays good."""
     try:
         return context.documents.put(draft, order_id).ticket_file
-    except RefusedDocumentError as error:
-        wait = retry_seconds(reply.headers, context.stores.accounts.now())
-        hint = hint_seconds(wait, instead=SUBSTITUTE)
+    except UnsupportedFileError as error:
+        wait = retry_after_seconds(reply.headers, context.stores.accounts.now())
+        hint = hint_seconds(wait, fallback=FALLBACK_WAIT)
         return _Trouble(f"the file is {error}", hint, stale=not hint)
 
 
@@ -314,14 +324,14 @@ def _trouble(context: Context, reply: Response | RequestFailure, order_id: str, 
         return _Trouble(reply.why, stale=reply.bad_redirect, away=not reply.bad_redirect)
     busy = reply.status in _BUSY or reply.status >= 500  # noqa: PLR2004 - the server's own troubles
     now = context.stores.accounts.now()
-    wait = retry_seconds(reply.headers, now)
+    wait = retry_after_seconds(reply.headers, now)
     if account and reply.status == _THROTTLED:
         settle_throttled(context, account, wait, now)
         # A slot after the throttle: where a person ends that, the document comes forward with the orders.
         token = take_token(context, account, BookingKind.DOCUMENTS, order_id, 0.0)
         if isinstance(token, NoToken) and token.wait is not None:
             return _Trouble("HTTP 429", away=True, no_token=token)
-    hint = hint_seconds(wait, instead=SUBSTITUTE)
+    hint = hint_seconds(wait, fallback=FALLBACK_WAIT)
     # 202 and 204: the file is still being made. A host that says when to come back will have it there.
     stale = reply.status >= _REDIRECTION and not busy and not hint
     return _Trouble(f"HTTP {reply.status}", hint, stale=stale, away=busy)

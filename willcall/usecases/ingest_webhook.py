@@ -4,12 +4,20 @@ import structlog
 
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.outcomes import Malformed
-from willcall.orders.pushes import Arrived, Hint, Push, Spoilt, Standing, ahead, repeated
-from willcall.orders.ticket_documents import with_file
-from willcall.orders.tickets import as_pushed
+from willcall.orders.pushes import (
+    ChangePush,
+    InvalidPush,
+    OrderProgress,
+    Push,
+    TicketsPush,
+    progress_before_order,
+    progress_of,
+)
+from willcall.orders.ticket_documents import attach_file
+from willcall.orders.tickets import mark_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
-from willcall.stores.documents import RefusedDocumentError
+from willcall.stores.documents import UnsupportedFileError
 from willcall.stores.inbox import StoredPush, push_digest
 from willcall.usecases.apply_pushes import apply_push, mark_applied
 from willcall.usecases.context import Context
@@ -18,7 +26,7 @@ from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 
-_NOTHING = Standing(stored=False)
+_NOTHING = OrderProgress(stored=False)
 
 
 def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushRequest) -> PushResponse:
@@ -36,19 +44,19 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         why = reading.detail if isinstance(reading, UnreadablePush) else "wrong signature"
         log.warning("webhook of no use", account=account.key, why=why)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
-    if isinstance(reading.push, Hint):
+    if isinstance(reading.push, ChangePush):
         return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
     digest = push_digest(account.key, call.body)
-    standing = _repeated(context, account, reading, digest)
-    if standing is None:
-        standing, order_id = _file(context, account, reading, digest)
-        log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=standing.stored)
-        if order_id and standing.stored:
+    progress = _repeated(context, account, reading, digest)
+    if progress is None:
+        progress, order_id = _file(context, account, reading, digest)
+        log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=progress.stored)
+        if order_id and progress.stored:
             mark_applied(context, account, digest, order_id)
-    return pushes.answer_push(reading, standing, account.credentials)
+    return pushes.answer_push(reading, progress, account.credentials)
 
 
-def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> Standing | None:
+def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> OrderProgress | None:
     """Return how the order stands that this push was applied to before, or `None` where it has to be applied."""
     order_id = context.stores.inbox.applied_to(account.key, digest)
     if order_id is None or order_id != context.stores.orders.find(account.key, reading.reference):
@@ -57,17 +65,21 @@ def _repeated(context: Context, account: Account, reading: ParsedPush, digest: s
     if order is None:
         return None
     log.info("webhook repeated", account=account.key, kind=reading.kind, order=order_id)
-    return repeated(order)
+    return progress_of(order)
 
 
-def _follow(context: Context, account: Account, reading: ParsedPush) -> Standing:
+def _follow(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
     """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
     order_id = context.stores.orders.find(account.key, reading.reference)
     log.info("webhook", account=account.key, kind=reading.kind, order=order_id)
-    return _take_in(context, account, reading.kind, reading.push, order_id) if order_id else ahead(reading.push)
+    return (
+        _take_in(context, account, reading.kind, reading.push, order_id)
+        if order_id
+        else progress_before_order(reading.push)
+    )
 
 
-def _file(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[Standing, str | None]:
+def _file(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[OrderProgress, str | None]:
     """Documents first, then the order, or the inbox where there is no order yet: how it stands, and which order."""
     order_id = context.stores.orders.find(account.key, reading.reference)
     push = _stored(context, reading, order_id or account.key)
@@ -76,33 +88,33 @@ def _file(context: Context, account: Account, reading: ParsedPush, digest: str) 
         kept = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
         order_id = context.stores.inbox.keep(kept)
     if order_id is None:
-        return ahead(push), None
+        return progress_before_order(push), None
     return _take_in(context, account, reading.kind, push, order_id), order_id
 
 
-def _take_in(context: Context, account: Account, kind: str, push: Push, order_id: str) -> Standing:
+def _take_in(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
     try:
         return apply_push(context, account, order_id, kind, push)
     except UnknownOrderError:
-        return Standing(stored=False, why="the order is no longer kept")
+        return OrderProgress(stored=False, why="the order is no longer kept")
 
 
 def _stored(context: Context, reading: ParsedPush, owner: str) -> Push:
     """The push with its files in the document store and only their ids in its tickets."""
     push = reading.push
-    if not isinstance(push, Arrived):
+    if not isinstance(push, TicketsPush):
         return push
     tickets, remarks = [], [push.detail] if push.detail else []
     for ticket, content in zip(push.tickets, reading.files, strict=True):
         if content is None:
-            tickets.append(as_pushed(ticket))
+            tickets.append(mark_pushed(ticket))
             continue
         try:
             document = context.documents.put(content, owner)
-        except RefusedDocumentError as error:
+        except UnsupportedFileError as error:
             remarks.append(f"the file is {error}")
             continue
-        tickets.append(with_file(as_pushed(ticket, digest=document.sha256), document.ticket_file))
+        tickets.append(attach_file(mark_pushed(ticket, digest=document.sha256), document.ticket_file))
     if not tickets:
-        return Spoilt(remarks[-1])
-    return Arrived(tuple(tickets), push.whole, "; ".join(remarks) or None)
+        return InvalidPush(remarks[-1])
+    return TicketsPush(tuple(tickets), push.complete, "; ".join(remarks) or None)

@@ -7,9 +7,9 @@ import structlog
 from willcall.orders.inline_files import inline_file
 from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
-from willcall.orders.ticket_documents import with_file
+from willcall.orders.ticket_documents import attach_file
 from willcall.orders.tickets import DIGEST
-from willcall.stores.documents import RefusedDocumentError, StorageError
+from willcall.stores.documents import StorageError, UnsupportedFileError
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def store_inline_files(
         return NotReady(provider_status=word, detail="somebody else asks about the order")
     try:
         return replace(outcome, tickets=tuple(_stored(context, order_id, ticket) for ticket in outcome.tickets))
-    except RefusedDocumentError as error:
+    except UnsupportedFileError as error:
         return Malformed(provider_status=word, detail=f"a file in the answer is {error}")
     except StorageError as error:
         log.warning("documents cannot be stored", order=order_id, error=error)
@@ -46,4 +46,4 @@ def _stored(context: Context, order_id: str, ticket: Ticket) -> Ticket:
     if content is None:
         return ticket
     document = context.documents.put(content, order_id)
-    return with_file(replace(ticket, url=None, extra={**ticket.extra, DIGEST: document.sha256}), document.ticket_file)
+    return attach_file(replace(ticket, url=None, extra={**ticket.extra, DIGEST: document.sha256}), document.ticket_file)

@@ -12,10 +12,10 @@ from structlog.contextvars import bind_contextvars
 
 from willcall.http.messages import HttpLimits
 from willcall.http.outbound import RequestFailure
-from willcall.orders.callbacks import Telling, Tried, accepted, after_try, host_of
+from willcall.orders.callbacks import CallbackStatus, PostResult, callback_host, decide_delivery, is_accepted
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Malformed
-from willcall.orders.retry_after import retry_seconds
+from willcall.orders.retry_after import retry_after_seconds
 from willcall.stores.codec import compact_json
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
 from willcall.stores.events import StoredEvent
@@ -40,12 +40,12 @@ def notify_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMess
     or where it goes on by another message.
     """
 
-    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> Tried:
+    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
         bind_contextvars(provider=event.data["provider"], account=f"{event.data['provider']}/{event.data['account']}")
         return _post(context, claim.url, event, claim.now)
 
-    def give_up(tried: Tried) -> OperatorAlert | None:
-        log.warning("undeliverable", order=notice.subject, host=notice.host, http=tried.status, why=tried.why)
+    def give_up(posted: PostResult) -> OperatorAlert | None:
+        log.warning("undeliverable", order=notice.subject, host=notice.host, http=posted.status, why=posted.why)
         order = context.stores.orders.get(notice.subject)
         return order_alert(context, order) if order else None
 
@@ -55,17 +55,17 @@ def notify_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMess
 def alert_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
     """Tell operators of an event, once, if that is what `notice` is still for; what is returned is as above."""
 
-    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> Tried:
+    def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
         url = context.settings.notify.ops_url
         if url is None:
-            return Tried(None, "notify.ops_url is not set any more", refused=True)
-        tried = _post(context, url, event, claim.now, trusted=True)
-        if claim.tries == 0 and not accepted(tried.status):
-            log.warning("operators not told yet", subject=notice.subject, http=tried.status, why=tried.why)
-        return tried
+            return PostResult(None, "notify.ops_url is not set any more", refused=True)
+        posted = _post(context, url, event, claim.now, trusted=True)
+        if claim.tries == 0 and not is_accepted(posted.status):
+            log.warning("operators not told yet", subject=notice.subject, http=posted.status, why=posted.why)
+        return posted
 
-    def give_up(tried: Tried) -> None:
-        log.error("operators not told", subject=notice.subject, http=tried.status, why=tried.why)
+    def give_up(posted: PostResult) -> None:
+        log.error("operators not told", subject=notice.subject, http=posted.status, why=posted.why)
 
     return _tell_once(context, context.stores.ops_deliveries, notice, post, give_up)
 
@@ -80,7 +80,7 @@ def postpone_delivery(
 def send_first_delivery(context: Context, order: Order, event_id: str) -> None:
     """Send the first message of an event that was just committed, if the order's backend wants to be told."""
     if order.callback_url:
-        send_delivery(context, DeliveryMessage(order.id, event_id, FIRST, host_of(order.callback_url)))
+        send_delivery(context, DeliveryMessage(order.id, event_id, FIRST, callback_host(order.callback_url)))
 
 
 def send_delivery(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
@@ -93,8 +93,8 @@ def _tell_once(
     context: Context,
     deliveries: DeliveryStore,
     notice: DeliveryMessage,
-    post: Callable[[DeliveryClaim, StoredEvent | OperatorEvent], Tried],
-    give_up: Callable[[Tried], OperatorAlert | None],
+    post: Callable[[DeliveryClaim, StoredEvent | OperatorEvent], PostResult],
+    give_up: Callable[[PostResult], OperatorAlert | None],
 ) -> tuple[DeliveryMessage, float] | None:
     """Claim, POST, settle. What `give_up` returns is for operators, should the order newly need attention by it."""
     claim_id, started = token_hex(6), time.monotonic()
@@ -102,18 +102,18 @@ def _tell_once(
     event = claim.event
     if claim.verdict is not DeliveryVerdict.GO or event is None:
         return _come_back(claim)
-    tried = guarded(context, Operation.CALLBACK, lambda: post(claim, event))
-    if isinstance(tried, Malformed):
-        tried = Tried(None, tried.detail or "")
-    outlook = after_try(tried, claim.tries + 1, context.rng)
+    posted = guarded(context, Operation.CALLBACK, lambda: post(claim, event))
+    if isinstance(posted, Malformed):
+        posted = PostResult(None, posted.detail or "")
+    decision = decide_delivery(posted, claim.tries + 1, context.rng)
     context.meters.count_delivery(
-        Recipient.OPERATORS if isinstance(event, OperatorEvent) else Recipient.BACKENDS, outlook.telling
+        Recipient.OPERATORS if isinstance(event, OperatorEvent) else Recipient.BACKENDS, decision.status
     )
-    alert = give_up(tried) if outlook.telling is Telling.UNDELIVERABLE else None
+    alert = give_up(posted) if decision.status is CallbackStatus.UNDELIVERABLE else None
     made = DeliveryAttempt(
-        claim.now + time.monotonic() - started, event.id, event.type, tried.status, tried.why, outlook.wait
+        claim.now + time.monotonic() - started, event.id, event.type, posted.status, posted.why, decision.wait
     )
-    follows = deliveries.settle(notice, claim_id, made, outlook, alert)
+    follows = deliveries.settle(notice, claim_id, made, decision, alert)
     if alert:
         send_alert(context, alert)
     return follows
@@ -125,13 +125,13 @@ def _come_back(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
 
 def _post(
     context: Context, url: str, event: StoredEvent | OperatorEvent, now: float, *, trusted: bool = False
-) -> Tried:
+) -> PostResult:
     body = compact_json(event.document())
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, RequestFailure):
-        return Tried(None, reply.why, refused=reply.refused)
-    return Tried(reply.status, retry_after=retry_seconds(reply.headers, now))
+        return PostResult(None, reply.why, refused=reply.refused)
+    return PostResult(reply.status, retry_after=retry_after_seconds(reply.headers, now))
 
 
 def _headers(event_id: str, body: str, timestamp: int, secret: SecretStr | None) -> Mapping[str, str]:

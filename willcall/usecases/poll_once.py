@@ -8,7 +8,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import Attention, Order
-from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, with_hint
+from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, extend_retry_after
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
@@ -147,7 +147,7 @@ def _settle(
         account=account.key,
     )
     if isinstance(settled, Malformed):
-        unread = replace(result, outcome=with_hint(settled, result.outcome.retry_after))
+        unread = replace(result, outcome=extend_retry_after(settled, result.outcome.retry_after))
         return settle_attempt(context, account, claim, claim_id, result=unread, now=now)
     return settled
 

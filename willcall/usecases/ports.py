@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from willcall.http.messages import Request, Response
-from willcall.orders.callbacks import Telling
-from willcall.orders.measures import Measured
+from willcall.orders.callbacks import CallbackStatus
+from willcall.orders.measures import CommitStatistics
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
@@ -59,7 +59,7 @@ class Meters(Protocol):
 
     registry: "CollectorRegistry"
 
-    def count_commit(self, account_key: str, measured: Measured) -> None:
+    def count_commit(self, account_key: str, measured: CommitStatistics) -> None:
         """Count what one commit wrote."""
 
     def observe_token_wait(self, account_key: str, seconds: float) -> None:
@@ -68,7 +68,7 @@ class Meters(Protocol):
     def time_request(self, account_key: str) -> AbstractContextManager[None]:
         """Time the block as one request to a provider."""
 
-    def count_delivery(self, recipient: Recipient, telling: Telling) -> None:
+    def count_delivery(self, recipient: Recipient, telling: CallbackStatus) -> None:
         """Count an attempt to deliver an event."""
 
     def count_error(self, operation: Operation) -> None:

@@ -5,13 +5,13 @@ from dataclasses import replace
 import structlog
 
 from willcall.orders.hints import throttled_until
-from willcall.orders.measures import measure, measures_of
+from willcall.orders.measures import commit_statistics, counter_names
 from willcall.orders.model import Attempt, Attention, Order, Status
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
-from willcall.orders.policy import Decision, Signal, cancel, decide, earliest, expire, interpret
-from willcall.orders.serialization import order_document
+from willcall.orders.policy import AccountSignal, Decision, cancel, decide, earliest_poll_at, expire, interpret
+from willcall.orders.serialization import order_to_json
 from willcall.orders.states import CLOSED, OPEN
-from willcall.orders.ticket_documents import lacking
+from willcall.orders.ticket_documents import missing_document_urls
 from willcall.orders.user_lists import ticket_keys
 from willcall.providers.base import Account, is_user_list
 from willcall.stores.accounts import AccountHealth, AccountReport
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 #: Statuses in which nobody gets in with what an order had.
 _REFUNDED = frozenset({Status.FAILED, Status.CANCELLED})
 #: Signals of answers whose hint asks to leave the account alone rather than one order.
-_ABOUT_THE_ACCOUNT = frozenset({Signal.THROTTLED, Signal.UNAVAILABLE, Signal.UNAUTHORIZED})
+_ABOUT_THE_ACCOUNT = frozenset({AccountSignal.THROTTLED, AccountSignal.UNAVAILABLE, AccountSignal.UNAUTHORIZED})
 
 
 def settle_attempt(
@@ -63,16 +63,16 @@ def settle_attempt(
         commit = Commit(
             before=before,
             after=after,
-            wake_at=None if decision.held else wake_at,
-            held=decision.held,
-            earliest=earliest(after, account.polling),
+            wake_at=None if decision.waits_for_account else wake_at,
+            held=decision.waits_for_account,
+            earliest=earliest_poll_at(after, account.polling),
             attempt=Attempt(sent_at, outcome_name(result.outcome), result.http_status, countdown, decision.why, late),
             tickets=after.tickets != before.tickets,
             event=_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
-            throttled=after.hint_at is not None and decision.signal in _ABOUT_THE_ACCOUNT,
+            throttled=after.hint_until is not None and decision.signal in _ABOUT_THE_ACCOUNT,
             answered=_unreported(claim, decision),
         )
         try:
@@ -129,7 +129,7 @@ def settle_push(context: Context, before: Order, after: Order, line: Attempt, fe
         attempt=line,
         tickets=after.tickets != before.tickets,
         event=event,
-        fetch_in=fetch_in if lacking(after.tickets) else None,
+        fetch_in=fetch_in if missing_document_urls(after.tickets) else None,
         alert=attention_alert(context, before, after),
     )
     due = _write(context, commit)
@@ -154,7 +154,7 @@ def settle_throttled(
 ) -> None:
     """A 429 to a request that is no attempt, such as for a list, binds the account too; `now`: epoch seconds."""
     until = throttled_until(retry_after, now, account.polling.throttle_pause)
-    report = AccountReport(Signal.THROTTLED, "", probe=False, until=until, why=why or "429")
+    report = AccountReport(AccountSignal.THROTTLED, "", probe=False, until=until, why=why or "429")
     _tell_throttle(context, account, context.throttles.record(account.key, report, until - now))
 
 
@@ -181,8 +181,8 @@ def _commit(context: Context, commit: Commit, claim_id: str) -> PollMessage | No
 
 def _write(context: Context, commit: Commit, claim_id: str = "") -> float | None:
     """Commit and tell; when the order is due next (0.0 where it is not), None where somebody else changed it."""
-    measured = measure(commit.before, commit.after, commit.attempt if claim_id else None)
-    commit = replace(commit, measures=measures_of(measured), holds=_holding(context, commit))
+    measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
+    commit = replace(commit, measures=counter_names(measured), holds=_holding(context, commit))
     committed = context.stores.orders.commit(commit, claim_id)
     due = committed.due if committed else None
     if committed:
@@ -236,7 +236,7 @@ def _event(before: Order, after: Order) -> NewEvent | None:
         return None
     if after.attention is Attention.UNDELIVERABLE:
         after = replace(after, attention=None)
-    return NewEvent(new_event_id(), f"order.{after.status}", order_document(after))
+    return NewEvent(new_event_id(), f"order.{after.status}", order_to_json(after))
 
 
 def _one_trouble(before: Order, decision: Decision, health: AccountHealth) -> Decision:
@@ -250,7 +250,7 @@ def _one_trouble(before: Order, decision: Decision, health: AccountHealth) -> De
 def _alert(context: Context, before: Order, decision: Decision, health: AccountHealth) -> OperatorAlert | None:
     """Operators are told once that an account is parked, not of each of its orders (see docs/decisions/0015)."""
     parked = health is AccountHealth.UNAUTHORIZED
-    if decision.held or (parked and decision.order.attention is Attention.UNAUTHORIZED):
+    if decision.waits_for_account or (parked and decision.order.attention is Attention.UNAUTHORIZED):
         return None
     return attention_alert(context, before, decision.order)
 
@@ -271,17 +271,17 @@ def _report(
     """
     if _unreported(claim, decision):
         return AccountHealth.OK
-    known = decision.signal is Signal.MALFORMED and claimed_order(claim).attention is Attention.MALFORMED
+    known = decision.signal is AccountSignal.MALFORMED and claimed_order(claim).attention is Attention.MALFORMED
     order_id = "" if known else decision.order.id
-    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_until, why)
-    if report.until is None or decision.signal is not Signal.THROTTLED:
+    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_blocked_until, why)
+    if report.until is None or decision.signal is not AccountSignal.THROTTLED:
         return _tell(context, account, report)
     return _tell_throttle(context, account, context.throttles.record(account.key, report, report.until - now))
 
 
 def _unreported(claim: PollClaim, decision: Decision) -> bool:
     """Return whether an answer says nothing new of its account: a good one, where nothing was wrong."""
-    return decision.signal is Signal.ANSWERED and claim.clean
+    return decision.signal is AccountSignal.ANSWERED and claim.clean
 
 
 def _tell_throttle(context: Context, account: Account, throttle: LocalThrottle) -> AccountHealth:

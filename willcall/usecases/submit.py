@@ -12,7 +12,7 @@ import structlog
 from willcall.config import find_account
 from willcall.orders.errors import (
     ConflictingOrderError,
-    Problem,
+    FieldError,
     RejectedOrderError,
     UnknownAccountError,
     WillcallError,
@@ -111,18 +111,20 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
 def _account(context: Context, submission: SubmitOrder) -> Account:
     if submission.provider not in ADAPTERS:
         known = ", ".join(sorted(ADAPTERS))
-        raise RejectedOrderError([Problem("provider", f"there is no provider {submission.provider}; there is {known}")])
+        raise RejectedOrderError(
+            [FieldError("provider", f"there is no provider {submission.provider}; there is {known}")]
+        )
     try:
         account = find_account(context.accounts, submission.provider, submission.account)
     except UnknownAccountError as error:
-        raise RejectedOrderError([Problem("account", str(error))]) from None
+        raise RejectedOrderError([FieldError("account", str(error))]) from None
     try:
         account.adapter.check_reference(submission.reference, account.credentials)
     except ValueError as error:
-        raise RejectedOrderError([Problem("reference", str(error))]) from None
+        raise RejectedOrderError([FieldError("reference", str(error))]) from None
     if submission.quantity is None and is_user_list(account.adapter, submission.reference):
         why = "is required here: the reference stands for all that a user ever bought"
-        raise RejectedOrderError([Problem("quantity", why)])
+        raise RejectedOrderError([FieldError("quantity", why)])
     return account
 
 

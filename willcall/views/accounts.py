@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Status
 from willcall.orders.serialization import rfc3339
-from willcall.orders.states import OPEN, open_orders
+from willcall.orders.states import OPEN, count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import AccountBacklog
@@ -28,7 +28,7 @@ class AccountView:
     @property
     def open_orders(self) -> int:
         """Its orders that wait for tickets."""
-        return open_orders(self.counts)
+        return count_open(self.counts)
 
     @property
     def held(self) -> bool:
@@ -66,7 +66,7 @@ def stopped_accounts(
 
 def forgotten_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
     """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
-    found = {key: open_orders(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
+    found = {key: count_open(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
     return {key: waiting for key, waiting in found.items() if waiting}
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from willcall.orders.ticket_documents import DOUBT
+from willcall.orders.ticket_documents import DOCUMENT_WARNING
 from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def describe_failed_fetch(fetching: "FetchProgress") -> str:
 
 def describe_document_warning(ticket: "Ticket") -> str | None:
     """Say that the file of a ticket may be damaged, and how; None where nothing is known against it."""
-    doubt = ticket.extra.get(DOUBT)
+    doubt = ticket.extra.get(DOCUMENT_WARNING)
     return f"may be damaged: {doubt}" if doubt else None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from willcall.orders.addresses import web_address
-from willcall.orders.callbacks import UNTOLD, host_of
+from willcall.orders.addresses import web_host
+from willcall.orders.callbacks import CALLBACK_LATE_AFTER, callback_host
 from willcall.orders.model import Order
-from willcall.orders.ticket_documents import lacking, why_given_up
+from willcall.orders.ticket_documents import given_up_reasons, missing_document_urls
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import OrderQuery
 from willcall.stores.registry import Stores
@@ -72,7 +72,7 @@ def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
     pending = stores.ops_deliveries.pending()
     if pending.oldest_at is None or pending.oldest is None:
         return None
-    late = pending.waited(now) >= UNTOLD
+    late = pending.waited(now) >= CALLBACK_LATE_AFTER
     return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
 
 
@@ -111,15 +111,15 @@ def _lacking_documents(stores: Stores, most: int) -> tuple[int, list[tuple[str, 
 
 
 def _given_up(order: Order, behind: OverdueKind) -> str | None:
-    return why_given_up(order.tickets) if behind is OverdueKind.DOCUMENTS else None
+    return given_up_reasons(order.tickets) if behind is OverdueKind.DOCUMENTS else None
 
 
 def _hosts(order: Order, behind: OverdueKind) -> list[str]:
     match behind:
         case OverdueKind.UNTOLD:
-            return [host_of(order.callback_url)] if order.callback_url else []
+            return [callback_host(order.callback_url)] if order.callback_url else []
         case OverdueKind.DOCUMENTS:
-            return sorted({host for url in lacking(order.tickets) if (host := web_address(url))})
+            return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
     return []
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.api.conftest import Running, problem, running
 from tests.waiting import STALL
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.orders.rate import Rate
 from willcall.simulator.documents import FileForm, make_file
 from willcall.stores import keys
@@ -92,7 +92,7 @@ def test_an_order_is_asked_about_before_a_hint_only_where_that_is_said(api: Runn
 
 def throttle(stores: Stores, until: float) -> None:
     """Have the provider answer 429 with a Retry-After."""
-    report = AccountReport(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
 

@@ -14,9 +14,9 @@ import pytest
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
@@ -97,7 +97,7 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
 ) -> None:
     api.submit("ord-1", not_before=LATER)
     until = stores.accounts.now() + 3_600
-    report = AccountReport(Signal.THROTTLED, "x", probe=False, until=until, why="429")
+    report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     for path in ("/", "/orders/ord-1"):
@@ -145,7 +145,7 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
-    refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False, why="401")
+    refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False, why="401")
     told = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
     stores.accounts.pause("tiqets/default", None)
@@ -213,7 +213,7 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     for number in range(60):
         api.submit(f"held-{number}", reference=str(number), not_before=LATER)
         change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
-    report = AccountReport(Signal.UNAUTHORIZED, "held-1", probe=False, why="401")
+    report = AccountReport(AccountSignal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = OperatorAlert("evt_1", account_subject("tiqets/default"), send=False)
     stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     now = stores.accounts.now()
@@ -415,7 +415,10 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
     claim = stores.deliveries.claim(DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
     refused = DeliveryAttempt(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
     stores.deliveries.settle(
-        DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", refused, Outlook(Telling.PENDING, 5.0)
+        DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"),
+        "a",
+        refused,
+        DeliveryDecision(CallbackStatus.PENDING, 5.0),
     )
     operator.post("/orders/ord-1/cancel")
     shown = words(operator.get("/orders/ord-1"))
@@ -502,7 +505,7 @@ def test_a_document_comes_through_the_session(
         ),
         (Ticket(TicketKind.ARCHIVE, document="doc_1", content_type="application/zip"), "Download archive"),
         (
-            Ticket(TicketKind.PDF, document="doc_1", extra={"document_doubt": "no end"}),
+            Ticket(TicketKind.PDF, document="doc_1", extra={"document_warning": "no end"}),
             "Download PDF May be damaged: no end. See whether it opens.",
         ),
         (

@@ -130,12 +130,12 @@ class Moody(BaseHTTPRequestHandler):
     """Answers 503 at first; keeps the bodies."""
 
     bodies: list[bytes]
-    refusals: int
+    forbidden_polls: int
     retry_after: str
 
     def do_POST(self) -> None:
         self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        refused = len(self.bodies) <= self.refusals
+        refused = len(self.bodies) <= self.forbidden_polls
         answer = b"{}" if refused else b'{"results": []}'
         self.send_response(503 if refused else 200)
         self.send_header("Retry-After", self.retry_after)
@@ -149,7 +149,7 @@ class Moody(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def moody() -> Iterator[HTTPServer]:
-    Moody.bodies, Moody.refusals, Moody.retry_after = [], 2, "0"
+    Moody.bodies, Moody.forbidden_polls, Moody.retry_after = [], 2, "0"
     with HTTPServer(("127.0.0.1", 0), Moody) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

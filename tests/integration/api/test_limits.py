@@ -19,7 +19,7 @@ from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, house
 from willcall.api import request_body, server, webhooks
 from willcall.api.app import create_api
 from willcall.api.request_body import BODY_TIMEOUT, HEAD_START, MAX_BATCH_BYTES, SLOWEST, BodyLimits
-from willcall.orders.submission import MOST_PROBLEMS
+from willcall.orders.submission import MAX_FIELD_ERRORS
 
 __all__ = ["house"]
 
@@ -78,7 +78,7 @@ def test_what_is_wrong_with_each_order_of_a_batch_is_told_in_few_words(api: Runn
         answer = api.post("/v1/orders:batch", {"orders": [order] * 150})
     results = answer.json()["results"]
     assert {result["status_code"] for result in results} == {422}
-    assert all(len(result["error"]["errors"]) == MOST_PROBLEMS + 1 for result in results)
+    assert all(len(result["error"]["errors"]) == MAX_FIELD_ERRORS + 1 for result in results)
     assert len(answer.content) < 150 * 12_000
     many = api.post("/v1/orders", dict.fromkeys(map(str, range(900)), 1))
     assert problem(many, 422, "rejected")["detail"] == "has more than 100 fields"

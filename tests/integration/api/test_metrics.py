@@ -14,7 +14,7 @@ from willcall.api.metrics_collector import MetricsCollector
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.connection import connect
@@ -95,7 +95,7 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 
 def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
-    refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False)
+    refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
     desk.stores.accounts.report(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
     desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
     desk.park()
@@ -110,7 +110,7 @@ def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(a
 def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
-    throttled = AccountReport(Signal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
+    throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
     desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1

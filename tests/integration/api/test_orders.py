@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import Running, problem
-from willcall.orders.serialization import order_document
+from willcall.orders.serialization import order_to_json
 from willcall.stores.registry import Stores
 
 BATCH_LIMIT = 16 * 1024 * 1024
@@ -15,7 +15,7 @@ BATCH_LIMIT = 16 * 1024 * 1024
 def kept(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
     order = stores.orders.get(order_id)
     assert order is not None
-    return order_document(order)
+    return order_to_json(order)
 
 
 def test_an_order_is_new_once_the_same_again_and_a_conflict_with_other_content(api: Running, stores: Stores) -> None:

@@ -13,8 +13,8 @@ from tests.full_disk import full_disk
 from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.cli.doctor.patient import Patient
 from willcall.devtools.embedded_redis import free_port
-from willcall.orders.callbacks import Outlook, Telling
-from willcall.orders.policy import Signal
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
+from willcall.orders.policy import AccountSignal
 from willcall.orders.rate import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
@@ -38,7 +38,7 @@ def file_order(patient: Patient, order_id: str, late: float = 0, provider: str =
     patient.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
 
 
-def report(patient: Patient, signal: Signal, times: int = 1, until: float | None = None) -> None:
+def report(patient: Patient, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
         patient.stores.accounts.report(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
@@ -93,7 +93,7 @@ def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_
         file_order(patient, f"ord-{number}")
         attention = "not_found" if number == 2 else "unauthorized"
         patient.redis.zadd(keys.attention(ACCOUNT, attention), {f"ord-{number}": number})
-    report(patient, Signal.UNAUTHORIZED)
+    report(patient, AccountSignal.UNAUTHORIZED)
     assert told(patient, "orders") == [
         ("warning", "1 order needs a person, beside 2 of accounts that are refused"),
     ]
@@ -110,11 +110,11 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: A
     assert (level, what[:24]) == ("warning", "tiqets/default is paused")
     assert what.endswith("; 1 open order")
     patient.stores.accounts.resume(ACCOUNT, told_of("resumed"))
-    report(patient, Signal.UNAVAILABLE, OUTAGES)
+    report(patient, AccountSignal.UNAVAILABLE, OUTAGES)
     ((level, what),) = told(patient, "accounts")
     assert (level, what[:30]) == ("wrong", "tiqets/default does not answer")
-    report(patient, Signal.ANSWERED)
-    report(patient, Signal.UNAUTHORIZED)
+    report(patient, AccountSignal.ANSWERED)
+    report(patient, AccountSignal.UNAUTHORIZED)
     (finding,) = findings(patient, "accounts")
     assert finding.level == "wrong"
     assert finding.found.startswith("tiqets/default refuses our key")
@@ -126,7 +126,7 @@ def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(
     patient = admit()
     file_order(patient, "ord-1")
     patient.redis.zadd(keys.attention(ACCOUNT, "unauthorized"), {"ord-1": 1})
-    report(patient, Signal.UNAUTHORIZED)
+    report(patient, AccountSignal.UNAUTHORIZED)
     patient.stores.accounts.pause(ACCOUNT, patient.now() + 3_600)
     (finding,) = findings(patient, "accounts")
     assert finding.level == "wrong"
@@ -140,7 +140,7 @@ def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(
 
 def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     patient = admit()
-    report(patient, Signal.UNAUTHORIZED)
+    report(patient, AccountSignal.UNAUTHORIZED)
     patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 7_200) * 1_000))
     assert ", next try with its next order; " in told(patient, "accounts")[0][1]
     patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
@@ -151,7 +151,7 @@ def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
 
 def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
     patient = admit()
-    report(patient, Signal.THROTTLED, until=patient.now() + 3_600)
+    report(patient, AccountSignal.THROTTLED, until=patient.now() + 3_600)
     ((level, what),) = told(patient, "accounts")
     assert (level, what[:27]) == ("warning", "tiqets/default throttles us")
 
@@ -301,12 +301,12 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admi
     subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
     alert = OperatorAlert("evt-1", subject, send=True)
     patient.stores.accounts.report(
-        ACCOUNT, AccountReport(Signal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
+        ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
     )
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
     notice = DeliveryMessage(subject, "evt-1", 1, "")
     made = DeliveryAttempt(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
-    deliveries.settle(notice, "claim", made, Outlook(Telling.PENDING, 5))
+    deliveries.settle(notice, "claim", made, DeliveryDecision(CallbackStatus.PENDING, 5))
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
     since = int((patient.now() - 3_600) * 1_000)
     patient.redis.zadd(keys.OPERATOR_DELIVERIES_PENDING, {subject: since})

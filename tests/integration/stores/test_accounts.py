@@ -8,7 +8,7 @@ import pytest
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
 from willcall.orders.model import Attention
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.accounts import (
@@ -34,7 +34,7 @@ PROBE = (3_000.0, 10_000.0)
 
 def report(
     desk: Desk,
-    signal: Signal,
+    signal: AccountSignal,
     order_id: str = "ord-1",
     *,
     probe: bool = False,
@@ -54,24 +54,24 @@ def health(desk: Desk) -> AccountHealth:
 
 
 def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk) -> None:
-    assert report(desk, Signal.UNAUTHORIZED) is AccountHealth.UNAUTHORIZED
-    assert report(desk, Signal.ANSWERED) is AccountHealth.OK
+    assert report(desk, AccountSignal.UNAUTHORIZED) is AccountHealth.UNAUTHORIZED
+    assert report(desk, AccountSignal.ANSWERED) is AccountHealth.OK
 
 
 def test_outages_in_a_row_open_the_circuit(desk: Desk) -> None:
     for _ in range(OUTAGES - 1):
-        assert report(desk, Signal.UNAVAILABLE) is AccountHealth.OK
-    report(desk, Signal.ANSWERED)
+        assert report(desk, AccountSignal.UNAVAILABLE) is AccountHealth.OK
+    report(desk, AccountSignal.ANSWERED)
     for _ in range(OUTAGES - 1):
-        assert report(desk, Signal.UNAVAILABLE) is AccountHealth.OK
-    assert report(desk, Signal.UNAVAILABLE) is AccountHealth.DOWN
+        assert report(desk, AccountSignal.UNAVAILABLE) is AccountHealth.OK
+    assert report(desk, AccountSignal.UNAVAILABLE) is AccountHealth.DOWN
 
 
 def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: Desk) -> None:
     for _ in range(5):
-        assert report(desk, Signal.FORBIDDEN, "the-same") is AccountHealth.OK
-    report(desk, Signal.ANSWERED)
-    states = [report(desk, Signal.FORBIDDEN, f"ord-{n}") for n in range(REFUSALS)]
+        assert report(desk, AccountSignal.FORBIDDEN, "the-same") is AccountHealth.OK
+    report(desk, AccountSignal.ANSWERED)
+    states = [report(desk, AccountSignal.FORBIDDEN, f"ord-{n}") for n in range(REFUSALS)]
     assert states == [AccountHealth.OK] * (REFUSALS - 1) + [AccountHealth.UNAUTHORIZED]
 
 
@@ -92,73 +92,73 @@ def test_403_of_three_different_orders_without_a_good_answer_between_parks(
 ) -> None:
     for order in orders:
         if order == ".":
-            report(desk, Signal.ANSWERED)
+            report(desk, AccountSignal.ANSWERED)
         else:
-            report(desk, Signal.FORBIDDEN, f"ord \u00e9: {order}", why="403")
+            report(desk, AccountSignal.FORBIDDEN, f"ord \u00e9: {order}", why="403")
     assert health(desk) is (AccountHealth.UNAUTHORIZED if parked else AccountHealth.OK)
 
 
 def test_what_is_remembered_of_refused_orders_is_bounded(desk: Desk) -> None:
     for n in range(200):
-        report(desk, Signal.FORBIDDEN, f"ord-{n}")
+        report(desk, AccountSignal.FORBIDDEN, f"ord-{n}")
     assert len(json.loads(desk.redis.hget(keys.account(ACCOUNT), "refused") or "")) == REFUSALS
 
 
 def test_a_refused_order_shows_that_an_account_that_was_down_answers(desk: Desk) -> None:
     for _ in range(OUTAGES):
-        report(desk, Signal.UNAVAILABLE)
-    assert report(desk, Signal.FORBIDDEN, probe=True) is AccountHealth.OK
+        report(desk, AccountSignal.UNAVAILABLE)
+    assert report(desk, AccountSignal.FORBIDDEN, probe=True) is AccountHealth.OK
 
 
 def test_answers_that_cannot_be_read_open_the_circuit_once_they_are_of_several_orders(desk: Desk) -> None:
     for _ in range(5):
-        assert report(desk, Signal.MALFORMED, "the-same") is AccountHealth.OK
-    assert report(desk, Signal.MALFORMED, "") is AccountHealth.OK
-    assert report(desk, Signal.MALFORMED, "another") is AccountHealth.OK
-    report(desk, Signal.ANSWERED)
-    states = [report(desk, Signal.MALFORMED, f"ord-{n}", why="body is not JSON") for n in range(UNREADABLE)]
+        assert report(desk, AccountSignal.MALFORMED, "the-same") is AccountHealth.OK
+    assert report(desk, AccountSignal.MALFORMED, "") is AccountHealth.OK
+    assert report(desk, AccountSignal.MALFORMED, "another") is AccountHealth.OK
+    report(desk, AccountSignal.ANSWERED)
+    states = [report(desk, AccountSignal.MALFORMED, f"ord-{n}", why="body is not JSON") for n in range(UNREADABLE)]
     assert states == [AccountHealth.OK] * (UNREADABLE - 1) + [AccountHealth.DOWN]
     assert state(desk).why == "body is not JSON"
-    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.DOWN
-    assert report(desk, Signal.ANSWERED, probe=True) is AccountHealth.OK
+    assert report(desk, AccountSignal.MALFORMED, probe=True) is AccountHealth.DOWN
+    assert report(desk, AccountSignal.ANSWERED, probe=True) is AccountHealth.OK
 
 
 def test_an_answer_that_cannot_be_read_closes_no_circuit_and_proves_no_key(desk: Desk) -> None:
     for _ in range(OUTAGES):
-        report(desk, Signal.UNAVAILABLE)
-    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.DOWN
-    report(desk, Signal.ANSWERED)
-    report(desk, Signal.UNAUTHORIZED)
-    assert report(desk, Signal.MALFORMED, probe=True) is AccountHealth.UNAUTHORIZED
+        report(desk, AccountSignal.UNAVAILABLE)
+    assert report(desk, AccountSignal.MALFORMED, probe=True) is AccountHealth.DOWN
+    report(desk, AccountSignal.ANSWERED)
+    report(desk, AccountSignal.UNAUTHORIZED)
+    assert report(desk, AccountSignal.MALFORMED, probe=True) is AccountHealth.UNAUTHORIZED
 
 
 def test_outages_and_unreadable_answers_in_turn_open_the_circuit_too(desk: Desk) -> None:
     for n in range(OUTAGES):
-        report(desk, Signal.UNAVAILABLE)
-        report(desk, Signal.MALFORMED, f"ord-{n % 2}")
+        report(desk, AccountSignal.UNAVAILABLE)
+        report(desk, AccountSignal.MALFORMED, f"ord-{n % 2}")
     assert health(desk) is AccountHealth.DOWN
 
 
 def test_an_account_that_asks_for_patience_with_its_401_is_not_probed_sooner(desk: Desk) -> None:
     until = desk.now() + 50_000
-    report(desk, Signal.UNAUTHORIZED, until=until)
+    report(desk, AccountSignal.UNAUTHORIZED, until=until)
     assert state(desk).probe_at == pytest.approx(until, abs=0.01)
-    report(desk, Signal.UNAUTHORIZED, probe=True, until=until + 50_000)
+    report(desk, AccountSignal.UNAUTHORIZED, probe=True, until=until + 50_000)
     assert state(desk).probe_at == pytest.approx(until + 50_000, abs=0.01)
 
 
 def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk) -> None:
-    report(desk, Signal.UNAUTHORIZED)
+    report(desk, AccountSignal.UNAUTHORIZED)
     waits = []
     for _ in range(4):
         waits.append(desk.stores.accounts.state(ACCOUNT, RATE).probe_at - desk.now())
-        report(desk, Signal.UNAUTHORIZED, probe=True)
+        report(desk, AccountSignal.UNAUTHORIZED, probe=True)
     assert waits == pytest.approx([3_000, 6_000, 10_000, 10_000], abs=STALL)
 
 
 def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk) -> None:
     for _ in range(OUTAGES + 20):
-        report(desk, Signal.UNAVAILABLE)
+        report(desk, AccountSignal.UNAVAILABLE)
     state = desk.stores.accounts.state(ACCOUNT, RATE)
     assert state.probe_at - desk.now() == pytest.approx(3_000, abs=STALL)
 
@@ -166,7 +166,7 @@ def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk) -> N
 def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
-    report(desk, Signal.UNAUTHORIZED)
+    report(desk, AccountSignal.UNAUTHORIZED)
     assert desk.claim(order_id="ord-0").verdict is PollVerdict.HELD
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     assert desk.stores.accounts.wants_release(ACCOUNT) == 1
@@ -177,12 +177,12 @@ def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk) -> None:
 
 def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Desk) -> None:
     desk.submit()
-    report(desk, Signal.UNAUTHORIZED)
+    report(desk, AccountSignal.UNAUTHORIZED)
     desk.claim()
     assert desk.order().attention == "unauthorized"
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
-    report(desk, Signal.ANSWERED)
+    report(desk, AccountSignal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
     desk.stores.orders.release(ACCOUNT, 10, 0)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
@@ -191,14 +191,14 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
 
 def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_until_the_key_works(desk: Desk) -> None:
     desk.submit()
-    report(desk, Signal.UNAUTHORIZED)
+    report(desk, AccountSignal.UNAUTHORIZED)
     desk.claim()
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
     for _ in range(2):
         desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
         [message] = desk.stores.orders.release(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
         probe = desk.go(message.seq)
-        report(desk, Signal.UNAUTHORIZED, probe=True)
+        report(desk, AccountSignal.UNAUTHORIZED, probe=True)
         desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
         assert (desk.order().attention, desk.order().attention_at) == (Attention.UNAUTHORIZED, 1.0)
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
@@ -210,7 +210,7 @@ def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_un
 def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     desk.submit()
     until = desk.now() + 3_600
-    report(desk, Signal.THROTTLED, until=until)
+    report(desk, AccountSignal.THROTTLED, until=until)
     assert health(desk) is AccountHealth.THROTTLED
     claim = desk.claim()
     assert claim.verdict is PollVerdict.WAIT
@@ -221,33 +221,33 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
 
 
 def test_why_and_since_when_an_account_is_parked_is_kept_until_it_is_well(desk: Desk) -> None:
-    report(desk, Signal.UNAUTHORIZED, why="401")
+    report(desk, AccountSignal.UNAUTHORIZED, why="401")
     parked = state(desk)
     assert (parked.why, parked.since) == ("401", pytest.approx(desk.now(), abs=STALL))
-    report(desk, Signal.UNAUTHORIZED, probe=True, why="401")
+    report(desk, AccountSignal.UNAUTHORIZED, probe=True, why="401")
     assert state(desk).since == parked.since
-    report(desk, Signal.ANSWERED)
+    report(desk, AccountSignal.ANSWERED)
     assert state(desk).why is None
     assert state(desk).since >= (parked.since or 0)
 
 
 def test_a_throttle_began_with_the_first_429_after_a_good_answer(desk: Desk) -> None:
-    report(desk, Signal.THROTTLED, until=desk.now() + 3_600, why="429")
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600, why="429")
     first = state(desk)
     assert (first.why, first.since) == ("429", pytest.approx(desk.now(), abs=STALL))
     begun = desk.now() - 9_000
     desk.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": int(begun * 1_000)})
-    report(desk, Signal.THROTTLED, until=desk.now() + 3_600, why="429")
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600, why="429")
     assert state(desk).since == pytest.approx(begun, abs=0.01)
-    report(desk, Signal.ANSWERED)
-    report(desk, Signal.THROTTLED, until=desk.now() + 3_600, why="429")
+    report(desk, AccountSignal.ANSWERED)
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600, why="429")
     assert state(desk).since == pytest.approx(desk.now(), abs=STALL)
 
 
 def test_a_429_long_after_the_last_one_ended_begins_a_new_throttle(desk: Desk) -> None:
     long_ago = int((desk.now() - 100_000) * 1_000)
     desk.redis.hset(keys.account(ACCOUNT), mapping={"throttled_since": long_ago, "throttled_until": long_ago})
-    report(desk, Signal.THROTTLED, until=desk.now() + 60)
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 60)
     assert state(desk).since == pytest.approx(desk.now(), abs=STALL)
 
 
@@ -255,9 +255,9 @@ def test_a_good_answer_is_to_be_reported_while_the_account_was_throttled(desk: D
     for n in range(3):
         desk.submit(f"ord-{n}")
     assert desk.claim(order_id="ord-0").clean
-    report(desk, Signal.THROTTLED, until=desk.now())
+    report(desk, AccountSignal.THROTTLED, until=desk.now())
     assert not desk.claim(order_id="ord-1").clean
-    report(desk, Signal.ANSWERED)
+    report(desk, AccountSignal.ANSWERED)
     assert desk.claim(order_id="ord-2").clean
 
 
@@ -286,8 +286,10 @@ def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> Non
     assert state(desk).since == pytest.approx(now, abs=50)
 
 
-@pytest.mark.parametrize(("signal", "times"), [(Signal.UNAUTHORIZED, 1), (Signal.UNAVAILABLE, OUTAGES)])
-def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(desk: Desk, signal: Signal, times: int) -> None:
+@pytest.mark.parametrize(("signal", "times"), [(AccountSignal.UNAUTHORIZED, 1), (AccountSignal.UNAVAILABLE, OUTAGES)])
+def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(
+    desk: Desk, signal: AccountSignal, times: int
+) -> None:
     for _ in range(times):
         report(desk, signal, why="401")
     desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
@@ -307,7 +309,7 @@ def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
 
 def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
     until = desk.now() + 3_600
-    report(desk, Signal.THROTTLED, until=until)
+    report(desk, AccountSignal.THROTTLED, until=until)
     assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == ResumeResult(told=False, until=until)
     assert (state(desk).health, state(desk).until) == (AccountHealth.THROTTLED, until)
     desk.submit()
@@ -315,7 +317,7 @@ def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> No
 
 
 def test_resume_now_ends_a_throttle(desk: Desk) -> None:
-    report(desk, Signal.THROTTLED, until=desk.now() + 3_600)
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600)
     resumption = desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
     assert resumption == ResumeResult(told=False, until=None)
     assert health(desk) is AccountHealth.OK
@@ -326,11 +328,16 @@ def test_resume_now_ends_a_throttle(desk: Desk) -> None:
 def test_resume_leaves_nothing(desk: Desk) -> None:
     desk.submit()
     desk.go()
-    for signal in (Signal.FORBIDDEN, Signal.UNAVAILABLE, Signal.UNAUTHORIZED, Signal.ANSWERED):
+    for signal in (
+        AccountSignal.FORBIDDEN,
+        AccountSignal.UNAVAILABLE,
+        AccountSignal.UNAUTHORIZED,
+        AccountSignal.ANSWERED,
+    ):
         report(desk, signal)
-    report(desk, Signal.FORBIDDEN)
-    report(desk, Signal.THROTTLED, until=desk.now() + 60)
-    report(desk, Signal.UNAVAILABLE)
+    report(desk, AccountSignal.FORBIDDEN)
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 60)
+    report(desk, AccountSignal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
     while desk.stores.orders.unthrottle(ACCOUNT, 10, 0)[0]:
@@ -340,7 +347,7 @@ def test_resume_leaves_nothing(desk: Desk) -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of_it(desk: Desk, paused: bool) -> None:  # noqa: FBT001
-    report(desk, Signal.UNAUTHORIZED, why="401")
+    report(desk, AccountSignal.UNAUTHORIZED, why="401")
     desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
     before = state(desk)
     if paused:
@@ -354,7 +361,7 @@ def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of
     desk.submit("ord-2")
     assert desk.claim().probe
     assert desk.claim(order_id="ord-2").verdict is PollVerdict.HELD
-    report(desk, Signal.UNAUTHORIZED, probe=True, why="401")
+    report(desk, AccountSignal.UNAUTHORIZED, probe=True, why="401")
     assert state(desk).since == before.since
 
 

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from tests.integration.stores.conftest import RATE, Desk
-from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.model import Attention, Order, Status
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.orders.states import FINAL
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
@@ -83,7 +83,7 @@ class Days:
             notice = DeliveryMessage(order_id, str(event), int(str(number)), "backend.example")
             deliveries.claim(notice, "a", 30, 0)
             made = DeliveryAttempt(self.desk.now(), notice.event_id, "order.fulfilled", 500, "", None)
-            deliveries.settle(notice, "a", made, Outlook(Telling.UNDELIVERABLE))
+            deliveries.settle(notice, "a", made, DeliveryDecision(CallbackStatus.UNDELIVERABLE))
 
     def redeliver(self) -> None:
         for order in self.some():
@@ -91,7 +91,7 @@ class Days:
 
     def refuse(self) -> None:
         """All that are claimed meanwhile are refused with their account."""
-        refused = AccountReport(Signal.UNAUTHORIZED, "ord-0", probe=False)
+        refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
         self.desk.stores.accounts.report(account, refused, (600, 600), RATE, self.desk.account_alert())
 

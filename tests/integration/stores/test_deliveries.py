@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, Desk
 from tests.waiting import STALL
-from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.deliveries import (
@@ -22,8 +22,8 @@ from willcall.stores.listing import OrderQuery
 URL = "https://backend.example/hooks"
 HOST = "backend.example"
 
-GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
-DELIVERED = Outlook(Telling.DELIVERED)
+GIVEN_UP = DeliveryDecision(CallbackStatus.UNDELIVERABLE)
+DELIVERED = DeliveryDecision(CallbackStatus.DELIVERED)
 
 
 def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> DeliveryMessage:
@@ -47,13 +47,13 @@ def claim(
 
 
 def settle(
-    desk: Desk, notice: DeliveryMessage, outlook: Outlook, claim_id: str = "", status: int = 500
+    desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision, claim_id: str = "", status: int = 500
 ) -> tuple[DeliveryMessage, float] | None:
     made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
     return desk.stores.deliveries.settle(notice, claim_id or repr(notice), made, outlook)
 
 
-def try_once(desk: Desk, notice: DeliveryMessage, outlook: Outlook) -> tuple[DeliveryMessage, float] | None:
+def try_once(desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
     assert claim(desk, notice).verdict is DeliveryVerdict.GO
     return settle(desk, notice, outlook)
 
@@ -110,7 +110,7 @@ def test_of_many_copies_of_a_message_one_tells(desk: Desk) -> None:
 
 def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
     notice = fulfilled(desk)
-    again = try_once(desk, notice, Outlook(Telling.PENDING, 3_600))
+    again = try_once(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 3_600))
     assert again == (DeliveryMessage("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
     assert claim(desk, notice, "copy").verdict is DeliveryVerdict.STALE
     early = claim(desk, again[0])
@@ -136,8 +136,8 @@ def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease
 def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
     notice = fulfilled(desk)
     assert [claim(desk, notice).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
-    again = settle(desk, notice, Outlook(Telling.PENDING, 60))
-    repeated = settle(desk, notice, Outlook(Telling.PENDING, 60))
+    again = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 60))
+    repeated = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 60))
     assert again is not None
     assert repeated is not None
     assert repeated[0] == again[0]
@@ -146,7 +146,7 @@ def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -
 
 def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
     older = partial(desk)
-    again = try_once(desk, older, Outlook(Telling.PENDING, 5))
+    again = try_once(desk, older, DeliveryDecision(CallbackStatus.PENDING, 5))
     assert again is not None
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
     bring_forward(desk)
@@ -157,8 +157,8 @@ def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
     assert [event.id for event in desk.stores.events.after(None, 10)] == ["evt-1", "evt-2"]
 
 
-@pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, Outlook(Telling.PENDING, 5)])
-def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk, outlook: Outlook) -> None:
+@pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, DeliveryDecision(CallbackStatus.PENDING, 5)])
+def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk, outlook: DeliveryDecision) -> None:
     older, newer = partial(desk), DeliveryMessage("ord-1", "evt-2", 1, HOST)
     claim(desk, older)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
@@ -264,7 +264,7 @@ def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(d
     assert pending() == PendingSummary(2, events[0], "first")
     assert desk.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
     assert desk.stores.deliveries.oldest(1) == [("first", events[0])]
-    again = try_once(desk, first, Outlook(Telling.PENDING, 60))
+    again = try_once(desk, first, DeliveryDecision(CallbackStatus.PENDING, 60))
     assert pending() == PendingSummary(2, events[0], "first")
     assert again is not None
     bring_forward(desk, "first")
@@ -286,9 +286,9 @@ def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_
     assert desk.stores.deliveries.pending() == since
 
 
-@pytest.mark.parametrize("tried", [(), (Outlook(Telling.PENDING, 60),), (GIVEN_UP,)])
+@pytest.mark.parametrize("tried", [(), (DeliveryDecision(CallbackStatus.PENDING, 60),), (GIVEN_UP,)])
 def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_to_be_told(
-    desk: Desk, tried: tuple[Outlook, ...]
+    desk: Desk, tried: tuple[DeliveryDecision, ...]
 ) -> None:
     notice = fulfilled(desk)
     began = desk.now() - 1_400
@@ -379,7 +379,7 @@ def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
     notice = fulfilled(desk)
     for status in range(MOST_ATTEMPTS + 5):
         claim(desk, notice)
-        again = settle(desk, notice, Outlook(Telling.PENDING, 0), status=status)
+        again = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 0), status=status)
         assert again is not None
         notice = again[0]
         bring_forward(desk)
@@ -390,10 +390,10 @@ def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:
     notice = fulfilled(desk)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
-    assert (stands.event_id, stands.event_type, stands.telling) == ("evt-1", "order.fulfilled", Telling.PENDING)
+    assert (stands.event_id, stands.event_type, stands.telling) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
     assert stands.next_try_at == pytest.approx(desk.now(), abs=STALL)
     try_once(desk, notice, DELIVERED)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
-    assert (stands.telling, stands.next_try_at) == (Telling.DELIVERED, None)
+    assert (stands.telling, stands.next_try_at) == (CallbackStatus.DELIVERED, None)
     assert desk.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1

@@ -16,7 +16,7 @@ from tests.scripted_server import Serve
 from willcall.simulator.documents import FileForm, make_file, pdf
 from willcall.stores import documents as module
 from willcall.stores import file_storage, keys
-from willcall.stores.documents import DocumentStore, RefusedDocumentError, StorageError, UnknownDocumentError
+from willcall.stores.documents import DocumentStore, StorageError, UnknownDocumentError, UnsupportedFileError
 from willcall.stores.file_storage import FileStorage, NoRoomError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_threads_that_put_the_same_agree(make: Make) -> None:
 
 @pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"<!doctype html><p>Expired</p>", "an HTML page")])
 def test_what_holds_no_ticket_is_refused(make: Make, redis: "Redis", content: bytes, why: str) -> None:
-    with pytest.raises(RefusedDocumentError, match=f"^{why}$"):
+    with pytest.raises(UnsupportedFileError, match=f"^{why}$"):
         make().put(content, "ord-1")
     assert redis.exists(keys.documents("ord-1")) == 0
 
@@ -132,7 +132,7 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     content_type, extension, doubt = expected
     content = make_file(form, "one")
     document = make().put(content, "ord-1")
-    assert (document.content_type, document.doubt) == (content_type, doubt)
+    assert (document.content_type, document.warning) == (content_type, doubt)
     assert make().get(document.id) == make().put(content, "ord-1") == document
     assert make().read(document.id) == content
     assert document.file_name == f"{document.id}.{extension}"
@@ -144,7 +144,7 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
 
 def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", len(PDF) - 1)
-    with pytest.raises(RefusedDocumentError, match="larger than"):
+    with pytest.raises(UnsupportedFileError, match="larger than"):
         make().put(PDF, "ord-1")
 
 
@@ -253,8 +253,8 @@ def test_a_draft_that_cannot_be_removed_fails_nobody(tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_beside_a_draft_is_no_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(RefusedDocumentError), FileStorage(f"file://{tmp_path}").draft():
-        raise RefusedDocumentError("no PDF")
+    with pytest.raises(UnsupportedFileError), FileStorage(f"file://{tmp_path}").draft():
+        raise UnsupportedFileError("no PDF")
 
 
 def test_a_file_is_there_whole_or_not_at_all(redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
-from willcall.orders.callbacks import Outlook, Telling
+from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.model import Attention, Status
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, PendingSummary
@@ -15,11 +15,17 @@ from willcall.stores.orders import PollVerdict as Claimed
 
 SUBJECT = f"account:{ACCOUNT}"
 PROBE = (30.0, 100.0)
-GIVEN_UP = Outlook(Telling.UNDELIVERABLE)
+GIVEN_UP = DeliveryDecision(CallbackStatus.UNDELIVERABLE)
 
 
 def report(
-    desk: Desk, signal: Signal, why: str = "200", *, until: float | None = None, probe: bool = False, send: bool = True
+    desk: Desk,
+    signal: AccountSignal,
+    why: str = "200",
+    *,
+    until: float | None = None,
+    probe: bool = False,
+    send: bool = True,
 ) -> ReportResult:
     found = AccountReport(signal, "ord-1", probe, until, why)
     return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
@@ -71,9 +77,9 @@ def give_up(desk: Desk) -> None:
 def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
-    assert report(desk, Signal.UNAUTHORIZED, "401").told
+    assert report(desk, AccountSignal.UNAUTHORIZED, "401").told
     for _ in range(3):
-        assert not report(desk, Signal.UNAUTHORIZED, "401", probe=True).told
+        assert not report(desk, AccountSignal.UNAUTHORIZED, "401", probe=True).told
     event = latest(desk)
     assert (event.type, event.subject) == ("account.unauthorized", SUBJECT)
     assert event.at == pytest.approx(desk.now(), abs=STALL)
@@ -88,51 +94,51 @@ def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> N
         "why": "401",
         "orders_waiting": 3,
     }
-    assert report(desk, Signal.ANSWERED).told
-    assert not report(desk, Signal.ANSWERED).told
+    assert report(desk, AccountSignal.ANSWERED).told
+    assert not report(desk, AccountSignal.ANSWERED).told
     assert told(desk) == ["account.unauthorized", "account.ok"]
     assert (latest(desk).data["was"], latest(desk).data["why"]) == ("unauthorized", "200")
 
 
 def test_an_outage_is_told_when_the_circuit_opens_and_a_refused_key_after_it_too(desk: Desk) -> None:
     for _ in range(OUTAGES + 3):
-        report(desk, Signal.UNAVAILABLE, "503")
+        report(desk, AccountSignal.UNAVAILABLE, "503")
     assert told(desk) == ["account.down"]
-    report(desk, Signal.UNAUTHORIZED, "401", probe=True)
+    report(desk, AccountSignal.UNAUTHORIZED, "401", probe=True)
     assert told(desk) == ["account.down", "account.unauthorized"]
     assert latest(desk).data["was"] == "down"
 
 
 def test_an_outage_that_ends_with_429_is_over_with_the_first_good_answer(desk: Desk) -> None:
     for _ in range(OUTAGES):
-        report(desk, Signal.UNAVAILABLE, "503")
-    assert not report(desk, Signal.THROTTLED, "429", until=desk.now() + 1, probe=True).told
-    assert report(desk, Signal.ANSWERED).told
+        report(desk, AccountSignal.UNAVAILABLE, "503")
+    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1, probe=True).told
+    assert report(desk, AccountSignal.ANSWERED).told
     assert told(desk) == ["account.down", "account.ok"]
 
 
 def test_a_throttle_is_told_once_when_it_has_lasted_and_is_over_with_the_first_good_answer(desk: Desk) -> None:
-    report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
+    report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60)
     assert not watch(desk)
     throttled(desk, since=-301, until=59)
     assert watch(desk)
     assert not watch(desk)
-    assert not report(desk, Signal.THROTTLED, "429", until=desk.now() + 60).told
+    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60).told
     assert latest(desk).data["why"] == "429"
-    assert report(desk, Signal.ANSWERED).told
+    assert report(desk, AccountSignal.ANSWERED).told
     assert not watch(desk)
     assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["was"] == "throttled"
 
 
 def test_one_short_throttle_and_silence_since_is_not_long(desk: Desk) -> None:
-    report(desk, Signal.THROTTLED, "429", until=desk.now() + 1)
+    report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1)
     throttled(desk, since=-900, until=-899)
     assert not watch(desk)
 
 
 def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
-    report(desk, Signal.THROTTLED, "429", until=desk.now() + 3_600)
+    report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 3_600)
     throttled(desk, since=-301, until=3_299)
     assert watch(desk)
 
@@ -140,7 +146,7 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
 def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
     assert not resume(ACCOUNT, desk.account_alert(), now=True).told
-    report(desk, Signal.THROTTLED, "429", until=desk.now() + 60)
+    report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60)
     throttled(desk, since=-301, until=59)
     watch(desk)
     assert resume(ACCOUNT, desk.account_alert(), now=True).told
@@ -150,10 +156,10 @@ def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> No
 
 
 @pytest.mark.parametrize(
-    ("signal", "times", "why"), [(Signal.UNAUTHORIZED, 1, "401"), (Signal.UNAVAILABLE, OUTAGES, "503")]
+    ("signal", "times", "why"), [(AccountSignal.UNAUTHORIZED, 1, "401"), (AccountSignal.UNAVAILABLE, OUTAGES, "503")]
 )
 def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_well(
-    desk: Desk, signal: Signal, times: int, why: str
+    desk: Desk, signal: AccountSignal, times: int, why: str
 ) -> None:
     for _ in range(times):
         report(desk, signal, why)
@@ -162,7 +168,7 @@ def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_we
     assert not report(desk, signal, why, probe=True).told
     assert told(desk) == [unwell]
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert report(desk, Signal.ANSWERED, "200", probe=True).told
+    assert report(desk, AccountSignal.ANSWERED, "200", probe=True).told
     assert told(desk) == [unwell, "account.ok"]
 
 
@@ -192,7 +198,7 @@ def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more
 def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(desk: Desk) -> None:
     for n in range(5):
         desk.submit(f"ord-{n}")
-    report(desk, Signal.UNAUTHORIZED, "401")
+    report(desk, AccountSignal.UNAUTHORIZED, "401")
     for n in range(5):
         assert desk.claim(order_id=f"ord-{n}").verdict is Claimed.HELD
     assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 5}
@@ -217,16 +223,16 @@ def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(de
 
 
 def test_without_an_address_the_stream_has_the_event_and_nothing_is_filed(desk: Desk) -> None:
-    report(desk, Signal.UNAUTHORIZED, "401", send=False)
+    report(desk, AccountSignal.UNAUTHORIZED, "401", send=False)
     assert told(desk) == ["account.unauthorized"]
     assert desk.stores.ops_deliveries.pending() == PendingSummary(0, None)
     assert desk.stores.ops_deliveries.get(SUBJECT) is None
 
 
 def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_nothing_of_it(desk: Desk) -> None:
-    report(desk, Signal.UNAUTHORIZED, "401")
+    report(desk, AccountSignal.UNAUTHORIZED, "401")
     first = latest(desk)
-    report(desk, Signal.ANSWERED)
+    report(desk, AccountSignal.ANSWERED)
     second = latest(desk)
     deliveries = desk.stores.ops_deliveries
     assert deliveries.pending() == PendingSummary(1, second.at, second.subject)
@@ -246,14 +252,14 @@ def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
     assert deliveries.settle(notice, "a", made, GIVEN_UP) is None
     stands = deliveries.get("order:ord-1")
     assert stands is not None
-    assert stands.telling is Telling.UNDELIVERABLE
+    assert stands.telling is CallbackStatus.UNDELIVERABLE
     assert [each.http_status for each in deliveries.log("order:ord-1")] == [410]
     assert desk.order().attention is Attention.MALFORMED
     assert deliveries.pending() == PendingSummary(0, None)
 
 
 def test_an_overdue_alert_is_sent_again_like_any_other_delivery(desk: Desk) -> None:
-    report(desk, Signal.UNAUTHORIZED, "401")
+    report(desk, AccountSignal.UNAUTHORIZED, "401")
     overdue = desk.stores.ops_deliveries.overdue
     assert overdue(100.0, 0, 10) == (0, [])
     desk.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {SUBJECT: 1})
@@ -268,7 +274,7 @@ def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
     deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
     deliveries.claim(notice, "a", 3_600)
     made = DeliveryAttempt(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
-    assert deliveries.settle(notice, "a", made, Outlook(Telling.PENDING, 5.0)) is not None
+    assert deliveries.settle(notice, "a", made, DeliveryDecision(CallbackStatus.PENDING, 5.0)) is not None
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
     assert [key for key in desk.redis.scan_iter() if "ord-1" in key] == []
     assert deliveries.pending() == PendingSummary(0, None)
@@ -277,6 +283,6 @@ def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
 
 def test_the_stream_is_bounded(desk: Desk) -> None:
     for _ in range(800):
-        report(desk, Signal.UNAUTHORIZED, "401")
-        report(desk, Signal.ANSWERED)
+        report(desk, AccountSignal.UNAUTHORIZED, "401")
+        report(desk, AccountSignal.ANSWERED)
     assert 1_000 <= desk.redis.xlen(keys.OPERATOR_EVENTS) < 1_300

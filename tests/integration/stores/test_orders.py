@@ -133,7 +133,7 @@ def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(
     now = desk.now()
     for order_id, hint in {"hinted": now + 9_000, "recent": None}.items():
         desk.submit(order_id)
-        desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_at=hint, last_poll_at=now)
+        desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_until=hint, last_poll_at=now)
     due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 1_000)}
     assert due == pytest.approx({"hinted": now + 9_000, "recent": now + 1_000}, abs=0.002)
     assert desk.claim(3, "recent").verdict is PollVerdict.WAIT
@@ -148,7 +148,7 @@ def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(
 def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 50_000, hint_at=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), wake_at=now + 50_000, hint_until=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000)
     message = expedited.message
     assert expedited.outcome is ExpediteOutcome.SENT
@@ -162,11 +162,11 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
 def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 9_000, hint_at=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), wake_at=now + 9_000, hint_until=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000, requester=Requester.OVERRIDE)
     assert expedited.outcome is ExpediteOutcome.SENT
     assert expedited.at == pytest.approx(now + 1_000, abs=0.002)
-    assert desk.order().hint_at is None
+    assert desk.order().hint_until is None
 
 
 @pytest.mark.parametrize("requester", [Requester.PROVIDER, Requester.PERSON])
@@ -175,7 +175,7 @@ def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
 ) -> None:
     desk.submit(ceiling=5_000)
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 5_000, hint_at=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), wake_at=now + 5_000, hint_until=now + 9_000, last_poll_at=now)
     assert hurry(desk, requester=requester) == ExpediteResult(ExpediteOutcome.TOO_LATE)
     assert hurry(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
 

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
 from willcall.orders.model import Attention, Status
-from willcall.orders.policy import Signal
+from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, REFUSALS, AccountReport
 from willcall.stores.orders import PollMessage, PollVerdict
@@ -16,7 +16,9 @@ from willcall.stores.orders import PollMessage, PollVerdict
 PROBE = (3_000.0, 10_000.0)
 
 
-def report(desk: Desk, signal: Signal, order_id: str = "x", *, probe: bool = False, until: float | None = None) -> None:
+def report(
+    desk: Desk, signal: AccountSignal, order_id: str = "x", *, probe: bool = False, until: float | None = None
+) -> None:
     found = AccountReport(signal, order_id, probe, until, "403")
     desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert())
 
@@ -24,7 +26,7 @@ def report(desk: Desk, signal: Signal, order_id: str = "x", *, probe: bool = Fal
 def park(desk: Desk) -> None:
     """Refuse three orders that are none of the desk's."""
     for n in range(REFUSALS):
-        report(desk, Signal.FORBIDDEN, f"refused-{n}")
+        report(desk, AccountSignal.FORBIDDEN, f"refused-{n}")
 
 
 def hold(desk: Desk, *names: str, **fields: Any) -> None:
@@ -59,8 +61,8 @@ def probe(desk: Desk) -> str | None:
 def refuse(desk: Desk, order_id: str, due_in: float = 400.0) -> None:
     """Answer a probe with 403: the order is slow from now on."""
     order = desk.order(order_id)
-    report(desk, Signal.FORBIDDEN, order_id, probe=True)
-    desk.commit(order, wake_at=desk.now() + due_in, refusals=1, attention=Attention.UNAUTHORIZED)
+    report(desk, AccountSignal.FORBIDDEN, order_id, probe=True)
+    desk.commit(order, wake_at=desk.now() + due_in, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
 
 
 def announced(desk: Desk) -> float:
@@ -88,7 +90,7 @@ def test_a_good_order_among_ten_misfiled_ones_is_the_second_probe_at_the_latest(
 
 def test_no_order_that_was_refused_is_asked_while_another_waits(desk: Desk) -> None:
     park(desk)
-    hold(desk, "a", "b", "c", refusals=2)
+    hold(desk, "a", "b", "c", forbidden_polls=2)
     hold(desk, "good")
     hold(desk, "d", "e", attention="malformed")
     assert probe(desk) == "good"
@@ -117,7 +119,7 @@ def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) ->
 def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:
     for name in ("refused", "answered"):
         desk.submit(name)
-    desk.commit(desk.go(order_id="refused"), wake_at=desk.now() + 5_000, refusals=1)
+    desk.commit(desk.go(order_id="refused"), wake_at=desk.now() + 5_000, forbidden_polls=1)
     desk.commit(desk.go(order_id="answered"), wake_at=desk.now() + 9_000, answered=3)
     park(desk)
     assert probe(desk) == "answered"
@@ -137,14 +139,14 @@ def test_hints_and_the_minimum_hold_for_probes_and_the_next_is_announced_for_whe
 def test_a_refused_order_is_asked_rather_than_none_where_the_others_may_not_be_for_long(desk: Desk) -> None:
     park(desk)
     hold(desk, "hinted", hint=int((desk.now() + 70_000) * 1_000))
-    hold(desk, "refused", refusals=1)
+    hold(desk, "refused", forbidden_polls=1)
     assert probe(desk) == "refused"
 
 
 def test_during_a_throttle_the_probe_is_announced_for_its_end(desk: Desk) -> None:
     park(desk)
     hold(desk, "a")
-    report(desk, Signal.THROTTLED, until=desk.now() + 4_000)
+    report(desk, AccountSignal.THROTTLED, until=desk.now() + 4_000)
     assert choose(desk) is None
     assert announced(desk) == pytest.approx(4_000, abs=STALL)
 
@@ -231,7 +233,7 @@ def test_without_orders_the_next_that_is_submitted_is_the_probe(desk: Desk) -> N
 
 def test_an_account_that_is_down_is_probed_by_the_order_with_the_nearest_deadline(desk: Desk) -> None:
     for _ in range(OUTAGES):
-        report(desk, Signal.UNAVAILABLE)
+        report(desk, AccountSignal.UNAVAILABLE)
     for name, ceiling in (("a", 90_000), ("b", 80_000), ("c", 100_000)):
         desk.submit(name, ceiling=ceiling)
         hold(desk, name)
@@ -270,7 +272,11 @@ def test_whatever_happens_to_the_orders_of_a_parked_account_a_probe_follows_or_n
             case "throttle":
                 desk.redis.hset(keys.tokens(ACCOUNT), "blocked", int((desk.now() + rng.choice([-1, 900])) * 1_000))
             case "down":
-                report(desk, rng.choice([Signal.UNAVAILABLE, Signal.MALFORMED, Signal.UNAUTHORIZED]), "x")
+                report(
+                    desk,
+                    rng.choice([AccountSignal.UNAVAILABLE, AccountSignal.MALFORMED, AccountSignal.UNAUTHORIZED]),
+                    "x",
+                )
             case "sweep":
                 choose(desk)
                 _assert_a_probe_follows(desk, names)
@@ -285,13 +291,13 @@ def _settle(desk: Desk, name: str, what: str, rng: Random) -> None:
     later = desk.now() + rng.choice([0, 400, 4_000])
     match what:
         case "refuse":
-            report(desk, Signal.FORBIDDEN, name, probe=rng.random() < 0.5)
-            desk.commit(order, claim, wake_at=later, refusals=1, attention=Attention.UNAUTHORIZED)
+            report(desk, AccountSignal.FORBIDDEN, name, probe=rng.random() < 0.5)
+            desk.commit(order, claim, wake_at=later, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
         case "ends":
             ended = rng.choice([Status.CANCELLED, Status.EXPIRED, Status.FULFILLED])
             desk.commit(order, claim, status=ended, finished_at=desk.now())
         case "hint":
-            desk.commit(order, claim, wake_at=later, hint_at=later)
+            desk.commit(order, claim, wake_at=later, hint_until=later)
 
 
 def _assert_a_probe_follows(desk: Desk, names: list[str]) -> None:

@@ -18,8 +18,8 @@ from tests.integration.usecases.conftest import House, Setup
 from tests.integration.usecases.test_failures import Broken, counted
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
-from willcall.orders.pushes import Arrived
-from willcall.orders.tickets import as_pushed
+from willcall.orders.pushes import TicketsPush
+from willcall.orders.tickets import mark_pushed
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.documents import StorageError
@@ -109,8 +109,8 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
 def keep_push(h: House, number: int) -> str:
     """A push ahead of its order, with a file, whose id this is."""
     document = h.context.documents.put(b"%%PDF-1.7\n%d\n%%%%EOF\n" % number, "tixstock/default")
-    ticket = as_pushed(Ticket(TicketKind.PDF, seat=str(number)), document.id, document.sha256)
-    push = Arrived((ticket,))
+    ticket = mark_pushed(Ticket(TicketKind.PDF, seat=str(number)), document.id, document.sha256)
+    push = TicketsPush((ticket,))
     kept = StoredPush("tixstock/default", f"t{number}", f"digest {number}", "upload", time.time() + number, push)
     h.context.stores.inbox.keep(kept)
     return document.id

@@ -82,7 +82,7 @@ def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
     (ticket,) = order.tickets
     assert (order.status, order.attention) == (Status.FULFILLED, None)
     assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
-    assert ticket.extra.get("document_doubt") == doubt
+    assert ticket.extra.get("document_warning") == doubt
     name = (ticket.url or "").rpartition("/")[2].removesuffix(".pdf")
     assert h.context.documents.read(ticket.document or "") == make_file(form, name)
     (event,) = h.context.stores.events.after(None, 10)

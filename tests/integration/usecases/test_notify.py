@@ -12,7 +12,7 @@ from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, S
 from willcall.http.address_guard import AddressGuard
 from willcall.http.messages import HttpLimits
 from willcall.http.outbound import OutboundClient
-from willcall.orders.callbacks import SCHEDULE, Telling
+from willcall.orders.callbacks import SCHEDULE, CallbackStatus
 from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
@@ -63,7 +63,7 @@ def statuses(h: House, order_id: str = "ord-1") -> list[int | None]:
     return [made.http_status for made in h.context.stores.deliveries.log(order_id)]
 
 
-def telling(h: House, order_id: str = "ord-1") -> Telling:
+def telling(h: House, order_id: str = "ord-1") -> CallbackStatus:
     stands = h.context.stores.deliveries.get(order_id)
     assert stands is not None
     return stands.telling
@@ -85,7 +85,7 @@ def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
     assert message.event["data"]["tickets"]
     assert message.headers["content-type"] == "application/json"
     assert message.headers["user-agent"].startswith("Willcall/")
-    assert telling(h) is Telling.DELIVERED
+    assert telling(h) is CallbackStatus.DELIVERED
     assert statuses(h) == [200]
 
 
@@ -129,7 +129,7 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert all(message.verified for message in receiver.received)
     assert all(message.event == event.document() for message in receiver.received)
     assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
-    assert telling(h) is Telling.UNDELIVERABLE
+    assert telling(h) is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
@@ -169,7 +169,7 @@ def test_a_large_answer_is_ignored(house: Setup, receiver: CallbackReceiver) -> 
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(200, body=b"x" * 3_000_000))
     assert tell(h) is None
-    assert telling(h) is Telling.DELIVERED
+    assert telling(h) is CallbackStatus.DELIVERED
 
 
 def test_a_backend_that_hangs_is_given_up_after_the_time_out(
@@ -215,7 +215,7 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
     h = house()
     event = fulfil(h, receiver.url())
     with monkeypatch.context() as patch:
-        patch.setattr(notify, "after_try", lambda *_: (_ for _ in ()).throw(SystemExit))
+        patch.setattr(notify, "decide_delivery", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             tell(h)
     [(notice, _)] = messages(h)
@@ -224,7 +224,7 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
     h.redis.hset(keys.delivery("ord-1"), "lease", 1)
     assert notify_once(h.context, notice) is None
     assert receiver.message_ids() == [event.id, event.id]
-    assert telling(h) is Telling.DELIVERED
+    assert telling(h) is CallbackStatus.DELIVERED
 
 
 def test_copies_of_a_message_tell_once(house: Setup, receiver: CallbackReceiver) -> None:
@@ -310,7 +310,7 @@ def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: Call
     assert h.order().attention is None
     assert tell(h) is None
     assert receiver.message_ids() == [event.id, event.id]
-    assert telling(h) is Telling.DELIVERED
+    assert telling(h) is CallbackStatus.DELIVERED
     redeliver(h.context, "ord-1")
     tell(h)
     assert receiver.message_ids() == [event.id] * 3

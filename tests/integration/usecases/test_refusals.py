@@ -38,7 +38,7 @@ def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(house: Se
     order = h.poll("ord-1")
     assert (order.status, order.attention, h.outcomes("ord-1")) == (Status.PENDING, None, ["throttled"])
     assert (state(h).health, state(h).why) == (AccountHealth.THROTTLED, "403")
-    assert before + 30 <= (order.hint_at or 0) <= h.context.stores.accounts.now() + 30
+    assert before + 30 <= (order.hint_until or 0) <= h.context.stores.accounts.now() + 30
 
 
 def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(house: Setup) -> None:

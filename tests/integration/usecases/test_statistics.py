@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
-from willcall.orders.outcomes import NAMES
-from willcall.orders.pushes import Arrived
+from willcall.orders.outcomes import OUTCOME_NAMES
+from willcall.orders.pushes import TicketsPush
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import DeliveryMessage
@@ -71,7 +71,7 @@ def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(house: Setup
     h = house()
     h.submit(OrderScript.model_validate({"provider": "tixstock", "reference": "tix_1", "ready_after": 600}))
     account = h.context.accounts["tixstock/default"]
-    push = Arrived((Ticket(TicketKind.BARCODE, code="4711"),), whole=True, detail="pushed")
+    push = TicketsPush((Ticket(TicketKind.BARCODE, code="4711"),), complete=True, detail="pushed")
     apply_push(h.context, account, "ord-1", "order.update", push)
     assert h.order().status is Status.FULFILLED
     assert isinstance(h.context.stores.orders.timeline("ord-1")[-1], Attempt)
@@ -96,7 +96,9 @@ def test_meters_say_what_the_statistics_say(house: Setup) -> None:
 
 def test_what_never_came_back_yet_is_counted_as_0_so_that_its_first_time_is_seen(house: Setup) -> None:
     h, account = house(), {"provider": "funtrips", "account": "default"}
-    assert {metered_value(h, "willcall_attempts_total", **account, outcome=name) for name in NAMES.values()} == {0}
+    assert {
+        metered_value(h, "willcall_attempts_total", **account, outcome=name) for name in OUTCOME_NAMES.values()
+    } == {0}
 
 
 def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:

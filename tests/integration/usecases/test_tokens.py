@@ -132,7 +132,7 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     for name in ("ord-1", "ord-2"):
         submit(h, name)
         h.poll(name)
-        assert (h.order(name).hint_at or 0) - h.context.stores.accounts.now() > 3_600 - STALL
+        assert (h.order(name).hint_until or 0) - h.context.stores.accounts.now() > 3_600 - STALL
     assert tokens_asked_for(h) == 1
     resume(h.context, h.context.accounts[ACCOUNT], now=True)
     submit(h, "ord-3")
@@ -171,7 +171,7 @@ def test_a_hint_beside_a_good_token_holds_for_the_next_one(house: Setup, monkeyp
     h.redis.delete(keys.oauth(ACCOUNT))
     submit(h, "ord-2")
     order = h.poll("ord-2")
-    assert (order.hint_at or 0) - h.context.stores.accounts.now() > 3_600 - STALL
+    assert (order.hint_until or 0) - h.context.stores.accounts.now() > 3_600 - STALL
     assert tokens_asked_for(h) == 1
 
 

@@ -162,7 +162,7 @@ def test_a_users_list_needs_a_quantity(shop: Shop) -> None:
     payload = {"provider": shop.provider, "account": shop.account, "reference": shop.reference}
     with pytest.raises(RejectedOrderError, match="quantity") as caught:
         submit(shop.house.context, payload)
-    assert [problem.field for problem in caught.value.problems] == ["quantity"]
+    assert [problem.field for problem in caught.value.errors] == ["quantity"]
     (result,) = submit_many(shop.house.context, [payload])
     assert isinstance(result, RejectedOrderError)
 

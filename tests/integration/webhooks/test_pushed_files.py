@@ -43,7 +43,7 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
     assert (order.status, order.attention) == (Status.FULFILLED, None)
     (ticket,) = order.tickets
     assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
-    assert ticket.extra.get("document_doubt") == doubt
+    assert ticket.extra.get("document_warning") == doubt
     assert desk.house.context.documents.read(ticket.document or "") == content
 
 
@@ -95,7 +95,7 @@ def test_base64_is_read_in_every_form(desk: Desk, encode: Callable[[bytes], byte
 def test_a_file_whose_base64_was_cut_off_is_kept_with_a_doubt(desk: Desk) -> None:
     desk.submit(quantity=1)
     assert desk.answer(upload(file=b64encode(PDF.removesuffix(b"%%EOF") + b"x" * 100).decode()[:41]))["success"] is True
-    assert desk.order().tickets[0].extra["document_doubt"] == "no content, no end"
+    assert desk.order().tickets[0].extra["document_warning"] == "no content, no end"
 
 
 def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: Desk) -> None:
@@ -113,7 +113,7 @@ def test_a_corrected_file_of_another_type_takes_the_place_of_the_first(desk: Des
     desk.answer(upload(pdf=make_file("png", "a")))
     (ticket,) = desk.order().tickets
     assert (ticket.kind.value, ticket.content_type) == ("image", "image/png")
-    assert "document_doubt" not in ticket.extra
+    assert "document_warning" not in ticket.extra
 
 
 def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
@@ -121,7 +121,7 @@ def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
     desk.answer(upload(seat="101", pdf=make_file("jpeg", "b")))
     desk.submit(quantity=2)
     first, second = desk.order().tickets
-    assert (first.kind.value, first.extra["document_doubt"]) == ("pdf", "no end")
+    assert (first.kind.value, first.extra["document_warning"]) == ("pdf", "no end")
     assert (second.kind.value, second.content_type) == ("image", "image/jpeg")
 
 

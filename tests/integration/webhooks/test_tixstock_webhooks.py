@@ -400,8 +400,8 @@ def test_a_poll_in_flight_does_not_undo_a_push_nor_is_its_answer_lost(
     monkeypatch.setattr(desk.house.context.http, "exchange", push_first)
     order = desk.house.poll()
     assert (order.status, len(order.tickets), order.attempts) == (Status.PARTIAL, 1, 1)
-    assert order.hint_at is not None
-    assert order.hint_at > desk.house.context.stores.accounts.now() + 500
+    assert order.hint_until is not None
+    assert order.hint_until > desk.house.context.stores.accounts.now() + 500
     assert desk.house.outcomes() == ["partly_issued", "unavailable"]
     assert desk.house.outbox.messages[-1].seq == order.seq
 

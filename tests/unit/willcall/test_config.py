@@ -42,7 +42,7 @@ def read(text: str, folder: Path, **environment: str) -> Config:
 def mistakes(text: str, folder: Path, **environment: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read(text, folder, **environment)
-    return [str(problem) for problem in caught.value.problems]
+    return [str(problem) for problem in caught.value.errors]
 
 
 def test_an_account_needs_only_its_credentials(tmp_path: Path) -> None:

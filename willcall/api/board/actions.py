@@ -12,7 +12,7 @@ from willcall.api.board.forms import Form, place_to_return
 from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
 from willcall.config import find_account
-from willcall.orders.errors import ClosedOrderError, NothingToDeliverError, Problem, UnusableDeadLetterError
+from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
 from willcall.providers.base import Account
 from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
 from willcall.usecases.dead_letters import Via, clear, requeue
@@ -79,7 +79,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
     """Send nothing to an account for a while; where no seconds are named, until it is resumed."""
     text = form.get("seconds")
     if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
-        raise rejected([Problem("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
+        raise rejected([FieldError("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
     seconds = float(text) if text else None
     paused = pause(context, account, seconds)
     if paused.longer:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from willcall.api.board import labels
 from willcall.api.board.overview import AccountSummary, Overview
 from willcall.orders.advice import OVERBOOKED, TROUBLES
-from willcall.orders.callbacks import UNTOLD
-from willcall.orders.ticket_documents import LATE
+from willcall.orders.callbacks import CALLBACK_LATE_AFTER
+from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.stores.accounts import AccountHealth
 from willcall.views.accounts import account_trouble
 from willcall.views.formatting import format_count, format_duration, probe_condition
@@ -204,7 +204,7 @@ def _forgotten(overview: Overview) -> Iterator[Banner]:
 def _behind(overview: Overview) -> Iterator[Banner]:
     """What has waited for longer than it may: to tell backends and operators, to store documents."""
     told, operators, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
-    if told.waited(overview.now) >= UNTOLD:
+    if told.waited(overview.now) >= CALLBACK_LATE_AFTER:
         yield Banner(
             "untold",
             critical=False,
@@ -224,7 +224,7 @@ def _behind(overview: Overview) -> Iterator[Banner]:
             since=operators.since,
             why=operators.answered,
         )
-    if documents.waited(overview.now) >= LATE:
+    if documents.waited(overview.now) >= DOCUMENTS_LATE_AFTER:
         yield Banner(
             "lacking",
             critical=False,

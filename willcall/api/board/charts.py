@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from willcall.api.board.labels import duration_label
-from willcall.orders.measures import BOUNDS, TICKET
+from willcall.orders.measures import BUCKET_BOUNDS, TIME_TO_TICKET
 from willcall.views.formatting import format_count
 
 _BAR, _GAP, _HEIGHT = 7, 2, 34
@@ -28,8 +28,8 @@ def hourly(hours: Sequence[tuple[float, int]], of: str) -> Markup:
 
 def distribution(counts: dict[str, int], of: str) -> Markup:
     """A bar for each bucket of the time from submission to the tickets."""
-    bounds = BOUNDS[TICKET]
-    names = [f"{TICKET}:{bound:g}" for bound in bounds] + [f"{TICKET}:inf"]
+    bounds = BUCKET_BOUNDS[TIME_TO_TICKET]
+    names = [f"{TIME_TO_TICKET}:{bound:g}" for bound in bounds] + [f"{TIME_TO_TICKET}:inf"]
     numbers = [counts.get(name, 0) for name in names]
     total, most = sum(numbers), max(numbers)
     labels = [f"up to {duration_label(bound)}" for bound in bounds] + [f"over {duration_label(bounds[-1])}"]

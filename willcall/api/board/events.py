@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from willcall.orders.callbacks import Telling, accepted
+from willcall.orders.callbacks import CallbackStatus, is_accepted
 from willcall.stores.deliveries import MOST_ATTEMPTS, DeliveryAttempt, DeliveryState
 from willcall.stores.events import StoredEvent
 
@@ -54,14 +54,14 @@ def _line(
         return EventRow(event_id, event_type, at, DeliveryStatus.FEED, len(made))
     if delivery.event_id != event_id:
         return EventRow(event_id, event_type, at, _earlier(made, complete=len(tries) < MOST_ATTEMPTS), len(made))
-    waits = delivery.telling is Telling.PENDING
+    waits = delivery.telling is CallbackStatus.PENDING
     next_try_at = delivery.next_try_at if waits else None
     return EventRow(event_id, event_type, at, DeliveryStatus(delivery.telling.value), len(made), next_try_at)
 
 
 def _earlier(made: Sequence[DeliveryAttempt], *, complete: bool) -> DeliveryStatus:
     """What became of an event that is not the latest; `complete`: all tries that were made are known."""
-    if any(accepted(each.http_status) for each in made):
+    if any(is_accepted(each.http_status) for each in made):
         return DeliveryStatus.DELIVERED
     if any(each.wait is None for each in made):
         return DeliveryStatus.UNDELIVERABLE

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from willcall.api.problems import ApiError, ProblemType, rejected
 from willcall.api.request_body import read_body
-from willcall.orders.errors import Problem
+from willcall.orders.errors import FieldError
 
 #: Largest form, bytes.
 _LARGEST = 4 * 1024
@@ -23,7 +23,7 @@ async def _form(request: Request) -> Mapping[str, str]:
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST))
     except ValueError:
-        raise rejected([Problem("body", "has more fields than any form here")]) from None
+        raise rejected([FieldError("body", "has more fields than any form here")]) from None
 
 
 Form = Annotated[Mapping[str, str], Depends(_form)]

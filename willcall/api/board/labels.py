@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from math import inf
 
 from willcall.api.board.events import DeliveryStatus
-from willcall.orders.addresses import web_address  # noqa: F401 - templates read it here
+from willcall.orders.addresses import web_host  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
-from willcall.orders.callbacks import accepted, shown_callback
-from willcall.orders.measures import BOUNDS, quantile
+from willcall.orders.callbacks import is_accepted, redact_callback_url
+from willcall.orders.measures import BUCKET_BOUNDS, quantile
 from willcall.orders.model import Attempt, Attention, Order, Ticket, TicketKind
 from willcall.orders.serialization import rfc3339
 from willcall.orders.states import CLOSED, OPEN
-from willcall.orders.ticket_documents import GIVEN_UP, file_of, lacks_document  # noqa: F401 - the same
+from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document, stored_file  # noqa: F401 - the same
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.deliveries import DeliveryAttempt
@@ -119,7 +119,7 @@ def quantile_label(counts: Mapping[str, int], measure: str, share: float) -> str
     """What a share of the durations are at most: the end of a bucket, e.g. `≤ 1 min`; a dash where there are none."""
     bound = quantile(counts, measure, share)
     return (
-        f"> {duration_label(BOUNDS[measure][-1])}"
+        f"> {duration_label(BUCKET_BOUNDS[measure][-1])}"
         if bound == inf
         else f"{'' if bound is None else '≤ '}{duration_label(bound)}"
     )
@@ -178,7 +178,7 @@ def seat_label(ticket: Ticket) -> str:
 
 def callback_label(order: Order) -> str:
     """Where its backend is told."""
-    return shown_callback(order.callback_url) if order.callback_url else "none"
+    return redact_callback_url(order.callback_url) if order.callback_url else "none"
 
 
 def iso(moment: float) -> str:
@@ -193,7 +193,7 @@ def clock(moment: float, *, seconds: bool = False) -> str:
 
 def response_label(made: DeliveryAttempt) -> str:
     """What a backend's answer without words of ours comes to."""
-    return "taken" if accepted(made.http_status) else "not taken"
+    return "taken" if is_accepted(made.http_status) else "not taken"
 
 
 def fix(trouble: Trouble, account_key: str) -> str:
@@ -229,10 +229,10 @@ def attention_groups(survey: AttentionSummary) -> list[AttentionGroup]:
 
 def file_label(ticket: Ticket) -> str:
     """Say what kind of file a ticket's document is."""
-    file = file_of(ticket)
+    file = stored_file(ticket)
     return _FILES.get(file.kind, "PDF") if file else "file"
 
 
 def why_not_fetched(ticket: Ticket) -> str | None:
     """Say why the file of a ticket is not fetched any more, None where it is still to come."""
-    return ticket.extra.get(GIVEN_UP)
+    return ticket.extra.get(DOCUMENT_ERROR)

@@ -50,7 +50,7 @@ class OrderView:
     @property
     def hint_until(self) -> float | None:
         """Until when the provider asked not to be asked about it, or to be left alone altogether."""
-        hints = (self.order.hint_at, self.account.hint_until if self.account else None)
+        hints = (self.order.hint_until, self.account.hint_until if self.account else None)
         return max((hint for hint in hints if hint is not None and hint > self.now), default=None)
 
     @property

@@ -22,7 +22,7 @@ from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, Orde
 from willcall.api.documents import document_response
 from willcall.api.problems import rejected
 from willcall.orders.model import Attention, Order, Status
-from willcall.orders.submission import problems_of
+from willcall.orders.submission import field_errors_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import OrderQuery as Listed
 from willcall.usecases.context import Context
@@ -73,7 +73,7 @@ async def _filters(request: Request) -> _BoardQuery:
     try:
         return _BoardQuery.model_validate({name: value for name, value in request.query_params.items() if value})
     except ValidationError as error:
-        raise rejected(problems_of(error)) from None
+        raise rejected(field_errors_of(error)) from None
 
 
 @router.get("/orders")

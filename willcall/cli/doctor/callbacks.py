@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from willcall.cli.doctor.patient import TIMEOUT
-from willcall.orders.callbacks import UNTOLD
+from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.stores.connection import StoreError
 from willcall.views.formatting import format_count, format_duration, format_timestamp
 from willcall.views.overdue import pending_alerts
@@ -29,7 +29,7 @@ def check(patient: "Patient") -> list[Finding]:
     except StoreError:  # what was found without it is worth no less
         return [*found, unknown("Redis is away")]
     waited = pending.waited(now)
-    if waited >= UNTOLD:
+    if waited >= CALLBACK_LATE_AFTER:
         oldest = f"the oldest, of {pending.oldest}, for {format_duration(waited)}"
         what = f"{format_count(pending.count, 'event')} undelivered, {oldest}"
         how = (

@@ -23,4 +23,4 @@ def check(patient: "Patient") -> list[Finding]:
 def mistakes(error: "ConfigError") -> list[Finding]:
     """One that could not."""
     how = "Correct it where it is set, in the file or in the environment."
-    return [wrong(str(problem), how) for problem in error.problems]
+    return [wrong(str(problem), how) for problem in error.errors]

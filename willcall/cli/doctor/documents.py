@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, Level, ok, warning, wrong
 from willcall.cli.output import shown_url
-from willcall.orders.ticket_documents import LATE
+from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.stores.connection import StoreError
 from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
 from willcall.views.formatting import describe_fetch, format_count, format_duration
@@ -30,7 +30,7 @@ def _late(patient: "Patient") -> list[Finding]:
     except StoreError:  # a finding of its own; the place is as good without it
         return []
     waited = pending.waited(now)
-    if waited < LATE:
+    if waited < DOCUMENTS_LATE_AFTER:
         return []
     oldest = f"the oldest, {pending.oldest}, for {format_duration(waited)}"
     what = f"{format_count(pending.count, 'order')} without documents that were to be fetched, {oldest}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.orders.advice import TROUBLES
 from willcall.orders.model import Attention
-from willcall.orders.states import open_orders
+from willcall.orders.states import count_open
 from willcall.views.accounts import refused_accounts
 from willcall.views.formatting import format_count, format_duration
 
@@ -23,7 +23,7 @@ def check(patient: "Patient") -> list[Finding]:
     grace = patient.config.settings.sweeps.grace
     accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
     for account, tally in zip(accounts, stores.listing.tallies(accounts, now - grace), strict=True):
-        waiting += open_orders(tally.counts)
+        waiting += count_open(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= max(LATE, grace):
             whose, how = (

@@ -14,8 +14,8 @@ from typing import Any
 
 from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
-from willcall.orders.tickets import Tickets, admits, admitted, unique
-from willcall.orders.user_lists import Purchase, choose, ticket_keys
+from willcall.orders.tickets import Tickets, admits_someone, count_admissions, without_duplicates
+from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import created_before, is_older, issued_at
 from willcall.providers.funtrips.tickets import Contents, contents_of, contents_of_all
@@ -108,9 +108,9 @@ def user_outcome(records: list[dict[str, Any]], user: str | None, question: Orde
     recent = [r for r in ours if _stage(r) not in _ENDED and not _older(r, question.bought_at)]
     found = [(record, contents_of_all([record], question.bought_at)) for record in _with_tickets(recent)]
     purchases = [Purchase(contents.tickets, issued_at(record)) for record, contents in found]
-    own = choose(purchases, quantity, question.ownership)
-    tickets = unique((*own, *_files_of(own, found)))
-    count = admitted(own)
+    own = select_tickets(purchases, quantity, question.ownership)
+    tickets = without_duplicates((*own, *_files_of(own, found)))
+    count = count_admissions(own)
     if count >= quantity:
         return Issued(tickets, provider_status=word)
     if count:
@@ -128,7 +128,7 @@ def ticket_keys_of(records: list[dict[str, Any]], user: str | None) -> frozenset
 
 def _files_of(own: Tickets, found: list[tuple[dict[str, Any], Contents]]) -> list[Ticket]:
     """Return the PDFs of those records whose tickets are all the order's own."""
-    whole = (contents for _, contents in found if all(one in own for one in contents.tickets if admits(one)))
+    whole = (contents for _, contents in found if all(one in own for one in contents.tickets if admits_someone(one)))
     return [file for contents in whole for file in contents.files]
 
 

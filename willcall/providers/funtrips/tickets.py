@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.tickets import admits, admitted, unique
+from willcall.orders.tickets import admits_someone, count_admissions, without_duplicates
 from willcall.providers.dates import is_older
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 from willcall.providers.ticket_status import ticket_status
@@ -35,17 +35,17 @@ class Contents:
     @property
     def everything(self) -> tuple[Ticket, ...]:
         """What the customer gets, each ticket once."""
-        return unique((*self.tickets, *self.files))
+        return without_duplicates((*self.tickets, *self.files))
 
     @property
     def count(self) -> int:
         """How many people get in at least."""
-        return admitted(self.tickets)
+        return count_admissions(self.tickets)
 
     @property
     def repeated(self) -> bool:
         """Whether a ticket is listed more than once."""
-        return sum(map(admits, self.tickets)) > self.count
+        return sum(map(admits_someone, self.tickets)) > self.count
 
 
 def contents_of(record: Mapping[str, Any], bought_at: float = -math.inf) -> Contents:

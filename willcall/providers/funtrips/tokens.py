@@ -85,7 +85,7 @@ def _life(stated: object) -> float:
 
 
 def _outage(answer: Response, detail: str) -> Unavailable:
-    return Unavailable(reached=False, retry_after=retry_after(answer), detail=detail)
+    return Unavailable(request_sent=False, retry_after=retry_after(answer), detail=detail)
 
 
 def _temporary(answer: Response) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, Missing, NotReady, Outcome, PartlyIssued
-from willcall.orders.tickets import Tickets, admits, admitted, unique
-from willcall.orders.user_lists import Purchase, choose, ticket_keys
+from willcall.orders.tickets import Tickets, admits_someone, count_admissions, without_duplicates
+from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import is_older
 from willcall.providers.paylogic.combos import Unit, bought, people, units_of
@@ -79,10 +79,10 @@ def read_mine(answer: Mapping[str, Any], question: OrderQuery, now: float) -> Ou
         purchases.setdefault(order or entrance.uid, []).append(entrance)
     units = units_of(entrance for _, entrance in listed)
     groups = [Purchase(_issued_tickets(group)) for group in purchases.values()]
-    own = choose(groups, quantity, question.ownership)
+    own = select_tickets(groups, quantity, question.ownership)
     word = status_word(", ".join(dict.fromkeys(entrance.word for _, entrance in listed if entrance.word)))
-    if admitted(own) >= quantity:
-        return Issued(unique(own), provider_status=word)
+    if count_admissions(own) >= quantity:
+        return Issued(without_duplicates(own), provider_status=word)
     return _combined([unit for unit in units if not unit.issued], quantity, word, own=own)
 
 
@@ -148,10 +148,10 @@ def _combined(
 
     `quantity` is the caller's, who may count the parts of combos. `own` is what was found already.
     """
-    tickets = unique((*own, *(ticket for unit in units for ticket in unit.tickets)))
-    count = people(units) + admitted(own)
+    tickets = without_duplicates((*own, *(ticket for unit in units for ticket in unit.tickets)))
+    count = people(units) + count_admissions(own)
     waiting = [part for unit in units for part in unit.parts if not part.issued]
-    if count >= needed > 0 or (quantity and not waiting and 0 < quantity <= admitted(tickets)):
+    if count >= needed > 0 or (quantity and not waiting and 0 < quantity <= count_admissions(tickets)):
         return Issued(tickets, provider_status=word)
     reasons = sorted({entrance.waits_for for entrance in waiting if entrance.waits_for})[:_MOST_REASONS]
     if tickets and not needed:
@@ -159,7 +159,7 @@ def _combined(
     detail = "; ".join([f"{count} of {needed} tickets", *reasons])
     attention = next((entrance.attention for entrance in waiting if entrance.attention), None)
     not_before = _earliest(waiting) if len(units) + len(own) >= needed else None
-    if not any(map(admits, tickets)):
+    if not any(map(admits_someone, tickets)):
         return NotReady(provider_status=word, detail=detail, not_before=not_before, attention=attention, void=tickets)
     return PartlyIssued(
         tickets, needed or None, provider_status=word, detail=detail, not_before=not_before, attention=attention

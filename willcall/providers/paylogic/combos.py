@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from willcall.orders.tickets import Tickets, admitted
+from willcall.orders.tickets import Tickets, count_admissions
 from willcall.providers.paylogic.entrances import Entrance
 from willcall.providers.reading import as_int, as_list, as_object
 
@@ -56,7 +56,7 @@ def units_of(entrances: Iterable[Entrance]) -> list[Unit]:
 
 def people(units: Iterable[Unit]) -> int:
     """Return how many people the issued purchases let in: one each, and one for equal barcodes."""
-    return admitted(unit.parts[0].tickets[0] for unit in units if unit.issued)
+    return count_admissions(unit.parts[0].tickets[0] for unit in units if unit.issued)
 
 
 def bought(order: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ import math
 
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
-from willcall.orders.pushes import Hint, Standing
+from willcall.orders.pushes import ChangePush, OrderProgress
 from willcall.providers.base import Credentials
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush
 from willcall.providers.reading import as_text, read_object
@@ -28,12 +28,12 @@ class TiqetsPushes:
         reference = None if isinstance(body, Malformed) else as_text(body.get("order_reference_id"))
         if reference is None:
             return UnreadablePush("no order_reference_id in the notification")
-        return ParsedPush(reference, "order change notification", Hint())
+        return ParsedPush(reference, "order change notification", ChangePush())
 
     def answer_push(
         self,
         reading: PushReading,  # noqa: ARG002 - the protocol's signature
-        standing: Standing,  # noqa: ARG002
+        progress: OrderProgress,  # noqa: ARG002
         credentials: Credentials,  # noqa: ARG002
     ) -> PushResponse:
         """200 without a body, also where the order is unknown: calling again would not change that."""

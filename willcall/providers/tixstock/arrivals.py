@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.pushes import Arrived, Spoilt
+from willcall.orders.pushes import InvalidPush, TicketsPush
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.pushes import ParsedPush
 from willcall.providers.reading import as_list, as_text, as_web_url, extra_fields
@@ -22,8 +22,8 @@ def read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPus
     """Paper: one parcel with all tickets of the order."""
     shipment = shipment_of(data)
     if shipment is None:
-        return ParsedPush(reference, kind, Spoilt("no tracking id"))
-    return ParsedPush(reference, kind, Arrived((shipment,), whole=True), files=(None,))
+        return ParsedPush(reference, kind, InvalidPush("no tracking id"))
+    return ParsedPush(reference, kind, TicketsPush((shipment,), complete=True), files=(None,))
 
 
 def read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
@@ -44,11 +44,11 @@ def read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPus
         proofs = [link for link in map(as_web_url, as_list(data.get("proof_file_url"))) if link]
         tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(proofs)]
     if not tickets:
-        return ParsedPush(reference, kind, Spoilt(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
+        return ParsedPush(reference, kind, InvalidPush(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
     contents = [content for _, content in usable]
     contents += [None] * (len(tickets) - len(contents))
     return ParsedPush(
-        reference, kind, Arrived(tuple(tickets), detail="; ".join(remarks) or None), files=tuple(contents)
+        reference, kind, TicketsPush(tuple(tickets), detail="; ".join(remarks) or None), files=tuple(contents)
     )
 
 

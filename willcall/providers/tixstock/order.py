@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from willcall.orders.matching import match_most
+from willcall.orders.matching import maximum_matching
 from willcall.orders.model import Attention
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
-from willcall.orders.tickets import entrances
+from willcall.orders.tickets import group_by_admission
 from willcall.providers.base import OrderQuery
 from willcall.providers.reading import as_int, as_list, as_object
 from willcall.providers.safe import status_word
@@ -88,11 +88,11 @@ def _count(items: list[Item], expected: int | None) -> int:
     Where there is an item per ticket, an item's second file is no second ticket, and each item needs a file of its
     own: the number is that of items which can be given different ones.
     """
-    people = entrances(ticket for item in items for ticket in item.tickets)
+    people = group_by_admission(ticket for item in items for ticket in item.tickets)
     if expected is None or len(items) < expected:
         return len(people)
     holding = [item for item in items if item.tickets]
-    return len(match_most(people, holding, lambda person, item: any(ticket in item.tickets for ticket in person)))
+    return len(maximum_matching(people, holding, lambda person, item: any(ticket in item.tickets for ticket in person)))
 
 
 def _remarks(items: list[Item]) -> list[str]:

@@ -10,7 +10,7 @@ import math
 
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Cancelled, Declined, Malformed
-from willcall.orders.pushes import Arrived, Hint, Standing, Told
+from willcall.orders.pushes import ChangePush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
 from willcall.providers.reading import as_object, as_text
@@ -52,16 +52,18 @@ class TixstockPushes:
             return UnreadablePush("more than the tickets of an order")
         return _read(call)
 
-    def answer_push(self, reading: PushReading, standing: Standing, credentials: TixstockCredentials) -> PushResponse:
+    def answer_push(
+        self, reading: PushReading, progress: OrderProgress, credentials: TixstockCredentials
+    ) -> PushResponse:
         """`external_id`, `order_status`, `message`, `success`; 401 where the signature is wrong."""
         words = credentials.answers
         if isinstance(reading, UnverifiedPush):
             return _answer(None, words.failed, "The signature does not match the body.", success=False, status=401)
         if isinstance(reading, UnreadablePush):
             return _answer(None, words.failed, f"{_FAILED}: {reading.detail}.", success=False)
-        if not standing.stored:
-            return _answer(reading.reference, words.failed, f"{_FAILED}: {standing.why}.", success=False)
-        return _answer(reading.reference, *_success(reading, standing, credentials), success=True)
+        if not progress.stored:
+            return _answer(reading.reference, words.failed, f"{_FAILED}: {progress.why}.", success=False)
+        return _answer(reading.reference, *_success(reading, progress, credentials), success=True)
 
 
 def _read(call: PushRequest) -> PushReading:
@@ -90,29 +92,29 @@ def _read_update(order: dict[str, object] | object) -> PushReading:
     word = status_word(data.get("status"))
     outcome = final_word(word)
     if isinstance(outcome, Declined | Cancelled):
-        return ParsedPush(reference, _UPDATE, Told(outcome), word)
+        return ParsedPush(reference, _UPDATE, OutcomePush(outcome), word)
     shipment = shipment_of(data)
     if shipment:
-        return ParsedPush(reference, _UPDATE, Arrived((shipment,), whole=True), word, (None,))
-    return ParsedPush(reference, _UPDATE, Hint(), word)
+        return ParsedPush(reference, _UPDATE, TicketsPush((shipment,), complete=True), word, (None,))
+    return ParsedPush(reference, _UPDATE, ChangePush(), word)
 
 
-def _success(reading: ParsedPush, standing: Standing, credentials: TixstockCredentials) -> tuple[str, str]:
+def _success(reading: ParsedPush, progress: OrderProgress, credentials: TixstockCredentials) -> tuple[str, str]:
     """Our word and a sentence for what we have."""
     words = credentials.answers
-    if standing.ended and not isinstance(reading.push, Told):
-        word = standing.word if final_word(standing.word) else None
-        return word or words.failed, f"The order is {standing.ended}."
-    if isinstance(reading.push, Arrived) and reading.push.whole:
+    if progress.final_status and not isinstance(reading.push, OutcomePush):
+        word = progress.provider_status if final_word(progress.provider_status) else None
+        return word or words.failed, f"The order is {progress.final_status}."
+    if isinstance(reading.push, TicketsPush) and reading.push.complete:
         return words.paper, _PARCEL
     if reading.kind == _UPDATE and known_word(reading.word) and (reading.word or "").lower() != INVOICING:
         return reading.word or words.partial, "The update was taken."
-    if standing.complete:
+    if progress.complete:
         return words.complete, _COMPLETE
     if reading.kind == _UPDATE:
         return words.partial, "The update was taken."
-    of = f" of {standing.expected}" if standing.expected else ""
-    return words.partial, f"The ticket was taken; the order has {standing.count}{of}."
+    of = f" of {progress.expected}" if progress.expected else ""
+    return words.partial, f"The ticket was taken; the order has {progress.ticket_count}{of}."
 
 
 def _answer(reference: str | None, word: str, message: str, *, success: bool, status: int = 200) -> PushResponse:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
-from willcall.orders.file_types import RefusedDocumentError, recognize
+from willcall.orders.file_types import UnsupportedFileError, detect_file_type
 from willcall.orders.inline_files import with_inline_file
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.seating import place_name
-from willcall.orders.tickets import unique
+from willcall.orders.seating import normalize_label
+from willcall.orders.tickets import without_duplicates
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 
@@ -35,7 +35,9 @@ def item_of(item: object) -> Item:
     alone = all(entry == entries[0] for entry in entries)
     files = [_file_ticket(fields, entry, alone=alone) for entry in entries]
     remarks = frozenset(file for file in files if isinstance(file, str))
-    return Item(unique((*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))), remarks)
+    return Item(
+        without_duplicates((*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))), remarks
+    )
 
 
 def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
@@ -59,8 +61,8 @@ def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Tick
     if content is None:
         return _UNKNOWN_FILE
     try:
-        recognize(BytesIO(content))
-    except RefusedDocumentError as error:
+        detect_file_type(BytesIO(content))
+    except UnsupportedFileError as error:
         return f"a file in the answer is {error}, so it is not counted"
     return with_inline_file(ticket, content)
 
@@ -89,7 +91,7 @@ def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], 
     """
     section, row = (as_text(part.get(name)) or as_text(item.get(name)) for name in ("section", "row"))
     own, shared = as_text(part.get("seat")), as_text(item.get("seat"))
-    seat = own if place_name(own) or not alone else shared or own
+    seat = own if normalize_label(own) or not alone else shared or own
     extra = {
         "listing_id": as_text(item.get("listing_id")),
         "type": as_text(item.get("type")),

@@ -8,7 +8,7 @@ from willcall.cli.accounts_table import AccountRow, accounts_table
 from willcall.cli.order_view import Snapshot, order_view
 from willcall.cli.orders_table import behind_table, orders_table
 from willcall.cli.output import results
-from willcall.orders.callbacks import Telling
+from willcall.orders.callbacks import CallbackStatus
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
 from willcall.providers.base import Account, Credentials
@@ -125,7 +125,7 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
         (Ticket(TicketKind.PDF, url=signed, document="doc_1"), "document doc_1"),
         (Ticket(TicketKind.IMAGE, document="doc_2", content_type="image/png"), "document doc_2, image/png"),
         (
-            Ticket(TicketKind.PDF, document="doc_3", extra={"document_doubt": "no end"}),
+            Ticket(TicketKind.PDF, document="doc_3", extra={"document_warning": "no end"}),
             "document doc_3, may be damaged: no end",
         ),
         (Ticket(TicketKind.PDF, url=signed), "not fetched yet, at files.example"),
@@ -171,14 +171,14 @@ def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> Non
 @pytest.mark.parametrize(
     ("telling", "next_try_at", "words"),
     [
-        (Telling.PENDING, NOW, "order.fulfilled is being delivered"),
-        (Telling.PENDING, NOW + 290, "order.fulfilled is tried again in 4 min 50 s"),
-        (Telling.DELIVERED, None, "order.fulfilled is delivered"),
-        (Telling.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
+        (CallbackStatus.PENDING, NOW, "order.fulfilled is being delivered"),
+        (CallbackStatus.PENDING, NOW + 290, "order.fulfilled is tried again in 4 min 50 s"),
+        (CallbackStatus.DELIVERED, None, "order.fulfilled is delivered"),
+        (CallbackStatus.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
     ],
 )
 def test_an_order_tells_how_far_its_backend_is(
-    printed: Print, width: int, telling: Telling, next_try_at: float | None, words: str
+    printed: Print, width: int, telling: CallbackStatus, next_try_at: float | None, words: str
 ) -> None:
     tries = [
         DeliveryAttempt(NOW - 20, "evt_1", "order.fulfilled", None, "connection refused", 5.2),

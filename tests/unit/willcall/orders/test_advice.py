@@ -11,7 +11,7 @@ from willcall.api.board.banners import banners
 from willcall.api.board.overview import AccountSummary, Overview
 from willcall.cli.doctor.accounts import judge
 from willcall.orders.advice import OVERBOOKED, TROUBLES
-from willcall.orders.alerts import AccountChange, account_document
+from willcall.orders.alerts import AccountChange, account_alert_data
 from willcall.orders.model import Status
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
@@ -52,11 +52,11 @@ def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
     overview = overview_of(line)
     (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
     finding = judge(line.view, NOW, beat=True)
-    event = account_document(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
+    event = account_alert_data(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
     assert event["what_to_do"] == finding.mend
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
     assert finding.found.startswith(f"{alarm.title} (401) for 1 min, since ")
-    assert alarm.grave == (finding.level == "wrong")
+    assert alarm.critical == (finding.level == "wrong")
 
 
 @pytest.mark.parametrize("health", [AccountHealth.UNAUTHORIZED, AccountHealth.DOWN])
@@ -70,7 +70,7 @@ def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Accoun
     assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
     assert alarm.remedy.endswith("To let its orders go on, resume it.")
     assert finding.found.startswith(f"{alarm.title} (401) for 2 h, since ")
-    assert alarm.grave
+    assert alarm.critical
     assert finding.level == "wrong"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.property.strategies import orders
 from willcall.orders.model import Order, Ticket, TicketKind
-from willcall.orders.serialization import order_document, rfc3339, ticket_document, ticket_from
+from willcall.orders.serialization import order_to_json, rfc3339, ticket_from_json, ticket_to_json
 
 FIELDS = [
     "id",
@@ -35,14 +35,14 @@ FIELDS = [
 
 @given(orders())
 def test_an_order_has_the_fields_of_the_contract_in_its_order(order: Order) -> None:
-    document = json.loads(json.dumps(order_document(order)))
+    document = json.loads(json.dumps(order_to_json(order)))
     assert list(document) == FIELDS
     assert document["deadline_at"].endswith("Z")
 
 
 @given(st.builds(Ticket, kind=st.sampled_from(TicketKind), code=st.none() | st.text(), seat=st.none() | st.text()))
 def test_a_ticket_comes_back_from_its_json(ticket: Ticket) -> None:
-    assert ticket_from(json.loads(json.dumps(ticket_document(ticket)))) == ticket
+    assert ticket_from_json(json.loads(json.dumps(ticket_to_json(ticket)))) == ticket
 
 
 @pytest.mark.parametrize(

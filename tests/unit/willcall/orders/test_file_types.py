@@ -14,9 +14,9 @@ from willcall.orders.file_types import (
     FILE_TYPES,
     NO_CONTENT,
     NO_END,
-    Recognized,
-    RefusedDocumentError,
-    recognize,
+    DetectedFile,
+    UnsupportedFileError,
+    detect_file_type,
 )
 from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm, make_file, pdf
 
@@ -26,12 +26,12 @@ UPDATED = WHOLE + b"6 0 obj<</Type/Annot>>endobj\nxref\n0 1\nstartxref\n700\n%%E
 LONG = pdf("one", size=200_000)
 
 
-def found(content: bytes) -> Recognized:
-    return recognize(io.BytesIO(content))
+def found(content: bytes) -> DetectedFile:
+    return detect_file_type(io.BytesIO(content))
 
 
 def why_refused(content: bytes) -> str:
-    with pytest.raises(RefusedDocumentError) as caught:
+    with pytest.raises(UnsupportedFileError) as caught:
         found(content)
     return str(caught.value)
 
@@ -102,15 +102,15 @@ def test_what_holds_no_ticket_is_refused_with_what_it_is(form: FileForm, why: st
     ],
 )
 def test_a_pdf_that_viewers_open_is_one_and_damage_is_a_doubt(content: bytes, doubt: str | None) -> None:
-    assert found(content) == Recognized(FILE_TYPES["application/pdf"], doubt)
+    assert found(content) == DetectedFile(FILE_TYPES["application/pdf"], doubt)
 
 
 @pytest.mark.parametrize("distance", [65_530, 65_536, 131_060, 131_072])
 def test_an_end_and_an_object_are_found_wherever_chunks_meet(distance: int) -> None:
     for shift in range(12):
         filler = b"%" + b"." * (distance + shift) + b"\n"
-        assert found(b"x\n%PDF-1.4\n" + filler + b"1 0 obj<<>>endobj\n%%EOF").doubt == BYTES_BEFORE
-        assert found(b"%PDF-1.4\n1 0 obj<<>>endobj\n%%EOF" + b" " * (distance + shift)).doubt is None
+        assert found(b"x\n%PDF-1.4\n" + filler + b"1 0 obj<<>>endobj\n%%EOF").warning == BYTES_BEFORE
+        assert found(b"%PDF-1.4\n1 0 obj<<>>endobj\n%%EOF" + b" " * (distance + shift)).warning is None
 
 
 @pytest.mark.parametrize(
@@ -145,10 +145,10 @@ def test_pages_errors_and_other_files_are_refused(content: bytes, why: str) -> N
 @pytest.mark.parametrize("form", ["png", "jpeg", "gif"])
 def test_an_image_that_is_clipped_or_has_bytes_before_it_is_kept_with_a_doubt(form: FileForm) -> None:
     whole = make_file(form, "a1")
-    assert found(whole).doubt is None
-    assert found(whole + b"\0" * 2_000).doubt is None
-    assert found(whole[:-6]).doubt == NO_END
-    assert found(b"\r\n" + whole).doubt == BYTES_BEFORE
+    assert found(whole).warning is None
+    assert found(whole + b"\0" * 2_000).warning is None
+    assert found(whole[:-6]).warning == NO_END
+    assert found(b"\r\n" + whole).warning == BYTES_BEFORE
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_an_archive_of_a_great_many_files_costs_little_memory() -> None:
     file = io.BytesIO(archive(*(f"{number}.pdf" for number in range(30_000))))
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    assert recognize(file).type.content_type == "application/zip"
+    assert detect_file_type(file).type.content_type == "application/zip"
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert peak < 3_000_000
@@ -214,7 +214,7 @@ def test_a_bomb_is_not_unpacked() -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("a.pdf", b"\0" * 50_000_000)
     tracemalloc.start()
-    recognize(file)
+    detect_file_type(file)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3_000_000

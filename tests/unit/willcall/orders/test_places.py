@@ -3,7 +3,7 @@
 import pytest
 
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.seating import Place, place_name, place_of
+from willcall.orders.seating import Seating, normalize_label, seating_of
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from willcall.orders.seating import Place, place_name, place_of
     ],
 )
 def test_a_placeholder_and_several_seats_are_no_place(text: str | None) -> None:
-    assert place_name(text) is None
+    assert normalize_label(text) is None
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_a_placeholder_and_several_seats_are_no_place(text: str | None) -> None:
     ],
 )
 def test_a_place_is_compared_in_its_plain_form(text: str, plain: str) -> None:
-    assert place_name(text) == plain
+    assert normalize_label(text) == plain
 
 
 def test_what_is_not_said_proves_nothing() -> None:
-    seat = Place("l", "104", "v", "100")
-    assert not seat.differs(Place())
-    assert not seat.differs(Place("other", None, "v", None))
-    assert seat.differs(Place("l", "104", "v", "101"))
-    assert seat.differs(Place("l", "105"))
+    seat = Seating("l", "104", "v", "100")
+    assert not seat.differs(Seating())
+    assert not seat.differs(Seating("other", None, "v", None))
+    assert seat.differs(Seating("l", "104", "v", "101"))
+    assert seat.differs(Seating("l", "105"))
 
 
 def test_the_listing_of_a_ticket_is_part_of_its_place() -> None:
     ticket = Ticket(TicketKind.PDF, row="V", seat="TBC", extra={"listing_id": "9211231"})
-    assert place_of(ticket) == Place("9211231", None, "v", None)
-    assert not place_of(ticket).exact
+    assert seating_of(ticket) == Seating("9211231", None, "v", None)
+    assert not seating_of(ticket).exact

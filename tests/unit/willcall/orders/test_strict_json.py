@@ -3,7 +3,7 @@ import tracemalloc
 
 import pytest
 
-from willcall.orders.strict_json import MOST_KEYS, MOST_TOKENS, InvalidJsonError, parse_json
+from willcall.orders.strict_json import MAX_KEYS, MAX_TOKENS, InvalidJsonError, parse_json
 
 
 def test_what_is_json_is_read() -> None:
@@ -30,7 +30,7 @@ def test_what_is_json_is_read() -> None:
         (b'{"a":' * 60_000, "is nested too deeply"),
         (b'{"id": "a", "id": "b"}', "holds an object with the key 'id' twice"),
         (b'[{"metadata": {"a": "b", "a": "b"}}]', "the key 'a' twice"),
-        (json.dumps(dict.fromkeys(map(str, range(MOST_KEYS + 1)))).encode(), "holds an object of more than 1,000 keys"),
+        (json.dumps(dict.fromkeys(map(str, range(MAX_KEYS + 1)))).encode(), "holds an object of more than 1,000 keys"),
     ],
 )
 def test_what_is_ambiguous_or_no_json_is_refused_in_words(text: bytes, problem: str) -> None:
@@ -59,4 +59,4 @@ def test_punctuation_inside_of_strings_counts_for_nothing(end: bytes) -> None:
 
 def test_a_string_that_does_not_end_is_read_once() -> None:
     with pytest.raises(InvalidJsonError, match="is not JSON"):
-        parse_json(b'"' + rb"\"" * MOST_TOKENS * 4)
+        parse_json(b'"' + rb"\"" * MAX_TOKENS * 4)

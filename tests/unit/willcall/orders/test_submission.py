@@ -43,7 +43,7 @@ def test_an_order_needs_no_more_than_its_provider_and_its_reference() -> None:
 def test_what_cannot_be_taken_is_named(field: str, value: object) -> None:
     with pytest.raises(RejectedOrderError) as caught:
         parsed(**{field: value})
-    assert [problem.field.partition(".")[0] for problem in caught.value.problems] == [field]
+    assert [problem.field.partition(".")[0] for problem in caught.value.errors] == [field]
 
 
 def test_a_time_is_taken_in_any_zone() -> None:

@@ -8,13 +8,13 @@ import pytest
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.ticket_documents import (
     TicketFile,
-    carry_over,
-    file_of,
-    given_up,
-    lacking,
+    attach_documents,
+    attach_file,
+    carry_over_documents,
     lacks_document,
-    with_documents,
-    with_file,
+    mark_given_up,
+    missing_document_urls,
+    stored_file,
 )
 
 
@@ -23,7 +23,7 @@ def ticket(url: str | None = "https://x.example/a.pdf", **fields: Any) -> Ticket
 
 
 def carried(new: list[Ticket], old: list[Ticket]) -> list[str | None]:
-    return [one.document for one in carry_over(new, old)]
+    return [one.document for one in carry_over_documents(new, old)]
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def carried(new: list[Ticket], old: list[Ticket]) -> list[str | None]:
 )
 def test_pdfs_that_are_elsewhere_are_fetched_and_nothing_else(one: Ticket, *, lacks: bool) -> None:
     assert lacks_document(one) is lacks
-    assert bool(lacking([one])) is lacks
+    assert bool(missing_document_urls([one])) is lacks
 
 
 def test_documents_go_to_the_tickets_of_their_address() -> None:
     mine = [ticket("https://x/1"), ticket("https://x/2"), ticket("https://x/1"), ticket("https://x/1", document="old")]
-    assert lacking(mine) == ["https://x/1", "https://x/2"]
-    got = with_documents(mine, {"https://x/1": TicketFile("new", "application/pdf")})
+    assert missing_document_urls(mine) == ["https://x/1", "https://x/2"]
+    got = attach_documents(mine, {"https://x/1": TicketFile("new", "application/pdf")})
     assert [one.document for one in got] == ["new", None, "new", "old"]
 
 
@@ -64,40 +64,42 @@ def test_documents_go_to_the_tickets_of_their_address() -> None:
 )
 def test_a_ticket_that_is_a_file_becomes_what_the_file_is(content_type: str, kind: TicketKind) -> None:
     file = TicketFile("doc_1", content_type)
-    filed = with_file(ticket(), file)
+    filed = attach_file(ticket(), file)
     assert (filed.kind, filed.document, filed.content_type) == (kind, "doc_1", content_type)
-    assert file_of(filed) == file
-    assert filed.compared_as is TicketKind.PDF
+    assert stored_file(filed) == file
+    assert filed.comparison_kind is TicketKind.PDF
     assert not lacks_document(filed)
-    code = with_file(ticket(kind=TicketKind.BARCODE, code="1"), file)
+    code = attach_file(ticket(kind=TicketKind.BARCODE, code="1"), file)
     assert (code.kind, code.content_type) == (TicketKind.BARCODE, content_type)
 
 
 def test_what_is_damaged_stands_with_the_ticket_until_a_whole_file_comes() -> None:
-    doubtful = with_file(ticket(extra={"a": 1}), TicketFile("doc_1", "application/pdf", "no end"))
-    assert doubtful.extra == {"a": 1, "document_doubt": "no end"}
-    assert file_of(doubtful) == TicketFile("doc_1", "application/pdf", "no end")
-    assert with_file(doubtful, TicketFile("doc_2", "application/pdf")).extra == {"a": 1}
+    doubtful = attach_file(ticket(extra={"a": 1}), TicketFile("doc_1", "application/pdf", "no end"))
+    assert doubtful.extra == {"a": 1, "document_warning": "no end"}
+    assert stored_file(doubtful) == TicketFile("doc_1", "application/pdf", "no end")
+    assert attach_file(doubtful, TicketFile("doc_2", "application/pdf")).extra == {"a": 1}
 
 
 def test_why_an_address_was_given_up_stands_with_the_ticket_until_its_file_comes() -> None:
-    one, two = given_up([ticket("https://x/1"), ticket("https://x/2", document="doc_2")], {"https://x/1": "HTTP 404"})
+    one, two = mark_given_up(
+        [ticket("https://x/1"), ticket("https://x/2", document="doc_2")], {"https://x/1": "HTTP 404"}
+    )
     assert (one.extra, two.extra) == ({"document_error": "HTTP 404"}, {})
-    assert lacking([one, two]) == ["https://x/1"]
-    assert with_file(one, TicketFile("doc_1", "application/pdf")).extra == {}
+    assert missing_document_urls([one, two]) == ["https://x/1"]
+    assert attach_file(one, TicketFile("doc_1", "application/pdf")).extra == {}
 
 
 def test_a_ticket_that_was_kept_before_files_had_a_type_is_a_pdf() -> None:
-    assert file_of(ticket(document="doc_1")) == TicketFile("doc_1", "application/pdf")
-    assert file_of(ticket()) is None
+    assert stored_file(ticket(document="doc_1")) == TicketFile("doc_1", "application/pdf")
+    assert stored_file(ticket()) is None
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "application/zip", "application/vnd.apple.pkpass"])
 def test_a_file_of_another_kind_is_carried_over_to_what_is_listed_as_a_pdf(content_type: str) -> None:
     file = TicketFile("doc_1", content_type, "no end")
-    old = with_file(ticket("https://x/a?s=1", extra={"a": 1}), file)
+    old = attach_file(ticket("https://x/a?s=1", extra={"a": 1}), file)
     for address in ("https://x/a?s=1", "https://x/a?s=2"):
-        (carried_over,) = carry_over([ticket(address, extra={"a": 1})], [old])
+        (carried_over,) = carry_over_documents([ticket(address, extra={"a": 1})], [old])
         assert carried_over == replace(old, url=address)
 
 

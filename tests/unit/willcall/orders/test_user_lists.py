@@ -3,7 +3,7 @@
 import pytest
 
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.user_lists import Ownership, Purchase, choose, ticket_keys
+from willcall.orders.user_lists import Ownership, Purchase, select_tickets, ticket_keys
 
 
 def purchase(name: str, size: int = 1, at: float | None = None) -> Purchase:
@@ -12,9 +12,9 @@ def purchase(name: str, size: int = 1, at: float | None = None) -> Purchase:
 
 def test_a_purchase_of_just_that_size_comes_before_parts_of_others() -> None:
     lists = [purchase("a", 3, at=1), purchase("b", 2, at=2), purchase("c", 2, at=3)]
-    assert choose(lists, 2, Ownership()) == lists[1].tickets
+    assert select_tickets(lists, 2, Ownership()) == lists[1].tickets
     others = ticket_keys(lists[1].tickets[:1])
-    assert choose(lists, 2, Ownership(others=others)) == lists[2].tickets
+    assert select_tickets(lists, 2, Ownership(other_orders=others)) == lists[2].tickets
 
 
 @pytest.mark.parametrize("quantity", [1, 2, 1_000])
@@ -29,5 +29,5 @@ def test_a_long_list_is_not_compared_pair_by_pair(quantity: int, monkeypatch: py
         return equal(one, two)
 
     monkeypatch.setattr(Ticket, "__eq__", counting)
-    assert len(choose(lists, quantity, Ownership())) == quantity
+    assert len(select_tickets(lists, quantity, Ownership())) == quantity
     assert compared < 20_000

@@ -191,7 +191,7 @@ def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
 def test_an_answer_without_a_token_is_an_outage_of_the_endpoint(status: int, body: bytes) -> None:
     outcome = ADAPTER.read_token(Response(status, {"retry-after": "9"}, body, received_at=0.0))
     assert isinstance(outcome, Unavailable)
-    assert (outcome.retry_after, outcome.reached) == (9.0, False)
+    assert (outcome.retry_after, outcome.request_sent) == (9.0, False)
     assert "token endpoint" in (outcome.detail or "")
 
 

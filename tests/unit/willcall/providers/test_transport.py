@@ -257,7 +257,7 @@ def test_a_refused_connection_was_not_reached(transport: ProviderTransport) -> N
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = transport.exchange(account(), Request("GET", f"http://127.0.0.1:{port}/order-key"))
-    assert outcome == Unavailable(reached=False, detail="connection refused")
+    assert outcome == Unavailable(request_sent=False, detail="connection refused")
 
 
 def test_a_name_that_cannot_be_resolved_was_not_reached(
@@ -268,13 +268,13 @@ def test_a_name_that_cannot_be_resolved_was_not_reached(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     outcome = transport.exchange(account(), Request("GET", "https://api.provider.example/x"))
-    assert outcome == Unavailable(reached=False, detail="host name lookup failed")
+    assert outcome == Unavailable(request_sent=False, detail="host name lookup failed")
 
 
 def test_a_name_that_dns_cannot_express_was_not_reached(transport: ProviderTransport) -> None:
     outcome = transport.exchange(account(), Request("GET", f"http://{'x' * 64}.example/"))
     assert isinstance(outcome, Unavailable)
-    assert not outcome.reached
+    assert not outcome.request_sent
 
 
 def test_the_next_address_is_tried(serve: Serve, transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_the_next_address_is_tried(serve: Serve, transport: ProviderTransport, m
 def test_a_server_without_tls_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(lambda _, connection: connection.sendall(b"this is no TLS\r\n\r\n"))
     outcome = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
-    assert outcome == Unavailable(reached=False, detail="TLS handshake failed")
+    assert outcome == Unavailable(request_sent=False, detail="TLS handshake failed")
 
 
 def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
@@ -299,7 +299,7 @@ def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: Pr
     limited = account(connect_timeout=0.2, total_timeout=0.3)
     outcome = transport.exchange(limited, Request("GET", f"https://127.0.0.1:{server.port}/"))
     assert isinstance(outcome, Unavailable)
-    assert not outcome.reached
+    assert not outcome.request_sent
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
@@ -307,7 +307,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 ) -> None:
     server = serve(over_tls(certificate))
     outcome = transport.exchange(account(), Request("GET", f"https://localhost:{server.port}/"))
-    assert outcome == Unavailable(reached=False, detail="TLS certificate verification failed")
+    assert outcome == Unavailable(request_sent=False, detail="TLS certificate verification failed")
 
 
 def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
@@ -322,7 +322,7 @@ def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
         assert answer.body == b"over TLS"
     assert server.connections == 1
     other = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
-    assert other == Unavailable(reached=False, detail="TLS certificate verification failed")
+    assert other == Unavailable(request_sent=False, detail="TLS certificate verification failed")
     transport.close()
 
 
@@ -371,7 +371,7 @@ def test_a_reset_of_a_used_connection_is_not_retried(serve: Serve, transport: Pr
 def test_a_cut_off_or_broken_answer_is_unavailable(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
     outcome = get(transport, serve(once(said)))
     assert isinstance(outcome, Unavailable)
-    assert outcome.reached
+    assert outcome.request_sent
     assert outcome.detail is not None
     assert outcome.detail.startswith(("connection closed ", "invalid HTTP response (", "connection broken ("))
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from willcall.api.board.events import DeliveryStatus, event_rows
-from willcall.orders.callbacks import Telling
+from willcall.orders.callbacks import CallbackStatus
 from willcall.stores.deliveries import MOST_ATTEMPTS, DeliveryAttempt, DeliveryState
 from willcall.stores.events import StoredEvent
 
@@ -11,7 +11,7 @@ NOW = 1_795_341_600.0
 PARTIAL = StoredEvent("1-0", "evt_1", "order.partial", "ord-1", NOW - 90, {})
 FULFILLED = StoredEvent("2-0", "evt_2", "order.fulfilled", "ord-1", NOW - 60, {})
 REFUSED = DeliveryAttempt(NOW - 80, "evt_1", "order.partial", 500, "", 5.0)
-LATEST = DeliveryState("evt_2", "order.fulfilled", Telling.PENDING, NOW + 9)
+LATEST = DeliveryState("evt_2", "order.fulfilled", CallbackStatus.PENDING, NOW + 9)
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_where_nobody_is_told_the_events_are_in_the_feed_alone() -> None:
 
 
 def test_the_latest_event_is_known_after_the_feed_has_forgotten_it() -> None:
-    (line,) = event_rows([], replace(LATEST, telling=Telling.DELIVERED, next_try_at=None), [])
+    (line,) = event_rows([], replace(LATEST, telling=CallbackStatus.DELIVERED, next_try_at=None), [])
     assert (line.id, line.at, line.told) == ("evt_2", None, DeliveryStatus.DELIVERED)

@@ -7,7 +7,7 @@ from willcall.api.board import charts
 from willcall.api.board.forms import place_to_return
 from willcall.api.board.labels import duration_label, quantile_label, redacted
 from willcall.api.board.overview import CachedValue
-from willcall.orders.addresses import web_address
+from willcall.orders.addresses import web_host
 
 
 class Door:
@@ -87,7 +87,7 @@ def test_only_pages_of_ours_are_gone_back_to() -> None:
 
 def test_only_web_addresses_are_links() -> None:
     addresses = ["https://tickets.example/1", "javascript:alert(1)", "data:text/html,x", "http://[::1", "//x"]
-    assert [web_address(address) for address in addresses] == ["tickets.example", None, None, None, None]
+    assert [web_host(address) for address in addresses] == ["tickets.example", None, None, None, None]
 
 
 def test_a_chart_says_in_words_what_it_shows() -> None:

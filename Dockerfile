@@ -4,10 +4,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY willcall willcall
 COPY tasks tasks
 COPY schedules schedules
-COPY api api
 COPY workers workers
-COPY cli cli
-COPY simulator simulator
 # Wheels alone: the image has no compiler.
 RUN python -m venv /opt/willcall \
  && /opt/willcall/bin/pip install --no-cache-dir --only-binary=:all: -c constraints.txt '.[s3,codings]'

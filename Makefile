@@ -13,10 +13,14 @@ TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Tests and demo start many processes: with Python's cache of compiled code each start costs a third less.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test wheel deep check site format bench chaos overload screenshots up constraints clean
+# The parts of the proof that are wanted, in pytest's words: make proof ONLY='rabbitmq or wheel'.
+ONLY ?=
+
+.PHONY: help install demo test proof search check words matrix release-check site format bench chaos overload \
+  screenshots up constraints clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 install: $(STAMP) ## set up .venv with the willcall command in it
 
@@ -29,21 +33,31 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## fulfil orders from five simulated providers, end to end
 	$(BIN)/willcall demo
 
-test: install ## run all tests
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not worker and not wheel"
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup --timeout 300 -m worker
+test: install ## run the tests, two minutes on two cores
+	$(BIN)/python -m pytest -n $(TESTERS) -m "not proof"
 
-wheel: install ## test the wheel alone, in an environment of its own
-	$(BIN)/python -m pytest -m wheel
+proof: install ## run what takes longer: crashes, failover, the demo, the wheel, deep search; ONLY='demo or wheel' selects
+	$(BIN)/python -m pytest -n $(TESTERS) -m proof $(if $(ONLY),-k "$(ONLY)")
+	$(if $(ONLY),,$(MAKE) search)
 
-deep: install ## search for inputs that break a promise, some minutes: twenty times what `make test` tries
-	$(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 --hypothesis-profile deep tests/property tests/contract tests/unit tests/integration/api/test_schema.py
+search: install ## search for inputs that break a promise: twenty times what `make test` tries
+	$(BIN)/python -m pytest -n $(TESTERS) --hypothesis-profile proof -m hypothesis
+
+matrix: ## run unit, contract and property tests on each Python that is found of 3.11, 3.12 and 3.13
+	.ci/matrix
+
+release-check: install ## run what a release needs besides: every Python, the image, a run of chaos
+	.ci/release-check
 
 check: install site ## lint, types, layers, documentation: what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+words: install ## look for words that docs/vocabulary.txt replaces
+	$(BIN)/python docs/check_words.py
 
 site: $(SITE_STAMP) ## build docs/ as a site into var/site, strictly: a link that leads nowhere ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -61,8 +75,11 @@ bench: install ## measure against plain Celery, some minutes: docs/performance.m
 	$(BIN)/python -m bench.performance
 	$(BIN)/python -m bench.board
 
+# As many runs as there are seeds: make chaos SEEDS=1
+SEEDS ?= 1 2 3
+
 chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
-	for seed in 1 2 3; do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done
+	for seed in $(SEEDS); do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done
 
 overload: install ## more due than one worker can poll: nothing multiplies, all drains; a slow provider delays no other
 	$(BIN)/python -m bench.overload
@@ -79,4 +96,4 @@ constraints: ## pin what is installed now, for reproducible installs
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "1i \# Pins for reproducible installs; \`make constraints\` writes them anew." > constraints.txt
 
 clean: ## remove what the targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var
+	rm -rf .venv .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var

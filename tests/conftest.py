@@ -1,7 +1,6 @@
 """What all tests share: one Redis server of their own, empty for each test."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.scripted_server import Serve, Server
+from tests.tools import left_out, require_command
 from tests.waiting import Clock
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.http import connections
@@ -22,39 +22,57 @@ from willcall.usecases import documents
 if TYPE_CHECKING:
     from redis import Redis
 
-# On a laptop hypothesis looks for something new each time; CI says the same of the same commit. `make deep` looks
+# On a laptop hypothesis looks for something new each time; CI says the same of the same commit. `make proof` looks
 # twenty times as long.
 settings.register_profile(
     "willcall",
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("deep", settings.get_profile("willcall"), max_examples=1_000, derandomize=False)
+settings.register_profile("proof", settings.get_profile("willcall"), max_examples=600, derandomize=False)
 settings.load_profile("willcall")
 
-
-#: What the names of tests have in common that share a server or a deployment which is dear to set up.
-_TOGETHER = (
-    "rabbitmq",
+#: Tests that share processes which are dear to start, by what their names have in common. Each group runs in one
+#: process of pytest-xdist, and those groups begin first.
+_GROUPS = (
     "tests/browser/",
+    "[rabbitmq",
+    "tests/e2e/test_rabbitmq",
     "tests/e2e/test_demo.py",
     "tests/e2e/test_flower.py",
+    "tests/e2e/test_neighbours.py",
     "tests/integration/workers/test_logs.py",
 )
+#: Tests that start processes: they begin before those that only compute, which fill the time that others wait.
+_EARLY = (*_GROUPS, "tests/e2e/", "tests/integration/transport/test_workers.py", "tests/integration/test_up.py")
 
 
-class _Scheduling(LoadGroupScheduling):
-    """pytest-xdist's own mark for tests that belong together does nothing with pytest 9.2."""
+class _Scheduling(LoadScopeScheduling):
+    """Gives each free process the next group, or the next test function with all of its cases."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((place for place in _TOGETHER if place in nodeid), nodeid)
+        return next((group for group in _GROUPS if group in nodeid), nodeid.partition("[")[0])
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
-    """Tests that belong together run in one process, the others in whichever is free."""
-    return _Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # the order is that of `_EARLY`
+    return _Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((number for number, part in enumerate(_EARLY) if part in item.nodeid), len(_EARLY))
+
+    items.sort(key=place)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out for want of a tool."""
+    line = left_out(terminalreporter.getreports("skipped"))
+    if line:
+        terminalreporter.write_line(f"Left out: {line}", yellow=True)
 
 
 @pytest.fixture(scope="session")
@@ -99,11 +117,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate for `localhost`, vouched for by nobody but itself, with its key in the same file."""
-    if shutil.which("openssl") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("needs openssl to make a certificate")
+    openssl = require_command("openssl")
     made = tmp_path / "certificate.pem"
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", made, "-out", tmp_path / "public.pem"]
-    subprocess.run(["openssl", "req", *options, *files], check=True, capture_output=True)  # noqa: S603, S607 - fixed words
+    subprocess.run([openssl, "req", *options, *files], check=True, capture_output=True)  # noqa: S603 - fixed words
     made.write_text(made.read_text() + (tmp_path / "public.pem").read_text())
     return made

@@ -1,9 +1,7 @@
 """A browser, pages that must not complain, and the running demo."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,6 +9,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
 from tests.browser.demo import running_demo
+from tests.tools import require
 from willcall.devtools.local_deployment import LocalDeployment
 
 #: Opens a page: `width` of the window, whether its user prefers `dark`, their `login` where a password is asked, and
@@ -20,15 +19,6 @@ Open = Callable[..., Page]
 #: Milliseconds until nothing more is hoped for. What is waited for comes within two seconds, later from a busy machine.
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
-
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests are about real workers."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.worker)
 
 
 @pytest.fixture(scope="package")
@@ -40,8 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
 
 @pytest.fixture(scope="package")  # not longer: while it is open, no other test can run an asyncio loop
 def browser() -> Iterator[Browser]:
-    if executable() is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("chromium is not installed")
+    require("chromium", executable())
     with chromium() as browser:
         yield browser
 

@@ -1,7 +1,6 @@
 """The documentation as a site, opened as files: without a web server, without another host."""
 
 import importlib.util
-import os
 import re
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import NARROW
 from tests.browser.conftest import Open
+from tests.tools import require
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,8 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where the site is, built strictly."""
-    if importlib.util.find_spec("mkdocs") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("mkdocs is not installed")
+    require("mkdocs", importlib.util.find_spec("mkdocs"))
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words

@@ -1,6 +1,5 @@
 """A deployment per test: real Redis, real providers over HTTP, real workers."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ import pytest
 
 from tests.e2e.rabbitmq import RabbitMQ, executable
 from tests.forked import FORKED
+from tests.tools import require
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.local_deployment import LocalDeployment
@@ -72,8 +72,7 @@ def deployment(tmp_path: Path) -> Iterator[Setup]:
 @contextmanager
 def running_rabbitmq(folder: Path) -> Iterator[RabbitMQ]:
     """A RabbitMQ server for the block."""
-    if executable() is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("rabbitmq-server is not installed")
+    require("rabbitmq-server", executable())
     server = RabbitMQ(folder)
     try:
         server.start()
@@ -89,9 +88,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
         yield server
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.proof)])
 def broker(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The test runs once over each broker: what the config says of it."""
+    """The config's broker: a test runs once over each, over RabbitMQ as part of the proof."""
     return {} if request.param == "redis" else {"broker_url": request.getfixturevalue("rabbitmq").url}
 
 

@@ -14,8 +14,6 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import connect
 
-pytestmark = pytest.mark.worker
-
 
 @pytest.fixture
 def receivers() -> Iterator[list[CallbackReceiver]]:
@@ -49,6 +47,7 @@ def test_a_dead_backend_delays_neither_other_backends_nor_polls(
     assert dead.most_at_once <= 2
 
 
+@pytest.mark.proof
 def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(
     deployment: Setup, receivers: list[CallbackReceiver]
 ) -> None:

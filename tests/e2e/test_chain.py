@@ -18,8 +18,6 @@ from willcall.simulator.script import OrderScript
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.control import cancel_order, poll_now
 
-pytestmark = pytest.mark.worker
-
 
 def tiqets(number: int, **fields: Any) -> OrderScript:
     return OrderScript(provider="tiqets", reference=str(1_000_000 + number), **fields)
@@ -31,6 +29,7 @@ def events_per_change(deployment: LocalDeployment) -> Counter[tuple[str, str]]:
     return Counter((event.order_id, event.type) for event in events)
 
 
+@pytest.mark.proof
 def test_a_crowd_is_asked_for_at_the_rate_and_not_woken_in_vain_again_and_again(deployment: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     patient = {"read_timeout": 30, "total_timeout": 40}  # an answer that a busy machine holds up is no second request
@@ -100,6 +99,7 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
     assert settled <= asked <= settled + max(cut, 32)
 
 
+@pytest.mark.proof
 def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_request_repeated(
     deployment: Setup, broker: dict[str, str]
 ) -> None:
@@ -177,6 +177,7 @@ def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
     wait_for_the_end(system, expected)
 
 
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"], indirect=True)
 def test_any_celery_app_on_the_broker_can_submit(deployment: Setup, broker: dict[str, str]) -> None:
     system = deployment({"tiqets/default": {}}, **broker)
     system.start("worker")

@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 #: Seconds that the slow provider takes for an answer, and how many orders it has.
 ANSWER, CROWD = 1.0, 60

@@ -13,7 +13,7 @@ from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
 from workers.masks import REDACTED, secrets_of
 
-pytestmark = [pytest.mark.worker, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.proof
 
 #: What Celery writes past all logging while it is told to stop.
 _ASIDE = {"", "worker: Warm shutdown (MainProcess)"}

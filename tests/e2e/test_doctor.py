@@ -11,8 +11,6 @@ from willcall.cli.doctor.findings import Level
 from willcall.cli.doctor.patient import Patient
 from willcall.config import load
 
-pytestmark = pytest.mark.worker
-
 
 def ill(patient: Patient) -> dict[str, list[str]]:
     """What is found that is not ok, by the check."""
@@ -33,6 +31,7 @@ def test_a_house_at_work_is_well_until_its_beat_is_killed(deployment: Setup, bro
     assert ill(patient)["sweeps"] == ["beat is away"]
 
 
+@pytest.mark.proof
 def test_a_rabbitmq_on_which_no_worker_ever_was_cannot_hold_countdowns(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     with Connection(rabbitmq.url) as connection:
         connection.default_channel.exchange_delete("celery_delayed_27")

@@ -15,7 +15,7 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 #: Opens the board.
 KEY = "operator-key-of-the-drill"

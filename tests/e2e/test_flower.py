@@ -19,8 +19,6 @@ from willcall.devtools.local_deployment import FLOWER_LOGIN, LocalDeployment
 from willcall.simulator.script import OrderScript
 from willcall.usecases.control import get_order, poll_now
 
-pytestmark = pytest.mark.worker
-
 QUEUES = ("willcall", "willcall.sweeps", "willcall.notify", "willcall.documents")
 #: Parts of what an outside application sends that nobody may see.
 REFERENCE, ADDRESS, METADATA = "XgFca-QmBxG-9WhAj", "token-in-the-address", "name-of-a-customer"
@@ -223,6 +221,7 @@ def test_the_queues_are_known_over_either_broker(deployment: Setup, broker: dict
     assert "willcall.poll.tiqets" in ask(system, "/broker")[1]
 
 
+@pytest.mark.proof
 def test_workers_tell_of_tasks_only_while_flower_runs(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}})
     system.start("worker")

@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,8 +12,6 @@ from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import free_port
 from willcall.simulator.script import OrderScript
-
-pytestmark = pytest.mark.worker
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: What the client adds to a histogram's own labels.

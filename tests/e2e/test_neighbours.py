@@ -144,6 +144,7 @@ def test_a_purge_of_the_neighbour_leaves_what_waits_for_us_and_ours_what_waits_f
     wait_until(lambda: shop.mailed() == [8])
 
 
+@pytest.mark.proof
 def test_flower_of_the_neighbour_sees_its_own_workers_and_tasks_alone(system: LocalDeployment, shop: Shop) -> None:
     shop.start_worker()
     port = free_port()

@@ -75,6 +75,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     assert lines < LOUD
 
 
+@pytest.mark.proof
 def test_the_exit_code_of_a_worker_is_its_own(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}})
     well = system.start("worker")

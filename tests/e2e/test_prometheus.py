@@ -1,7 +1,5 @@
 """A real Prometheus over docs/ops/, beside a running system."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +11,12 @@ import requests
 import yaml
 
 from tests.e2e.conftest import Setup, submit_all
+from tests.tools import require_command
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import free_port
 from willcall.simulator.script import OrderScript
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 OPS = Path(__file__).parents[2] / "docs" / "ops"
 
@@ -76,8 +75,7 @@ class Prometheus:
 
 
 def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(deployment: Setup, tmp_path: Path) -> None:
-    if shutil.which("prometheus") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("prometheus is not installed")
+    require_command("prometheus")
     system = deployment({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
     port = free_port()
     system.start("worker", "--metrics-port", str(port))

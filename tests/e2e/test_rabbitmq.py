@@ -20,7 +20,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores.orders import PollMessage
 from workers.backlog import BacklogReader
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 
 def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(

@@ -15,7 +15,7 @@ from tests.e2e.test_rabbitmq import tiqets
 from tests.waiting import wait_until
 from workers.backlog import BacklogReader
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 from willcall.orders.states import Status
 from willcall.simulator.script import OrderScript
 
-pytestmark = pytest.mark.worker
+pytestmark = pytest.mark.proof
 
 
 def test_orders_end_as_scripted_though_the_master_dies_and_its_replica_takes_over(

@@ -12,8 +12,6 @@ from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.processes import RUNNING_WITHIN, ProcessStore
 
-pytestmark = pytest.mark.worker
-
 ACCOUNT: dict[str, dict[str, object]] = {"tiqets/default": {}}
 
 
@@ -22,6 +20,7 @@ def alive(processes: ProcessStore) -> set[int]:
     return {int(process.name.split("-")[1].split("@")[0]) for process in processes.alive("worker")}
 
 
+@pytest.mark.proof
 def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     processes, redis = setting.context.stores.processes, connect(setting.redis.url)
@@ -40,6 +39,7 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> 
     wait_until(lambda: frozen.pid in alive(processes))
 
 
+@pytest.mark.proof
 def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     setting = deployment(ACCOUNT, broker_url=rabbitmq.url)
     processes = setting.context.stores.processes

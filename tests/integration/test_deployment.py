@@ -1,7 +1,6 @@
 """What docs/ops/ gives operators to run: every command, variable, port and name in it is a real one."""
 
 import importlib.util
-import os
 import re
 import shlex
 import shutil
@@ -11,12 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from redis import Redis
 from redis.exceptions import RedisError
 from typer.main import get_command
 
+from tests.tools import require, require_command
 from tests.waiting import wait_until
 from willcall.cli.main import app
 from willcall.config import load
@@ -74,17 +73,8 @@ def commands() -> Iterator[list[str]]:
             yield test[2:]
 
 
-def needed(tool: str) -> str:
-    """The path of a tool; without it the test is skipped on a laptop and fails in CI."""
-    found = shutil.which(tool)
-    if found is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(f"{tool} is not installed")
-    return found
-
-
 def test_manifests_are_what_kubernetes_takes() -> None:
-    if importlib.util.find_spec("kubernetes_validate") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("kubernetes-validate is not installed")
+    require("kubernetes-validate", importlib.util.find_spec("kubernetes_validate"))
     import kubernetes_validate  # noqa: PLC0415 - may be absent
 
     checked = [each for each in documents() if each["kind"] not in FOREIGN]
@@ -176,7 +166,7 @@ def test_redis_starts_with_the_arguments_of_the_manifest(tmp_path: Path) -> None
 
 
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    verify = needed("systemd-analyze")
+    verify = require_command("systemd-analyze")
     for unit in chain(UNITS.glob("*.service"), UNITS.glob("*.target")):
         text = unit.read_text().replace("/opt/willcall/bin/willcall", shutil.which("true") or "")
         (tmp_path / unit.name.replace("@.", "@1.")).write_text(text)

@@ -1,15 +1,14 @@
 """What docs/ops/ gives to Prometheus and Grafana, judged by Prometheus' own tool."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.tools import require_command
 
 OPS = Path(__file__).parents[2] / "docs" / "ops"
 RULES = [rule for group in yaml.safe_load((OPS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -19,11 +18,8 @@ VARIABLES = {"$__rate_interval": "1m", "$provider": ".*", "$account": ".*"}
 
 def promtool(*arguments: str, cwd: Path = OPS) -> None:
     """Run promtool, which must be content."""
-    if shutil.which("promtool") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(
-            "promtool is not installed: it comes with Debian's prometheus"
-        )
-    done = subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    command = [require_command("promtool"), *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 - its own files
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -18,8 +18,6 @@ from willcall.devtools.embedded_redis import free_port
 if TYPE_CHECKING:
     import subprocess
 
-pytestmark = pytest.mark.worker
-
 #: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
 TOLD_TO_STOP_BY_A_DYING_OBJECT = """
 import os, signal
@@ -69,6 +67,7 @@ def test_up_runs_everything_in_a_folder_until_it_is_told_to_stop(bare: Willcall)
     assert bare("orders").code == 1
 
 
+@pytest.mark.proof
 def test_up_is_told_to_stop_at_a_moment_that_takes_no_exception(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     up = bare.run("-c", TOLD_TO_STOP_BY_A_DYING_OBJECT, "up", *ports())
@@ -78,6 +77,7 @@ def test_up_is_told_to_stop_at_a_moment_that_takes_no_exception(bare: Willcall) 
     assert err.endswith("Everything is stopped.\n")
 
 
+@pytest.mark.proof
 def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     up = bare.start("up", *ports())
@@ -85,6 +85,7 @@ def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
     assert bare.finish(up).code == 1
 
 
+@pytest.mark.proof
 def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     up = bare.start("up", *ports())
@@ -99,6 +100,7 @@ def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
     assert not announced.exists()
 
 
+@pytest.mark.proof
 def test_what_a_killed_up_left_is_cleaned_away_by_the_next(bare: Willcall) -> None:
     bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     killed = bare.start("up", *ports(), start_new_session=True)

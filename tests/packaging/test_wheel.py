@@ -19,7 +19,7 @@ from willcall.simulator.account_tables import account_tables, to_toml
 from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import OrderScript, Script
 
-pytestmark = pytest.mark.wheel
+pytestmark = pytest.mark.proof
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,12 +13,12 @@ from tests.integration.transport.conftest import Workers
 from tests.waiting import crash, wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
-pytestmark = pytest.mark.worker
-
 WAITING = 200
 HOUR = timedelta(hours=1)
 #: Worker memory that 1,000 waiting tasks may take: noise. Held by a stock worker they take 9 MB.
 NOISE = 3_000_000
+#: Our workers are of the first kind.
+POOLS = ["threads", *(pytest.param(pool, marks=pytest.mark.proof) for pool in ("prefork", "gevent"))]
 
 
 def send_notes(workers: Workers, count: int, first: float, spread: float) -> None:
@@ -39,7 +39,7 @@ def assert_all_noted_once_and_none_early(workers: Workers, count: int) -> None:
     assert min(float(late) for _, late in workers.ledger("noted")) >= 0
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_kill_9_of_the_only_worker_loses_nothing(
     workers: Workers, redis: Redis, let_time_pass: Callable[..., None], pool: str
 ) -> None:
@@ -73,7 +73,7 @@ def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) ->
     assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
     own_server: EmbeddedRedis, tmp_path: Path, pool: str
 ) -> None:

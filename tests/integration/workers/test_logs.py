@@ -17,8 +17,6 @@ from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
 from workers.messages import DELIVERY_COUNT, MAX_DELIVERIES, MAX_REDELIVERED, REDELIVERED
 
-pytestmark = pytest.mark.worker
-
 SECRET = "Vdm94-QmBxG-9WhAj"
 
 Line = dict[str, Any]

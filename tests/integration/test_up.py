@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Runs `up` and tells it to stop where no exception can leave: while Python takes an object away.
 TOLD_TO_STOP_BY_A_DYING_OBJECT = """
 import os, signal
-from willcall.cli import up
+from willcall.cli.commands import up
 from willcall.cli.main import main
 class Dying:
     def __del__(self):

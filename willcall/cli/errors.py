@@ -70,12 +70,12 @@ def _config_message(error: "ConfigError") -> str:
 def _redis_message(error: "StoreError") -> str:
     from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError  # noqa: A004 - Redis' own
 
-    from willcall.cli.output import shown_url
-    from willcall.cli.session import open_config
+    from willcall.cli.bootstrap import open_config
+    from willcall.cli.output.console import redact_url
     from willcall.stores.outages import NotServingError, remedy
 
     config = open_config()
-    where = shown_url(config.settings.redis_url)
+    where = redact_url(config.settings.redis_url)
     if isinstance(error, AuthenticationError) or not isinstance(error, ConnectionError | TimeoutError):
         return f"Redis at {where} refuses: {error}"
     how = "Start one with `willcall up`, or name yours as redis_url."

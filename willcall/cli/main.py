@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from willcall import __version__
-from willcall.cli import (
+from willcall.cli.commands import (
     accounts,
     dead_letters,
     demo,
-    importing,
+    import_orders,
     inbox,
     orders,
     processes,
@@ -19,9 +19,9 @@ from willcall.cli import (
     upkeep,
     version,
 )
-from willcall.cli.doctor.command import doctor
+from willcall.cli.commands.doctor import doctor
 from willcall.cli.errors import explain
-from willcall.cli.output import note
+from willcall.cli.output.console import print_note
 
 ORDERS, ACCOUNTS, PROCESSES, UPKEEP = "Orders", "Accounts", "Processes", "Upkeep"
 
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 
 app.command(rich_help_panel=ORDERS)(orders.submit)
-app.command("import", rich_help_panel=ORDERS)(importing.import_orders)
+app.command("import", rich_help_panel=ORDERS)(import_orders.import_orders)
 app.command(rich_help_panel=ORDERS)(orders.order)
 app.command("orders", rich_help_panel=ORDERS)(orders.list_orders)
 app.command(rich_help_panel=ORDERS)(orders.poll)
@@ -82,5 +82,5 @@ def main() -> None:
         if explanation is None:
             raise
         for number, line in enumerate(explanation.message.splitlines()):
-            note(line if number else f"willcall: {line}")
+            print_note(line if number else f"willcall: {line}")
         sys.exit(explanation.code)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 from rich.live import Live
 
-from willcall.cli.order_view import Snapshot, order_view
-from willcall.cli.output import results, write_line
+from willcall.cli.output.console import print_json_line, stdout_console
+from willcall.cli.output.order_details import OrderDetails, order_details
 from willcall.orders.serialization import order_to_json
 from willcall.orders.states import FINAL
 
@@ -15,15 +15,15 @@ PERIOD = 0.5
 #: A longer timeline would push the order's state off a small screen.
 MOST_ATTEMPTS = 10
 
-Look = Callable[[], Snapshot]
+Look = Callable[[], OrderDetails]
 
 
 def watch_view(look: Look) -> None:
     """The view of one order, kept up to date."""
-    console = results()
+    console = stdout_console()
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         for snapshot in _until_final(look):
-            live.update(order_view(snapshot, console.width, MOST_ATTEMPTS), refresh=True)
+            live.update(order_details(snapshot, console.width, MOST_ATTEMPTS), refresh=True)
 
 
 def watch_lines(look: Look) -> None:
@@ -32,11 +32,11 @@ def watch_lines(look: Look) -> None:
     for snapshot in _until_final(look):
         document = order_to_json(snapshot.order)
         if document != told:
-            write_line(document)
+            print_json_line(document)
             told = document
 
 
-def _until_final(look: Look) -> Iterator[Snapshot]:
+def _until_final(look: Look) -> Iterator[OrderDetails]:
     while True:
         snapshot = look()
         yield snapshot

@@ -203,8 +203,8 @@ def test_a_redis_that_hangs_is_asked_once_so_that_a_probe_ends_in_time(
 def test_a_probe_imports_nothing_that_only_other_commands_need(admit: Admit, tmp_path: Path) -> None:
     admit(redis_url="redis://127.0.0.1:1/0")
     code = (
-        "import sys; from willcall.cli.doctor.command import Kind, doctor; import typer\n"
-        "try: doctor(own=Kind.WORKER)\n"
+        "import sys; from willcall.cli.commands.doctor import ProcessKind, doctor; import typer\n"
+        "try: doctor(own=ProcessKind.WORKER)\n"
         "except typer.Exit: print(*sys.modules)"
     )
     command = [sys.executable, "-c", code]

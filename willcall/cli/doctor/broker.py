@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from willcall.cli.doctor import server
 from willcall.cli.doctor.findings import Finding, ok, wrong
 from willcall.cli.doctor.patient import REDIS_RETRIES, REDIS_TIMEOUT, TIMEOUT
-from willcall.cli.output import shown_url
+from willcall.cli.output.console import redact_url
 from willcall.stores.connection import connect
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def check(patient: "Patient") -> list[Finding]:
         patient.redis.ping()
         return [ok("the same Redis, in which countdowns wait too")]
     if url.startswith(("amqp://", "amqps://", "redis+socket://")):  # the last is a form that kombu alone knows
-        return _by_kombu(patient.config, shown_url(url))
+        return _by_kombu(patient.config, redact_url(url))
     with connect(url, timeout=REDIS_TIMEOUT, retries=REDIS_RETRIES) as client:
         return server.examine(client, "broker_url", url, patient.clock)
 

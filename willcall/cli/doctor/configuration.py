@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from willcall.cli.bootstrap import NO_ACCOUNTS
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
-from willcall.cli.session import NO_ACCOUNTS
 from willcall.views.formatting import format_count
 
 if TYPE_CHECKING:

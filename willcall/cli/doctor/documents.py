@@ -4,7 +4,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, Level, ok, warning, wrong
-from willcall.cli.output import shown_url
+from willcall.cli.output.console import redact_url
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.stores.connection import StoreError
 from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
@@ -63,10 +63,10 @@ def _given_up(patient: "Patient") -> list[Finding]:
 
 def _kept(url: str) -> Finding:
     """Write a file, read it back and remove it, as documents are; but make no folder that nobody may ever use."""
-    where, name = shown_url(url), f"doctor-{token_hex(8)}"
+    where, name = redact_url(url), f"doctor-{token_hex(8)}"
     try:
         files = FileStorage(url)
-        where = shown_url(files.url)
+        where = redact_url(files.url)
         if files.missing():
             return ok(f"{where} is not there yet: whoever stores the first document makes it")
         with files.draft() as draft:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError, TimeoutError  # noqa: A004 - its own
 
 from willcall.cli.doctor.findings import Finding, Level, ok, unknown, warning, wrong
-from willcall.cli.output import shown_url
+from willcall.cli.output.console import redact_url
 from willcall.stores.connection import StoreError, probe
 from willcall.stores.outages import NotServingError, remedy
 from willcall.views.formatting import format_duration
@@ -55,7 +55,7 @@ def _replaced(patient: "Patient") -> list[Finding]:
 
 def examine(client: "Redis", setting: str, url: str, clock: Callable[[], float]) -> list[Finding]:
     """A Redis server, which a setting names."""
-    where = shown_url(url)
+    where = redact_url(url)
     try:
         info, apart = _info(client), _apart(client, clock)
         found = [*_clocks(apart)]

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from willcall.cli.doctor.findings import Diagnosis, Level
-from willcall.cli.output import plain
-from willcall.cli.views import bare_table
+from willcall.cli.output.console import strip_control_characters
+from willcall.cli.output.styles import bare_table
 from willcall.views.formatting import format_count
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "red", Level.UNKNOWN: "dim"}
@@ -23,9 +23,9 @@ def table(diagnoses: Sequence[Diagnosis]) -> Table:
     view.add_column("found", overflow="fold")
     for diagnosis in diagnoses:
         for number, finding in enumerate(diagnosis.findings):
-            found = Text(plain(finding.found))
+            found = Text(strip_control_characters(finding.found))
             if finding.mend:
-                found.append(f"\n{plain(finding.mend)}", "dim")
+                found.append(f"\n{strip_control_characters(finding.mend)}", "dim")
             name = "" if number else diagnosis.check
             view.add_row(name, Text(finding.level, _STYLES[finding.level]), found)
     return view

@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from willcall.cli.durations import duration
+from willcall.cli.parameters import duration
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from io import BytesIO
 
 import pytest
 
-from willcall.cli.importing import LONGEST_LINE, BadLineError, numbered_lines, read_line
+from willcall.cli.commands.import_orders import LONGEST_LINE, BadLineError, numbered_lines, read_line
 
 
 def test_lines_are_numbered_from_one_and_the_last_needs_no_end() -> None:

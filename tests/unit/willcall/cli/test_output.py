@@ -1,6 +1,6 @@
 import pytest
 
-from willcall.cli.output import plain, shown_url
+from willcall.cli.output.console import redact_url, strip_control_characters
 
 
 @pytest.mark.parametrize(
@@ -14,8 +14,10 @@ from willcall.cli.output import plain, shown_url
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert shown_url(url) == shown
+    assert redact_url(url) == shown
 
 
 def test_text_from_outside_cannot_steer_the_terminal() -> None:
-    assert plain("done\x1b[2J\x9b31m\nover") == "done?[2J?31m?over".replace("?", "\N{REPLACEMENT CHARACTER}")
+    assert strip_control_characters("done\x1b[2J\x9b31m\nover") == "done?[2J?31m?over".replace(
+        "?", "\N{REPLACEMENT CHARACTER}"
+    )

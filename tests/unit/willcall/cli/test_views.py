@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 from rich.console import RenderableType
 
-from willcall.cli.accounts_table import AccountRow, accounts_table
-from willcall.cli.order_view import Snapshot, order_view
-from willcall.cli.orders_table import behind_table, orders_table
-from willcall.cli.output import results
+from willcall.cli.output.accounts_table import AccountRow, accounts_table
+from willcall.cli.output.console import stdout_console
+from willcall.cli.output.order_details import OrderDetails, order_details
+from willcall.cli.output.orders_table import orders_table, overdue_table
 from willcall.orders.callbacks import CallbackStatus
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.rate import Rate
@@ -44,7 +44,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def render(view: RenderableType, width: int) -> str:
         monkeypatch.setenv("COLUMNS", str(width))
-        results().print(view)
+        stdout_console().print(view)
         return capsys.readouterr().out
 
     return render
@@ -56,7 +56,7 @@ def shown(printed: Print) -> Callable[..., str]:
 
     def render(order: Order, account: AccountState | None = WELL, *, held: bool = False, beat: bool = True) -> str:
         attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
-        return printed(order_view(Snapshot(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
+        return printed(order_details(OrderDetails(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
 
     return render
 
@@ -151,13 +151,13 @@ def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
         ),
         (FetchProgress(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
     ):
-        view = order_view(Snapshot(order, [], WELL, NOW, fetching=fetching), 120)
+        view = order_details(OrderDetails(order, [], WELL, NOW, fetching=fetching), 120)
         assert words in " ".join(printed(view, 120).split())
     behind = OverdueOrder(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
-    text = printed(behind_table([behind], NOW), 120)
+    text = printed(overdue_table([behind], NOW), 120)
     assert "files.example" in text
     assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
-    text = printed(behind_table([OverdueOrder(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
+    text = printed(overdue_table([OverdueOrder(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
     assert "given up: the file is an HTML page" in " ".join(text.split())
 
 
@@ -185,7 +185,7 @@ def test_an_order_tells_how_far_its_backend_is(
         DeliveryAttempt(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
     ]
     delivery = DeliveryState("evt_1", "order.fulfilled", telling, next_try_at)
-    text = printed(order_view(Snapshot(ORDER, [], WELL, NOW, delivery, tries), width), width)
+    text = printed(order_details(OrderDetails(ORDER, [], WELL, NOW, delivery, tries), width), width)
     for each in (words, "10 s ago", "503", "5 min", "connection refused"):
         assert each in text
 

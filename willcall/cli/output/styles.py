@@ -33,7 +33,7 @@ def bare_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 
-def health_words(state: "AccountState", now: float, *, held: bool, beat: bool) -> str:
+def describe_health(state: "AccountState", now: float, *, held: bool, beat: bool) -> str:
     """How an account is doing, and until when that lasts.
 
     `held`: whether an order waits until it goes on; `beat`: whether one is alive.

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from willcall.cli.bootstrap import note_missing_accounts
+from willcall.cli.commands.processes import LOOPBACK
 from willcall.cli.errors import FAILED, CommandError
-from willcall.cli.output import note, shown_url
-from willcall.cli.processes import LOOPBACK
-from willcall.cli.session import note_missing_accounts
+from willcall.cli.output.console import print_note, redact_url
 from willcall.devtools import discovery
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def up(
     with _redis(config) as (url, server):
         _greet(config, url, api_port, flower_port)
         code = _run_processes(url, server, api_port, flower_port, told)
-    note("Everything is stopped.")
+    print_note("Everything is stopped.")
     raise typer.Exit(0 if code in _STOPPED else FAILED)
 
 
@@ -104,9 +104,9 @@ def _redis(config: "Config") -> Iterator[tuple[str, "EmbeddedRedis | None"]]:
 
 def _greet(config: "Config", url: str, api_port: int, flower_port: int) -> None:
     typer.echo(f"Willcall starts in {Path.cwd()}; Ctrl-C stops everything.\n")
-    typer.echo(f"  Redis     {shown_url(url)}")
+    typer.echo(f"  Redis     {redact_url(url)}")
     if config.settings.broker_url:
-        typer.echo(f"  Broker    {shown_url(config.settings.broker_url)}")
+        typer.echo(f"  Broker    {redact_url(config.settings.broker_url)}")
     typer.echo(f"  API       http://{LOOPBACK}:{api_port}, the order board; its calls at /docs")
     typer.echo(f"  Flower    http://{LOOPBACK}:{flower_port}")
     typer.echo(f"  Accounts  {len(config.accounts)}, see `willcall accounts`")

@@ -3,8 +3,8 @@
 
 import typer
 
-from willcall.cli.orders import OrderIdArgument
-from willcall.cli.session import open_context
+from willcall.cli.bootstrap import open_context
+from willcall.cli.commands.orders import OrderIdArgument
 
 
 def redeliver(order_id: OrderIdArgument) -> None:

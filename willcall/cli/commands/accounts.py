@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from willcall.cli.durations import duration
-from willcall.cli.output import note, results, write_line
-from willcall.cli.session import note_missing_accounts, open_config, open_context, open_stores
+from willcall.cli.bootstrap import note_missing_accounts, open_config, open_context, open_stores
+from willcall.cli.output.console import print_json_line, print_note, stdout_console
+from willcall.cli.parameters import duration
 from willcall.views.formatting import describe_longer_pause, describe_resume, format_duration, format_timestamp
 
 if TYPE_CHECKING:
@@ -28,7 +28,13 @@ def list_accounts(
 ) -> None:
     """Show each account: health, tokens left, orders that wait, messages that wait for their time."""
     from tasks.queues import poll_queue
-    from willcall.cli.accounts_table import AccountRow, accounts_table, add_forgotten, forgotten_document, row_document
+    from willcall.cli.output.accounts_table import (
+        AccountRow,
+        accounts_table,
+        add_unconfigured,
+        row_document,
+        unconfigured_document,
+    )
     from willcall.views.accounts import forgotten_accounts, view_account
 
     config = open_config()
@@ -42,13 +48,13 @@ def list_accounts(
     lost = list(forgotten_accounts(stores, config.accounts))
     forgotten = dict(zip(lost, stores.listing.tallies(lost, now), strict=True))
     if as_json:
-        for document in [*map(row_document, rows), *starmap(forgotten_document, forgotten.items())]:
-            write_line(document)
+        for document in [*map(row_document, rows), *starmap(unconfigured_document, forgotten.items())]:
+            print_json_line(document)
     elif rows or forgotten:
         table = accounts_table(rows, now, beat=bool(stores.processes.alive("beat")))
         for key, tally in forgotten.items():
-            add_forgotten(table, key, tally)
-        results().print(table)
+            add_unconfigured(table, key, tally)
+        stdout_console().print(table)
 
 
 def pause(
@@ -86,7 +92,9 @@ def resume(
     context = open_context()
     for account in _named(context.accounts, name):
         if now:
-            note(f"Warning: --now ignores the Retry-After of {account.key}; the provider may answer with a longer one.")
+            print_note(
+                f"Warning: --now ignores the Retry-After of {account.key}; the provider may answer with a longer one."
+            )
         resumed = resume_account(context, account, now=now)
         override = f"To ask all the same: `willcall resume {account.key} --now`."
         moment = context.stores.accounts.now()

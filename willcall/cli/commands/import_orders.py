@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from willcall.cli.bootstrap import note_missing_accounts, open_context
 from willcall.cli.errors import FAILED
-from willcall.cli.output import notes, plain, write_document
-from willcall.cli.session import note_missing_accounts, open_context
+from willcall.cli.output.console import print_json, stderr_console, strip_control_characters
 from willcall.orders.strict_json import InvalidJsonError, parse_json
 from willcall.views.formatting import format_count
 
@@ -34,7 +34,7 @@ class BadLineError(ValueError):
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportResult:
     """What became of the lines so far."""
 
     new: int = 0
@@ -58,7 +58,7 @@ def import_orders(
 
     context = open_context()
     note_missing_accounts(context.accounts)
-    tally, number, lines = Tally(), 0, numbered_lines(file)
+    tally, number, lines = ImportResult(), 0, numbered_lines(file)
     with _progress(file) as (report, advance):
         try:
             while batch := list(islice(lines, BATCH)):
@@ -70,7 +70,7 @@ def import_orders(
             report(f"stopped after line {number} ({tally}); lines that have an id can be imported again")
             raise
     if as_json:
-        write_document(asdict(tally))
+        print_json(asdict(tally))
     else:
         typer.echo(f"{format_count(number, 'line')}: {tally}.")
     if tally.bad or tally.conflicting:
@@ -101,7 +101,7 @@ def read_line(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: Tally) -> list[tuple[int, str]]:
+def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: ImportResult) -> list[tuple[int, str]]:
     """Submit what lines hold, count what became of it, and say which lines something is wrong with, and what."""
     from willcall.orders.errors import ConflictingOrderError, WillcallError
     from willcall.usecases.submit import submit_many
@@ -128,11 +128,11 @@ def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: Tal
 
 
 @contextmanager
-def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callable[[Tally], None]"]]:
+def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callable[[ImportResult], None]"]]:
     """A bar on stderr while a person looks: how to report a line above it, and how to move it on."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = notes()
+    console = stderr_console()
     size = _size(file)
     known = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if size else ()
     columns = (*known, TextColumn("{task.description}", markup=False))
@@ -140,9 +140,9 @@ def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callab
         task = progress.add_task("", total=size)
 
         def report(sentence: str) -> None:
-            progress.console.print(plain(sentence), soft_wrap=True)
+            progress.console.print(strip_control_characters(sentence), soft_wrap=True)
 
-        def advance(tally: Tally) -> None:
+        def advance(tally: ImportResult) -> None:
             progress.update(task, completed=file.tell() if size else None, description=str(tally))
 
         yield report, advance

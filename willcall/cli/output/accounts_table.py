@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.queues import poll_queue
-from willcall.cli.views import HEALTH_STYLES, bare_table, health_words
+from willcall.cli.output.styles import HEALTH_STYLES, bare_table, describe_health
 from willcall.orders.advice import TROUBLES
 from willcall.orders.rate import Rate
 from willcall.orders.serialization import rfc3339
@@ -30,7 +30,7 @@ class AccountRow:
     waiting: DelayedStats | None
 
 
-def rate_words(rate: Rate) -> str:
+def describe_rate(rate: Rate) -> str:
     """`10 per 1 s, burst 10`."""
     return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}"
 
@@ -64,13 +64,13 @@ def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Tab
     return table
 
 
-def add_forgotten(table: Table, account_key: str, tally: AccountSummary) -> None:
+def add_unconfigured(table: Table, account_key: str, tally: AccountSummary) -> None:
     """A row more, for an account that the configuration lacks."""
     what = Text(TROUBLES["forgotten"].what, "red")
     table.add_row(Text(account_key), what, "", _listed(asdict(tally.backlog)), _listed(tally.counts))
 
 
-def forgotten_document(account_key: str, tally: AccountSummary) -> dict[str, Any]:
+def unconfigured_document(account_key: str, tally: AccountSummary) -> dict[str, Any]:
     """What is known of an account that the configuration lacks, as JSON."""
     return {
         "account": account_key,
@@ -86,7 +86,7 @@ def _cells(view: AccountView, now: float, waiting: Text, *, beat: bool) -> list[
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-    health = Text(health_words(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.gravest.health])
+    health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.gravest.health])
     if state.throttles:
         health.append(f"\n{format_count(state.throttles, '429')}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))

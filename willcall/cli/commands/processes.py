@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from willcall.cli.bootstrap import note_missing_accounts, open_config
 from willcall.cli.errors import USAGE, CommandError
-from willcall.cli.session import note_missing_accounts, open_config
 
 LOOPBACK = "127.0.0.1"
 

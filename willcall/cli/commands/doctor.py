@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from willcall.cli.bootstrap import open_config
 from willcall.cli.errors import FAILED, USAGE
-from willcall.cli.output import results, write_document
-from willcall.cli.session import open_config
+from willcall.cli.output.console import print_json, stdout_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from willcall.config import Config
 
 
-class Kind(StrEnum):
+class ProcessKind(StrEnum):
     """Kinds of processes."""
 
     WORKER = "worker"
@@ -29,7 +29,9 @@ class Kind(StrEnum):
 def doctor(
     *,
     only: Annotated[list[str] | None, typer.Option(metavar="CHECK", help="Only this check; may be repeated.")] = None,
-    own: Annotated[Kind | None, typer.Option("--self", help="Only whether such a process of this host lives.")] = None,
+    own: Annotated[
+        ProcessKind | None, typer.Option("--self", help="Only whether such a process of this host lives.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what is wrong here and how to mend it; exit code 0 where nothing is."""
@@ -38,7 +40,7 @@ def doctor(
     raise typer.Exit(code)
 
 
-def _diagnoses(only: "Sequence[str]", kind: Kind | None) -> "tuple[list[Diagnosis], int]":
+def _diagnoses(only: "Sequence[str]", kind: ProcessKind | None) -> "tuple[list[Diagnosis], int]":
     """What is found, and the exit code that it means. Raises typer.BadParameter."""
     from willcall.cli.doctor.configuration import mistakes
     from willcall.cli.doctor.findings import Diagnosis
@@ -64,7 +66,7 @@ def _check_names(only: "Sequence[str]") -> None:
         raise typer.BadParameter(f"there is no check {unknown[0]}; there is {', '.join(CHECKS)}", param_hint="--only")
 
 
-def _own(config: "Config", kind: Kind) -> "Diagnosis":
+def _own(config: "Config", kind: ProcessKind) -> "Diagnosis":
     """It has seconds on a busy machine, hence imports little."""
     from willcall.cli.doctor.findings import Diagnosis
     from willcall.cli.doctor.own import check
@@ -86,8 +88,8 @@ def _show(diagnoses: "Sequence[Diagnosis]", *, as_json: bool) -> None:
     from willcall.cli.doctor.view import document, summary, table
 
     if as_json:
-        write_document(document(diagnoses))
+        print_json(document(diagnoses))
     else:
-        console = results()
+        console = stdout_console()
         console.print(table(diagnoses))
         console.print(f"\n{summary(diagnoses)}")

@@ -6,14 +6,14 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from willcall.cli.output import plain
-from willcall.cli.views import INDENT, WIDE, bare_table
+from willcall.cli.output.console import strip_control_characters
+from willcall.cli.output.styles import INDENT, WIDE, bare_table
 from willcall.orders.callbacks import CallbackStatus
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.views.formatting import format_duration, format_relative, format_timestamp
 
 
-def callbacks_view(
+def callbacks(
     delivery: DeliveryState | None, tries: Sequence[DeliveryAttempt], now: float, width: int
 ) -> list[RenderableType]:
     """Where the latest event stands, and the tries so far; nothing where nobody is told."""
@@ -49,6 +49,6 @@ def _table(tries: Sequence[DeliveryAttempt], now: float, width: int) -> Renderab
             made.event_type,
             str(made.http_status or ""),
             "" if made.wait is None else format_duration(made.wait),
-            plain(made.why),
+            strip_control_characters(made.why),
         )
     return table

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from willcall.cli.output import note, plain, results, write_line
-from willcall.cli.session import open_config, open_stores
+from willcall.cli.bootstrap import open_config, open_stores
+from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
 from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
 from willcall.views.formatting import format_count, format_relative
@@ -25,10 +25,10 @@ def inbox(
     stores = open_stores(open_config())
     waiting = list(stores.inbox.waiting())
     if not waiting:
-        note("Nothing waits for its order.")
+        print_note("Nothing waits for its order.")
     elif as_json:
         for kept in waiting:
-            write_line(_document(kept, KEPT_FOR))
+            print_json_line(_document(kept, KEPT_FOR))
     else:
         _show(waiting, stores.accounts.now(), KEPT_FOR)
 
@@ -45,15 +45,20 @@ def _document(kept: "StoredPush", kept_for: float) -> dict[str, object]:
 
 
 def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
-    from willcall.cli.views import bare_table
+    from willcall.cli.output.styles import bare_table
 
     table = bare_table()
     for title in ("account", "reference", "received", "kept until", "holds"):
         table.add_column(title, overflow="fold")
     for kept in waiting:
         times = (format_relative(kept.at, now, 1), format_relative(kept.at + kept_for, now, 1))
-        table.add_row(kept.account, plain(kept.reference), *times, f"{_holds(kept.push)}\n{plain(kept.kind)}")
-    results().print(table)
+        table.add_row(
+            kept.account,
+            strip_control_characters(kept.reference),
+            *times,
+            f"{_holds(kept.push)}\n{strip_control_characters(kept.kind)}",
+        )
+    stdout_console().print(table)
 
 
 def _holds(push: Push) -> str:

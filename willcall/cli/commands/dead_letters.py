@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from willcall.cli.output import note, plain, results, write_line
-from willcall.cli.session import open_config, open_context, open_stores
+from willcall.cli.bootstrap import open_config, open_context, open_stores
+from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
 from willcall.views.formatting import format_count, format_relative
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def dead_letters(
         raise typer.BadParameter("give --requeue or --clear, not both", param_hint="--requeue")
     if requeue_id is not None:
         letter = requeue(open_context(), requeue_id, Via.COMMAND_LINE)
-        typer.echo(f"Requeued to {plain(letter.queue)}.")
+        typer.echo(f"Requeued to {strip_control_characters(letter.queue)}.")
     elif clear_all:
         typer.echo(f"{format_count(clear(open_context(), Via.COMMAND_LINE), 'message')} deleted.")
     else:
@@ -42,20 +42,20 @@ def _list(*, as_json: bool) -> None:
     letters = stores.dead_letters.newest()
     if as_json:
         for letter in letters:
-            write_line(dead_letter_document(letter))
+            print_json_line(dead_letter_document(letter))
     elif letters:
         _show(letters, stores.accounts.now())
     else:
-        note("There are no dead letters.")
+        print_note("There are no dead letters.")
 
 
 def _show(letters: "list[DeadLetter]", now: float) -> None:
-    from willcall.cli.views import bare_table
+    from willcall.cli.output.styles import bare_table
 
     table = bare_table()
     for title in ("id", "queue", "when", "why"):
         table.add_column(title, overflow="fold")
     for letter in letters:
         why = f"{letter.reason.text}; {letter.size:,} bytes"
-        table.add_row(letter.id, plain(letter.queue), format_relative(letter.at, now, 1), why)
-    results().print(table)
+        table.add_row(letter.id, strip_control_characters(letter.queue), format_relative(letter.at, now, 1), why)
+    stdout_console().print(table)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from willcall.cli.output import note, results, write_document, write_line
-from willcall.cli.session import note_missing_accounts, open_config, open_context, open_stores
+from willcall.cli.bootstrap import note_missing_accounts, open_config, open_context, open_stores
+from willcall.cli.output.console import print_json, print_json_line, print_note, stdout_console
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import DeliverySpeed, Order, Status
 from willcall.orders.serialization import order_to_json
 from willcall.views.formatting import describe_expedited_poll, describe_first_poll
 
 if TYPE_CHECKING:
-    from willcall.cli.order_view import Snapshot
+    from willcall.cli.output.order_details import OrderDetails
     from willcall.config import Config
     from willcall.stores.listing import OrderPage, OrderQuery
     from willcall.stores.registry import Stores
@@ -93,12 +93,12 @@ def submit(
     accepted = submit_order(context, {name: value for name, value in wish.items() if value is not None})
     order = get_order(context, accepted.order_id)
     if as_json:
-        write_document(order_to_json(order))
+        print_json(order_to_json(order))
     elif accepted.new:
         rate = find_account(context.accounts, order.provider, order.account).rate
         state = context.stores.accounts.state(order.account_key, rate)
         typer.echo(f"Order {order.id} accepted; {describe_first_poll(order, state)}.")
-        note(f"Follow it with: willcall order {order.id} --watch")
+        print_note(f"Follow it with: willcall order {order.id} --watch")
     else:
         typer.echo(f"Order {order.id} was submitted before with the same content; it is {order.status}.")
 
@@ -113,7 +113,7 @@ def order(
     config = open_config()
     stores = open_stores(config)
 
-    def look() -> "Snapshot":
+    def look() -> "OrderDetails":
         return _snapshot(config, stores, order_id)
 
     if watch:
@@ -121,12 +121,12 @@ def order(
 
         (watch_lines if as_json else watch_view)(look)
     elif as_json:
-        write_document(order_to_json(_order(stores, order_id)))
+        print_json(order_to_json(_order(stores, order_id)))
     else:
-        from willcall.cli.order_view import order_view
+        from willcall.cli.output.order_details import order_details
 
-        console = results()
-        console.print(order_view(look(), console.width))
+        console = stdout_console()
+        console.print(order_details(look(), console.width))
 
 
 def _order(stores: "Stores", order_id: str) -> Order:
@@ -136,13 +136,13 @@ def _order(stores: "Stores", order_id: str) -> Order:
     return found
 
 
-def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "Snapshot":
-    from willcall.cli.order_view import Snapshot
+def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "OrderDetails":
+    from willcall.cli.output.order_details import OrderDetails
 
     found = _order(stores, order_id)
     account = config.accounts.get(found.account_key)
     state = stores.accounts.state(account.key, account.rate) if account else None
-    return Snapshot(
+    return OrderDetails(
         order=found,
         attempts=stores.orders.timeline(order_id),
         account=state,
@@ -203,7 +203,7 @@ def list_orders(
         return
     page = _page(stores, query, LARGEST_PAGE if everything else limit, cursor)
     if not page.orders:
-        note("There are no orders yet." if query == OrderQuery() else "There are no such orders.")
+        print_note("There are no orders yet." if query == OrderQuery() else "There are no such orders.")
     _print_page(config, stores, page, as_json=as_json)
     while everything and page.next_cursor:
         page = _page(stores, query, LARGEST_PAGE, page.next_cursor)
@@ -212,41 +212,41 @@ def list_orders(
 
 
 def _print_page(config: "Config", stores: "Stores", page: "OrderPage", *, as_json: bool) -> None:
-    from willcall.cli.orders_table import orders_table
+    from willcall.cli.output.orders_table import orders_table
     from willcall.views.accounts import stopped_accounts
 
     if as_json:
         for one in page.orders:
-            write_line(order_to_json(one))
+            print_json_line(order_to_json(one))
     elif page.orders:
-        console = results()
+        console = stdout_console()
         stopped = stopped_accounts(stores, config.accounts, {one.account_key for one in page.orders})
         console.print(orders_table(page.orders, stopped, stores.accounts.now(), console.width))
 
 
 def _note_the_rest(query: "OrderQuery", page: "OrderPage", limit: int, *, as_json: bool) -> None:
     """What was not printed, and how to see it."""
-    from willcall.cli.views import WIDE
+    from willcall.cli.output.styles import WIDE
 
-    if page.orders and not as_json and results().width < WIDE:
-        note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
+    if page.orders and not as_json and stdout_console().width < WIDE:
+        print_note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
     if page.next_cursor:
-        note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
+        print_note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
 
 
 def _print_behind(found: "OverdueOrders", now: float, limit: int, *, as_json: bool) -> None:
     """The orders of which something has been behind for longest; the rest is counted."""
-    from willcall.cli.orders_table import behind_table
+    from willcall.cli.output.orders_table import overdue_table
 
     if as_json:
         for one in found.orders:
-            write_line(order_to_json(one.order))
+            print_json_line(order_to_json(one.order))
     elif found.orders:
-        results().print(behind_table(found.orders, now))
+        stdout_console().print(overdue_table(found.orders, now))
     else:
-        note("There are no such orders.")
+        print_note("There are no such orders.")
     if found.count > len(found.orders) >= limit:
-        note(f"These are the {limit:,} worst of {found.count:,}; --limit shows more.")
+        print_note(f"These are the {limit:,} worst of {found.count:,}; --limit shows more.")
 
 
 def _check_provider(provider: str | None) -> None:
@@ -301,7 +301,7 @@ def poll(
 
     context = open_context()
     if immediately:
-        note("Warning: --now ignores the provider's Retry-After; the provider may answer with a longer one.")
+        print_note("Warning: --now ignores the provider's Retry-After; the provider may answer with a longer one.")
     expedited = poll_now(context, order_id, now=immediately)
     order, now = get_order(context, order_id), context.stores.accounts.now()
     typer.echo(f"Order {order_id} {describe_expedited_poll(expedited, order.account_key, now)}.")

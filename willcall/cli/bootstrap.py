@@ -8,7 +8,7 @@ import os
 from collections.abc import Sized
 from typing import TYPE_CHECKING
 
-from willcall.cli.output import note
+from willcall.cli.output.console import print_note
 from willcall.devtools import discovery
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def open_context() -> "Context":
 def note_missing_accounts(accounts: Sized) -> None:
     """Say how to make an account where there is none."""
     if not accounts:
-        note(f"willcall: {NO_ACCOUNTS}")
+        print_note(f"willcall: {NO_ACCOUNTS}")

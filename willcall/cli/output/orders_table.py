@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from willcall.cli.output import plain
-from willcall.cli.views import STATUS_STYLES, WIDE, bare_table
+from willcall.cli.output.console import strip_control_characters
+from willcall.cli.output.styles import STATUS_STYLES, WIDE, bare_table
 from willcall.orders.model import Order
 from willcall.views.formatting import describe_fetch, format_duration, format_relative
 from willcall.views.overdue import OverdueOrder
@@ -29,19 +29,19 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
         table.add_column("reference", no_wrap=True, overflow="ellipsis")
     for order in orders:
         row = [
-            Text(plain(order.id)),
+            Text(strip_control_characters(order.id)),
             Text(_account(order)),
             _status(order),
             _when(order, stopped.get(order.account_key), now),
         ]
         if wide:
             submitted = format_relative(order.submitted_at, now, 1)
-            row += [Text(str(order.attempts)), Text(submitted), Text(plain(order.reference))]
+            row += [Text(str(order.attempts)), Text(submitted), Text(strip_control_characters(order.reference))]
         table.add_row(*row)
     return table
 
 
-def behind_table(orders: Sequence[OverdueOrder], now: float) -> Table:
+def overdue_table(orders: Sequence[OverdueOrder], now: float) -> Table:
     """One row an order of which something is behind: for how long, and the hosts that it depends on, if any.
 
     Below the host of documents: why they are missing.
@@ -57,7 +57,7 @@ def behind_table(orders: Sequence[OverdueOrder], now: float) -> Table:
     for one in orders:
         order = one.order
         table.add_row(
-            Text(plain(order.id)),
+            Text(strip_control_characters(order.id)),
             Text(_account(order)),
             _status(order),
             format_duration(max(0.0, now - one.since)),
@@ -67,11 +67,11 @@ def behind_table(orders: Sequence[OverdueOrder], now: float) -> Table:
 
 
 def _depends_on(one: OverdueOrder, now: float) -> Iterator[Text]:
-    yield from (Text(plain(host)) for host in one.hosts)
+    yield from (Text(strip_control_characters(host)) for host in one.hosts)
     if one.given_up:
-        yield Text(f"given up: {plain(one.given_up)}", "yellow")
+        yield Text(f"given up: {strip_control_characters(one.given_up)}", "yellow")
     elif one.fetching:
-        yield Text(plain(describe_fetch(one.fetching, now)), "dim")
+        yield Text(strip_control_characters(describe_fetch(one.fetching, now)), "dim")
 
 
 def _account(order: Order) -> str:

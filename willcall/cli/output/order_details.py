@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from willcall.cli.callbacks_view import callbacks_view
-from willcall.cli.output import plain
-from willcall.cli.views import INDENT, STATUS_STYLES, WIDE, bare_table, health_words
+from willcall.cli.output.callbacks import callbacks
+from willcall.cli.output.console import strip_control_characters
+from willcall.cli.output.styles import INDENT, STATUS_STYLES, WIDE, bare_table, describe_health
 from willcall.orders.addresses import web_host
 from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.callbacks import redact_callback_url
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class OrderDetails:
     """What is known of an order at `now`. `account` is None where the configuration no longer has it.
 
     `delivery` is None where no backend is told, `tries` are those to tell it, oldest first. `held`: it is set
@@ -53,7 +53,7 @@ class Snapshot:
     fetching: FetchProgress | None = None
 
 
-def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None) -> RenderableType:
+def order_details(snapshot: OrderDetails, width: int, most_attempts: int | None = None) -> RenderableType:
     """Everything about one order; of its timeline the `most_attempts` latest."""
     order = snapshot.order
     parts: list[RenderableType] = [_title(order), Padding(_facts(snapshot), INDENT)]
@@ -66,19 +66,19 @@ def order_view(snapshot: Snapshot, width: int, most_attempts: int | None = None)
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]
     if snapshot.fetching:
-        missing = f"not all are here: {plain(describe_fetch(snapshot.fetching, snapshot.now))}"
+        missing = f"not all are here: {strip_control_characters(describe_fetch(snapshot.fetching, snapshot.now))}"
         parts += ["", Text.assemble(("Documents", "bold"), f"  {missing}")]
     parts += ["", *_timeline(snapshot, width, most_attempts)]
-    parts += callbacks_view(snapshot.delivery, snapshot.tries, snapshot.now, width)
+    parts += callbacks(snapshot.delivery, snapshot.tries, snapshot.now, width)
     return Group(*parts)
 
 
 def _title(order: Order) -> Text:
     style = STATUS_STYLES[order.status]
-    return Text.assemble((f"● {order.status}", f"bold {style}"), "  ", (plain(order.id), "bold"))
+    return Text.assemble((f"● {order.status}", f"bold {style}"), "  ", (strip_control_characters(order.id), "bold"))
 
 
-def _facts(snapshot: Snapshot) -> Table:
+def _facts(snapshot: OrderDetails) -> Table:
     order, now = snapshot.order, snapshot.now
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
     table.add_column(style="dim", no_wrap=True)
@@ -90,7 +90,7 @@ def _facts(snapshot: Snapshot) -> Table:
 
     def fact(label: str, value: object) -> None:
         if value:
-            table.add_row(label, plain(value))
+            table.add_row(label, strip_control_characters(value))
 
     quantity = f", {format_count(order.quantity, 'ticket')}" if order.quantity else ""
     fact("account", order.account_key)
@@ -114,7 +114,7 @@ def _when(moment: float, now: float) -> Text:
     return Text.assemble(f"{format_relative(moment, now):<16}", (format_timestamp(moment), "dim"))
 
 
-def _next_poll(snapshot: Snapshot) -> Text:
+def _next_poll(snapshot: OrderDetails) -> Text:
     order, account, now = snapshot.order, snapshot.account, snapshot.now
     words = Text()
     if order.next_poll_at is not None:
@@ -132,7 +132,9 @@ def _next_poll(snapshot: Snapshot) -> Text:
     if account is None:
         words.append(f"\nthe account {TROUBLES['forgotten'].what}, so nobody asks about the order", "yellow")
     elif account.health.value != "ok":
-        words.append(f"\nthe account is {health_words(account, now, held=snapshot.held, beat=snapshot.beat)}", "yellow")
+        words.append(
+            f"\nthe account is {describe_health(account, now, held=snapshot.held, beat=snapshot.beat)}", "yellow"
+        )
     return words
 
 
@@ -144,7 +146,7 @@ def _tickets(tickets: Sequence[Ticket]) -> Table:
     titles = [str(column.header) for column in table.columns]
     table.add_column("where", overflow="fold", ratio=1)
     for ticket in tickets:
-        table.add_row(*(_ticket_cell(ticket, title) for title in titles), plain(_where(ticket)))
+        table.add_row(*(_ticket_cell(ticket, title) for title in titles), strip_control_characters(_where(ticket)))
     return table
 
 
@@ -169,15 +171,15 @@ def _ticket_cell(ticket: Ticket, title: str) -> str:
             return ticket.kind.value
         case "code":
             code_format = f" ({ticket.code_format})" if ticket.code_format else ""
-            return plain(f"{ticket.code}{code_format}") if ticket.code else ""
+            return strip_control_characters(f"{ticket.code}{code_format}") if ticket.code else ""
         case "place":
             parts = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
-            return plain(", ".join(f"{name} {value}" for name, value in parts.items() if value))
+            return strip_control_characters(", ".join(f"{name} {value}" for name, value in parts.items() if value))
     ends = [f"from {ticket.valid_from}" if ticket.valid_from else "", f"to {ticket.valid_until}"]
-    return plain(" ".join(ends if ticket.valid_until else ends[:1]))
+    return strip_control_characters(" ".join(ends if ticket.valid_until else ends[:1]))
 
 
-def _timeline(snapshot: Snapshot, width: int, most: int | None) -> list[RenderableType]:
+def _timeline(snapshot: OrderDetails, width: int, most: int | None) -> list[RenderableType]:
     attempts = snapshot.attempts
     if not attempts:
         return [Text("No attempt yet", "bold")]
@@ -201,7 +203,7 @@ def _timeline(snapshot: Snapshot, width: int, most: int | None) -> list[Renderab
             str(attempt.http_status or ""),
             "" if attempt.countdown is None else format_duration(attempt.countdown),
             f"{max(attempt.late, 0):.1f} s",
-            plain(attempt.why),
+            strip_control_characters(attempt.why),
         )
     return [Text(title, "bold"), Padding(table, INDENT)]
 

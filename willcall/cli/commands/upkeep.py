@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from willcall.cli.output import results, shown_url
-from willcall.cli.session import note_missing_accounts, open_config, open_context
+from willcall.cli.bootstrap import note_missing_accounts, open_config, open_context
+from willcall.cli.output.console import redact_url, stdout_console
 from willcall.views.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def sweep(
 
 def check_config() -> None:
     """Report every mistake in the configuration at once, or show what it comes to."""
-    from willcall.cli.accounts_table import rate_words
-    from willcall.cli.views import bare_table
+    from willcall.cli.output.accounts_table import describe_rate
+    from willcall.cli.output.styles import bare_table
 
     config = open_config()
     typer.echo(f"The configuration is good: {format_count(len(config.accounts), 'account')}.")
-    typer.echo(f"State is kept in {shown_url(config.settings.redis_url)}.")
+    typer.echo(f"State is kept in {redact_url(config.settings.redis_url)}.")
     if config.settings.broker_url:
-        typer.echo(f"Messages go through {shown_url(config.settings.broker_url)}.")
+        typer.echo(f"Messages go through {redact_url(config.settings.broker_url)}.")
     note_missing_accounts(config.accounts)
     if config.accounts:
         table = bare_table()
@@ -49,8 +49,8 @@ def check_config() -> None:
             table.add_column(title, overflow="fold")
         for key, account in sorted(config.accounts.items()):
             ceiling = format_duration(account.polling.ceiling)
-            table.add_row(key, rate_words(account.rate), _polling_words(account.polling), ceiling)
-        console = results()
+            table.add_row(key, describe_rate(account.rate), _polling_words(account.polling), ceiling)
+        console = stdout_console()
         console.print()
         console.print(table)
 

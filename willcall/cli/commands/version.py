@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from willcall import __version__
-from willcall.cli.output import note, write_document
+from willcall.cli.output.console import print_json, print_note
 
 #: Seconds to wait for Redis.
 _PATIENCE = 2.0
@@ -29,7 +29,7 @@ def version(
         "redis_server": _redis_server(),
     }
     if as_json:
-        write_document(versions)
+        print_json(versions)
         return
     for name, found in versions.items():
         typer.echo(f"{_TITLES.get(name, name):<13} {found or 'unknown'}")
@@ -40,8 +40,8 @@ _TITLES = {"python": "Python", "celery": "Celery", "redis_server": "Redis server
 
 def _redis_server() -> str | None:
     """Return the version of the configured server; `None`, with a note on stderr, if it cannot be asked."""
+    from willcall.cli.bootstrap import open_config
     from willcall.cli.errors import explain
-    from willcall.cli.session import open_config
     from willcall.config import ConfigError
     from willcall.stores.connection import StoreError, connect
 
@@ -51,5 +51,5 @@ def _redis_server() -> str | None:
     except (ConfigError, StoreError) as error:
         explanation = explain(error)
         for line in (explanation.message if explanation else str(error)).splitlines():
-            note(line)
+            print_note(line)
         return None

@@ -1,0 +1,1 @@
+"""The commands, one module each or one per subject. A module is imported only when its command runs."""

@@ -1,0 +1,1 @@
+"""What commands print: JSON, notes, tables and details."""

@@ -16,7 +16,7 @@ from willcall.stores.connection import SOCKET_TIMEOUT
 from workers.bootsteps import SlotLimitStep
 from workers.broker import celery_app
 from workers.bulkhead import create_bulkhead
-from workers.consumer import store_dead_letter
+from workers.dead_letters import store_dead_letter
 from workers.host_limits import HostLimits
 from workers.sender import CelerySender
 

@@ -1,4 +1,4 @@
-"""How much is in each queue of the broker: for the metrics, the doctor and Flower."""
+"""How many messages are in each queue of the broker, for metrics, doctor and Flower."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import structlog
 from amqp.exceptions import NotFound
 from kombu.exceptions import OperationalError
-from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from tasks.queues import DELAYED, Backlog
+from workers.rabbitmq import DELAY_QUEUES
+from workers.transport.channel import Channel
 from workers.transport.delayed import delayed_stats
-from workers.transport.redis import Channel
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -19,71 +19,70 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds of silence after which the broker is away: whoever collects metrics waits for 10 s in all.
-PATIENCE = 2.0
+#: Seconds without an answer after which the broker counts as unreachable. Prometheus waits for 10 s in all.
+TIMEOUT = 2.0
 
 
 class BacklogReader:
-    """Asks over a connection of its own, which is kept: to make one costs more than to ask."""
+    """Reads over a connection of its own. It is kept open, because connecting costs more than reading."""
 
     def __init__(self, app: "Celery", queues: Sequence[str]) -> None:
-        """`app` names the broker."""
-        quick = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        self._connection: Connection = app.connection_for_write(connect_timeout=PATIENCE, transport_options=quick)
+        timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        self._connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT, transport_options=timeouts)
         self._queues = queues
         self._lock = Lock()
 
     def __call__(self) -> dict[str, Backlog]:
-        """What is in the queues; nothing where the broker is away, which is noted."""
+        """Return what `read` does, or nothing while the broker is unreachable, which is logged."""
         try:
-            return self.ask()
-        except self.away as error:
-            log.warning("broker away", error=error)
+            return self.read()
+        except self.connection_errors as error:
+            log.warning("broker unreachable", error=error)
             return {}
 
     @property
-    def away(self) -> tuple[type[Exception], ...]:
-        """The errors that mean that the broker is away."""
+    def connection_errors(self) -> tuple[type[Exception], ...]:
+        """The errors that mean that the broker is unreachable."""
         return (OperationalError, *self._connection.connection_errors)
 
-    def ask(self) -> dict[str, Backlog]:
-        """What is in the queues that somebody has made. Raises the errors of `away`.
+    def read(self) -> dict[str, Backlog]:
+        """Return the backlog of each queue that exists. Raises `connection_errors`.
 
-        What waits in RabbitMQ is counted as that of `DELAYED`, whichever queue it is for.
+        Delayed messages in RabbitMQ are counted under `DELAYED`, whichever queue they are for.
         """
         with self._lock:
             try:
-                return self._ask()
-            except self.away:
+                return self._read()
+            except self.connection_errors:
                 self._connection.collect()  # it may have been idle for too long
             try:
-                return self._ask()
-            except self.away:
+                return self._read()
+            except self.connection_errors:
                 self._connection.collect()
                 raise
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the connection."""
         self._connection.release()
 
-    def _ask(self) -> dict[str, Backlog]:
+    def _read(self) -> dict[str, Backlog]:
         self._connection.ensure_connection(max_retries=0)
         channel = self._connection.default_channel
-        return self._redis(channel) if isinstance(channel, Channel) else self._rabbitmq()
+        return self._read_redis(channel) if isinstance(channel, Channel) else self._read_rabbitmq()
 
-    def _redis(self, channel: Channel) -> dict[str, Backlog]:
-        ready = channel.ready(self._queues)
-        later = delayed_stats(channel.commands, self._queues, channel.key(""))
-        return {queue: Backlog(ready[queue], later[queue].count, later[queue].lag) for queue in self._queues}
+    def _read_redis(self, channel: Channel) -> dict[str, Backlog]:
+        ready = channel.queues.lengths(self._queues)
+        delayed = delayed_stats(channel.queues.client, self._queues, channel.global_keyprefix)
+        return {queue: Backlog(ready[queue], delayed[queue].count, delayed[queue].lag) for queue in self._queues}
 
-    def _rabbitmq(self) -> dict[str, Backlog]:
-        found = {queue: Backlog(ready) for queue in self._queues if (ready := self._messages(queue)) is not None}
-        delayed_stats = self._messages(*(level_name(level) for level in range(MAX_LEVEL + 1)))
-        return found if delayed_stats is None else {**found, DELAYED: Backlog(0, delayed_stats)}
+    def _read_rabbitmq(self) -> dict[str, Backlog]:
+        found = {queue: Backlog(ready) for queue in self._queues if (ready := self._count(queue)) is not None}
+        delayed = self._count(*DELAY_QUEUES)
+        return found if delayed is None else {**found, DELAYED: Backlog(0, delayed)}
 
-    def _messages(self, *queues: str) -> int | None:
-        """How many messages RabbitMQ has in queues, None where nobody has made them."""
-        with self._connection.channel() as channel:  # asking for a queue that is not there closes it
+    def _count(self, *queues: str) -> int | None:
+        """Return how many messages RabbitMQ has in queues, or `None` if one does not exist."""
+        with self._connection.channel() as channel:  # RabbitMQ closes it for a queue that does not exist
             try:
                 return sum(int(channel.queue_declare(queue, passive=True).message_count) for queue in queues)
             except NotFound:

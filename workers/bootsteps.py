@@ -6,7 +6,7 @@ from celery import Celery, bootsteps
 from celery.worker.consumer.tasks import Tasks
 
 from willcall.runtime.heartbeat import BEAT, Heartbeat
-from workers.transport.redis import Channel
+from workers.transport.channel import Channel
 
 
 def send_heartbeats(app: Celery, pulse: Heartbeat) -> None:

@@ -29,7 +29,7 @@ def metrics_server(registry: CollectorRegistry, host: str, port: int) -> Iterato
         yield None
         return
     address = f"{host}:{server.server_port}"
-    log.info("metrics", address=address)
+    log.info("metrics available", address=address)
     try:
         yield address
     finally:
@@ -44,7 +44,7 @@ def _listen(registry: CollectorRegistry, host: str, first: int) -> "WSGIServer |
             return start_http_server(port, host, registry)[0]
         except OSError as error:
             if error.errno != EADDRINUSE:
-                log.warning("no metrics", host=host, port=port, why=error.strerror)
+                log.warning("metrics unavailable", host=host, port=port, why=error.strerror)
                 return None
-    log.warning("no metrics", host=host, port=first, why=f"{PORTS} ports from there on are taken")
+    log.warning("metrics unavailable", host=host, port=first, why=f"{PORTS} ports from there on are taken")
     return None

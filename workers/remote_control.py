@@ -40,8 +40,8 @@ class Node(pidbox.Node):
     def handle(self, method: str, arguments: dict[str, Any] | None = None) -> Any:
         """Run a command, or answer that it is refused."""
         if method not in ALLOWED:
-            log.warning("remote control command refused", command=method)
-            return {"error": "refused: workers of Willcall are not changed by remote control"}
+            log.warning("remote control command rejected", command=method)
+            return {"error": "rejected: remote control cannot change Willcall's workers"}
         return super().handle(method, arguments)
 
 
@@ -74,3 +74,7 @@ class WillcallCelery(Celery):
     """Our application, which shares a broker with others."""
 
     control_cls = f"{__name__}:{Control.__qualname__}"
+
+    def postpone(self, message: Any) -> bool:  # noqa: ARG002 - see `RabbitCelery`
+        """Delay a message that is not due yet, where the broker has not done so. Returns whether it was delayed."""
+        return False

@@ -15,7 +15,7 @@ from willcall.stores.connection import connect, probe
 from workers.app import CONCURRENCY, create_app
 from workers.backlog import BacklogReader
 from workers.bootsteps import send_heartbeats
-from workers.broker import reach
+from workers.broker import check_connection
 from workers.logs import configure_logging
 from workers.metrics_server import metrics_server
 from workers.scheduler import SweepScheduler
@@ -36,7 +36,7 @@ def run_worker(
     """A worker, until it is told to stop; `metrics_port` in place of the configured one. Returns its exit code."""
     configure_logging(config)
     if config.settings.notify.secret is None:
-        log.warning("callbacks go out unsigned", why="notify.secret is not set")
+        log.warning("callbacks are unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     taken = queues or queue_names(config)
     names = ",".join(taken)
@@ -92,7 +92,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     app = create_app(config, redis_timeout=API_TIMEOUT)
     context = app.willcall
     state = connect(config.settings.redis_url, timeout=API_TIMEOUT)
-    parts = {"redis": lambda: probe(state), "broker": lambda: reach(app)}
+    parts = {"redis": lambda: probe(state), "broker": lambda: check_connection(app)}
     with closing(BacklogReader(app, queue_names(config))) as queues, listen(host, port) as listener:
         api = create_api(context, parts, queues, exposed=exposed)
         log.info("listening", host=host, port=listener.getsockname()[1], keys=len(config.settings.api.keys))

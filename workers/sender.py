@@ -16,7 +16,7 @@ from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import PollMessage
-from workers.messages import requeue
+from workers import dead_letters
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class CelerySender:
                 for message in messages:
                     self._app.send_task("tasks.poll", producer=producer, **poll_options(message, account, now))
         except OperationalError as error:
-            log.warning("broker away", account=account, messages=len(messages), error=error)
+            log.warning("broker unreachable", account=account, messages=len(messages), error=error)
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
@@ -49,14 +49,14 @@ class CelerySender:
         try:
             self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
-            log.warning("broker away", sending=name, error=error)
+            log.warning("broker unreachable", sending=name, error=error)
 
-    def send_again(self, letter: DeadLetter) -> None:
+    def requeue(self, letter: DeadLetter) -> None:
         """Send a dead letter back to its queue. Raises ValueError, BrokerUnavailableError."""
         try:
-            requeue(self._app, letter)
+            dead_letters.requeue(self._app, letter)
         except OperationalError as error:
-            log.warning("broker away", sending="dead letter", error=error)
+            log.warning("broker unreachable", sending="dead letter", error=error)
             raise BrokerUnavailableError from None
 
     def _publish(self, account: str, messages: list[PollMessage], now: float) -> bool:

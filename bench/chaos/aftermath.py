@@ -9,7 +9,7 @@ from bench.chaos.history import Alert, Ended, SeenEvent, Settled
 from tasks.queues import SUBMIT
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.stores.documents import StorageError, UnknownDocumentError
-from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, waiting
+from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, delayed_messages
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,7 +27,7 @@ def messages_left(redis: "Redis") -> dict[str, int]:
     """Messages in the broker by key: queues of any priority, waiting ones, claimed ones."""
     lists = cast("Iterable[str]", redis.scan_iter(f"{SUBMIT}*", count=1_000, _type="list"))
     ready = [key for key in lists if key == SUBMIT or (key.startswith(_QUEUES) and not key.startswith(_ANSWERS))]
-    tasks = [*ready, *redis.scan_iter(waiting("*"), count=1_000), CLAIMS, CLAIMS_INDEX]
+    tasks = [*ready, *redis.scan_iter(delayed_messages("*"), count=1_000), CLAIMS, CLAIMS_INDEX]
     return {key: count for key in sorted(tasks) if (count := _size(redis, key))}
 
 

@@ -43,7 +43,7 @@ class NoMessages:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Drop."""
 
-    def send_again(self, letter: DeadLetter) -> None:
+    def requeue(self, letter: DeadLetter) -> None:
         """Drop."""
 
 

@@ -199,7 +199,7 @@ def test_commands_that_change_a_worker_are_refused(system: LocalDeployment) -> N
 def test_a_message_of_the_neighbour_for_later_is_parked(system: LocalDeployment, shop: Shop, protocol: int) -> None:
     shop.app.conf.task_protocol = protocol
     shop.submit(f"later-{protocol}", 5_000_000 + protocol, countdown=300)
-    waiting, claims = "willcall:broker:waiting:willcall", "willcall:broker:claims"
+    waiting, claims = "willcall:broker:delayed:willcall", "willcall:broker:claims"
     with Redis.from_url(system.redis.url) as redis:
         # What was brought forward, as below, may still be on its way.
         wait_until(lambda: redis.zcount(waiting, 1, "+inf") == 1)

@@ -71,7 +71,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     assert {name: child.poll() for name, child in children.items()} == dict.fromkeys(children)
     wait_until(lambda: ask(f"{system.api_url}/readyz")[0] == 200)
     said = [line["event"] for line in log_lines(system, "worker") if line["logger"] == "workers.consumer"]
-    assert said == ["broker away", "broker back"]
+    assert said == ["broker unreachable", "broker reconnected"]
     assert lines < LOUD
 
 

@@ -12,7 +12,8 @@ from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import KEPT, LONGEST, DeadLetterReason, DeadLetterStore
-from workers.messages import MAX_REDELIVERED, REDELIVERED
+from workers.transport.encoding import REDELIVERED
+from workers.validation import MAX_REDELIVERED
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -251,14 +251,14 @@ def lease(name: str) -> str:
     return f"{PREFIX}lease:{name}"
 
 
-def waiting(queue: str) -> str:
+def delayed_messages(queue: str) -> str:
     """Sorted set: a queue's messages with a countdown, by when they are due."""
-    return f"{BROKER}waiting:{queue}"
+    return f"{BROKER}delayed:{queue}"
 
 
-def bell(queue: str) -> str:
-    """List of at most one token: there is something in the queue."""
-    return f"{BROKER}bell:{queue}"
+def wakeup(queue: str) -> str:
+    """List of at most one token, which wakes an idle worker: the queue has messages."""
+    return f"{BROKER}wakeup:{queue}"
 
 
 def ended_session(session_id: str) -> str:

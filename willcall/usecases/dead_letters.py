@@ -33,7 +33,7 @@ def requeue(context: Context, letter_id: str, via: Via) -> DeadLetter:
     if not letter.whole:
         raise UnusableDeadLetterError(letter_id, f"only its first {len(letter.raw):,} bytes were kept")
     try:
-        context.sender.send_again(letter)
+        context.sender.requeue(letter)
     except ValueError:
         raise UnusableDeadLetterError(letter_id, f"it {letter.reason.text}") from None
     letters.remove(letter_id)

@@ -50,7 +50,7 @@ class Sender(Protocol):
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send any other task, to run in `countdown` seconds."""
 
-    def send_again(self, letter: DeadLetter) -> None:
+    def requeue(self, letter: DeadLetter) -> None:
         """Send a dead letter back to its queue. Raises ValueError if it is no message, and BrokerUnavailableError."""
 
 

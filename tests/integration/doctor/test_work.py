@@ -51,13 +51,13 @@ def told_of(change: str) -> OperatorAlert:
 
 def test_messages_that_move_are_well(admit: Admit, redis: "Redis") -> None:
     redis.lpush("willcall.poll.tiqets", "a message", "another")
-    redis.zadd("willcall:broker:waiting:willcall.poll.tixstock", {"a message": 9e15})
+    redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": 9e15})
     assert well(admit(), "queues") == "2 messages ready, 1 waiting for their time"
 
 
 def test_messages_that_nobody_moves_or_takes_are_told(admit: Admit, redis: "Redis") -> None:
     patient = admit()
-    redis.zadd("willcall:broker:waiting:willcall.poll.tixstock", {"a message": (patient.now() - 7_200) * 1_000})
+    redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": (patient.now() - 7_200) * 1_000})
     redis.lpush("willcall.poll.tiqets", *range(1_000))
     assert told(patient, "queues") == [
         ("warning", "1,000 messages of willcall.poll.tiqets wait for a worker"),

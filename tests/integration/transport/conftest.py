@@ -59,7 +59,7 @@ def queue(connection: Connection) -> Queue:
 def let_time_pass(redis_server: EmbeddedRedis) -> Callable[..., None]:
     """Brings forward what waits, instead of waiting for it."""
 
-    def bring_forward(by: timedelta, key: str = "willcall:broker:waiting:polls") -> None:
+    def bring_forward(by: timedelta, key: str = "willcall:broker:delayed:polls") -> None:
         with Redis.from_url(redis_server.url) as client:
             for member in client.zrange(key, 0, -1):
                 client.zincrby(key, -by.total_seconds() * 1000, member)

@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tests.integration.transport.conftest import QUICK, ROOT, Connect
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from workers.messages import REDELIVERED
+from workers.transport.encoding import REDELIVERED
 from workers.transport.redis import install_transport
 
 #: Dies between receiving a message and recording it: before anything of kombu's QoS runs.
@@ -25,7 +25,8 @@ KILLED_RIGHT_AFTER_RECEIVING = """
 import os, signal, sys
 from kombu import Connection, Consumer, Queue
 from kombu.transport import virtual
-from workers.transport.redis import QoS, install_transport
+from workers.transport.qos import QoS
+from workers.transport.redis import install_transport
 if sys.argv[2] == "ours":
     install_transport()
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -118,7 +119,7 @@ def test_an_acknowledgement_of_an_old_delivery_does_not_touch_the_new_one(connec
     publish("polls", "twice", connect())
     first = slow.get()
     assert first is not None
-    slow.channel.restore([first.delivery_tag], "RPUSH")
+    slow.channel.queues.restore([first.delivery_tag])
     second = other.get()
     assert second is not None
     assert (second.headers["redelivered"], second.delivery_info["redelivered"]) == (True, True)
@@ -182,6 +183,6 @@ def test_how_often_a_message_was_not_finished_is_told_and_given_back_counts_once
         message = queue.get()
         assert message is not None
         counts.append(message.headers.get(REDELIVERED, 0))
-        channel.restore([message.delivery_tag], "RPUSH")
+        channel.queues.restore([message.delivery_tag])
     assert counts == [0, 1, 2, 3, 3, 3]
     assert redis.llen("polls") == 1

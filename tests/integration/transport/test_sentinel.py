@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, executable, free_port
-from workers.transport.redis import Channel, RedisTransport, SentinelChannel, SentinelTransport, install_transport
+from workers.transport.channel import Channel
+from workers.transport.redis import RedisTransport, SentinelChannel, SentinelTransport, install_transport
 
 
 def answers(port: int) -> bool:
@@ -52,7 +53,7 @@ def test_messages_wait_behind_a_sentinel(sentinel_url: str, redis: Redis) -> Non
         later = {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
         Producer(connection).publish("later", routing_key="polls", headers=later)
         Producer(connection).publish("now", routing_key="polls")
-        assert redis.zcard("willcall:broker:waiting:polls") == 1
+        assert redis.zcard("willcall:broker:delayed:polls") == 1
         queue = connection.SimpleQueue("polls")
         message = queue.get(timeout=60)
         assert message.payload == "now"

@@ -35,10 +35,10 @@ class Worker:
         self.received.append((name, body))
         self.working[name].append(message)
 
-    def look(self) -> Counter[str]:
-        """One look for messages: how many came from each queue."""
+    def check(self) -> Counter[str]:
+        """Check once; return how many messages came from each queue."""
         before = len(self.received)
-        self.connection.default_channel.connection.cycle.tick()
+        self.connection.default_channel.connection.cycle.check()
         return Counter(name for name, _ in self.received[before:])
 
     def finish(self, name: str) -> None:
@@ -67,41 +67,41 @@ def fill(worker: Worker, name: str, count: int) -> None:
 
 def test_a_crowd_takes_the_shared_slots_and_the_rest_stays_in_the_broker(worker: Worker, redis: Redis) -> None:
     fill(worker, "one", 10)
-    assert worker.look() == {"one": 3}
-    assert worker.look() == {}
+    assert worker.check() == {"one": 3}
+    assert worker.check() == {}
     assert redis.llen("one") == 7
     fill(worker, "two", 5)
-    assert worker.look() == {"two": 1}
+    assert worker.check() == {"two": 1}
 
 
 def test_queues_take_turns_for_shared_slots(worker: Worker) -> None:
     fill(worker, "one", 10)
     fill(worker, "two", 10)
-    assert worker.look() == {"one": 2, "two": 2}
+    assert worker.check() == {"one": 2, "two": 2}
 
 
 @pytest.mark.parametrize("worker", [({"one": SlotQuota(1, limit=2), "two": SlotQuota(1)}, 10)], indirect=True)
 def test_a_queue_has_no_more_than_its_limit(worker: Worker) -> None:
     fill(worker, "one", 5)
-    assert worker.look() == {"one": 2}
+    assert worker.check() == {"one": 2}
 
 
 def test_a_slot_that_becomes_free_is_used_at_the_next_check_without_a_wakeup(worker: Worker, redis: Redis) -> None:
     fill(worker, "one", 10)
-    worker.look()
-    redis.delete("willcall:broker:bell:one")
+    worker.check()
+    redis.delete("willcall:broker:wakeup:one")
     worker.finish("one")
-    assert worker.look() == {"one": 1}
+    assert worker.check() == {"one": 1}
     assert [body for _, body in worker.received] == [f"one {number}" for number in range(4)]
 
 
 def test_a_thread_that_frees_a_slot_wakes_the_event_loop(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.transport.redis.TICK", 3_600)
+    monkeypatch.setattr("workers.transport.poller.CHECK_INTERVAL", 3_600)
     hub = Hub()
     worker.connection.register_with_event_loop(hub)
     worker.slots.on_release = worker.connection.default_channel.connection.cycle.wake
     fill(worker, "one", 10)
-    worker.look()
+    worker.check()
     late = hub.call_later(60, lambda: worker.received.append(("late", "")))
     Timer(0.1, worker.finish, ["one"]).start()
     loop = hub.create_loop()
@@ -115,9 +115,9 @@ def test_a_thread_that_frees_a_slot_wakes_the_event_loop(worker: Worker, monkeyp
 @pytest.mark.parametrize("requeue", [True, False])
 def test_a_rejected_message_frees_its_slot(worker: Worker, requeue: bool) -> None:  # noqa: FBT001
     fill(worker, "one", 10)
-    worker.look()
+    worker.check()
     worker.working["one"].pop(0).reject(requeue=requeue)
-    assert worker.look() == {"one": 1}
+    assert worker.check() == {"one": 1}
 
 
 def test_priority_applies_within_a_queue_and_not_between_queues(worker: Worker) -> None:
@@ -125,7 +125,7 @@ def test_priority_applies_within_a_queue_and_not_between_queues(worker: Worker) 
     for number in range(10):
         send(worker.queues["one"], f"ordinary {number}", priority=3)
         send(worker.queues["one"], f"urgent {number}", priority=0)
-    worker.look()
+    worker.check()
     assert sorted(worker.received) == [
         ("one", "urgent 0"),
         ("one", "urgent 1"),
@@ -139,7 +139,7 @@ def test_the_wakeup_of_a_crowded_queue_wakes_only_workers_with_a_free_slot(
 ) -> None:
     """It is set all the time, for other workers; this one neither spins nor takes it away from them."""
     fill(worker, "one", 10)
-    worker.look()
+    worker.check()
     looks = scripts_run(redis)
     until = time.monotonic() + 1
     while time.monotonic() < until:
@@ -159,17 +159,17 @@ def test_messages_of_a_lost_connection_keep_their_slots_until_they_are_acknowled
     worker: Worker, connect: Connect
 ) -> None:
     fill(worker, "one", 10)
-    worker.look()
+    worker.check()
     worker.connection.default_channel.abandon()
     again = connect().default_channel
     again.slots = worker.slots
     received: list[Any] = []
     with Consumer(again, [Queue("one", channel=again)], callbacks=[lambda body, _: received.append(body)]) as consumer:
         consumer.qos(prefetch_count=100)
-        again.connection.cycle.tick()
+        again.connection.cycle.check()
         assert received == []
         worker.finish("one")
-        again.connection.cycle.tick()
+        again.connection.cycle.check()
         assert received == ["one 3"]
 
 

@@ -50,12 +50,12 @@ def test_kill_9_of_the_only_worker_loses_nothing(
     send_notes(workers, WAITING, first=HOUR.total_seconds(), spread=0.5)
 
     workers.kill(worker)
-    assert redis.zcard("willcall:broker:waiting:celery") == WAITING
+    assert redis.zcard("willcall:broker:delayed:celery") == WAITING
     workers.gate.touch()
     workers.start(pool)
     wait_until(lambda: workers.ledger("ended") == [["in-flight"]])
     assert workers.ledger("noted") == []
-    let_time_pass(HOUR, "willcall:broker:waiting:celery")
+    let_time_pass(HOUR, "willcall:broker:delayed:celery")
     assert_all_noted_once(workers, WAITING)
     assert len(workers.ledger("began")) >= 2  # once more per second that passed before the crash
     wait_until(lambda: redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0)
@@ -69,7 +69,7 @@ def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) ->
     send_notes(workers, 1_000, first=3_600, spread=60)
     workers.app.send_task("note", ("last", time.time()))
     wait_until(lambda: len(workers.ledger("noted")) == 11)
-    assert redis.zcard("willcall:broker:waiting:celery") == 1_000
+    assert redis.zcard("willcall:broker:delayed:celery") == 1_000
     assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
 
 

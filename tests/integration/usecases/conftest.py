@@ -56,7 +56,7 @@ class Outbox:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         self.tasks.append((name, list(args), countdown))
 
-    def send_again(self, letter: DeadLetter) -> None:
+    def requeue(self, letter: DeadLetter) -> None:
         self.requeued.append(letter)
 
 

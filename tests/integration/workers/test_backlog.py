@@ -42,7 +42,7 @@ def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Cel
     overdue = redis.eval(
         "return redis.call('ZADD', KEYS[1], ARGV[1], redis.call('ZRANGE', KEYS[1], 0, 0)[1])",
         1,
-        "willcall:broker:waiting:willcall.poll.tiqets",
+        "willcall:broker:delayed:willcall.poll.tiqets",
         (redis.time()[0] - 9_000) * 1_000,
     )
     assert overdue == 0

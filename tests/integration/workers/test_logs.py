@@ -15,7 +15,8 @@ from willcall.simulator.script import OrderScript, Script
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import CLAIMS
 from willcall.usecases.submit import submit
-from workers.messages import DELIVERY_COUNT, MAX_DELIVERIES, MAX_REDELIVERED, REDELIVERED
+from workers.transport.encoding import REDELIVERED
+from workers.validation import DELIVERY_COUNT, MAX_DELIVERIES, MAX_REDELIVERED
 
 SECRET = "Vdm94-QmBxG-9WhAj"
 

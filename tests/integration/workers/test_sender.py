@@ -87,4 +87,4 @@ def test_a_broker_that_is_away_when_a_thread_sends_first_is_noted(tmp_path: Path
     with capture_logs() as log:
         send(app, due_now(2))
     app.close()
-    assert [(line["event"], line["messages"]) for line in log] == [("broker away", 2)]
+    assert [(line["event"], line["messages"]) for line in log] == [("broker unreachable", 2)]

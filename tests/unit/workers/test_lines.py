@@ -99,7 +99,7 @@ def test_a_group_of_errors_and_one_that_leads_to_itself_end() -> None:
 
 
 def test_our_own_lines_show_their_fields_and_their_errors_in_words(written: Written) -> None:
-    structlog.get_logger("willcall.x").warning("broker away", order="ord-1", error=not_sent(), seconds=1.5)
+    structlog.get_logger("willcall.x").warning("broker unreachable", order="ord-1", error=not_sent(), seconds=1.5)
     [line] = written()
     assert line["error"] == "requests.exceptions.InvalidSchema"
     assert (line["order"], line["seconds"], line["level"], line["logger"]) == ("ord-1", 1.5, "warning", "willcall.x")

@@ -29,13 +29,14 @@ def check(patient: "Patient") -> list[Finding]:
 
 def _by_kombu(config: "Config", where: str) -> list[Finding]:
     from tasks.queues import queue_names
-    from workers.broker import celery_app, delays_countdowns, reach
+    from workers.broker import celery_app, check_connection
+    from workers.rabbitmq import has_delayed_delivery
 
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.broker_connection_timeout = TIMEOUT / 2
     try:
-        reach(app)
-        ready = config.broker_url.startswith("redis") or delays_countdowns(app)
+        check_connection(app)
+        ready = config.broker_url.startswith("redis") or has_delayed_delivery(app)
     except app.connection_for_write().connection_errors as error:
         why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         return [wrong(f"{where} cannot be reached: {why}", "Start it, or correct `broker_url`.")]

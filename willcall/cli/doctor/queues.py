@@ -29,8 +29,8 @@ def check(patient: "Patient") -> list[Finding]:
     names = queue_names(patient.config)
     with closing(BacklogReader(celery_app(patient.config.broker_url, names), names)) as backlogs:
         try:
-            found = judge(backlogs.ask())
-        except backlogs.away:
+            found = judge(backlogs.read())
+        except backlogs.connection_errors:
             found = [unknown("the broker is away")]
     return found + dead_letters(patient.stores.dead_letters.newest(), patient.now())
 

@@ -1,7 +1,6 @@
 """Documents whose alarm clock is lost are fetched all the same; those obtained after all are not listed as given up."""
 
-from schedules.run import Run
-from willcall.usecases.control import BATCH
+from schedules.run import BATCH, Run
 from willcall.usecases.documents import TASK, prune_given_up
 
 

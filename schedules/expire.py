@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from schedules.run import Run
+from schedules.run import BATCH, Run
 from willcall.stores.orders import LAST_ATTEMPT
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH
 from willcall.usecases.settle import settle_expired
 
 

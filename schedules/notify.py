@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from schedules.run import Run
+from schedules.run import BATCH, Run
 from willcall.stores.deliveries import DeliveryMessage, DeliveryStore
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH
-from willcall.usecases.notify import send_delivery
+from willcall.usecases.deliveries import send_delivery
 
 
 def notify(run: Run) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Orders whose alarm clock is lost, and orders whose account is well again, go on."""
 
-from schedules.run import Run
-from willcall.usecases.control import BATCH, release_held, release_throttled, send_probe
+from schedules.run import BATCH, Run
+from willcall.usecases.accounts import release_held, release_throttled, send_probe
 
 
 def polls(run: Run) -> dict[str, int]:

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from schedules.run import Run
-from willcall.usecases.control import BATCH
+from schedules.run import BATCH, Run
 
 
 def prune(run: Run) -> dict[str, int]:

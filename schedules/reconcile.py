@@ -4,7 +4,7 @@ from functools import partial
 
 import structlog
 
-from schedules.run import Run
+from schedules.run import BATCH, Run
 from willcall.http.messages import Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status
@@ -14,10 +14,11 @@ from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, Requester
+from willcall.usecases.account_reports import report_throttle
 from willcall.usecases.authorize import Authorization, RetrySoon, authorize
+from willcall.usecases.commit import late_check_at
 from willcall.usecases.context import Context
-from willcall.usecases.control import BATCH, expedite_poll
-from willcall.usecases.settle import late_check_at, settle_throttled
+from willcall.usecases.orders import expedite_poll
 from willcall.usecases.tokens import NoToken, take_token
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,7 @@ def _compare_list(run: Run, account: Account) -> int:
         stores.accounts.leave_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
-        settle_throttled(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
+        report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
     if not isinstance(answer, Response):
         log.warning("no list", account=account.key)
         return 0

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which a sweep leaves alone what it failed at, the first time; twice as long each further time; at most.
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 60.0, 21_600.0
+#: How many entries of an index a sweep reads at once.
+BATCH = 500
 #: Things that a sweep remembers to fail at. Beyond, they are tried in each run, and not logged.
 MOST_FAILING = 10_000
 

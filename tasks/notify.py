@@ -3,7 +3,8 @@
 from celery import Task, shared_task
 
 from willcall.stores.deliveries import DeliveryMessage
-from willcall.usecases.notify import notify_once, postpone_delivery, send_delivery
+from willcall.usecases.deliveries import send_delivery
+from willcall.usecases.notify import notify_once, postpone_delivery
 
 
 @shared_task(name="tasks.notify", bind=True, log_fields=("order", "event_id", "number", "host"))

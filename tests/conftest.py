@@ -17,7 +17,7 @@ from tests.waiting import Clock
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.http import connections
 from willcall.stores.connection import connect
-from willcall.usecases import documents
+from willcall.usecases import downloads
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -110,7 +110,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which exchanges over HTTP end."""
     clock = Clock()
     monkeypatch.setattr(connections, "monotonic", clock.monotonic)
-    monkeypatch.setattr(documents, "time", clock)
+    monkeypatch.setattr(downloads, "time", clock)
     return clock
 
 

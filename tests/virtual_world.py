@@ -31,11 +31,12 @@ from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict, Requester
 from willcall.stores.registry import Stores
+from willcall.usecases.accounts import resume
 from willcall.usecases.ask import StatusResult
 from willcall.usecases.context import Context
-from willcall.usecases.control import cancel_order, expedite_poll, resume
+from willcall.usecases.orders import cancel_order, expedite_poll
 from willcall.usecases.poll_once import TOKEN_WAIT, lease_seconds
-from willcall.usecases.settle import claimed_order, postpone_attempt, settle_attempt, settle_expired
+from willcall.usecases.settle import postpone_attempt, settle_attempt, settle_expired
 from willcall.usecases.submit import submit
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class World:
             cancel_order(self.context, order_id)
 
     def resume(self, *, now: bool = True) -> None:
-        resume(self.context, self.account, now=now)
+        resume(self.context, self.account, override=now)
 
     def order(self, order_id: str) -> Order:
         order = self.context.stores.orders.get(order_id)
@@ -176,7 +177,7 @@ class World:
             case PollVerdict.WAIT:
                 self.send_polls(account_key, [PollMessage(order_id, seq, claim.until)], claim.now)
             case PollVerdict.EXPIRE:
-                settle_expired(self.context, claimed_order(claim), claim.now)
+                settle_expired(self.context, claim.granted_order, claim.now)
             case PollVerdict.GO if self.deaths:
                 self.deaths -= 1
                 self.at(self.now + lease + 1, lambda: self._poll(account_key, order_id, seq))
@@ -189,7 +190,7 @@ class World:
 
     def _ask(self, claim: PollClaim, claim_id: str, at: float) -> None:
         """What a worker does that has its token, maybe after it has waited for its moment."""
-        order = claimed_order(claim)
+        order = claim.granted_order
         if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
             message = postpone_attempt(self.context, claim, claim_id, START + at + TOKEN_WAIT)
             self.send_polls(ACCOUNT, [message] if message else [], START + self.now)
@@ -199,7 +200,7 @@ class World:
         self.at(at + self.latency, lambda: self._settle(claim, claim_id, outcome))
 
     def _settle(self, claim: PollClaim, claim_id: str, outcome: Outcome) -> None:
-        self.answered.append((claimed_order(claim).id, outcome, self.now))
+        self.answered.append((claim.granted_order.id, outcome, self.now))
         message = settle_attempt(
             self.context, self.account, claim, claim_id, result=StatusResult(outcome, 200), now=START + self.now
         )

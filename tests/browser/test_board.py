@@ -16,7 +16,8 @@ from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, Tic
 from willcall.orders.rate import Rate
 from willcall.stores.listing import OrderQuery
 from willcall.stores.orders import Commit, NewEvent, Requester
-from willcall.usecases.control import get_order, pause, resume
+from willcall.usecases.accounts import pause, resume
+from willcall.usecases.orders import get_order
 from willcall.usecases.submit import submit
 
 Board = Callable[..., Page]

@@ -16,7 +16,7 @@ from willcall.orders.model import Status
 from willcall.orders.rate import Rate
 from willcall.simulator.script import OrderScript
 from willcall.stores.accounts import AccountHealth
-from willcall.usecases.control import cancel_order, poll_now
+from willcall.usecases.orders import cancel_order, request_poll
 
 
 def tiqets(number: int, **fields: Any) -> OrderScript:
@@ -202,7 +202,7 @@ def test_a_person_can_ask_now_and_cancel(deployment: Setup) -> None:
     wait_until(lambda: all(order.attempts == 1 for order in orders_of(system, expected)))
     known_at = system.providers.orders()[0]["known_at"]
     wait_until(lambda: system.context.stores.accounts.now() > known_at + 1)
-    poll_now(system.context, "ord-0")
+    request_poll(system.context, "ord-0")
     wait_until(lambda: orders_of(system, expected)[0].status is Status.FULFILLED)
     assert cancel_order(system.context, "ord-1")
     assert not cancel_order(system.context, "ord-1")

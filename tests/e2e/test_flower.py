@@ -17,7 +17,7 @@ from tests.e2e.conftest import Setup, deployments, submit_all
 from tests.waiting import wait_until
 from willcall.devtools.local_deployment import FLOWER_LOGIN, LocalDeployment
 from willcall.simulator.script import OrderScript
-from willcall.usecases.control import get_order, poll_now
+from willcall.usecases.orders import get_order, request_poll
 
 QUEUES = ("willcall", "willcall.sweeps", "willcall.notify", "willcall.documents")
 #: Parts of what an outside application sends that nobody may see.
@@ -164,7 +164,7 @@ def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_not
     [order_id] = submit_all(system, [script])
     for attempt in (1, 2, 3):
         wait_until(lambda attempt=attempt: get_order(system.context, order_id).attempts == attempt)
-        poll_now(system.context, order_id)
+        request_poll(system.context, order_id)
     seqs = [1, 3, 5]
     wait_until(lambda: all(tasks(system).get(f"{order_id}:{seq}", {}).get("state") == "SUCCESS" for seq in seqs))
     shown = {row["uuid"]: row["args"] for row in listed(system)}

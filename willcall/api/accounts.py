@@ -15,8 +15,8 @@ from willcall.config import find_account
 from willcall.orders.serialization import rfc3339
 from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
+from willcall.usecases.accounts import pause, resume
 from willcall.usecases.context import Context
-from willcall.usecases.control import pause, resume
 from willcall.views.accounts import account_document, view_account
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -82,7 +82,7 @@ def resume_account(
 
     A provider's `Retry-After` stands until `until`, unless the body is `{"now": true}`: that asks in spite of it.
     """
-    resumed = resume(context, account, now=override_requested(payload))
+    resumed = resume(context, account, override=override_requested(payload))
     return JSONResponse({"resumed": resumed.until is None, "until": rfc3339(resumed.until)})
 
 

@@ -12,7 +12,7 @@ from willcall.api.problems import ProblemType
 from willcall.orders.file_types import FILE_TYPES
 from willcall.stores.documents import Document, UnknownDocumentError
 from willcall.usecases.context import Context
-from willcall.usecases.control import get_order
+from willcall.usecases.orders import get_order
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 

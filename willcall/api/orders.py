@@ -14,7 +14,8 @@ from willcall.orders.errors import FieldError
 from willcall.orders.serialization import attempt_to_json, order_to_json
 from willcall.orders.submission import SubmitOrder
 from willcall.stores.listing import OrderQuery as Listed
-from willcall.usecases.control import cancel_order, get_order, poll_now, redeliver
+from willcall.usecases.notify import redeliver
+from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.submit import submit
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -84,7 +85,7 @@ def poll_order(
 
     With the body `{"now": true}` it asks in spite of a hint.
     """
-    poll_now(context, order_id, now=override_requested(payload))
+    request_poll(context, order_id, override=override_requested(payload))
     return JSONResponse(order_to_json(get_order(context, order_id)), 202)
 
 

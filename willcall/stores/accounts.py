@@ -118,14 +118,17 @@ class PauseResult:
 
 @dataclass(frozen=True, slots=True)
 class ResumeResult:
-    """What became of a resume.
+    """What resuming an account did.
 
-    `told`: operators are told that the account is well, as they had been told that it is not. `until`: when the
-    provider's hint ends (epoch seconds), which stands; None where it does not ask us to wait.
+    `told`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
+    ends (epoch seconds), which stands, or None. `released`: how many orders continue. `probing`: how many orders are
+    open of an account that was refused or down and stays so until a probe succeeds; None for any other account.
     """
 
-    told: bool
-    until: float | None
+    told: bool = False
+    until: float | None = None
+    released: int = 0
+    probing: int | None = None
 
 
 class AccountStore:

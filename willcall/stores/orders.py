@@ -79,6 +79,13 @@ class PollClaim:
     override: bool = False
     wakes: tuple[Reschedule, ...] = ()
 
+    @property
+    def granted_order(self) -> Order:
+        """The order of a claim that was granted."""
+        if self.order is None:
+            raise ValueError(f"a claim that came to {self.verdict} has no order")
+        return self.order
+
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:

@@ -1,4 +1,4 @@
-"""What operators are told: accounts that are unwell or well again, orders that newly need attention."""
+"""Events for operators: an account's health has changed, or an order newly needs attention."""
 
 import structlog
 
@@ -9,44 +9,45 @@ from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import new_event_id
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.usecases.context import Context
+from willcall.usecases.deliveries import FIRST
 
 log = structlog.get_logger(__name__)
 
-#: The task that tells operators, and the number of an event's first message.
-TASK, FIRST = "tasks.alert", 1
+#: The task that delivers events to operators.
+TASK = "tasks.alert"
 
 
 def account_alert(context: Context, account_key: str) -> OperatorAlert:
-    """The event of a change of an account's health, for a step that may make one."""
-    return OperatorAlert(new_event_id(), account_subject(account_key), _send(context))
+    """Return the alert for a step that may change an account's health."""
+    return OperatorAlert(new_event_id(), account_subject(account_key), _has_address(context))
 
 
 def attention_alert(context: Context, before: Order, after: Order) -> OperatorAlert | None:
-    """The event of an order that may newly need attention; None where that stays as it was."""
+    """Return the alert for a step that changes why an order needs attention, or None for any other step."""
     return None if after.attention is before.attention else order_alert(context, after)
 
 
 def order_alert(context: Context, order: Order) -> OperatorAlert:
-    """The event of an order that newly needs attention, for a step that decides whether it does."""
+    """Return the alert for a step that decides itself whether an order newly needs attention."""
     adapter = ADAPTERS.get(order.provider)
     secret = adapter is None or adapter.reference_is_secret(order.reference)
     document = attention_alert_data(order, secret_reference=secret)
-    return OperatorAlert(new_event_id(), order_subject(order.id), _send(context), document)
+    return OperatorAlert(new_event_id(), order_subject(order.id), _has_address(context), document)
 
 
 def send_alert(context: Context, alert: OperatorAlert) -> None:
-    """Send the first message about an event; it finds nothing to do where the step made no change."""
+    """Send the first message of an alert. If the step changed nothing, its task finds nothing to deliver."""
     if alert.send:
         send_alert_delivery(context, DeliveryMessage(alert.subject, alert.id, FIRST, ""))
 
 
-def send_alert_delivery(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
-    """Send a message that tells a worker to tell operators, in `countdown` seconds."""
-    context.sender.send_task(TASK, [notice.subject, notice.event_id, notice.number], countdown)
+def send_alert_delivery(context: Context, message: DeliveryMessage, countdown: float = 0.0) -> None:
+    """Send a delivery message for operators, to run in `countdown` seconds."""
+    context.sender.send_task(TASK, [message.subject, message.event_id, message.number], countdown)
 
 
 def alert_long_throttle(context: Context, account_key: str) -> bool:
-    """Tell operators, once, of an account that has been throttled for long; whether they are told now."""
+    """Notify operators, once, of an account that has been throttled for long. Returns whether they are notified now."""
     alert = account_alert(context, account_key)
     throttled = context.stores.accounts.watch(account_key, context.settings.notify.throttled_after, alert)
     if throttled:
@@ -55,5 +56,5 @@ def alert_long_throttle(context: Context, account_key: str) -> bool:
     return throttled
 
 
-def _send(context: Context) -> bool:
+def _has_address(context: Context) -> bool:
     return context.settings.notify.ops_url is not None

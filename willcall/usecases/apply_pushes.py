@@ -11,8 +11,8 @@ from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.orders import Requester
 from willcall.usecases.context import Context
-from willcall.usecases.control import expedite_poll, get_order
 from willcall.usecases.documents import FIRST_WAIT
+from willcall.usecases.orders import expedite_poll, get_order
 from willcall.usecases.settle import settle_push
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""Tell a backend, or operators, of an event: claim, POST, settle."""
+"""Deliver an event to a backend or to operators: claim, POST, settle."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,32 +12,34 @@ from structlog.contextvars import bind_contextvars
 
 from willcall.http.messages import HttpLimits
 from willcall.http.outbound import RequestFailure
-from willcall.orders.callbacks import CallbackStatus, PostResult, callback_host, decide_delivery, is_accepted
-from willcall.orders.model import Order
+from willcall.orders.callbacks import CallbackStatus, PostResult, decide_delivery, is_accepted
+from willcall.orders.errors import NothingToDeliverError
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_after_seconds
 from willcall.stores.codec import compact_json
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
 from willcall.stores.events import StoredEvent
 from willcall.stores.operator_events import OperatorAlert, OperatorEvent
-from willcall.usecases.alerts import FIRST, order_alert, send_alert
+from willcall.usecases.alerts import order_alert, send_alert
 from willcall.usecases.context import Context
+from willcall.usecases.deliveries import send_delivery
 from willcall.usecases.failures import guarded
+from willcall.usecases.orders import get_order
 from willcall.usecases.ports import Operation, Recipient
 
 log = structlog.get_logger(__name__)
 
-#: A receiver that takes longer is better tried again: it has an answer in 15 s or none.
+#: A receiver that takes longer is retried.
 LIMITS = HttpLimits(connect_timeout=5.0, read_timeout=15.0, total_timeout=15.0, max_bytes=65_536)
-#: Seconds until another worker may tell of the same subject: the claim's own way back, twice over, and the POST.
+#: Seconds until another worker may deliver an event of the same subject: long enough for the claim and the POST.
 LEASE = 45.0
 
 
-def notify_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
-    """Tell a backend of an event, once, if that is what `notice` is still for.
+def notify_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
+    """Make one attempt to deliver an event to a backend, unless the message is stale.
 
-    Returns the next message about the order and in how many seconds it is to run; None where nothing is to be told,
-    or where it goes on by another message.
+    Returns the next message about the order and its countdown, or None where nothing is left to deliver or another
+    message continues.
     """
 
     def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
@@ -45,63 +47,71 @@ def notify_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMess
         return _post(context, claim.url, event, claim.now)
 
     def give_up(posted: PostResult) -> OperatorAlert | None:
-        log.warning("undeliverable", order=notice.subject, host=notice.host, http=posted.status, why=posted.why)
-        order = context.stores.orders.get(notice.subject)
+        log.warning("undeliverable", order=message.subject, host=message.host, http=posted.status, why=posted.why)
+        order = context.stores.orders.get(message.subject)
         return order_alert(context, order) if order else None
 
-    return _tell_once(context, context.stores.deliveries, notice, post, give_up)
+    return _deliver_once(context, context.stores.deliveries, message, post, give_up)
 
 
-def alert_once(context: Context, notice: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
-    """Tell operators of an event, once, if that is what `notice` is still for; what is returned is as above."""
+def alert_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMessage, float] | None:
+    """Make one attempt to deliver an event to operators. Returns what `notify_once` does."""
 
     def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
         url = context.settings.notify.ops_url
         if url is None:
-            return PostResult(None, "notify.ops_url is not set any more", refused=True)
+            return PostResult(None, "notify.ops_url is no longer set", refused=True)
         posted = _post(context, url, event, claim.now, trusted=True)
         if claim.tries == 0 and not is_accepted(posted.status):
-            log.warning("operators not told yet", subject=notice.subject, http=posted.status, why=posted.why)
+            log.warning("operators not notified yet", subject=message.subject, http=posted.status, why=posted.why)
         return posted
 
     def give_up(posted: PostResult) -> None:
-        log.error("operators not told", subject=notice.subject, http=posted.status, why=posted.why)
+        log.error("operators not notified", subject=message.subject, http=posted.status, why=posted.why)
 
-    return _tell_once(context, context.stores.ops_deliveries, notice, post, give_up)
+    return _deliver_once(context, context.stores.ops_deliveries, message, post, give_up)
 
 
 def postpone_delivery(
-    deliveries: DeliveryStore, notice: DeliveryMessage, seconds: float
+    deliveries: DeliveryStore, message: DeliveryMessage, seconds: float
 ) -> tuple[DeliveryMessage, float] | None:
-    """Tell in `seconds` rather than now, because there is no room; what is returned is as of `notify_once`."""
-    return _come_back(deliveries.claim(notice, token_hex(6), LEASE, seconds))
+    """Postpone a delivery by `seconds` because its host has no free slot. Returns what `notify_once` does."""
+    return _next_message(deliveries.claim(message, token_hex(6), LEASE, seconds))
 
 
-def send_first_delivery(context: Context, order: Order, event_id: str) -> None:
-    """Send the first message of an event that was just committed, if the order's backend wants to be told."""
-    if order.callback_url:
-        send_delivery(context, DeliveryMessage(order.id, event_id, FIRST, callback_host(order.callback_url)))
+def redeliver(context: Context, order_id: str) -> DeliveryMessage:
+    """Deliver an order's latest event again, with the whole retry schedule from now on. Returns the message sent.
+
+    Raises UnknownOrderError, and NothingToDeliverError if there is no event or no callback URL.
+    """
+    order = get_order(context, order_id)
+    if order.callback_url is None:
+        raise NothingToDeliverError(f"order {order_id} has no callback_url")
+    try:
+        message = context.stores.deliveries.redeliver(order_id)
+    except LookupError:
+        raise NothingToDeliverError(
+            f"the latest event of order {order_id} was delivered, and is older than events are kept"
+        ) from None
+    if message is None:
+        raise NothingToDeliverError(f"the status of order {order_id} has not changed yet, so there is no event")
+    send_delivery(context, message)
+    return message
 
 
-def send_delivery(context: Context, notice: DeliveryMessage, countdown: float = 0.0) -> None:
-    """Send a message that tells a worker to tell a backend, in `countdown` seconds."""
-    args = [notice.subject, notice.event_id, notice.number, notice.host]
-    context.sender.send_task("tasks.notify", args, countdown)
-
-
-def _tell_once(
+def _deliver_once(
     context: Context,
     deliveries: DeliveryStore,
-    notice: DeliveryMessage,
+    message: DeliveryMessage,
     post: Callable[[DeliveryClaim, StoredEvent | OperatorEvent], PostResult],
     give_up: Callable[[PostResult], OperatorAlert | None],
 ) -> tuple[DeliveryMessage, float] | None:
-    """Claim, POST, settle. What `give_up` returns is for operators, should the order newly need attention by it."""
+    """Claim, POST, settle. `give_up` returns the alert for an order that is now undeliverable."""
     claim_id, started = token_hex(6), time.monotonic()
-    claim = deliveries.claim(notice, claim_id, LEASE)
+    claim = deliveries.claim(message, claim_id, LEASE)
     event = claim.event
     if claim.verdict is not DeliveryVerdict.GO or event is None:
-        return _come_back(claim)
+        return _next_message(claim)
     posted = guarded(context, Operation.CALLBACK, lambda: post(claim, event))
     if isinstance(posted, Malformed):
         posted = PostResult(None, posted.detail or "")
@@ -113,13 +123,13 @@ def _tell_once(
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, posted.status, posted.why, decision.wait
     )
-    follows = deliveries.settle(notice, claim_id, made, decision, alert)
+    follows = deliveries.settle(message, claim_id, made, decision, alert)
     if alert:
         send_alert(context, alert)
     return follows
 
 
-def _come_back(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
+def _next_message(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
     return (claim.again, claim.wait) if claim.again else None
 
 
@@ -135,7 +145,7 @@ def _post(
 
 
 def _headers(event_id: str, body: str, timestamp: int, secret: SecretStr | None) -> Mapping[str, str]:
-    """The headers of a Standard Webhooks message; without a secret all but the signature.
+    """Return the headers of a Standard Webhooks message, without a signature if there is no secret.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#webhook-headers-sending-metadata-to-consumers
     """

@@ -12,6 +12,7 @@ from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, 
 from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
+from willcall.usecases.account_reports import retry_throttle_report
 from willcall.usecases.ask import SendWindow, StatusResult, ask
 from willcall.usecases.authorize import RetrySoon
 from willcall.usecases.context import Context
@@ -19,13 +20,7 @@ from willcall.usecases.documents import TASK, download_issued
 from willcall.usecases.failures import guarded
 from willcall.usecases.inline_files import store_inline_files
 from willcall.usecases.ports import Operation
-from willcall.usecases.settle import (
-    claimed_order,
-    postpone_attempt,
-    retry_throttle_report,
-    settle_attempt,
-    settle_expired,
-)
+from willcall.usecases.settle import postpone_attempt, settle_attempt, settle_expired
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +64,13 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
         case PollVerdict.WAIT:
             return PollResult(next_message=(PollMessage(order_id, seq, claim.until, token=True), claim.now))
         case PollVerdict.EXPIRE:
-            settle_expired(context, claimed_order(claim), claim.now)
+            settle_expired(context, claim.granted_order, claim.now)
             return PollResult()
         case PollVerdict.GO:
             pass
         case _:
             return PollResult()
-    attempt = claimed_order(claim).attempts + 1
+    attempt = claim.granted_order.attempts + 1
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
     result = _ask(context, account, claim, SendWindow(started, send_at, send_before, claim.override))
@@ -120,7 +115,7 @@ def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> 
 
 def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindow) -> StatusResult | RetrySoon:
     """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
-    order = claimed_order(claim)
+    order = claim.granted_order
     result = guarded(
         context,
         Operation.ATTEMPT,
@@ -143,7 +138,7 @@ def _settle(
         context,
         Operation.ATTEMPT,
         lambda: _collect_and_settle(context, account, claim, claim_id, result=result, now=now),
-        order=claimed_order(claim).id,
+        order=claim.granted_order.id,
         account=account.key,
     )
     if isinstance(settled, Malformed):
@@ -156,7 +151,7 @@ def _collect_and_settle(
     context: Context, account: Account, claim: PollClaim, claim_id: str, *, result: StatusResult, now: float
 ) -> PollMessage | None:
     """Fetch what the tickets point to, and commit what the answer means."""
-    order, outcome, fetch_in = claimed_order(claim), result.outcome, None
+    order, outcome, fetch_in = claim.granted_order, result.outcome, None
     _warn(result, order)
     context.implausible_hints.note_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):

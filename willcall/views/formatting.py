@@ -8,10 +8,9 @@ from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
     from willcall.orders.model import Order, Ticket
-    from willcall.stores.accounts import AccountState
+    from willcall.stores.accounts import AccountState, ResumeResult
     from willcall.stores.document_fetches import FetchProgress
     from willcall.stores.orders import ExpediteResult
-    from willcall.usecases.control import ResumeResult
 
 #: Seconds after its moment from which what comes by itself is told to be overdue.
 OVERDUE = 30.0
@@ -92,15 +91,15 @@ def describe_resume(resumed: "ResumeResult", now: float, override: str | None) -
         told = "is resumed, but its provider asked to be left alone"
         until = f"{format_timestamp(resumed.until)} ({format_relative(resumed.until, now)})"
         return f"{told} until {until}; nothing is sent sooner.{how}"
-    if resumed.tried:
-        return _tried_words(resumed.open_orders)
+    if resumed.probing is not None:
+        return _describe_probe(resumed.probing)
     if resumed.released:
         go = "goes" if resumed.released == 1 else "go"
         return f"is resumed; {format_count(resumed.released, 'order')} that waited for it {go} on."
     return "is resumed."
 
 
-def _tried_words(orders: int) -> str:
+def _describe_probe(orders: int) -> str:
     """Say how an account that is refused or down goes on, which has so many open orders."""
     if not orders:
         return "has no open orders; the next one that is submitted will check it."

@@ -18,8 +18,9 @@ from willcall.orders.rate import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, PollMessage, Requester
+from willcall.usecases.accounts import resume
 from willcall.usecases.alerts import account_alert
-from willcall.usecases.control import poll_now, resume
+from willcall.usecases.orders import request_poll
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -202,7 +203,7 @@ def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make)
     assert not reservation.granted
     made.redis.zadd(keys.FETCHES_DUE, {"ord-0": (reservation.at or 0) * 1_000})
     made.set_clock(10)
-    assert resume(made.context, made.account, now=True).until is None
+    assert resume(made.context, made.account, override=True).until is None
     assert [(order_id, at < 12) for order_id, at in sent] == [("ord-0", True)]
 
 
@@ -211,8 +212,8 @@ def test_poll_now_ends_the_hint_of_one_order_and_a_throttle_for_it_alone(make: M
     made.answers = throttled_once(3_600)
     submit(made, 3)
     results = []
-    made.at(10, lambda: results.append(poll_now(made.context, "ord-0")))
-    made.at(20, lambda: results.append(poll_now(made.context, "ord-0", now=True)))
+    made.at(10, lambda: results.append(request_poll(made.context, "ord-0")))
+    made.at(20, lambda: results.append(request_poll(made.context, "ord-0", override=True)))
     made.run(100)
     assert results[0].at == pytest.approx(START + 3_600, abs=2)
     assert results[1].at == pytest.approx(START + 20, abs=0.2)
@@ -549,7 +550,7 @@ def test_a_hint_for_an_order_that_is_due_already_says_when(make: Make) -> None:
     made = make(Rate(1, 1, 1))
     submit(made, 30)
     made.run(0.5)
-    asked = poll_now(made.context, "ord-20")
+    asked = request_poll(made.context, "ord-20")
     assert asked.outcome is ExpediteOutcome.SENT
     made.run(40)
     assert made.times("ord-20")[0] == pytest.approx((asked.at or 0) - START, abs=1.1)

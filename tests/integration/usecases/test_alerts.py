@@ -17,10 +17,10 @@ from willcall.orders.callbacks import SCHEDULE, CallbackStatus
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth
+from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth, ResumeResult
 from willcall.stores.deliveries import DeliveryMessage
+from willcall.usecases.accounts import resume
 from willcall.usecases.alerts import TASK, send_alert_delivery
-from willcall.usecases.control import ResumeResult, resume
 from willcall.usecases.notify import alert_once, notify_once
 
 ACCOUNT = "tiqets/default"
@@ -241,8 +241,8 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert h.order().attention is Attention.NOT_FOUND
     said = [(line["log_level"], line["event"], line["subject"], line["http"]) for line in logs]
     assert said == [
-        ("warning", "operators not told yet", "order:ord-1", 500),
-        ("error", "operators not told", "order:ord-1", 500),
+        ("warning", "operators not notified yet", "order:ord-1", 500),
+        ("error", "operators not notified", "order:ord-1", 500),
     ]
     assert receiver.host not in str(logs)
 
@@ -318,7 +318,7 @@ def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
     tell(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeResult(released=1, tried=True, open_orders=2)
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeResult(released=1, probing=2)
     tell(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)

@@ -24,7 +24,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.documents import StorageError
 from willcall.stores.inbox import StoredPush
-from willcall.usecases.control import release_held
+from willcall.usecases.accounts import release_held
 
 Sweeps = dict[str, Callable[[Run], dict[str, int]]]
 
@@ -311,7 +311,7 @@ def test_a_redis_that_is_away_ends_a_run(house: Setup, sweeps: Sweeps) -> None:
 
 
 def test_orders_that_go_on_do_so_as_long_as_there_is_time(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("willcall.usecases.control.BATCH", 1)
+    monkeypatch.setattr("willcall.usecases.accounts.BATCH", 1)
     h = house()
     hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)
     left = iter([True, True, False])

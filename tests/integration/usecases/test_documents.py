@@ -31,8 +31,8 @@ from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.documents import MAX_BYTES, DocumentStore
 from willcall.stores.file_storage import StorageError
 from willcall.usecases import documents as module
-from willcall.usecases.control import cancel_order
 from willcall.usecases.documents import TASK, fetch_documents
+from willcall.usecases.orders import cancel_order
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.tokens import NoToken
 from willcall.views.overdue import OverdueKind, overdue_orders

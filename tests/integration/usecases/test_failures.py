@@ -16,7 +16,7 @@ from willcall.providers.pushes import PushRequest
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
-from willcall.usecases import documents, settle
+from willcall.usecases import commit, documents, downloads, settle
 from willcall.usecases.failures import UnexpectedError
 from willcall.usecases.ingest_webhook import ingest_webhook
 from willcall.usecases.poll_once import poll_once
@@ -138,7 +138,7 @@ def test_a_failure_while_documents_are_collected_keeps_the_tickets(
     def fails(*_: object, **__: object) -> str:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(documents, "_fetch", fails)
+    monkeypatch.setattr(downloads, "_download", fails)
     h = house()
     h.submit(tiqets())
     order = h.poll()
@@ -180,7 +180,7 @@ def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
     def fails(*_: object) -> None:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(settle, "send_first_delivery", fails)
+    monkeypatch.setattr(commit, "send_first_delivery", fails)
     h = house()
     h.submit(tiqets())
     assert h.poll().status is Status.FULFILLED

@@ -20,8 +20,8 @@ from willcall.stores import keys
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import StoredEvent
 from willcall.usecases import notify
-from willcall.usecases.control import cancel_order, redeliver
-from willcall.usecases.notify import notify_once, postpone_delivery
+from willcall.usecases.notify import notify_once, postpone_delivery, redeliver
+from willcall.usecases.orders import cancel_order
 from willcall.usecases.settle import settle_expired
 
 

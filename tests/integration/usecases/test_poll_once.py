@@ -11,11 +11,12 @@ from willcall.orders.model import Attention, Status
 from willcall.simulator.provider_request import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import AccountHealth
+from willcall.stores.accounts import AccountHealth, ResumeResult
 from willcall.stores.orders import ExpediteOutcome
+from willcall.usecases.accounts import pause, resume
 from willcall.usecases.ask import SendWindow, ask
 from willcall.usecases.authorize import RetrySoon, authorize
-from willcall.usecases.control import ResumeResult, cancel_order, pause, poll_now, resume
+from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.poll_once import PollResult, lease_seconds, poll_once
 from willcall.usecases.submit import submit
 
@@ -285,10 +286,10 @@ def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
     h = house()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
-    assert poll_now(h.context, "ord-1").outcome is ExpediteOutcome.SENT
+    assert request_poll(h.context, "ord-1").outcome is ExpediteOutcome.SENT
     assert h.poll().status is Status.CANCELLED
     with pytest.raises(ClosedOrderError):
-        poll_now(h.context, "ord-1")
+        request_poll(h.context, "ord-1")
 
 
 def test_pausing_and_resuming_an_account(house: Setup) -> None:
@@ -298,7 +299,7 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     pause(h.context, account, None)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == ResumeResult(released=1, tried=False)
+    assert resume(h.context, account) == ResumeResult(released=1)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 
@@ -342,5 +343,5 @@ def test_the_same_id_with_other_content_is_a_conflict(house: Setup) -> None:
     with pytest.raises(ConflictingOrderError):
         submit(h.context, payload | {"quantity": 2})
     with pytest.raises(UnknownOrderError):
-        poll_now(h.context, "y")
+        request_poll(h.context, "y")
     assert len(h.outbox.messages) == 1

@@ -9,9 +9,10 @@ from tests.integration.usecases.conftest import POLLING, House, Setup
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState
+from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, ResumeResult
 from willcall.stores.orders import ExpediteOutcome
-from willcall.usecases.control import ResumeResult, cancel_order, poll_now, resume
+from willcall.usecases.accounts import resume
+from willcall.usecases.orders import cancel_order, request_poll
 from willcall.views.formatting import describe_resume
 
 ACCOUNT = "tiqets/default"
@@ -75,8 +76,8 @@ def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
 ) -> None:
     h = house()
     names = stop(h, health, HINT)
-    resumed = resume(h.context, h.context.accounts[ACCOUNT], now=True)
-    assert (resumed.tried, resumed.until, state(h).hint_until) == (True, None, None)
+    resumed = resume(h.context, h.context.accounts[ACCOUNT], override=True)
+    assert (resumed.probing is not None, resumed.until, state(h).hint_until) == (True, None, None)
     assert h.outbox.messages
     run_messages(h)
     assert state(h).health is AccountHealth.OK
@@ -91,7 +92,7 @@ def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_r
     (name,) = stop(h, AccountHealth.UNAUTHORIZED)
     cancel_order(h.context, name)
     resumed = resume(h.context, h.context.accounts[ACCOUNT])
-    assert resumed == ResumeResult(released=0, tried=True)
+    assert resumed == ResumeResult(probing=0)
     assert describe_resume(resumed, 0.0, None).startswith("has no open orders; the next one")
     submit(h, "next")
     assert h.poll("next").status is Status.FULFILLED
@@ -109,7 +110,7 @@ def test_poll_promises_no_request_while_the_account_is_stopped(house: Setup, *, 
     else:
         h.context.stores.accounts.pause(ACCOUNT, None)
     for now in (False, True):
-        expedited = poll_now(h.context, "waiting", now=now)
+        expedited = request_poll(h.context, "waiting", override=now)
         assert (expedited.outcome, expedited.at) == (ExpediteOutcome.HELD, None)
     resume(h.context, account)
-    assert poll_now(h.context, "waiting").outcome is not ExpediteOutcome.HELD or refused
+    assert request_poll(h.context, "waiting").outcome is not ExpediteOutcome.HELD or refused

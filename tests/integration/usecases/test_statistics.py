@@ -13,8 +13,8 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.apply_pushes import apply_push
-from willcall.usecases.control import cancel_order
 from willcall.usecases.notify import notify_once
+from willcall.usecases.orders import cancel_order
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.ports import ProviderClient
 from willcall.usecases.settle import settle_expired

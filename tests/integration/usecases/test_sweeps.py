@@ -10,7 +10,7 @@ from tests.integration.usecases.conftest import House, Setup
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.usecases.control import pause
+from willcall.usecases.accounts import pause
 from willcall.usecases.poll_once import poll_once
 
 

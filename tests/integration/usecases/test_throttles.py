@@ -19,8 +19,9 @@ from willcall.stores.accounts import AccountHealth
 from willcall.stores.connection import StoreError
 from willcall.stores.orders import Requester
 from willcall.usecases import ask
-from willcall.usecases.control import expedite_poll, resume
+from willcall.usecases.accounts import resume
 from willcall.usecases.local_throttles import LocalThrottles
+from willcall.usecases.orders import expedite_poll
 
 #: What the provider answers the first time: come back in an hour.
 THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]
@@ -94,7 +95,7 @@ def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     h.poll("ord-2")
     account = h.context.accounts["tiqets/default"]
-    resume(h.context, account, now=True)
+    resume(h.context, account, override=True)
     h.redis.delete(keys.tokens(account.key))
     h.poll("ord-2")
     assert asked(h) == ["1", "2"]
@@ -214,7 +215,7 @@ def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
     assert len(asked_for) == 1
     assert not throttled(h, account.key)
     assert 3_500_000 < h.redis.pttl(keys.list_wait(account.key)) <= 3_600_000
-    resume(h.context, account, now=True)
+    resume(h.context, account, override=True)
     run_sweep(replace(h.context, accounts={account.key: account}), "reconcile")
     assert len(asked_for) == 2
 

@@ -12,7 +12,7 @@ from willcall.orders.model import Order, Status
 from willcall.simulator.script import AccountScript, OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState
-from willcall.usecases.control import resume
+from willcall.usecases.accounts import resume
 from willcall.usecases.poll_once import lease_seconds
 
 ACCOUNT = "funtrips/default"
@@ -134,7 +134,7 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
         h.poll(name)
         assert (h.order(name).hint_until or 0) - h.context.stores.accounts.now() > 3_600 - STALL
     assert tokens_asked_for(h) == 1
-    resume(h.context, h.context.accounts[ACCOUNT], now=True)
+    resume(h.context, h.context.accounts[ACCOUNT], override=True)
     submit(h, "ord-3")
     h.poll("ord-3")
     assert tokens_asked_for(h) == 2

@@ -12,7 +12,7 @@ from willcall.orders.model import Order, Status
 from willcall.orders.serialization import rfc3339
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.usecases.control import cancel_order
+from willcall.usecases.orders import cancel_order
 from willcall.usecases.submit import submit, submit_many
 
 #: Enough that no poll of a test waits for a token.

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.usecases.conftest import Setup
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
-from willcall.usecases.control import poll_now
+from willcall.usecases.orders import request_poll
 
 
 def test_a_transferred_ticket_is_shown_as_void_and_the_others_complete_the_order(house: Setup) -> None:
@@ -58,7 +58,7 @@ def test_a_fulfilled_order_keeps_what_a_later_list_lacks(house: Setup, monkeypat
         return replace(answer, body=json.dumps(order).encode())
 
     monkeypatch.setattr(made.context.http, "exchange", one_void_one_left_out)
-    poll_now(made.context, "ord-1")
+    request_poll(made.context, "ord-1")
     after = made.poll()
     assert after.status is Status.FULFILLED
     status = {ticket.extra["ticket"]: ticket.status.value for ticket in after.tickets}

@@ -17,7 +17,8 @@ from willcall.orders.model import Attention, Status
 from willcall.providers.tixstock.credentials import AnswerWords
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.usecases.control import cancel_order, pause, resume
+from willcall.usecases.accounts import pause, resume
+from willcall.usecases.orders import cancel_order
 from willcall.usecases.submit import submit_many
 
 PAPER = {

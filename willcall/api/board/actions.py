@@ -14,8 +14,10 @@ from willcall.api.problems import rejected
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
 from willcall.providers.base import Account
-from willcall.usecases.control import cancel_order, get_order, pause, poll_now, redeliver, resume
+from willcall.usecases.accounts import pause, resume
 from willcall.usecases.dead_letters import Via, clear, requeue
+from willcall.usecases.notify import redeliver
+from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.views.formatting import (
     describe_expedited_poll,
     describe_longer_pause,
@@ -44,7 +46,7 @@ AccountDep = Annotated[Account, Depends(_account)]
 def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
     """Ask about an order as soon as the provider allows; or at once, where the button says so."""
     try:
-        expedited = poll_now(context, order_id, now=_override(form))
+        expedited = request_poll(context, order_id, override=_override(form))
         account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
         told = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
     except ClosedOrderError as error:
@@ -91,7 +93,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
 @router.post("/accounts/{provider}/{account}/resume")
 def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
     """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
-    resumed = resume(context, account, now=_override(form))
+    resumed = resume(context, account, override=_override(form))
     words = describe_resume(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
     return _back(request, form, f"{account.key} {words}")
 

@@ -13,7 +13,7 @@ from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.usecases.context import Context
-from willcall.usecases.control import get_order
+from willcall.usecases.orders import get_order
 from willcall.views.accounts import account_trouble
 
 

@@ -26,7 +26,7 @@ from willcall.orders.submission import field_errors_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import OrderQuery as Listed
 from willcall.usecases.context import Context
-from willcall.usecases.control import get_order
+from willcall.usecases.orders import get_order
 from willcall.views.accounts import stopped_accounts
 from willcall.views.overdue import OverdueKind, overdue_orders
 

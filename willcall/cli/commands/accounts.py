@@ -66,7 +66,7 @@ def pause(
     ] = None,
 ) -> None:
     """Send nothing to an account; its orders wait. A pause is not shortened: resume first."""
-    from willcall.usecases.control import pause as pause_account
+    from willcall.usecases.accounts import pause as pause_account
 
     context = open_context()
     accounts = _named(context.accounts, name)
@@ -87,7 +87,7 @@ def resume(
     now: Annotated[bool, typer.Option("--now", help="Ask even before the provider's Retry-After has passed.")] = False,
 ) -> None:
     """End a pause; try an account that is refused or down. A provider's Retry-After stands, unless --now is given."""
-    from willcall.usecases.control import resume as resume_account
+    from willcall.usecases.accounts import resume as resume_account
 
     context = open_context()
     for account in _named(context.accounts, name):
@@ -95,7 +95,7 @@ def resume(
             print_note(
                 f"Warning: --now ignores the Retry-After of {account.key}; the provider may answer with a longer one."
             )
-        resumed = resume_account(context, account, now=now)
+        resumed = resume_account(context, account, override=now)
         override = f"To ask all the same: `willcall resume {account.key} --now`."
         moment = context.stores.accounts.now()
         typer.echo(f"{account.key} {describe_resume(resumed, moment, override)}")

@@ -72,7 +72,7 @@ def submit(
 ) -> None:
     """Submit one order. Submitting the same again changes nothing."""
     from willcall.config import find_account
-    from willcall.usecases.control import get_order
+    from willcall.usecases.orders import get_order
     from willcall.usecases.submit import submit as submit_order
 
     wish: dict[str, Any] = {
@@ -297,19 +297,19 @@ def poll(
     ] = False,
 ) -> None:
     """Ask about an order as soon as the provider's hints, the minimum and the rate allow, and say when that is."""
-    from willcall.usecases.control import get_order, poll_now
+    from willcall.usecases.orders import get_order, request_poll
 
     context = open_context()
     if immediately:
         print_note("Warning: --now ignores the provider's Retry-After; the provider may answer with a longer one.")
-    expedited = poll_now(context, order_id, now=immediately)
+    expedited = request_poll(context, order_id, override=immediately)
     order, now = get_order(context, order_id), context.stores.accounts.now()
     typer.echo(f"Order {order_id} {describe_expedited_poll(expedited, order.account_key, now)}.")
 
 
 def cancel(order_id: OrderIdArgument) -> None:
     """Stop asking about an order; it becomes cancelled."""
-    from willcall.usecases.control import cancel_order
+    from willcall.usecases.orders import cancel_order
 
     cancelled = cancel_order(open_context(), order_id)
     typer.echo(f"Order {order_id} is cancelled." if cancelled else f"Order {order_id} was cancelled already.")

@@ -1,0 +1,65 @@
+"""Report to an account what a response says about its health."""
+
+import structlog
+
+from willcall.orders.hints import throttled_until
+from willcall.orders.model import Attention
+from willcall.orders.policy import AccountSignal, Decision
+from willcall.providers.base import Account
+from willcall.stores.accounts import AccountHealth, AccountReport
+from willcall.stores.orders import PollClaim
+from willcall.usecases.alerts import account_alert, send_alert
+from willcall.usecases.context import Context
+from willcall.usecases.local_throttles import LocalThrottle
+
+log = structlog.get_logger(__name__)
+
+
+def report_attempt(
+    context: Context, account: Account, claim: PollClaim, decision: Decision, *, why: str, now: float
+) -> AccountHealth:
+    """Report an attempt to its account and return the account's health, whatever else throttles or pauses it."""
+    if confirms_health(claim, decision):
+        return AccountHealth.OK
+    known = decision.signal is AccountSignal.MALFORMED and claim.granted_order.attention is Attention.MALFORMED
+    order_id = "" if known else decision.order.id
+    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_blocked_until, why)
+    if report.until is None or decision.signal is not AccountSignal.THROTTLED:
+        return _report(context, account, report)
+    return _report_throttle(context, account, context.throttles.record(account.key, report, report.until - now))
+
+
+def confirms_health(claim: PollClaim, decision: Decision) -> bool:
+    """Return whether a response says nothing new: a good one from an account that is healthy."""
+    return decision.signal is AccountSignal.ANSWERED and claim.clean
+
+
+def report_throttle(
+    context: Context, account: Account, retry_after: float | None, now: float, why: str | None = None
+) -> None:
+    """Throttle an account because of a 429 to a request that is no attempt, such as one for a list."""
+    until = throttled_until(retry_after, now, account.polling.throttle_pause)
+    report = AccountReport(AccountSignal.THROTTLED, "", probe=False, until=until, why=why or "429")
+    _report_throttle(context, account, context.throttles.record(account.key, report, until - now))
+
+
+def retry_throttle_report(context: Context, account: Account) -> None:
+    """Report the account's 429s again that could not be written to Redis when they were received."""
+    for throttle in context.throttles.unreported(account.key):
+        _report_throttle(context, account, throttle)
+
+
+def _report_throttle(context: Context, account: Account, throttle: LocalThrottle) -> AccountHealth:
+    with throttle.reporting():
+        return _report(context, account, throttle.report)
+
+
+def _report(context: Context, account: Account, report: AccountReport) -> AccountHealth:
+    alert = account_alert(context, account.key)
+    changed = context.stores.accounts.report(account.key, report, account.health.probe, account.rate, alert)
+    if changed.before is not changed.after:
+        write = log.info if changed.after is AccountHealth.OK else log.warning
+        write("account", account=account.key, was=changed.before.value, health=changed.after.value, why=report.why)
+    if changed.told:
+        send_alert(context, alert)
+    return changed.after

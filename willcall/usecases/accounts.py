@@ -1,0 +1,95 @@
+"""Pause and resume accounts, and release the orders that waited for them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from willcall.orders.states import count_open
+from willcall.providers.base import Account
+from willcall.stores.accounts import PauseResult, ResumeResult
+from willcall.stores.orders import ProbeResult
+from willcall.usecases.alerts import account_alert, send_alert
+from willcall.usecases.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: How many orders one call to the store releases.
+BATCH = 500
+
+
+def pause(context: Context, account: Account, seconds: float | None) -> PauseResult:
+    """Send nothing to an account for `seconds`, or until it is resumed. A longer pause stays."""
+    until = None if seconds is None else context.stores.accounts.now() + seconds
+    paused = context.stores.accounts.pause(account.key, until)
+    log.info("paused", account=account.key, seconds=seconds, longer=paused.longer)
+    return paused
+
+
+def resume(context: Context, account: Account, *, override: bool = False) -> ResumeResult:
+    """End a pause and release the account's orders. An account that is refused or down is probed with one order.
+
+    The provider's hint stands until its time; with `override` it ends too, for every order that met it.
+    """
+    alert = account_alert(context, account.key)
+    result = context.stores.accounts.resume(account.key, alert, now=override)
+    if override:
+        context.stores.oauth.end_wait(account.key)
+        context.stores.accounts.end_list_wait(account.key)
+    if result.told:
+        send_alert(context, alert)
+    allowed = context.stores.accounts.wants_release(account.key)
+    # Released before the probe is chosen, which may be one of them.
+    released = release_throttled(context, account) if override else 0
+    waiting, probe = None, ProbeResult()
+    if allowed >= 0:
+        probe = _probe(context, account)
+        released += int(probe.message is not None)
+        waiting = count_open(context.stores.listing.counts(account.key))
+    else:
+        released += release_held(context, account.key)
+    until = result.until or probe.hint_until or _token_wait(context, account)
+    log.info("resumed", account=account.key, released=released, throttle_ended=override)
+    return replace(result, released=released, probing=waiting, until=until)
+
+
+def release_held(context: Context, account_key: str, may_continue: Callable[[], bool] = lambda: True) -> int:
+    """Release all orders that wait for their account, one batch at a time. Returns how many."""
+    account = context.accounts.get(account_key)
+    released = 0
+    while account and may_continue():
+        messages = context.stores.orders.release(account_key, BATCH, account.polling.minimum)
+        if not messages:
+            break
+        context.send_polls(account_key, messages)
+        released += len(messages)
+    return released
+
+
+def release_throttled(context: Context, account: Account, may_continue: Callable[[], bool] = lambda: True) -> int:
+    """Move the orders forward that met a throttle which an operator has ended, one batch at a time; return how many."""
+    released, more = 0, True
+    while more and may_continue():
+        more, moved = context.stores.orders.unthrottle(account.key, BATCH, account.polling.minimum)
+        context.send_expedited(account.key, moved)
+        released += len(moved)
+    return released
+
+
+def send_probe(context: Context, account_key: str) -> int:
+    """Poll one order of an account that is refused or down, if a probe is due. Returns how many orders were sent."""
+    account = context.accounts.get(account_key)
+    return int(account is not None and _probe(context, account).message is not None)
+
+
+def _probe(context: Context, account: Account) -> ProbeResult:
+    probe = context.stores.orders.probe(account.key, account.polling.minimum)
+    context.send_polls(account.key, [probe.message] if probe.message else [])
+    return probe
+
+
+def _token_wait(context: Context, account: Account) -> float | None:
+    """Return until when the token endpoint asked us to wait, if there is no token to continue with."""
+    oauth = context.stores.oauth
+    wait = oauth.waiting(account.key)
+    return context.stores.accounts.now() + wait if wait and oauth.get(account.key) is None else None

@@ -1,0 +1,62 @@
+"""What a backend or an operator can request for one order: an earlier poll, or its cancellation."""
+
+from dataclasses import replace
+
+from willcall.config import find_account
+from willcall.orders.errors import ClosedOrderError, UnknownOrderError
+from willcall.orders.model import Order, Status
+from willcall.orders.states import OPEN
+from willcall.providers.base import Account
+from willcall.stores.orders import ExpediteOutcome, ExpediteResult, Requester
+from willcall.usecases.context import Context
+from willcall.usecases.settle import settle_cancelled
+
+#: Outcomes that promise a request. While the account is stopped there is none: the order is held instead.
+_PROMISES = frozenset({ExpediteOutcome.SENT, ExpediteOutcome.SOON})
+
+
+def get_order(context: Context, order_id: str) -> Order:
+    """Return an order. Raises UnknownOrderError."""
+    order = context.stores.orders.get(order_id)
+    if order is None:
+        raise UnknownOrderError(order_id)
+    return order
+
+
+def request_poll(context: Context, order_id: str, *, override: bool = False) -> ExpediteResult:
+    """Poll an order as soon as the provider's hints, the minimum interval and the rate allow.
+
+    With `override` a hint of the provider is ignored. Raises UnknownOrderError, and ClosedOrderError if no response
+    could change the order.
+    """
+    order = get_order(context, order_id)
+    account = find_account(context.accounts, order.provider, order.account)
+    expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if override else Requester.PERSON)
+    if expedited.outcome is ExpediteOutcome.CLOSED:
+        raise ClosedOrderError(f"order {order_id} is {order.status}; polling cannot change that")
+    if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.stops:
+        return replace(expedited, outcome=ExpediteOutcome.HELD, at=None)
+    return expedited
+
+
+def expedite_poll(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
+    """Move an order's next attempt forward as far as its `requester` may; never postpones it."""
+    minimum = account.polling.minimum
+    expedited = context.stores.orders.hurry(order_id, account.key, minimum, account.rate, requester)
+    context.send_polls(account.key, [expedited.message] if expedited.message else [])
+    return expedited
+
+
+def cancel_order(context: Context, order_id: str) -> bool:
+    """Stop polling an order and make it `cancelled`. Returns False if it was cancelled before.
+
+    Raises UnknownOrderError, and ClosedOrderError if the order has another final status.
+    """
+    while True:
+        order = get_order(context, order_id)
+        if order.status is Status.CANCELLED:
+            return False
+        if order.status not in OPEN:
+            raise ClosedOrderError(f"order {order_id} is {order.status} and can no longer be cancelled")
+        if settle_cancelled(context, order, context.stores.accounts.now()):
+            return True

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.chaos.aftermath import orders_after
 from willcall.devtools.local_deployment import LocalDeployment
-from willcall.orders.states import FINAL
+from willcall.orders.model import FINAL
 from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.usecases.submit import submit
 

@@ -7,9 +7,8 @@ import structlog
 from schedules.run import BATCH, Run
 from willcall.http.messages import Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
-from willcall.orders.model import Order, Status
+from willcall.orders.model import Order, Status, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
-from willcall.orders.states import can_become
 from willcall.providers.base import Account, ListedOrder
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind

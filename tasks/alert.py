@@ -2,7 +2,7 @@
 
 from celery import Task, shared_task
 
-from willcall.orders.callbacks import callback_host
+from willcall.orders.urls import callback_host
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.alerts import TASK, send_alert_delivery
 from willcall.usecases.notify import alert_once, postpone_delivery

@@ -19,10 +19,9 @@ from schedules.timetable import run_sweep
 from willcall.config import load
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
-from willcall.orders.model import Order
+from willcall.orders.model import OPEN, Order
 from willcall.orders.outcomes import NotReady, Outcome
-from willcall.orders.rate import Rate
-from willcall.orders.states import OPEN
+from willcall.orders.policy import Rate
 from willcall.providers.base import Account
 from willcall.runtime.meters import PrometheusMeters
 from willcall.stores import scripts

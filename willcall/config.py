@@ -26,8 +26,7 @@ from willcall.environment import FILE_VARIABLE, overlay
 from willcall.http.address_guard import parse_allowed
 from willcall.http.messages import HttpLimits
 from willcall.orders.errors import FieldError, UnknownAccountError, WillcallError
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.providers.base import Account, Adapter, Health
 from willcall.providers.credential_text import LINE_BREAK, check_line

@@ -13,7 +13,7 @@ from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.stores.listing import OrderQuery
 from willcall.stores.orders import Commit, NewEvent, Requester
 from willcall.usecases.accounts import pause, resume

@@ -15,7 +15,7 @@ import pytest
 from tests.contract.test_recorded_answers import CASES
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
-from willcall.orders.tickets import count_admissions
+from willcall.orders.ticket_admissions import count_admissions
 from willcall.providers.base import OrderQuery
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.reading import read_json

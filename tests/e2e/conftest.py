@@ -14,8 +14,7 @@ from tests.tools import require
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.local_deployment import LocalDeployment
-from willcall.orders.model import Order
-from willcall.orders.states import FINAL
+from willcall.orders.model import FINAL, Order
 from willcall.simulator.script import AccountScript, OrderScript, RateScript, Script
 from willcall.usecases.submit import submit
 

@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 from willcall.config import load
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Status
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.simulator.script import OrderScript
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.orders import cancel_order, request_poll

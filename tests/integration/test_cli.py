@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from tests.command import run
 from tests.integration.conftest import Willcall
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.policy import AccountSignal
+from willcall.orders.policy import Rate
 from willcall.orders.pushes import TicketsPush
-from willcall.orders.rate import Rate
 from willcall.orders.serialization import order_to_json
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys

@@ -15,8 +15,7 @@ from standardwebhooks import Webhook
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import free_port
-from willcall.orders.model import Attention, Status
-from willcall.orders.states import FINAL
+from willcall.orders.model import FINAL, Attention, Status
 from willcall.stores.accounts import AccountHealth
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.callbacks import (
-    JITTER,
-    SCHEDULE,
-    CallbackStatus,
-    PostResult,
-    callback_host,
-    decide_delivery,
-    redact_callback_url,
-)
+from willcall.orders.callbacks import JITTER, SCHEDULE, CallbackStatus, PostResult, decide_delivery
 from willcall.orders.hints import MAX_HINT
+from willcall.orders.urls import callback_host, redact_callback_url
 
 LAST = len(SCHEDULE) + 1
 FAILURES = st.integers(100, 599).filter(lambda status: status // 100 != 2 and status != 410) | st.none()

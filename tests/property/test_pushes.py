@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import NOW, orders, outcomes
-from willcall.orders.model import Order, Status, Ticket, TicketKind
+from willcall.orders.decision import decide
+from willcall.orders.model import CLOSED, Order, Status, Ticket, TicketKind, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, PartlyIssued
-from willcall.orders.policy import PollPolicy, decide
+from willcall.orders.policy import PollPolicy
 from willcall.orders.pushes import ChangePush, InvalidPush, OutcomePush, Push, TicketsPush, evaluate_push
-from willcall.orders.states import CLOSED, can_become
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import mark_pushed
 from willcall.orders.ticket_merging import merge_pushed
-from willcall.orders.tickets import count_admissions, mark_pushed
 
 SEATS = st.sampled_from([None, "1", "2", "3", " 2 "])
 TICKETS = st.builds(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
 from willcall.orders.seating import seating_of
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import listed_urls, mark_pushed, without_duplicates
 from willcall.orders.ticket_merging import merge_polled, merge_pushed
-from willcall.orders.tickets import count_admissions, listed_urls, mark_pushed, without_duplicates
 
 ROWS, SEATS, LISTINGS = (st.sampled_from(each) for each in (["V", "W", "TBC"], ["1", "2", None, "0"], ["x", "y"]))
 

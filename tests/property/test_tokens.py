@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from tests.virtual_world import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.orders.model import Order
+from willcall.orders.model import OPEN, Order
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
-from willcall.orders.rate import Rate
-from willcall.orders.states import OPEN
+from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.orders import LAST_ATTEMPT, Requester
 

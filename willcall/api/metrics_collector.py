@@ -9,8 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from tasks.queues import Backlog
-from willcall.orders.model import Attention
-from willcall.orders.states import count_open
+from willcall.orders.model import Attention, count_open
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.context import Context
 from willcall.usecases.ports import Recipient

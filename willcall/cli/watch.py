@@ -7,8 +7,8 @@ from rich.live import Live
 
 from willcall.cli.output.console import print_json_line, stdout_console
 from willcall.cli.output.order_details import OrderDetails, order_details
+from willcall.orders.model import FINAL
 from willcall.orders.serialization import order_to_json
-from willcall.orders.states import FINAL
 
 #: Seconds between two looks.
 PERIOD = 0.5

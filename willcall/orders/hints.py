@@ -1,21 +1,29 @@
-"""What a provider's hint may do: it is kept to the second, within limits. Pure.
+"""What a hint may do. A hint is the wait that a response asked for (`Retry-After`).
 
-A hint is the wait that an answer asked for (`Retry-After`). What it holds up (an order, an account, a document, a
-callback) says what is done in place of a wait that is not plausible.
+A plausible hint, of up to a day, is followed to the second. A longer one is a mistake of the server, and a fallback
+takes its place. What that is depends on what is waiting (an order, an account, a document or a callback), so the
+caller passes it. For example, at 12:00:
+
+=====================  ===============================================
+`Retry-After: 120`     nothing before 12:02:00
+`Retry-After: 0`       no hint: the schedule applies
+one year               an order: one attempt at its deadline;
+                       an account or a document: again at 13:00
+=====================  ===============================================
 """
 
-#: A hint of up to a day is kept to the second. A longer one is no plausible wait, but a mistake of the server.
+#: Longest plausible hint, in seconds.
 MAX_HINT = 86_400.0
-#: Seconds until a server that gave no plausible wait is tried again, where nothing else ends the wait.
+#: Seconds after which a server that sent no plausible hint is tried again, where nothing else ends the wait.
 FALLBACK_WAIT = 3_600.0
-#: A date that a provider announces for issuing is believed if it is at most so many seconds ahead.
+#: A provider's announced date of issuing is believed if it is at most this many seconds ahead.
 MAX_ANNOUNCEMENT = 400 * 86_400.0
 
 
 def hint_until(wait: float | None, now: float, *, fallback: float) -> float | None:
-    """Return the moment until which a hint holds, or `None` where it asks for nothing.
+    """Return the moment until which a hint holds, or `None` where it asks for no wait.
 
-    `wait` is in seconds from `now`; `fallback` is the moment that takes the place of a wait that is not plausible.
+    `wait` is in seconds from `now`; `fallback` is the moment that replaces an implausible one.
 
     >>> hint_until(120.0, 1_000.0, fallback=4_600.0)
     1120.0
@@ -29,20 +37,20 @@ def hint_until(wait: float | None, now: float, *, fallback: float) -> float | No
 
 
 def hint_seconds(wait: float | None, *, fallback: float) -> float:
-    """Return for how many seconds a hint holds, 0 where it asks for nothing; `fallback` is in seconds too."""
+    """Return how many seconds a hint holds, 0 where it asks for no wait. `fallback` is in seconds too."""
     return hint_until(wait, 0.0, fallback=fallback) or 0.0
 
 
 def throttled_until(wait: float | None, now: float, pause: float) -> float:
-    """Return until when a throttle holds up an account, which without a hint is left alone for `pause` seconds."""
+    """Return until when an account is throttled: without a hint, for `pause` seconds."""
     return hint_until(wait, now, fallback=now + FALLBACK_WAIT) or now + pause
 
 
 def is_plausible(wait: float) -> bool:
-    """Whether a server can mean that it wants to be left alone for so many seconds."""
+    """Return whether a server can mean to be left alone for so many seconds."""
     return wait <= MAX_HINT
 
 
 def announced_until(moment: float | None, now: float) -> float | None:
-    """Return the date that a provider announced for issuing, unless it has passed or is not plausible."""
+    """Return the date that a provider announced for issuing, `None` if it has passed or is not plausible."""
     return moment if moment is not None and now < moment <= now + MAX_ANNOUNCEMENT else None

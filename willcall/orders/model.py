@@ -21,6 +21,37 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+_REFUND = {Status.FAILED, Status.CANCELLED}
+
+#: From each status, the statuses that an order may move to. Two final statuses may still change, when the provider
+#: cancels or issues late.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.PARTIAL, Status.FULFILLED, Status.EXPIRED} | _REFUND),
+    Status.PARTIAL: frozenset({Status.FULFILLED, Status.EXPIRED} | _REFUND),
+    Status.FULFILLED: frozenset({Status.CANCELLED}),
+    Status.EXPIRED: frozenset({Status.FULFILLED} | _REFUND),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+#: Statuses in which an order is polled.
+OPEN = frozenset({Status.PENDING, Status.PARTIAL})
+#: Statuses that end an order.
+FINAL = frozenset(Status) - OPEN
+#: Statuses that never change any more.
+CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
+
+
+def can_become(old: Status, new: Status) -> bool:
+    """Return whether `old -> new` is a transition; staying the same is none."""
+    return new in TRANSITIONS[old]
+
+
+def count_open(counts: Mapping[Status, int]) -> int:
+    """Return how many orders are open, of numbers of orders by status."""
+    return sum(counts[status] for status in OPEN)
+
+
 class Attention(StrEnum):
     """Why a person should look at an order."""
 
@@ -121,7 +152,7 @@ class Order:
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
     language: str | None = None
     attempts: int = 0
-    answered: int = 0
+    answered_polls: int = 0
     unanswered_polls: int = 0
     forbidden_polls: int = 0
     missing_since: float | None = None

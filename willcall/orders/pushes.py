@@ -1,21 +1,23 @@
 """What a provider's push can mean, and what it does to an order.
 
-`receive` is to pushes what `policy.decide` is to polls: a pure function of the order, the push and the time.
+`evaluate_push` is to pushes what `decision.decide` is to polls: a pure function of the order, the push and the time.
 """
 
 import math
 from dataclasses import dataclass, replace
 
-from willcall.orders.model import Attention, Order, Status, Ticket
+from willcall.orders.model import OPEN, Attention, Order, Status, Ticket, can_become
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
-from willcall.orders.states import OPEN, can_become
+from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_merging import merge_pushed
-from willcall.orders.tickets import count_admissions
 
 
 @dataclass(frozen=True, slots=True)
 class TicketsPush:
-    """Tickets. `whole`: they are all of the order (a parcel). `detail`: what was odd about them."""
+    """A push with tickets.
+
+    `complete`: these are all tickets of the order (a parcel). `detail` describes what was wrong with some of them.
+    """
 
     tickets: tuple[Ticket, ...]
     complete: bool = False
@@ -24,36 +26,36 @@ class TicketsPush:
 
 @dataclass(frozen=True, slots=True)
 class OutcomePush:
-    """A final word of the provider."""
+    """A push that says how the order ended."""
 
     outcome: Declined | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePush:
-    """Something changed: ask. It says nothing by itself."""
+    """A push that says only that something changed: the order has to be polled."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidPush:
-    """A push of the provider's about this order that holds nothing of use, such as a file that is no PDF."""
+    """A push about this order without usable content, such as a file that is not a PDF."""
 
     detail: str
 
 
-_REFUND = frozenset({Status.FAILED, Status.CANCELLED})
-
-#: The closed set.
+#: All pushes that there are.
 Push = TicketsPush | OutcomePush | ChangePush | InvalidPush
+
+_REFUND = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
 class OrderProgress:
-    """How things stand after a push, for the answer to it.
+    """The progress of an order after a push, from which the provider's adapter makes the response.
 
-    `stored`: we have what it brought. `complete`: the order has all its tickets; it has tickets for `count`
-    people of `expected` (None: nobody said). `why`: in words, without anything that the push held. `ended`: the
-    order is failed or cancelled. `word`: the provider's latest status word.
+    `stored`: the content of the push is stored. `complete`: the order has all its tickets. It has tickets for
+    `ticket_count` people of `expected` (`None`: unknown). `why` explains it without quoting the push. `final_status`
+    is that of a failed or cancelled order. `provider_status` is the provider's latest status word.
     """
 
     stored: bool
@@ -67,10 +69,10 @@ class OrderProgress:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """The order as it shall be, and how it stands then.
+    """The order after a push, and its progress.
 
-    `outcome` is the word for the timeline. `changed`: there is something to write. `ask`: the provider has to be
-    asked what the push left open.
+    `outcome` is the word for the timeline. `changed`: there is something to write. `poll_needed`: only a poll can tell
+    what the push left open.
     """
 
     order: Order
@@ -81,68 +83,19 @@ class PushResult:
 
 
 def evaluate_push(order: Order, push: Push, now: float) -> PushResult:
-    """What `push`, received at `now`, does to `order`."""
+    """Return what `push`, received at `now`, does to `order`."""
     match push:
         case TicketsPush():
             return _evaluate_tickets(order, push, now)
         case OutcomePush(Declined() as outcome):
-            return _evaluate_final_status(order, outcome, Status.FAILED, now)
+            return _evaluate_outcome(order, outcome, Status.FAILED, now)
         case OutcomePush(Cancelled() as outcome):
-            return _evaluate_final_status(order, outcome, Status.CANCELLED, now)
+            return _evaluate_outcome(order, outcome, Status.CANCELLED, now)
         case InvalidPush(detail):
             attention = Attention.MALFORMED if order.status in OPEN else order.attention
             after = replace(order, attention=attention)
             return PushResult(after, progress_of(order, detail, stored=False), "malformed", changed=True)
     return PushResult(order, progress_of(order), "hint", changed=False, poll_needed=True)
-
-
-def progress_before_order(push: Push) -> OrderProgress:
-    """How things stand while nobody knows the order."""
-    match push:
-        case InvalidPush(detail):
-            return OrderProgress(stored=False, why=detail)
-        case TicketsPush(tickets, whole):
-            return OrderProgress(
-                stored=True, complete=whole, ticket_count=count_admissions(tickets), why="ahead of its order"
-            )
-    return OrderProgress(stored=True, why="ahead of its order")
-
-
-def _evaluate_tickets(order: Order, push: TicketsPush, now: float) -> PushResult:
-    if order.status in _REFUND:
-        why = f"the order is {order.status}"
-        return PushResult(order, progress_of(order, why, stored=False), "refused", changed=True)
-    after = replace(order, tickets=merge_pushed(order.tickets, push.tickets))
-    count = count_admissions(after.tickets)
-    needed = _needed(order)
-    complete = push.complete or order.status is Status.FULFILLED or count >= (needed or math.inf)
-    if complete and can_become(order.status, Status.FULFILLED):
-        after = _ended(after, Status.FULFILLED, None, now)
-    elif order.status is Status.PENDING:
-        after = replace(after, status=Status.PARTIAL)
-    have = "all in a parcel" if push.complete else f"{count} of {needed or 'an unknown number of'} tickets"
-    progress = progress_of(after, f"{have}; {push.detail}" if push.detail else have)
-    outcome = "issued" if complete else "partly_issued"
-    poll_needed = needed is None and not complete
-    return PushResult(after, progress, outcome, changed=after != order, poll_needed=poll_needed)
-
-
-def _evaluate_final_status(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> PushResult:
-    name = outcome_name(outcome)
-    if can_become(order.status, status):
-        word = outcome.provider_status or order.provider_status
-        after = _ended(replace(order, provider_status=word), status, outcome.reason, now)
-        return PushResult(after, progress_of(after, outcome.reason), name, changed=True)
-    if order.status is status:
-        return PushResult(order, progress_of(order, f"still {status}"), name, changed=False)
-    why = f"the provider says {status}, yet {order.status} stays"
-    return PushResult(order, progress_of(order, why, stored=False), name, changed=True)
-
-
-def _ended(order: Order, status: Status, reason: str | None, now: float) -> Order:
-    return replace(
-        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_until=None, finished_at=now
-    )
 
 
 def progress_of(order: Order, why: str = "", *, stored: bool = True) -> OrderProgress:
@@ -157,10 +110,58 @@ def progress_of(order: Order, why: str = "", *, stored: bool = True) -> OrderPro
     )
 
 
-def _needed(order: Order) -> int | None:
-    """Return how many tickets pushes alone must bring to complete the order.
+def progress_before_order(push: Push) -> OrderProgress:
+    """Return the progress of an order that has not been submitted yet."""
+    match push:
+        case InvalidPush(detail):
+            return OrderProgress(stored=False, why=detail)
+        case TicketsPush(tickets, complete):
+            count = count_admissions(tickets)
+            return OrderProgress(stored=True, complete=complete, ticket_count=count, why="ahead of its order")
+    return OrderProgress(stored=True, why="ahead of its order")
 
-    That is what its caller says, or the provider's own number where polls told of a larger one. `None` where the
-    caller does not say: then the provider is asked.
+
+def _evaluate_tickets(order: Order, push: TicketsPush, now: float) -> PushResult:
+    if order.status in _REFUND:
+        why = f"the order is {order.status}"
+        return PushResult(order, progress_of(order, why, stored=False), "refused", changed=True)
+    after = replace(order, tickets=merge_pushed(order.tickets, push.tickets))
+    count = count_admissions(after.tickets)
+    needed = _needed(order)
+    complete = push.complete or order.status is Status.FULFILLED or count >= (needed or math.inf)
+    if complete and can_become(order.status, Status.FULFILLED):
+        after = _finished(after, Status.FULFILLED, None, now)
+    elif order.status is Status.PENDING:
+        after = replace(after, status=Status.PARTIAL)
+    have = "all in a parcel" if push.complete else f"{count} of {needed or 'an unknown number of'} tickets"
+    progress = progress_of(after, f"{have}; {push.detail}" if push.detail else have)
+    outcome = "issued" if complete else "partly_issued"
+    poll_needed = needed is None and not complete
+    return PushResult(after, progress, outcome, changed=after != order, poll_needed=poll_needed)
+
+
+def _evaluate_outcome(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> PushResult:
+    name = outcome_name(outcome)
+    if can_become(order.status, status):
+        provider_status = outcome.provider_status or order.provider_status
+        after = _finished(replace(order, provider_status=provider_status), status, outcome.reason, now)
+        return PushResult(after, progress_of(after, outcome.reason), name, changed=True)
+    if order.status is status:
+        return PushResult(order, progress_of(order, f"still {status}"), name, changed=False)
+    why = f"the provider says {status}, yet {order.status} stays"
+    return PushResult(order, progress_of(order, why, stored=False), name, changed=True)
+
+
+def _finished(order: Order, status: Status, reason: str | None, now: float) -> Order:
+    return replace(
+        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_until=None, finished_at=now
+    )
+
+
+def _needed(order: Order) -> int | None:
+    """Return how many tickets the pushes must bring to complete the order without a poll.
+
+    That is the quantity submitted, or the provider's own number where a poll named a larger one. `None` where no
+    quantity was submitted: then the order has to be polled.
     """
     return order.quantity and max(order.quantity, order.expected or 0)

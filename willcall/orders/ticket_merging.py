@@ -6,19 +6,19 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from willcall.orders.matching import MAX_PAIRS, maximum_matching
 from willcall.orders.model import Ticket, TicketStatus
 from willcall.orders.seating import Seating, seating_of
-from willcall.orders.tickets import (
+from willcall.orders.ticket_admissions import group_certain_admissions
+from willcall.orders.ticket_identity import (
     PUSHED,
     Tickets,
     admits_someone,
-    group_certain_admissions,
     has_id_or_code,
     identity_marks,
     listed_copies,
     listed_urls,
     with_listed_copies,
     without_duplicates,
-    without_query,
 )
+from willcall.orders.urls import without_query
 
 
 def merge_pushed(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:

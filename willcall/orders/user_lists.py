@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from willcall.orders.model import Order, Ticket
-from willcall.orders.tickets import (
-    Tickets,
-    admits_someone,
-    group_by_admission,
-    has_id_or_code,
-    identity_marks,
-    without_query,
-)
+from willcall.orders.ticket_admissions import group_by_admission
+from willcall.orders.ticket_identity import Tickets, admits_someone, has_id_or_code, identity_marks
+from willcall.orders.urls import without_query
 
 #: Seconds before its submission at which an order was bought, where its caller does not say.
 DEFAULT_PURCHASE_AGE = 86_400.0

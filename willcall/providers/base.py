@@ -11,8 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.user_lists import Ownership
 from willcall.providers.credential_text import check_line
 

@@ -19,9 +19,9 @@ from prometheus_client import (
 )
 
 from willcall.orders.callbacks import CallbackStatus
-from willcall.orders.measures import BUCKET_BOUNDS, LATENESS, TIME_TO_TICKET, CommitStatistics
+from willcall.orders.model import FINAL
 from willcall.orders.outcomes import OUTCOME_NAMES
-from willcall.orders.states import FINAL
+from willcall.orders.statistics import BUCKET_BOUNDS, LATENESS, TIME_TO_TICKET, CommitStatistics
 from willcall.usecases.ports import Operation, Recipient
 
 _ACCOUNT = ("provider", "account")

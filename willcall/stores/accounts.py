@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from willcall.orders.policy import AccountSignal
-from willcall.orders.rate import Rate
+from willcall.orders.decision import AccountSignal
+from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind, Reservation, booking_name, lanes
 from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds

@@ -6,10 +6,10 @@ from enum import StrEnum
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
-from willcall.orders.callbacks import callback_host
 from willcall.orders.errors import WillcallError
 from willcall.orders.model import Attempt, Order, Status
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
+from willcall.orders.urls import callback_host
 from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
 from willcall.stores.bookings import Reschedule, lanes, read_reschedules

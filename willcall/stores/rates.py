@@ -1,6 +1,6 @@
 """An account's rate as the numbers that `lua/bucket.lua` works with."""
 
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 
 #: This share of the rate is for orders that a person or a provider's callback asks for, ahead of all others.
 EXPRESS_SHARE = 1 / 10

@@ -2,9 +2,9 @@
 
 import structlog
 
+from willcall.orders.decision import AccountSignal, Decision
 from willcall.orders.hints import throttled_until
 from willcall.orders.model import Attention
-from willcall.orders.policy import AccountSignal, Decision
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.orders import PollClaim

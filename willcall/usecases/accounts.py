@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.states import count_open
+from willcall.orders.model import count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import PauseResult, ResumeResult
 from willcall.stores.orders import ProbeResult

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.measures import commit_statistics, counter_names
 from willcall.orders.model import Attention, Order, Status
 from willcall.orders.serialization import order_to_json
+from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
 from willcall.providers.base import is_user_list
 from willcall.stores.events import new_event_id

@@ -1,7 +1,7 @@
 """Send the messages that make a worker deliver an event to a backend."""
 
-from willcall.orders.callbacks import callback_host
 from willcall.orders.model import Order
+from willcall.orders.urls import callback_host
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.context import Context
 

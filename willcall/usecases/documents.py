@@ -9,9 +9,8 @@ from secrets import token_hex
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.model import Order
+from willcall.orders.model import CLOSED, Order
 from willcall.orders.outcomes import Issued, PartlyIssued
-from willcall.orders.states import CLOSED
 from willcall.orders.ticket_documents import carry_over_documents, mark_given_up, missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.document_fetches import FetchClaim, FetchOutcome

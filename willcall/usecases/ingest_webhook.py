@@ -14,7 +14,7 @@ from willcall.orders.pushes import (
     progress_of,
 )
 from willcall.orders.ticket_documents import attach_file
-from willcall.orders.tickets import mark_pushed
+from willcall.orders.ticket_identity import mark_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import UnsupportedFileError

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.inline_files import inline_file
 from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued
-from willcall.orders.ticket_documents import attach_file
-from willcall.orders.tickets import DIGEST
+from willcall.orders.ticket_documents import attach_file, inline_file
+from willcall.orders.ticket_identity import DIGEST
 from willcall.stores.documents import StorageError, UnsupportedFileError
 from willcall.usecases.context import Context
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, UnknownOrderError
-from willcall.orders.model import Order, Status
-from willcall.orders.states import OPEN
+from willcall.orders.model import OPEN, Order, Status
 from willcall.providers.base import Account
 from willcall.stores.orders import ExpediteOutcome, ExpediteResult, Requester
 from willcall.usecases.context import Context

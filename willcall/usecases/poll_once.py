@@ -7,9 +7,8 @@ from secrets import token_hex
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.model import Attention, Order
+from willcall.orders.model import OPEN, Attention, Order
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, extend_retry_after
-from willcall.orders.states import OPEN
 from willcall.providers.base import Account
 from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
 from willcall.usecases.account_reports import retry_throttle_report

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from willcall.http.messages import Request, Response
 from willcall.orders.callbacks import CallbackStatus
-from willcall.orders.measures import CommitStatistics
 from willcall.orders.outcomes import Malformed, Unavailable
+from willcall.orders.statistics import CommitStatistics
 from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.orders import PollMessage

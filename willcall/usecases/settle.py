@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.model import Attempt, Attention, Order
+from willcall.orders.countdown import earliest_poll_at
+from willcall.orders.decision import AccountSignal, Decision, cancel, decide, expire, interpret
+from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
-from willcall.orders.policy import AccountSignal, Decision, cancel, decide, earliest_poll_at, expire, interpret
-from willcall.orders.states import CLOSED, OPEN
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from willcall.orders.advice import TROUBLES, Trouble
-from willcall.orders.model import Status
+from willcall.orders.model import OPEN, Status, count_open
 from willcall.orders.serialization import rfc3339
-from willcall.orders.states import OPEN, count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import AccountBacklog

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from willcall.orders.addresses import web_host
-from willcall.orders.callbacks import CALLBACK_LATE_AFTER, callback_host
+from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import given_up_reasons, missing_document_urls
+from willcall.orders.urls import callback_host, web_host
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import OrderQuery
 from willcall.stores.registry import Stores

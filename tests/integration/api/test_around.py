@@ -12,8 +12,8 @@ import pytest
 from tests.integration.api.conftest import Running, problem, running
 from tests.waiting import STALL
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.orders.policy import AccountSignal
-from willcall.orders.rate import Rate
+from willcall.orders.decision import AccountSignal
+from willcall.orders.policy import Rate
 from willcall.simulator.documents import FileForm, make_file
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport

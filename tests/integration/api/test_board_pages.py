@@ -15,9 +15,9 @@ from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
-from willcall.orders.policy import AccountSignal
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport

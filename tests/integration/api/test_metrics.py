@@ -13,8 +13,8 @@ from tests.waiting import STALL
 from willcall.api.metrics_collector import MetricsCollector
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attempt, Attention, Status
-from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport
 from willcall.stores.connection import connect

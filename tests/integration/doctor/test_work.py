@@ -14,8 +14,8 @@ from tests.integration.doctor.conftest import Admit, findings, told, well
 from willcall.cli.doctor.patient import Patient
 from willcall.devtools.embedded_redis import free_port
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
-from willcall.orders.policy import AccountSignal
-from willcall.orders.rate import Rate
+from willcall.orders.decision import AccountSignal
+from willcall.orders.policy import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport

@@ -7,7 +7,7 @@ import pytest
 
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.stores.orders import Commit, NewEvent, NewOrder, PollClaim, PollMessage, PollVerdict, SubmitOutcome
 from willcall.stores.registry import Stores

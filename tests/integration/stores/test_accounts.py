@@ -7,9 +7,9 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention
-from willcall.orders.policy import AccountSignal
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.accounts import (
     OUTAGES,

@@ -9,9 +9,8 @@ import pytest
 
 from tests.integration.stores.conftest import RATE, Desk
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
-from willcall.orders.model import Attention, Order, Status
-from willcall.orders.policy import AccountSignal
-from willcall.orders.states import FINAL
+from willcall.orders.decision import AccountSignal
+from willcall.orders.model import FINAL, Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import source
 

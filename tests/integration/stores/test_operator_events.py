@@ -5,8 +5,8 @@ import pytest
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status
-from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, PendingSummary

@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
 from tests.waiting import STALL
+from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status
-from willcall.orders.policy import AccountSignal
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, REFUSALS, AccountReport
 from willcall.stores.orders import PollMessage, PollVerdict

@@ -14,7 +14,7 @@ from tests.virtual_world import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, PollMessage, Requester

@@ -19,7 +19,7 @@ from tests.integration.usecases.test_failures import Broken, counted
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
 from willcall.orders.pushes import TicketsPush
-from willcall.orders.tickets import mark_pushed
+from willcall.orders.ticket_identity import mark_pushed
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.documents import StorageError

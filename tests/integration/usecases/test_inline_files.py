@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.usecases.conftest import House, Setup
-from willcall.orders.inline_files import inline_file, with_inline_file
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
+from willcall.orders.ticket_documents import inline_file, with_inline_file
 from willcall.providers.tiqets import ADAPTER
 from willcall.simulator.documents import FileForm, make_file
 from willcall.simulator.script import OrderScript

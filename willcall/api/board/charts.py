@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from willcall.api.board.labels import duration_label
-from willcall.orders.measures import BUCKET_BOUNDS, TIME_TO_TICKET
+from willcall.orders.statistics import BUCKET_BOUNDS, TIME_TO_TICKET
 from willcall.views.formatting import format_count
 
 _BAR, _GAP, _HEIGHT = 7, 2, 34

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from math import inf
 
 from willcall.api.board.events import DeliveryStatus
-from willcall.orders.addresses import web_host  # noqa: F401 - templates read it here
 from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
-from willcall.orders.callbacks import is_accepted, redact_callback_url
-from willcall.orders.measures import BUCKET_BOUNDS, quantile
-from willcall.orders.model import Attempt, Attention, Order, Ticket, TicketKind
+from willcall.orders.callbacks import is_accepted
+from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order, Ticket, TicketKind
 from willcall.orders.serialization import rfc3339
-from willcall.orders.states import CLOSED, OPEN
+from willcall.orders.statistics import BUCKET_BOUNDS, quantile
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document, stored_file  # noqa: F401 - the same
+from willcall.orders.urls import (
+    redact_callback_url,
+    web_host,  # noqa: F401 - templates read it here
+)
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.deliveries import DeliveryAttempt

@@ -8,8 +8,8 @@ from threading import Lock
 from time import monotonic, thread_time
 from typing import Generic, TypeVar
 
-from willcall.orders.measures import OUTCOME
 from willcall.orders.model import Attention, Order
+from willcall.orders.statistics import OUTCOME
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.deliveries import PendingSummary
 from willcall.stores.listing import AttentionSummary, OrderQuery

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from willcall.cli.doctor.findings import Finding, ok, warning, wrong
 from willcall.orders.advice import TROUBLES
-from willcall.orders.model import Attention
-from willcall.orders.states import count_open
+from willcall.orders.model import Attention, count_open
 from willcall.views.accounts import refused_accounts
 from willcall.views.formatting import format_count, format_duration
 

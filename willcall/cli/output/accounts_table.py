@@ -11,7 +11,7 @@ from rich.text import Text
 from tasks.queues import poll_queue
 from willcall.cli.output.styles import HEALTH_STYLES, bare_table, describe_health
 from willcall.orders.advice import TROUBLES
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
 from willcall.stores.listing import AccountSummary
 from willcall.views.accounts import AccountView, account_document

@@ -12,12 +12,10 @@ from rich.text import Text
 from willcall.cli.output.callbacks import callbacks
 from willcall.cli.output.console import strip_control_characters
 from willcall.cli.output.styles import INDENT, STATUS_STYLES, WIDE, bare_table, describe_health
-from willcall.orders.addresses import web_host
 from willcall.orders.advice import ADVICE, TROUBLES
-from willcall.orders.callbacks import redact_callback_url
-from willcall.orders.model import Attempt, Order, Ticket
-from willcall.orders.states import OPEN
+from willcall.orders.model import OPEN, Attempt, Order, Ticket
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
+from willcall.orders.urls import redact_callback_url, web_host
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.views.formatting import (

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccessToken, AccountDefaults, Credentials, ListedOrder, OrderQuery, is_user_list
 from willcall.providers.funtrips import tokens
 from willcall.providers.funtrips.credentials import FuntripsCredentials

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
-from willcall.orders.tickets import admits_someone, count_admissions, without_duplicates
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import admits_someone, without_duplicates
 from willcall.providers.dates import is_older
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 from willcall.providers.ticket_status import ticket_status

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Outcome
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
 from willcall.providers.base import AccountDefaults, Credentials, ListedOrder, OrderQuery
 from willcall.providers.lenient_json import read_lenient_object

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, Missing, NotReady, Outcome, PartlyIssued
-from willcall.orders.tickets import Tickets, admits_someone, count_admissions, without_duplicates
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import Tickets, admits_someone, without_duplicates
 from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import is_older

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from willcall.orders.tickets import Tickets, count_admissions
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import Tickets
 from willcall.providers.paylogic.entrances import Entrance
 from willcall.providers.reading import as_int, as_list, as_object
 

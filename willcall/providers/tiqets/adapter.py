@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from willcall.http.messages import Request, Response
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, Missing, NotReady, Outcome
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Credentials, OrderQuery, ProviderUrl
 from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists
 from willcall.providers.pushes import PushCredentials, Pushes

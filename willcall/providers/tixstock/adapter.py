@@ -10,8 +10,7 @@ from typing import ClassVar
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Credentials, OrderQuery
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists

@@ -10,7 +10,7 @@ from typing import Any
 from willcall.orders.matching import maximum_matching
 from willcall.orders.model import Attention
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
-from willcall.orders.tickets import group_by_admission
+from willcall.orders.ticket_admissions import group_by_admission
 from willcall.providers.base import OrderQuery
 from willcall.providers.reading import as_int, as_list, as_object
 from willcall.providers.safe import status_word

@@ -6,10 +6,10 @@ from io import BytesIO
 from typing import Any
 
 from willcall.orders.file_types import UnsupportedFileError, detect_file_type
-from willcall.orders.inline_files import with_inline_file
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.seating import normalize_label
-from willcall.orders.tickets import without_duplicates
+from willcall.orders.ticket_documents import with_inline_file
+from willcall.orders.ticket_identity import without_duplicates
 from willcall.providers.base64_files import decode_base64
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 

@@ -13,8 +13,7 @@ from pydantic import AfterValidator
 from willcall.http.messages import Request, Response
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, NotReady, Outcome
-from willcall.orders.policy import PollPolicy
-from willcall.orders.rate import Rate
+from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Credentials, OrderQuery, ProviderUrl
 from willcall.providers.plain import NoList, NoOAuth, NoPushes, NoUserLists
 from willcall.providers.reading import (

@@ -10,7 +10,7 @@ from willcall.cli.output.order_details import OrderDetails, order_details
 from willcall.cli.output.orders_table import orders_table, overdue_table
 from willcall.orders.callbacks import CallbackStatus
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState

@@ -8,8 +8,9 @@ import pytest
 from willcall.orders import ticket_merging
 from willcall.orders.model import Ticket, TicketKind, TicketStatus
 from willcall.orders.seating import Seating, seating_of
+from willcall.orders.ticket_admissions import count_admissions, group_by_admission
+from willcall.orders.ticket_identity import listed_urls, mark_pushed, without_duplicates
 from willcall.orders.ticket_merging import merge_polled, merge_pushed
-from willcall.orders.tickets import count_admissions, group_by_admission, listed_urls, mark_pushed, without_duplicates
 
 LISTING = {"listing_id": "15454542"}
 

@@ -8,7 +8,7 @@ import pytest
 from willcall.api.board.banners import banners, headline
 from willcall.api.board.overview import AccountSummary, Overview
 from willcall.orders.model import Attention, Status
-from willcall.orders.rate import Rate
+from willcall.orders.policy import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState

@@ -7,7 +7,7 @@ from willcall.api.board import charts
 from willcall.api.board.forms import place_to_return
 from willcall.api.board.labels import duration_label, quantile_label, redacted
 from willcall.api.board.overview import CachedValue
-from willcall.orders.addresses import web_host
+from willcall.orders.urls import web_host
 
 
 class Door:

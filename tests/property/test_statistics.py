@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import NOW, orders
-from willcall.orders.measures import (
+from willcall.orders.model import FINAL, Attempt, Order, Status
+from willcall.orders.statistics import (
     BUCKET_BOUNDS,
     LATENESS,
     TIME_TO_TICKET,
@@ -19,8 +20,6 @@ from willcall.orders.measures import (
     counter_names,
     quantile,
 )
-from willcall.orders.model import Attempt, Order, Status
-from willcall.orders.states import FINAL
 
 ATTEMPT = Attempt(NOW, "not_ready", 202, None, "", late=0.3)
 SHARES = st.floats(0, 1)

@@ -1,0 +1,257 @@
+"""What an outcome does to an order: the poll policy as one pure function.
+
+`decide` takes the order, the outcome of a poll, the account's settings, the time and a source of randomness. It returns
+what to write and when to poll next; `willcall.usecases.poll_once` carries that out. The timing rules are in
+`countdown.py`, the statuses that an order can move to in `model.TRANSITIONS`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from willcall.orders.countdown import next_poll
+from willcall.orders.hints import FALLBACK_WAIT, hint_until, throttled_until
+from willcall.orders.model import FINAL, Attention, Order, Status, Ticket, can_become
+from willcall.orders.outcomes import (
+    Cancelled,
+    Declined,
+    Issued,
+    Malformed,
+    Missing,
+    NotReady,
+    Outcome,
+    PartlyIssued,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+from willcall.orders.policy import PollPolicy
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import admits_someone, any_pushed
+from willcall.orders.ticket_merging import merge_polled
+
+#: A final order is polled once more to confirm its status. After this many polls without an answer, no longer.
+MAX_UNANSWERED_LATE_CHECKS = 12
+#: After this many 403s from a gateway, the next one counts as a refusal of the order itself.
+MAX_GATEWAY_REFUSALS = 2
+
+
+class AccountSignal(StrEnum):
+    """What an outcome says about the whole account."""
+
+    ANSWERED = "answered"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    MALFORMED = "malformed"
+
+
+#: Signals by which the answer for one order stops the account's others.
+_BLOCKS_THE_ACCOUNT = {AccountSignal.THROTTLED, AccountSignal.UNAUTHORIZED}
+#: Signals of an answer about the order itself, which completes a late check.
+_ABOUT_THE_ORDER = {AccountSignal.ANSWERED, AccountSignal.FORBIDDEN, AccountSignal.MALFORMED}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write, and when to look at the order again.
+
+    `order` is the order after the change; its `next_poll_at` is the next attempt or `None`. `wake_at` is when the poll
+    chain continues: the next attempt, or the deadline at which the order expires without one; `None` once it is final.
+    `waits_for_account` orders are polled when their account has recovered. `why` explains the countdown in the
+    timeline. `account_blocked_until` (epoch seconds) is when a throttled or unauthorized account may be polled again.
+    """
+
+    order: Order
+    wake_at: float | None
+    why: str
+    signal: AccountSignal
+    waits_for_account: bool = False
+    account_blocked_until: float | None = None
+
+
+def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
+    """Return what `outcome`, received at `now`, does to `order` as it was when the request was made."""
+    order = replace(
+        order,
+        provider_status=outcome.provider_status or order.provider_status,
+        last_poll_at=now,
+        attempts=order.attempts + _request_sent(outcome),
+        answered_polls=order.answered_polls + _is_answered(outcome),
+        unanswered_polls=order.unanswered_polls + 1 if isinstance(outcome, Unavailable) else 0,
+        forbidden_polls=_forbidden_polls(order, outcome),
+        missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
+        expected=_expected(order, outcome),
+    )
+    match outcome:
+        case Issued(tickets):
+            order = _with_tickets(order, tickets)
+            return _finish(order, outcome, Status.FULFILLED, None, now)
+        case Declined(reason):
+            return _finish(order, outcome, Status.FAILED, reason, now)
+        case Cancelled(reason):
+            return _finish(order, outcome, Status.CANCELLED, reason, now)
+        case PartlyIssued(tickets, expected):
+            order = _with_tickets(order, tickets)
+            if _completed_by_pushes(order, expected):
+                return _finish(order, outcome, Status.FULFILLED, None, now)
+            if order.status is Status.PENDING and any(map(admits_someone, order.tickets)):
+                order = replace(order, status=Status.PARTIAL)
+        case NotReady(expected=expected) if _completed_by_pushes(order, expected):
+            return _finish(order, outcome, Status.FULFILLED, None, now)
+        case NotReady(void=void) if void:
+            order = _with_tickets(order, void)
+    return _keep_polling(order, outcome, policy, now, rng)
+
+
+def interpret(order: Order, outcome: Outcome, *, others_answered: bool) -> Outcome:
+    """Return the outcome in the light of the order's last ones.
+
+    A gateway that refuses one order several times in a row, while it lets the account's other orders through, refuses
+    that order. Throttling the account for it again would hold up the others for nothing.
+    """
+    repeated = order.forbidden_polls >= MAX_GATEWAY_REFUSALS
+    if isinstance(outcome, Throttled) and outcome.by_gateway and others_answered and repeated:
+        return Unauthorized(whole_account=False, provider_status=outcome.provider_status, detail=outcome.detail)
+    return outcome
+
+
+def expire(order: Order, now: float) -> Order:
+    """Return the order as it is after its deadline."""
+    return replace(
+        order,
+        status=Status.EXPIRED,
+        reason="no final answer from the provider before the deadline",
+        next_poll_at=None,
+        finished_at=now,
+    )
+
+
+def cancel(order: Order, now: float) -> Order:
+    """Return the order cancelled on our side: it is not polled any more."""
+    return replace(
+        order,
+        status=Status.CANCELLED,
+        reason="by the caller",
+        attention=None,
+        next_poll_at=None,
+        finished_at=now,
+    )
+
+
+def _with_tickets(order: Order, tickets: Sequence[Ticket]) -> Order:
+    return replace(order, tickets=merge_polled(order.tickets, tickets, final=order.status in FINAL))
+
+
+def _expected(order: Order, outcome: Outcome) -> int | None:
+    """Return how many tickets the order has, by the provider's latest answer that says so."""
+    if isinstance(outcome, NotReady | PartlyIssued) and outcome.expected is not None:
+        return outcome.expected
+    return order.expected
+
+
+def _completed_by_pushes(order: Order, expected: int | None) -> bool:
+    """Return whether pushed tickets, perhaps with polled ones, are as many as the provider announces."""
+    return expected is not None and any_pushed(order.tickets) and count_admissions(order.tickets) >= expected
+
+
+def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, now: float) -> Decision:
+    """Make the order final where its status allows it, else leave it as it is.
+
+    The hint of the answer is stored: an operator or a webhook may ask for another poll.
+    """
+    if status is order.status:
+        why = "still " + status
+    elif can_become(order.status, status):
+        order = replace(order, status=status, reason=reason, attention=None, finished_at=now)
+        why = reason or status.value
+    else:
+        why = f"the provider says {status}, yet {order.status} stays"
+    hint = hint_until(outcome.retry_after, now, fallback=now + FALLBACK_WAIT)
+    return Decision(replace(order, next_poll_at=None, hint_until=hint), None, why, AccountSignal.ANSWERED)
+
+
+def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> Decision:
+    """Schedule the next poll: of an open order until its deadline, of a final one until the provider answers."""
+    signal = _signal(outcome)
+    final = order.status in FINAL
+    hint = _hint(outcome, signal, policy, now, None if final else order.deadline_at)
+    blocked_until = hint if signal in _BLOCKS_THE_ACCOUNT else None
+    order = replace(order, attention=_attention(order, outcome, policy, now), hint_until=hint, next_poll_at=None)
+    summary = outcome.detail or outcome.provider_status or type(outcome).__name__
+    if final and (signal in _ABOUT_THE_ORDER or order.unanswered_polls >= MAX_UNANSWERED_LATE_CHECKS):
+        return Decision(order, None, f"{summary}; stays {order.status}", signal)
+    if not final and now >= order.deadline_at:
+        why = f"{summary}; the deadline has passed"
+        return Decision(expire(order, now), None, why, signal, account_blocked_until=blocked_until)
+    following = next_poll(order, outcome, policy, now, rng)
+    if following.at is None:
+        why = f"{summary}; {following.why}"
+        return Decision(order, order.deadline_at, why, signal, account_blocked_until=blocked_until)
+    if signal is AccountSignal.UNAUTHORIZED:
+        return Decision(order, following.at, f"{summary}; waits for the account", signal, True, blocked_until)
+    order = replace(order, next_poll_at=following.at)
+    return Decision(order, following.at, f"{summary}; {following.why}", signal, False, blocked_until)
+
+
+def _hint(
+    outcome: Outcome, signal: AccountSignal, policy: PollPolicy, now: float, deadline: float | None
+) -> float | None:
+    """Return the moment before which the provider must not be polled, or `None` where it did not say.
+
+    In place of an implausible wait, an order gets one attempt at its `deadline` (`None` for a final order). What blocks
+    the account is tried again sooner, for the sake of the other orders.
+    """
+    if signal is AccountSignal.THROTTLED:
+        return throttled_until(outcome.retry_after, now, policy.throttle_pause)
+    fallback = now + FALLBACK_WAIT if signal is AccountSignal.UNAUTHORIZED or deadline is None else deadline
+    return hint_until(outcome.retry_after, now, fallback=fallback)
+
+
+def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:
+    """Return why the order needs attention now. A poll without an answer changes nothing."""
+    match outcome:
+        case NotReady(attention=attention) | PartlyIssued(attention=attention):
+            return attention
+        case Missing():
+            since = now if order.missing_since is None else order.missing_since
+            return Attention.NOT_FOUND if now - since >= policy.missing_grace else None
+        case Unauthorized():
+            return Attention.UNAUTHORIZED
+        case Malformed():
+            return Attention.MALFORMED
+    return order.attention
+
+
+def _forbidden_polls(order: Order, outcome: Outcome) -> int:
+    """Return the 403s in a row of an order. Outcomes that say nothing about the order leave the number as it is."""
+    match outcome:
+        case Unauthorized(whole_account=False) | Throttled(by_gateway=True):
+            return order.forbidden_polls + 1
+        case Throttled() | Unavailable() | Unauthorized() | Malformed():
+            return order.forbidden_polls
+    return 0
+
+
+def _signal(outcome: Outcome) -> AccountSignal:
+    match outcome:
+        case Throttled():
+            return AccountSignal.THROTTLED
+        case Unavailable():
+            return AccountSignal.UNAVAILABLE
+        case Unauthorized(whole_account=whole):
+            return AccountSignal.UNAUTHORIZED if whole else AccountSignal.FORBIDDEN
+        case Malformed():
+            return AccountSignal.MALFORMED
+    return AccountSignal.ANSWERED
+
+
+def _request_sent(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Unavailable) or outcome.request_sent
+
+
+def _is_answered(outcome: Outcome) -> bool:
+    """Return whether the poll lengthens the back-off: throttling and outages say nothing about the order."""
+    return not isinstance(outcome, Throttled | Unavailable | Unauthorized)

@@ -1,4 +1,4 @@
-"""Logs: structured, on stderr, JSON unless a person is looking. See docs/logging.md."""
+"""Logging: one structured line per event on stderr, as JSON unless it is a terminal. See docs/logging.md."""
 
 import logging
 import os
@@ -15,19 +15,18 @@ from celery.signals import task_postrun, task_prerun
 from structlog.typing import EventDict
 
 from willcall.config import Config
-from workers.lines import show_errors, show_record
-from workers.masks import Redactor, secrets_of
+from workers.log_redaction import Redactor, render_errors, render_library_record, secret_values
 
 log = structlog.get_logger(__name__)
 
-#: Celery's line for each task that came and went; the order's timeline tells that better.
-_CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "urllib3")
+#: Libraries that log a line for each task or request; an order's timeline has that already.
+_VERBOSE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "urllib3")
 
 
 def configure_logging(config: Config, level: int = logging.INFO) -> None:
-    """Send all logs of this process to stderr in one form, and what nobody caught as well.
+    """Send all log lines of this process to stderr, and uncaught exceptions as well.
 
-    `config` tells which values are secret.
+    `config` has the secrets that no line may contain.
     """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -35,9 +34,9 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    rendered: structlog.types.Processor = structlog.processors.JSONRenderer()
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty() or "FORCE_COLOR" in os.environ:
-        rendered = structlog.dev.ConsoleRenderer()
+        renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -47,47 +46,47 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[show_record, *shared],
+            foreign_pre_chain=[render_library_record, *shared],
             use_get_message=False,
             pass_foreign_args=True,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                show_errors,
-                _in_order,
-                rendered,
-                Redactor(secrets_of(config)),
+                render_errors,
+                _order_fields,
+                renderer,
+                Redactor(secret_values(config)),
             ],
         )
     )
-    logging.raiseExceptions = False  # else what cannot be formatted is printed as it is
+    logging.raiseExceptions = False  # otherwise a line that cannot be formatted is printed unredacted
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in _CHATTY:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # RabbitMQ gives the messages of a lost connection back: that it was lost is a line of its own, these are too many.
+    # RabbitMQ redelivers the messages of a lost connection. That it was lost has a line of its own.
     logging.getLogger("celery.worker.request").addFilter(lambda record: "Couldn't ack" not in str(record.msg))
-    logging.captureWarnings(True)  # so that Celery leaves them alone
-    warnings.showwarning = _show_warning
+    logging.captureWarnings(True)  # so that Celery leaves warnings alone
+    warnings.showwarning = _log_warning
     sys.excepthook = lambda _, error, __: log.critical("process failed", exc_info=error)
     threading.excepthook = lambda failed: log.critical("thread failed", exc_info=failed.exc_value)
-    sys.unraisablehook = lambda failed: log.error("error while cleaning up", exc_info=failed.exc_value)
+    sys.unraisablehook = lambda failed: log.error("cleanup failed", exc_info=failed.exc_value)
 
 
-def _in_order(_: object, __: str, event: EventDict) -> EventDict:
-    """What everyone looks for first stands first."""
+def _order_fields(_: object, __: str, event: EventDict) -> EventDict:
+    """Put the fields first that readers look for first."""
     return {name: event[name] for name in ("timestamp", "level", "event") if name in event} | dict(event)
 
 
-def _show_warning(*warned: Any, **_: Any) -> None:
-    """Python's warnings: which and where, for their texts are others'."""
-    _, category, path, line = warned[:4]
+def _log_warning(*arguments: Any, **_: Any) -> None:
+    """Log where Python's warning was raised, without its text, which may repeat anything."""
+    _, category, path, line = arguments[:4]
     log.warning("warning", category=category.__name__, at=f"{Path(path).name}:{line}")
 
 
 @task_prerun.connect
-def _bind(task: Task, args: Sequence[Any], **_: Any) -> None:
-    """Every line until the task ends says what it is about; 8 µs. A task's `log_fields` name its arguments."""
+def _bind_task(task: Task, args: Sequence[Any], **_: Any) -> None:
+    """Add a task's arguments to every line until it ends (8 µs). The task names them in `log_fields`."""
     fields = dict(zip(getattr(task, "log_fields", ()), args, strict=False))
     if "account" in fields:
         fields["provider"] = str(fields["account"]).partition("/")[0]
@@ -95,5 +94,5 @@ def _bind(task: Task, args: Sequence[Any], **_: Any) -> None:
 
 
 @task_postrun.connect
-def _unbind(**_: Any) -> None:
+def _unbind_task(**_: Any) -> None:
     structlog.contextvars.clear_contextvars()

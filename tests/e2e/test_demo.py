@@ -11,7 +11,7 @@ import pytest
 
 from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
-from workers.masks import REDACTED, secrets_of
+from workers.log_redaction import REDACTED, secret_values
 
 pytestmark = pytest.mark.proof
 
@@ -56,7 +56,7 @@ def test_no_secret_stands_in_what_its_processes_wrote(demo: Demo) -> None:
     """Credentials, tokens, references, codes and addresses of tickets: none, whichever process had it."""
     config = load({"WILLCALL_CONFIG": str(demo.folder / "willcall.toml")})
     issued = json.loads((demo.folder / "issued.json").read_text())
-    ours, theirs = secrets_of(config), {secret for secret in issued if len(secret) > 6}  # `me`, `mine` are words
+    ours, theirs = secret_values(config), {secret for secret in issued if len(secret) > 6}  # `me`, `mine` are words
     assert {SECRET, "tiqets-webhook-token", "tixstock-webhook-token"} < ours
     assert len(ours) > 10
     assert len(theirs) > 300

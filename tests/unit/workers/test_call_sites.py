@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from workers.lines import OURS
+from workers.log_redaction import OUR_PACKAGES
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "logging.md").read_text()
@@ -14,7 +14,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
     """Each call of a logger, by the file it stands in."""
-    for path in sorted(path for package in OURS for path in (ROOT / package).rglob("*.py")):
+    for path in sorted(path for package in OUR_PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and (_of_a_logger(node.func) or _chosen(node.func)):
                 yield str(path.relative_to(ROOT)), node

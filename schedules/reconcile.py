@@ -90,7 +90,7 @@ def _compare_list(run: Run, account: Account) -> int:
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
     if not isinstance(answer, Response):
-        log.warning("no list", account=account.key)
+        log.warning("list unavailable", account=account.key)
         return 0
     differing = 0
     for entry in account.adapter.read_list(answer):

@@ -89,13 +89,13 @@ class Run:
             done = do()
         except WillcallError as error:  # foreseen, such as files that cannot be had now
             if self._record_failure(item):
-                log.warning("sweep failed at something", sweep=self.name, error=error, **subject)
+                log.warning("sweep item failed", sweep=self.name, error=error, **subject)
             return 0
         except Exception as error:
             outcome_of(error)
             self.context.meters.count_error(Operation.SWEEP)
             if self._record_failure(item):
-                log.exception("sweep failed at something", sweep=self.name, **subject)
+                log.exception("sweep item failed", sweep=self.name, **subject)
             return 0
         if known:
             self.context.stores.sweeps.succeeds(self.name, item)

@@ -155,12 +155,12 @@ async def _refused(_: Request, error: Any) -> Response:
 
 
 async def _redis_away(_: Request, error: Exception) -> Response:
-    log.warning("redis away", error=error)
+    log.warning("redis unavailable", error=error)
     return unavailable("Redis").response()
 
 
 async def _storage_away(_: Request, error: Exception) -> Response:
-    log.warning("document storage away", error=error.__cause__ or error)
+    log.warning("document store unavailable", error=error.__cause__ or error)
     return unavailable("the documents' storage").response()
 
 

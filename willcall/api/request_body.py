@@ -163,7 +163,7 @@ async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
         detail = f"the body must arrive within {limits.seconds:g} s, and steadily"
         raise ApiError(ProblemType.TOO_SLOW, detail, headers={"Connection": "close"}) from None
     except OSError as error:
-        log.warning("no room for a large body", error=error)
+        log.warning("disk full", error=error)
         raise unavailable("the disk for large bodies") from error
 
 

@@ -118,7 +118,7 @@ def _ingest(
 
 
 def _later(account: Account, why: str) -> Response:
-    log.error("webhook not taken", account=account.key, why=why)
+    log.error("webhook failed", account=account.key, why=why)
     response = _problem(503, "Service Unavailable")
     response.headers["retry-after"] = RETRY_AFTER
     return response

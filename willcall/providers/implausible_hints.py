@@ -39,4 +39,4 @@ class ImplausibleHints:
             last = self._last.get((account, kind))
             self._last[account, kind] = now
         if last is None or now - last > _SILENCE:
-            log.warning("odd hint", account=account, hint=kind, seconds=round(min(seconds, sys.maxsize)))
+            log.warning("implausible hint", account=account, hint=kind, seconds=round(min(seconds, sys.maxsize)))

@@ -90,7 +90,7 @@ class Heartbeat:
             self._compare(self._processes.seen(self._kind, self._name, detail))
         except StoreError as error:
             if not self._away:
-                log.warning("no sign of life can be given", process=self._name, error=error)
+                log.warning("heartbeat failed", process=self._name, error=error)
             self._away = True
         else:
             self._away = False

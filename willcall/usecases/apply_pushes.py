@@ -31,7 +31,7 @@ def apply_push(context: Context, account: Account, order_id: str, kind: str, pus
         if not result.changed or settle_push(context, order, result.order, _line(result, kind, now), FIRST_WAIT):
             break
     if isinstance(push, InvalidPush) or not result.progress.stored:
-        log.warning("push of no use", order=order_id, account=account.key, kind=kind, why=result.progress.why)
+        log.warning("unusable push", order=order_id, account=account.key, kind=kind, why=result.progress.why)
     if result.poll_needed:
         expedite_poll(context, account, order_id, Requester.PROVIDER)
     return result.progress
@@ -57,7 +57,7 @@ def apply_inbox(context: Context, account: Account, order_id: str, reference: st
             mark_applied(context, account, kept.digest, order_id)
     if taken:
         context.stores.inbox.attached(taken)
-        log.info("attached", order=order_id, account=account.key, pushes=len(taken))
+        log.info("pushes applied", order=order_id, account=account.key, pushes=len(taken))
     return len(taken)
 
 

@@ -157,7 +157,7 @@ def _download(
             if isinstance(response, Response) and response.status in WITH_BODY:
                 return _store(context, order_id, response, draft)
     except StorageError as error:
-        log.warning("documents cannot be stored", order=order_id, error=error)
+        log.warning("documents not stored", order=order_id, error=error)
         return _Failure(f"cannot be stored: {error}", full=True)
     if gate.no_token:
         return _Failure("waits for a token", host_down=True, no_token=gate.no_token)

@@ -42,7 +42,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         raise UnexpectedError(reading.detail)
     if not isinstance(reading, ParsedPush):
         why = reading.detail if isinstance(reading, UnreadablePush) else "wrong signature"
-        log.warning("webhook of no use", account=account.key, why=why)
+        log.warning("webhook rejected", account=account.key, why=why)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     if isinstance(reading.push, ChangePush):
         return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
@@ -50,7 +50,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     progress = _repeated(context, account, reading, digest)
     if progress is None:
         progress, order_id = _file(context, account, reading, digest)
-        log.info("webhook", account=account.key, kind=reading.kind, order=order_id, stored=progress.stored)
+        log.info("webhook received", account=account.key, kind=reading.kind, order=order_id, stored=progress.stored)
         if order_id and progress.stored:
             mark_applied(context, account, digest, order_id)
     return pushes.answer_push(reading, progress, account.credentials)
@@ -71,7 +71,7 @@ def _repeated(context: Context, account: Account, reading: ParsedPush, digest: s
 def _follow(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
     """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
     order_id = context.stores.orders.find(account.key, reading.reference)
-    log.info("webhook", account=account.key, kind=reading.kind, order=order_id)
+    log.info("webhook received", account=account.key, kind=reading.kind, order=order_id)
     return (
         _take_in(context, account, reading.kind, reading.push, order_id)
         if order_id

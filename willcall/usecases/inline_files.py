@@ -36,7 +36,7 @@ def store_inline_files(
     except UnsupportedFileError as error:
         return Malformed(provider_status=word, detail=f"a file in the answer is {error}")
     except StorageError as error:
-        log.warning("documents cannot be stored", order=order_id, error=error)
+        log.warning("documents not stored", order=order_id, error=error)
         return NotReady(provider_status=word, detail=f"documents cannot be stored: {error}")
 
 

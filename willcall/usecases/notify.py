@@ -63,11 +63,11 @@ def alert_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMess
             return PostResult(None, "notify.ops_url is no longer set", refused=True)
         posted = _post(context, url, event, claim.now, trusted=True)
         if claim.tries == 0 and not is_accepted(posted.status):
-            log.warning("operators not notified yet", subject=message.subject, http=posted.status, why=posted.why)
+            log.warning("operator alert failed", subject=message.subject, http=posted.status, why=posted.why)
         return posted
 
     def give_up(posted: PostResult) -> None:
-        log.error("operators not notified", subject=message.subject, http=posted.status, why=posted.why)
+        log.error("operator alert given up", subject=message.subject, http=posted.status, why=posted.why)
 
     return _deliver_once(context, context.stores.ops_deliveries, message, post, give_up)
 

@@ -98,7 +98,7 @@ def lease_seconds(account: Account) -> float:
 
 def _orphaned(context: Context, order_id: str, account_key: str) -> None:
     """An order whose account has left the config is not result for, yet it ends at its deadline like any other."""
-    log.error("no such account in the config", order=order_id, account=account_key)
+    log.error("account not configured", order=order_id, account=account_key)
     order, now = context.stores.orders.get(order_id), context.stores.accounts.now()
     if order and order.status in OPEN and order.deadline_at <= now:
         settle_expired(context, order, now)
@@ -172,5 +172,9 @@ def _warn(result: StatusResult, order: Order) -> None:
         isinstance(outcome, Malformed) and order.attention is not Attention.MALFORMED
     ):
         log.warning(
-            "odd answer", order=order.id, account=order.account_key, http=result.http_status, detail=outcome.detail
+            "unexpected response",
+            order=order.id,
+            account=order.account_key,
+            http=result.http_status,
+            detail=outcome.detail,
         )

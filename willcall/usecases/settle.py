@@ -149,7 +149,7 @@ def _owned_by_another_order(outcome: Outcome) -> NotReady:
 
 
 def _log_superseded(order: Order) -> None:
-    log.info("superseded", order=order.id, seq=order.seq)
+    log.info("stale response", order=order.id, seq=order.seq)
 
 
 def _changed_order(context: Context, before: Order) -> Order | None:

@@ -91,7 +91,7 @@ def _attach(context: Context, order: Order) -> None:
         try:
             return apply_inbox(context, context.accounts[order.account_key], order.id, order.reference)
         except StorageError as error:
-            log.warning("not attached yet", order=order.id, account=order.account_key, error=error)
+            log.warning("pushes not applied", order=order.id, account=order.account_key, error=error)
             return 0
 
     guarded(context, Operation.WEBHOOK, attach, order=order.id, account=order.account_key)

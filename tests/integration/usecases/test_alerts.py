@@ -241,8 +241,8 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert h.order().attention is Attention.NOT_FOUND
     said = [(line["log_level"], line["event"], line["subject"], line["http"]) for line in logs]
     assert said == [
-        ("warning", "operators not notified yet", "order:ord-1", 500),
-        ("error", "operators not notified", "order:ord-1", 500),
+        ("warning", "operator alert failed", "order:ord-1", 500),
+        ("error", "operator alert given up", "order:ord-1", 500),
     ]
     assert receiver.host not in str(logs)
 

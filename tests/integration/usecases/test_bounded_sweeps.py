@@ -56,7 +56,7 @@ def spoil(h: House, order_id: str) -> None:
 
 
 def failures(lines: list[Any]) -> list[Any]:
-    return [line for line in lines if line["event"] == "sweep failed at something"]
+    return [line for line in lines if line["event"] == "sweep item failed"]
 
 
 def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

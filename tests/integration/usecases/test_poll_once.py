@@ -176,7 +176,7 @@ def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_onc
         assert order.next_poll_at is not None
         ahead = order.next_poll_at - h.context.stores.accounts.now()
         assert (ahead > 390 * day) == (days == 399)
-        logged = [line["hint"] for line in lines if line["event"] == "odd hint"]
+        logged = [line["hint"] for line in lines if line["event"] == "implausible hint"]
         assert logged == (["a date more than 400 days ahead"] if days == 401 else [])
 
 

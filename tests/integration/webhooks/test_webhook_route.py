@@ -80,7 +80,7 @@ def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pyte
     written = (
         f"{logs}{[record.getMessage() for record in caplog.records if record.name.startswith(('willcall', 'api'))]}"
     )
-    assert "attached" in written
+    assert "pushes applied" in written
     assert not [secret for secret in ("s3cret", *WEBHOOK_TOKENS.values()) if secret in written]
 
 

@@ -67,7 +67,7 @@ def _refused(request: Request, access: BoardAccess, caller: str, back: str) -> R
         response.headers["Retry-After"] = "60"
         return response
     access.tries.failed(caller)
-    log.warning("login refused", caller=caller)
+    log.warning("login rejected", caller=caller)
     wrong = "This is no operator key of ours."
     return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, wrong=wrong)
 

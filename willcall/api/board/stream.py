@@ -59,18 +59,18 @@ class PageUpdates:
                 try:
                     self._take({**await to_thread.run_sync(self._look), "connection-error": ""})
                     if away:
-                        log.info("redis back")
+                        log.info("redis available again")
                     away = False
                 except StoreError as error:
                     if not away:
-                        log.warning("redis away", error=error)
+                        log.warning("redis unavailable", error=error)
                     away = True
                     self._take({"connection-error": "Redis does not answer. What is shown is old."})
                 await asyncio.sleep(REFRESH_INTERVAL)
         except UnknownOrderError:
-            log.debug("forgotten while watched")
+            log.debug("order deleted while open")
         except Exception:
-            log.exception("the board cannot be shown")
+            log.exception("page update failed")
         finally:
             self.end()
 

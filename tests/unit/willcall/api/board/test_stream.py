@@ -26,7 +26,7 @@ def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pyte
 
     with capture_logs() as logged:
         asyncio.run(watched())
-    assert [line["event"] for line in logged] == ["redis away", "redis back", "redis away"]
+    assert [line["event"] for line in logged] == ["redis unavailable", "redis available again", "redis unavailable"]
 
 
 def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,24 +3,24 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import JSONResponse
 
-from willcall.api import schemas
 from willcall.api.dependencies import ContextDep, DeadLettersQuery, NoParameters
 from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType
-from willcall.usecases.dead_letters import Via, clear, dead_letter_document, requeue
+from willcall.api.responses import SchemaResponse
+from willcall.schemas import operations as schemas
+from willcall.usecases.dead_letters import Via, clear, dead_letter_schema, requeue
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 
 @router.get("", summary="List dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.DeadLetterPage))
-def list_dead_letters(context: ContextDep, query: Annotated[DeadLettersQuery, Query()]) -> JSONResponse:
-    """Messages in our queues that no task could process, newest first."""
+def list_dead_letters(context: ContextDep, query: Annotated[DeadLettersQuery, Query()]) -> SchemaResponse:
+    """Return messages that no task could process, newest first."""
     letters = context.stores.dead_letters.newest(query.limit + 1, before=query.cursor)
     shown = letters[: query.limit]
     cursor = shown[-1].id if len(letters) > len(shown) else None
-    return JSONResponse({"items": [dead_letter_document(letter) for letter in shown], "next_cursor": cursor})
+    return SchemaResponse(schemas.DeadLetterPage(items=tuple(map(dead_letter_schema, shown)), next_cursor=cursor))
 
 
 @router.post(
@@ -38,12 +38,14 @@ def list_dead_letters(context: ContextDep, query: Annotated[DeadLettersQuery, Qu
 )
 def requeue_dead_letter(
     context: ContextDep, _: NoParameters, letter_id: Annotated[str, Path(examples=["1795341616250-0"])]
-) -> JSONResponse:
-    """Send a message back to its queue and remove it from the list; 409 if it was truncated or never was a message."""
-    return JSONResponse(dead_letter_document(requeue(context, letter_id, Via.API)), 202)
+) -> SchemaResponse:
+    """Send a message back to its queue and remove it from the list; 409 if it was truncated or is not a message."""
+    return SchemaResponse(dead_letter_schema(requeue(context, letter_id, Via.API)), 202)
 
 
-@router.delete("", summary="Clear the dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.Cleared))
-def clear_dead_letters(context: ContextDep, _: NoParameters) -> JSONResponse:
+@router.delete(
+    "", summary="Clear the dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.ClearResult)
+)
+def clear_dead_letters(context: ContextDep, _: NoParameters) -> SchemaResponse:
     """Delete all of them. `cleared` is how many there were."""
-    return JSONResponse({"cleared": clear(context, Via.API)})
+    return SchemaResponse(schemas.ClearResult(cleared=clear(context, Via.API)))

@@ -1,89 +1,83 @@
-"""Whether the process lives, and whether what it needs does."""
+"""Liveness and readiness of the API."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from anyio import CapacityLimiter, create_task_group, current_time, move_on_after, to_thread
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from willcall.api import schemas
 from willcall.api.dependencies import NoParameters
 from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType, unavailable
+from willcall.api.responses import SchemaResponse
+from willcall.schemas.operations import Liveness, Readiness, ServiceStatus
 from willcall.stores.outages import not_serving_code
 
 log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["health"])
 
-#: Seconds in which a part must answer.
-PART_TIMEOUT = 2.0
-#: Seconds for which an answer holds: who asks more often does not make us write more often.
+#: Seconds in which a service must respond.
+TIMEOUT = 2.0
+#: Seconds for which a result is reused, however often it is asked for.
 CACHE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class ReadinessChecks:
-    """What must answer, by name: each a call that returns, or raises for whatever reason.
+    """Checks of the required services, by name: each returns, or raises any exception.
 
-    They have threads of their own: none is left for them when all others wait for a part that hangs.
+    They have their own threads: all others may be waiting for a service that hangs.
     """
 
-    calls: Mapping[str, Callable[[], object]]
+    checks: Mapping[str, Callable[[], object]]
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
-    _known: dict[str, tuple[float, str | None]] = field(default_factory=dict)
+    _cached: dict[str, tuple[float, str | None]] = field(default_factory=dict)
 
-    async def check(self) -> dict[str, str | None]:
-        """Per part what is wrong with it, None where it answers."""
+    async def run(self) -> dict[str, str | None]:
+        """Return what is wrong with each service; `None` if it responds."""
         now = current_time()
-        found = {name: wrong for name, (at, wrong) in self._known.items() if now - at < CACHE_SECONDS}
-        asked: dict[str, str | None] = {
-            name: f"no answer within {PART_TIMEOUT:g} s" for name in self.calls if name not in found
+        fresh = {name: detail for name, (at, detail) in self._cached.items() if now - at < CACHE_SECONDS}
+        checked: dict[str, str | None] = {
+            name: f"no response within {TIMEOUT:g} s" for name in self.checks if name not in fresh
         }
         async with create_task_group() as group:
-            for name in list(asked):
-                group.start_soon(self._ask, name, asked)
-        self._known |= {name: (now, wrong) for name, wrong in asked.items()}
-        return {name: {**found, **asked}[name] for name in self.calls}
+            for name in list(checked):
+                group.start_soon(self._check, name, checked)
+        self._cached |= {name: (now, detail) for name, detail in checked.items()}
+        return {name: {**fresh, **checked}[name] for name in self.checks}
 
-    async def _ask(self, name: str, found: dict[str, str | None]) -> None:
-        with move_on_after(PART_TIMEOUT):
+    async def _check(self, name: str, results: dict[str, str | None]) -> None:
+        with move_on_after(TIMEOUT):
             try:
-                await to_thread.run_sync(self.calls[name], abandon_on_cancel=True, limiter=self.threads)
-            except Exception as error:  # noqa: BLE001 - every driver has errors of its own; all mean the same here
-                log.warning("not ready", part=name, error=error)
+                await to_thread.run_sync(self.checks[name], abandon_on_cancel=True, limiter=self.threads)
+            except Exception as error:  # noqa: BLE001 - each driver has its own errors
+                log.warning("not ready", service=name, error=error)
                 code = not_serving_code(error)
-                found[name] = f"does not serve: {code}" if code else "does not answer"
+                results[name] = f"refuses commands: {code}" if code else "not responding"
             else:
-                found[name] = None
+                results[name] = None
 
 
-@router.get("/healthz", summary="Liveness", responses=responses(ProblemType.REJECTED, ok_200=schemas.Liveness))
-async def healthz(_: NoParameters) -> JSONResponse:
-    """200 as long as the process answers at all, whatever else is down."""
-    return JSONResponse({"status": "ok"})
+@router.get("/healthz", summary="Liveness", responses=responses(ProblemType.REJECTED, ok_200=Liveness))
+async def healthz(_: NoParameters) -> SchemaResponse:
+    """Return 200 while the process runs, whatever else is down."""
+    return SchemaResponse(Liveness())
 
 
 @router.get(
     "/readyz",
     summary="Readiness",
-    responses=responses(ProblemType.REJECTED, ProblemType.UNAVAILABLE, ok_200=schemas.Readiness),
+    responses=responses(ProblemType.REJECTED, ProblemType.UNAVAILABLE, ok_200=Readiness),
 )
 async def readyz(request: Request, _: NoParameters) -> Response:
-    """200 where orders can be taken; 503 says which part is down."""
-    parts: ReadinessChecks = request.app.state.parts
-    found = await parts.check()
-    document = {"parts": {name: _part(wrong) for name, wrong in found.items()}}
-    down = [name for name, wrong in found.items() if wrong]
-    if not down:
-        return JSONResponse({"ready": True, **document})
-    problem = unavailable(" and ".join(down))
-    media = "application/problem+json"
-    return JSONResponse({**problem.document(), **document}, problem.kind.status, problem.headers, media)
-
-
-def _part(wrong: str | None) -> dict[str, Any]:
-    return {"ok": False, "detail": wrong} if wrong else {"ok": True}
+    """Return 200 if orders can be accepted; otherwise 503 with the services that are unavailable."""
+    checks: ReadinessChecks = request.app.state.readiness
+    found = await checks.run()
+    parts = {name: ServiceStatus(ok=detail is None, detail=detail) for name, detail in found.items()}
+    down = [name for name, part in parts.items() if not part.ok]
+    if down:
+        return unavailable(" and ".join(down)).response(parts={name: part.to_json() for name, part in parts.items()})
+    return SchemaResponse(Readiness(ready=True, parts=parts))

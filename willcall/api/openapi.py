@@ -1,24 +1,22 @@
 """What the OpenAPI document says beyond what FastAPI finds out by itself."""
 
-from collections.abc import Iterable
-from http import HTTPStatus
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
-from willcall.api import schemas
 from willcall.api.examples import EXAMPLES
 from willcall.api.problems import ProblemType
+from willcall.schemas.base import Schema, is_optional
+from willcall.schemas.problems import Problem
 
-_REFERENCE = "#/components/schemas/{model}"
-
-#: Of the interface, not of Willcall: its first number is that of the paths.
+#: The version of the interface, not of Willcall; its first number is that of the paths.
 VERSION = "1.0"
 
 DESCRIPTION = """\
-Willcall gets the tickets of orders that a backend has already bought at a ticketing provider, and tells it once.
+Willcall gets the tickets of orders that a backend has already bought at a ticketing provider, and notifies it once.
 
 Errors are `application/problem+json`. Every call may be repeated: submitting an `id` again with the same content
 changes nothing. A 503 has `Retry-After`. Times are UTC, RFC 3339.
@@ -29,48 +27,68 @@ BODY_PROBLEMS = (ProblemType.TOO_SLOW, ProblemType.TOO_LARGE, ProblemType.UNSUPP
 
 Responses = dict[int | str, dict[str, Any]]
 
+_REFERENCE = "#/components/schemas/{model}"
+_PROBLEM = "application/problem+json"
 
-def responses(*kinds: ProblemType, **models: type[BaseModel]) -> Responses:
-    """The `responses` of a route: problems of these kinds, and models by status (`ok_200=Order`)."""
+
+def responses(*problems: ProblemType, **schemas: type[Schema]) -> Responses:
+    """Return the `responses` of a route: problems, and shapes by their status (`ok_200=Order`)."""
     found: Responses = {}
-    for name, model in models.items():
-        found[int(name.rpartition("_")[2])] = {"model": model}
-    for kind in kinds:
-        words = found[kind.status]["description"] + "; " if kind.status in found else ""
-        found[kind.status] = {"model": schemas.Problem, "description": words + kind.title}
+    for name, schema in schemas.items():
+        found[int(name.rpartition("_")[2])] = {"content": _content(schema)}
+    for problem in problems:
+        earlier = found[problem.status]["description"] + "; " if problem.status in found else ""
+        content = _content(Problem, _PROBLEM)
+        found[problem.status] = {"content": content, "description": earlier + problem.title}
     return found
 
 
 def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads its JSON body itself."""
-    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+    """Return the `openapi_extra` of a route that reads its JSON body itself."""
+    return {"requestBody": {"required": required, "content": _content(model)}}
 
 
 def install_openapi(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
-    """Complete the application's document: the `bodies` that routes read themselves, the media type of problems."""
-    plain = app.openapi
+    """Add all shapes, with examples, to the application's document; it is made when it is first asked for."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = plain()
-            _, shapes = models_json_schema([(model, "validation") for model in bodies], ref_template=_REFERENCE)
-            found = document["components"]["schemas"]
-            found |= shapes["$defs"]
-            for name, example in EXAMPLES.items():
-                found[name]["examples"] = [example]
+            document = generate()
+            document["components"]["schemas"] = _definitions(bodies)
             for operation in (operation for path in document["paths"].values() for operation in path.values()):
-                _complete(operation)
+                _drop_null_from_parameters(operation)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    """Errors are problems; a parameter is given or left out, there is no null in a URL."""
-    for status, response in operation["responses"].items():
-        if int(status) >= HTTPStatus.BAD_REQUEST:
-            response["content"] = {"application/problem+json": response["content"]["application/json"]}
+def _content(model: type[Any], media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+
+
+def _definitions(bodies: Iterable[type[BaseModel]]) -> dict[str, Any]:
+    shapes = [*_leaves(Schema)]
+    adapters = [TypeAdapter[Any](model) for model in (*shapes, *bodies)]
+    _, found = TypeAdapter.json_schemas([(id(a), "validation", a) for a in adapters], ref_template=_REFERENCE)
+    definitions: dict[str, Any] = found["$defs"]
+    for shape in shapes:  # what has a default is sent nevertheless
+        definitions[shape.__name__]["required"] = [each.name for each in fields(shape) if not is_optional(each)]
+    for name, example in EXAMPLES.items():
+        definitions[name]["examples"] = [example]
+    return definitions
+
+
+def _leaves(schema: type[Schema]) -> Iterator[type[Schema]]:
+    below = schema.__subclasses__()
+    if not below:
+        yield schema
+    for each in below:
+        yield from _leaves(each)
+
+
+def _drop_null_from_parameters(operation: dict[str, Any]) -> None:
+    """A parameter is given or left out: there is no null in a URL."""
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         if "anyOf" in schema:

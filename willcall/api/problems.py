@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -27,34 +26,35 @@ from willcall.orders.errors import (
     WillcallError,
 )
 from willcall.orders.submission import field_errors_from, truncate_errors
+from willcall.schemas import problems as schemas
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError, UnknownDocumentError
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a caller may try again while Redis is away: about what a restart of it takes.
+#: Seconds after which callers may retry while Redis is unavailable: about what its restart takes.
 RETRY_AFTER = 2
 
-#: What access logs conventionally say of a caller who left before the end; nobody sees it.
-_CALLER_LEFT = 499
+#: What access logs conventionally show for a client that disconnected; nobody receives it.
+_CLIENT_CLOSED_REQUEST = 499
 
 
 class ProblemType(Enum):
-    """What can go wrong: name in the type's URN, status, title."""
+    """What can go wrong: the name in the type's URN, status, title."""
 
-    UNAUTHORIZED = "unauthorized", 401, "The key is missing or wrong"
-    FORBIDDEN = "forbidden", 403, "Only this machine is served"
-    NOT_FOUND = "not-found", 404, "There is no such thing"
-    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The path does not know this method"
-    TOO_SLOW = "too-slow", 408, "The body took too long to arrive"
-    CONFLICT = "conflict", 409, "The id was submitted before with other content"
-    CLOSED = "closed", 409, "The state does not allow this any more"
-    TOO_LARGE = "too-large", 413, "The body is too large"
-    UNSUPPORTED = "unsupported-media-type", 415, "The body must be JSON"
-    REJECTED = "rejected", 422, "What was sent cannot be used"
-    INTERNAL = "internal", 500, "A mistake of ours"
-    UNAVAILABLE = "unavailable", 503, "A part that is needed is away"
-    BUSY = "busy", 503, "Too much is asked at once"
+    UNAUTHORIZED = "unauthorized", 401, "The API key is missing or not valid"
+    FORBIDDEN = "forbidden", 403, "Only requests from this machine are allowed"
+    NOT_FOUND = "not-found", 404, "Not found"
+    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The path does not support this method"
+    TOO_SLOW = "too-slow", 408, "The request body took too long to arrive"
+    CONFLICT = "conflict", 409, "The id was submitted before with different content"
+    CLOSED = "closed", 409, "The current state does not allow this"
+    TOO_LARGE = "too-large", 413, "The request body is too large"
+    UNSUPPORTED = "unsupported-media-type", 415, "The request body must be JSON"
+    REJECTED = "rejected", 422, "The request is invalid"
+    INTERNAL = "internal", 500, "Internal error"
+    UNAVAILABLE = "unavailable", 503, "A required service is unavailable"
+    BUSY = "busy", 503, "Too many requests at once"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.slug = slug
@@ -67,60 +67,54 @@ class ApiError(Exception):
 
     def __init__(
         self,
-        kind: ProblemType,
+        problem_type: ProblemType,
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`detail` is for people; `errors` names fields that are wrong."""
+        """`errors` names the fields that are wrong."""
         super().__init__(detail)
-        self.kind = kind
+        self.problem_type = problem_type
         self.detail = detail
         self.errors = errors
         self.headers = dict(headers or {})
 
-    def document(self) -> dict[str, Any]:
-        """The problem as JSON."""
-        return problem_document(self.kind, self.detail, self.errors)
+    def schema(self) -> schemas.Problem:
+        """Return the problem, with the id under which the logs know the request."""
+        errors = tuple(schemas.FieldProblem(field=each.field, message=each.message) for each in self.errors)
+        return schemas.Problem(
+            type=f"urn:willcall:problem:{self.problem_type.slug}",
+            title=self.problem_type.title,
+            status=self.problem_type.status,
+            detail=self.detail,
+            request_id=structlog.contextvars.get_contextvars().get("request_id"),
+            errors=errors or None,
+        )
 
-    def response(self) -> Response:
-        """The problem as a response."""
-        return JSONResponse(self.document(), self.kind.status, self.headers, "application/problem+json")
-
-
-def problem_document(kind: ProblemType, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    """A problem as JSON, with the id under which the logs know the request."""
-    document: dict[str, Any] = {
-        "type": f"urn:willcall:problem:{kind.slug}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
-    }
-    if errors:
-        document["errors"] = [asdict(error) for error in errors]
-    return document
+    def response(self, **more: Any) -> Response:
+        """Return the problem as a response, with `more` members."""
+        content = {**self.schema().to_json(), **more}
+        return JSONResponse(content, self.problem_type.status, self.headers, "application/problem+json")
 
 
 def rejected(errors: Sequence[FieldError]) -> ApiError:
-    """What is wrong with a request, all of it but what would make the answer long."""
-    few = truncate_errors([*errors])
-    return ApiError(ProblemType.REJECTED, "; ".join(map(str, few)), few)
+    """Return the error for invalid fields, of which a long list is cut."""
+    shown = truncate_errors([*errors])
+    return ApiError(ProblemType.REJECTED, "; ".join(map(str, shown)), shown)
 
 
-def unavailable(part: str) -> ApiError:
-    """A part that does not answer; nothing was changed, or it may be asked for again."""
-    headers = {"Retry-After": str(RETRY_AFTER)}
-    return ApiError(ProblemType.UNAVAILABLE, f"{part} does not answer; try again in some seconds", headers=headers)
+def unavailable(service: str) -> ApiError:
+    """Return the error for a service that does not respond. Every call may be repeated."""
+    detail = f"{service} is not responding; retry in a few seconds"
+    return ApiError(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def busy(what: str) -> ApiError:
-    """Too much at once; a second later there may be room."""
-    return ApiError(ProblemType.BUSY, what, headers={"Retry-After": "1"})
+def busy(detail: str) -> ApiError:
+    return ApiError(ProblemType.BUSY, detail, headers={"Retry-After": "1"})
 
 
 def api_error_from(error: WillcallError) -> ApiError:
-    """What a use case refused."""
+    """Return the error that a use case's error is."""
     match error:
         case RejectedOrderError():
             return rejected(error.errors)
@@ -131,69 +125,69 @@ def api_error_from(error: WillcallError) -> ApiError:
         case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError() | UnknownDeadLetterError():
             return ApiError(ProblemType.NOT_FOUND, str(error))
         case BrokerUnavailableError():
-            return unavailable("the broker")
+            return unavailable("The broker")
     raise error
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application as a problem; the board asks for `unrouted` where no person is lost."""
-    app.add_exception_handler(ApiError, _known)
-    app.add_exception_handler(WillcallError, _refused)
-    app.add_exception_handler(StoreError, _redis_away)
-    app.add_exception_handler(StorageError, _storage_away)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ClientDisconnect, _left)
-    app.add_exception_handler(Exception, _mistake)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(WillcallError, _use_case_error)
+    app.add_exception_handler(StoreError, _redis_unavailable)
+    app.add_exception_handler(StorageError, _storage_unavailable)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
+    app.add_exception_handler(Exception, _internal_error)
 
 
-async def _known(_: Request, error: Any) -> Response:
+async def _api_error(_: Request, error: Any) -> Response:
     return error.response()  # type: ignore[no-any-return]
 
 
-async def _refused(_: Request, error: Any) -> Response:
+async def _use_case_error(_: Request, error: Any) -> Response:
     return api_error_from(error).response()
 
 
-async def _redis_away(_: Request, error: Exception) -> Response:
+async def _redis_unavailable(_: Request, error: Exception) -> Response:
     log.warning("redis unavailable", error=error)
     return unavailable("Redis").response()
 
 
-async def _storage_away(_: Request, error: Exception) -> Response:
+async def _storage_unavailable(_: Request, error: Exception) -> Response:
     log.warning("document store unavailable", error=error.__cause__ or error)
-    return unavailable("the documents' storage").response()
+    return unavailable("The document store").response()
 
 
-async def _invalid(_: Request, error: Any) -> Response:
-    """Query parameters that are unknown or cannot be read; their place in the request goes without saying."""
-    complaints = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
-    return rejected(field_errors_from(complaints)).response()
+async def _validation_error(_: Request, error: Any) -> Response:
+    """Name the query parameters that are invalid."""
+    problems = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
+    return rejected(field_errors_from(problems)).response()
 
 
 async def unknown_route(request: Request, error: Any) -> Response:
-    """No such path, or no such method of it."""
+    """Answer a request for an unknown path, or with a method that the path does not support."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or (error.headers or {}).get("Allow", "GET")
         return ApiError(
-            ProblemType.METHOD_NOT_ALLOWED, f"possible here: {allowed}", headers={"Allow": allowed}
+            ProblemType.METHOD_NOT_ALLOWED, f"supported methods: {allowed}", headers={"Allow": allowed}
         ).response()
     if error.status_code == HTTPStatus.NOT_FOUND:
         path = re.sub(r"[^\x21-\x7e]", "?", request.url.path)[:200]
-        return ApiError(ProblemType.NOT_FOUND, f"there is no {path}; /docs shows what there is").response()
+        return ApiError(ProblemType.NOT_FOUND, f"{path} does not exist; see /docs").response()
     return ApiError(ProblemType.REJECTED, str(error.detail)).response()
 
 
 def _allowed(request: Request) -> str:
-    """The methods of a path over all its routes: the router names those of the first alone."""
+    """Return the methods of all routes of a path; the router names those of the first one only."""
     path = getattr(request.scope.get("route"), "path", "")
     methods = [method.upper() for method in request.app.openapi()["paths"].get(path, ())]
     return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
 
 
-async def _left(_: Request, __: Exception) -> Response:
-    return Response(status_code=_CALLER_LEFT)
+async def _client_disconnected(_: Request, __: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
-async def _mistake(_: Request, __: Exception) -> Response:
-    """Says nothing of what happened; the logs do, under the request's id."""
-    return ApiError(ProblemType.INTERNAL, "this is our mistake; the logs have it under the request's id").response()
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Give no details: the logs have them under the request's id."""
+    return ApiError(ProblemType.INTERNAL, "internal error; the logs have details under this request id").response()

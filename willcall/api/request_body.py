@@ -153,7 +153,7 @@ async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
     """Receive a body, to be closed. Raises ApiError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise ApiError(ProblemType.UNSUPPORTED, "send the body as it is, without a Content-Encoding")
-    uploads: BodyReceiver = request.app.state.uploads
+    uploads: BodyReceiver = request.app.state.body_receiver
     try:
         return await uploads.receive(request, limits)
     except TooLargeError:
@@ -194,7 +194,7 @@ async def large_json(request: Request, limits: BodyLimits) -> AsyncIterator[Any]
 
     A large body is read in a thread, where it holds up nobody, and has one of few turns until the block ends.
     """
-    uploads: BodyReceiver = request.app.state.uploads
+    uploads: BodyReceiver = request.app.state.body_receiver
     body = await _received(request, limits)
     try:
         _require_json(request)

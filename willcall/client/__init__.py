@@ -19,24 +19,30 @@ from willcall.client.errors import (
     Unreachable,
 )
 from willcall.client.feed import Feed
-from willcall.client.models import Account, Attempt, BatchResult, Event, Order, Problem, Resumed, Ticket
+from willcall.schemas.accounts import Account, Backlog, Rate, ResumeResult, UnderlyingHealth
+from willcall.schemas.orders import Attempt, BatchResult, Event, Order, Ticket
+from willcall.schemas.problems import FieldProblem, Problem
 
 __all__ = [
     "Account",
     "ApiError",
     "Attempt",
+    "Backlog",
     "BatchResult",
     "Client",
     "Conflict",
     "Event",
     "Feed",
+    "FieldProblem",
     "NotFound",
     "Order",
     "Problem",
+    "Rate",
     "Rejected",
-    "Resumed",
+    "ResumeResult",
     "Ticket",
     "Unauthorized",
     "Unavailable",
+    "UnderlyingHealth",
     "Unreachable",
 ]

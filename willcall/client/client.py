@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from willcall.client.connection import Connection
 from willcall.client.feed import Feed
-from willcall.client.models import Account, Attempt, BatchResult, Order, Resumed
+from willcall.schemas.accounts import Account, ResumeResult
+from willcall.schemas.orders import Attempt, BatchResult, Order
 
 #: Orders of `submit_many` that one call carries.
 _BATCH = 500
@@ -72,7 +73,7 @@ class Client:
             "language": language,
             "metadata": None if metadata is None else dict(metadata),
         }
-        return Order.read(self._connection.json("POST", "/v1/orders", json=_wish(wish)))
+        return Order.from_json(self._connection.json("POST", "/v1/orders", json=_wish(wish)))
 
     def submit_many(self, orders: Iterable[Mapping[str, Any]]) -> Iterator[BatchResult]:
         """Submit orders, each for itself, some hundred a call as the results are taken; they come in the same order.
@@ -82,11 +83,11 @@ class Client:
         remaining = iter(orders)
         while batch := [_wish(order) for order in islice(remaining, _BATCH)]:
             answer = self._connection.json("POST", "/v1/orders:batch", json={"orders": batch})
-            yield from map(BatchResult.read, answer["results"])
+            yield from map(BatchResult.from_json, answer["results"])
 
     def order(self, order_id: str) -> Order:
         """One order with its tickets. Raises NotFound."""
-        return Order.read(self._connection.json("GET", _order(order_id)))
+        return Order.from_json(self._connection.json("GET", _order(order_id)))
 
     def orders(
         self, *, status: str | None = None, provider: str | None = None, attention: str | bool | None = None
@@ -96,29 +97,31 @@ class Client:
         query: dict[str, Any] = {name: value for name, value in wanted.items() if value} | {"limit": _PAGE}
         while True:
             page = self._connection.json("GET", "/v1/orders", params=query)
-            yield from map(Order.read, page["items"])
+            yield from map(Order.from_json, page["items"])
             if page["next_cursor"] is None:
                 return
             query["cursor"] = page["next_cursor"]
 
     def attempts(self, order_id: str) -> list[Attempt]:
         """The order's timeline, oldest first. Raises NotFound."""
-        return [Attempt.read(item) for item in self._connection.json("GET", _order(order_id, "attempts"))["items"]]
+        return [Attempt.from_json(item) for item in self._connection.json("GET", _order(order_id, "attempts"))["items"]]
 
     def poll(self, order_id: str, *, now: bool = False) -> Order:
         """Ask as soon as the provider allows; see `next_poll_at`. Raises NotFound, Conflict for what has ended.
 
         With `now`, ask even before the provider's `Retry-After` has passed.
         """
-        return Order.read(self._connection.json("POST", _order(order_id, "poll"), json={"now": True} if now else {}))
+        return Order.from_json(
+            self._connection.json("POST", _order(order_id, "poll"), json={"now": True} if now else {})
+        )
 
     def cancel(self, order_id: str) -> Order:
         """Stop asking; the order becomes cancelled. Raises NotFound, Conflict for what has ended otherwise."""
-        return Order.read(self._connection.json("POST", _order(order_id, "cancel")))
+        return Order.from_json(self._connection.json("POST", _order(order_id, "cancel")))
 
     def redeliver(self, order_id: str) -> Order:
         """Tell the order's `callback_url` of its latest event again. Raises NotFound, Conflict where there is none."""
-        return Order.read(self._connection.json("POST", _order(order_id, "redeliver")))
+        return Order.from_json(self._connection.json("POST", _order(order_id, "redeliver")))
 
     def document(self, order_id: str, document_id: str) -> bytes:
         """A file of the order. Raises NotFound."""
@@ -141,7 +144,7 @@ class Client:
 
     def accounts(self) -> list[Account]:
         """How each configured account is doing."""
-        return [Account.read(item) for item in self._connection.json("GET", "/v1/accounts")["items"]]
+        return [Account.from_json(item) for item in self._connection.json("GET", "/v1/accounts")["items"]]
 
     def pause(self, provider: str, account: str = "default", *, seconds: float | None = None) -> Account:
         """Send nothing to an account, for `seconds` or until it is resumed. Raises NotFound.
@@ -149,15 +152,15 @@ class Client:
         A pause that lasts longer already stays, as `until` then says; to shorten it, resume first.
         """
         wish = {} if seconds is None else {"seconds": seconds}
-        return Account.read(self._connection.json("POST", _account(provider, account, "pause"), json=wish))
+        return Account.from_json(self._connection.json("POST", _account(provider, account, "pause"), json=wish))
 
-    def resume(self, provider: str, account: str = "default", *, now: bool = False) -> Resumed:
+    def resume(self, provider: str, account: str = "default", *, now: bool = False) -> ResumeResult:
         """End a pause; try an account that is refused or down. Raises NotFound.
 
         A provider's `Retry-After` stands, as `until` then says. With `now`, ask in spite of it.
         """
         wish = {"now": True} if now else {}
-        return Resumed.read(self._connection.json("POST", _account(provider, account, "resume"), json=wish))
+        return ResumeResult.from_json(self._connection.json("POST", _account(provider, account, "resume"), json=wish))
 
 
 def _wish(order: Mapping[str, Any]) -> dict[str, Any]:

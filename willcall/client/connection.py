@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from willcall.client.errors import ApiError, Unreachable, error_of
-from willcall.client.models import Problem
+from willcall.schemas.problems import Problem
 
 #: Seconds before the first repetition; doubled each time.
 _FIRST_WAIT = 0.2
@@ -73,8 +73,8 @@ class Connection:
 
 
 def _unreachable(error: Exception) -> Unreachable:
-    kind = "no answer in time" if isinstance(error, requests.Timeout) else "cannot be reached"
-    return Unreachable(Problem("about:blank", "Unreachable", 0, f"Willcall: {kind}"))
+    kind = "did not respond in time" if isinstance(error, requests.Timeout) else "cannot be reached"
+    return Unreachable(Problem(type="about:blank", title="Unreachable", status=0, detail=f"Willcall {kind}"))
 
 
 def _problem(response: requests.Response) -> Problem:
@@ -82,7 +82,7 @@ def _problem(response: requests.Response) -> Problem:
         document = response.json()
     except ValueError:
         document = None
-    return Problem.read(document, response.status_code)
+    return Problem.from_response(document, response.status_code)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -1,7 +1,7 @@
 """What can go wrong with a call. Each error carries the API's own words as `problem`."""
 # ruff: noqa: N818 - named after what happened
 
-from willcall.client.models import Problem
+from willcall.schemas.problems import Problem
 
 
 class ApiError(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from willcall.client.models import Event
+from willcall.schemas.orders import Event
 
 if TYPE_CHECKING:
     from willcall.client.connection import Connection
@@ -26,7 +26,7 @@ class Feed:
         while True:
             parameters = {"limit": self._page} | ({"after": self.cursor} if self.cursor else {})
             page = self._connection.json("GET", "/v1/events", params=parameters)
-            yield from map(Event.read, page["items"])
+            yield from map(Event.from_json, page["items"])
             self.cursor = page["next_cursor"]
             if len(page["items"]) < self._page:
                 return

@@ -1,64 +1,79 @@
-"""The JSON that leaves the house, and the way back: RFC 3339 times, the contract's field names."""
+"""Orders, tickets and attempts as the JSON of `willcall.schemas`, and tickets back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from willcall.orders.model import Attempt, Order, Ticket, TicketKind, TicketStatus
+from willcall.schemas import orders as schemas
+from willcall.schemas.base import format_utc, utc
 
 
 def rfc3339(moment: float | None) -> str | None:
-    """Epoch seconds as UTC, e.g. `2026-11-22T10:00:00Z`; milliseconds only where there are any."""
-    if moment is None:
-        return None
-    time = datetime.fromtimestamp(moment, UTC)
-    precision = "milliseconds" if time.microsecond >= 1_000 else "seconds"  # noqa: PLR2004 - 1 ms
-    return time.isoformat(timespec=precision).replace("+00:00", "Z")
+    """Return epoch seconds as a UTC time such as `2026-11-22T10:00:00Z`."""
+    return None if moment is None else format_utc(utc(moment))
 
 
 def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
-    """A ticket as JSON."""
-    return asdict(ticket)
+    return _ticket(ticket).to_json()
 
 
 def ticket_from_json(document: Mapping[str, Any]) -> Ticket:
-    """A ticket from its JSON, as we stored it."""
-    words = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
-    return Ticket(**{**document, **words})
+    """Read a ticket that `ticket_to_json` wrote."""
+    enums = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
+    return Ticket(**{**document, **enums})
+
+
+def order_schema(order: Order) -> schemas.Order:
+    return schemas.Order(
+        id=order.id,
+        provider=order.provider,
+        account=order.account,
+        reference=order.reference,
+        status=order.status.value,
+        attention=order.attention.value if order.attention else None,
+        reason=order.reason,
+        provider_status=order.provider_status,
+        quantity=order.quantity,
+        attempts=order.attempts,
+        submitted_at=utc(order.submitted_at),
+        not_before=utc(order.not_before),
+        next_poll_at=utc(order.next_poll_at),
+        deadline_at=utc(order.deadline_at),
+        finished_at=utc(order.finished_at),
+        tickets=tuple(map(_ticket, order.tickets)),
+        callback_url=order.callback_url,
+        metadata=order.metadata,
+    )
 
 
 def order_to_json(order: Order) -> dict[str, Any]:
-    """An order as the contract's JSON."""
-    return {
-        "id": order.id,
-        "provider": order.provider,
-        "account": order.account,
-        "reference": order.reference,
-        "status": order.status.value,
-        "attention": order.attention.value if order.attention else None,
-        "reason": order.reason,
-        "provider_status": order.provider_status,
-        "quantity": order.quantity,
-        "attempts": order.attempts,
-        "submitted_at": rfc3339(order.submitted_at),
-        "not_before": rfc3339(order.not_before),
-        "next_poll_at": rfc3339(order.next_poll_at),
-        "deadline_at": rfc3339(order.deadline_at),
-        "finished_at": rfc3339(order.finished_at),
-        "tickets": [ticket_to_json(ticket) for ticket in order.tickets],
-        "callback_url": order.callback_url,
-        "metadata": dict(order.metadata),
-    }
+    return order_schema(order).to_json()
 
 
-def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
-    """A line of the timeline as JSON; `countdown` and `late` in seconds."""
-    return {
-        "at": rfc3339(attempt.at),
-        "outcome": attempt.outcome,
-        "http_status": attempt.http_status,
-        "countdown": attempt.countdown,
-        "why": attempt.why,
-        "late": attempt.late,
-    }
+def attempt_schema(attempt: Attempt) -> schemas.Attempt:
+    return schemas.Attempt(
+        at=utc(attempt.at),
+        outcome=attempt.outcome,
+        http_status=attempt.http_status,
+        countdown=attempt.countdown,
+        why=attempt.why,
+        late=attempt.late,
+    )
+
+
+def _ticket(ticket: Ticket) -> schemas.Ticket:
+    return schemas.Ticket(
+        kind=ticket.kind.value,
+        document=ticket.document,
+        url=ticket.url,
+        code=ticket.code,
+        code_format=ticket.code_format,
+        section=ticket.section,
+        row=ticket.row,
+        seat=ticket.seat,
+        valid_from=ticket.valid_from,
+        valid_until=ticket.valid_until,
+        status=ticket.status.value,
+        extra=ticket.extra,
+        content_type=ticket.content_type,
+    )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from willcall.orders.serialization import rfc3339
+from willcall.schemas.base import utc
+from willcall.schemas.orders import EventHeader
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
 
@@ -30,15 +31,10 @@ class StoredEvent:
     occurred_at: float
     data: dict[str, Any]
 
-    def document(self) -> dict[str, Any]:
-        """The event as the contract's JSON: an item of the feed, and the body of a callback."""
-        return {
-            "id": self.id,
-            "type": self.type,
-            "order_id": self.order_id,
-            "occurred_at": rfc3339(self.occurred_at),
-            "data": self.data,
-        }
+    def to_json(self) -> dict[str, Any]:
+        """Return `schemas.orders.Event` as JSON: an item of the feed, and the body of a callback."""
+        header = EventHeader(id=self.id, type=self.type, order_id=self.order_id, occurred_at=utc(self.occurred_at))
+        return {**header.to_json(), "data": self.data}
 
 
 class EventStore:

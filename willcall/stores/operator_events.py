@@ -27,7 +27,7 @@ class OperatorEvent:
     subject: str
     data: Mapping[str, Any]
 
-    def document(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The event as JSON: the body that is POSTed."""
         return {
             "id": self.id,

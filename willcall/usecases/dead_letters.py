@@ -1,12 +1,12 @@
 """What an operator can do with dead letters. Every change is logged with who made it."""
 
 from enum import StrEnum
-from typing import Any
 
 import structlog
 
 from willcall.orders.errors import UnknownDeadLetterError, UnusableDeadLetterError
-from willcall.orders.serialization import rfc3339
+from willcall.schemas import operations as schemas
+from willcall.schemas.base import utc
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.context import Context
 
@@ -48,14 +48,13 @@ def clear(context: Context, via: Via) -> int:
     return deleted
 
 
-def dead_letter_document(letter: DeadLetter) -> dict[str, Any]:
-    """Return a dead letter as JSON."""
-    return {
-        "id": letter.id,
-        "queue": letter.queue,
-        "at": rfc3339(letter.at),
-        "reason": letter.reason.value,
-        "size": letter.size,
-        "truncated": not letter.whole,
-        "raw": letter.raw.decode(errors="backslashreplace"),
-    }
+def dead_letter_schema(letter: DeadLetter) -> schemas.DeadLetter:
+    return schemas.DeadLetter(
+        id=letter.id,
+        queue=letter.queue,
+        at=utc(letter.at),
+        reason=letter.reason.value,
+        size=letter.size,
+        truncated=not letter.whole,
+        raw=letter.raw.decode(errors="backslashreplace"),
+    )

@@ -136,7 +136,7 @@ def _next_message(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
 def _post(
     context: Context, url: str, event: StoredEvent | OperatorEvent, now: float, *, trusted: bool = False
 ) -> PostResult:
-    body = compact_json(event.document())
+    body = compact_json(event.to_json())
     headers = _headers(event.id, body, int(now), context.settings.notify.secret)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, RequestFailure):

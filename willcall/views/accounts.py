@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import OPEN, Status, count_open
-from willcall.orders.serialization import rfc3339
 from willcall.providers.base import Account
+from willcall.schemas import accounts as schemas
+from willcall.schemas.base import utc
 from willcall.stores.accounts import AccountState
 from willcall.stores.listing import AccountBacklog
 
@@ -74,25 +75,23 @@ def refused_accounts(stores: "Stores", accounts: Mapping[str, Account]) -> set[s
     return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).refused}
 
 
-def account_document(view: AccountView) -> dict[str, Any]:
-    """An account as JSON."""
-    account, state = view.account, view.state
-    return {
-        "account": account.key,
-        "health": state.health.value,
-        "why": state.why,
-        "since": rfc3339(state.since),
-        "until": rfc3339(state.until),
-        "beneath": state.beneath
-        and {
-            "health": state.beneath.health.value,
-            "why": state.beneath.why,
-            "since": rfc3339(state.beneath.since),
-        },
-        "probe_at": rfc3339(state.probe_at),
-        "tokens": state.tokens,
-        "rate": asdict(account.rate),
-        "throttles": state.throttles,
-        "backlog": asdict(view.backlog),
-        "orders": {status.value: count for status, count in view.counts.items()},
-    }
+def account_schema(view: AccountView) -> schemas.Account:
+    account, state, underlying = view.account, view.state, view.state.beneath
+    return schemas.Account(
+        account=account.key,
+        health=state.health.value,
+        why=state.why,
+        since=utc(state.since),
+        until=utc(state.until),
+        beneath=schemas.UnderlyingHealth(
+            health=underlying.health.value, why=underlying.why, since=utc(underlying.since)
+        )
+        if underlying
+        else None,
+        probe_at=utc(state.probe_at),
+        tokens=state.tokens,
+        rate=schemas.Rate(**asdict(account.rate)),
+        throttles=state.throttles,
+        backlog=schemas.Backlog(**asdict(view.backlog)),
+        orders={status.value: count for status, count in view.counts.items()},
+    )

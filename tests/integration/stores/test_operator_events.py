@@ -85,7 +85,7 @@ def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> N
     assert event.at == pytest.approx(desk.now(), abs=STALL)
     data = dict(event.data)
     assert "willcall resume tiqets/default" in data.pop("what_to_do")
-    assert data.pop("since") == event.document()["occurred_at"]
+    assert data.pop("since") == event.to_json()["occurred_at"]
     assert data == {
         "provider": "tiqets",
         "account": "default",

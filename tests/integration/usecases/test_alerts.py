@@ -103,7 +103,7 @@ def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
     assert tell(h) == [None]
     down, well = receiver.received
     assert (down.verified, down.path, well.verified) == (True, "/ops", True)
-    assert down.event == next(e for e in h.context.stores.ops.recent(9) if e.id == down.id).document()
+    assert down.event == next(e for e in h.context.stores.ops.recent(9) if e.id == down.id).to_json()
     assert set(down.event) == {"id", "type", "subject", "occurred_at", "data"}
     assert (down.event["type"], down.event["subject"]) == ("account.unauthorized", SUBJECT)
     assert (down.event["data"]["why"], down.event["data"]["orders_waiting"]) == ("401", 4)

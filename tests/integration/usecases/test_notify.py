@@ -80,7 +80,7 @@ def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
     assert message.verified
     assert message.path == "/hooks?key=1"
     assert message.id == event.id
-    assert message.event == event.document()
+    assert message.event == event.to_json()
     assert set(message.event) == {"id", "type", "order_id", "occurred_at", "data"}
     assert message.event["data"]["tickets"]
     assert message.headers["content-type"] == "application/json"
@@ -127,7 +127,7 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     )
     assert set(receiver.message_ids()) == {event.id}
     assert all(message.verified for message in receiver.received)
-    assert all(message.event == event.document() for message in receiver.received)
+    assert all(message.event == event.to_json() for message in receiver.received)
     assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
     assert telling(h) is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.UNDELIVERABLE

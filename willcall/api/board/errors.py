@@ -83,8 +83,8 @@ def _to_login(request: Request) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     problem = api_error_from(error) if isinstance(error, WillcallError) else error
     match problem:
-        case ApiError(kind=kind, detail=detail):
-            status, title, told = kind.status, kind.title, detail
+        case ApiError(problem_type=problem_type, detail=detail):
+            status, title, told = problem_type.status, problem_type.title, detail
         case BoardForbiddenError():
             status, title, told = 403, "The order board is closed", str(problem)
         case CrossSiteRequestError():

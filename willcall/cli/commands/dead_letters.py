@@ -36,13 +36,13 @@ def dead_letters(
 
 
 def _list(*, as_json: bool) -> None:
-    from willcall.usecases.dead_letters import dead_letter_document
+    from willcall.usecases.dead_letters import dead_letter_schema
 
     stores = open_stores(open_config())
     letters = stores.dead_letters.newest()
     if as_json:
         for letter in letters:
-            print_json_line(dead_letter_document(letter))
+            print_json_line(dead_letter_schema(letter).to_json())
     elif letters:
         _show(letters, stores.accounts.now())
     else:

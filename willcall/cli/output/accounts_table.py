@@ -14,7 +14,7 @@ from willcall.orders.advice import TROUBLES
 from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
 from willcall.stores.listing import AccountSummary
-from willcall.views.accounts import AccountView, account_document
+from willcall.views.accounts import AccountView, account_schema
 from willcall.views.formatting import format_count
 from workers.transport.delayed import DelayedStats
 
@@ -43,7 +43,7 @@ def row_document(row: AccountRow) -> dict[str, Any]:
         "next_due": rfc3339(row.waiting.next_due),
         "lag": row.waiting.lag,
     }
-    return {**account_document(row.view), "waiting": waiting}
+    return {**account_schema(row.view).to_json(), "waiting": waiting}
 
 
 def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Table:

@@ -1,0 +1,72 @@
+"""Dead letters, and the health of the API itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal
+
+from willcall.schemas.base import OPTIONAL, OneOf, Schema
+
+DeadLetterReason = Annotated[
+    str,
+    OneOf("unreadable", "too_large", "content_type", "malformed", "unknown_task", "unfinished", "failed"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter(Schema):
+    """A message that no task could process."""
+
+    id: str
+    queue: str
+    """The queue that the message came from, and is requeued to."""
+    at: datetime
+    """When the message was removed from the queue."""
+    reason: DeadLetterReason
+    size: int
+    """Size of the whole message in bytes."""
+    truncated: bool
+    """Only the beginning was stored, so the message cannot be requeued."""
+    raw: str = field(repr=False)
+    """The message; bytes that are not UTF-8 are escaped (`\\\\xff`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetterPage(Schema):
+    """Dead letters, newest first."""
+
+    items: tuple[DeadLetter, ...]
+    next_cursor: str | None
+    """The cursor of the next page; null on the last page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearResult(Schema):
+    """The result of clearing the dead letters."""
+
+    cleared: int
+    """How many were deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceStatus(Schema):
+    """Whether a required service responds."""
+
+    ok: bool
+    detail: str | None = field(default=None, metadata=OPTIONAL)
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness(Schema):
+    """Whether the API can accept orders."""
+
+    ready: bool
+    parts: Mapping[str, ServiceStatus]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Liveness(Schema):
+    """The process is running."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,168 @@
+"""Orders, their tickets, attempts and events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+from willcall.schemas.base import OPTIONAL, OneOf, Schema
+from willcall.schemas.problems import Problem
+
+Status = Annotated[str, OneOf("pending", "partial", "fulfilled", "failed", "cancelled", "expired")]
+Attention = Annotated[str, OneOf("unauthorized", "not_found", "malformed", "personalization", "undeliverable")]
+TicketKind = Annotated[str, OneOf("pdf", "barcode", "link", "wallet", "page", "shipment", "image", "archive")]
+TicketStatus = Annotated[str, OneOf("valid", "used", "void")]
+
+#: Statuses that end an order. Two changes may still follow: `fulfilled` to `cancelled`, and `expired` to another end.
+FINAL_STATUSES = frozenset({"fulfilled", "failed", "cancelled", "expired"})
+
+_EXTENSIONS = {
+    "application/pdf": ".pdf",
+    "application/vnd.apple.pkpass": ".pkpass",
+    "application/vnd.apple.pkpasses": ".pkpasses",
+    "application/zip": ".zip",
+    "image/gif": ".gif",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket(Schema):
+    """What the customer needs to get in."""
+
+    kind: TicketKind
+    document: str | None
+    """The id of the stored file; null until the file is stored."""
+    url: str | None = field(repr=False)
+    code: str | None = field(repr=False)
+    code_format: str | None
+    section: str | None
+    row: str | None
+    seat: str | None
+    valid_from: str | None
+    valid_until: str | None
+    status: TicketStatus = "valid"
+    """`void`: cancelled, or replaced by another ticket. It does not grant entry."""
+    extra: Mapping[str, Any] = field(repr=False)
+    """
+    What the provider sends beyond these fields. `document_warning` names what is damaged about the file,
+    `document_error` why Willcall stopped fetching it.
+    """
+    content_type: str | None = None
+    """The media type of `document`, detected from its content; null without a document."""
+
+    @property
+    def file_name(self) -> str | None:
+        """A file name for the document, or `None` without one."""
+        return self.document and self.document + _EXTENSIONS.get(self.content_type or "application/pdf", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Schema):
+    """One purchase whose tickets are awaited."""
+
+    id: str
+    provider: str
+    account: str
+    reference: str = field(repr=False)
+    status: Status
+    attention: Attention | None
+    """Why an operator should look at the order."""
+    reason: str | None
+    provider_status: str | None
+    """The status in the provider's own words."""
+    quantity: int | None
+    attempts: int
+    submitted_at: datetime
+    not_before: datetime | None
+    next_poll_at: datetime | None
+    deadline_at: datetime
+    finished_at: datetime | None
+    tickets: tuple[Ticket, ...]
+    callback_url: str | None = field(repr=False)
+    metadata: Mapping[str, str]
+
+    @property
+    def final(self) -> bool:
+        """Whether the order has ended and is no longer polled."""
+        return self.status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPage(Schema):
+    """Orders, newest first."""
+
+    items: tuple[Order, ...]
+    next_cursor: str | None
+    """The cursor of the next page; null on the last page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Schema):
+    """One status request for an order."""
+
+    at: datetime
+    outcome: str
+    http_status: int | None
+    countdown: float | None
+    """Seconds until the next attempt; null if there is none."""
+    why: str
+    """Why the countdown is as long as it is."""
+    late: float
+    """Seconds between the time the attempt was due and the time it began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptPage(Schema):
+    """The latest 100 attempts, oldest first."""
+
+    items: tuple[Attempt, ...]
+    next_cursor: None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventHeader(Schema):
+    """What identifies an event."""
+
+    id: str
+    type: str
+    """`order.<status>`"""
+    order_id: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(EventHeader):
+    """One change of an order's status."""
+
+    data: Order
+    """The order as it was after the change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventPage(Schema):
+    """Events in the order in which they happened."""
+
+    items: tuple[Event, ...]
+    next_cursor: str
+    """Pass it as `after` in the next call. It is set even if there are no further events yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult(Schema):
+    """The result of submitting one order: `order` if it was accepted, otherwise `error`."""
+
+    id: str | None
+    status_code: Annotated[int, OneOf(200, 201, 409, 422)]
+    """201: new; 200: submitted before with the same content; 409 or 422: rejected, see `error`."""
+    order: Order | None = field(default=None, metadata=OPTIONAL)
+    error: Problem | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResults(Schema):
+    """One result for each order, in the order in which they were sent."""
+
+    results: tuple[BatchResult, ...]

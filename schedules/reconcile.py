@@ -9,7 +9,7 @@ from willcall.http.messages import Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
-from willcall.providers.base import Account, ListedOrder
+from willcall.providers.base import Account, ListedOrder, OrderListing
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
 from willcall.stores.orders import ExpediteOutcome, Requester
@@ -71,14 +71,15 @@ def _compare_list(run: Run, account: Account) -> int:
     """Ask about the orders of which the provider's list, where it has one, says other than we."""
     context, stores = run.context, run.context.stores
     since = stores.accounts.now() - LOOK_BACK
-    if account.adapter.list_request(account.credentials, None, since) is None:
+    listing = account.adapter.listing
+    if listing is None or listing.list_request(account.credentials, None, since) is None:
         return 0
     if stores.accounts.list_is_left(account.key):
         return 0
     token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
     if isinstance(token, NoToken):
         return 0
-    answer = _list(context, account, since, token.claimed)
+    answer = _list(context, account, listing, since, token.claimed)
     if isinstance(answer, RetrySoon):
         return 0
     outcome = status_outcome(answer) if isinstance(answer, Response) else answer
@@ -93,7 +94,7 @@ def _compare_list(run: Run, account: Account) -> int:
         log.warning("list unavailable", account=account.key)
         return 0
     differing = 0
-    for entry in account.adapter.read_list(answer):
+    for entry in listing.read_list(answer):
         if not run.may_continue():
             break
         differing += run.try_item(
@@ -110,12 +111,14 @@ def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> boo
     return bool(order and means and can_become(order.status, means) and _ask_soon(context, order))
 
 
-def _list(context: Context, account: Account, since: float, claimed: float) -> Response | Outcome | RetrySoon:
+def _list(
+    context: Context, account: Account, listing: OrderListing, since: float, claimed: float
+) -> Response | Outcome | RetrySoon:
     """The provider's answer, or why there is none."""
     authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):
         return authorization
-    request = account.adapter.list_request(account.credentials, authorization.token, since)
+    request = listing.list_request(account.credentials, authorization.token, since)
     if request is None or context.throttles.blocks(account.key, claimed):
         return RetrySoon()
     return context.exchange(account, request)

@@ -28,9 +28,8 @@ from willcall.http.messages import HttpLimits
 from willcall.orders.errors import FieldError, UnknownAccountError, WillcallError
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.submission import NAME_PATTERN, field_errors_of
-from willcall.providers.base import Account, Adapter, Health
-from willcall.providers.credential_text import LINE_BREAK, check_line
-from willcall.providers.pushes import webhook_token
+from willcall.providers.base import Account, Adapter
+from willcall.providers.credentials import LINE_BREAK, check_line, webhook_token
 from willcall.providers.registry import ADAPTERS
 from willcall.stores import sentinel
 from willcall.stores.file_storage import check_url
@@ -380,7 +379,7 @@ def _account(adapter: Adapter, name: str, table: dict[str, Any], problems: list[
         credentials=credentials,
         rate=Rate(**rate.model_dump()),
         polling=replace(policy, minimum=max(policy.minimum, adapter.shortest_interval)),
-        health=Health(probe=health.probe),
+        probe_interval=health.probe,
         http=HttpLimits(**http.model_dump()),
     )
 

@@ -19,7 +19,8 @@ from starlette.requests import ClientDisconnect
 
 from willcall.api.request_body import BodyLimits, BodyReceiver, ReceivedBody, TooLargeError
 from willcall.providers.base import Account
-from willcall.providers.pushes import Pushes, PushRequest, webhook_token
+from willcall.providers.credentials import webhook_token
+from willcall.providers.pushes import Pushes, PushRequest
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
 from willcall.usecases.context import Context
@@ -64,7 +65,7 @@ def webhook_routes(context: Context) -> APIRouter:
         if found is None:
             return _problem(404, "Not Found")
         called, pushes = found
-        limits = BodyLimits(min(limit, pushes.largest or limit), ARRIVAL)
+        limits = BodyLimits(min(limit, pushes.max_bytes or limit), ARRIVAL)
         try:
             async with _received(request, limits, calls[called.key]) as body:
                 work = partial(_ingest, context, called, pushes, body, dict(request.headers))

@@ -1,35 +1,10 @@
-"""What an adapter can do where its provider calls back: verify and read a push, and answer it. No I/O.
-
-An adapter whose provider does not call back has `pushes = None` (see `plain.NoPushes`).
-"""
+"""What an adapter does where its provider calls back: verify and read a push, and answer it. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
-
-from pydantic import AfterValidator, SecretStr
+from typing import Any, Protocol
 
 from willcall.orders.pushes import OrderProgress, Push
-from willcall.providers.base import Credentials
-from willcall.providers.safe import HeaderSecret
-
-
-def _in_a_path(value: SecretStr) -> SecretStr:
-    if any(sign in "/?#%" for sign in value.get_secret_value()):
-        raise ValueError("must not hold any of / ? # %, for it is part of a URL's path")
-    return value
-
-
-class PushCredentials(Credentials):
-    """The account's table where the provider calls back. `webhook_token` is the secret part of our address."""
-
-    webhook_token: Annotated[HeaderSecret, AfterValidator(_in_a_path)] | None = None
-
-
-def webhook_token(credentials: Credentials) -> str | None:
-    """The secret part of the address that the provider calls, None where it is not to call."""
-    token = credentials.webhook_token if isinstance(credentials, PushCredentials) else None
-    return token.get_secret_value() if token else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +17,9 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPush:
-    """A push about one order. `kind` is the provider's own word for what it is, `word` its status word if any.
+    """A push about one order. `kind` is the provider's word for what it is, `word` its status word if any.
 
-    `files` are the contents that came inside, one per ticket of a `TicketsPush` (None: that one has no file).
+    `files` are the contents that came with it, one per ticket of an `TicketsPush` (`None`: that ticket has no file).
     """
 
     reference: str = field(repr=False)
@@ -56,12 +31,12 @@ class ParsedPush:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedPush:
-    """Not signed as the provider signs: nothing in it counts."""
+    """A call that is not signed as the provider signs. Nothing in it counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePush:
-    """The provider's own, but we cannot tell what it says or which order it is about."""
+    """The provider's own call, of which we cannot tell what it says or which order it is about."""
 
     detail: str
 
@@ -81,11 +56,11 @@ class PushResponse:
 class Pushes(Protocol):
     """What one provider's pushes say, sans I/O."""
 
-    #: Largest body of a call, bytes; None: `api.max_webhook_bytes`, for calls that bring files.
-    largest: int | None
+    #: Largest body of a call, bytes; `None`: `api.max_webhook_bytes`, for calls that bring files.
+    max_bytes: int | None
 
-    def read_push(self, call: PushRequest, credentials: Any) -> PushReading:
-        """The one thing that a call means; never raises, whatever the bytes. `detail` texts never quote them."""
+    def read_push(self, request: PushRequest, credentials: Any, /) -> PushReading:
+        """Return the one thing that a call means. Never raises, whatever the bytes. `detail` never quotes them."""
 
-    def answer_push(self, reading: PushReading, progress: OrderProgress, credentials: Any) -> PushResponse:
-        """The answer in the provider's own form, given what became of the push."""
+    def answer_push(self, reading: PushReading, progress: OrderProgress, credentials: Any, /) -> PushResponse:
+        """Return the answer in the provider's own form, given what became of the push."""

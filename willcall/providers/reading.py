@@ -165,12 +165,20 @@ def as_web_url(value: object) -> str | None:
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 4_096
 _MOST_BRACKETS = 100
+#: Longest status word that is kept, characters; the known ones have at most 20.
+_LONGEST_WORD = 64
 
 
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What of a provider's own fields goes along as a ticket's `extra`: those that say something, if small."""
     saying = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
     return dict(islice(saying, _MOST_FIELDS))
+
+
+def status_word(value: object) -> str | None:
+    """Return the provider's own word for a status, cut where it is longer than any word is."""
+    word = as_text(value)
+    return word and word[:_LONGEST_WORD]
 
 
 def _small(value: object) -> bool:

@@ -9,7 +9,7 @@ from willcall.http.messages import Response
 from willcall.orders.model import Order
 from willcall.orders.outcomes import OUTCOME_NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.user_lists import bought_at
-from willcall.providers.base import Account, OrderQuery, is_user_list
+from willcall.providers.base import Account, OrderQuery
 from willcall.providers.reading import with_retry_after
 from willcall.usecases.authorize import (
     Authorization,
@@ -81,8 +81,9 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
 
 def _read(context: Context, account: Account, order_id: str, question: OrderQuery, answer: Response) -> Outcome:
     """Return what an answer means. In a user's list, other orders of the account may hold some of the tickets."""
-    if is_user_list(account.adapter, question.reference):
-        keys = account.adapter.listed_ticket_keys(question, answer)
+    user_lists = account.adapter.user_lists
+    if user_lists and account.adapter.is_user_list(question.reference):
+        keys = user_lists.ticket_keys(question, answer)
         question = replace(question, ownership=context.stores.orders.ownership(account.key, order_id, keys))
     outcome = account.adapter.read_status(question, answer)
     if type(outcome) not in OUTCOME_NAMES:

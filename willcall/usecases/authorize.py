@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from willcall.http.messages import Request, Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized, Unavailable
-from willcall.providers.base import AccessToken, Account
+from willcall.providers.base import AccessToken, Account, OAuth
 from willcall.providers.reading import retry_after
 from willcall.stores.oauth import StoredToken
 from willcall.usecases.context import Context
@@ -36,23 +36,23 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
 
     `claimed`: see `ask`.
     """
-    requests = account.adapter.token_requests(account.credentials)
-    if not requests:
+    oauth, requests = account.adapter.oauth, account.token_requests()
+    if oauth is None or not requests:
         return Authorization()
-    oauth = context.stores.oauth
-    stored = oauth.get(account.key)
+    tokens = context.stores.oauth
+    stored = tokens.get(account.key)
     if stored and not stored.fading:
         return _authorization(stored)
-    wait = oauth.waiting(account.key)
+    wait = tokens.waiting(account.key)
     if wait:
         waiting = Unavailable(request_sent=False, retry_after=wait, detail="the token endpoint asked us to wait")
         return _authorization(stored) if stored else waiting
-    if not oauth.lock(account.key, len(requests) * account.http.total_timeout + 5):
+    if not tokens.lock(account.key, len(requests) * account.http.total_timeout + 5):
         return _authorization(stored) if stored else RetrySoon()
     try:
-        token = _fetch(context, account, requests, claimed)
+        token = _fetch(context, account, oauth, requests, claimed)
     finally:
-        oauth.unlock(account.key)
+        tokens.unlock(account.key)
     if isinstance(token, AccessToken):
         return Authorization(token.value, proven=False)
     # An old token is still good where a new one cannot be had; but a 429 binds what would be sent with it, too.
@@ -64,25 +64,25 @@ def _authorization(stored: StoredToken) -> Authorization:
 
 
 def _fetch(
-    context: Context, account: Account, requests: Mapping[str, Request], claimed: float
+    context: Context, account: Account, oauth: OAuth, requests: Mapping[str, Request], claimed: float
 ) -> AccessToken | RetrySoon | Outcome:
     """Fetch a token and share it, trying once each way of authenticating until one is not refused."""
-    oauth = context.stores.oauth
-    known = oauth.dialect(account.key)
+    tokens = context.stores.oauth
+    known = tokens.dialect(account.key)
     failure: Unauthorized | Unavailable | None = None
     for dialect in sorted(requests, key=lambda name: name != known):
         if context.throttles.blocks(account.key, claimed):
             return RetrySoon()
-        token = _exchange(context, account, requests[dialect])
+        token = _exchange(context, account, oauth, requests[dialect])
         if isinstance(token, AccessToken):
-            oauth.put(account.key, token.value, token.expires_in)
+            tokens.put(account.key, token.value, token.expires_in)
             if dialect != known:
-                oauth.remember_dialect(account.key, dialect)
+                tokens.remember_dialect(account.key, dialect)
             return token
         if isinstance(token, Throttled):
             return token
         # A renewal in vain is not repeated at once.
-        renewal = RENEWAL_WAIT if oauth.get(account.key) else 0.0
+        renewal = RENEWAL_WAIT if tokens.get(account.key) else 0.0
         _leave_alone(context, account, max(token.retry_after or 0.0, renewal))
         failure = failure or token
         if not isinstance(token, Unauthorized) or token.retry_after:
@@ -91,11 +91,11 @@ def _fetch(
 
 
 def _exchange(
-    context: Context, account: Account, request: Request
+    context: Context, account: Account, oauth: OAuth, request: Request
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
     answer = context.exchange(account, request)
     if isinstance(answer, Response):
-        token = guarded(context, Operation.ATTEMPT, lambda: account.adapter.read_token(answer), account=account.key)
+        token = guarded(context, Operation.ATTEMPT, lambda: oauth.read_token(answer), account=account.key)
         if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
             why = f"no access token: {token.detail}"
             return Unavailable(request_sent=False, retry_after=retry_after(answer), detail=why)

@@ -8,7 +8,6 @@ from willcall.orders.model import Attention, Order, Status
 from willcall.orders.serialization import order_to_json
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
-from willcall.providers.base import is_user_list
 from willcall.stores.events import new_event_id
 from willcall.stores.orders import Commit, NewEvent, OwnedTickets, PollMessage
 from willcall.usecases.alerts import send_alert
@@ -74,7 +73,7 @@ def _owned_tickets(context: Context, commit: Commit) -> OwnedTickets | None:
     """
     order, account = commit.after, context.accounts.get(commit.after.account_key)
     ended = order.status in _REFUNDED and commit.before.status is not order.status
-    if account is None or not account.adapter.user_references or not (commit.tickets or ended):
+    if account is None or account.adapter.user_lists is None or not (commit.tickets or ended):
         return None
     keys = frozenset[str]() if order.status in _REFUNDED else ticket_keys(order.tickets)
-    return OwnedTickets(keys, exclusive=is_user_list(account.adapter, order.reference))
+    return OwnedTickets(keys, exclusive=account.adapter.is_user_list(order.reference))

@@ -92,7 +92,7 @@ def lease_seconds(account: Account) -> float:
 
     Never less than the minimum between two attempts, which a repeated one must keep as well.
     """
-    exchanges = len(account.adapter.token_requests(account.credentials)) + 1
+    exchanges = len(account.token_requests()) + 1
     return max(exchanges * account.http.total_timeout, account.polling.minimum) + LEASE_MARGIN
 
 

@@ -19,7 +19,7 @@ from willcall.orders.errors import (
 )
 from willcall.orders.model import Order
 from willcall.orders.submission import SubmitOrder, parse_submission
-from willcall.providers.base import Account, is_user_list
+from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
@@ -122,7 +122,7 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
         account.adapter.check_reference(submission.reference, account.credentials)
     except ValueError as error:
         raise RejectedOrderError([FieldError("reference", str(error))]) from None
-    if submission.quantity is None and is_user_list(account.adapter, submission.reference):
+    if submission.quantity is None and account.adapter.is_user_list(submission.reference):
         why = "is required here: the reference stands for all that a user ever bought"
         raise RejectedOrderError([FieldError("quantity", why)])
     return account

@@ -163,7 +163,8 @@ def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_li
     h.submit(OrderScript.model_validate(script))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
     first = h.context.accounts["funtrips/default"]
-    accounts = {**h.context.accounts, first.key: replace(first, adapter=Broken(first.adapter, "read_list", KeyError()))}
+    adapter = Broken(first.adapter, "listing.read_list", KeyError())
+    accounts = {**h.context.accounts, first.key: replace(first, adapter=adapter)}
     broken = replace(h.context, accounts=MappingProxyType(accounts))
     assert run_sweep(broken, "reconcile") == {"late_checks": 0, "differing": 1, "failed": 1}
 

@@ -26,14 +26,17 @@ SECRET = "4006381333931"
 
 @dataclass
 class Broken:
-    """An adapter with a bug: one of its methods raises, or returns what no adapter may."""
+    """An adapter with a bug: one of its methods (`part.method` for a capability) raises, or returns what none may."""
 
     adapter: Any
     method: str
     result: Any
 
     def __getattr__(self, name: str) -> Any:
-        return self._fail if name == self.method else getattr(self.adapter, name)
+        part, _, method = self.method.partition(".")
+        if name != part:
+            return getattr(self.adapter, name)
+        return Broken(getattr(self.adapter, part), method, self.result) if method else self._fail
 
     def _fail(self, *_: object) -> Any:
         if isinstance(self.result, BaseException):
@@ -67,7 +70,7 @@ def counted(h: House, operation: str) -> float | None:
         ("read_status", MemoryError(SECRET)),
         ("read_status", redis.DataError(SECRET)),
         ("status_request", KeyError(SECRET)),
-        ("token_requests", TypeError(SECRET)),
+        ("oauth.token_requests", TypeError(SECRET)),
         ("read_status", None),
         ("read_status", PartlyIssued(tickets=None)),  # type: ignore[arg-type]
         ("read_status", Issued(tickets=(None,))),  # type: ignore[arg-type]
@@ -87,7 +90,7 @@ def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Set
     assert SECRET not in attempt.why
     told = [line for line in lines if line.get("exc_info")]
     assert {line["order"] for line in told} == {"ord-1"}
-    assert counted(h, "attempt") == len(told) == (2 if method == "token_requests" else 1)
+    assert counted(h, "attempt") == len(told) == (2 if method == "oauth.token_requests" else 1)
     assert [message.seq for message in h.outbox.messages] == [1, 2]
 
 
@@ -206,7 +209,7 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) ->
 
 
 def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_orders(house: Setup) -> None:
-    h = broken(house(), "read_token", ZeroDivisionError(SECRET), "funtrips/default")
+    h = broken(house(), "oauth.read_token", ZeroDivisionError(SECRET), "funtrips/default")
     h.submit(OrderScript(provider="funtrips", reference="chk_1"))
     order = h.poll()
     assert (order.attention, order.attempts) == (None, 0)

@@ -14,7 +14,7 @@ from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import Setup
 from tests.integration.webhooks.conftest import Desk, Server, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
-from willcall.providers.tixstock.credentials import AnswerWords
+from willcall.providers.tixstock.pushes import AnswerWords
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.accounts import pause, resume

@@ -1,26 +1,44 @@
-"""The Funtrips adapter.
+"""The Funtrips adapter: fulfilments by checkout or by user, from a backend (OAuth) or with a public bearer (headless).
 
 https://docs.funtrips.io ("Fetching Tickets (Fulfillment)")
 """
 
+import math
+from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Literal, Self
+from urllib.parse import quote_plus
+
+from pydantic import SecretStr, model_validator
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
-from willcall.providers.base import AccessToken, AccountDefaults, Credentials, ListedOrder, OrderQuery, is_user_list
-from willcall.providers.funtrips import tokens
-from willcall.providers.funtrips.credentials import FuntripsCredentials
-from willcall.providers.funtrips.records import checkout_outcome, read_records, ticket_keys_of, user_outcome
-from willcall.providers.plain import NoPushes, NoSecretReferences
-from willcall.providers.reading import as_text, read_json, status_outcome
-from willcall.providers.safe import check_path_segment, path_segment
+from willcall.providers.base import AccessToken, AccountDefaults, Adapter, ListedOrder, OrderQuery
+from willcall.providers.credentials import Credentials, HeaderSecret, ProviderUrl
+from willcall.providers.funtrips.records import (
+    Record,
+    RecordStatus,
+    checkout_outcome,
+    read_records,
+    user_outcome,
+    user_ticket_keys,
+)
+from willcall.providers.path_segments import check_reference_segment, path_segment
+from willcall.providers.reading import as_object, as_text, read_json, read_object, retry_after, status_outcome
 
-_ACCEPTED = 202
-#: The reference pages answer 409 where the guide answers 202.
+#: What the status of a record means, in lower case. https://docs.funtrips.io/reference/confirmfulfillment
+STATUSES: Mapping[str, RecordStatus] = {
+    "pending": RecordStatus.WAITING,
+    "confirmed": RecordStatus.WAITING,
+    "completed": RecordStatus.COMPLETED,
+    "failed": RecordStatus.FAILED,
+    "cancelled": RecordStatus.CANCELLED,
+    "canceled": RecordStatus.CANCELLED,
+}
+#: The HTTP statuses that mean "not ready". The guide has 202, the reference pages 409.
 #: https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
-_CONFLICT = 409
+_NOT_READY = {202, 409}
 
 _USER = "user:"
 _ME = "me"
@@ -28,110 +46,193 @@ _LONGEST_USER = 255
 #: Orders that one list is read for.
 _MOST_LISTED = 1_000
 
+_OAUTH_FIELDS = ("token_url", "client_id", "client_secret")
+#: How long a token is used whose life is not stated, and the longest that we believe, seconds.
+_UNSTATED_LIFE, _LONGEST_LIFE = 300.0, 86_400.0
+_BAD_REQUEST = 400
+#: Error codes with which some servers answer 400 though the client is not at fault.
+_TEMPORARY = {"temporarily_unavailable", "server_error"}
 
-class FuntripsAdapter(NoPushes, NoSecretReferences):
-    """Reads the fulfilments of one checkout, or all of one user."""
 
-    name: ClassVar[str] = "funtrips"
-    credentials: ClassVar[type[Credentials]] = FuntripsCredentials
-    shortest_interval: ClassVar[float] = 0.0
-    user_references: ClassVar[tuple[str, ...]] = (_USER, _ME)
-    #: No limit is stated; ten a second is ours. The back-off is the guide's 3, 5, 8, 13 up to 30 seconds.
-    #: https://docs.funtrips.io ("How polling works")
-    defaults: ClassVar[AccountDefaults] = AccountDefaults(
-        rate=Rate(limit=10, period=1, burst=10),
-        polling=PollPolicy(initial=3, factor=1.6, cap=30),
-    )
+class FuntripsCredentials(Credentials):
+    """A backend's OAuth client (`token_url`, `client_id`, `client_secret`), or a headless `public_bearer`.
 
-    def check_reference(self, reference: str, credentials: FuntripsCredentials) -> None:
-        """A checkout id; beside it `user:<external_user_id>` with OAuth, `me` with a public bearer."""
-        user = reference.startswith(_USER)
-        if credentials.headless and user:
-            raise ValueError("a reference of the form user:... needs OAuth credentials")
-        if not credentials.headless and reference == _ME:
-            raise ValueError("the reference me needs a public_bearer")
-        try:
-            if user:
-                _check_user(reference.removeprefix(_USER))
-            else:
-                check_path_segment(reference)
-        except ValueError as error:
-            raise ValueError(f"{'external_user_id' if user else 'checkout_id'} {error}") from None
+    `base_url` has the stage in it; `/v1` is added here. `token_auth` is how the token endpoint takes id and secret;
+    unless it is set, each way is tried until one works.
+    """
 
-    def status_request(
-        self, question: OrderQuery, credentials: FuntripsCredentials, access_token: str | None
-    ) -> Request:
-        """A backend filters the admin list; a user reads one checkout, or all of its own."""
-        if credentials.public_bearer is not None:
-            one = f"checkouts/{path_segment(question.reference)}/fulfillment"
-            path = "me/fulfillments" if question.reference == _ME else one
-            bearer = credentials.public_bearer.get_secret_value()
-            return Request("GET", f"{credentials.base_url}/v1/{path}", headers=_authorized(bearer))
-        kind = "external_user_id" if question.reference.startswith(_USER) else "checkout_id"
-        return Request(
-            "GET",
-            f"{credentials.base_url}/v1/admin/fulfillments",
-            params={kind: question.reference.removeprefix(_USER)},
-            headers=_authorized(access_token),
-        )
+    token_url: ProviderUrl | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    scope: str = ""
+    token_auth: Literal["basic", "basic_raw", "body"] | None = None
+    public_bearer: HeaderSecret | None = None
 
-    def read_status(self, question: OrderQuery, answer: Response) -> Outcome:
-        """202 and 409 wait, and so does a 200 without tickets; a 200 with tickets has them."""
-        if answer.status in {_ACCEPTED, _CONFLICT}:
-            return NotReady(detail=f"HTTP {answer.status}")
-        outcome = status_outcome(answer)
-        if outcome is not None:
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Self:
+        given = [name for name in _OAUTH_FIELDS if getattr(self, name)]
+        if self.public_bearer is not None:
+            beside = given or [name for name in ("scope", "token_auth") if getattr(self, name)]
+            if beside:
+                raise ValueError(f"public_bearer cannot be combined with {', '.join(beside)}")
+        elif not given:
+            raise ValueError(f"needs {', '.join(_OAUTH_FIELDS)}, or public_bearer instead")
+        elif len(given) < len(_OAUTH_FIELDS):
+            missing = (name for name in _OAUTH_FIELDS if name not in given)
+            raise ValueError(f"needs {', '.join(missing)} as well as {', '.join(given)}")
+        return self
+
+    @property
+    def headless(self) -> bool:
+        """Whether the account asks as one user, with a public bearer."""
+        return self.public_bearer is not None
+
+
+class FuntripsOAuth:
+    """Client credentials for a backend's bearer.
+
+    https://docs.funtrips.io (POST /oauth/token) · https://www.rfc-editor.org/rfc/rfc6749#section-4.4
+    """
+
+    def token_requests(self, credentials: FuntripsCredentials, /) -> dict[str, Request]:
+        """Return the requests for a token by `token_auth`: that of the setting, else one for each way that differs.
+
+        The standard has id and secret form-encoded in Basic, which many servers do not decode; others read the body.
+
+        https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+        """
+        if credentials.headless:
+            return {}
+        client = credentials.client_id or ""
+        secret = credentials.client_secret.get_secret_value() if credentials.client_secret else ""
+        form = {"grant_type": "client_credentials"} | ({"scope": credentials.scope} if credentials.scope else {})
+        url = credentials.token_url or ""
+        encoded, raw = _basic(quote_plus(client), quote_plus(secret)), _basic(client, secret)
+        requests = {
+            "basic": Request("POST", url, headers=encoded, form=form),
+            "basic_raw": Request("POST", url, headers=raw, form=form),
+            "body": Request("POST", url, form={**form, "client_id": client, "client_secret": secret}),
+        }
+        if credentials.token_auth:
+            return {credentials.token_auth: requests[credentials.token_auth]}
+        if raw == encoded:
+            del requests["basic_raw"]
+        return requests
+
+    def read_token(self, response: Response, /) -> AccessToken | Unauthorized | Throttled | Unavailable:
+        """Return the token, or why there is none; a response that makes no sense is an outage of the endpoint.
+
+        A client that is rejected gets 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+        """
+        if response.status // 100 == 2:  # noqa: PLR2004 - any success, for some endpoints answer 201 or 203
+            token = _read_token_body(response)
+            return token or _token_outage(response, "no usable access_token from the token endpoint")
+        detail = f"HTTP {response.status} from the token endpoint"
+        outcome = status_outcome(response)
+        if isinstance(outcome, Throttled):
             return outcome
-        records = read_records(read_json(answer))
-        if isinstance(records, Malformed):
-            return records
-        if is_user_list(self, question.reference):
-            return user_outcome(records, _user(question.reference), question)
-        return checkout_outcome(records, question.reference, question.quantity)
+        rejected = response.status == _BAD_REQUEST and not _is_temporary(response)
+        if rejected or isinstance(outcome, Unauthorized):
+            return Unauthorized(whole_account=True, retry_after=retry_after(response), detail=detail)
+        return _token_outage(response, detail)
 
-    def listed_ticket_keys(self, question: OrderQuery, answer: Response) -> frozenset[str]:
-        """All tickets of the user, of whatever age."""
-        records = read_records(read_json(answer))
-        return frozenset() if isinstance(records, Malformed) else ticket_keys_of(records, _user(question.reference))
 
-    def token_requests(self, credentials: FuntripsCredentials) -> Mapping[str, Request]:
-        """Client credentials for a backend, nothing for a public bearer."""
-        return {} if credentials.headless else tokens.token_requests(credentials)
-
-    def read_token(self, answer: Response) -> AccessToken | Unauthorized | Throttled | Unavailable:
-        """The backend's bearer."""
-        return tokens.read_token(answer)
+class FuntripsListing:
+    """Lists all fulfilments, for a backend alone."""
 
     def list_request(
-        self,
-        credentials: FuntripsCredentials,
-        access_token: str | None,
-        since: float,  # noqa: ARG002 - the names of the time filters are not documented
+        self, credentials: FuntripsCredentials, access_token: str | None, _since: float, /
     ) -> Request | None:
-        """The admin list without a filter; a public bearer has no such list."""
+        """The admin list without a filter: the names of the time filters are not documented."""
         if credentials.headless:
             return None
         url = f"{credentials.base_url}/v1/admin/fulfillments"
         return Request("GET", url, headers=_authorized(access_token))
 
-    def read_list(self, answer: Response) -> list[ListedOrder]:
+    def read_list(self, response: Response, /) -> list[ListedOrder]:
         """What the list says of each checkout, all its records taken together."""
-        if status_outcome(answer) is not None:
+        records = _records(response)
+        if status_outcome(response) is not None or isinstance(records, Malformed):
             return []
-        records = read_records(read_json(answer))
-        if isinstance(records, Malformed):
-            return []
-        by_checkout: dict[str, list[dict[str, Any]]] = {}
+        by_checkout: dict[str, list[Record]] = {}
         for record in records:
-            checkout = as_text(record.get("checkout_id"))
+            checkout = record.checkout
             if checkout in by_checkout:
                 by_checkout[checkout].append(record)
             elif checkout is not None and len(by_checkout) < _MOST_LISTED:
                 by_checkout[checkout] = [record]
-        return [
-            ListedOrder(checkout, checkout_outcome(its_records, checkout))
-            for checkout, its_records in by_checkout.items()
-        ]
+        return [ListedOrder(checkout, checkout_outcome(its, checkout)) for checkout, its in by_checkout.items()]
+
+
+class FuntripsUserLists:
+    """All fulfilments of one user: `user:<external_user_id>` with OAuth, `me` with a public bearer."""
+
+    references: tuple[str, ...] = (_USER, _ME)
+
+    def ticket_keys(self, query: OrderQuery, response: Response, /) -> frozenset[str]:
+        """All tickets of the user, of whatever age."""
+        records = _records(response)
+        return frozenset() if isinstance(records, Malformed) else user_ticket_keys(records, _user(query.reference))
+
+
+class FuntripsAdapter(Adapter):
+    """Reads the fulfilments of one checkout, or all of one user."""
+
+    name = "funtrips"
+    credentials = FuntripsCredentials
+    #: No limit is stated; ten a second is ours. The back-off is the guide's 3, 5, 8, 13 up to 30 seconds.
+    #: https://docs.funtrips.io ("How polling works")
+    defaults = AccountDefaults(
+        rate=Rate(limit=10, period=1, burst=10), polling=PollPolicy(initial=3, factor=1.6, cap=30)
+    )
+    oauth = FuntripsOAuth()
+    listing = FuntripsListing()
+    user_lists = FuntripsUserLists()
+
+    def check_reference(self, reference: str, credentials: FuntripsCredentials, /) -> None:
+        """A checkout id; or a user, as `FuntripsUserLists` has it."""
+        is_user = reference.startswith(_USER)
+        if credentials.headless and is_user:
+            raise ValueError("a reference of the form user:... needs OAuth credentials")
+        if not credentials.headless and reference == _ME:
+            raise ValueError("the reference me needs a public_bearer")
+        if is_user:
+            _check_user(reference.removeprefix(_USER))
+        else:
+            check_reference_segment("checkout_id", reference)
+
+    def status_request(self, query: OrderQuery, credentials: FuntripsCredentials, token: str | None, /) -> Request:
+        """A backend filters the admin list; a user reads one checkout, or all of its own."""
+        if credentials.public_bearer is not None:
+            one = f"checkouts/{path_segment(query.reference)}/fulfillment"
+            path = "me/fulfillments" if query.reference == _ME else one
+            bearer = credentials.public_bearer.get_secret_value()
+            return Request("GET", f"{credentials.base_url}/v1/{path}", headers=_authorized(bearer))
+        kind = "external_user_id" if query.reference.startswith(_USER) else "checkout_id"
+        return Request(
+            "GET",
+            f"{credentials.base_url}/v1/admin/fulfillments",
+            params={kind: query.reference.removeprefix(_USER)},
+            headers=_authorized(token),
+        )
+
+    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
+        """202 and 409 wait, and so does a 200 without tickets; a 200 with tickets has them."""
+        if response.status in _NOT_READY:
+            return NotReady(detail=f"HTTP {response.status}")
+        outcome = status_outcome(response)
+        if outcome is not None:
+            return outcome
+        records = _records(response)
+        if isinstance(records, Malformed):
+            return records
+        if self.is_user_list(query.reference):
+            return user_outcome(records, _user(query.reference), query)
+        return checkout_outcome(records, query.reference, query.quantity)
+
+
+def _records(response: Response) -> list[Record] | Malformed:
+    return read_records(read_json(response), STATUSES)
 
 
 def _user(reference: str) -> str | None:
@@ -139,11 +240,39 @@ def _user(reference: str) -> str | None:
     return reference.removeprefix(_USER) if reference != _ME else None
 
 
+def _check_user(user: str) -> None:
+    """The backend's own id of a user goes into a filter, so it may hold more than a path segment does."""
+    if not user.strip() or len(user) > _LONGEST_USER or not user.isprintable():
+        raise ValueError(f"external_user_id must be 1 to {_LONGEST_USER} printable characters")
+
+
 def _authorized(bearer: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer or ''}"}
 
 
-def _check_user(user: str) -> None:
-    """The backend's own id of a user goes into a filter, so it may hold more than a path segment does."""
-    if not user.strip() or len(user) > _LONGEST_USER or not user.isprintable():
-        raise ValueError(f"must be 1 to {_LONGEST_USER} printable characters")
+def _basic(client: str, secret: str) -> Mapping[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{client}:{secret}'.encode()).decode()}"}
+
+
+def _read_token_body(response: Response) -> AccessToken | None:
+    body = as_object(read_object(response))
+    value = as_text(body.get("access_token"))
+    if value is None or not all("!" <= character <= "~" for character in value):
+        return None
+    return AccessToken(value, expires_in=_token_life(body.get("expires_in")))
+
+
+def _token_life(stated: object) -> float:
+    try:
+        seconds = float(as_text(stated) or 0)
+    except ValueError:
+        return _UNSTATED_LIFE
+    return min(seconds, _LONGEST_LIFE) if seconds > 0 and not math.isnan(seconds) else _UNSTATED_LIFE
+
+
+def _token_outage(response: Response, detail: str) -> Unavailable:
+    return Unavailable(request_sent=False, retry_after=retry_after(response), detail=detail)
+
+
+def _is_temporary(response: Response) -> bool:
+    return as_text(as_object(read_object(response)).get("error")) in _TEMPORARY

@@ -1,179 +1,272 @@
-"""Funtrips' fulfilment records: which there are, and what those of one order come to.
+"""Funtrips' fulfilment records: which there are, what they hold, and what those of one order or user mean.
 
-The answer's body is documented nowhere in full, so any likely form is taken. What a record says of its
-lifecycle is inferred from the names of events; it never outweighs the guide's word that a 200 with tickets
-has the tickets.
+The response's body is documented nowhere in full, so any likely form is taken. What a record says of its status is
+inferred from the names of events; it never outweighs the guide's word that a 200 with tickets has the tickets.
 
 https://docs.funtrips.io · https://docs.funtrips.io/reference/adminlistuserfulfillmentorders
+https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
 """
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from willcall.orders.model import Ticket
+from willcall.orders.model import Ticket, TicketKind, TicketStatus
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, NotReady, Outcome, PartlyIssued
 from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_identity import Tickets, admits_someone, without_duplicates
 from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import created_before, is_older, issued_at
-from willcall.providers.funtrips.tickets import Contents, contents_of, contents_of_all
-from willcall.providers.reading import as_list, as_text
-from willcall.providers.safe import status_word
+from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
+from willcall.providers.ticket_status import ticket_status
 
 _LISTS = ("items", "data", "results", "fulfillments")
 #: A record has at least one of these; anything else is none.
 _RECORD_FIELDS = {"tickets", "pdf_url", "status", "state", "checkout_id", "external_user_id"}
+#: Fields that are read, so that they are not kept among the others.
+_CONTENT_FIELDS = {"tickets", "pdf_url"}
+_CODES = ("barcode", "code", "qr_code")
+_SEAT = ("section", "row", "seat", "valid_from", "valid_until")
+_TICKET_FIELDS = {*_CODES, *_SEAT, "pdf_url"}
 
 
-class _Stage(Enum):
+class RecordStatus(Enum):
+    """What a record's status word means. UNSTATED: it has none."""
+
     WAITING = auto()
     COMPLETED = auto()
     FAILED = auto()
     CANCELLED = auto()
     UNKNOWN = auto()
-    UNSAID = auto()
+    UNSTATED = auto()
 
 
-#: https://docs.funtrips.io/reference/confirmfulfillment
-_STAGES = {
-    "pending": _Stage.WAITING,
-    "confirmed": _Stage.WAITING,
-    "completed": _Stage.COMPLETED,
-    "failed": _Stage.FAILED,
-    "cancelled": _Stage.CANCELLED,
-    "canceled": _Stage.CANCELLED,
-}
-_ENDED = {_Stage.FAILED, _Stage.CANCELLED}
+_ENDED = {RecordStatus.FAILED, RecordStatus.CANCELLED}
 
 
-def read_records(body: object) -> list[dict[str, Any]] | Malformed:
-    """A record, a list of records, or an object with such a list; an empty list is no record yet."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One fulfilment record, with its status word and what that means."""
+
+    fields: Mapping[str, Any]
+    word: str | None
+    status: RecordStatus
+
+    @property
+    def checkout(self) -> str | None:
+        """The checkout that it belongs to, where it says so."""
+        return as_text(self.fields.get("checkout_id"))
+
+    @property
+    def has_tickets(self) -> bool:
+        """Whether it holds tickets; the PDF of one that waits and lists none yet is no ticket."""
+        return self.status is not RecordStatus.WAITING or self.is_itemised
+
+    @property
+    def is_itemised(self) -> bool:
+        """Whether it has a list of tickets, rather than one PDF for all of them."""
+        return bool(as_list(self.fields.get("tickets")))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a record beside others with tickets still owes some, or has lost them."""
+        if self.status in {RecordStatus.WAITING, RecordStatus.UNKNOWN}:
+            return not contents_of(self).everything
+        return self.status is RecordStatus.FAILED
+
+    def is_older(self, bought_at: float) -> bool:
+        """Return whether it cannot belong to an order that was bought at `bought_at`."""
+        return is_older(self.fields, bought_at) or created_before(self.fields, bought_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What records hold.
+
+    `tickets` are those in their lists, `files` the PDFs of whole records. `unreadable`: there are tickets with neither
+    a code nor a PDF.
+    """
+
+    tickets: Tickets = ()
+    files: Tickets = ()
+    unreadable: bool = False
+
+    @property
+    def everything(self) -> Tickets:
+        """What the customer gets, each ticket once."""
+        return without_duplicates((*self.tickets, *self.files))
+
+    @property
+    def count(self) -> int:
+        """How many people get in at least."""
+        return count_admissions(self.tickets)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a ticket is listed more than once."""
+        return sum(map(admits_someone, self.tickets)) > self.count
+
+
+def read_records(body: object, statuses: Mapping[str, RecordStatus]) -> list[Record] | Malformed:
+    """Read a record, a list of records, or an object with such a list; an empty list is no record yet."""
     if isinstance(body, Malformed):
         return body
     if isinstance(body, dict):
         inner = () if "tickets" in body else (body[name] for name in _LISTS if isinstance(body.get(name), list))
         body = next(iter(inner), [body])
     if not isinstance(body, list) or not all(_is_record(entry) for entry in body):
-        return Malformed(detail="no fulfilment records in the answer")
-    return body
+        return Malformed(detail="no fulfilment records in the response")
+    return [_record(entry, statuses) for entry in body]
 
 
-def checkout_outcome(records: list[dict[str, Any]], checkout: str, quantity: int | None = None) -> Outcome:
-    """Return what the records of one checkout come to.
+def checkout_outcome(records: list[Record], checkout: str, quantity: int | None = None) -> Outcome:
+    """Return what the records of one checkout mean.
 
-    A record that names another checkout is not ours, whatever filter was asked for. Only where all records
-    say so is the order failed or cancelled. A 200 has the tickets, so they are not counted, for one may be a group's.
-    But where a ticket is there repeatedly, and without that there are fewer than the caller's `quantity`, some are
-    missing.
+    A record that names another checkout is not ours, whatever filter was asked for. Only where all records say so is
+    the order failed or cancelled. A 200 has the tickets, so they are not counted, for one may be a group's. But where
+    a ticket is there repeatedly, and without that there are fewer than the caller's `quantity`, some are missing.
     """
     ours = _of("checkout_id", checkout, records)
     if isinstance(ours, Malformed):
         return ours
     word = _words(ours)
-    stages = {_stage(record) for record in ours}
-    if stages == {_Stage.CANCELLED}:
-        return Cancelled(reason="the checkout was cancelled", provider_status=word)
-    contents = contents_of_all(_with_tickets(record for record in ours if _stage(record) is not _Stage.CANCELLED))
+    statuses = {record.status for record in ours}
+    if statuses == {RecordStatus.CANCELLED}:
+        return Cancelled("the checkout was cancelled", provider_status=word)
+    live = [record for record in ours if record.status is not RecordStatus.CANCELLED and record.has_tickets]
+    contents = contents_of_all(live)
     if not contents.count:
-        failed = stages and stages <= _ENDED
-        declined = Declined(reason="the fulfilment failed", provider_status=word)
-        return declined if failed else _without_tickets(contents, stages, word)
+        if statuses and statuses <= _ENDED:
+            return Declined("the fulfilment failed", provider_status=word)
+        return _without_tickets(statuses, word, unreadable=contents.unreadable)
     missing = _missing(contents, ours, quantity)
     if missing is None:
         return Issued(contents.everything, provider_status=word)
     return PartlyIssued(contents.everything, quantity, detail=missing, provider_status=word)
 
 
-def _missing(contents: Contents, records: list[dict[str, Any]], quantity: int | None) -> str | None:
-    """Return what of a checkout with tickets is not here yet, `None` where all is."""
-    if contents.unreadable or any(_is_open(record) for record in records):
-        return "a part of the order has no tickets"
-    if contents.repeated and contents.count < (quantity or 0):
-        return f"{contents.count} of {quantity} tickets"
-    return None
-
-
-def user_outcome(records: list[dict[str, Any]], user: str | None, question: OrderQuery) -> Outcome:
-    """Return what the list of one user comes to: issued once it holds as many tickets of the order's own as it bought.
+def user_outcome(records: list[Record], user: str | None, query: OrderQuery) -> Outcome:
+    """Return what the list of one user means: issued once it holds as many tickets of the order's own as it bought.
 
     It holds other orders of the same user too. So a failed or a cancelled record decides nothing, and what is older
     than the order or another's does not count.
     """
-    ours = _of("external_user_id", user, records) if user is not None else records
+    ours = _of_user(user, records)
     if isinstance(ours, Malformed):
         return ours
-    word, quantity = _words(ours), question.quantity or 1
-    recent = [r for r in ours if _stage(r) not in _ENDED and not _older(r, question.bought_at)]
-    found = [(record, contents_of_all([record], question.bought_at)) for record in _with_tickets(recent)]
-    purchases = [Purchase(contents.tickets, issued_at(record)) for record, contents in found]
-    own = select_tickets(purchases, quantity, question.ownership)
-    tickets = without_duplicates((*own, *_files_of(own, found)))
+    word, quantity = _words(ours), query.quantity or 1
+    recent = [record for record in ours if record.status not in _ENDED and not record.is_older(query.bought_at)]
+    found = [(record, contents_of_all([record], query.bought_at)) for record in recent if record.has_tickets]
+    purchases = [Purchase(contents.tickets, issued_at(record.fields)) for record, contents in found]
+    own = select_tickets(purchases, quantity, query.ownership)
+    tickets = without_duplicates((*own, *_own_files(own, (contents for _, contents in found))))
     count = count_admissions(own)
     if count >= quantity:
         return Issued(tickets, provider_status=word)
     if count:
         detail = f"{count} of {quantity} tickets"
         return PartlyIssued(tickets, quantity, detail=detail, provider_status=word)
-    contents = contents_of_all(record for record, _ in found)
-    return _without_tickets(replace(contents, tickets=()), {_stage(record) for record in recent}, word)
+    unreadable = contents_of_all(record for record, _ in found).unreadable
+    return _without_tickets({record.status for record in recent}, word, unreadable=unreadable)
 
 
-def ticket_keys_of(records: list[dict[str, Any]], user: str | None) -> frozenset[str]:
+def user_ticket_keys(records: list[Record], user: str | None) -> frozenset[str]:
     """Return what identifies all tickets in the list of one user."""
-    ours = _of("external_user_id", user, records) if user is not None else records
+    ours = _of_user(user, records)
     return frozenset() if isinstance(ours, Malformed) else ticket_keys(contents_of_all(ours).tickets)
 
 
-def _files_of(own: Tickets, found: list[tuple[dict[str, Any], Contents]]) -> list[Ticket]:
+def contents_of(record: Record, bought_at: float = -math.inf) -> Contents:
+    """Return the tickets of one record, and its own PDF; without those that are older than an order."""
+    rest = extra_fields(_beyond(record.fields, _CONTENT_FIELDS))
+    entries = [as_object(entry) for entry in as_list(record.fields.get("tickets"))]
+    found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
+    tickets = tuple(ticket for ticket in found if ticket is not None)
+    url = as_web_url(record.fields.get("pdf_url"))
+    files = () if url is None else (Ticket(TicketKind.PDF, url=url, extra=rest),)
+    return Contents(tickets, files, unreadable=len(found) > len(tickets))
+
+
+def contents_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> Contents:
+    """Return what several records hold together, without what is older than an order.
+
+    A record without a list of tickets holds them in its PDF, which then counts as a ticket.
+    """
+    parts = [(contents_of(record, bought_at), record.is_itemised) for record in records]
+    return Contents(
+        tickets=tuple(ticket for part, itemised in parts for ticket in (part.tickets if itemised else part.files)),
+        files=tuple(file for part, itemised in parts if itemised for file in part.files),
+        unreadable=any(part.unreadable for part, _ in parts),
+    )
+
+
+def _missing(contents: Contents, records: list[Record], quantity: int | None) -> str | None:
+    """Return what of a checkout with tickets is not here yet, `None` where all is."""
+    if contents.unreadable or any(record.is_open for record in records):
+        return "a part of the order has no tickets"
+    if contents.repeated and contents.count < (quantity or 0):
+        return f"{contents.count} of {quantity} tickets"
+    return None
+
+
+def _without_tickets(statuses: set[RecordStatus], word: str | None, *, unreadable: bool) -> NotReady | Malformed:
+    if unreadable:
+        return Malformed(detail="tickets without a code and without a PDF", provider_status=word)
+    detail = "unknown status word" if RecordStatus.UNKNOWN in statuses else "no tickets yet"
+    return NotReady(detail=detail, provider_status=word)
+
+
+def _own_files(own: Tickets, found: Iterable[Contents]) -> list[Ticket]:
     """Return the PDFs of those records whose tickets are all the order's own."""
-    whole = (contents for _, contents in found if all(one in own for one in contents.tickets if admits_someone(one)))
-    return [file for contents in whole for file in contents.files]
+    wholly_own = (each for each in found if all(ticket in own for ticket in each.tickets if admits_someone(ticket)))
+    return [file for contents in wholly_own for file in contents.files]
 
 
-def _older(record: Mapping[str, Any], bought_at: float) -> bool:
-    return is_older(record, bought_at) or created_before(record, bought_at)
+def _of(name: str, value: str, records: list[Record]) -> list[Record] | Malformed:
+    """Return the records that do not name another order."""
+    ours = [record for record in records if as_text(record.fields.get(name)) in {None, value}]
+    return Malformed(detail="only records of other orders") if records and not ours else ours
+
+
+def _of_user(user: str | None, records: list[Record]) -> list[Record] | Malformed:
+    return records if user is None else _of("external_user_id", user, records)
+
+
+def _words(records: Iterable[Record]) -> str | None:
+    """Return the words of all records, each once."""
+    return status_word(", ".join(dict.fromkeys(record.word for record in records if record.word)))
 
 
 def _is_record(entry: object) -> bool:
     return isinstance(entry, dict) and not _RECORD_FIELDS.isdisjoint(entry)
 
 
-def _is_open(record: Mapping[str, Any]) -> bool:
-    """Whether a record beside others with tickets still owes some, or has lost them."""
-    stage = _stage(record)
-    return stage is _Stage.FAILED or (stage in {_Stage.WAITING, _Stage.UNKNOWN} and not contents_of(record).everything)
+def _record(fields: Mapping[str, Any], statuses: Mapping[str, RecordStatus]) -> Record:
+    word = next((word for name in ("status", "state") if (word := status_word(fields.get(name)))), None)
+    status = RecordStatus.UNSTATED if word is None else statuses.get(word.lower(), RecordStatus.UNKNOWN)
+    return Record(fields, word, status)
 
 
-def _without_tickets(contents: Contents, stages: set[_Stage], word: str | None) -> NotReady | Malformed:
-    if contents.unreadable:
-        return Malformed(detail="tickets without a code and without a PDF", provider_status=word)
-    detail = "unknown status word" if _Stage.UNKNOWN in stages else "no tickets yet"
-    return NotReady(detail=detail, provider_status=word)
+def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | None:
+    """Return one ticket: its code with its PDF's address beside it, or the PDF alone; `None` for neither."""
+    code = next((code for name in _CODES if (code := as_text(entry.get(name)))), None)
+    url = as_web_url(entry.get("pdf_url"))
+    if code is None and url is None:
+        return None
+    extra = extra_fields({**_beyond(entry, _TICKET_FIELDS), "fulfillment": record or None})
+    kind = TicketKind.PDF if code is None else TicketKind.BARCODE
+    seat = {name: as_text(entry.get(name)) for name in _SEAT}
+    status = ticket_status(as_text(entry.get("status"))) or TicketStatus.VALID
+    return Ticket(kind, url=url, code=code, status=status, extra=extra, **seat)
 
 
-def _of(name: str, value: str, records: list[dict[str, Any]]) -> list[dict[str, Any]] | Malformed:
-    """The records that do not name another order."""
-    ours = [record for record in records if as_text(record.get(name)) in {None, value}]
-    return Malformed(detail="only records of other orders") if records and not ours else ours
-
-
-def _with_tickets(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the records that hold tickets; the PDF of one that waits and has none yet is no ticket."""
-    return [record for record in records if _stage(record) is not _Stage.WAITING or as_list(record.get("tickets"))]
-
-
-def _word(record: Mapping[str, Any]) -> str | None:
-    return next((word for name in ("status", "state") if (word := status_word(record.get(name)))), None)
-
-
-def _stage(record: Mapping[str, Any]) -> _Stage:
-    word = _word(record)
-    return _Stage.UNSAID if word is None else _STAGES.get(word.lower(), _Stage.UNKNOWN)
-
-
-def _words(records: Iterable[Mapping[str, Any]]) -> str | None:
-    """The words of all records, each once."""
-    return status_word(", ".join(dict.fromkeys(word for record in records if (word := _word(record)))))
+def _beyond(fields: Mapping[str, Any], read: set[str]) -> dict[str, Any]:
+    """Return the fields that are not read, and those that are but hold more than a word."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in read or (name != "tickets" and isinstance(value, dict | list))
+    }

@@ -1,115 +1,246 @@
-"""The Paylogic adapter.
+"""The adapter of Paylogic's Shopping Service.
+
+An order has one of these references:
+
+| reference | what it asks for |
+|---|---|
+| `<uid>` | an order with all its tickets |
+| `ticket:<uid>` | one ticket |
+| `code:<barcode>@<event uid>` | the ticket that has this barcode |
+| `mine` | the tickets that the account's user personalised |
 
 https://shopping-api-docs.paylogic.com/documentation/tickets.html
 """
 
-from typing import ClassVar
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Any, Self
+
+from pydantic import SecretStr, field_validator, model_validator
 
 from willcall.http.messages import Request, Response
-from willcall.orders.outcomes import Malformed, Outcome
+from willcall.orders.outcomes import Cancelled, Malformed, Missing, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
-from willcall.providers.base import AccountDefaults, Credentials, ListedOrder, OrderQuery
+from willcall.providers.base import AccountDefaults, Adapter, ListedOrder, OrderQuery
+from willcall.providers.credentials import Credentials, HeaderSecret, ProviderUrl
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.paylogic.answers import mine_keys, read_lookup, read_mine, read_order, read_ticket
-from willcall.providers.paylogic.credentials import PaylogicCredentials
-from willcall.providers.paylogic.hal import embedded
-from willcall.providers.paylogic.references import Barcode, Mine, OrderUid, TicketUid, parse_reference
-from willcall.providers.plain import NoOAuth, NoPushes
-from willcall.providers.reading import as_text, status_outcome
-from willcall.providers.safe import path_segment
+from willcall.providers.path_segments import check_reference_segment, path_segment
+from willcall.providers.paylogic import tickets
+from willcall.providers.reading import as_text, status_outcome, status_word
+
+_CANCELLED = Cancelled("the order was cancelled")
+#: What each `status` of an order means, in lower case. No other word is known, and the tickets decide.
+#: What the `status` of a single ticket means is in `willcall/providers/ticket_status.py`.
+#: https://shopping-api-docs.sandbox.paylogic.com/documentation/order.html
+STATUSES: Mapping[str, Outcome] = {"cancelled": _CANCELLED, "canceled": _CANCELLED}
+
+_USER_LIST = "mine"
+_LONGEST_BARCODE = 255
 
 
-class PaylogicAdapter(NoOAuth, NoPushes):
-    """Reads an order, one ticket, a barcode's ticket or a user's own tickets."""
+class PaylogicCredentials(Credentials):
+    """An account at Paylogic: an application's `username` and `password`, or one user's `cognito_token`.
 
-    name: ClassVar[str] = "paylogic"
-    credentials: ClassVar[type[Credentials]] = PaylogicCredentials
-    shortest_interval: ClassVar[float] = 0.0
-    user_references: ClassVar[tuple[str, ...]] = ("mine",)
-    #: No limit is stated; five a second is ours.
-    defaults: ClassVar[AccountDefaults] = AccountDefaults(
-        rate=Rate(limit=5, period=1, burst=5),
-        polling=PollPolicy(initial=10, cap=600),
-    )
+    https://shopping-api-docs.paylogic.com/concepts/authentication.html
+    """
 
-    def check_reference(self, reference: str, credentials: PaylogicCredentials) -> None:
-        """One of the four kinds, and one that the account's credentials may ask for."""
-        match parse_reference(reference):
-            case Mine() if not credentials.is_user:
-                raise ValueError("mine needs an account with cognito_token")
-            case OrderUid() | Barcode() if credentials.is_user:
-                raise ValueError("orders and barcodes need an account with username and password")
+    base_url: ProviderUrl = "https://shopping-api.paylogic.com"
+    username: str | None = None
+    password: SecretStr | None = None
+    cognito_token: HeaderSecret | None = None
 
-    def reference_is_secret(self, reference: str) -> bool:
-        """A barcode is what the customer shows at the gate; uids open nothing without the account."""
-        return isinstance(parse_reference(reference), Barcode)
+    @field_validator("username")
+    @classmethod
+    def _no_colon(cls, username: str | None) -> str | None:
+        """In Basic credentials the first colon ends the username."""
+        if username is not None and (not username or ":" in username):
+            raise ValueError("must not be empty and must have no colon")
+        return username
 
-    def status_request(
-        self,
-        question: OrderQuery,
-        credentials: PaylogicCredentials,
-        access_token: str | None,  # noqa: ARG002 - the protocol's signature
-    ) -> Request:
-        """The request for the kind of reference that the order has."""
-        match parse_reference(question.reference):
-            case OrderUid(uid):
-                return _get(credentials, f"/orders/{path_segment(uid)}")
-            case TicketUid(uid):
-                return _get(credentials, f"/tickets/{path_segment(uid)}")
-            case Barcode(code, event):
-                # The event is named by its address.
-                event_url = f"{credentials.base_url}/events/{path_segment(event)}"
-                return _get(credentials, "/tickets", {"code": code, "event": event_url})
-            case Mine():
-                return _get(credentials, "/tickets")
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        basic = [self.username, self.password]
+        if self.cognito_token is not None and any(basic):
+            raise ValueError("give either username and password, or cognito_token, not both")
+        if self.cognito_token is None and not all(basic):
+            raise ValueError("give username and password, or cognito_token")
+        return self
 
-    def read_status(self, question: OrderQuery, answer: Response) -> Outcome:
-        """The outcome that the order's or ticket's links, dates and words mean."""
-        outcome = status_outcome(answer)
-        if outcome is not None:
-            return outcome
-        body = read_lenient_object(answer)
-        if isinstance(body, Malformed):
-            return body
-        match parse_reference(question.reference):
-            case OrderUid():
-                return read_order(body, question.quantity, answer.received_at)
-            case TicketUid():
-                return read_ticket(body, answer.received_at)
-            case Barcode():
-                return read_lookup(body, answer.received_at)
-            case Mine():
-                return read_mine(body, question, answer.received_at)
+    @property
+    def is_user(self) -> bool:
+        """Whether these are one user's own, with which there are only that user's tickets."""
+        return self.cognito_token is not None
 
-    def listed_ticket_keys(self, question: OrderQuery, answer: Response) -> frozenset[str]:  # noqa: ARG002 - the protocol's
-        """All tickets of the user, of whatever age."""
-        body = read_lenient_object(answer)
-        return frozenset() if isinstance(body, Malformed) else mine_keys(body, answer.received_at)
+    def headers(self) -> dict[str, str]:
+        """Return the header that authenticates a request."""
+        if self.cognito_token is not None:
+            return {"Cognito-Token": self.cognito_token.get_secret_value()}
+        password = self.password.get_secret_value() if self.password else ""
+        return {"Authorization": f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"}
 
-    def list_request(
-        self,
-        credentials: PaylogicCredentials,
-        access_token: str | None,  # noqa: ARG002 - the protocol's signature
-        since: float,
-    ) -> Request | None:
-        """`GET {base_url}/orders?created__gte=`: orders created since, of an application only.
+    def document_headers(self) -> dict[str, str]:
+        """The same header: e-tickets may be resources like the others."""
+        return self.headers()
 
-        https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
-        """
+
+class _Kind(Enum):
+    ORDER = auto()
+    TICKET = auto()
+    BARCODE = auto()
+    USER_LIST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What a reference names. `uid` is that of the order, the ticket, or the event of a `barcode`."""
+
+    kind: _Kind
+    uid: str = field(default="", repr=False)
+    barcode: str = field(default="", repr=False)
+
+
+class PaylogicListing:
+    """Lists the orders of an application.
+
+    https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
+    """
+
+    def list_request(self, credentials: PaylogicCredentials, _token: str | None, since: float, /) -> Request | None:
+        """`GET {base_url}/orders?created__gte=`."""
         if credentials.is_user:
             return None
         return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
 
-    def read_list(self, answer: Response) -> list[ListedOrder]:
+    def read_list(self, response: Response, /) -> list[ListedOrder]:
         """The first page's orders; those that a list cannot tell everything of are read as not ready."""
-        body = read_lenient_object(answer)
-        if status_outcome(answer) is not None or isinstance(body, Malformed):
+        body = read_lenient_object(response)
+        if status_outcome(response) is not None or isinstance(body, Malformed):
             return []
-        orders = ((as_text(order.get("uid")), order) for order in embedded(body, "shop:order") or [])
-        return [ListedOrder(uid, read_order(order, None, answer.received_at)) for uid, order in orders if uid]
+        orders = ((as_text(order.get("uid")), order) for order in tickets.embedded(body, "shop:order") or [])
+        return [ListedOrder(uid, _read_order(order, None, response.received_at)) for uid, order in orders if uid]
+
+
+class PaylogicUserLists:
+    """The tickets that the account's user personalised."""
+
+    references: tuple[str, ...] = (_USER_LIST,)
+
+    def ticket_keys(self, _query: OrderQuery, response: Response, /) -> frozenset[str]:
+        """All tickets of the user, of whatever age."""
+        body = read_lenient_object(response)
+        return frozenset() if isinstance(body, Malformed) else tickets.user_list_keys(body, response.received_at)
+
+
+class PaylogicAdapter(Adapter):
+    """Reads an order, one ticket, a barcode's ticket or a user's own tickets."""
+
+    name = "paylogic"
+    credentials = PaylogicCredentials
+    #: No limit is stated; five a second is ours.
+    defaults = AccountDefaults(rate=Rate(limit=5, period=1, burst=5), polling=PollPolicy(initial=10, cap=600))
+    listing = PaylogicListing()
+    user_lists = PaylogicUserLists()
+
+    def check_reference(self, reference: str, credentials: PaylogicCredentials, /) -> None:
+        """One of the four kinds, and one that the account's credentials may ask for."""
+        kind = _parse_reference(reference).kind
+        if kind is _Kind.USER_LIST and not credentials.is_user:
+            raise ValueError("mine needs an account with cognito_token")
+        if kind in {_Kind.ORDER, _Kind.BARCODE} and credentials.is_user:
+            raise ValueError("orders and barcodes need an account with username and password")
+
+    def reference_is_secret(self, reference: str, /) -> bool:
+        """A barcode is what the customer shows at the gate; uids open nothing without the account."""
+        return _parse_reference(reference).kind is _Kind.BARCODE
+
+    def status_request(self, query: OrderQuery, credentials: PaylogicCredentials, _token: str | None, /) -> Request:
+        """The request for the kind of reference that the order has."""
+        reference = _parse_reference(query.reference)
+        uid = path_segment(reference.uid)
+        match reference.kind:
+            case _Kind.ORDER:
+                return _get(credentials, f"/orders/{uid}")
+            case _Kind.TICKET:
+                return _get(credentials, f"/tickets/{uid}")
+            case _Kind.BARCODE:
+                # The event is named by its address.
+                event = f"{credentials.base_url}/events/{uid}"
+                return _get(credentials, "/tickets", {"code": reference.barcode, "event": event})
+            case _Kind.USER_LIST:
+                return _get(credentials, "/tickets")
+
+    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
+        """The outcome that the order's or ticket's links, dates and words mean."""
+        outcome = status_outcome(response)
+        if outcome is not None:
+            return outcome
+        body, now = read_lenient_object(response), response.received_at
+        if isinstance(body, Malformed):
+            return body
+        match _parse_reference(query.reference).kind:
+            case _Kind.ORDER:
+                return _read_order(body, query.quantity, now)
+            case _Kind.TICKET:
+                return _read_ticket(body, now)
+            case _Kind.BARCODE:
+                return _read_lookup(body, now)
+            case _Kind.USER_LIST:
+                return tickets.user_list_outcome(body, query, now)
 
 
 def _get(credentials: PaylogicCredentials, path: str, params: dict[str, str] | None = None) -> Request:
     headers = {"Accept": "application/hal+json", **credentials.headers()}
     return Request("GET", f"{credentials.base_url}{path}", params or {}, headers)
+
+
+def _parse_reference(reference: str) -> _Reference:
+    """Return what a reference names. Raises ValueError, which does not repeat it, for none of the four kinds."""
+    if reference == _USER_LIST:
+        return _Reference(_Kind.USER_LIST)
+    kind, colon, rest = reference.partition(":")
+    if not colon:
+        return _Reference(_Kind.ORDER, check_reference_segment("order uid", reference))
+    if kind == "ticket":
+        return _Reference(_Kind.TICKET, check_reference_segment("ticket uid", rest))
+    if kind == "code":
+        return _parse_barcode(rest)
+    raise ValueError("must be an order uid, ticket:<uid>, code:<barcode>@<event uid> or mine")
+
+
+def _parse_barcode(value: str) -> _Reference:
+    barcode, _, event = value.rpartition("@")
+    if not barcode or not barcode.isprintable() or len(barcode) > _LONGEST_BARCODE:
+        raise ValueError("must be code:<barcode>@<event uid>")
+    return _Reference(_Kind.BARCODE, check_reference_segment("event uid", event), barcode)
+
+
+def _read_order(order: Mapping[str, Any], quantity: int | None, now: float) -> Outcome:
+    if as_text(order.get("uid")) is None:
+        return Malformed(detail="no order in the response")
+    word = status_word(order.get("status"))
+    final = STATUSES.get((word or "").lower())
+    return replace(final, provider_status=word) if final else tickets.order_outcome(order, quantity, word, now)
+
+
+def _read_ticket(ticket: Mapping[str, Any], now: float) -> Outcome:
+    if as_text(ticket.get("uid")) is None:
+        return Malformed(detail="no ticket in the response")
+    return tickets.ticket_outcome(ticket, now)
+
+
+def _read_lookup(body: Mapping[str, Any], now: float) -> Outcome:
+    """Read a look-up by barcode: a list that holds the one ticket, or nothing where nobody has it.
+
+    https://shopping-api-docs.paylogic.com/documentation/tickets.html
+    """
+    found = tickets.embedded(body, *tickets.RELATIONS)
+    if found is None:
+        return Malformed(detail="no list of tickets in the response")
+    if not found:
+        return Missing(detail="no ticket with that barcode")
+    if len({as_text(ticket.get("uid")) for ticket in found}) > 1:
+        return Malformed(detail="several tickets with that barcode")
+    return _read_ticket(found[0], now)

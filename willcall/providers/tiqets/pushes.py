@@ -8,33 +8,28 @@ import math
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
 from willcall.orders.pushes import ChangePush, OrderProgress
-from willcall.providers.base import Credentials
+from willcall.providers.credentials import Credentials
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush
 from willcall.providers.reading import as_text, read_object
-
-#: Exactly 200 is a success to Tiqets; anything else is repeated after 1, 2, 4 and 8 minutes, then told by e-mail.
-_OK = PushResponse(200)
 
 
 class TiqetsPushes:
     """Reads which order changed."""
 
     #: The documented notification has some 200 bytes.
-    largest: int | None = 64 * 1024
+    max_bytes: int | None = 64 * 1024
 
-    def read_push(self, call: PushRequest, credentials: Credentials) -> PushReading:  # noqa: ARG002 - the protocol's signature
-        """A hint to ask about the order at once."""
-        body = read_object(Response(200, {}, call.body, received_at=math.nan))
+    def read_push(self, request: PushRequest, _credentials: Credentials, /) -> PushReading:
+        """A hint to poll the order at once."""
+        body = read_object(Response(200, {}, request.body, received_at=math.nan))
         reference = None if isinstance(body, Malformed) else as_text(body.get("order_reference_id"))
         if reference is None:
             return UnreadablePush("no order_reference_id in the notification")
         return ParsedPush(reference, "order change notification", ChangePush())
 
-    def answer_push(
-        self,
-        reading: PushReading,  # noqa: ARG002 - the protocol's signature
-        progress: OrderProgress,  # noqa: ARG002
-        credentials: Credentials,  # noqa: ARG002
-    ) -> PushResponse:
-        """200 without a body, also where the order is unknown: calling again would not change that."""
-        return _OK
+    def answer_push(self, _reading: PushReading, _progress: OrderProgress, _: Credentials, /) -> PushResponse:
+        """200 without a body, also where the order is unknown: calling again would not change that.
+
+        Anything but 200 is repeated after 1, 2, 4 and 8 minutes, then reported by e-mail.
+        """
+        return PushResponse(200)

@@ -1,78 +1,188 @@
-"""The Tixstock adapter.
+"""The Tixstock adapter: one order that was sent to the Partner Feed with Add Order, by our own id of it.
 
-Its webhooks bring the tickets and polling is the safety net (`pushes.py`); it is complete all the same, for
-accounts whose webhooks are not set up.
+Its webhooks bring the tickets and polling is the safety net (`pushes.py`); it is complete all the same, for accounts
+whose webhooks are not set up.
 
 https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
 """
 
-from typing import ClassVar
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from willcall.http.messages import Request, Response
-from willcall.orders.outcomes import Malformed, Outcome, Throttled, Unauthorized
+from willcall.orders.matching import maximum_matching
+from willcall.orders.model import Attention
+from willcall.orders.outcomes import (
+    Cancelled,
+    Declined,
+    Issued,
+    Malformed,
+    Missing,
+    NotReady,
+    Outcome,
+    PartlyIssued,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
 from willcall.orders.policy import PollPolicy, Rate
-from willcall.providers.base import AccountDefaults, Credentials, OrderQuery
+from willcall.orders.ticket_admissions import group_by_admission
+from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.plain import NoList, NoOAuth, NoSecretReferences, NoUserLists
-from willcall.providers.pushes import Pushes
-from willcall.providers.reading import status_outcome
-from willcall.providers.safe import check_path_segment, path_segment
-from willcall.providers.tixstock.credentials import TixstockCredentials
-from willcall.providers.tixstock.errors import MINUTE, error_outcome
-from willcall.providers.tixstock.order import read_order
-from willcall.providers.tixstock.pushes import TixstockPushes
+from willcall.providers.path_segments import check_reference_segment, path_segment
+from willcall.providers.reading import as_int, as_list, as_object, retry_after, status_outcome, status_word
+from willcall.providers.tixstock.pushes import TixstockCredentials, TixstockPushes
+from willcall.providers.tixstock.tickets import OrderItem, read_item, read_shipment
+
+_CANCELLED = Cancelled("the order was cancelled or refunded")
+#: What each `status` means, in lower case. `NotReady` words say nothing of tickets: those that are there count. The
+#: webhook page writes `Refunded / Cancelled` as one word.
+#: https://pf-api-documentation.tixstock.com/v1/endpoints/order/add
+STATUSES: Mapping[str, Outcome] = {
+    "approved": NotReady(),
+    "commissionable": NotReady(),
+    "pending review": NotReady(),
+    "sale on hold": NotReady(),
+    "rejected": Declined("the order was rejected"),
+    "cancelled": _CANCELLED,
+    "canceled": _CANCELLED,
+    "refunded": _CANCELLED,
+    "refunded/cancelled": _CANCELLED,
+    "refunded/canceled": _CANCELLED,
+}
+_SLASH = re.compile(r"\s*/\s*")
+
+#: Above the limit every request is rejected until the minute ends, and no header says when that is.
+#: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
+_OVER_LIMIT = Throttled(retry_after=60.0, detail="over the limit of requests a minute")
+#: Error codes: no bearer token, an IP address that is not allowed (102, 103), a bearer token that is rejected.
+#: https://pf-api-documentation.tixstock.com/v1/overview/errors-and-status-codes
+_ACCOUNT_ERRORS = {100, 102, 103, 401}
+#: No permission for this order.
+_ORDER_ERRORS = {110, 111, 403}
 
 
-class TixstockAdapter(NoOAuth, NoList, NoSecretReferences, NoUserLists):
-    """Reads one order that was sent there with Add Order, by our own id of it."""
+def _meaning(word: str | None) -> Outcome | None:
+    """Return what a status word means, `None` for an unknown one."""
+    return STATUSES.get(_SLASH.sub("/", (word or "").lower()))
 
-    name: ClassVar[str] = "tixstock"
-    credentials: ClassVar[type[Credentials]] = TixstockCredentials
-    shortest_interval: ClassVar[float] = 0.0
+
+class TixstockAdapter(Adapter):
+    """Reads one order."""
+
+    name = "tixstock"
+    credentials = TixstockCredentials
     #: 300 requests a minute per IP address, and nobody says when that minute starts: 290 and a burst of 10
     #: keep within it wherever it does. All accounts on one address share it.
     #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
-    defaults: ClassVar[AccountDefaults] = AccountDefaults(
-        rate=Rate(limit=290, period=60, burst=10),
-        polling=PollPolicy(initial=30, cap=600),
-    )
+    defaults = AccountDefaults(rate=Rate(limit=290, period=60, burst=10), polling=PollPolicy(initial=30, cap=600))
+    pushes = TixstockPushes(_meaning)
 
-    pushes: ClassVar[Pushes | None] = TixstockPushes()
-
-    def check_reference(
-        self,
-        reference: str,
-        credentials: TixstockCredentials,  # noqa: ARG002 - the protocol's signature
-    ) -> None:
+    def check_reference(self, reference: str, _credentials: TixstockCredentials, /) -> None:
         """Our order id there is one path segment."""
-        try:
-            check_path_segment(reference)
-        except ValueError as error:
-            raise ValueError(f"order id {error}") from None
+        check_reference_segment("order id", reference)
 
-    def status_request(
-        self,
-        question: OrderQuery,
-        credentials: TixstockCredentials,
-        access_token: str | None,  # noqa: ARG002 - the protocol's signature
-    ) -> Request:
+    def status_request(self, query: OrderQuery, credentials: TixstockCredentials, _token: str | None, /) -> Request:
         """`GET {base_url}/orders/get/<order id>` with the bearer token."""
         headers = {
             "Accept": "application/json",
             "Authorization": f"Bearer {credentials.bearer_token.get_secret_value()}",
         }
-        url = f"{credentials.base_url}/orders/get/{path_segment(question.reference)}"
+        url = f"{credentials.base_url}/orders/get/{path_segment(query.reference)}"
         return Request("GET", url, headers=headers)
 
-    def read_status(self, question: OrderQuery, answer: Response) -> Outcome:
+    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
         """The HTTP status first, the more exact code inside the body second, then the order."""
-        by_status = status_outcome(answer)
+        by_status = status_outcome(response)
         if isinstance(by_status, Throttled):
             unsaid = by_status.retry_after is None and not by_status.by_gateway
-            return MINUTE if unsaid else by_status
+            return _OVER_LIMIT if unsaid else by_status
         if by_status is not None and not isinstance(by_status, Malformed | Unauthorized):
             return by_status
-        body = read_lenient_object(answer)
+        body = read_lenient_object(response)
         if isinstance(body, Malformed):
             return by_status or body
-        return error_outcome(body, answer) or by_status or read_order(body.get("data"), question)
+        return _read_error(body, response) or by_status or _read_order(as_object(body.get("data")), query)
+
+
+def _read_error(body: Mapping[str, Any], response: Response) -> Outcome | None:
+    """Return what the errors in a body mean, which come also with HTTP 200, or `None`.
+
+    `errors` is one object with a `code` where the error has one, else a list of sentences.
+    """
+    errors = body.get("errors")
+    if not errors:
+        return None
+    code = as_int(as_object(as_list(errors)[0]).get("code"))
+    if code is None:
+        return Malformed(detail="the response states errors without a code")
+    return _error_outcome(code, has_hint=retry_after(response) is not None)
+
+
+def _error_outcome(code: int, *, has_hint: bool) -> Outcome:
+    detail = f"error code {code}"
+    if code == 429:  # noqa: PLR2004 - these codes are HTTP statuses
+        return Throttled(detail=detail) if has_hint else _OVER_LIMIT
+    if code == 403 and has_hint:  # noqa: PLR2004
+        return Throttled(detail=detail)
+    if code in _ACCOUNT_ERRORS | _ORDER_ERRORS:
+        return Unauthorized(whole_account=code in _ACCOUNT_ERRORS, detail=detail)
+    if code == 404:  # noqa: PLR2004
+        return Missing(detail=detail)
+    if 500 <= code <= 599:  # noqa: PLR2004
+        return Unavailable(detail=detail)
+    return Malformed(detail="the response states an error with an unknown code")
+
+
+def _read_order(order: Mapping[str, Any], query: OrderQuery) -> Outcome:
+    word = status_word(order.get("status"))
+    outcome = _meaning(word)
+    if isinstance(outcome, Declined | Cancelled):
+        return replace(outcome, provider_status=word)
+    if word is None and not as_list(order.get("items")):
+        return Malformed(detail="no order in the response")
+    return _read_tickets(order, query, word, None if outcome else "unknown status word")
+
+
+def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None, remark: str | None) -> Outcome:
+    """Return all, some or none of the tickets, whatever the status word."""
+    shipment = read_shipment(order)
+    if shipment is not None:
+        return Issued((shipment,), provider_status=word, detail=remark)
+    items = [read_item(item) for item in as_list(order.get("items"))]
+    expected = _expected(order, query, len(items))
+    tickets = tuple(ticket for item in items for ticket in item.tickets)
+    remarks = [remark, *sorted({remark for item in items for remark in item.remarks})]
+    attention = Attention.MALFORMED if any(item.remarks for item in items) else None
+    if not tickets:
+        return NotReady(provider_status=word, detail=_joined(remarks), attention=attention, expected=expected)
+    count = _count(items, expected)
+    if expected is not None and count >= expected:
+        return Issued(tickets, provider_status=word, detail=_joined(remarks))
+    detail = _joined([f"{count} of {expected} tickets", *remarks])
+    return PartlyIssued(tickets, expected, provider_status=word, detail=detail, attention=attention)
+
+
+def _expected(order: Mapping[str, Any], query: OrderQuery, items: int) -> int | None:
+    """Return how many tickets the order has: by its own word, else by ours, else one per item."""
+    quantity = as_int(order.get("quantity")) or 0
+    return quantity if quantity > 0 else query.quantity or items or None
+
+
+def _count(items: list[OrderItem], expected: int | None) -> int:
+    """Return how many people can get in.
+
+    Where there is an item per ticket, an item's second file is no second ticket, and each item needs a file of its
+    own: the number is that of items which can be given different ones.
+    """
+    people = group_by_admission(ticket for item in items for ticket in item.tickets)
+    if expected is None or len(items) < expected:
+        return len(people)
+    holding = [item for item in items if item.tickets]
+    return len(maximum_matching(people, holding, lambda person, item: any(ticket in item.tickets for ticket in person)))
+
+
+def _joined(remarks: list[str | None]) -> str | None:
+    return "; ".join(remark for remark in remarks if remark) or None

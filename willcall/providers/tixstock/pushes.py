@@ -1,59 +1,111 @@
 """Tixstock's webhooks: one per ticket that a broker uploads, and one per change of an order.
 
-The answer keeps the order's status in step on both sides, so its words are chosen with care.
+Our answer keeps the order's status in step on both sides, so its words are chosen with care.
 
 https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 """
 
+import hmac
 import json
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from willcall.http.messages import Response
-from willcall.orders.outcomes import Cancelled, Declined, Malformed
-from willcall.orders.pushes import ChangePush, OrderProgress, OutcomePush, TicketsPush
+from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.outcomes import Cancelled, Declined, Malformed, Outcome
+from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
+from willcall.providers.credentials import HeaderSecret, ProviderUrl, PushCredentials
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
-from willcall.providers.reading import as_object, as_text
-from willcall.providers.safe import status_word
-from willcall.providers.tixstock.arrivals import read_parcel, read_upload
-from willcall.providers.tixstock.credentials import INVOICING, TixstockCredentials
-from willcall.providers.tixstock.order import final_word, known_word
-from willcall.providers.tixstock.signature import signed
-from willcall.providers.tixstock.tickets import shipment_of
+from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
+from willcall.providers.tixstock.tickets import as_bool, decode_base64, file_value, link_tickets, read_shipment
 
 _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"}
 _PAPER = "order.paper_ticket_fulfilment"
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/webhooks/order-update
 _UPDATE = "order.update"
+#: The word that has an invoice raised, for good.
+_INVOICING = "commissionable"
 
 #: Where an order names our own id of it; a whole order calls it just `id`.
-_REFERENCES = ("order_id", "external_order_id", "external_id")
+_REFERENCES = ("order_id", "external_order_id", "external_id", "id")
 
 #: Objects, lists and entries of them in a webhook at most: its bytes are one file, and the rest is small. More would
 #: take seconds to read, in which nobody else is answered.
 _MOST_PARTS = 200_000
 
+_NOT_BASE64 = "the file is not base64"
+_NOTHING = "there is neither a file nor a link"
 # The sentences of Tixstock's own samples.
 _COMPLETE = "Listing has been fulfilled for the order."
 _PARCEL = "Order has been fulfilled."
 _FAILED = "Listing failed to be fulfilled for the order"
 
 
+def _not_invoicing(word: str) -> str:
+    if word.strip().lower() == _INVOICING:
+        raise ValueError("must not have an invoice raised for what is not delivered")
+    return word
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=64)]
+_NotInvoicingWord = Annotated[_Word, AfterValidator(_not_invoicing)]
+
+
+class AnswerWords(BaseModel):
+    """The `order_status` that our answer to each kind of webhook names.
+
+    The defaults are the words of Tixstock's own samples. `Commissionable` is none of them: it has an invoice
+    raised and cannot be taken back, so that it is refused where tickets are missing.
+
+    https://pf-api-documentation.tixstock.com/v1/webhooks/overview
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    partial: _NotInvoicingWord = "Approved"
+    complete: _Word = "Delivered"
+    paper: _Word = "Shipped"
+    failed: _NotInvoicingWord = "Accepted"
+
+
+class TixstockCredentials(PushCredentials):
+    """An account at Tixstock. The bearer token is also the key that signs its webhooks."""
+
+    base_url: ProviderUrl = "https://pf.tixstock.com/v1"
+    bearer_token: HeaderSecret
+    answers: AnswerWords = AnswerWords()
+
+
 class TixstockPushes:
     """Reads four kinds of fulfilment and `order.update`."""
 
-    largest: int | None = None
+    max_bytes: int | None = None
 
-    def read_push(self, call: PushRequest, credentials: TixstockCredentials) -> PushReading:
+    def __init__(self, meaning: Callable[[str | None], Outcome | None]) -> None:
+        """`meaning` returns what a status word means, `None` for an unknown one."""
+        self._meaning = meaning
+
+    def read_push(self, request: PushRequest, credentials: TixstockCredentials, /) -> PushReading:
         """The signature over the raw bytes first; only then is anything read."""
-        if not signed(call, credentials):
+        if not _is_signed(request, credentials):
             return UnverifiedPush()
-        if sum(map(call.body.count, (b"[", b"{", b","))) > _MOST_PARTS:
+        if sum(map(request.body.count, (b"[", b"{", b","))) > _MOST_PARTS:
             return UnreadablePush("more than the tickets of an order")
-        return _read(call)
+        body = read_lenient_object(Response(200, {}, request.body, received_at=math.nan))
+        if isinstance(body, Malformed):
+            return UnreadablePush(body.detail or "body is not JSON")
+        # Some of its webhooks are spelled with a double l.
+        kind = (as_text(as_object(body.get("meta")).get("type")) or "").lower().replace("fulfillment", "fulfilment")
+        data = as_object(body.get("data"))
+        return self._read_update(data) if kind == _UPDATE else _read_fulfilment(kind, data)
 
     def answer_push(
-        self, reading: PushReading, progress: OrderProgress, credentials: TixstockCredentials
+        self, reading: PushReading, progress: OrderProgress, credentials: TixstockCredentials, /
     ) -> PushResponse:
         """`external_id`, `order_status`, `message`, `success`; 401 where the signature is wrong."""
         words = credentials.answers
@@ -63,60 +115,134 @@ class TixstockPushes:
             return _answer(None, words.failed, f"{_FAILED}: {reading.detail}.", success=False)
         if not progress.stored:
             return _answer(reading.reference, words.failed, f"{_FAILED}: {progress.why}.", success=False)
-        return _answer(reading.reference, *_success(reading, progress, credentials), success=True)
+        return _answer(reading.reference, *self._success(reading, progress, words), success=True)
 
-
-def _read(call: PushRequest) -> PushReading:
-    body = read_lenient_object(Response(200, {}, call.body, received_at=math.nan))
-    if isinstance(body, Malformed):
-        return UnreadablePush(body.detail or "body is not JSON")
-    # Some of its webhooks are spelled with a double l.
-    kind = (as_text(as_object(body.get("meta")).get("type")) or "").lower().replace("fulfillment", "fulfilment")
-    data = as_object(body.get("data"))
-    if kind in _UPLOADS or kind == _PAPER:
-        reference = as_text(data.get("order_id"))
+    def _read_update(self, order: Mapping[str, Any]) -> PushReading:
+        """Return a final word, a tracking id, or else that something changed and is worth a poll."""
+        reference = next(filter(None, (as_text(order.get(name)) for name in _REFERENCES)), None)
         if reference is None:
-            return UnreadablePush("no order_id in the webhook")
-        return read_parcel(reference, kind, data) if kind == _PAPER else read_upload(reference, kind, data)
-    if kind == _UPDATE:
-        return _read_update(data)
-    return UnreadablePush("unknown type of webhook")
+            return UnreadablePush("no order in the webhook")
+        word = status_word(order.get("status"))
+        outcome = self._meaning(word)
+        if isinstance(outcome, Declined | Cancelled):
+            return ParsedPush(reference, _UPDATE, OutcomePush(replace(outcome, provider_status=word)), word)
+        shipment = read_shipment(order)
+        if shipment:
+            return ParsedPush(reference, _UPDATE, TicketsPush((shipment,), complete=True), word, (None,))
+        return ParsedPush(reference, _UPDATE, ChangePush(), word)
+
+    def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
+        """Return our word and a sentence for what we have."""
+        if progress.final_status and not isinstance(reading.push, OutcomePush):
+            final = isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
+            word = progress.provider_status if final else None
+            return word or words.failed, f"The order is {progress.final_status}."
+        if isinstance(reading.push, TicketsPush) and reading.push.complete:
+            return words.paper, _PARCEL
+        if reading.kind == _UPDATE and self._meaning(reading.word) and (reading.word or "").lower() != _INVOICING:
+            return reading.word or words.partial, "The update was taken."
+        if progress.complete:
+            return words.complete, _COMPLETE
+        if reading.kind == _UPDATE:
+            return words.partial, "The update was taken."
+        of = f" of {progress.expected}" if progress.expected else ""
+        return words.partial, f"The ticket was taken; the order has {progress.ticket_count}{of}."
 
 
-def _read_update(order: dict[str, object] | object) -> PushReading:
-    """A final word, a tracking id, or else that something changed and is worth asking about."""
-    data = as_object(order)
-    reference = next(filter(None, (as_text(data.get(name)) for name in (*_REFERENCES, "id"))), None)
-    if reference is None:
-        return UnreadablePush("no order in the webhook")
-    word = status_word(data.get("status"))
-    outcome = final_word(word)
-    if isinstance(outcome, Declined | Cancelled):
-        return ParsedPush(reference, _UPDATE, OutcomePush(outcome), word)
-    shipment = shipment_of(data)
-    if shipment:
-        return ParsedPush(reference, _UPDATE, TicketsPush((shipment,), complete=True), word, (None,))
-    return ParsedPush(reference, _UPDATE, ChangePush(), word)
-
-
-def _success(reading: ParsedPush, progress: OrderProgress, credentials: TixstockCredentials) -> tuple[str, str]:
-    """Our word and a sentence for what we have."""
-    words = credentials.answers
-    if progress.final_status and not isinstance(reading.push, OutcomePush):
-        word = progress.provider_status if final_word(progress.provider_status) else None
-        return word or words.failed, f"The order is {progress.final_status}."
-    if isinstance(reading.push, TicketsPush) and reading.push.complete:
-        return words.paper, _PARCEL
-    if reading.kind == _UPDATE and known_word(reading.word) and (reading.word or "").lower() != INVOICING:
-        return reading.word or words.partial, "The update was taken."
-    if progress.complete:
-        return words.complete, _COMPLETE
-    if reading.kind == _UPDATE:
-        return words.partial, "The update was taken."
-    of = f" of {progress.expected}" if progress.expected else ""
-    return words.partial, f"The ticket was taken; the order has {progress.ticket_count}{of}."
+def _is_signed(request: PushRequest, credentials: TixstockCredentials) -> bool:
+    """Return whether the call is Tixstock's: HMAC-SHA-256 of the raw body with our bearer token, in hex."""
+    key = credentials.bearer_token.get_secret_value().encode()
+    given = request.headers.get("x-tixstock-signature", "").strip().lower().encode()
+    return hmac.compare_digest(hmac.digest(key, request.body, "sha256").hex().encode(), given)
 
 
 def _answer(reference: str | None, word: str, message: str, *, success: bool, status: int = 200) -> PushResponse:
     document = {"external_id": reference, "order_status": word, "message": message, "success": success}
     return PushResponse(status, json.dumps(document), "application/json")
+
+
+def _read_fulfilment(kind: str, data: Mapping[str, Any]) -> PushReading:
+    if kind != _PAPER and kind not in _UPLOADS:
+        return UnreadablePush("unknown type of webhook")
+    reference = as_text(data.get("order_id"))
+    if reference is None:
+        return UnreadablePush("no order_id in the webhook")
+    return _read_parcel(reference, kind, data) if kind == _PAPER else _read_upload(reference, kind, data)
+
+
+def _read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
+    """Return one parcel with all paper tickets of the order."""
+    shipment = read_shipment(data)
+    if shipment is None:
+        return ParsedPush(reference, kind, InvalidPush("no tracking id"))
+    return ParsedPush(reference, kind, TicketsPush((shipment,), complete=True), files=(None,))
+
+
+def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
+    """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) proofs alone.
+
+    All that a webhook holds is stored. Proofs beside a file or a link belong to it, see `extra`.
+    """
+    item = _as_item(data)
+    links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]
+    given = len(as_list(data.get("mobile_links")))
+    remarks = [f"{given - len(links)} of {given} links are no web addresses"] if len(links) < given else []
+    files = _files(item)
+    if None in files:
+        remarks.append(_NOT_BASE64)
+    usable = [file for file in files if file is not None]
+    tickets = [*(ticket for ticket, _ in usable), *links]
+    if not tickets and not remarks:
+        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(_proofs(data))]
+    if not tickets:
+        return ParsedPush(reference, kind, InvalidPush(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
+    contents = [content for _, content in usable]
+    contents += [None] * (len(tickets) - len(contents))
+    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None)
+    return ParsedPush(reference, kind, push, files=tuple(contents))
+
+
+def _as_item(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the upload as an item of an order. General admission has no seats, whatever stands there."""
+    item = {**data, "listing_id": data.get("id")}
+    if as_bool(data.get("general_admission")):
+        item |= {"section": None, "row": None, "seat": None}
+    return item
+
+
+def _files(item: Mapping[str, Any]) -> list[tuple[Ticket, bytes | None] | None]:
+    """Return a ticket for each file, with its content or else with its address, `None` for one that is neither.
+
+    Documented is one file in base64. A list and an object are read as in the order itself.
+    """
+    entries = [entry for entry in as_list(item.get("file")) if as_text(file_value(entry))]
+    alone = all(entry == entries[0] for entry in entries)
+    return [_file({**item, "seat": item.get("seat") if alone else None}, file_value(entry)) for entry in entries]
+
+
+def _file(item: Mapping[str, Any], value: object) -> tuple[Ticket, bytes | None] | None:
+    url = as_web_url(value)
+    if url:
+        return _ticket(TicketKind.PDF, item, url), None
+    content = decode_base64(value)
+    return None if content is None else (_ticket(TicketKind.PDF, item), content)
+
+
+def _ticket(kind: TicketKind, item: Mapping[str, Any], url: str | None = None) -> Ticket:
+    section, row, seat = (as_text(item.get(name)) for name in ("section", "row", "seat"))
+    return Ticket(kind, url=url, section=section, row=row, seat=seat, extra=_extra(item))
+
+
+def _extra(item: Mapping[str, Any]) -> dict[str, Any]:
+    return extra_fields(
+        {
+            "listing_id": as_text(item.get("listing_id")),
+            "general_admission": as_bool(item.get("general_admission")),
+            "additional_file": as_web_url(item.get("additional_file")),
+            "proof_file_url": _proofs(item) or None,
+        }
+    )
+
+
+def _proofs(data: Mapping[str, Any]) -> list[str]:
+    return [link for link in map(as_web_url, as_list(data.get("proof_file_url"))) if link]

@@ -1,70 +1,59 @@
-"""The tickets in a Tixstock order: files and mobile links per item, or one parcel for all of it."""
+"""The tickets in Tixstock's orders and webhooks: files and mobile links per item, or one parcel for all of it."""
 
+import binascii
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
 from willcall.orders.file_types import UnsupportedFileError, detect_file_type
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.seating import normalize_label
 from willcall.orders.ticket_documents import with_inline_file
 from willcall.orders.ticket_identity import without_duplicates
-from willcall.providers.base64_files import decode_base64
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 
 #: Where an object in `file` might hold its address; its shape is documented nowhere.
 _FILE_FIELDS = ("url", "file", "link")
-
-#: A ticket that nobody could fetch would be none: what is not kept is not counted, and a person should look.
+#: A ticket that nobody could fetch would be none: what is not stored is not counted, and needs attention.
 _UNKNOWN_FILE = "a file of unknown shape is not counted"
+
+#: `data:application/pdf;base64,` and what is left of it. https://www.rfc-editor.org/rfc/rfc2397
+_DATA_HEADER = re.compile(r"(?:data:[^,]{0,200}?;?)?\s*base64,", re.IGNORECASE)
+#: The alphabet for URLs and file names as the standard one. https://www.rfc-editor.org/rfc/rfc4648#section-5
+_STANDARD = str.maketrans("-_", "+/")
+_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class OrderItem:
     """What one item of an order holds: its tickets, and what is odd about them."""
 
     tickets: tuple[Ticket, ...]
     remarks: frozenset[str]
 
 
-def item_of(item: object) -> Item:
+def read_item(item: object) -> OrderItem:
     """Return the tickets of one item."""
     fields = as_object(item)
     entries = [entry for entry in as_list(fields.get("file")) if entry]
     alone = all(entry == entries[0] for entry in entries)
     files = [_file_ticket(fields, entry, alone=alone) for entry in entries]
     remarks = frozenset(file for file in files if isinstance(file, str))
-    return Item(
-        without_duplicates((*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))), remarks
-    )
+    tickets = (*(file for file in files if isinstance(file, Ticket)), *link_tickets(fields))
+    return OrderItem(without_duplicates(tickets), remarks)
 
 
-def shipment_of(order: Mapping[str, Any]) -> Ticket | None:
-    """The parcel with the paper tickets of the whole order, None before there is a tracking id."""
+def read_shipment(order: Mapping[str, Any]) -> Ticket | None:
+    """Return the parcel with the paper tickets of the whole order, `None` before there is a tracking id."""
     details = as_object(order.get("paper_ticket_details"))
     tracking = as_text(order.get("shipping_tracking_id")) or as_text(details.get("shipping_tracking_id"))
     if tracking is None:
         return None
     partner = as_text(order.get("delivery_partner_name")) or as_text(details.get("delivery_partner_name"))
     return Ticket(TicketKind.SHIPMENT, code=tracking, extra=extra_fields({"delivery_partner_name": partner}))
-
-
-def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
-    """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
-    value = file_value(entry)
-    ticket = _placed(TicketKind.PDF, item, as_object(entry), alone=alone)
-    url = as_web_url(value)
-    if url:
-        return replace(ticket, url=url)
-    content = decode_base64(value)
-    if content is None:
-        return _UNKNOWN_FILE
-    try:
-        detect_file_type(BytesIO(content))
-    except UnsupportedFileError as error:
-        return f"a file in the answer is {error}, so it is not counted"
-    return with_inline_file(ticket, content)
 
 
 def file_value(entry: object) -> object:
@@ -81,11 +70,56 @@ def link_tickets(item: Mapping[str, Any]) -> Iterator[Ticket]:
         fields = as_object(entry)
         url = as_web_url(fields.get("link") if fields else entry)
         if url:
-            yield replace(_placed(TicketKind.LINK, item, fields, alone=alone), url=url)
+            yield replace(_seated(TicketKind.LINK, item, fields, alone=alone), url=url)
 
 
-def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], *, alone: bool) -> Ticket:
-    """Return a ticket at its place: the part's own where it names one, else the item's.
+def as_bool(value: object) -> bool | None:
+    """Return a boolean, which Tixstock writes as a boolean, as 1 and 0, and as words."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get((as_text(value) or "").lower())
+
+
+def decode_base64(value: object) -> bytes | None:
+    """Return the content of a file, or `None` where the value is no base64.
+
+    Accepted are both alphabets, blanks and line breaks anywhere, missing padding, percent-encoding and a `data:`
+    header. A character too many at the end is what is left of a clipped file, and is dropped.
+    """
+    written = (as_text(value) or "").strip("\"' \t\r\n")
+    header = _DATA_HEADER.match(written)
+    if header:
+        written = written[header.end() :]
+    if "%" in written:
+        written = unquote(written)
+    symbols = "".join(written.split()).rstrip("=").translate(_STANDARD)
+    if len(symbols) % _GROUP == 1:
+        symbols = symbols[:-1]
+    try:
+        return binascii.a2b_base64(symbols + "=" * (-len(symbols) % _GROUP), strict_mode=True) or None
+    except ValueError:
+        return None
+
+
+def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
+    """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
+    value = file_value(entry)
+    ticket = _seated(TicketKind.PDF, item, as_object(entry), alone=alone)
+    url = as_web_url(value)
+    if url:
+        return replace(ticket, url=url)
+    content = decode_base64(value)
+    if content is None:
+        return _UNKNOWN_FILE
+    try:
+        detect_file_type(BytesIO(content))
+    except UnsupportedFileError as error:
+        return f"a file in the answer is {error}, so it is not counted"
+    return with_inline_file(ticket, content)
+
+
+def _seated(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], *, alone: bool) -> Ticket:
+    """Return a ticket with its seat: the part's own where it names one, else the item's.
 
     The item's seat is that of its only file or link; of several it cannot be.
     """
@@ -95,13 +129,6 @@ def _placed(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], 
     extra = {
         "listing_id": as_text(item.get("listing_id")),
         "type": as_text(item.get("type")),
-        "general_admission": truth(item.get("general_admission")),
+        "general_admission": as_bool(item.get("general_admission")),
     }
     return Ticket(kind, section=section, row=row, seat=seat, extra=extra_fields(extra))
-
-
-def truth(value: object) -> bool | None:
-    """Tixstock's booleans come as booleans, as 1 and 0, and as words."""
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "1": True, "false": False, "0": False}.get((as_text(value) or "").lower())

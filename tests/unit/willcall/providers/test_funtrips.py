@@ -20,7 +20,7 @@ from willcall.orders.outcomes import (
 )
 from willcall.providers.base import AccessToken, OrderQuery
 from willcall.providers.funtrips import ADAPTER
-from willcall.providers.funtrips.credentials import FuntripsCredentials
+from willcall.providers.funtrips.adapter import FuntripsCredentials
 
 BASE = "https://api.funtrips.example/live"
 TOKENS = "https://auth.funtrips.example/oauth/token"
@@ -46,11 +46,11 @@ def record(checkout: str = "c1", **fields: Any) -> dict[str, Any]:
     ("fields", "message"),
     [
         ({}, "needs token_url, client_id, client_secret, or public_bearer instead"),
-        ({"client_id": "a"}, "needs token_url, client_secret beside client_id"),
-        ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret beside token_url, client_id"),
-        ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot stand beside client_id"),
-        ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot stand beside scope"),
-        ({"public_bearer": "b", "token_auth": "body"}, "public_bearer cannot stand beside token_auth"),
+        ({"client_id": "a"}, "needs token_url, client_secret as well as client_id"),
+        ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret as well as token_url, client_id"),
+        ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot be combined with client_id"),
+        ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot be combined with scope"),
+        ({"public_bearer": "b", "token_auth": "body"}, "public_bearer cannot be combined with token_auth"),
         ({"scope": "a"}, "needs token_url, client_id, client_secret, or public_bearer instead"),
     ],
 )
@@ -123,7 +123,7 @@ def basic(request: Request) -> bytes:
 
 
 def test_a_token_is_asked_for_with_client_credentials_in_every_dialect() -> None:
-    requests = ADAPTER.token_requests(OAUTH)
+    requests = ADAPTER.oauth.token_requests(OAUTH)
     assert list(requests) == ["basic", "basic_raw", "body"]
     assert {(request.method, request.url) for request in requests.values()} == {("POST", TOKENS)}
     form = {"grant_type": "client_credentials", "scope": "funtrips/x.read"}
@@ -137,20 +137,20 @@ def test_a_token_is_asked_for_with_client_credentials_in_every_dialect() -> None
 
 @pytest.mark.parametrize("dialect", ["basic", "basic_raw", "body"])
 def test_a_dialect_that_is_set_is_the_only_one(dialect: str) -> None:
-    assert list(ADAPTER.token_requests(OAUTH.model_copy(update={"token_auth": dialect}))) == [dialect]
+    assert list(ADAPTER.oauth.token_requests(OAUTH.model_copy(update={"token_auth": dialect}))) == [dialect]
 
 
 def test_two_dialects_that_say_the_same_are_one() -> None:
     plain = OAUTH.model_copy(update={"client_id": "box", "client_secret": SecretStr("abc")})
-    assert list(ADAPTER.token_requests(plain)) == ["basic", "body"]
+    assert list(ADAPTER.oauth.token_requests(plain)) == ["basic", "body"]
 
 
 def test_a_public_bearer_needs_no_token() -> None:
-    assert ADAPTER.token_requests(HEADLESS) == {}
+    assert ADAPTER.oauth.token_requests(HEADLESS) == {}
 
 
 def test_no_scope_is_sent_where_there_is_none() -> None:
-    for request in ADAPTER.token_requests(OAUTH.model_copy(update={"scope": ""})).values():
+    for request in ADAPTER.oauth.token_requests(OAUTH.model_copy(update={"scope": ""})).values():
         assert request.form is not None
         assert "scope" not in request.form
 
@@ -163,25 +163,25 @@ def test_no_scope_is_sent_where_there_is_none() -> None:
     ],
 )
 def test_a_token_is_used_for_as_long_as_it_says(life: Any, seconds: float) -> None:
-    token = ADAPTER.read_token(answer({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
+    token = ADAPTER.oauth.read_token(answer({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
     assert token == AccessToken("t", expires_in=seconds)
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER", "BearerToken", None])
 @pytest.mark.parametrize("status", [200, 201, 202, 203])
 def test_any_success_with_a_token_is_a_token(status: int, kind: str | None) -> None:
-    token = ADAPTER.read_token(answer({"access_token": "t", "token_type": kind}, status))
+    token = ADAPTER.oauth.read_token(answer({"access_token": "t", "token_type": kind}, status))
     assert token == AccessToken("t", expires_in=300)
 
 
 @pytest.mark.parametrize("value", [None, "", "two words", "line\n\nbreak", "caf\u00e9", {"a": 1}])
 def test_a_token_that_cannot_be_sent_is_an_outage(value: Any) -> None:
-    assert isinstance(ADAPTER.read_token(answer({"access_token": value})), Unavailable)
+    assert isinstance(ADAPTER.oauth.read_token(answer({"access_token": value})), Unavailable)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
-    outcome = ADAPTER.read_token(answer({"error": "invalid_client"}, status))
+    outcome = ADAPTER.oauth.read_token(answer({"error": "invalid_client"}, status))
     assert isinstance(outcome, Unauthorized)
     assert outcome.whole_account
 
@@ -189,17 +189,17 @@ def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 204, 302, 404, 405, 410, 418, 500, 502, 503])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{", b'{"status": "ok"}', b"\xff\xfe\x00"])
 def test_an_answer_without_a_token_is_an_outage_of_the_endpoint(status: int, body: bytes) -> None:
-    outcome = ADAPTER.read_token(Response(status, {"retry-after": "9"}, body, received_at=0.0))
+    outcome = ADAPTER.oauth.read_token(Response(status, {"retry-after": "9"}, body, received_at=0.0))
     assert isinstance(outcome, Unavailable)
     assert (outcome.retry_after, outcome.request_sent) == (9.0, False)
     assert "token endpoint" in (outcome.detail or "")
 
 
 def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
-    assert ADAPTER.read_token(answer(None, 429, retry_after="9")) == Throttled(retry_after=9.0, detail="HTTP 429")
-    assert isinstance(ADAPTER.read_token(answer({"error": "temporarily_unavailable"}, 400)), Unavailable)
+    assert ADAPTER.oauth.read_token(answer(None, 429, retry_after="9")) == Throttled(retry_after=9.0, detail="HTTP 429")
+    assert isinstance(ADAPTER.oauth.read_token(answer({"error": "temporarily_unavailable"}, 400)), Unavailable)
     page = Response(403, {"server": "cloudflare"}, b"<html>", received_at=0.0)
-    assert isinstance(ADAPTER.read_token(page), Throttled)
+    assert isinstance(ADAPTER.oauth.read_token(page), Throttled)
 
 
 # Records
@@ -270,11 +270,11 @@ def test_a_checkout_is_not_counted() -> None:
 
 
 def test_a_backend_lists_without_a_filter() -> None:
-    request = ADAPTER.list_request(OAUTH, "backend-1", 0.0)
+    request = ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0)
     assert request is not None
     assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", {})
     assert request.headers == {"Authorization": "Bearer backend-1"}
-    assert ADAPTER.list_request(HEADLESS, None, 0.0) is None
+    assert ADAPTER.listing.list_request(HEADLESS, None, 0.0) is None
 
 
 def test_the_list_says_what_each_checkout_comes_to() -> None:
@@ -286,7 +286,7 @@ def test_the_list_says_what_each_checkout_comes_to() -> None:
         record("c4", status="CANCELLED"),
         {"status": "COMPLETED", "tickets": []},
     ]
-    listed = ADAPTER.read_list(answer({"items": records}))
+    listed = ADAPTER.listing.read_list(answer({"items": records}))
     assert {one.reference: type(one.outcome) for one in listed} == {
         "c1": Issued,
         "c2": Issued,
@@ -297,12 +297,12 @@ def test_the_list_says_what_each_checkout_comes_to() -> None:
 
 def test_the_list_is_bounded() -> None:
     records = [record(f"c{number}") for number in range(1_200)]
-    assert len(ADAPTER.read_list(answer(records))) == 1_000
+    assert len(ADAPTER.listing.read_list(answer(records))) == 1_000
 
 
 @pytest.mark.parametrize(("document", "status"), [([record()], 500), ([record()], 202), ("x", 200), ([1], 200)])
 def test_a_list_that_cannot_be_read_lists_nothing(document: Any, status: int) -> None:
-    assert ADAPTER.read_list(answer(document, status)) == []
+    assert ADAPTER.listing.read_list(answer(document, status)) == []
 
 
 def test_polling_follows_the_guide() -> None:

@@ -14,7 +14,7 @@ from willcall.http.messages import Response
 from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, PartlyIssued
 from willcall.providers.base import OrderQuery
 from willcall.providers.paylogic import ADAPTER
-from willcall.providers.paylogic.credentials import PaylogicCredentials
+from willcall.providers.paylogic.adapter import PaylogicCredentials
 
 API = "https://shopping-api.paylogic.com"
 UID = "90842034646f49c99882eb99a13fa2e9"
@@ -162,11 +162,11 @@ def test_reading_past_a_wallet_pass_is_still_one_entrance() -> None:
 
 
 def test_orders_created_since_are_listed_for_an_application_only() -> None:
-    request = ADAPTER.list_request(BASIC, None, 1_795_341_600.0)
+    request = ADAPTER.listing.list_request(BASIC, None, 1_795_341_600.0)
     assert request is not None
     assert (request.url, dict(request.params)) == (API + "/orders", {"created__gte": "2026-11-22T10:00:00Z"})
     assert "Authorization" in request.headers
-    assert ADAPTER.list_request(USER, None, 1_795_341_600.0) is None
+    assert ADAPTER.listing.list_request(USER, None, 1_795_341_600.0) is None
 
 
 def test_a_list_of_orders_is_read_like_each_order() -> None:
@@ -177,7 +177,7 @@ def test_a_list_of_orders_is_read_like_each_order() -> None:
         {"status": "cancelled"},
         {"uid": "c", "status": "new word"},
     ]
-    listed = ADAPTER.read_list(answer({"_embedded": {"shop:order": orders}}))
+    listed = ADAPTER.listing.read_list(answer({"_embedded": {"shop:order": orders}}))
     assert [(entry.reference, type(entry.outcome)) for entry in listed] == [
         ("a", Issued),
         ("b", Cancelled),
@@ -187,7 +187,7 @@ def test_a_list_of_orders_is_read_like_each_order() -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 503])
 def test_an_error_lists_nothing(status: int) -> None:
-    assert ADAPTER.read_list(answer({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
+    assert ADAPTER.listing.read_list(answer({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
 
 
 @given(st.sampled_from(REFERENCES), BODIES | EMBEDDED.map(lambda embedded: {"_embedded": embedded}) | JSON)
@@ -214,12 +214,12 @@ def test_a_ticket_with_an_unknown_word_never_counts(word: str, reference: str) -
 @given(st.sampled_from(REFERENCES), st.binary(), st.integers(100, 599))
 def test_no_answer_raises(reference: str, body: bytes, status: int) -> None:
     ADAPTER.read_status(OrderQuery(reference), Response(status, {}, body, 0.0))
-    ADAPTER.read_list(Response(status, {}, body, 0.0))
+    ADAPTER.listing.read_list(Response(status, {}, body, 0.0))
 
 
 @given(EMBEDDED | st.fixed_dictionaries({"shop:order": st.lists(BODIES, max_size=3) | JSON}))
 def test_no_list_raises(embedded: Any) -> None:
-    ADAPTER.read_list(answer({"_embedded": embedded}))
+    ADAPTER.listing.read_list(answer({"_embedded": embedded}))
 
 
 @given(st.sampled_from([UID, f"ticket:{UID}", CODE]), BODIES)

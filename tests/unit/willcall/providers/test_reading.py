@@ -21,6 +21,7 @@ from willcall.providers.reading import (
     read_object,
     retry_after,
     status_outcome,
+    status_word,
 )
 
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
@@ -258,3 +259,9 @@ def test_what_is_large_or_deep_is_not_kept(value: Any) -> None:
 def test_no_more_fields_are_kept_than_a_person_reads() -> None:
     assert len(extra_fields({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
     assert all(len(name) <= 100 for name in extra_fields({"x" * 500: 1}))
+
+
+def test_a_status_word_is_kept_as_printed_and_cut() -> None:
+    assert status_word(" Sale on Hold ") == "Sale on Hold"
+    assert status_word("x" * 1_000) == "x" * 64
+    assert status_word(["paid"]) is None

@@ -58,12 +58,6 @@ def test_instructions_too_long_to_keep_are_left_out() -> None:
     assert outcome.tickets[0].extra == {"post_purchase": "Be early."}
 
 
-def test_it_needs_no_access_token_and_lists_nothing() -> None:
-    assert ADAPTER.token_requests(CREDENTIALS) == {}
-    assert ADAPTER.list_request(CREDENTIALS, None, 0.0) is None
-    assert ADAPTER.read_list(done()) == []
-
-
 def test_polling_follows_the_guide() -> None:
     polling = ADAPTER.defaults.polling
     assert (polling.strategy, polling.initial, polling.cap, polling.minimum) == ("exponential", 5, 600, 1)

@@ -13,7 +13,7 @@ from willcall.http.messages import Response
 from willcall.orders.outcomes import Cancelled, Declined, Issued, NotReady, PartlyIssued, Throttled
 from willcall.providers.base import OrderQuery
 from willcall.providers.tixstock import ADAPTER
-from willcall.providers.tixstock.credentials import TixstockCredentials
+from willcall.providers.tixstock.pushes import TixstockCredentials
 
 TOKEN = "tix-bearer-1"
 ACCOUNT = TixstockCredentials(bearer_token=SecretStr(TOKEN), webhook_token=SecretStr("hook-2"))

@@ -1,11 +1,10 @@
-"""What may pass into a path or a header."""
+"""References in the paths of URLs."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from willcall.providers.safe import HeaderSecret, check_path_segment, path_segment, status_word
+from willcall.providers.path_segments import check_path_segment, path_segment
 
 
 @pytest.mark.parametrize(
@@ -28,16 +27,3 @@ def test_what_is_accepted_stays_one_segment(value: str) -> None:
     assert encoded.isascii()
     assert not set("/?#\\ ") & set(encoded)
     assert encoded not in {".", ".."}
-
-
-@pytest.mark.parametrize("secret", ["", "two words", "line\n", "\x7f", "clé"])
-def test_a_secret_that_no_header_can_hold_is_refused_unseen(secret: str) -> None:
-    with pytest.raises(ValidationError) as refused:
-        TypeAdapter(HeaderSecret).validate_python(SecretStr(secret))
-    assert not secret or secret not in str(refused.value)
-
-
-def test_a_status_word_is_kept_as_printed_and_cut() -> None:
-    assert status_word(" Sale on Hold ") == "Sale on Hold"
-    assert status_word("x" * 1_000) == "x" * 64
-    assert status_word(["paid"]) is None

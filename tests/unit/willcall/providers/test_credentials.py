@@ -1,0 +1,13 @@
+"""Secrets in an account's table."""
+
+import pytest
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from willcall.providers.credentials import HeaderSecret
+
+
+@pytest.mark.parametrize("secret", ["", "two words", "line\n", "\x7f", "clé"])
+def test_a_secret_that_no_header_can_hold_is_refused_unseen(secret: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(HeaderSecret).validate_python(SecretStr(secret))
+    assert not secret or secret not in str(refused.value)

@@ -1,0 +1,35 @@
+"""Put an order's reference into the path of a URL."""
+
+from urllib.parse import quote
+
+#: Longest segment that is sent, characters.
+_LONGEST = 255
+
+
+def check_path_segment(value: str) -> str:
+    """Return `value`. Raises ValueError, which does not repeat it, where it cannot be one segment of a URL's path.
+
+    Slashes and dot segments would lead to another endpoint, also percent-encoded.
+    """
+    if not value or value.isspace():
+        raise ValueError("must not be empty")
+    if len(value) > _LONGEST:
+        raise ValueError(f"must not be longer than {_LONGEST} characters")
+    if value in {".", ".."} or any(
+        character in "/\\" or character.isspace() or not character.isprintable() for character in value
+    ):
+        raise ValueError("must be one path segment: no slash, blank or control character")
+    return value
+
+
+def check_reference_segment(name: str, value: str) -> str:
+    """Return `value`, as `check_path_segment` does; the message of its ValueError begins with `name`."""
+    try:
+        return check_path_segment(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def path_segment(value: str) -> str:
+    """Return `value` percent-encoded as one segment of a URL's path."""
+    return quote(value, safe="")

@@ -99,7 +99,7 @@ def _need_a_person(context: "Context", attention: Attention, count: int, cursor:
     for _ in range(count // 500):
         page = context.stores.listing.page(OrderQuery(provider=ACCOUNT.partition("/")[0]), 500, cursor)
         for order in page.orders:
-            context.stores.orders.commit(Commit(order, replace(order, attention=attention), keep=True))
+            context.stores.orders.commit(Commit(order, replace(order, attention=attention), keep_schedule=True))
         cursor = page.next_cursor
     return cursor
 

@@ -10,7 +10,7 @@ def documents(run: Run) -> dict[str, int]:
 
     def look(offset: int) -> tuple[int, int]:
         nonlocal resent
-        seen, order_ids = context.stores.fetches.overdue(context.settings.sweeps.grace, offset, BATCH)
+        seen, order_ids = context.stores.fetches.resend_fetches(context.settings.sweeps.grace, offset, BATCH)
         for order_id in order_ids:
             context.sender.send_task(TASK, [order_id])
         resent += len(order_ids)

@@ -19,7 +19,7 @@ def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context,
 
     def look(offset: int) -> tuple[int, int]:
         nonlocal resent
-        seen, notices = deliveries.overdue(context.settings.sweeps.grace, offset, BATCH)
+        seen, notices = deliveries.resend_deliveries(context.settings.sweeps.grace, offset, BATCH)
         for notice in notices:
             send(context, notice)
         resent += len(notices)

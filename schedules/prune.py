@@ -31,10 +31,10 @@ def _orders(run: Run, before: float) -> int:
 def _documents(run: Run, before: float) -> int:
     """Remove the files of orders that are gone, and those that no order has claimed; how many."""
     documents = run.context.documents
-    while run.may_continue() and documents.forget_unclaimed(before, BATCH) == BATCH:
+    while run.may_continue() and documents.orphan_unclaimed(before, BATCH) == BATCH:
         pass
     removed = 0
-    while run.may_continue() and (forgotten := documents.forgotten(BATCH)):
+    while run.may_continue() and (forgotten := documents.orphaned(BATCH)):
         done = 0
         for document_id in forgotten:
             if not run.may_continue():
@@ -43,5 +43,5 @@ def _documents(run: Run, before: float) -> int:
         removed += done
         if not done:  # what is left cannot be removed now
             break
-    run.try_item("abandoned files", documents.clean)
+    run.try_item("abandoned files", documents.remove_abandoned_drafts)
     return removed

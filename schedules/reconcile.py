@@ -61,9 +61,9 @@ def _check_expired(run: Run) -> int:
 def _check(context: Context, order_id: str, now: float) -> bool:
     orders = context.stores.orders
     # Planned anew before anything else, so that one that fails goes to the end of the line.
-    orders.plan_late_check(order_id, now + context.settings.sweeps.late_every)
+    orders.schedule_late_check(order_id, now + context.settings.sweeps.late_every)
     order = orders.get(order_id)
-    orders.plan_late_check(order_id, late_check_at(context, order, now) if order else None)
+    orders.schedule_late_check(order_id, late_check_at(context, order, now) if order else None)
     return bool(order and _ask_soon(context, order))
 
 
@@ -74,7 +74,7 @@ def _compare_list(run: Run, account: Account) -> int:
     listing = account.adapter.listing
     if listing is None or listing.list_request(account.credentials, None, since) is None:
         return 0
-    if stores.accounts.list_is_left(account.key):
+    if stores.accounts.is_list_postponed(account.key):
         return 0
     token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
     if isinstance(token, NoToken):
@@ -86,7 +86,7 @@ def _compare_list(run: Run, account: Account) -> int:
     hint = retry_after(answer) if isinstance(answer, Response) else answer.retry_after
     wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
     if wait:
-        stores.accounts.leave_list(account.key, wait)
+        stores.accounts.postpone_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
@@ -105,7 +105,7 @@ def _compare_list(run: Run, account: Account) -> int:
 
 def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> bool:
     """Ask about the order of a list's entry if that says other than we; whether it does."""
-    order_id = context.stores.orders.find(account.key, entry.reference)
+    order_id = context.stores.orders.find_by_reference(account.key, entry.reference)
     order = context.stores.orders.get(order_id) if order_id else None
     means = _MEANS.get(type(entry.outcome))
     return bool(order and means and can_become(order.status, means) and _ask_soon(context, order))

@@ -42,10 +42,10 @@ class Run:
     def __post_init__(self) -> None:
         sweeps = self.context.stores.sweeps
         self._now = self.context.stores.accounts.now()
-        self._failing = sweeps.failing(self.name)
+        self._failing = sweeps.failing_items(self.name)
         # What was not tried again for so long after its time is gone.
         for item in [item for item, failing in self._failing.items() if failing.until < self._now - LONGEST_BACK_OFF]:
-            sweeps.succeeds(self.name, item)
+            sweeps.clear_item_failure(self.name, item)
             del self._failing[item]
 
     def may_continue(self) -> bool:
@@ -65,9 +65,9 @@ class Run:
             yield name
             worked_on = name
         if self.stopped:
-            sweeps.stop_at(self.name, worked_on or last)
+            sweeps.save_position(self.name, worked_on or last)
         elif last:
-            sweeps.stop_at(self.name, "")
+            sweeps.save_position(self.name, "")
 
     def for_each_account(self, do: Callable[[str], int]) -> int:
         """Do something for each account that has orders, in turn; the sum of what it did.
@@ -98,7 +98,7 @@ class Run:
                 log.exception("sweep item failed", sweep=self.name, **subject)
             return 0
         if known:
-            self.context.stores.sweeps.succeeds(self.name, item)
+            self.context.stores.sweeps.clear_item_failure(self.name, item)
         return int(done)
 
     def each_batch(self, look: Callable[[int], tuple[int, int]], size: int) -> None:
@@ -122,5 +122,5 @@ class Run:
         times = known.times if known else 0
         wait = min(FIRST_BACK_OFF * 2 ** min(times, 20), LONGEST_BACK_OFF)
         self._failing[item] = failing = ItemFailures(times + 1, self._now + wait)
-        self.context.stores.sweeps.fails(self.name, item, failing)
+        self.context.stores.sweeps.record_item_failure(self.name, item, failing)
         return known is None

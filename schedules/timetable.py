@@ -58,7 +58,7 @@ def run_sweep(context: Context, name: str, budget: float = BUDGET) -> dict[str, 
 
 def sweep_for(context: Context, name: str, budget: float) -> SweepResult | None:
     """Run a sweep for about `budget` seconds, and keep how it went; None where a run of it is at work elsewhere."""
-    with context.stores.leases.held(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
+    with context.stores.leases.hold(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
         if not lease:
             return None
         swept = _recorded(Run(context, name, monotonic() + budget, lease))
@@ -73,9 +73,9 @@ def _recorded(run: Run) -> SweepResult:
         counts = SWEEPS[run.name](run)
     except Exception as error:
         with suppress(StoreError):  # what ended the sweep says more than that Redis is away for this line too
-            stores.sweeps.failed(run.name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
+            stores.sweeps.record_failure(run.name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
         raise
     if run.failed:
         counts["failed"] = run.failed
-    stores.sweeps.ran(run.name, stores.accounts.now(), monotonic() - begun, counts)
+    stores.sweeps.record_success(run.name, stores.accounts.now(), monotonic() - begun, counts)
     return SweepResult(counts, run.stopped)

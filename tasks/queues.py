@@ -54,4 +54,4 @@ AT_ITS_SLOT, ORDINARY = 0, 3
 
 def poll_priority(message: PollMessage) -> int:
     """How urgent a poll message is."""
-    return AT_ITS_SLOT if message.token else ORDINARY
+    return AT_ITS_SLOT if message.has_slot else ORDINARY

@@ -169,7 +169,7 @@ class World:
         claim = orders.claim(
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
-        self.context.send_expedited(account_key, claim.wakes)
+        self.context.send_expedited(account_key, claim.reschedules)
         if claim.verdict is PollVerdict.GO or claim.token_wait is not None:
             self.waiting.setdefault(order_id, self.now)
         match claim.verdict:

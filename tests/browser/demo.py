@@ -94,7 +94,7 @@ def frozen_worker(deployment: LocalDeployment) -> Iterator[None]:
 @contextmanager
 def frozen_api(deployment: LocalDeployment) -> Iterator[None]:
     """The API answers nobody for the block, and ends no connection."""
-    (api,) = (process for process in deployment.context.stores.processes.alive() if process.kind == "api")
+    (api,) = (process for process in deployment.context.stores.processes.running() if process.kind == "api")
     with _frozen(int(api.name.partition("@")[0].removeprefix("willcall-"))):
         yield
 

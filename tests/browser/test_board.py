@@ -180,7 +180,7 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalD
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
-    demo.context.stores.orders.hurry(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
+    demo.context.stores.orders.expedite(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
     submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()

@@ -10,7 +10,7 @@ def test_sweeps_run_again_after_an_outage_that_beat_noticed(deployment: Setup) -
     runs = setting.context.stores.sweeps
     setting.start("beat")
     setting.start("worker", "--queues", "willcall.sweeps")
-    wait_until(lambda: runs.last().keys() == SWEEPS.keys())
+    wait_until(lambda: runs.last_runs().keys() == SWEEPS.keys())
 
     def log() -> str:
         return (setting.folder / "beat.log").read_text()
@@ -19,7 +19,7 @@ def test_sweeps_run_again_after_an_outage_that_beat_noticed(deployment: Setup) -
     wait_until(lambda: "sweep not sent" in log())
     setting.redis.start()
     back = setting.context.stores.accounts.now()
-    wait_until(lambda: all(runs.last()[sweep].at > back for sweep in OFTEN))
+    wait_until(lambda: all(runs.last_runs()[sweep].at > back for sweep in OFTEN))
     wait_until(lambda: "sweeps resumed" in log())
     assert log().count("sweep not sent") == 1
     assert "Traceback" not in log()

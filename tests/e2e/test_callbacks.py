@@ -63,7 +63,7 @@ def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(
         redis.hset(keys.delivery("ord-0"), "lease", 1)  # 45 s later
     system.start("worker")
     wait_until(lambda: len(backend.received) == 2)
-    [event] = system.context.stores.events.after(None, 10)
+    [event] = system.context.stores.events.list_after(None, 10)
     assert backend.message_ids() == [event.id, event.id]
     stands = system.context.stores.deliveries.get
-    wait_until(lambda: (found := stands("ord-0")) is not None and found.telling is CallbackStatus.DELIVERED)
+    wait_until(lambda: (found := stands("ord-0")) is not None and found.status is CallbackStatus.DELIVERED)

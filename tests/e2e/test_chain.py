@@ -24,7 +24,7 @@ def tiqets(number: int, **fields: Any) -> OrderScript:
 
 
 def events_per_change(deployment: LocalDeployment) -> Counter[tuple[str, str]]:
-    events = list(deployment.context.stores.events.after(None, 10_000))
+    events = list(deployment.context.stores.events.list_after(None, 10_000))
     assert len({event.id for event in events}) == len(events)
     return Counter((event.order_id, event.type) for event in events)
 
@@ -219,7 +219,7 @@ def test_documents_come_with_their_tickets_or_by_themselves_later(deployment: Se
     ]
     expected = submit_all(system, script)
     wait_for_the_end(system, expected)
-    told = {event.order_id: event.data["tickets"] for event in system.context.stores.events.after(None, 100)}
+    told = {event.order_id: event.data["tickets"] for event in system.context.stores.events.list_after(None, 100)}
     assert all(ticket["document"] for order_id in list(expected)[:10] for ticket in told[order_id])
     assert told["ord-10"][0]["document"] is None
     wait_until(lambda: all(ticket.document for order in orders_of(system, expected) for ticket in order.tickets))

@@ -69,7 +69,7 @@ def test_a_running_system_shows_what_the_page_says_and_what_alerts_and_dashboard
     wait_for_the_end(system, expected)
     stores = system.context.stores
     stores.accounts.pause("voordemensen/default", None)
-    wait_until(lambda: "polls" in stores.sweeps.last() and len(stores.processes.alive()) == 3)
+    wait_until(lambda: "polls" in stores.sweeps.last_runs() and len(stores.processes.running()) == 3)
     addresses = [f"{system.api_url}/metrics", f"http://127.0.0.1:{port}/metrics"]
     wait_until(lambda: Exposition(addresses[1]).values["willcall_callbacks_total"] >= 4)
     shown = Exposition(*addresses)

@@ -54,7 +54,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     system.wait_for_api()
     expected = submit_all(system, [tiqets(number, ready_after=3) for number in range(20)])
     with Redis.from_url(system.redis.url) as client:
-        wait_until(lambda: len(system.context.stores.sweeps.last()) >= len(OFTEN))
+        wait_until(lambda: len(system.context.stores.sweeps.last_runs()) >= len(OFTEN))
         mend = bring_about(client)
         wait_until(lambda: ask(f"{system.api_url}/readyz")[0] == 503)
         _, document, _ = ask(f"{system.api_url}/readyz")

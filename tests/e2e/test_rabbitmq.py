@@ -40,7 +40,7 @@ def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(
     rabbitmq.start()
     back = system.context.stores.accounts.now()
     wait_for_the_end(system, expected)
-    wait_until(lambda: all(system.context.stores.sweeps.last()[sweep].at > back for sweep in OFTEN))
+    wait_until(lambda: all(system.context.stores.sweeps.last_runs()[sweep].at > back for sweep in OFTEN))
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]
     log = (system.folder / "worker.log").read_text().splitlines()

@@ -17,7 +17,7 @@ ACCOUNT: dict[str, dict[str, object]] = {"tiqets/default": {}}
 
 def alive(processes: ProcessStore) -> set[int]:
     """The numbers of the workers that are alive."""
-    return {int(process.name.split("-")[1].split("@")[0]) for process in processes.alive("worker")}
+    return {int(process.name.split("-")[1].split("@")[0]) for process in processes.running("worker")}
 
 
 @pytest.mark.proof
@@ -46,7 +46,7 @@ def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: 
     setting.start("worker")
 
     def state() -> list[str]:
-        return [process.detail["state"] for process in processes.alive("worker")]
+        return [process.detail["state"] for process in processes.running("worker")]
 
     wait_until(lambda: state() == ["working"])
     rabbitmq.kill()
@@ -63,17 +63,17 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(deployment
         "beat": setting.start("beat"),
         "api": setting.start_api(),
     }
-    wait_until(lambda: {process.kind for process in processes.alive()} == children.keys())
-    wait_until(lambda: all(process.detail["state"] == "working" for process in processes.alive()))
-    (worker,) = processes.alive("worker")
+    wait_until(lambda: {process.kind for process in processes.running()} == children.keys())
+    wait_until(lambda: all(process.detail["state"] == "working" for process in processes.running()))
+    (worker,) = processes.running("worker")
     assert worker.detail["queues"] == "willcall,willcall.notify"
     for child in children.values():
         child.terminate()
-    wait_until(lambda: processes.alive() == [])
+    wait_until(lambda: processes.running() == [])
 
 
 def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     setting.start("worker", "--queues", "willcall.sweeps")
     setting.start("beat")
-    wait_until(lambda: setting.context.stores.sweeps.last().keys() == SWEEPS.keys())
+    wait_until(lambda: setting.context.stores.sweeps.last_runs().keys() == SWEEPS.keys())

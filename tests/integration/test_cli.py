@@ -341,7 +341,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
     until = accounts.now() + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    accounts.report(
+    accounts.report_health(
         "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert
     )
     plain = willcall("resume", "tiqets")
@@ -387,7 +387,7 @@ def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Re
     push = StoredPush(
         "tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), TicketsPush((ticket,))
     )
-    assert Inbox(redis).keep(push) is None
+    assert Inbox(redis).store_push(push) is None
     (line,) = willcall("inbox", "--json").lines
     assert (line["account"], line["reference"], line["holds"]) == ("tixstock/default", "o-1", "1 ticket")
     assert line["kept_until"] > line["received_at"]

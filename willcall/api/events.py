@@ -19,7 +19,7 @@ _BEGINNING = "0-0"
 @router.get("", summary="Read the event feed", responses=responses(ProblemType.REJECTED, ok_200=EventPage))
 def list_events(context: ContextDep, query: Annotated[EventsQuery, Query()]) -> JSONResponse:
     """Return events in order. Store `next_cursor` and pass it as `after` in the next call to miss no event."""
-    events = list(context.stores.events.after(query.after, query.limit))
+    events = list(context.stores.events.list_after(query.after, query.limit))
     cursor = events[-1].cursor if events else query.after or _BEGINNING
     # An `EventPage`, whose events are passed on as they were stored.
     return JSONResponse({"items": [event.to_json() for event in events], "next_cursor": cursor})

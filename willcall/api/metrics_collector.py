@@ -53,7 +53,7 @@ class MetricsCollector(Collector):
         forgotten = _by_account("willcall_orders_forgotten", "Open orders whose account is not in the configuration.")
         listing, late = self._stores.listing, now - self._context.settings.sweeps.grace
         accounts = sorted({*self._context.accounts, *self._stores.orders.accounts()})
-        for key, tally in zip(accounts, listing.tallies(accounts, late), strict=True):
+        for key, tally in zip(accounts, listing.summaries(accounts, late), strict=True):
             labels = key.split("/", 1)
             for status, count in tally.counts.items():
                 orders.add_metric([*labels, status.value], count)
@@ -66,7 +66,7 @@ class MetricsCollector(Collector):
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
         )
-        counted = listing.attention()
+        counted = listing.attention_counts()
         for key in accounts:
             for reason in Attention:
                 attention.add_metric([*key.split("/", 1), reason.value], counted.get((key, reason), 0))
@@ -87,9 +87,9 @@ class MetricsCollector(Collector):
         for account in self._context.accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
             for one in AccountHealth:
-                health.add_metric([*labels, one.value], one in {state.health, state.gravest.health})
-            if state.gravest.since is not None:
-                since.add_metric(labels, state.gravest.since)
+                health.add_metric([*labels, one.value], one in {state.health, state.without_pause.health})
+            if state.without_pause.since is not None:
+                since.add_metric(labels, state.without_pause.since)
             tokens.add_metric(labels, state.tokens)
             throttles.add_metric(labels, state.throttles)
             booked.add_metric(labels, state.booked)
@@ -144,7 +144,7 @@ class MetricsCollector(Collector):
         every = _by_sweep("willcall_sweep_interval_seconds", "How often beat starts the sweep.")
         results = _by_sweep("willcall_sweep_results", "What it did.", "result")
         intervals = self._context.settings.sweeps.intervals
-        for name, run in sorted(self._stores.sweeps.last().items()):
+        for name, run in sorted(self._stores.sweeps.last_runs().items()):
             last.add_metric((name,), run.at)
             took.add_metric((name,), run.seconds)
             failed.add_metric((name,), run.error is not None)
@@ -155,7 +155,7 @@ class MetricsCollector(Collector):
         yield from (last, took, failed, every, results)
 
     def _processes(self) -> Iterator[Metric]:
-        alive = [process.kind for process in self._stores.processes.alive()]
+        alive = [process.kind for process in self._stores.processes.running()]
         processes = GaugeMetricFamily("willcall_processes", "Processes that gave a sign of life.", labels=("kind",))
         for kind in _KINDS:
             processes.add_metric((kind,), alive.count(kind))

@@ -50,7 +50,7 @@ def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
             start_processes(deployment)
         progress = _fulfil(deployment, backend, script.orders, console)
         verdict, pushes = deployment.providers.verdict(), deployment.providers.pushes()
-        changes = sum(1 for _ in deployment.context.stores.events.after(None, 10_000))
+        changes = sum(1 for _ in deployment.context.stores.events.list_after(None, 10_000))
         if keep:
             (keep / "issued.json").write_text(json.dumps(deployment.providers.issued_secrets()), encoding="utf-8")
     console.print(summary_table(progress, verdict))

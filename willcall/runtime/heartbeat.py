@@ -72,7 +72,7 @@ class Heartbeat:
                 due, told = monotonic() + self._every, self.suspended
                 self._sign({**self.detail, "state": "suspended" if told else "working"})
         with suppress(StoreError):
-            self._processes.gone(self._kind, self._name)
+            self._processes.remove(self._kind, self._name)
 
     def _heard(self) -> bool:
         """Wait for a beat; False at the end."""
@@ -85,9 +85,9 @@ class Heartbeat:
     def _sign(self, detail: Mapping[str, str]) -> None:
         try:
             if not self._known:  # another process may have had the name, as the first one of a container always has
-                self._processes.gone(self._kind, self._name)
+                self._processes.remove(self._kind, self._name)
                 self._known = True
-            self._compare(self._processes.seen(self._kind, self._name, detail))
+            self._compare(self._processes.record_heartbeat(self._kind, self._name, detail))
         except StoreError as error:
             if not self._away:
                 log.warning("heartbeat failed", process=self._name, error=error)

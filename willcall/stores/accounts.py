@@ -37,7 +37,7 @@ class AccountHealth(StrEnum):
     DOWN = "down"
 
     @property
-    def stops(self) -> bool:
+    def holds_orders(self) -> bool:
         """Whether its orders are held, but for a try now and then."""
         return self not in {AccountHealth.OK, AccountHealth.THROTTLED}
 
@@ -61,24 +61,24 @@ class AccountState:
     tokens: int
     burst: int
     why: str | None = None
-    beneath: "AccountState | None" = None
+    underlying: "AccountState | None" = None
     booked: int = 0
     booked_until: float | None = None
     hint_until: float | None = None
 
     @property
-    def gravest(self) -> "AccountState":
+    def without_pause(self) -> "AccountState":
         """What keeps tickets away: what is beneath a pause, where something is, else the account as it is."""
-        return self.beneath or self
+        return self.underlying or self
 
     def booked_ahead(self, now: float) -> float:
         """Return by how many seconds the last booked request lies behind the next that the account may get."""
         return max(0.0, (self.booked_until or 0.0) - max(now, self.hint_until or 0.0))
 
     @property
-    def refused(self) -> bool:
+    def rejects_key(self) -> bool:
         """Whether its provider refuses our key, also beneath a pause."""
-        return self.gravest.health is AccountHealth.UNAUTHORIZED
+        return self.without_pause.health is AccountHealth.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class ReportResult:
 
     before: AccountHealth
     after: AccountHealth
-    told: bool
+    alerted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class PauseResult:
     """
 
     until: float | None
-    longer: bool
+    already_longer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ResumeResult:
     open of an account that was refused or down and stays so until a probe succeeds; None for any other account.
     """
 
-    told: bool = False
+    alerted: bool = False
     until: float | None = None
     released: int = 0
     probing: int | None = None
@@ -137,10 +137,12 @@ class AccountStore:
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
         """Both decode responses; `patient` is for what a provider said of the account."""
         self._redis = redis
-        self._report = load(patient, "report")
-        self._scripts = {name: load(redis, name) for name in ("reserve", "pause", "resume", "watch")}
+        self._report = load(patient, "report_health")
+        self._scripts = {
+            name: load(redis, name) for name in ("reserve_token", "pause", "resume", "alert_long_throttle")
+        }
 
-    def report(
+    def report_health(
         self, account: str, report: AccountReport, probe: tuple[float, float], rate: Rate, alert: OperatorAlert
     ) -> ReportResult:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
@@ -163,14 +165,14 @@ class AccountStore:
         )
         return ReportResult(AccountHealth(before), AccountHealth(after), bool(told))
 
-    def watch(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
+    def alert_long_throttle(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
         """Tell operators, once, where the account has been throttled for `throttled_after` seconds."""
         args = [milliseconds(throttled_after), *alert_arguments(alert)]
-        return bool(self._scripts["watch"](keys=_keys(account, alert), args=args))
+        return bool(self._scripts["alert_long_throttle"](keys=_keys(account, alert), args=args))
 
-    def reserve(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
+    def reserve_token(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
         """Take a token for a request that is no attempt, or book the next free slot: come back then and ask again."""
-        now, verdict, *at = self._scripts["reserve"](
+        now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(account), *lanes(account)],
             args=[booking_name(booker, booker_id), *rate_arguments(rate)],
         )
@@ -180,7 +182,7 @@ class AccountStore:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
         wanted = _FOREVER if until is None else milliseconds(until)
         till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
-        return PauseResult(None if till == _FOREVER else till / 1_000, longer=till > wanted)
+        return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
 
     def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeResult:
         """End a pause; where the account is refused or down, the next attempt probes it.
@@ -224,7 +226,7 @@ class AccountStore:
                 since=seconds(fields.get("paused_since")),
                 until=None if fields["paused_until"] == str(_FOREVER) else paused_until,
                 why=None,
-                beneath=found if found.health.stops else None,
+                underlying=found if found.health.holds_orders else None,
             )
         if found.health is AccountHealth.OK and found.hint_until:
             since, why = seconds(fields.get("throttled_since")), fields.get("throttled_why")
@@ -251,15 +253,15 @@ class AccountStore:
             return -1
         return int((seconds(probe_at) or 0) <= now)
 
-    def leave_list(self, account: str, seconds: float) -> None:
+    def postpone_list(self, account: str, seconds: float) -> None:
         """Do not ask for the account's list of orders for so long."""
         self._redis.set(keys.list_wait(account), 1, px=milliseconds(seconds))
 
-    def list_is_left(self, account: str) -> bool:
+    def is_list_postponed(self, account: str) -> bool:
         """Return whether the provider asked us not to ask for the account's list yet."""
         return bool(self._redis.exists(keys.list_wait(account)))
 
-    def end_list_wait(self, account: str) -> None:
+    def allow_list(self, account: str) -> None:
         """Let the list be asked for at once."""
         self._redis.delete(keys.list_wait(account))
 

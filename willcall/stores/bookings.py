@@ -20,7 +20,7 @@ class BookingKind(StrEnum):
 class Reschedule:
     """A message to send, because what it is about is due sooner than it was. `due` is in epoch seconds."""
 
-    booker: BookingKind
+    kind: BookingKind
     id: str
     seq: int
     due: float

@@ -60,7 +60,7 @@ class DeadLetter:
     raw: bytes
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether nothing of it was cut."""
         return len(self.raw) == self.size
 

@@ -34,11 +34,11 @@ MOST_ATTEMPTS = 30
 class Recipients:
     """Who is told, by the keys that it is kept under. `orders`: the subjects are orders, which say where to tell."""
 
-    undelivered: str
-    untold: str
-    notifier: str
+    due: str
+    pending: str
+    progress: str
     delivery: Callable[[str], str]
-    log: Callable[[str], str]
+    attempts: Callable[[str], str]
     orders: bool
 
 
@@ -75,7 +75,7 @@ class DeliveryMessage:
 
 
 class DeliveryVerdict(StrEnum):
-    """What a claim comes to; see `lua/notify.lua`."""
+    """What a claim comes to; see `lua/claim_delivery.lua`."""
 
     STALE = "stale"
     BUSY = "busy"
@@ -93,7 +93,7 @@ class DeliveryClaim:
 
     verdict: DeliveryVerdict
     now: float
-    again: DeliveryMessage | None = None
+    next_message: DeliveryMessage | None = None
     wait: float = 0.0
     event: StoredEvent | OperatorEvent | None = None
     url: str = field(default="", repr=False)
@@ -121,7 +121,7 @@ class DeliveryState:
 
     event_id: str
     event_type: str
-    telling: CallbackStatus
+    status: CallbackStatus
     next_try_at: float | None
 
 
@@ -158,14 +158,16 @@ def read_oldest(redis: "Redis", index: str, count: int, offset: int = 0) -> list
 
 
 class DeliveryStore:
-    """Deliveries in Redis; `deliver.lua` files them, in the step that writes the event."""
+    """Deliveries in Redis; `file_delivery.lua` files them, in the step that writes the event."""
 
     def __init__(self, redis: "Redis", patient: "Redis", channel: Recipients = BACKENDS) -> None:
         """Both decode responses (see `connection.connect`); `patient` is for what became of a POST."""
         self._redis = redis
         self._channel = channel
-        names = ("notify", "redeliver", "overdue")
-        self._scripts = {name: load(redis, name) for name in names} | {"told": load(patient, "told")}
+        names = ("claim_delivery", "redeliver", "resend_deliveries")
+        self._scripts = {name: load(redis, name) for name in names} | {
+            "record_delivery": load(patient, "record_delivery")
+        }
 
     def claim(self, notice: DeliveryMessage, claim_id: str, lease: float, put_off: float = 0.0) -> DeliveryClaim:
         """Permission for one try, or, where `put_off` (seconds) is not 0, the same message at a later time.
@@ -173,11 +175,11 @@ class DeliveryStore:
         `lease`: seconds until another worker may try.
         """
         subject, channel = notice.subject, self._channel
-        verdict, now, *rest = self._scripts["notify"](
+        verdict, now, *rest = self._scripts["claim_delivery"](
             keys=[
                 channel.delivery(subject),
-                channel.undelivered,
-                channel.notifier,
+                channel.due,
+                channel.progress,
                 *([keys.spec(subject)] if channel.orders else []),
             ],
             args=[
@@ -207,7 +209,7 @@ class DeliveryStore:
             case other:
                 return DeliveryClaim(other, now / 1_000)
 
-    def settle(
+    def record_delivery(
         self,
         notice: DeliveryMessage,
         claim_id: str,
@@ -220,12 +222,12 @@ class DeliveryStore:
         Returns the message to send next and in how many seconds: the next try, or a newer event that came meanwhile.
         """
         subject, channel = notice.subject, self._channel
-        now, *rest = self._scripts["told"](
+        now, *rest = self._scripts["record_delivery"](
             keys=[
                 channel.delivery(subject),
-                channel.log(subject),
-                channel.undelivered,
-                channel.untold,
+                channel.attempts(subject),
+                channel.due,
+                channel.pending,
                 *([keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))] if channel.orders else []),
             ],
             args=[
@@ -265,11 +267,11 @@ class DeliveryStore:
             raise LookupError(order_id)
         return DeliveryMessage(order_id, *rest) if rest else None
 
-    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[DeliveryMessage]]:
+    def resend_deliveries(self, grace: float, offset: int, count: int) -> tuple[int, list[DeliveryMessage]]:
         """Look at `count` overdue deliveries from `offset` on: (how many there were, which messages to re-send)."""
         channel = self._channel
-        seen, *sent = self._scripts["overdue"](
-            keys=[channel.undelivered, channel.untold, channel.delivery(""), channel.notifier],
+        seen, *sent = self._scripts["resend_deliveries"](
+            keys=[channel.due, channel.pending, channel.delivery(""), channel.progress],
             args=[milliseconds(grace), offset, count],
         )
         parts = [sent[at : at + 4] for at in range(0, len(sent), 4)]
@@ -279,14 +281,14 @@ class DeliveryStore:
 
     def pending(self) -> PendingSummary:
         """What is still to be told, over all subjects."""
-        return read_pending(self._redis, self._channel.untold)
+        return read_pending(self._redis, self._channel.pending)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
 
         The time is that of the event, or, where that was delivered, of the wish to redeliver it.
         """
-        return read_oldest(self._redis, self._channel.untold, count)
+        return read_oldest(self._redis, self._channel.pending, count)
 
     def get(self, subject: str) -> DeliveryState | None:
         """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""
@@ -297,9 +299,9 @@ class DeliveryStore:
             return None
         return DeliveryState(event_id, event_type, CallbackStatus(state or CallbackStatus.PENDING), seconds(due))
 
-    def log(self, subject: str) -> list[DeliveryAttempt]:
+    def attempts(self, subject: str) -> list[DeliveryAttempt]:
         """The tries made to tell of the subject's events, oldest first."""
-        lines = cast("list[str]", self._redis.lrange(self._channel.log(subject), 0, -1))
+        lines = cast("list[str]", self._redis.lrange(self._channel.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
 
 

@@ -40,7 +40,7 @@ class FetchProgress:
 
 
 class FetchOutcome(StrEnum):
-    """What became of a round; see `lua/fetched.lua`."""
+    """What became of a round; see `lua/record_fetch.lua`."""
 
     WRITTEN = "written"
     CHANGED = "changed"
@@ -53,13 +53,13 @@ class DocumentFetchStore:
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
         self._redis = redis
-        self._claim = load(redis, "fetch")
-        self._settle = load(redis, "fetched")
-        self._refetch = load(redis, "refetch")
+        self._claim_fetch = load(redis, "claim_fetch")
+        self._record_fetch = load(redis, "record_fetch")
+        self._resend_fetches = load(redis, "resend_fetches")
 
     def claim(self, order_id: str, claim_id: str, lease: float) -> FetchClaim | None:
         """Permission to fetch, None where there is nothing to do; `lease` seconds until somebody else may."""
-        answer = self._claim(
+        answer = self._claim_fetch(
             keys=[
                 keys.order(order_id),
                 keys.spec(order_id),
@@ -76,7 +76,7 @@ class DocumentFetchStore:
         order = order_from(order_id, dict(zip(flat[::2], flat[1::2], strict=True)), spec, tickets)
         return FetchClaim(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
 
-    def settle(
+    def record_fetch(
         self, fetch: FetchClaim, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
     ) -> FetchOutcome:
         """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never.
@@ -85,7 +85,7 @@ class DocumentFetchStore:
         """
         changed = after.tickets != fetch.order.tickets
         return FetchOutcome(
-            self._settle(
+            self._record_fetch(
                 keys=[
                     keys.tickets(after.id),
                     keys.FETCHES_DUE,
@@ -133,7 +133,7 @@ class DocumentFetchStore:
         if order_ids:
             self._redis.zrem(keys.DOCUMENTS_GIVEN_UP, *order_ids)
 
-    def standing(self, order_ids: Sequence[str]) -> list[FetchProgress | None]:
+    def progress(self, order_ids: Sequence[str]) -> list[FetchProgress | None]:
         """Where the fetching of each order's documents stands, None where nothing is to be fetched."""
         pipe = self._redis.pipeline(transaction=False)
         for order_id in order_ids:
@@ -145,9 +145,9 @@ class DocumentFetchStore:
             for due, (tries, why) in zip(answers[::2], answers[1::2], strict=True)
         ]
 
-    def overdue(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
+    def resend_fetches(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
-        seen, *sent = self._refetch(
+        seen, *sent = self._resend_fetches(
             keys=[keys.FETCHES_DUE, keys.fetch("")],
             args=[milliseconds(grace), offset, count],
         )

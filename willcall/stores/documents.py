@@ -64,7 +64,7 @@ class DocumentStore:
     def __init__(self, redis: "Redis", url: str) -> None:
         """`redis` decodes responses; `url` is the configuration's `documents_url`."""
         self._redis = redis
-        self._note = load(redis, "document")
+        self._record_document = load(redis, "record_document")
         self._files = FileStorage(url)
         #: Seconds that storing one document may take.
         self.patience = self._files.patience
@@ -86,9 +86,9 @@ class DocumentStore:
         size, recognized = _checked(content)
         content.seek(0)
         digest = hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
-        document, new = self._noted(owner, digest, size, recognized)
-        if new or not self._files.holds(_path(document)):
-            self._files.keep(content, _path(document))
+        document, new = self._recorded(owner, digest, size, recognized)
+        if new or not self._files.exists(_path(document)):
+            self._files.store(content, _path(document))
         return document
 
     def get(self, document_id: str) -> Document | None:
@@ -117,7 +117,7 @@ class DocumentStore:
         with self.open(document_id) as file:
             return file.read()
 
-    def forget_unclaimed(self, before: float, count: int) -> int:
+    def orphan_unclaimed(self, before: float, count: int) -> int:
         """Have up to `count` documents removed that were put for an account before `before` (epoch seconds).
 
         Returns how many.
@@ -136,7 +136,7 @@ class DocumentStore:
             pipe.execute()
         return len(old)
 
-    def forgotten(self, count: int) -> list[str]:
+    def orphaned(self, count: int) -> list[str]:
         """Up to `count` documents that are to be removed, those of orders that are gone among them.
 
         In no order, so that those which cannot be removed keep no others waiting.
@@ -154,14 +154,14 @@ class DocumentStore:
         pipe.execute()
         return True
 
-    def clean(self) -> bool:
+    def remove_abandoned_drafts(self) -> bool:
         """Remove what a process left half written when it died. Raises StorageError."""
-        self._files.clean()
+        self._files.remove_abandoned_drafts()
         return True
 
-    def _noted(self, owner: str, digest: str, size: int, recognized: DetectedFile) -> tuple[Document, bool]:
+    def _recorded(self, owner: str, digest: str, size: int, recognized: DetectedFile) -> tuple[Document, bool]:
         """The document, and whether it is new: the owner's content has one, whoever puts it first."""
-        document_id, new, content_type, doubt = self._note(
+        document_id, new, content_type, doubt = self._record_document(
             keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
             args=[
                 f"doc_{token_hex(16)}",

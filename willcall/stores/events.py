@@ -44,14 +44,14 @@ class EventStore:
         """`redis` decodes responses."""
         self._redis = redis
 
-    def after(self, cursor: str | None, limit: int) -> Iterator[StoredEvent]:
+    def list_after(self, cursor: str | None, limit: int) -> Iterator[StoredEvent]:
         """Up to `limit` events behind `cursor` (None: from the oldest kept)."""
         start = f"({cursor}" if cursor else "-"
         entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.EVENTS, start, "+", limit))
         for entry, fields in entries:
             yield _event(entry, fields)
 
-    def of(self, order_id: str) -> list[StoredEvent]:
+    def list_for_order(self, order_id: str) -> list[StoredEvent]:
         """The events of an order that are kept, oldest first."""
         cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))
         pipe = self._redis.pipeline(transaction=False)

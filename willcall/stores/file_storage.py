@@ -78,7 +78,7 @@ class FileStorage:
         #: Seconds that it may take to store a file: to write it, and to look whether it is there. A folder is instant.
         self.patience = 0.0 if self._local else 2 * TIMEOUT
 
-    def missing(self) -> bool:
+    def will_be_created(self) -> bool:
         """Whether it is a folder that is not there yet, which the first file will make.
 
         Raises StorageError where it cannot be made.
@@ -109,7 +109,7 @@ class FileStorage:
             with suppress(OSError):  # what stays is cleaned later, and hides no error of the block
                 path.unlink()
 
-    def keep(self, draft: IO[bytes], name: str) -> None:
+    def store(self, draft: IO[bytes], name: str) -> None:
         """Make a draft the file `name`, whole or not at all. Raises StorageError."""
         target = f"{self._root}/{name}"
         with _translated():
@@ -120,7 +120,7 @@ class FileStorage:
             else:
                 self._fs.put_file(draft.name, target, **self._bounded)
 
-    def holds(self, name: str) -> bool:
+    def exists(self, name: str) -> bool:
         """Whether there is such a file. Raises StorageError."""
         with _translated():
             return bool(self._fs.exists(f"{self._root}/{name}", **self._bounded))
@@ -135,7 +135,7 @@ class FileStorage:
         with _translated(), suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{name}", **self._bounded)
 
-    def clean(self) -> None:
+    def remove_abandoned_drafts(self) -> None:
         """Remove drafts that processes left behind when they died; object stores keep none."""
         if self._local:
             with _translated():

@@ -39,8 +39,8 @@ class Inbox:
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
         self._redis = redis
-        self._keep = load(redis, "keep")
-        self._attached = load(redis, "attached")
+        self._store_push = load(redis, "store_push")
+        self._remove_pushes = load(redis, "remove_pushes")
 
     def applied_to(self, account: str, digest: str) -> str | None:
         """Return the id of the order that a push of the same bytes was applied to, or `None`."""
@@ -50,32 +50,32 @@ class Inbox:
         """Remember for `seconds` that a push was applied to an order."""
         self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
-    def keep(self, kept: StoredPush) -> str | None:
+    def store_push(self, kept: StoredPush) -> str | None:
         """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""
-        order_id = self._keep(
+        order_id = self._store_push(
             keys=[keys.references(kept.account), keys.pushes_ahead(kept.account, kept.reference), keys.INBOX],
             args=[kept.reference, kept.digest, _text(kept), _member(kept), milliseconds(KEPT_FOR)],
         )
         return order_id or None
 
-    def kept(self, account: str, reference: str) -> list[StoredPush]:
+    def list_for(self, account: str, reference: str) -> list[StoredPush]:
         """What came ahead of an order, oldest first."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.pushes_ahead(account, reference)))
         pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
         return sorted(pushes, key=lambda kept: kept.at)
 
-    def attached(self, taken: Sequence[StoredPush]) -> None:
+    def remove_pushes(self, taken: Sequence[StoredPush]) -> None:
         """Forget pushes of one reference that their order has taken in."""
         first = taken[0]
-        self._attached(
+        self._remove_pushes(
             keys=[keys.pushes_ahead(first.account, first.reference), keys.INBOX],
             args=[_member(first), *(kept.digest for kept in taken)],
         )
 
-    def waiting(self) -> Iterator[StoredPush]:
+    def list_all(self) -> Iterator[StoredPush]:
         """All pushes that wait for their orders, those that are kept longest last."""
         for member in self.places():
-            yield from self.kept(*place_of(member))
+            yield from self.list_for(*place_of(member))
 
     def places(self) -> list[str]:
         """The names of all places where pushes wait for an order, those that are kept longest last; see `place_of`."""

@@ -156,7 +156,7 @@ def references(account_key: str) -> str:
 def ticket_owners(account_key: str) -> str:
     """Hash: what identifies a ticket of an account -> the id of the order that holds it. Goes with the orders.
 
-    Kept where some of the provider's references list all that a user ever bought (see `lua/owners.lua`).
+    Kept where some of the provider's references list all that a user ever bought (see `lua/ticket_owners.lua`).
     """
     return f"{PREFIX}owners:{account_key}"
 

@@ -67,7 +67,7 @@ class LeaseStore:
         self._redis = redis
 
     @contextmanager
-    def held(self, name: str, seconds: float, longest: float = float("inf")) -> Iterator[Lease]:
+    def hold(self, name: str, seconds: float, longest: float = float("inf")) -> Iterator[Lease]:
         """Whether the lease `name` is ours: as long as the block runs, but no longer than `longest` seconds.
 
         If we die it ends after `seconds`.

@@ -66,12 +66,12 @@ class AttentionSummary:
     """Orders that need attention: some of them, and how many there are by account and reason."""
 
     orders: list[Order]
-    tally: Mapping[tuple[str, Attention], int]
+    counts: Mapping[tuple[str, Attention], int]
 
     @property
     def total(self) -> int:
         """How many there are in all."""
-        return sum(self.tally.values())
+        return sum(self.counts.values())
 
 
 class OrderListing:
@@ -104,7 +104,7 @@ class OrderListing:
         scheduled, due, held = pipe.execute()
         return AccountBacklog(scheduled - due, due, held)
 
-    def tallies(self, accounts: Sequence[str], now: float) -> list[AccountSummary]:
+    def summaries(self, accounts: Sequence[str], now: float) -> list[AccountSummary]:
         """The same and more of many accounts, in the same order and one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for account in accounts:
@@ -125,7 +125,7 @@ class OrderListing:
             )
         return found
 
-    def attention(self) -> dict[tuple[str, Attention], int]:
+    def attention_counts(self) -> dict[tuple[str, Attention], int]:
         """How many orders need attention, by account and reason; where none does, there is no count."""
         kinds = [(account, reason) for account in self._orders.accounts() for reason in Attention]
         pipe = self._redis.pipeline(transaction=False)
@@ -133,12 +133,12 @@ class OrderListing:
             pipe.zcard(keys.attention(account, reason))
         return {kind: count for kind, count in zip(kinds, pipe.execute(), strict=True) if count}
 
-    def survey(self, parked: Collection[str], limit: int) -> AttentionSummary:
+    def attention_summary(self, parked: Collection[str], limit: int) -> AttentionSummary:
         """The `limit` newest orders that need attention, and how many there are of each kind.
 
         Orders that are `unauthorized` because their account is (`parked`) are counted and not named.
         """
-        tally = self.attention()
+        tally = self.attention_counts()
         named = self._newest(
             [
                 keys.attention(account, reason)

@@ -19,8 +19,8 @@ class StoredToken:
     """A token. `proven` once the provider has accepted it; `fading` when it is time to fetch the next one."""
 
     value: str = field(repr=False)
-    proven: bool
-    fading: bool
+    accepted: bool
+    expires_soon: bool
 
 
 class OAuthStore:
@@ -49,7 +49,7 @@ class OAuthStore:
         pipe.pexpire(keys.oauth(account), max(1, int(expires_in * 1_000)))
         pipe.execute()
 
-    def prove(self, account: str) -> None:
+    def mark_accepted(self, account: str) -> None:
         """The provider accepted the token."""
         self._redis.hset(keys.oauth(account), "proven", 1)
 
@@ -58,23 +58,23 @@ class OAuthStore:
         if cast("str | None", self._redis.hget(keys.oauth(account), "token")) == token:
             self._redis.delete(keys.oauth(account))
 
-    def dialect(self, account: str) -> str | None:
+    def auth_method(self, account: str) -> str | None:
         """Return the way of authenticating that the token endpoint took last."""
         return cast("str | None", self._redis.get(keys.oauth_auth_method(account)))
 
-    def remember_dialect(self, account: str, dialect: str) -> None:
+    def remember_auth_method(self, account: str, dialect: str) -> None:
         """Have everybody begin with this way of authenticating."""
         self._redis.set(keys.oauth_auth_method(account), dialect)
 
-    def wait(self, account: str, seconds: float) -> None:
+    def postpone(self, account: str, seconds: float) -> None:
         """Leave the token endpoint alone for so long."""
         self._redis.set(keys.oauth_wait(account), 1, px=max(1, int(seconds * 1_000)))
 
-    def waiting(self, account: str) -> float:
+    def postponed_for(self, account: str) -> float:
         """Return for how many seconds the token endpoint is to be left alone."""
         return max(0, self._redis.pttl(keys.oauth_wait(account))) / 1_000
 
-    def end_wait(self, account: str) -> None:
+    def allow(self, account: str) -> None:
         """Let the token endpoint be asked at once."""
         self._redis.delete(keys.oauth_wait(account))
 

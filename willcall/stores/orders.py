@@ -73,11 +73,11 @@ class PollClaim:
     until: float = 0.0
     order: Order | None = None
     probe: bool = False
-    clean: bool = False
+    account_healthy: bool = False
     token_wait: float | None = None
     send_at: float = 0.0
     override: bool = False
-    wakes: tuple[Reschedule, ...] = ()
+    reschedules: tuple[Reschedule, ...] = ()
 
     @property
     def granted_order(self) -> Order:
@@ -109,12 +109,12 @@ class Requester(StrEnum):
 
     SWEEP = "sweep"
     PROVIDER = "provider"
-    PERSON = "person"
+    OPERATOR = "operator"
     OVERRIDE = "override"
 
 
 class ExpediteOutcome(StrEnum):
-    """What became of a request to ask sooner; see `lua/hurry.lua`."""
+    """What became of a request to ask sooner; see `lua/expedite.lua`."""
 
     SENT = "sent"
     GONE = "gone"
@@ -148,7 +148,7 @@ class PollMessage:
     order_id: str
     seq: int
     due: float
-    token: bool = False
+    has_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class SubmitResult:
     outcome: SubmitOutcome
     message: PollMessage | None
     now: float
-    ahead: bool
+    pushes_ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +216,9 @@ class Commit:
 
     before: Order
     after: Order
-    wake_at: float | None = None
+    due_at: float | None = None
     held: bool = False
-    keep: bool = False
+    keep_schedule: bool = False
     earliest: float = 0.0
     attempt: Attempt | None = None
     tickets: bool = False
@@ -226,7 +226,7 @@ class Commit:
     late_check_at: float | None = None
     fetch_in: float | None = None
     alert: OperatorAlert | None = None
-    holds: OwnedTickets | None = None
+    owns: OwnedTickets | None = None
     measures: tuple[str, ...] = ()
     throttled: bool = False
     answered: bool = False
@@ -237,7 +237,7 @@ class CommitResult:
     """What was written: when the order is due next (epoch seconds, 0.0 where it is not), and who else is due sooner."""
 
     due: float
-    wakes: tuple[Reschedule, ...] = ()
+    reschedules: tuple[Reschedule, ...] = ()
 
 
 class OrderStore:
@@ -248,17 +248,17 @@ class OrderStore:
         self._redis = redis
         names = (
             "submit",
-            "order",
+            "read_order",
             "claim",
-            "extend",
-            "hurry",
-            "release",
-            "unthrottle",
-            "probe",
-            "revive",
-            "overrun",
+            "extend_lease",
+            "expedite",
+            "release_held",
+            "release_throttled",
+            "release_probe",
+            "resend_polls",
+            "find_past_deadline",
             "prune",
-            "defer",
+            "postpone_resend",
         )
         self._scripts = {name: load(redis, name) for name in names} | {"commit": load(patient, "commit")}
 
@@ -275,7 +275,7 @@ class OrderStore:
             for filing, (verdict, due, now, ahead) in zip(filings, replies, strict=True)
         ]
 
-    def first_sent(self, order_ids: Sequence[str]) -> None:
+    def confirm_sent(self, order_ids: Sequence[str]) -> None:
         """Note that the first messages of these orders are sent; until then submitting again sends them again."""
         with self._redis.pipeline(transaction=False) as pipe:
             for order_id in order_ids:
@@ -316,12 +316,12 @@ class OrderStore:
                     now / 1_000,
                     until / 1_000,
                     token_wait=(until - now) / 1_000 if booked else None,
-                    wakes=read_reschedules(wakes),
+                    reschedules=read_reschedules(wakes),
                 )
             case PollVerdict.EXPIRE:
                 flat, spec, tickets, wakes = rest
                 order = order_from(order_id, dict(_pairs(flat)), spec, tickets)
-                return PollClaim(PollVerdict.EXPIRE, now / 1_000, order=order, wakes=read_reschedules(wakes))
+                return PollClaim(PollVerdict.EXPIRE, now / 1_000, order=order, reschedules=read_reschedules(wakes))
             case PollVerdict.GO:
                 flat, spec, tickets, mark, at_text, wakes = rest
                 at = float(at_text)
@@ -331,18 +331,18 @@ class OrderStore:
                     now / 1_000,
                     order=order_from(order_id, fields, spec, tickets),
                     probe=mark == "probe",
-                    clean=mark == "clean",
+                    account_healthy=mark == "clean",
                     token_wait=None if "slot" in fields else (at - now) / 1_000,
                     send_at=at / 1_000,
                     override="override" in fields,
-                    wakes=read_reschedules(wakes),
+                    reschedules=read_reschedules(wakes),
                 )
             case other:
                 return PollClaim(other, now / 1_000)
 
-    def extend(self, order_id: str, claim_id: str, lease: float) -> bool:
+    def extend_lease(self, order_id: str, claim_id: str, lease: float) -> bool:
         """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
-        return bool(self._scripts["extend"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
+        return bool(self._scripts["extend_lease"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
 
     def commit(self, commit: Commit, claim_id: str = "") -> CommitResult | None:
         """Write what became of an order if nobody else did meanwhile.
@@ -352,7 +352,9 @@ class OrderStore:
         """
         before, after = commit.before, commit.after
         account, event = before.account_key, commit.event
-        place = "keep" if commit.keep else "held" if commit.held else "none" if commit.wake_at is None else "due"
+        place = (
+            "keep" if commit.keep_schedule else "held" if commit.held else "none" if commit.due_at is None else "due"
+        )
         due, wakes = self._scripts["commit"](
             keys=[
                 keys.order(before.id),
@@ -386,7 +388,7 @@ class OrderStore:
                 before.seq,
                 claim_id,
                 place,
-                blank_or_milliseconds(commit.wake_at),
+                blank_or_milliseconds(commit.due_at),
                 milliseconds(commit.earliest),
                 attempt_text(commit.attempt) if commit.attempt else "",
                 TIMELINE,
@@ -408,17 +410,17 @@ class OrderStore:
             raise OwnedByAnotherOrderError
         return None if due < 0 else CommitResult(due / 1_000, read_reschedules(wakes))
 
-    def defer(self, order_id: str, seq: int, seconds: float) -> float | None:
+    def postpone_resend(self, order_id: str, seq: int, seconds: float) -> float | None:
         """Have no copy of an order's message sent for `seconds`: it waits elsewhere. Returns the server's clock.
 
         None where the message is stale, so that it need not wait.
         """
-        now = self._scripts["defer"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
+        now = self._scripts["postpone_resend"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
         return None if now < 0 else now / 1_000
 
-    def hurry(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> ExpediteResult:
+    def expedite(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> ExpediteResult:
         """Ask about an order as soon as hints, `minimum` (seconds) and `rate` allow."""
-        verdict, *rest = self._scripts["hurry"](
+        verdict, *rest = self._scripts["expedite"](
             keys=[
                 keys.order(order_id),
                 keys.due(account),
@@ -436,12 +438,12 @@ class OrderStore:
             PollMessage(order_id, message[0], message[1] / 1_000) if message else None,
         )
 
-    def release(self, account: str, count: int, minimum: float) -> list[PollMessage]:
+    def release_held(self, account: str, count: int, minimum: float) -> list[PollMessage]:
         """Let up to `count` orders that wait for their account go on, those with the nearest deadline first.
 
         Each is due as soon as its hint and `minimum` (seconds since its last attempt) allow.
         """
-        sent = self._scripts["release"](
+        sent = self._scripts["release_held"](
             keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order(""), keys.account(account)],
             args=[count, milliseconds(minimum)],
         )
@@ -450,9 +452,9 @@ class OrderStore:
             for order_id, seq, due in zip(sent[::3], sent[1::3], sent[2::3], strict=True)
         ]
 
-    def probe(self, account: str, minimum: float) -> ProbeResult:
+    def release_probe(self, account: str, minimum: float) -> ProbeResult:
         """Let one order go on that probes its account, if a probe is due and none is on its way."""
-        sent = self._scripts["probe"](
+        sent = self._scripts["release_probe"](
             keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
             args=[milliseconds(minimum)],
         )
@@ -461,12 +463,12 @@ class OrderStore:
         order_id, seq, moment = sent[0], sent[1], sent[2] / 1_000
         return ProbeResult(PollMessage(order_id, seq, moment)) if order_id else ProbeResult(hint_until=moment)
 
-    def unthrottle(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Reschedule, ...]]:
+    def release_throttled(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Reschedule, ...]]:
         """Bring forward orders that met a throttle which a person has ended, about `count` of them.
 
         Returns whether there may be more, and whom to wake. Without such a throttle it does nothing.
         """
-        more, wakes = self._scripts["unthrottle"](
+        more, wakes = self._scripts["release_throttled"](
             keys=[
                 keys.account(account),
                 keys.tokens(account),
@@ -482,9 +484,9 @@ class OrderStore:
         )
         return bool(more), read_reschedules(wakes)
 
-    def revive(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[PollMessage]]:
+    def resend_polls(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[PollMessage]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
-        seen, *sent = self._scripts["revive"](
+        seen, *sent = self._scripts["resend_polls"](
             keys=[keys.due(account), keys.order(""), keys.progress(account)], args=[milliseconds(grace), offset, count]
         )
         return seen, [PollMessage(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
@@ -514,7 +516,7 @@ class OrderStore:
 
     def get_many(self, order_ids: Sequence[str]) -> list[Order | None]:
         """Orders by id, in the same order, in one round trip."""
-        found = self._scripts["order"].many(
+        found = self._scripts["read_order"].many(
             [([keys.order(order_id), keys.spec(order_id), keys.tickets(order_id)], []) for order_id in order_ids]
         )
         return [
@@ -538,7 +540,7 @@ class OrderStore:
         own = frozenset(key for key, owner in found.items() if owner == order_id)
         return Ownership(other_orders=frozenset(found) - own, this_order=own)
 
-    def find(self, account: str, reference: str) -> str | None:
+    def find_by_reference(self, account: str, reference: str) -> str | None:
         """The id of the order last submitted with a provider's reference."""
         return cast("str | None", self._redis.hget(keys.references(account), reference))
 
@@ -551,17 +553,17 @@ class OrderStore:
         held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), offset, count)
         return cast("list[str]", held)
 
-    def overrun(self, account: str, late_by: float, offset: int, count: int) -> tuple[int, list[str]]:
+    def find_past_deadline(self, account: str, late_by: float, offset: int, count: int) -> tuple[int, list[str]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, those to expire).
 
         These are the open ones whose deadline was `late_by` seconds ago, and which nobody is asking about.
         """
-        seen, *order_ids = self._scripts["overrun"](
+        seen, *order_ids = self._scripts["find_past_deadline"](
             keys=[keys.due(account), keys.order("")], args=[milliseconds(late_by), offset, count]
         )
         return seen, order_ids
 
-    def drop_held(self, account: str, order_id: str) -> None:
+    def remove_held(self, account: str, order_id: str) -> None:
         """Forget that an order waits for its account; it is final."""
         self._redis.zrem(keys.held(account), order_id)
 
@@ -569,7 +571,7 @@ class OrderStore:
         """Expired orders whose next late check is due."""
         return cast("list[str]", self._redis.zrangebyscore(keys.LATE, "-inf", milliseconds(now), 0, count))
 
-    def plan_late_check(self, order_id: str, at: float | None) -> None:
+    def schedule_late_check(self, order_id: str, at: float | None) -> None:
         """File an expired order's next late check, or None for no more."""
         if at is None:
             self._redis.zrem(keys.LATE, order_id)
@@ -583,7 +585,7 @@ class OrderStore:
 
 def _holding(commit: Commit) -> list[str]:
     """Return the last arguments of `lua/commit.lua`: what the order holds, if that is kept."""
-    holds = commit.holds
+    holds = commit.owns
     if holds is None:
         return []
     account = commit.before.account_key

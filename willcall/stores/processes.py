@@ -28,7 +28,7 @@ class RunningProcess:
     kind: str
     name: str
     since: float
-    seen: float
+    last_seen: float
     detail: Mapping[str, str]
 
 
@@ -46,11 +46,11 @@ class ProcessStore:
     def __init__(self, redis: "Redis") -> None:
         """`redis` decodes responses."""
         self._redis = redis
-        self._seen = load(redis, "seen")
+        self._record_heartbeat = load(redis, "record_heartbeat")
 
-    def seen(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
+    def record_heartbeat(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
         """Record that a process is alive; `detail` is what it says of itself. Returns the state's identity."""
-        identity: str = self._seen(
+        identity: str = self._record_heartbeat(
             keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE],
             args=[
                 f"{kind}:{name}",
@@ -73,7 +73,7 @@ class ProcessStore:
         found = self._redis.hget(keys.STATE, "replaced_at")
         return int(str(found)) / 1_000 if found else None
 
-    def alive(self, kind: str | None = None, within: float = RUNNING_WITHIN) -> list[RunningProcess]:
+    def running(self, kind: str | None = None, within: float = RUNNING_WITHIN) -> list[RunningProcess]:
         """The processes (of one kind) that were seen within so many seconds, at most `FORGOTTEN`; the oldest first."""
         moment, micros = self._redis.time()
         oldest = moment * 1_000 + micros // 1_000 - milliseconds(within)
@@ -92,7 +92,7 @@ class ProcessStore:
         ]
         return sorted(found, key=lambda process: process.since)
 
-    def last_signs(self) -> dict[str, Heartbeat]:
+    def last_heartbeats(self) -> dict[str, Heartbeat]:
         """The last sign of each kind that ever gave one, however long ago, and however that process ended."""
         signs = cast("dict[str, str]", self._redis.hgetall(keys.LAST_HEARTBEATS))
         return {
@@ -100,7 +100,7 @@ class ProcessStore:
             for kind, (at, name) in ((kind, json.loads(text)) for kind, text in signs.items())
         }
 
-    def gone(self, kind: str, name: str) -> None:
+    def remove(self, kind: str, name: str) -> None:
         """A process has ended, or begins anew."""
         pipe = self._redis.pipeline()
         pipe.zrem(keys.PROCESSES, f"{kind}:{name}")

@@ -19,6 +19,6 @@ class SessionStore:
         """Remember that a session is over, for as long as its signature may still hold."""
         self._redis.set(keys.ended_session(session_id), 1, ex=seconds)
 
-    def ended(self, session_id: str) -> bool:
+    def is_ended(self, session_id: str) -> bool:
         """Whether somebody has ended it."""
         return bool(self._redis.exists(keys.ended_session(session_id)))

@@ -22,13 +22,13 @@ class StatsStore:
         """`redis` decodes responses."""
         self._redis = redis
 
-    def recent(self, minutes: int) -> Mapping[str, Counter[str]]:
+    def last_minutes(self, minutes: int) -> Mapping[str, Counter[str]]:
         """Account key -> measure -> count in this minute and those before it, `minutes` (60 at most) in all."""
         this = self._now() // _MINUTE
         wanted = [keys.stats_minute(this - ago) for ago in range(minutes)]
         return _by_account(self._read(wanted))
 
-    def hours(self, hours: int) -> list[tuple[float, Mapping[str, Counter[str]]]]:
+    def last_hours(self, hours: int) -> list[tuple[float, Mapping[str, Counter[str]]]]:
         """The same for this hour and those before it, `hours` (48 at most) in all, oldest first.
 
         Each with its beginning, epoch seconds.

@@ -40,15 +40,15 @@ class SweepStore:
         """`redis` decodes responses."""
         self._redis = redis
 
-    def ran(self, name: str, at: float, seconds: float, counts: Mapping[str, int]) -> None:
+    def record_success(self, name: str, at: float, seconds: float, counts: Mapping[str, int]) -> None:
         """A sweep has done its work."""
         self._keep(name, SweepRun(at, seconds, counts))
 
-    def failed(self, name: str, at: float, seconds: float, error: str) -> None:
+    def record_failure(self, name: str, at: float, seconds: float, error: str) -> None:
         """A sweep ended with an error, whose name `error` is; its text might hold what nobody should read."""
         self._keep(name, SweepRun(at, seconds, {}, error))
 
-    def last(self) -> Mapping[str, SweepRun]:
+    def last_runs(self) -> Mapping[str, SweepRun]:
         """The last run of each sweep that ever ran, by its name."""
         runs = cast("dict[str, str]", self._redis.hgetall(keys.SWEEPS))
         return {name: SweepRun(*json.loads(text)) for name, text in runs.items()}
@@ -57,19 +57,19 @@ class SweepStore:
         """Where the last run of a sweep stopped for lack of time, '' if it came to its end."""
         return cast("str | None", self._redis.hget(keys.SWEEP_POSITIONS, name)) or ""
 
-    def stop_at(self, name: str, position: str) -> None:
+    def save_position(self, name: str, position: str) -> None:
         """Remember where a run stopped: the name of the last thing that it worked on, '' for the end."""
         if position:
             self._redis.hset(keys.SWEEP_POSITIONS, name, position)
         else:
             self._redis.hdel(keys.SWEEP_POSITIONS, name)
 
-    def failing(self, name: str) -> dict[str, ItemFailures]:
+    def failing_items(self, name: str) -> dict[str, ItemFailures]:
         """What a sweep fails at again and again."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failures(name)))
         return {item: ItemFailures(*json.loads(text)) for item, text in found.items()}
 
-    def fails(self, name: str, item: str, failing: ItemFailures) -> None:
+    def record_item_failure(self, name: str, item: str, failing: ItemFailures) -> None:
         """Remember that a sweep fails at an item; it is forgotten when nothing has failed for a while."""
         key = keys.sweep_failures(name)
         pipe = self._redis.pipeline()
@@ -77,7 +77,7 @@ class SweepStore:
         pipe.expire(key, FAILING_KEPT)
         pipe.execute()
 
-    def succeeds(self, name: str, item: str) -> None:
+    def clear_item_failure(self, name: str, item: str) -> None:
         """A sweep no longer fails at an item."""
         self._redis.hdel(keys.sweep_failures(name), item)
 

@@ -31,7 +31,7 @@ def report_attempt(
 
 def confirms_health(claim: PollClaim, decision: Decision) -> bool:
     """Return whether a response says nothing new: a good one from an account that is healthy."""
-    return decision.signal is AccountSignal.ANSWERED and claim.clean
+    return decision.signal is AccountSignal.ANSWERED and claim.account_healthy
 
 
 def report_throttle(
@@ -56,10 +56,10 @@ def _report_throttle(context: Context, account: Account, throttle: LocalThrottle
 
 def _report(context: Context, account: Account, report: AccountReport) -> AccountHealth:
     alert = account_alert(context, account.key)
-    changed = context.stores.accounts.report(account.key, report, account.probe_interval, account.rate, alert)
+    changed = context.stores.accounts.report_health(account.key, report, account.probe_interval, account.rate, alert)
     if changed.before is not changed.after:
         write = log.info if changed.after is AccountHealth.OK else log.warning
         write("account", account=account.key, was=changed.before.value, health=changed.after.value, why=report.why)
-    if changed.told:
+    if changed.alerted:
         send_alert(context, alert)
     return changed.after

@@ -22,7 +22,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
     """Send nothing to an account for `seconds`, or until it is resumed. A longer pause stays."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
     paused = context.stores.accounts.pause(account.key, until)
-    log.info("paused", account=account.key, seconds=seconds, longer=paused.longer)
+    log.info("paused", account=account.key, seconds=seconds, longer=paused.already_longer)
     return paused
 
 
@@ -34,9 +34,9 @@ def resume(context: Context, account: Account, *, override: bool = False) -> Res
     alert = account_alert(context, account.key)
     result = context.stores.accounts.resume(account.key, alert, now=override)
     if override:
-        context.stores.oauth.end_wait(account.key)
-        context.stores.accounts.end_list_wait(account.key)
-    if result.told:
+        context.stores.oauth.allow(account.key)
+        context.stores.accounts.allow_list(account.key)
+    if result.alerted:
         send_alert(context, alert)
     allowed = context.stores.accounts.wants_release(account.key)
     # Released before the probe is chosen, which may be one of them.
@@ -58,7 +58,7 @@ def release_held(context: Context, account_key: str, may_continue: Callable[[], 
     account = context.accounts.get(account_key)
     released = 0
     while account and may_continue():
-        messages = context.stores.orders.release(account_key, BATCH, account.polling.minimum)
+        messages = context.stores.orders.release_held(account_key, BATCH, account.polling.minimum)
         if not messages:
             break
         context.send_polls(account_key, messages)
@@ -70,7 +70,7 @@ def release_throttled(context: Context, account: Account, may_continue: Callable
     """Move the orders forward that met a throttle which an operator has ended, one batch at a time; return how many."""
     released, more = 0, True
     while more and may_continue():
-        more, moved = context.stores.orders.unthrottle(account.key, BATCH, account.polling.minimum)
+        more, moved = context.stores.orders.release_throttled(account.key, BATCH, account.polling.minimum)
         context.send_expedited(account.key, moved)
         released += len(moved)
     return released
@@ -83,7 +83,7 @@ def send_probe(context: Context, account_key: str) -> int:
 
 
 def _probe(context: Context, account: Account) -> ProbeResult:
-    probe = context.stores.orders.probe(account.key, account.polling.minimum)
+    probe = context.stores.orders.release_probe(account.key, account.polling.minimum)
     context.send_polls(account.key, [probe.message] if probe.message else [])
     return probe
 
@@ -91,5 +91,5 @@ def _probe(context: Context, account: Account) -> ProbeResult:
 def _token_wait(context: Context, account: Account) -> float | None:
     """Return until when the token endpoint asked us to wait, if there is no token to continue with."""
     oauth = context.stores.oauth
-    wait = oauth.waiting(account.key)
+    wait = oauth.postponed_for(account.key)
     return context.stores.accounts.now() + wait if wait and oauth.get(account.key) is None else None

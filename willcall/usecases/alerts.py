@@ -49,7 +49,7 @@ def send_alert_delivery(context: Context, message: DeliveryMessage, countdown: f
 def alert_long_throttle(context: Context, account_key: str) -> bool:
     """Notify operators, once, of an account that has been throttled for long. Returns whether they are notified now."""
     alert = account_alert(context, account_key)
-    throttled = context.stores.accounts.watch(account_key, context.settings.notify.throttled_after, alert)
+    throttled = context.stores.accounts.alert_long_throttle(account_key, context.settings.notify.throttled_after, alert)
     if throttled:
         log.warning("throttled for long", account=account_key)
         send_alert(context, alert)

@@ -50,13 +50,13 @@ def apply_inbox(context: Context, account: Account, order_id: str, reference: st
 
     What is given is forgotten only afterwards, so that nothing is lost where this is interrupted.
     """
-    taken = context.stores.inbox.kept(account.key, reference)
+    taken = context.stores.inbox.list_for(account.key, reference)
     for kept in taken:
         progress = apply_push(context, account, order_id, kept.kind, kept.push)
         if progress.stored:
             mark_applied(context, account, kept.digest, order_id)
     if taken:
-        context.stores.inbox.attached(taken)
+        context.stores.inbox.remove_pushes(taken)
         log.info("pushes applied", order=order_id, account=account.key, pushes=len(taken))
     return len(taken)
 
@@ -67,7 +67,7 @@ def apply_inbox_if_submitted(context: Context, account_key: str, reference: str)
     For those whose process died between submitting and attaching. Raises as `attach_kept` does.
     """
     account = context.accounts.get(account_key)
-    order_id = context.stores.orders.find(account.key, reference) if account else None
+    order_id = context.stores.orders.find_by_reference(account.key, reference) if account else None
     return apply_inbox(context, account, order_id, reference) if account and order_id else 0
 
 

@@ -41,9 +41,9 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
         return Authorization()
     tokens = context.stores.oauth
     stored = tokens.get(account.key)
-    if stored and not stored.fading:
+    if stored and not stored.expires_soon:
         return _authorization(stored)
-    wait = tokens.waiting(account.key)
+    wait = tokens.postponed_for(account.key)
     if wait:
         waiting = Unavailable(request_sent=False, retry_after=wait, detail="the token endpoint asked us to wait")
         return _authorization(stored) if stored else waiting
@@ -60,7 +60,7 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
 
 
 def _authorization(stored: StoredToken) -> Authorization:
-    return Authorization(stored.value, stored.proven)
+    return Authorization(stored.value, stored.accepted)
 
 
 def _fetch(
@@ -68,7 +68,7 @@ def _fetch(
 ) -> AccessToken | RetrySoon | Outcome:
     """Fetch a token and share it, trying once each way of authenticating until one is not refused."""
     tokens = context.stores.oauth
-    known = tokens.dialect(account.key)
+    known = tokens.auth_method(account.key)
     failure: Unauthorized | Unavailable | None = None
     for dialect in sorted(requests, key=lambda name: name != known):
         if context.throttles.blocks(account.key, claimed):
@@ -77,7 +77,7 @@ def _fetch(
         if isinstance(token, AccessToken):
             tokens.put(account.key, token.value, token.expires_in)
             if dialect != known:
-                tokens.remember_dialect(account.key, dialect)
+                tokens.remember_auth_method(account.key, dialect)
             return token
         if isinstance(token, Throttled):
             return token
@@ -109,7 +109,7 @@ def _leave_alone(context: Context, account: Account, seconds: float | None) -> N
     """Keep all orders from a token endpoint that asked for patience."""
     wait = hint_seconds(seconds, fallback=FALLBACK_WAIT)
     if wait:
-        context.stores.oauth.wait(account.key, wait)
+        context.stores.oauth.postpone(account.key, wait)
 
 
 def discard_rejected_token(context: Context, account: Account, authorization: Authorization) -> bool:
@@ -123,4 +123,4 @@ def discard_rejected_token(context: Context, account: Account, authorization: Au
 def record_accepted_token(context: Context, account: Account, authorization: Authorization) -> None:
     """The provider took the token: remember that, once."""
     if authorization.token is not None and not authorization.proven:
-        context.stores.oauth.prove(account.key)
+        context.stores.oauth.mark_accepted(account.key)

@@ -27,11 +27,11 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     was written.
     """
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
-    commit = replace(commit, measures=counter_names(measured), holds=_owned_tickets(context, commit))
+    commit = replace(commit, measures=counter_names(measured), owns=_owned_tickets(context, commit))
     committed = context.stores.orders.commit(commit, claim_id)
     due = committed.due if committed else None
     if committed:
-        context.send_expedited(commit.after.account_key, committed.wakes)
+        context.send_expedited(commit.after.account_key, committed.reschedules)
         context.meters.count_commit(commit.after.account_key, measured)
     # Only the Lua step knows whether an order that stops needing attention for one reason is still undeliverable.
     # In that case a sweep sends the alert.

@@ -57,10 +57,10 @@ class Context:
             return
         now = self.stores.accounts.now()
         polls = [
-            PollMessage(each.id, each.seq, each.due, token=True) for each in moved if each.booker is BookingKind.ORDER
+            PollMessage(each.id, each.seq, each.due, has_slot=True) for each in moved if each.kind is BookingKind.ORDER
         ]
         if polls:
             self.sender.send_polls(account, polls, now)
         for each in moved:
-            if each.booker is BookingKind.DOCUMENTS:
+            if each.kind is BookingKind.DOCUMENTS:
                 self.sender.send_task(FETCH_DOCUMENTS, [each.id], max(0.0, each.due - now))

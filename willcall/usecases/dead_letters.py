@@ -30,7 +30,7 @@ def requeue(context: Context, letter_id: str, via: Via) -> DeadLetter:
     letter = letters.get(letter_id)
     if letter is None:
         raise UnknownDeadLetterError(letter_id)
-    if not letter.whole:
+    if not letter.is_complete:
         raise UnusableDeadLetterError(letter_id, f"only its first {len(letter.raw):,} bytes were kept")
     try:
         context.sender.requeue(letter)
@@ -55,6 +55,6 @@ def dead_letter_schema(letter: DeadLetter) -> schemas.DeadLetter:
         at=utc(letter.at),
         reason=letter.reason.value,
         size=letter.size,
-        truncated=not letter.whole,
+        truncated=not letter.is_complete,
         raw=letter.raw.decode(errors="backslashreplace"),
     )

@@ -45,7 +45,7 @@ def download_issued(
     fetch_in = None
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
-    if missing_document_urls(tickets) and context.stores.orders.extend(order.id, claim_id, lease):
+    if missing_document_urls(tickets) and context.stores.orders.extend_lease(order.id, claim_id, lease):
         result = download_missing(
             context, account, order.id, tickets, seconds, later=missing_document_urls(order.tickets)
         )
@@ -75,7 +75,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     abandoned = bool(result.missing) and wait is None
     if abandoned:
         tickets = mark_given_up(tickets, {url: result.failures.get(url, why) for url in missing_document_urls(tickets)})
-    match context.stores.fetches.settle(claim, replace(order, tickets=tickets), wait, why, given_up=abandoned):
+    match context.stores.fetches.record_fetch(claim, replace(order, tickets=tickets), wait, why, given_up=abandoned):
         case FetchOutcome.CHANGED:
             return 0.0
         case FetchOutcome.LOST:

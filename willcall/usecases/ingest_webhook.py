@@ -59,7 +59,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
 def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> OrderProgress | None:
     """Return how the order stands that this push was applied to before, or `None` where it has to be applied."""
     order_id = context.stores.inbox.applied_to(account.key, digest)
-    if order_id is None or order_id != context.stores.orders.find(account.key, reading.reference):
+    if order_id is None or order_id != context.stores.orders.find_by_reference(account.key, reading.reference):
         return None
     order = context.stores.orders.get(order_id)
     if order is None:
@@ -70,7 +70,7 @@ def _repeated(context: Context, account: Account, reading: ParsedPush, digest: s
 
 def _follow(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
     """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
-    order_id = context.stores.orders.find(account.key, reading.reference)
+    order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
     log.info("webhook received", account=account.key, kind=reading.kind, order=order_id)
     return (
         _take_in(context, account, reading.kind, reading.push, order_id)
@@ -81,12 +81,12 @@ def _follow(context: Context, account: Account, reading: ParsedPush) -> OrderPro
 
 def _file(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[OrderProgress, str | None]:
     """Documents first, then the order, or the inbox where there is no order yet: how it stands, and which order."""
-    order_id = context.stores.orders.find(account.key, reading.reference)
+    order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
     push = _stored(context, reading, order_id or account.key)
     if order_id is None:
         now = context.stores.accounts.now()
         kept = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
-        order_id = context.stores.inbox.keep(kept)
+        order_id = context.stores.inbox.store_push(kept)
     if order_id is None:
         return progress_before_order(push), None
     return _take_in(context, account, reading.kind, push, order_id), order_id

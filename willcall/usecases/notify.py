@@ -123,14 +123,14 @@ def _deliver_once(
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, posted.status, posted.why, decision.wait
     )
-    follows = deliveries.settle(message, claim_id, made, decision, alert)
+    follows = deliveries.record_delivery(message, claim_id, made, decision, alert)
     if alert:
         send_alert(context, alert)
     return follows
 
 
 def _next_message(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
-    return (claim.again, claim.wait) if claim.again else None
+    return (claim.next_message, claim.wait) if claim.next_message else None
 
 
 def _post(

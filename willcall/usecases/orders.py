@@ -30,10 +30,10 @@ def request_poll(context: Context, order_id: str, *, override: bool = False) -> 
     """
     order = get_order(context, order_id)
     account = find_account(context.accounts, order.provider, order.account)
-    expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if override else Requester.PERSON)
+    expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if override else Requester.OPERATOR)
     if expedited.outcome is ExpediteOutcome.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; polling cannot change that")
-    if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.stops:
+    if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.holds_orders:
         return replace(expedited, outcome=ExpediteOutcome.HELD, at=None)
     return expedited
 
@@ -41,7 +41,7 @@ def request_poll(context: Context, order_id: str, *, override: bool = False) -> 
 def expedite_poll(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
     """Move an order's next attempt forward as far as its `requester` may; never postpones it."""
     minimum = account.polling.minimum
-    expedited = context.stores.orders.hurry(order_id, account.key, minimum, account.rate, requester)
+    expedited = context.stores.orders.expedite(order_id, account.key, minimum, account.rate, requester)
     context.send_polls(account.key, [expedited.message] if expedited.message else [])
     return expedited
 

@@ -56,12 +56,12 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
         (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
     )
     send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
-    context.send_expedited(account_key, claim.wakes)
+    context.send_expedited(account_key, claim.reschedules)
     if claim.token_wait is not None:
         context.meters.observe_token_wait(account_key, claim.token_wait)
     match claim.verdict:
         case PollVerdict.WAIT:
-            return PollResult(next_message=(PollMessage(order_id, seq, claim.until, token=True), claim.now))
+            return PollResult(next_message=(PollMessage(order_id, seq, claim.until, has_slot=True), claim.now))
         case PollVerdict.EXPIRE:
             settle_expired(context, claim.granted_order, claim.now)
             return PollResult()
@@ -106,10 +106,10 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
 
 def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> PollResult:
     """Have an order's message come back in `seconds`, as no thread is free for its provider."""
-    now = context.stores.orders.defer(order_id, seq, seconds + context.settings.sweeps.grace)
+    now = context.stores.orders.postpone_resend(order_id, seq, seconds + context.settings.sweeps.grace)
     if now is None:
         return PollResult()
-    return PollResult(next_message=(PollMessage(order_id, seq, now + seconds, token=True), now))
+    return PollResult(next_message=(PollMessage(order_id, seq, now + seconds, has_slot=True), now))
 
 
 def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindow) -> StatusResult | RetrySoon:

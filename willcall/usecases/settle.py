@@ -46,7 +46,7 @@ def settle_attempt(
     Neither step undoes the other.
     """
     order = claim.granted_order
-    result = replace(result, outcome=interpret(order, result.outcome, others_answered=claim.clean))
+    result = replace(result, outcome=interpret(order, result.outcome, others_answered=claim.account_healthy))
     health = AccountHealth.OK
     sent_at = max(claim.now, claim.send_at)
     late = max(0.0, sent_at - (order.next_poll_at or sent_at))
@@ -61,7 +61,7 @@ def settle_attempt(
         commit = Commit(
             before=before,
             after=after,
-            wake_at=None if decision.waits_for_account else wake_at,
+            due_at=None if decision.waits_for_account else wake_at,
             held=decision.waits_for_account,
             earliest=earliest_poll_at(after, account.polling),
             attempt=Attempt(sent_at, outcome_name(result.outcome), result.http_status, countdown, decision.why, late),
@@ -91,7 +91,7 @@ def postpone_attempt(context: Context, claim: PollClaim, claim_id: str, until: f
     commit = Commit(
         before=order,
         after=replace(order, next_poll_at=until),
-        wake_at=until,
+        due_at=until,
         earliest=until,
         late_check_at=late_check_at(context, order, claim.now),
     )
@@ -127,7 +127,7 @@ def settle_push(context: Context, before: Order, after: Order, entry: Attempt, f
     commit = Commit(
         before=before,
         after=after,
-        keep=event is None or after.status in OPEN,
+        keep_schedule=event is None or after.status in OPEN,
         attempt=entry,
         tickets=after.tickets != before.tickets,
         event=event,

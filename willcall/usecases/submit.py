@@ -73,12 +73,12 @@ def _file(context: Context, filings: Sequence[NewOrder]) -> list[SubmitResult | 
         results.append(SubmitResult(order.id, new=became.outcome is SubmitOutcome.NEW))
         if became.message:
             messages[order.account_key][order.id] = became.message
-        if became.ahead:
+        if became.pushes_ahead:
             ahead.append(order)
     for account, first in messages.items():
         context.sender.send_polls(account, list(first.values()), now)
     with suppress(StoreError):  # a message that is sent twice costs a claim
-        context.stores.orders.first_sent([order_id for first in messages.values() for order_id in first])
+        context.stores.orders.confirm_sent([order_id for first in messages.values() for order_id in first])
     for order in ahead:
         _attach(context, order)
     return results

@@ -32,7 +32,7 @@ def take_token(
     until = time.monotonic() + patience
     while True:
         claimed = time.monotonic()
-        reservation = context.stores.accounts.reserve(account.key, account.rate, booker, booker_id)
+        reservation = context.stores.accounts.reserve_token(account.key, account.rate, booker, booker_id)
         if reservation.granted:
             time.sleep(reservation.wait)
             return NoToken(None) if context.throttles.blocks(account.key, claimed) else Token(claimed)

@@ -48,8 +48,8 @@ def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
 
 def account_trouble(state: AccountState) -> Trouble:
     """What is wrong with an account that is not well, with what is beneath a pause."""
-    trouble = TROUBLES[state.gravest.health]
-    return trouble.paused() if state.beneath else trouble
+    trouble = TROUBLES[state.without_pause.health]
+    return trouble.paused() if state.underlying else trouble
 
 
 def stopped_accounts(
@@ -59,7 +59,7 @@ def stopped_accounts(
     found = {}
     for key in set(account_keys):
         health = stores.accounts.state(key, configured[key].rate).health if key in configured else None
-        if health is None or health.stops:
+        if health is None or health.holds_orders:
             found[key] = health.value if health else "forgotten"
     return found
 
@@ -72,11 +72,11 @@ def forgotten_accounts(stores: "Stores", configured: Collection[str]) -> dict[st
 
 def refused_accounts(stores: "Stores", accounts: Mapping[str, Account]) -> set[str]:
     """Those of the accounts, by their key, whose provider refuses our key, paused or not."""
-    return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).refused}
+    return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).rejects_key}
 
 
 def account_schema(view: AccountView) -> schemas.Account:
-    account, state, underlying = view.account, view.state, view.state.beneath
+    account, state, underlying = view.account, view.state, view.state.underlying
     return schemas.Account(
         account=account.key,
         health=state.health.value,

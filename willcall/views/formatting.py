@@ -111,7 +111,7 @@ def _describe_probe(orders: int) -> str:
 
 def describe_first_poll(order: "Order", state: "AccountState") -> str:
     """Return when an order that was submitted just now is polled, which its account, as it is, may put off."""
-    if state.health.stops:
+    if state.health.holds_orders:
         return f"{order.account_key} {account_trouble(state).what}, so the order waits until that ends"
     at = max(order.submitted_at, order.not_before or 0.0, state.hint_until or 0.0)
     if at <= order.submitted_at:

@@ -92,7 +92,7 @@ def overdue_orders(
         count, entries = _lacking_documents(stores, most)
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
-    fetching = stores.fetches.standing(ids) if behind is OverdueKind.DOCUMENTS else [None] * len(ids)
+    fetching = stores.fetches.progress(ids) if behind is OverdueKind.DOCUMENTS else [None] * len(ids)
     found = [
         OverdueOrder(order, since, _hosts(order, behind), standing, None if standing else _given_up(order, behind))
         for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
@@ -125,7 +125,7 @@ def _hosts(order: Order, behind: OverdueKind) -> list[str]:
 
 def _last_answer(stores: Stores, subject: str) -> str | None:
     """What came of the last try to tell operators of the subject's latest event."""
-    delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.log(subject)
+    delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.attempts(subject)
     if not delivery or not tries or tries[-1].event_id != delivery.event_id:
         return None
     made = tries[-1]

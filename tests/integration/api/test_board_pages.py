@@ -99,7 +99,7 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
     until = stores.accounts.now() + 3_600
     report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    stores.accounts.report_health("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     for path in ("/", "/orders/ord-1"):
         page = operator.get(path)
         assert "To ask sooner breaks that: it may ask for a longer wait, or block us." in words(page)
@@ -147,7 +147,7 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     api.submit("ord-1", not_before=LATER)
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False, why="401")
     told = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
+    stores.accounts.report_health("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
     assert "tiqets/default is paused, and refuses our key" in shown
@@ -174,13 +174,13 @@ def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
 
 
 def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
-    stores.processes.seen("beat", "willcall-7@box", {})
-    stores.sweeps.ran("polls", stores.accounts.now(), 0.1, {})
+    stores.processes.record_heartbeat("beat", "willcall-7@box", {})
+    stores.sweeps.record_success("polls", stores.accounts.now(), 0.1, {})
     page = operator.get("/")
     assert "sweeps ok" in words(page)
     assert re.search('data-ago="past" title="[^"]*">(now|[^<]* ago)<', page.text), "beat's sign"
-    stores.processes.gone("beat", "willcall-7@box")
-    stores.sweeps.ran("polls", stores.accounts.now() - 60, 0.1, {})
+    stores.processes.remove("beat", "willcall-7@box")
+    stores.sweeps.record_success("polls", stores.accounts.now() - 60, 0.1, {})
     shown = words(operator.get("/"))
     assert "sweeps ok" not in shown
     assert shown.count("1 sweep missed") == 2, "beside the verdict, and as an alarm"
@@ -215,7 +215,7 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
         change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
     report = AccountReport(AccountSignal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = OperatorAlert("evt_1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    stores.accounts.report_health("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (
@@ -226,7 +226,7 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     ):
         redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
         assert told in words(operator.get("/"))
-        stores.processes.seen("beat", "willcall-7@box", {})
+        stores.processes.record_heartbeat("beat", "willcall-7@box", {})
     shown = words(operator.get("/"))
     assert "tiqets/default refuses our key" in shown
     assert "61 orders wait. Customers have no tickets yet" in shown
@@ -414,7 +414,7 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
     stores.orders.commit(Commit(before, replace(before, status=Status.PARTIAL), event=event))
     claim = stores.deliveries.claim(DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
     refused = DeliveryAttempt(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
-    stores.deliveries.settle(
+    stores.deliveries.record_delivery(
         DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"),
         "a",
         refused,

@@ -59,7 +59,7 @@ def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
         desk.submit(order_id)
         desk.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
     desk.submit("aside", not_before=now + 500)
-    desk.commit(desk.order("aside"), "", attention=Attention.MALFORMED, wake_at=None, held=True)
+    desk.commit(desk.order("aside"), "", attention=Attention.MALFORMED, due_at=None, held=True)
     shown = Shown(api)
     assert shown("orders", **DEFAULT, status="pending") == 4
     assert shown("orders", **DEFAULT, status="expired") == 0
@@ -96,7 +96,7 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
-    desk.stores.accounts.report(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
     desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
     desk.park()
     shown = Shown(api)
@@ -111,7 +111,7 @@ def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
     throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
-    desk.stores.accounts.report(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"
@@ -144,9 +144,9 @@ def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:
 
 def test_sweeps_show_their_last_run(api: Running, stores: Stores) -> None:
     now = stores.accounts.now()
-    stores.sweeps.ran("polls", now - 5, 0.25, {"resent": 3, "released": 0})
-    stores.sweeps.failed("notify", now - 7, 0.5, "TimeoutError")
-    stores.sweeps.ran("of-another-version", now, 0, {})
+    stores.sweeps.record_success("polls", now - 5, 0.25, {"resent": 3, "released": 0})
+    stores.sweeps.record_failure("notify", now - 7, 0.5, "TimeoutError")
+    stores.sweeps.record_success("of-another-version", now, 0, {})
     shown = Shown(api)
     assert shown("sweep_last_run_timestamp_seconds", sweep="polls") == pytest.approx(now - 5, abs=0.01)
     assert (shown("sweep_duration_seconds", sweep="polls"), shown("sweep_interval_seconds", sweep="polls")) == (
@@ -159,8 +159,8 @@ def test_sweeps_show_their_last_run(api: Running, stores: Stores) -> None:
 
 
 def test_processes_are_counted_by_their_kind(api: Running, stores: Stores) -> None:
-    stores.processes.seen("worker", "one", {})
-    stores.processes.seen("worker", "other", {})
+    stores.processes.record_heartbeat("worker", "one", {})
+    stores.processes.record_heartbeat("worker", "other", {})
     shown = Shown(api)
     assert [shown("processes", kind=kind) for kind in ("worker", "beat")] == [2, 0]
 

@@ -80,7 +80,7 @@ def box(admit: Admit, tmp_path: Path) -> Path:
     """A folder with a configuration over a Redis that is well, with a worker alive."""
     patient = admit(notify={"secret": "whsec_" + "QUJD" * 8})
     queues = ",".join(queue_names(patient.config))
-    ProcessStore(patient.redis).seen("worker", f"willcall-7@{socket.gethostname()}", {"queues": queues})
+    ProcessStore(patient.redis).record_heartbeat("worker", f"willcall-7@{socket.gethostname()}", {"queues": queues})
     return tmp_path
 
 

@@ -45,7 +45,7 @@ def admit(admit: Admit, monkeypatch: pytest.MonkeyPatch) -> Admit:
 
 def live(patient: Patient, kind: str = "worker", name: str = HERE, ago: float = 0, **detail: str) -> None:
     """A process gave its last sign so many seconds ago, and its first as long before."""
-    ProcessStore(patient.redis).seen(kind, name, detail)
+    ProcessStore(patient.redis).record_heartbeat(kind, name, detail)
     at = int((patient.now() - ago) * 1_000)
     patient.redis.zadd(keys.PROCESSES, {f"{kind}:{name}": at})
     patient.redis.hset(keys.process(kind, name), "since", at)
@@ -74,7 +74,7 @@ def test_a_worker_that_has_fallen_silent_is_named(admit: Admit) -> None:
 def test_the_last_that_ended_is_named_for_as_long_as_none_is_alive(admit: Admit, kind: str, check: str) -> None:
     patient = admit()
     live(patient, kind)
-    patient.processes.gone(kind, HERE)
+    patient.processes.remove(kind, HERE)
     at = patient.now() - 7_200
     patient.redis.hset(keys.LAST_HEARTBEATS, kind, f'[{int(at * 1_000)},"{HERE}"]')
     when = format_timestamp(int(at * 1_000) / 1_000)
@@ -110,7 +110,7 @@ def swept(admit: Admit) -> Patient:
     live(patient, "beat")
     patient.redis.hincrby(keys.process("beat", HERE), "since", -3_600_000)
     for name in SWEEPS:
-        SweepStore(patient.redis).ran(name, patient.now() - 1, 0.1, {})
+        SweepStore(patient.redis).record_success(name, patient.now() - 1, 0.1, {})
     return patient
 
 
@@ -120,16 +120,16 @@ def test_sweeps_that_ran_in_time_are_well(swept: Patient) -> None:
 
 def test_a_sweep_that_failed_or_is_missed_is_named(swept: Patient) -> None:
     sweeps = SweepStore(swept.redis)
-    sweeps.failed("notify", swept.now() - 4, 0.1, "TimeoutError")
-    sweeps.ran("documents", swept.now() - 80, 0.1, {})
+    sweeps.record_failure("notify", swept.now() - 4, 0.1, "TimeoutError")
+    sweeps.record_success("documents", swept.now() - 80, 0.1, {})
     failed, missed = "notify failed 4 s ago: TimeoutError", "missed: documents (every 30 s) ran 1 min 35 s ago"
     assert wrong(swept) == [failed]
-    sweeps.ran("documents", swept.now() - 95, 0.1, {})
+    sweeps.record_success("documents", swept.now() - 95, 0.1, {})
     assert wrong(swept) == [failed, missed]
 
 
 def test_what_starts_missed_sweeps_depends_on_who_is_alive(swept: Patient) -> None:
-    SweepStore(swept.redis).ran("expire", swept.now() - 95, 0.1, {})
+    SweepStore(swept.redis).record_success("expire", swept.now() - 95, 0.1, {})
 
     def mend() -> str:
         (finding,) = findings(swept, "sweeps")
@@ -138,7 +138,7 @@ def test_what_starts_missed_sweeps_depends_on_who_is_alive(swept: Patient) -> No
     assert mend().startswith("Start a worker; ")
     live(swept, queues="willcall.sweeps")
     assert "; if one does, restart beat; " in mend()
-    swept.processes.gone("beat", HERE)
+    swept.processes.remove("beat", HERE)
     assert mend().startswith("Start beat; ")
 
 

@@ -41,7 +41,7 @@ def file_order(patient: Patient, order_id: str, late: float = 0, provider: str =
 def report(patient: Patient, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
-        patient.stores.accounts.report(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
+        patient.stores.accounts.report_health(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
 
 
 def told_of(change: str) -> OperatorAlert:
@@ -145,7 +145,7 @@ def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
     assert ", next try with its next order; " in told(patient, "accounts")[0][1]
     patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
     assert ", next try not before beat runs; " in told(patient, "accounts")[0][1]
-    patient.processes.seen("beat", "willcall-7@here", {})
+    patient.processes.record_heartbeat("beat", "willcall-7@here", {})
     assert ", next try overdue for 2 h; " in told(patient, "accounts")[0][1]
 
 
@@ -300,13 +300,13 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admi
     patient = admit(**ops(listener.getsockname()[1]))
     subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
     alert = OperatorAlert("evt-1", subject, send=True)
-    patient.stores.accounts.report(
+    patient.stores.accounts.report_health(
         ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
     )
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
     notice = DeliveryMessage(subject, "evt-1", 1, "")
     made = DeliveryAttempt(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
-    deliveries.settle(notice, "claim", made, DeliveryDecision(CallbackStatus.PENDING, 5))
+    deliveries.record_delivery(notice, "claim", made, DeliveryDecision(CallbackStatus.PENDING, 5))
     assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
     since = int((patient.now() - 3_600) * 1_000)
     patient.redis.zadd(keys.OPERATOR_DELIVERIES_PENDING, {subject: since})

@@ -56,10 +56,10 @@ class Desk:
         """Commit with changes to the order; due at once unless it is final or says otherwise."""
         commit = {
             name: changes.pop(name)
-            for name in ("wake_at", "held", "earliest", "late_check_at", "attempt", "measures", "alert")
+            for name in ("due_at", "held", "earliest", "late_check_at", "attempt", "measures", "alert")
             if name in changes
         }
-        after = replace(before, next_poll_at=commit.get("wake_at"), **changes)
+        after = replace(before, next_poll_at=commit.get("due_at"), **changes)
         told = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
         committed = self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
         return committed.due if committed else None

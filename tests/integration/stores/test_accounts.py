@@ -42,7 +42,7 @@ def report(
     why: str = "200",
 ) -> AccountHealth:
     found = AccountReport(signal, order_id, probe, until, why)
-    return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert()).after
+    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert()).after
 
 
 def state(desk: Desk) -> AccountState:
@@ -181,12 +181,12 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     desk.claim()
     assert desk.order().attention == "unauthorized"
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
-    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
+    assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
     report(desk, AccountSignal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
-    desk.stores.orders.release(ACCOUNT, 10, 0)
+    desk.stores.orders.release_held(ACCOUNT, 10, 0)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
-    assert desk.stores.listing.attention() == {}
+    assert desk.stores.listing.attention_counts() == {}
 
 
 def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_until_the_key_works(desk: Desk) -> None:
@@ -196,13 +196,13 @@ def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_un
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
     for _ in range(2):
         desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-        [message] = desk.stores.orders.release(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
+        [message] = desk.stores.orders.release_held(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
         probe = desk.go(message.seq)
         report(desk, AccountSignal.UNAUTHORIZED, probe=True)
         desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
         assert (desk.order().attention, desk.order().attention_at) == (Attention.UNAUTHORIZED, 1.0)
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-    [message] = desk.stores.orders.release(ACCOUNT, 1, 0)
+    [message] = desk.stores.orders.release_held(ACCOUNT, 1, 0)
     desk.commit(desk.go(message.seq), attention=None)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
 
@@ -215,7 +215,7 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     claim = desk.claim()
     assert claim.verdict is PollVerdict.WAIT
     assert claim.until >= until
-    reservation = desk.stores.accounts.reserve(ACCOUNT, RATE, BookingKind.LIST, "x")
+    reservation = desk.stores.accounts.reserve_token(ACCOUNT, RATE, BookingKind.LIST, "x")
     assert not reservation.granted
     assert (reservation.at or 0) >= until
 
@@ -254,11 +254,11 @@ def test_a_429_long_after_the_last_one_ended_begins_a_new_throttle(desk: Desk) -
 def test_a_good_answer_is_to_be_reported_while_the_account_was_throttled(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
-    assert desk.claim(order_id="ord-0").clean
+    assert desk.claim(order_id="ord-0").account_healthy
     report(desk, AccountSignal.THROTTLED, until=desk.now())
-    assert not desk.claim(order_id="ord-1").clean
+    assert not desk.claim(order_id="ord-1").account_healthy
     report(desk, AccountSignal.ANSWERED)
-    assert desk.claim(order_id="ord-2").clean
+    assert desk.claim(order_id="ord-2").account_healthy
 
 
 def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
@@ -274,15 +274,15 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
 
 def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> None:
     pause, now = desk.stores.accounts.pause, desk.now()
-    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, already_longer=False)
     desk.redis.hset(keys.account(ACCOUNT), "paused_since", 1_000)
-    assert pause(ACCOUNT, now + 600) == PauseResult(now + 600, longer=False)
-    assert pause(ACCOUNT, now + 60) == PauseResult(now + 600, longer=True)
-    assert pause(ACCOUNT, None) == PauseResult(None, longer=False)
-    assert pause(ACCOUNT, now + 60) == PauseResult(None, longer=True)
+    assert pause(ACCOUNT, now + 600) == PauseResult(now + 600, already_longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 600, already_longer=True)
+    assert pause(ACCOUNT, None) == PauseResult(None, already_longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(None, already_longer=True)
     assert (state(desk).since, state(desk).until) == (1.0, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, longer=False)
+    assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, already_longer=False)
     assert state(desk).since == pytest.approx(now, abs=50)
 
 
@@ -297,20 +297,20 @@ def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 600)
     paused = state(desk)
     assert (paused.health, paused.why) == (AccountHealth.PAUSED, None)
-    assert paused.beneath == paused.gravest == before
+    assert paused.underlying == paused.without_pause == before
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert (state(desk).health, state(desk).since, state(desk).beneath) == (before.health, before.since, None)
+    assert (state(desk).health, state(desk).since, state(desk).underlying) == (before.health, before.since, None)
 
 
 def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, None)
-    assert (state(desk).beneath, state(desk).gravest) == (None, state(desk))
+    assert (state(desk).underlying, state(desk).without_pause) == (None, state(desk))
 
 
 def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
     until = desk.now() + 3_600
     report(desk, AccountSignal.THROTTLED, until=until)
-    assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == ResumeResult(told=False, until=until)
+    assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == ResumeResult(alerted=False, until=until)
     assert (state(desk).health, state(desk).until) == (AccountHealth.THROTTLED, until)
     desk.submit()
     assert desk.claim().until >= until
@@ -319,7 +319,7 @@ def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> No
 def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600)
     resumption = desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
-    assert resumption == ResumeResult(told=False, until=None)
+    assert resumption == ResumeResult(alerted=False, until=None)
     assert health(desk) is AccountHealth.OK
     desk.submit()
     assert desk.claim().until - desk.now() < STALL
@@ -340,7 +340,7 @@ def test_resume_leaves_nothing(desk: Desk) -> None:
     report(desk, AccountSignal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
-    while desk.stores.orders.unthrottle(ACCOUNT, 10, 0)[0]:
+    while desk.stores.orders.release_throttled(ACCOUNT, 10, 0)[0]:
         pass
     assert desk.redis.hgetall(keys.account(ACCOUNT)) == {}
 
@@ -369,15 +369,15 @@ def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     rate = Rate(limit=1, period=3_600, burst=20)
     accounts = desk.stores.accounts
     full = accounts.state(ACCOUNT, rate).tokens
-    assert accounts.reserve(ACCOUNT, rate, BookingKind.LIST, "x").granted
+    assert accounts.reserve_token(ACCOUNT, rate, BookingKind.LIST, "x").granted
     assert accounts.state(ACCOUNT, rate).tokens == full - 1
 
 
 def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis") -> None:
     leases = LeaseStore(redis)
-    with leases.held("sweep:x", 3_600) as first, leases.held("sweep:x", 3_600) as second:
+    with leases.hold("sweep:x", 3_600) as first, leases.hold("sweep:x", 3_600) as second:
         assert (bool(first), bool(second)) == (True, False)
-    with leases.held("sweep:x", 3_600) as again:
+    with leases.hold("sweep:x", 3_600) as again:
         assert again
 
 
@@ -390,12 +390,12 @@ def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk
     oauth.unlock(ACCOUNT)
     token = oauth.get(ACCOUNT)
     assert token is not None
-    assert (token.value, token.proven, token.fading) == ("first", False, False)
-    oauth.prove(ACCOUNT)
+    assert (token.value, token.accepted, token.expires_soon) == ("first", False, False)
+    oauth.mark_accepted(ACCOUNT)
     oauth.reject(ACCOUNT, "another")
     token = oauth.get(ACCOUNT)
     assert token is not None
-    assert token.proven
+    assert token.accepted
     oauth.reject(ACCOUNT, "first")
     assert oauth.get(ACCOUNT) is None
 
@@ -405,4 +405,4 @@ def test_an_access_token_fades_before_it_ends(desk: Desk) -> None:
     desk.redis.expire(keys.oauth(ACCOUNT), int(LONGEST_MARGIN))
     token = desk.stores.oauth.get(ACCOUNT)
     assert token is not None
-    assert token.fading
+    assert token.expires_soon

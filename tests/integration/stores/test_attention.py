@@ -70,9 +70,10 @@ class Days:
             finished_at=now if status in FINAL else None,
         )
         event = NewEvent(f"evt-{before.id}-{before.seq}", f"order.{status}", {}) if self.random.random() < 0.5 else None
-        place = {"keep": True} if not claim_id and self.random.random() < 0.5 else {"held": self.random.random() < 0.2}
-        wake_at = None if status in FINAL or place.get("held") else now - 1
-        self.desk.stores.orders.commit(Commit(before, after, wake_at=wake_at, event=event, **place), claim_id)
+        keep = not claim_id and self.random.random() < 0.5
+        place = {"keep_schedule": True} if keep else {"held": self.random.random() < 0.2}
+        due_at = None if status in FINAL or place.get("held") else now - 1
+        self.desk.stores.orders.commit(Commit(before, after, due_at=due_at, event=event, **place), claim_id)
 
     def tell(self) -> None:
         """It is given up."""
@@ -82,7 +83,7 @@ class Days:
             notice = DeliveryMessage(order_id, str(event), int(str(number)), "backend.example")
             deliveries.claim(notice, "a", 30, 0)
             made = DeliveryAttempt(self.desk.now(), notice.event_id, "order.fulfilled", 500, "", None)
-            deliveries.settle(notice, "a", made, DeliveryDecision(CallbackStatus.UNDELIVERABLE))
+            deliveries.record_delivery(notice, "a", made, DeliveryDecision(CallbackStatus.UNDELIVERABLE))
 
     def redeliver(self) -> None:
         for order in self.some():
@@ -92,12 +93,12 @@ class Days:
         """All that are claimed meanwhile are refused with their account."""
         refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
-        self.desk.stores.accounts.report(account, refused, (600, 600), RATE, self.desk.account_alert())
+        self.desk.stores.accounts.report_health(account, refused, (600, 600), RATE, self.desk.account_alert())
 
     def resume(self) -> None:
         for name in ACCOUNTS:
             self.desk.redis.delete(keys.account(f"tiqets/{name}"))
-            self.desk.stores.orders.release(f"tiqets/{name}", 5, 0)
+            self.desk.stores.orders.release_held(f"tiqets/{name}", 5, 0)
 
     def prune(self) -> None:
         self.desk.stores.orders.prune(self.desk.now() + 1, self.random.randrange(3))
@@ -118,8 +119,8 @@ def test_counts_and_lists_are_those_of_the_orders_whatever_happens_to_these(desk
     for _ in range(150):
         days.random.choice(days.events)()
         needy = [order for order in reversed(days.all()) if order.attention]
-        survey = desk.stores.listing.survey(parked=(), limit=1_000)
-        assert survey.tally == Counter((order.account_key, order.attention) for order in needy)
+        survey = desk.stores.listing.attention_summary(parked=(), limit=1_000)
+        assert survey.counts == Counter((order.account_key, order.attention) for order in needy)
         assert survey.orders == desk.stores.listing.page(OrderQuery(attention=frozenset()), 1_000).orders == needy
     desk.redis.zadd(keys.FINAL, dict.fromkeys((order.id for order in days.all()), 1))
     desk.redis.delete(keys.DELIVERIES_DUE)

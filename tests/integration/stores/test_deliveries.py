@@ -35,7 +35,7 @@ def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> Del
 
 def partial(desk: Desk) -> DeliveryMessage:
     desk.submit(callback_url=URL)
-    desk.commit(desk.go(), event=True, status=Status.PARTIAL, wake_at=desk.now() - 1)
+    desk.commit(desk.go(), event=True, status=Status.PARTIAL, due_at=desk.now() - 1)
     return DeliveryMessage("ord-1", "evt-1", 1, HOST)
 
 
@@ -50,7 +50,7 @@ def settle(
     desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision, claim_id: str = "", status: int = 500
 ) -> tuple[DeliveryMessage, float] | None:
     made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
-    return desk.stores.deliveries.settle(notice, claim_id or repr(notice), made, outlook)
+    return desk.stores.deliveries.record_delivery(notice, claim_id or repr(notice), made, outlook)
 
 
 def try_once(desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
@@ -72,22 +72,22 @@ def test_an_orders_events_are_found_in_the_feed_oldest_first_until_they_are_prun
     fulfilled(desk, "other", None)
     partial(desk)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    events = desk.stores.events.of("ord-1")
+    events = desk.stores.events.list_for_order("ord-1")
     assert [(event.id, event.type, event.order_id) for event in events] == [
         ("evt-1", "order.partial", "ord-1"),
         ("evt-2", "order.fulfilled", "ord-1"),
     ]
-    assert len(desk.stores.events.of("other")) == 1
-    assert desk.stores.events.of("nobody") == []
+    assert len(desk.stores.events.list_for_order("other")) == 1
+    assert desk.stores.events.list_for_order("nobody") == []
     desk.redis.xdel(keys.EVENTS, events[0].cursor)
-    assert [event.id for event in desk.stores.events.of("ord-1")] == ["evt-2"]
+    assert [event.id for event in desk.stores.events.list_for_order("ord-1")] == ["evt-2"]
 
 
 def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:
     notice = fulfilled(desk)
     fulfilled(desk, "quiet", url=None)
     granted = claim(desk, notice)
-    [event, _] = desk.stores.events.after(None, 10)
+    [event, _] = desk.stores.events.list_after(None, 10)
     assert (granted.verdict, granted.event, granted.url, granted.tries) == (DeliveryVerdict.GO, event, URL, 0)
     assert desk.redis.zrange(keys.DELIVERIES_DUE, 0, -1) == ["ord-1"]
     assert desk.stores.deliveries.get("quiet") is None
@@ -114,7 +114,7 @@ def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
     assert again == (DeliveryMessage("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
     assert claim(desk, notice, "copy").verdict is DeliveryVerdict.STALE
     early = claim(desk, again[0])
-    assert (early.verdict, early.again) == (DeliveryVerdict.WAIT, again[0])
+    assert (early.verdict, early.next_message) == (DeliveryVerdict.WAIT, again[0])
     assert early.wait == pytest.approx(3_600, abs=STALL)
     bring_forward(desk)
     assert claim(desk, again[0]).tries == 1
@@ -130,7 +130,7 @@ def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease
     assert settle(desk, notice, GIVEN_UP, "dead") is None
     assert desk.order().attention is None
     settle(desk, notice, DELIVERED, "alive")
-    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == [500, 500]
+    assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == [500, 500]
 
 
 def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
@@ -141,7 +141,7 @@ def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -
     assert again is not None
     assert repeated is not None
     assert repeated[0] == again[0]
-    assert len(desk.stores.deliveries.log("ord-1")) == 1
+    assert len(desk.stores.deliveries.attempts("ord-1")) == 1
 
 
 def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
@@ -154,7 +154,7 @@ def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
     newer = claim(desk, DeliveryMessage("ord-1", "evt-2", 1, HOST), "b")
     assert newer.event is not None
     assert (newer.event.type, newer.tries) == ("order.fulfilled", 0)
-    assert [event.id for event in desk.stores.events.after(None, 10)] == ["evt-1", "evt-2"]
+    assert [event.id for event in desk.stores.events.list_after(None, 10)] == ["evt-1", "evt-2"]
 
 
 @pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, DeliveryDecision(CallbackStatus.PENDING, 5)])
@@ -171,16 +171,16 @@ def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk
 def test_a_telling_that_is_put_off_is_not_overdue_meanwhile(desk: Desk) -> None:
     notice = fulfilled(desk)
     later = claim(desk, notice, put_off=60)
-    assert later.again == DeliveryMessage("ord-1", "evt-1", 2, HOST)
+    assert later.next_message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert later.wait == pytest.approx(60, abs=0.01)
     assert claim(desk, notice, put_off=60).verdict is DeliveryVerdict.STALE
-    assert desk.stores.deliveries.overdue(0, 0, 10) == (0, [])
+    assert desk.stores.deliveries.resend_deliveries(0, 0, 10) == (0, [])
 
 
 def test_what_is_overdue_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     notice = fulfilled(desk)
     bring_forward(desk)
-    overdue = desk.stores.deliveries.overdue
+    overdue = desk.stores.deliveries.resend_deliveries
     for period in (2_000, 4_000, 8_000):
         assert overdue(1_000.0, 0, 10) == (1, [notice])
         resend_at = float(desk.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
@@ -199,7 +199,7 @@ def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: D
         desk.redis.hset(keys.delivery(f"ord-{n}"), "due", due)
         desk.redis.zadd(keys.DELIVERIES_DUE, {f"ord-{n}": due})
     claim(desk, DeliveryMessage("ord-4", "evt-1", 1, HOST))
-    resent = desk.stores.deliveries.overdue(15.0, 0, 20)[1]
+    resent = desk.stores.deliveries.resend_deliveries(15.0, 0, 20)[1]
     assert [each.subject for each in resent] == ["ord-0", "ord-1", "ord-2"]
 
 
@@ -214,23 +214,23 @@ def test_polls_keep_the_attention_whatever_they_knew_of_it(desk: Desk) -> None:
     notice = partial(desk)
     read_before = desk.go(2)
     try_once(desk, notice, GIVEN_UP)
-    desk.commit(read_before, wake_at=desk.now() - 1)
+    desk.commit(read_before, due_at=desk.now() - 1)
     assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
     read_with = desk.go(3)
     assert read_with.attention is Attention.UNDELIVERABLE
     desk.stores.deliveries.redeliver("ord-1")
-    desk.commit(read_with, wake_at=desk.now() - 1)
+    desk.commit(read_with, due_at=desk.now() - 1)
     assert attention(desk) == (None, [])
 
 
 def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_is_over(desk: Desk) -> None:
     notice = partial(desk)
-    desk.commit(desk.go(2), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    desk.commit(desk.go(2), attention=Attention.MALFORMED, due_at=desk.now() - 1)
     try_once(desk, notice, GIVEN_UP)
     assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
-    desk.commit(desk.go(3), attention=None, wake_at=desk.now() - 1)
+    desk.commit(desk.go(3), attention=None, due_at=desk.now() - 1)
     assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
-    desk.commit(desk.go(4), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    desk.commit(desk.go(4), attention=Attention.MALFORMED, due_at=desk.now() - 1)
     desk.stores.deliveries.redeliver("ord-1")
     assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
 
@@ -238,14 +238,14 @@ def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_i
 def test_since_when_attention_is_needed_is_kept_while_the_reason_stays(desk: Desk) -> None:
     desk.submit(callback_url=URL)
     assert desk.order().attention_at is None
-    desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    desk.commit(desk.go(), attention=Attention.MALFORMED, due_at=desk.now() - 1)
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
-    desk.commit(desk.go(2), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
+    desk.commit(desk.go(2), attention=Attention.MALFORMED, due_at=desk.now() - 1)
     assert desk.order().attention_at == 1.0
-    desk.commit(desk.go(3), attention=Attention.NOT_FOUND, wake_at=desk.now() - 1)
+    desk.commit(desk.go(3), attention=Attention.NOT_FOUND, due_at=desk.now() - 1)
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
-    desk.commit(desk.go(4), attention=None, wake_at=desk.now() - 1)
+    desk.commit(desk.go(4), attention=None, due_at=desk.now() - 1)
     assert desk.order().attention_at is None
 
 
@@ -260,7 +260,7 @@ def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(d
     pending = desk.stores.deliveries.pending
     assert pending() == PendingSummary(0)
     first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
-    events = [event.occurred_at for event in desk.stores.events.after(None, 10)]
+    events = [event.occurred_at for event in desk.stores.events.list_after(None, 10)]
     assert pending() == PendingSummary(2, events[0], "first")
     assert desk.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
     assert desk.stores.deliveries.oldest(1) == [("first", events[0])]
@@ -306,7 +306,7 @@ def test_a_newer_event_is_to_be_told_since_it_came_whatever_was_redelivered_befo
     desk.stores.deliveries.redeliver("ord-1")
     desk.redis.hset(keys.delivery("ord-1"), "since", 1_000)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    *_, event = desk.stores.events.after(None, 10)
+    *_, event = desk.stores.events.list_after(None, 10)
     try_once(desk, DeliveryMessage("ord-1", event.id, 1, HOST), GIVEN_UP)
     desk.stores.deliveries.redeliver("ord-1")
     assert desk.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
@@ -383,17 +383,17 @@ def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
         assert again is not None
         notice = again[0]
         bring_forward(desk)
-    assert [each.http_status for each in desk.stores.deliveries.log("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
+    assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
 
 
 def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:
     notice = fulfilled(desk)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
-    assert (stands.event_id, stands.event_type, stands.telling) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
+    assert (stands.event_id, stands.event_type, stands.status) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
     assert stands.next_try_at == pytest.approx(desk.now(), abs=STALL)
     try_once(desk, notice, DELIVERED)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
-    assert (stands.telling, stands.next_try_at) == (CallbackStatus.DELIVERED, None)
+    assert (stands.status, stands.next_try_at) == (CallbackStatus.DELIVERED, None)
     assert desk.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1

@@ -28,9 +28,9 @@ Make = Callable[[], DocumentStore]
 
 def prune(store: DocumentStore, before: float) -> int:
     """Remove what the sweep of that name would; how many documents."""
-    store.forget_unclaimed(before, 1_000)
-    removed = sum(store.remove(document_id) for document_id in store.forgotten(1_000))
-    store.clean()
+    store.orphan_unclaimed(before, 1_000)
+    removed = sum(store.remove(document_id) for document_id in store.orphaned(1_000))
+    store.remove_abandoned_drafts()
     return removed
 
 
@@ -136,10 +136,10 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     assert make().get(document.id) == make().put(content, "ord-1") == document
     assert make().read(document.id) == content
     assert document.file_name == f"{document.id}.{extension}"
-    assert FileStorage(url).holds(f"{document.id[4:6]}/{document.file_name}")
+    assert FileStorage(url).exists(f"{document.id[4:6]}/{document.file_name}")
     redis.sadd(keys.ORPHANED_DOCUMENTS, document.id)
     assert prune(make(), 0) == 1
-    assert not FileStorage(url).holds(f"{document.id[4:6]}/{document.file_name}")
+    assert not FileStorage(url).exists(f"{document.id[4:6]}/{document.file_name}")
 
 
 def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(FileStorage, "keep", die)
+        patch.setattr(FileStorage, "store", die)
         with pytest.raises(KeyboardInterrupt):
             store.put(PDF, "ord-1")
     (planned,) = redis.hvals(keys.documents("ord-1"))

@@ -29,7 +29,7 @@ def crowd(desk: Desk) -> Desk:
         if n % 2 == 0:
             desk.commit(order, status=Status.FULFILLED, finished_at=desk.now(), attention=attention)
         else:
-            desk.commit(order, wake_at=desk.now() + 60, attention=attention)
+            desk.commit(order, due_at=desk.now() + 60, attention=attention)
     return desk
 
 
@@ -90,16 +90,16 @@ def test_counts_follow_the_status(crowd: Desk) -> None:
 
 
 def test_a_survey_names_the_newest_and_counts_all(crowd: Desk) -> None:
-    survey = crowd.stores.listing.survey(parked=(), limit=3)
+    survey = crowd.stores.listing.attention_summary(parked=(), limit=3)
     assert [order.id for order in survey.orders] == ["ord-9", "ord-6", "ord-3"]
-    assert (survey.tally, survey.total) == ({(ACCOUNT, Attention.MALFORMED): 4}, 4)
+    assert (survey.counts, survey.total) == ({(ACCOUNT, Attention.MALFORMED): 4}, 4)
 
 
 def test_a_survey_counts_what_is_refused_with_its_account_and_does_not_name_it(crowd: Desk) -> None:
     crowd.submit("refused")
-    crowd.commit(crowd.go(order_id="refused"), wake_at=crowd.now() + 60, attention=Attention.UNAUTHORIZED)
-    named = crowd.stores.listing.survey(parked={ACCOUNT}, limit=1)
+    crowd.commit(crowd.go(order_id="refused"), due_at=crowd.now() + 60, attention=Attention.UNAUTHORIZED)
+    named = crowd.stores.listing.attention_summary(parked={ACCOUNT}, limit=1)
     assert [order.id for order in named.orders] == ["ord-9"]
-    assert named.tally[ACCOUNT, Attention.UNAUTHORIZED] == 1
-    alone = crowd.stores.listing.survey(parked=(), limit=1)
+    assert named.counts[ACCOUNT, Attention.UNAUTHORIZED] == 1
+    alone = crowd.stores.listing.attention_summary(parked=(), limit=1)
     assert [order.id for order in alone.orders] == ["refused"]

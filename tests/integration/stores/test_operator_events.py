@@ -28,7 +28,7 @@ def report(
     send: bool = True,
 ) -> ReportResult:
     found = AccountReport(signal, "ord-1", probe, until, why)
-    return desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
+    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
 
 
 def told(desk: Desk) -> list[str]:
@@ -53,17 +53,17 @@ def throttled(desk: Desk, since: float, until: float) -> None:
 
 
 def watch(desk: Desk) -> bool:
-    return desk.stores.accounts.watch(ACCOUNT, 300.0, desk.account_alert())
+    return desk.stores.accounts.alert_long_throttle(ACCOUNT, 300.0, desk.account_alert())
 
 
 def needs(desk: Desk, attention: Attention | None, seq: int = 1) -> None:
     """An attempt after which the order needs attention, or no more."""
-    desk.commit(desk.go(seq), attention=attention, wake_at=desk.now() - 1, alert=desk.order_alert())
+    desk.commit(desk.go(seq), attention=attention, due_at=desk.now() - 1, alert=desk.order_alert())
 
 
 def partial(desk: Desk) -> None:
     desk.submit(callback_url="https://backend.example/")
-    desk.commit(desk.go(), event=True, status=Status.PARTIAL, wake_at=desk.now() - 1)
+    desk.commit(desk.go(), event=True, status=Status.PARTIAL, due_at=desk.now() - 1)
 
 
 def give_up(desk: Desk) -> None:
@@ -71,15 +71,15 @@ def give_up(desk: Desk) -> None:
     notice = DeliveryMessage("ord-1", "evt-1", 1, "backend.example")
     assert desk.stores.deliveries.claim(notice, "b", 3_600).verdict is DeliveryVerdict.GO
     made = DeliveryAttempt(desk.now(), "evt-1", "order.partial", 410, "", None)
-    desk.stores.deliveries.settle(notice, "b", made, GIVEN_UP, desk.order_alert())
+    desk.stores.deliveries.record_delivery(notice, "b", made, GIVEN_UP, desk.order_alert())
 
 
 def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
-    assert report(desk, AccountSignal.UNAUTHORIZED, "401").told
+    assert report(desk, AccountSignal.UNAUTHORIZED, "401").alerted
     for _ in range(3):
-        assert not report(desk, AccountSignal.UNAUTHORIZED, "401", probe=True).told
+        assert not report(desk, AccountSignal.UNAUTHORIZED, "401", probe=True).alerted
     event = latest(desk)
     assert (event.type, event.subject) == ("account.unauthorized", SUBJECT)
     assert event.at == pytest.approx(desk.now(), abs=STALL)
@@ -94,8 +94,8 @@ def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> N
         "why": "401",
         "orders_waiting": 3,
     }
-    assert report(desk, AccountSignal.ANSWERED).told
-    assert not report(desk, AccountSignal.ANSWERED).told
+    assert report(desk, AccountSignal.ANSWERED).alerted
+    assert not report(desk, AccountSignal.ANSWERED).alerted
     assert told(desk) == ["account.unauthorized", "account.ok"]
     assert (latest(desk).data["was"], latest(desk).data["why"]) == ("unauthorized", "200")
 
@@ -112,8 +112,8 @@ def test_an_outage_is_told_when_the_circuit_opens_and_a_refused_key_after_it_too
 def test_an_outage_that_ends_with_429_is_over_with_the_first_good_answer(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, AccountSignal.UNAVAILABLE, "503")
-    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1, probe=True).told
-    assert report(desk, AccountSignal.ANSWERED).told
+    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1, probe=True).alerted
+    assert report(desk, AccountSignal.ANSWERED).alerted
     assert told(desk) == ["account.down", "account.ok"]
 
 
@@ -123,9 +123,9 @@ def test_a_throttle_is_told_once_when_it_has_lasted_and_is_over_with_the_first_g
     throttled(desk, since=-301, until=59)
     assert watch(desk)
     assert not watch(desk)
-    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60).told
+    assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60).alerted
     assert latest(desk).data["why"] == "429"
-    assert report(desk, AccountSignal.ANSWERED).told
+    assert report(desk, AccountSignal.ANSWERED).alerted
     assert not watch(desk)
     assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["was"] == "throttled"
@@ -145,12 +145,12 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
 
 def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
-    assert not resume(ACCOUNT, desk.account_alert(), now=True).told
+    assert not resume(ACCOUNT, desk.account_alert(), now=True).alerted
     report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60)
     throttled(desk, since=-301, until=59)
     watch(desk)
-    assert resume(ACCOUNT, desk.account_alert(), now=True).told
-    assert not resume(ACCOUNT, desk.account_alert(), now=True).told
+    assert resume(ACCOUNT, desk.account_alert(), now=True).alerted
+    assert not resume(ACCOUNT, desk.account_alert(), now=True).alerted
     assert told(desk) == ["account.throttled", "account.ok"]
     assert latest(desk).data["why"] == "resumed"
 
@@ -164,11 +164,11 @@ def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_we
     for _ in range(times):
         report(desk, signal, why)
     [unwell] = told(desk)
-    assert not desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True).told
-    assert not report(desk, signal, why, probe=True).told
+    assert not desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True).alerted
+    assert not report(desk, signal, why, probe=True).alerted
     assert told(desk) == [unwell]
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    assert report(desk, AccountSignal.ANSWERED, "200", probe=True).told
+    assert report(desk, AccountSignal.ANSWERED, "200", probe=True).alerted
     assert told(desk) == [unwell, "account.ok"]
 
 
@@ -187,11 +187,11 @@ def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk)
 def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
     desk.submit()
     order, soon = desk.go(), desk.now() - 1
-    lost = desk.commit(order, "another", attention=Attention.MALFORMED, wake_at=soon, alert=desk.order_alert())
+    lost = desk.commit(order, "another", attention=Attention.MALFORMED, due_at=soon, alert=desk.order_alert())
     assert lost is None
     assert told(desk) == []
     for _ in range(2):
-        desk.commit(order, attention=Attention.MALFORMED, wake_at=soon, alert=desk.order_alert())
+        desk.commit(order, attention=Attention.MALFORMED, due_at=soon, alert=desk.order_alert())
     assert told(desk) == ["order.attention"]
 
 
@@ -201,7 +201,7 @@ def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(
     report(desk, AccountSignal.UNAUTHORIZED, "401")
     for n in range(5):
         assert desk.claim(order_id=f"ord-{n}").verdict is Claimed.HELD
-    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.UNAUTHORIZED): 5}
+    assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.UNAUTHORIZED): 5}
     assert told(desk) == ["account.unauthorized"]
 
 
@@ -249,18 +249,18 @@ def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
     deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
     deliveries.claim(notice, "a", 3_600)
     made = DeliveryAttempt(desk.now(), notice.event_id, "order.attention", 410, "", None)
-    assert deliveries.settle(notice, "a", made, GIVEN_UP) is None
+    assert deliveries.record_delivery(notice, "a", made, GIVEN_UP) is None
     stands = deliveries.get("order:ord-1")
     assert stands is not None
-    assert stands.telling is CallbackStatus.UNDELIVERABLE
-    assert [each.http_status for each in deliveries.log("order:ord-1")] == [410]
+    assert stands.status is CallbackStatus.UNDELIVERABLE
+    assert [each.http_status for each in deliveries.attempts("order:ord-1")] == [410]
     assert desk.order().attention is Attention.MALFORMED
     assert deliveries.pending() == PendingSummary(0, None)
 
 
 def test_an_overdue_alert_is_sent_again_like_any_other_delivery(desk: Desk) -> None:
     report(desk, AccountSignal.UNAUTHORIZED, "401")
-    overdue = desk.stores.ops_deliveries.overdue
+    overdue = desk.stores.ops_deliveries.resend_deliveries
     assert overdue(100.0, 0, 10) == (0, [])
     desk.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {SUBJECT: 1})
     assert overdue(100.0, 0, 10) == (1, [DeliveryMessage(SUBJECT, latest(desk).id, 1, "")])
@@ -274,7 +274,7 @@ def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
     deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
     deliveries.claim(notice, "a", 3_600)
     made = DeliveryAttempt(desk.now(), notice.event_id, "order.attention", 500, "", 5.0)
-    assert deliveries.settle(notice, "a", made, DeliveryDecision(CallbackStatus.PENDING, 5.0)) is not None
+    assert deliveries.record_delivery(notice, "a", made, DeliveryDecision(CallbackStatus.PENDING, 5.0)) is not None
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
     assert [key for key in desk.redis.scan_iter() if "ord-1" in key] == []
     assert deliveries.pending() == PendingSummary(0, None)

@@ -12,9 +12,9 @@ from willcall.stores import keys
 from willcall.stores.orders import TIMELINE, ExpediteOutcome, ExpediteResult, PollVerdict, Requester, SubmitOutcome
 
 
-def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.PERSON) -> ExpediteResult:
+def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.OPERATOR) -> ExpediteResult:
     """Ask for an attempt ahead of its time."""
-    return desk.stores.orders.hurry("ord-1", ACCOUNT, minimum, RATE, requester)
+    return desk.stores.orders.expedite("ord-1", ACCOUNT, minimum, RATE, requester)
 
 
 def snapshot(desk: Desk) -> dict[str, bytes | None]:
@@ -76,7 +76,7 @@ def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> N
 def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
     desk.submit()
     later = desk.now() + 3_600
-    desk.commit(desk.go(), wake_at=later)
+    desk.commit(desk.go(), due_at=later)
     claim = desk.claim(seq=2)
     assert claim.verdict is PollVerdict.WAIT
     assert claim.until == pytest.approx(later, abs=0.001)
@@ -85,7 +85,7 @@ def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
 def test_a_commit_behind_the_fence_writes_nothing(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    desk.commit(order, wake_at=desk.now())
+    desk.commit(order, due_at=desk.now())
     before = snapshot(desk)
     assert desk.commit(order, "another", event=True, status=Status.FAILED, finished_at=1.0) is None
     assert snapshot(desk) == before
@@ -94,9 +94,9 @@ def test_a_commit_behind_the_fence_writes_nothing(desk: Desk) -> None:
 def test_a_change_of_status_and_its_event_come_together(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    events = list(desk.stores.events.after(None, 10))
+    events = list(desk.stores.events.list_after(None, 10))
     assert [(event.type, event.order_id) for event in events] == [("order.fulfilled", "ord-1")]
-    assert list(desk.stores.events.after(events[0].cursor, 10)) == []
+    assert list(desk.stores.events.list_after(events[0].cursor, 10)) == []
 
 
 def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(desk: Desk) -> None:
@@ -111,7 +111,7 @@ def test_the_timeline_keeps_the_latest_attempts(desk: Desk) -> None:
     desk.submit()
     for seq in range(1, TIMELINE + 6):
         attempt = Attempt(float(seq), "not_ready", 202, None, "why")
-        desk.commit(desk.go(seq), wake_at=desk.now() - 1, attempt=attempt)
+        desk.commit(desk.go(seq), due_at=desk.now() - 1, attempt=attempt)
     timeline = desk.stores.orders.timeline("ord-1")
     assert [attempt.at for attempt in timeline] == [float(seq) for seq in range(6, TIMELINE + 6)]
 
@@ -124,7 +124,7 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
     assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
     assert desk.order("ord-0").next_poll_at is None
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    released = desk.stores.orders.release(ACCOUNT, 10, 0)
+    released = desk.stores.orders.release_held(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
     assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {PollVerdict.GO, PollVerdict.WAIT}
 
@@ -133,8 +133,8 @@ def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(
     now = desk.now()
     for order_id, hint in {"hinted": now + 9_000, "recent": None}.items():
         desk.submit(order_id)
-        desk.commit(desk.go(order_id=order_id), wake_at=now, held=True, hint_until=hint, last_poll_at=now)
-    due = {message.order_id: message.due for message in desk.stores.orders.release(ACCOUNT, 10, 1_000)}
+        desk.commit(desk.go(order_id=order_id), due_at=now, held=True, hint_until=hint, last_poll_at=now)
+    due = {message.order_id: message.due for message in desk.stores.orders.release_held(ACCOUNT, 10, 1_000)}
     assert due == pytest.approx({"hinted": now + 9_000, "recent": now + 1_000}, abs=0.002)
     assert desk.claim(3, "recent").verdict is PollVerdict.WAIT
 
@@ -148,7 +148,7 @@ def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(
 def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 50_000, hint_until=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), due_at=now + 50_000, hint_until=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000)
     message = expedited.message
     assert expedited.outcome is ExpediteOutcome.SENT
@@ -162,20 +162,20 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
 def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 9_000, hint_until=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), due_at=now + 9_000, hint_until=now + 9_000, last_poll_at=now)
     expedited = hurry(desk, minimum=1_000, requester=Requester.OVERRIDE)
     assert expedited.outcome is ExpediteOutcome.SENT
     assert expedited.at == pytest.approx(now + 1_000, abs=0.002)
     assert desk.order().hint_until is None
 
 
-@pytest.mark.parametrize("requester", [Requester.PROVIDER, Requester.PERSON])
+@pytest.mark.parametrize("requester", [Requester.PROVIDER, Requester.OPERATOR])
 def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
     desk: Desk, requester: Requester
 ) -> None:
     desk.submit(ceiling=5_000)
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 5_000, hint_until=now + 9_000, last_poll_at=now)
+    desk.commit(desk.go(), due_at=now + 5_000, hint_until=now + 9_000, last_poll_at=now)
     assert hurry(desk, requester=requester) == ExpediteResult(ExpediteOutcome.TOO_LATE)
     assert hurry(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
 
@@ -183,7 +183,7 @@ def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
 def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
-    desk.commit(desk.go(), wake_at=now + 50_000, last_poll_at=now)
+    desk.commit(desk.go(), due_at=now + 50_000, last_poll_at=now)
     message = hurry(desk, minimum=1_000).message
     assert message is not None
     assert message.due == pytest.approx(now + 1_000, abs=0.002)
@@ -204,7 +204,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
     order = desk.go()
     assert hurry(desk).outcome is ExpediteOutcome.BUSY
     now = desk.now()
-    assert desk.commit(order, wake_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
+    assert desk.commit(order, due_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
 
 def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
@@ -222,7 +222,7 @@ def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> Non
     desk.submit(ceiling=5_000)
     order = desk.go()
     hurry(desk)
-    assert desk.commit(order, wake_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
+    assert desk.commit(order, due_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
     assert desk.redis.hget(keys.order("ord-1"), "express") is None
 
 
@@ -256,7 +256,7 @@ def backdate(desk: Desk, order_id: str, due: float, account: str = ACCOUNT) -> N
 
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
-    revive = desk.stores.orders.revive
+    revive = desk.stores.orders.resend_polls
     backdate(desk, "ord-1", desk.now() - 5_000)
     for period in (2_000, 4_000, 8_000):
         assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 1_000.0, 0, 10)[1]] == [("ord-1", 1)]
@@ -269,10 +269,10 @@ def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> 
 def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
-    desk.stores.orders.revive(ACCOUNT, 100.0, 0, 10)
+    desk.stores.orders.resend_polls(ACCOUNT, 100.0, 0, 10)
     order = desk.go(1)
     assert desk.claim(1, claim_id="copy").verdict is PollVerdict.BUSY
-    desk.commit(order, wake_at=desk.now() + 60)
+    desk.commit(order, due_at=desk.now() + 60)
     assert desk.claim(1, claim_id="copy").verdict is PollVerdict.STALE
 
 
@@ -283,11 +283,11 @@ def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: D
         desk.submit(f"ord-{n}")
         backdate(desk, f"ord-{n}", now - 500 + n * 10)
     desk.go(order_id="ord-5")
-    resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
+    resent = desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-0", "ord-1", "ord-2", "ord-3"]
     stopped = int((now - 60) * 1_000)
     desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": stopped, "busy_until": stopped})
-    resent = desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]
+    resent = desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-4", "ord-6", "ord-7", "ord-8", "ord-9"]
 
 
@@ -300,19 +300,21 @@ def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(d
     desk.go(order_id="first")
     desk.redis.hset(keys.progress(ACCOUNT), "reached_at", int((now - 60) * 1_000))
     for account in (ACCOUNT, "tiqets/other"):
-        assert desk.stores.orders.revive(account, 15.0, 0, 20)[1] == []
+        assert desk.stores.orders.resend_polls(account, 15.0, 0, 20)[1] == []
     desk.redis.hset(keys.progress(ACCOUNT), "busy_until", int((now - 60) * 1_000))
-    assert [message.order_id for message in desk.stores.orders.revive(ACCOUNT, 15.0, 0, 20)[1]] == ["next"]
-    assert [message.order_id for message in desk.stores.orders.revive("tiqets/other", 15.0, 0, 20)[1]] == ["other"]
+    assert [message.order_id for message in desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]] == ["next"]
+    assert [message.order_id for message in desk.stores.orders.resend_polls("tiqets/other", 15.0, 0, 20)[1]] == [
+        "other"
+    ]
 
 
 def test_an_order_whose_message_was_put_off_is_not_sent_again_meanwhile(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
-    assert desk.stores.orders.defer("ord-1", 1, 60.0) is not None
-    assert desk.stores.orders.revive(ACCOUNT, 1.0, 0, 10) == (1, [])
-    assert desk.stores.orders.defer("ord-1", 7, 60.0) is None
-    assert desk.stores.orders.defer("no-such-order", 1, 60.0) is None
+    assert desk.stores.orders.postpone_resend("ord-1", 1, 60.0) is not None
+    assert desk.stores.orders.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
+    assert desk.stores.orders.postpone_resend("ord-1", 7, 60.0) is None
+    assert desk.stores.orders.postpone_resend("no-such-order", 1, 60.0) is None
 
 
 def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
@@ -322,9 +324,9 @@ def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> 
     assert again.verdict is PollVerdict.GO
     assert again.order is not None
     later = desk.now() + 3_600
-    due = desk.commit(again.order, "mine", wake_at=later, event=True)
+    due = desk.commit(again.order, "mine", due_at=later, event=True)
     before = snapshot(desk)
-    assert desk.commit(again.order, "mine", wake_at=later, event=True) == due
+    assert desk.commit(again.order, "mine", due_at=later, event=True) == due
     assert snapshot(desk) == before
 
 
@@ -333,15 +335,15 @@ def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     backdate(desk, "ord-1", desk.now() - 500)
     desk.go()
     desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": 1, "busy_until": 1})
-    assert desk.stores.orders.revive(ACCOUNT, 1.0, 0, 10) == (1, [])
+    assert desk.stores.orders.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
 
 
 def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:
     desk.submit()
-    desk.commit(desk.go(), attention=Attention.MALFORMED, wake_at=desk.now() - 1)
-    assert desk.stores.listing.attention() == {(ACCOUNT, Attention.MALFORMED): 1}
-    desk.commit(desk.go(2), attention=None, wake_at=desk.now())
-    assert desk.stores.listing.attention() == {}
+    desk.commit(desk.go(), attention=Attention.MALFORMED, due_at=desk.now() - 1)
+    assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.MALFORMED): 1}
+    desk.commit(desk.go(2), attention=None, due_at=desk.now())
+    assert desk.stores.listing.attention_counts() == {}
 
 
 def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk) -> None:
@@ -355,7 +357,7 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
     assert desk.stores.orders.prune(desk.now() - 5_000, 10) == (1, 1)
     desk.stores.events.prune(desk.now() + 10)
     assert desk.stores.orders.get("old") is None
-    assert desk.stores.orders.find(ACCOUNT, "ref-old") is None
+    assert desk.stores.orders.find_by_reference(ACCOUNT, "ref-old") is None
     left = {key for key in desk.redis.scan_iter() if "old" in key or desk.redis.type(key) == "stream"}
     assert left == {keys.EVENTS}
     assert desk.redis.xlen(keys.EVENTS) == 0
@@ -373,7 +375,7 @@ def test_an_id_never_means_a_part_of_another_order(desk: Desk, part: str) -> Non
 
 def test_state_survives_a_crash_of_redis(desk: Desk, redis_server: EmbeddedRedis) -> None:
     desk.submit()
-    desk.commit(desk.go(), wake_at=desk.now() + 3_600)
+    desk.commit(desk.go(), due_at=desk.now() + 3_600)
     before = desk.order()
     crash(redis_server)
     redis_server.start()

@@ -20,7 +20,7 @@ def report(
     desk: Desk, signal: AccountSignal, order_id: str = "x", *, probe: bool = False, until: float | None = None
 ) -> None:
     found = AccountReport(signal, order_id, probe, until, "403")
-    desk.stores.accounts.report(ACCOUNT, found, PROBE, RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert())
 
 
 def park(desk: Desk) -> None:
@@ -45,7 +45,7 @@ def let_probe_be_due(desk: Desk) -> None:
 def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
     """The probe that is sent when it is time for one."""
     let_probe_be_due(desk)
-    return desk.stores.orders.probe(ACCOUNT, minimum).message
+    return desk.stores.orders.release_probe(ACCOUNT, minimum).message
 
 
 def probe(desk: Desk) -> str | None:
@@ -62,7 +62,7 @@ def refuse(desk: Desk, order_id: str, due_in: float = 400.0) -> None:
     """Answer a probe with 403: the order is slow from now on."""
     order = desk.order(order_id)
     report(desk, AccountSignal.FORBIDDEN, order_id, probe=True)
-    desk.commit(order, wake_at=desk.now() + due_in, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
+    desk.commit(order, due_at=desk.now() + due_in, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
 
 
 def announced(desk: Desk) -> float:
@@ -113,14 +113,14 @@ def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) ->
         assert probe(desk) == "only"
         refuse(desk, "only")
         assert 0 < announced(desk) <= PROBE[1]
-        assert desk.stores.orders.probe(ACCOUNT, 0).message is None
+        assert desk.stores.orders.release_probe(ACCOUNT, 0).message is None
 
 
 def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:
     for name in ("refused", "answered"):
         desk.submit(name)
-    desk.commit(desk.go(order_id="refused"), wake_at=desk.now() + 5_000, forbidden_polls=1)
-    desk.commit(desk.go(order_id="answered"), wake_at=desk.now() + 9_000, answered=3)
+    desk.commit(desk.go(order_id="refused"), due_at=desk.now() + 5_000, forbidden_polls=1)
+    desk.commit(desk.go(order_id="answered"), due_at=desk.now() + 9_000, answered=3)
     park(desk)
     assert probe(desk) == "answered"
 
@@ -292,12 +292,12 @@ def _settle(desk: Desk, name: str, what: str, rng: Random) -> None:
     match what:
         case "refuse":
             report(desk, AccountSignal.FORBIDDEN, name, probe=rng.random() < 0.5)
-            desk.commit(order, claim, wake_at=later, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
+            desk.commit(order, claim, due_at=later, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
         case "ends":
             ended = rng.choice([Status.CANCELLED, Status.EXPIRED, Status.FULFILLED])
             desk.commit(order, claim, status=ended, finished_at=desk.now())
         case "hint":
-            desk.commit(order, claim, wake_at=later, hint_until=later)
+            desk.commit(order, claim, due_at=later, hint_until=later)
 
 
 def _assert_a_probe_follows(desk: Desk, names: list[str]) -> None:

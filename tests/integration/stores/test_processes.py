@@ -19,71 +19,71 @@ def silent_for(redis: "Redis", seconds: float) -> None:
 
 
 def test_a_process_that_gave_a_sign_is_alive_with_what_it_said_of_itself(desk: Desk) -> None:
-    desk.stores.processes.seen("worker", NAME, {"queues": "celery,notify"})
-    (process,) = desk.stores.processes.alive()
+    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery,notify"})
+    (process,) = desk.stores.processes.running()
     assert (process.kind, process.name, process.detail) == ("worker", NAME, {"queues": "celery,notify"})
-    assert process.since == process.seen <= desk.now()
+    assert process.since == process.last_seen <= desk.now()
 
 
 def test_a_process_keeps_the_time_it_began_and_shows_what_it_said_last(desk: Desk, redis: "Redis") -> None:
-    desk.stores.processes.seen("worker", NAME, {"queues": "celery"})
-    (before,) = desk.stores.processes.alive()
+    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery"})
+    (before,) = desk.stores.processes.running()
     redis.hincrby(keys.process("worker", NAME), "since", -5_000)
-    desk.stores.processes.seen("worker", NAME, {"queues": "notify"})
-    (after,) = desk.stores.processes.alive()
+    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "notify"})
+    (after,) = desk.stores.processes.running()
     assert after.since == before.since - 5
-    assert after.seen >= before.seen
+    assert after.last_seen >= before.last_seen
     assert after.detail == {"queues": "notify"}
 
 
 def test_a_silent_process_is_not_alive_and_is_forgotten_later(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
-    processes.seen("worker", NAME, {})
+    processes.record_heartbeat("worker", NAME, {})
     silent_for(redis, RUNNING_WITHIN)
-    assert processes.alive() == []
-    assert [process.name for process in processes.alive(within=FORGOTTEN_AFTER)] == [NAME]
+    assert processes.running() == []
+    assert [process.name for process in processes.running(within=FORGOTTEN_AFTER)] == [NAME]
     assert 0 < redis.pttl(keys.process("worker", NAME)) <= FORGOTTEN_AFTER * 1_000
     silent_for(redis, FORGOTTEN_AFTER - RUNNING_WITHIN)
-    processes.seen("beat", NAME, {})
+    processes.record_heartbeat("beat", NAME, {})
     assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
 
 
 def test_processes_are_told_apart_by_their_kind_and_leave_when_they_say_so(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
     for kind in ("worker", "beat", "api"):
-        processes.seen(kind, NAME, {})
-    assert [process.kind for process in processes.alive("beat")] == ["beat"]
-    processes.gone("beat", NAME)
-    assert {process.kind for process in processes.alive()} == {"worker", "api"}
-    processes.gone("worker", NAME)
-    processes.gone("api", NAME)
+        processes.record_heartbeat(kind, NAME, {})
+    assert [process.kind for process in processes.running("beat")] == ["beat"]
+    processes.remove("beat", NAME)
+    assert {process.kind for process in processes.running()} == {"worker", "api"}
+    processes.remove("worker", NAME)
+    processes.remove("api", NAME)
     assert not redis.keys("*process*")
 
 
 def test_the_last_sign_of_a_kind_is_kept_however_its_process_ended(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
-    assert processes.last_signs() == {}
-    processes.seen("worker", "willcall-6@box", {})
-    processes.seen("worker", NAME, {})
-    processes.seen("beat", "willcall-8@box", {})
-    (beat,) = processes.alive("beat")
-    processes.gone("beat", "willcall-8@box")
+    assert processes.last_heartbeats() == {}
+    processes.record_heartbeat("worker", "willcall-6@box", {})
+    processes.record_heartbeat("worker", NAME, {})
+    processes.record_heartbeat("beat", "willcall-8@box", {})
+    (beat,) = processes.running("beat")
+    processes.remove("beat", "willcall-8@box")
     silent_for(redis, FORGOTTEN_AFTER)
-    processes.seen("api", NAME, {})
-    assert [process.kind for process in processes.alive(within=FORGOTTEN_AFTER)] == ["api"]
-    signs = processes.last_signs()
-    assert (signs["worker"].name, signs["beat"]) == (NAME, Heartbeat("willcall-8@box", beat.seen))
-    assert signs["worker"].at <= beat.seen
+    processes.record_heartbeat("api", NAME, {})
+    assert [process.kind for process in processes.running(within=FORGOTTEN_AFTER)] == ["api"]
+    signs = processes.last_heartbeats()
+    assert (signs["worker"].name, signs["beat"]) == (NAME, Heartbeat("willcall-8@box", beat.last_seen))
+    assert signs["worker"].at <= beat.last_seen
     assert redis.ttl(keys.LAST_HEARTBEATS) == -1
 
 
 def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:
     sweeps = desk.stores.sweeps
-    assert sweeps.last() == {}
-    sweeps.failed("polls", 1_000.5, 0.25, "TimeoutError")
-    sweeps.ran("prune", 2_000, 1, {"orders": 3})
-    assert sweeps.last()["polls"].error == "TimeoutError"
-    sweeps.ran("polls", 1_010.5, 0.125, {"resent": 1})
-    run = sweeps.last()["polls"]
+    assert sweeps.last_runs() == {}
+    sweeps.record_failure("polls", 1_000.5, 0.25, "TimeoutError")
+    sweeps.record_success("prune", 2_000, 1, {"orders": 3})
+    assert sweeps.last_runs()["polls"].error == "TimeoutError"
+    sweeps.record_success("polls", 1_010.5, 0.125, {"resent": 1})
+    run = sweeps.last_runs()["polls"]
     assert (run.at, run.seconds, run.counts, run.error) == (1_010.5, 0.125, {"resent": 1}, None)
-    assert sweeps.last().keys() == {"polls", "prune"}
+    assert sweeps.last_runs().keys() == {"polls", "prune"}

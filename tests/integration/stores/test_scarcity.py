@@ -199,7 +199,7 @@ def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make)
     submit(made, 1)
     made.run(1)
     accounts = made.context.stores.accounts
-    reservation = accounts.reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "ord-0")
+    reservation = accounts.reserve_token(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "ord-0")
     assert not reservation.granted
     made.redis.zadd(keys.FETCHES_DUE, {"ord-0": (reservation.at or 0) * 1_000})
     made.set_clock(10)
@@ -321,14 +321,18 @@ def test_a_change_of_the_order_lets_its_provider_call_again(make: Make) -> None:
         made.hint("ord-0")
         made.run(made.now + 1)
     assert made.redis.hget(keys.order("ord-0"), "hinted")
-    made.hint("ord-0", Requester.PERSON)
+    made.hint("ord-0", Requester.OPERATOR)
     made.run(made.now + 1)
     assert made.redis.hget(keys.order("ord-0"), "hinted") is None
 
 
 @pytest.mark.parametrize(
     ("rate", "requester"),
-    [(Rate(10, 1, 10), Requester.PROVIDER), (Rate(10, 1, 1), Requester.PROVIDER), (Rate(10, 1, 10), Requester.PERSON)],
+    [
+        (Rate(10, 1, 10), Requester.PROVIDER),
+        (Rate(10, 1, 1), Requester.PROVIDER),
+        (Rate(10, 1, 10), Requester.OPERATOR),
+    ],
 )
 def test_a_flood_of_hints_leaves_the_other_orders_alone(make: Make, rate: Rate, requester: Requester) -> None:
     def others(*, flooded: bool) -> list[float]:
@@ -505,7 +509,7 @@ def test_a_document_gets_its_token_at_its_slot_on_a_busy_account(make: Make) -> 
     made = make(Rate(2, 1, 1))
     submit(made, 100)
     made.run(1)
-    reserve = made.context.stores.accounts.reserve
+    reserve = made.context.stores.accounts.reserve_token
     first = reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x")
     assert not first.granted
     assert reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x").at == first.at
@@ -522,7 +526,7 @@ def test_bookings_that_nobody_comes_back_for_are_forgotten(make: Make) -> None:
     made = make(Rate(1, 60, 1))
     submit(made, 1)
     made.run(1)
-    reserve = made.context.stores.accounts.reserve
+    reserve = made.context.stores.accounts.reserve_token
     assert not reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "gone").granted
     made.set_clock(7_200)
     assert reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "a").granted
@@ -533,7 +537,7 @@ def test_bookings_that_nobody_comes_back_for_are_forgotten(make: Make) -> None:
 def test_a_reservation_of_a_held_account_books_nothing(make: Make) -> None:
     made = make(Rate(2, 1, 1))
     made.context.stores.accounts.pause(ACCOUNT, None)
-    reservation = made.context.stores.accounts.reserve(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x")
+    reservation = made.context.stores.accounts.reserve_token(ACCOUNT, made.account.rate, BookingKind.DOCUMENTS, "x")
     assert (reservation.granted, reservation.at) == (False, None)
     assert not made.redis.exists(keys.bookings(ACCOUNT))
 

@@ -12,10 +12,10 @@ MEASURES = ("outcome:not_ready", "late:0.05")
 def test_a_commit_counts_its_measures_in_its_minute_and_its_hour(desk: Desk) -> None:
     desk.submit()
     for seq in (1, 2):
-        desk.commit(desk.go(seq), wake_at=desk.now() - 1, measures=MEASURES)
+        desk.commit(desk.go(seq), due_at=desk.now() - 1, measures=MEASURES)
     expected = {ACCOUNT: {"outcome:not_ready": 2, "late:0.05": 2}}
-    assert desk.stores.stats.recent(2) == expected
-    (_, before), (_, now) = desk.stores.stats.hours(2)
+    assert desk.stores.stats.last_minutes(2) == expected
+    (_, before), (_, now) = desk.stores.stats.last_hours(2)
     both = Counter(before.get(ACCOUNT, {})) + Counter(now.get(ACCOUNT, {}))  # an hour may have begun between the two
     assert both == expected[ACCOUNT]
 
@@ -24,9 +24,9 @@ def test_a_repeated_commit_and_one_behind_the_fence_count_nothing(desk: Desk) ->
     desk.submit()
     order, later = desk.go(), desk.now() + 60
     for _ in range(3):
-        assert desk.commit(order, wake_at=later, measures=MEASURES)
-    assert desk.commit(order, "another", wake_at=later, measures=MEASURES) is None
-    assert desk.stores.stats.recent(2)[ACCOUNT] == {"outcome:not_ready": 1, "late:0.05": 1}
+        assert desk.commit(order, due_at=later, measures=MEASURES)
+    assert desk.commit(order, "another", due_at=later, measures=MEASURES) is None
+    assert desk.stores.stats.last_minutes(2)[ACCOUNT] == {"outcome:not_ready": 1, "late:0.05": 1}
 
 
 def test_minutes_are_added_up_and_hours_are_kept_apart(desk: Desk) -> None:
@@ -34,8 +34,8 @@ def test_minutes_are_added_up_and_hours_are_kept_apart(desk: Desk) -> None:
     for ago, count in {0: 1, 1: 10, 2: 100, 9: 1_000}.items():
         desk.redis.hset(keys.stats_minute(minute - ago), f"{ACCOUNT}|ended:failed", count)
         desk.redis.hset(keys.stats_hour(hour - ago), f"{ACCOUNT}|ended:failed", count)
-    assert desk.stores.stats.recent(5) == {ACCOUNT: {"ended:failed": 111}}
-    hours = desk.stores.stats.hours(5)
+    assert desk.stores.stats.last_minutes(5) == {ACCOUNT: {"ended:failed": 111}}
+    hours = desk.stores.stats.last_hours(5)
     assert [counts[ACCOUNT]["ended:failed"] for _, counts in hours if counts] == [100, 10, 1]
     assert {start % 3_600 for start, _ in hours} == {0.0}
     assert [start for start, _ in hours] == sorted(start for start, _ in hours)
@@ -43,7 +43,7 @@ def test_minutes_are_added_up_and_hours_are_kept_apart(desk: Desk) -> None:
 
 def test_an_account_with_a_bar_in_its_name_keeps_it(desk: Desk) -> None:
     desk.redis.hset(keys.stats_minute(int(desk.now()) // 60), "tiqets/a|b|ended:failed", 1)
-    assert desk.stores.stats.recent(2) == {"tiqets/a|b": {"ended:failed": 1}}
+    assert desk.stores.stats.last_minutes(2) == {"tiqets/a|b": {"ended:failed": 1}}
 
 
 def test_counters_go_when_nobody_can_ask_for_them_any_more(desk: Desk) -> None:

@@ -98,7 +98,7 @@ class House:
         return [attempt.outcome for attempt in self.context.stores.orders.timeline(order_id)]
 
     def events(self) -> list[str]:
-        return [event.type for event in self.context.stores.events.after(None, 100)]
+        return [event.type for event in self.context.stores.events.list_after(None, 100)]
 
 
 Setup = Callable[..., House]

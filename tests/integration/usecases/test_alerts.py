@@ -237,7 +237,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert len(set(receiver.message_ids("/ops"))) == 1
     stands = h.context.stores.ops_deliveries.get("order:ord-1")
     assert stands is not None
-    assert stands.telling is CallbackStatus.UNDELIVERABLE
+    assert stands.status is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.NOT_FOUND
     said = [(line["log_level"], line["event"], line["subject"], line["http"]) for line in logs]
     assert said == [

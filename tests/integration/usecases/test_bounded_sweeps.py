@@ -84,10 +84,10 @@ def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
     with capture_logs() as lines:
         assert run_sweep(h.context, "expire") == {"expired": 1, "failed": 1}
         assert run_sweep(h.context, "expire") == {"expired": 0}, "it is left alone"
-        first = h.context.stores.sweeps.failing("expire")[orders[0]]
+        first = h.context.stores.sweeps.failing_items("expire")[orders[0]]
         monkeypatch.setattr(type(h.context.stores.accounts), "now", lambda _: first.until + 1)
         assert run_sweep(h.context, "expire") == {"expired": 0, "failed": 1}
-    second = h.context.stores.sweeps.failing("expire")[orders[0]]
+    second = h.context.stores.sweeps.failing_items("expire")[orders[0]]
     assert (first.times, second.times) == (1, 2)
     assert second.until - first.until > 1.5 * run.FIRST_BACK_OFF
     assert len(failures(lines)) == 1
@@ -103,7 +103,7 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
     h.redis.set(keys.spec(orders[0]), spec or "")
     h.redis.hset(keys.sweep_failures("expire"), orders[0], f"[1, {time.time() - 60}]")
     assert run_sweep(h.context, "expire") == {"expired": 1}
-    assert h.context.stores.sweeps.failing("expire") == {}
+    assert h.context.stores.sweeps.failing_items("expire") == {}
 
 
 def keep_push(h: House, number: int) -> str:
@@ -112,7 +112,7 @@ def keep_push(h: House, number: int) -> str:
     ticket = mark_pushed(Ticket(TicketKind.PDF, seat=str(number)), document.id, document.sha256)
     push = TicketsPush((ticket,))
     kept = StoredPush("tixstock/default", f"t{number}", f"digest {number}", "upload", time.time() + number, push)
-    h.context.stores.inbox.keep(kept)
+    h.context.stores.inbox.store_push(kept)
     return document.id
 
 
@@ -140,7 +140,7 @@ def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(house: Setup) -> None:
     h = house()
     h.redis.hset(keys.sweep_failures("expire"), "gone", "[3, 1000]")
     run_sweep(h.context, "expire")
-    assert h.context.stores.sweeps.failing("expire") == {}
+    assert h.context.stores.sweeps.failing_items("expire") == {}
 
 
 def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order(
@@ -238,7 +238,7 @@ def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(house: Setu
 def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(house: Setup) -> None:
     h = house()
     h.redis.sadd(keys.ACCOUNTS, "tiqets/a", "tiqets/b")
-    h.context.stores.sweeps.stop_at("polls", "tiqets/a")
+    h.context.stores.sweeps.save_position("polls", "tiqets/a")
     swept = sweep_for(h.context, "polls", 60)
     assert swept is not None
     assert not swept.unfinished
@@ -262,7 +262,7 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
     monkeypatch.setattr(run, "monotonic", lambda: float(next(ticks)))
     sent = []
     for _ in range(2):
-        with h.context.stores.leases.held("x", 60) as lease:
+        with h.context.stores.leases.hold("x", 60) as lease:
             polls.polls(Run(context, "polls", float(next(ticks)) + 5, lease))
         sent.append({message.order_id.partition("-")[0] for message in h.outbox.messages})
     assert sent == [{"default"}, {"default", "other"}]
@@ -270,10 +270,10 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
 
 def test_a_run_that_outlives_its_lease_has_it_renewed(house: Setup) -> None:
     h = house()
-    with h.context.stores.leases.held("sweep:x", 0.3) as lease:
+    with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
-            with h.context.stores.leases.held("sweep:x", 0.3) as other:
+            with h.context.stores.leases.hold("sweep:x", 0.3) as other:
                 assert not other
     assert not h.redis.exists(keys.lease("sweep:x"))
     assert lease is not None
@@ -281,7 +281,7 @@ def test_a_run_that_outlives_its_lease_has_it_renewed(house: Setup) -> None:
 
 def test_a_run_whose_lease_somebody_else_has_stops(house: Setup) -> None:
     h = house()
-    with h.context.stores.leases.held("sweep:x", 0.3) as lease:
+    with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         run = Run(h.context, "x", time.monotonic() + 3_600, lease)
         assert run.may_continue()
         h.redis.set(keys.lease("sweep:x"), "somebody else")
@@ -292,7 +292,7 @@ def test_a_run_whose_lease_somebody_else_has_stops(house: Setup) -> None:
 
 def test_a_lease_that_nobody_needs_for_so_long_is_not_renewed_any_more(house: Setup) -> None:
     h = house()
-    with h.context.stores.leases.held("sweep:x", 0.3, longest=0.0) as lease:
+    with h.context.stores.leases.hold("sweep:x", 0.3, longest=0.0) as lease:
         wait_until(lambda: not lease)
         wait_until(lambda: not h.redis.exists(keys.lease("sweep:x")))
 

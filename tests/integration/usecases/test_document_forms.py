@@ -85,7 +85,7 @@ def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
     assert ticket.extra.get("document_warning") == doubt
     name = (ticket.url or "").rpartition("/")[2].removesuffix(".pdf")
     assert h.context.documents.read(ticket.document or "") == make_file(form, name)
-    (event,) = h.context.stores.events.after(None, 10)
+    (event,) = h.context.stores.events.list_after(None, 10)
     assert event.data["tickets"][0]["content_type"] == content_type
 
 
@@ -275,7 +275,7 @@ def own(house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Own:
     """A provider of the test's own: `/api/...` redirects to `/api/file`. The list grows with each token taken."""
     h = house()
     taken: list[str] = []
-    reserve = type(h.context.stores.accounts).reserve
+    reserve = type(h.context.stores.accounts).reserve_token
 
     def counted(*arguments: Any) -> Any:
         reservation = reserve(*arguments)
@@ -288,7 +288,7 @@ def own(house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Own:
             there = request.startswith(b"GET /api/file ")
             connection.sendall(whole(pdf("one")) if there else whole(b"", "302 Found", "Location: /api/file"))
 
-    monkeypatch.setattr(type(h.context.stores.accounts), "reserve", counted)
+    monkeypatch.setattr(type(h.context.stores.accounts), "reserve_token", counted)
     server = serve(redirecting)
     account = h.context.accounts["paylogic/default"]
     base = account.credentials.model_copy(update={"base_url": server.url + "/api"})
@@ -310,7 +310,7 @@ def test_a_redirect_to_the_provider_waits_for_its_token(
     h, account, server, _ = own
     elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
     none_left = Reservation(granted=False, now=0, at=60)
-    monkeypatch.setattr(type(h.context.stores.accounts), "reserve", lambda *_: none_left)
+    monkeypatch.setattr(type(h.context.stores.accounts), "reserve_token", lambda *_: none_left)
     collected = module.download_missing(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=elsewhere.url)], 60)
     assert (collected.found, collected.why, collected.no_token) == (0, "waits for a token", NoToken(60))
     assert server.requests == []

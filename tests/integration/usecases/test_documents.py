@@ -116,7 +116,7 @@ def test_documents_come_with_the_event(house: Setup, provider: str, reference: s
         document = h.context.documents.get(document_id)
         assert document is not None
         assert document.owner == "ord-1"
-    (event,) = h.context.stores.events.after(None, 10)
+    (event,) = h.context.stores.events.list_after(None, 10)
     told = [ticket["document"] for ticket in event.data["tickets"]]
     assert [document for document in told if document] == ids
     assert (filed(h), h.outbox.tasks) == (None, [])
@@ -174,9 +174,9 @@ def test_why_documents_are_missing_is_kept_with_the_order(
     h = house()
     answers(tickets(serve(in_turn(whole(b"", "503 Service Unavailable"), answer)).url + "/1.pdf?signature=sesame"))
     h.submit(script())
-    assert h.context.stores.fetches.standing(["ord-1"]) == [None]
+    assert h.context.stores.fetches.progress(["ord-1"]) == [None]
     h.poll()
-    (fetching,) = h.context.stores.fetches.standing(["ord-1"])
+    (fetching,) = h.context.stores.fetches.progress(["ord-1"])
     assert fetching == FetchProgress(0, None, filed(h) or 0)
     due_now(h)
     with full_disk(room=2_000_000):
@@ -195,7 +195,7 @@ def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_
     h.poll()
     due_now(h)
     fetch_documents(h.context, "ord-1")
-    (fetching,) = h.context.stores.fetches.standing(["ord-1"])
+    (fetching,) = h.context.stores.fetches.progress(["ord-1"])
     assert fetching is not None
     assert fetching.why == "the address is not public, nor named by `outbound.allow`"
 
@@ -394,7 +394,7 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     assert b"Authorization: Basic " in first
     assert b"Authorization" not in second + other.requests[0]
     monkeypatch.setattr(
-        h.context.stores.accounts.__class__, "reserve", lambda *_: Reservation(granted=False, now=0, at=60)
+        h.context.stores.accounts.__class__, "reserve_token", lambda *_: Reservation(granted=False, now=0, at=60)
     )
     starved = module.download_missing(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert (starved.found, starved.why, starved.no_token) == (1, "waits for a token", NoToken(60))
@@ -417,7 +417,7 @@ def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_fro
     own = serve(saying(whole(PDF)))
     mine = at_own_address(h, own.url)
     for _ in range(burst):
-        h.context.stores.accounts.reserve(mine.key, mine.rate, BookingKind.LIST, "the status request")
+        h.context.stores.accounts.reserve_token(mine.key, mine.rate, BookingKind.LIST, "the status request")
     lacking = tickets(own.url + "/1", own.url + "/2").tickets
     assert module.download_missing(h.context, mine, "ord-1", lacking, 5).missing == 0
 

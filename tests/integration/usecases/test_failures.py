@@ -153,7 +153,7 @@ def test_a_failure_while_documents_are_collected_keeps_the_tickets(
     wait = documents.fetch_documents(h.context, order.id)
     assert wait is not None
     assert wait > documents.FIRST_WAIT
-    (fetching,) = h.context.stores.fetches.standing([order.id])
+    (fetching,) = h.context.stores.fetches.progress([order.id])
     assert fetching is not None
     assert fetching.why == "our error: ZeroDivisionError"
 

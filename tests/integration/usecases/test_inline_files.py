@@ -56,7 +56,7 @@ def test_files_in_an_answer_come_with_the_event(house: Setup, answers: Answers, 
     assert [(ticket.kind.value, ticket.url) for ticket in order.tickets] == [(kind, None)] * 2
     stored = [h.context.documents.read(ticket.document or "") for ticket in order.tickets]
     assert stored == [make_file(form, "a"), make_file(form, "b")]
-    (event,) = h.context.stores.events.after(None, 10)
+    (event,) = h.context.stores.events.list_after(None, 10)
     assert [ticket["document"] for ticket in event.data["tickets"]] == [ticket.document for ticket in order.tickets]
     assert "data:" not in (h.redis.get(keys.tickets("ord-1")) or "")
 

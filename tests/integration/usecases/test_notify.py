@@ -40,7 +40,7 @@ def fulfil(h: House, url: str, order_id: str = "ord-1", **script: object) -> Sto
         callback_url=url,
     )
     h.poll(order_id)
-    return list(h.context.stores.events.after(None, 1_000))[-1]
+    return list(h.context.stores.events.list_after(None, 1_000))[-1]
 
 
 def messages(h: House) -> list[tuple[DeliveryMessage, float]]:
@@ -60,13 +60,13 @@ def tell(h: House) -> tuple[DeliveryMessage, float] | None:
 
 
 def statuses(h: House, order_id: str = "ord-1") -> list[int | None]:
-    return [made.http_status for made in h.context.stores.deliveries.log(order_id)]
+    return [made.http_status for made in h.context.stores.deliveries.attempts(order_id)]
 
 
 def telling(h: House, order_id: str = "ord-1") -> CallbackStatus:
     stands = h.context.stores.deliveries.get(order_id)
     assert stands is not None
-    return stands.telling
+    return stands.status
 
 
 def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
@@ -152,7 +152,7 @@ def test_410_ends_it_at_once(house: Setup, receiver: CallbackReceiver) -> None:
     receiver.script(ScriptedResponse(410, {"Retry-After": "5"}))
     assert tell(h) is None
     assert h.order().attention is Attention.UNDELIVERABLE
-    assert list(h.context.stores.listing.attention().values()) == [1]
+    assert list(h.context.stores.listing.attention_counts().values()) == [1]
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: CallbackReceiver) -> None:
@@ -183,7 +183,7 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
     fulfil(h, receiver.url())
     receiver.script(HANG)
     assert tell(h) is not None
-    [made] = h.context.stores.deliveries.log("ord-1")
+    [made] = h.context.stores.deliveries.attempts("ord-1")
     assert (made.http_status, made.why) == (None, "timed out before the full response")
     assert receiver.host not in made.why
 

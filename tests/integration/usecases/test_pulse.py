@@ -17,7 +17,7 @@ EVERY = 0.05
 
 
 def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
-    (process,) = processes.alive(kind)
+    (process,) = processes.running(kind)
     return process
 
 
@@ -25,34 +25,34 @@ def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: Embe
     processes = Stores.connect(own_server.url).processes
     with Heartbeat(processes, "api", every=EVERY) as pulse:
         pulse.beat()
-        wait_until(processes.alive)
+        wait_until(processes.running)
         first = seen(processes)
         assert (first.kind, first.name) == ("api", process_name())
 
         def again() -> bool:
             pulse.beat()
-            return seen(processes).seen > first.seen
+            return seen(processes).last_seen > first.last_seen
 
         wait_until(again)
         assert seen(processes).since == first.since
-    wait_until(lambda: processes.alive(within=60) == [])  # it waits for that two seconds at most
+    wait_until(lambda: processes.running(within=60) == [])  # it waits for that two seconds at most
 
 
 def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
     with Heartbeat(processes, "worker", every=EVERY) as stuck, Heartbeat(processes, "api", every=EVERY) as turning:
         stuck.beat()
-        wait_until(lambda: processes.alive("worker"))
+        wait_until(lambda: processes.running("worker"))
         last = seen(processes, "worker")
 
         def still_turning() -> bool:
             turning.beat()
-            return any(process.seen > last.seen + 5 * EVERY for process in processes.alive("api"))
+            return any(process.last_seen > last.last_seen + 5 * EVERY for process in processes.running("api"))
 
         wait_until(still_turning)
         assert seen(processes, "worker") == last
         stuck.suspended = True
-        wait_until(lambda: seen(processes, "worker").seen > last.seen)
+        wait_until(lambda: seen(processes, "worker").last_seen > last.last_seen)
         assert seen(processes, "worker").detail == {"state": "suspended"}
 
 
@@ -65,7 +65,7 @@ def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> 
 
         def back() -> bool:
             pulse.beat()
-            return bool(processes.alive())
+            return bool(processes.running())
 
         wait_until(back)
 
@@ -82,25 +82,25 @@ def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
 
 def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
-    processes.seen("worker", process_name(), {"queues": "celery"})
+    processes.record_heartbeat("worker", process_name(), {"queues": "celery"})
     before = seen(processes).since
     with Heartbeat(processes, "worker", every=EVERY) as pulse:
         pulse.beat()
-        wait_until(lambda: any(process.since > before for process in processes.alive()))
+        wait_until(lambda: any(process.since > before for process in processes.running()))
 
 
 def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
     redis, processes = connect(own_server.url), Stores.connect(own_server.url).processes
     with capture_logs() as lines, Heartbeat(processes, "worker", every=EVERY) as pulse:
         pulse.beat()
-        wait_until(processes.alive)
+        wait_until(processes.running)
         own_server.stop()
         own_server.start()  # with its data
         before = redis.time()[0]
 
         def seen_since() -> bool:
             pulse.beat()
-            return any(process.seen > before for process in processes.alive())
+            return any(process.last_seen > before for process in processes.running())
 
         wait_until(seen_since)
         assert processes.replaced_at() is None
@@ -111,6 +111,6 @@ def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) ->
             return processes.replaced_at() is not None
 
         wait_until(replaced)
-        at = seen(processes).seen
-        wait_until(lambda: pulse.beat() or seen(processes).seen > at)
+        at = seen(processes).last_seen
+        wait_until(lambda: pulse.beat() or seen(processes).last_seen > at)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["state replaced"]

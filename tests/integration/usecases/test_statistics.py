@@ -38,7 +38,7 @@ def funtrips(**fields: object) -> OrderScript:
 
 def counted(house: House, account: str = "funtrips/default") -> Counter[str]:
     """What was counted, but for how late attempts were."""
-    counts = house.context.stores.stats.recent(2).get(account, Counter())
+    counts = house.context.stores.stats.last_minutes(2).get(account, Counter())
     return Counter({name: count for name, count in counts.items() if not name.startswith("late:")})
 
 
@@ -53,7 +53,7 @@ def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(house: Setup) ->
     assert counted(h) == {"outcome:malformed": 1}
     h.poll()
     assert counted(h) == {"outcome:malformed": 1, "outcome:issued": 1, "ended:fulfilled": 1, "ticket:1": 1}
-    lateness = [name for name in h.context.stores.stats.recent(2)["funtrips/default"] if name.startswith("late:")]
+    lateness = [name for name in h.context.stores.stats.last_minutes(2)["funtrips/default"] if name.startswith("late:")]
     assert lateness == ["late:inf"]  # `poll` makes the order due at the beginning of time
 
 

@@ -117,7 +117,7 @@ def test_prune_forgets_after_the_retention(house: Setup) -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_runs_once_at_a_time(house: Setup, name: str) -> None:
     h = house()
-    with h.context.stores.leases.held(f"sweep:{name}", 3_600):
+    with h.context.stores.leases.hold(f"sweep:{name}", 3_600):
         assert run_sweep(h.context, name) is None
     assert run_sweep(h.context, name) is not None
 
@@ -145,11 +145,11 @@ def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: 
     h = house()
     sweeps = h.context.stores.sweeps
     run_sweep(h.context, "expire")
-    assert sweeps.last()["expire"].counts == {"expired": 0}
+    assert sweeps.last_runs()["expire"].counts == {"expired": 0}
     monkeypatch.setitem(SWEEPS, "expire", fails)
     before = h.context.stores.accounts.now()
     with pytest.raises(ZeroDivisionError):
         run_sweep(h.context, "expire")
-    run = sweeps.last()["expire"]
+    run = sweeps.last_runs()["expire"]
     assert (run.error, run.counts) == ("ZeroDivisionError", {})
     assert before <= run.at <= h.context.stores.accounts.now()

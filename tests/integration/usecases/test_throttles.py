@@ -162,7 +162,7 @@ def test_nothing_is_written_between_a_429_and_the_telling_of_it(house: Setup) ->
     h.poll("ord-1")
     token = h.context.stores.oauth.get("funtrips/default")
     assert token is not None
-    assert not token.proven
+    assert not token.accepted
 
 
 def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(

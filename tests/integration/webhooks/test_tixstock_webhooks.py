@@ -222,12 +222,12 @@ def test_without_a_quantity_the_provider_is_asked_at_once_how_many_there_are(des
 def test_what_comes_ahead_of_its_order_is_kept_and_attached_on_submit(desk: Desk) -> None:
     for push in (seat(101), seat(100), seat(100)):
         assert desk.answer(push)["success"] is True
-    assert len(list(desk.house.context.stores.inbox.waiting())) == 2
+    assert len(list(desk.house.context.stores.inbox.list_all())) == 2
     desk.submit(quantity=2)
     order = desk.order()
     assert order.status is Status.FULFILLED
     assert {desk.house.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
-    assert list(desk.house.context.stores.inbox.waiting()) == []
+    assert list(desk.house.context.stores.inbox.list_all()) == []
     assert desk.house.redis.zcard(keys.INBOX) == 0
     assert desk.house.events() == ["order.partial", "order.fulfilled"]
     assert desk.answer(seat(101))["order_status"] == "Delivered"
@@ -436,7 +436,7 @@ def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monk
 
     desk.submit()
     with monkeypatch.context() as away:
-        away.setattr(desk.house.context.stores.orders, "find", gone)
+        away.setattr(desk.house.context.stores.orders, "find_by_reference", gone)
         response = desk.push(seat(1))
     assert (response.status_code, response.headers["retry-after"]) == (503, "30")
     assert desk.order().status is Status.PENDING
@@ -469,7 +469,7 @@ def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_s
 def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.answer(seat(1))
     with monkeypatch.context() as dies:
-        dies.setattr(desk.house.context.stores.inbox, "attached", lambda _: None)
+        dies.setattr(desk.house.context.stores.inbox, "remove_pushes", lambda _: None)
         desk.submit(quantity=2)
     order = desk.order()
     assert run_sweep(desk.house.context, "inbox") == {"attached": 1}

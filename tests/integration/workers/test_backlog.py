@@ -33,7 +33,7 @@ def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
 
 
 def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
-    messages = [PollMessage(f"ord-{n}", 1, due=1_000.0 + 600 * n, token=n == 1) for n in range(4)]
+    messages = [PollMessage(f"ord-{n}", 1, due=1_000.0 + 600 * n, has_slot=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
     assert found(app, ["willcall.poll.tiqets", "celery"]) == {
         "willcall.poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists

@@ -118,7 +118,7 @@ def test_a_message_that_no_task_can_take_is_put_aside_once(
     log.send(body, **options)
     wait_until(lambda: len(log.lines(event="dead letter")) > before)
     [letter] = letters.newest()
-    assert (letter.queue, letter.reason, letter.whole) == ("willcall", why, True)
+    assert (letter.queue, letter.reason, letter.is_complete) == ("willcall", why, True)
     assert letters.counts()[why] == counted + 1
     assert log.lines(event="dead letter")[before:][0].items() >= {"queue": "willcall", "why": why.text}.items()
     with Redis.from_url(log.deployment.redis.url) as redis:
@@ -134,8 +134,8 @@ def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
         redis.lpush("willcall", "x" * 2_000_000)
         wait_until(lambda: letters.count() == 2)
     large, odd = letters.newest()
-    assert (odd.reason, odd.raw, odd.whole) == (DeadLetterReason.UNREADABLE, b"\xff" + SECRET.encode(), True)
-    assert (large.reason, large.size, large.whole) == (DeadLetterReason.TOO_LARGE, 2_000_000, False)
+    assert (odd.reason, odd.raw, odd.is_complete) == (DeadLetterReason.UNREADABLE, b"\xff" + SECRET.encode(), True)
+    assert (large.reason, large.size, large.is_complete) == (DeadLetterReason.TOO_LARGE, 2_000_000, False)
 
 
 def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:

@@ -57,7 +57,7 @@ class BoardAccess:
         if self.door is not AccessMode.KEYED:
             return True
         session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
-        return session is not None and not await run_in_threadpool(self._ended.ended, session)
+        return session is not None and not await run_in_threadpool(self._ended.is_ended, session)
 
     async def end(self, request: Request) -> None:
         """Whoever asks logs out: no copy of the session is good any more. Raises StoreError."""

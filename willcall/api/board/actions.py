@@ -84,7 +84,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
         raise rejected([FieldError("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
     seconds = float(text) if text else None
     paused = pause(context, account, seconds)
-    if paused.longer:
+    if paused.already_longer:
         return _back(request, form, f"{account.key} {describe_longer_pause(paused.until)}")
     told = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
     return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")

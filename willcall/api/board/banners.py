@@ -161,7 +161,7 @@ def _overbooked(line: AccountSummary, now: float) -> Banner:
 
 def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
     """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
-    state, trouble = line.view.state.gravest, account_trouble(line.view.state)
+    state, trouble = line.view.state.without_pause, account_trouble(line.view.state)
     until, then = _by_itself(line, now, beat=beat)
     return Banner(
         state.health.value,
@@ -180,8 +180,8 @@ def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
 def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float | None, str]:
     """When what happens to an account that is not well: an order that is held is the next try."""
     state = line.view.state
-    if state.beneath or not TROUBLES[state.health].grave:
-        goes_on = "is tried again" if state.beneath else "goes on"
+    if state.underlying or not TROUBLES[state.health].grave:
+        goes_on = "is tried again" if state.underlying else "goes on"
         return state.until, goes_on if state.until else ""
     if state.probe_at is None:
         return None, ""

@@ -54,9 +54,9 @@ def _line(
         return EventRow(event_id, event_type, at, DeliveryStatus.FEED, len(made))
     if delivery.event_id != event_id:
         return EventRow(event_id, event_type, at, _earlier(made, complete=len(tries) < MOST_ATTEMPTS), len(made))
-    waits = delivery.telling is CallbackStatus.PENDING
+    waits = delivery.status is CallbackStatus.PENDING
     next_try_at = delivery.next_try_at if waits else None
-    return EventRow(event_id, event_type, at, DeliveryStatus(delivery.telling.value), len(made), next_try_at)
+    return EventRow(event_id, event_type, at, DeliveryStatus(delivery.status.value), len(made), next_try_at)
 
 
 def _earlier(made: Sequence[DeliveryAttempt], *, complete: bool) -> DeliveryStatus:

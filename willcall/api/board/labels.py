@@ -219,7 +219,7 @@ def attention_groups(survey: AttentionSummary) -> list[AttentionGroup]:
     """What needs a person, reason by reason: first the reason that named orders have."""
     found = []
     for attention in Attention:
-        accounts = sorted((key, count) for (key, reason_), count in survey.tally.items() if reason_ is attention)
+        accounts = sorted((key, count) for (key, reason_), count in survey.counts.items() if reason_ is attention)
         orders = [order for order in survey.orders if order.attention is attention]
         if accounts:
             count = sum(count for _, count in accounts)

@@ -56,7 +56,7 @@ class OrderView:
     @property
     def stopped(self) -> bool:
         """Whether it waits, or will wait when its time comes, until its account goes on."""
-        return self.trouble is not None and (self.account is None or self.account.health.stops)
+        return self.trouble is not None and (self.account is None or self.account.health.holds_orders)
 
 
 def view_order(context: Context, order_id: str) -> OrderView:
@@ -64,18 +64,18 @@ def view_order(context: Context, order_id: str) -> OrderView:
     stores = context.stores
     order = get_order(context, order_id)
     account = context.accounts.get(order.account_key)
-    delivery, tries = stores.deliveries.get(order_id), stores.deliveries.log(order_id)
+    delivery, tries = stores.deliveries.get(order_id), stores.deliveries.attempts(order_id)
     return OrderView(
         order=order,
         attempts=stores.orders.timeline(order_id)[::-1],
         account=stores.accounts.state(account.key, account.rate) if account else None,
         delivery=delivery,
-        events=event_rows(stores.events.of(order_id), delivery, tries),
+        events=event_rows(stores.events.list_for_order(order_id), delivery, tries),
         tries=tries[::-1],
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
         held=stores.orders.is_held(order.account_key, order_id),
-        fetching=stores.fetches.standing([order_id])[0],
+        fetching=stores.fetches.progress([order_id])[0],
     )
 
 

@@ -117,13 +117,13 @@ class Overview:
     @property
     def stopped_accounts(self) -> set[str]:
         """The accounts whose orders wait until they go on."""
-        return {line.key for line in self.accounts if line.view.state.health.stops} | self.unconfigured.keys()
+        return {line.key for line in self.accounts if line.view.state.health.holds_orders} | self.unconfigured.keys()
 
     @property
     def covered_by_accounts(self) -> int:
         """How many orders need attention only because their account is refused."""
-        refused = [line.key for line in self.accounts if line.view.state.refused]
-        return sum(self.survey.tally.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
+        refused = [line.key for line in self.accounts if line.view.state.rejects_key]
+        return sum(self.survey.counts.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
 
     @property
     def attention(self) -> Sequence[Order]:
@@ -165,7 +165,7 @@ class OverviewReader:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._overview = CachedValue(self._look)
-        self._hours = CachedValue(lambda: context.stores.stats.hours(HOURS), _OLDEST)
+        self._hours = CachedValue(lambda: context.stores.stats.last_hours(HOURS), _OLDEST)
 
     def overview(self) -> Overview:
         """How things stand. Raises StoreError."""
@@ -178,16 +178,16 @@ class OverviewReader:
     def _look(self) -> Overview:
         stores = self._context.stores
         now = stores.accounts.now()
-        processes, sweeps = stores.processes.alive(), stores.sweeps.last()
+        processes, sweeps = stores.processes.running(), stores.sweeps.last_runs()
         return Overview(
             now=now,
             accounts=self._lines(now),
             unconfigured=forgotten_accounts(stores, self._context.accounts),
-            survey=stores.listing.survey(refused_accounts(stores, self._context.accounts), SHOWN),
+            survey=stores.listing.attention_summary(refused_accounts(stores, self._context.accounts), SHOWN),
             undelivered=stores.deliveries.pending(),
             operator_alerts=pending_alerts(stores, now),
             processes=processes,
-            last_heartbeats=stores.processes.last_signs(),
+            last_heartbeats=stores.processes.last_heartbeats(),
             sweeps=sweeps,
             overdue_sweeps=overdue_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
             activity=stores.ops.recent(HAPPENED),
@@ -201,7 +201,7 @@ class OverviewReader:
     def _lines(self, now: float) -> list[AccountSummary]:
         """All accounts, those that are not well first."""
         stores, grace = self._context.stores, self._context.settings.sweeps.grace
-        recent, hours = stores.stats.recent(RECENT), self._hours.get()
+        recent, hours = stores.stats.last_minutes(RECENT), self._hours.get()
         lines = [
             AccountSummary(
                 view_account(stores, account, now),

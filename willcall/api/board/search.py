@@ -15,7 +15,7 @@ def search(context: Context, text: str) -> list[Order]:
         return []
     stores = context.stores
     accounts = sorted({*context.accounts, *stores.orders.accounts()})
-    ids = [found for account in accounts if (found := stores.orders.find(account, text))]
+    ids = [found for account in accounts if (found := stores.orders.find_by_reference(account, text))]
     if _could_be_id(text):
         ids.insert(0, text)
     return [order for order in stores.orders.get_many(list(dict.fromkeys(ids))) if order]

@@ -46,12 +46,12 @@ def list_accounts(
         for key, account in sorted(config.accounts.items())
     ]
     lost = list(forgotten_accounts(stores, config.accounts))
-    forgotten = dict(zip(lost, stores.listing.tallies(lost, now), strict=True))
+    forgotten = dict(zip(lost, stores.listing.summaries(lost, now), strict=True))
     if as_json:
         for document in [*map(row_document, rows), *starmap(unconfigured_document, forgotten.items())]:
             print_json_line(document)
     elif rows or forgotten:
-        table = accounts_table(rows, now, beat=bool(stores.processes.alive("beat")))
+        table = accounts_table(rows, now, beat=bool(stores.processes.running("beat")))
         for key, tally in forgotten.items():
             add_unconfigured(table, key, tally)
         stdout_console().print(table)
@@ -72,7 +72,7 @@ def pause(
     accounts = _named(context.accounts, name)
     for account in accounts:
         paused = pause_account(context, account, seconds)
-        if paused.longer:
+        if paused.already_longer:
             typer.echo(f"{account.key} {describe_longer_pause(paused.until)}")
         elif seconds is None or paused.until is None:
             typer.echo(f"{account.key} is paused until `willcall resume {account.key}`.")

@@ -23,7 +23,7 @@ def inbox(
     from willcall.stores.inbox import KEPT_FOR
 
     stores = open_stores(open_config())
-    waiting = list(stores.inbox.waiting())
+    waiting = list(stores.inbox.list_all())
     if not waiting:
         print_note("Nothing waits for its order.")
     elif as_json:

@@ -148,10 +148,10 @@ def _snapshot(config: "Config", stores: "Stores", order_id: str) -> "OrderDetail
         account=state,
         now=stores.accounts.now(),
         delivery=stores.deliveries.get(order_id),
-        tries=stores.deliveries.log(order_id),
+        tries=stores.deliveries.attempts(order_id),
         held=stores.orders.is_held(found.account_key, order_id),
-        fetching=stores.fetches.standing([order_id])[0],
-        beat=bool(stores.processes.alive("beat")),
+        fetching=stores.fetches.progress([order_id])[0],
+        beat=bool(stores.processes.running("beat")),
     )
 
 

@@ -17,7 +17,7 @@ def check(patient: "Patient") -> list[Finding]:
 
     stores, accounts, now = patient.stores, patient.config.accounts, patient.now()
     views = [view_account(stores, accounts[key], now) for key in sorted(accounts)]
-    beat = bool(patient.processes.alive("beat"))
+    beat = bool(patient.processes.running("beat"))
     found = [judge(view, now, beat=beat) for view in views if view.state.health in TROUBLES]
     limit = patient.config.settings.sweeps.booked_ahead
     found += [_overbooked(view, now) for view in views if view.state.booked_ahead(now) > limit]
@@ -30,14 +30,14 @@ def judge(view: "AccountView", now: float, *, beat: bool) -> Finding:
     """An account that is not well, since when, and when what happens by itself; `beat`: whether one is alive."""
     from willcall.views.accounts import account_trouble  # noqa: PLC0415 - see cli.session
 
-    state, trouble = view.state.gravest, account_trouble(view.state)
+    state, trouble = view.state.without_pause, account_trouble(view.state)
     when = f" ({state.why})" if state.why else ""
     when += f" for {format_duration(now - state.since)}, since {format_timestamp(state.since)}" if state.since else ""
-    if trouble.grave and not view.state.beneath:
+    if trouble.grave and not view.state.underlying:
         tried = format_next_probe(state.probe_at, now, held=view.held, beat=beat)
         when += f", next try {tried}" if tried else ""
     elif view.state.until:
-        when += f",{' paused' if view.state.beneath else ''} until {format_timestamp(view.state.until)}"
+        when += f",{' paused' if view.state.underlying else ''} until {format_timestamp(view.state.until)}"
     return _finding(trouble, view.account.key, when, view.open_orders)
 
 

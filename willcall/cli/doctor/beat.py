@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def check(patient: "Patient") -> list[Finding]:
     """The beats of all machines; one is enough."""
-    seen, now = patient.processes.alive("beat", FORGOTTEN_AFTER), patient.now()
-    alive = [beat for beat in seen if now - beat.seen <= RUNNING_WITHIN]
+    seen, now = patient.processes.running("beat", FORGOTTEN_AFTER), patient.now()
+    alive = [beat for beat in seen if now - beat.last_seen <= RUNNING_WITHIN]
     if not alive:
         probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
-        last = patient.processes.last_signs().get("beat")
+        last = patient.processes.last_heartbeats().get("beat")
         why = since_when(seen, last, now, "no sweep is started, and what is lost stays lost")
         return [wrong(f"no beat is alive: {why}", "Start one, `willcall beat`, and read the log of the last.")]
-    ticked = max(beat.seen for beat in alive)
+    ticked = max(beat.last_seen for beat in alive)
     return [ok(f"{format_count(len(alive), 'beat')}, the last sign {format_duration(now - ticked)} ago")]

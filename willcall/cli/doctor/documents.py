@@ -26,7 +26,7 @@ def _late(patient: "Patient") -> list[Finding]:
     try:
         fetches, now = patient.stores.fetches, patient.now()
         pending = fetches.pending()
-        (standing,) = fetches.standing([pending.oldest or ""])
+        (standing,) = fetches.progress([pending.oldest or ""])
     except StoreError:  # a finding of its own; the place is as good without it
         return []
     waited = pending.waited(now)
@@ -67,11 +67,11 @@ def _kept(url: str) -> Finding:
     try:
         files = FileStorage(url)
         where = redact_url(files.url)
-        if files.missing():
+        if files.will_be_created():
             return ok(f"{where} is not there yet: whoever stores the first document makes it")
         with files.draft() as draft:
             draft.write(_CONTENT)
-            files.keep(draft, name)
+            files.store(draft, name)
         with files.open(name) as file:
             same = file.read() == _CONTENT
         files.remove(name)

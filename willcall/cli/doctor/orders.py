@@ -21,7 +21,7 @@ def check(patient: "Patient") -> list[Finding]:
     stores, now, found = patient.stores, patient.now(), []
     grace = patient.config.settings.sweeps.grace
     accounts, waiting = sorted({*patient.config.accounts, *stores.orders.accounts()}), 0
-    for account, tally in zip(accounts, stores.listing.tallies(accounts, now - grace), strict=True):
+    for account, tally in zip(accounts, stores.listing.summaries(accounts, now - grace), strict=True):
         waiting += count_open(tally.counts)
         late = now - tally.first_due if tally.first_due else 0.0
         if late >= max(LATE, grace):
@@ -35,7 +35,7 @@ def check(patient: "Patient") -> list[Finding]:
             due = format_count(tally.backlog.due, "order")
             what = f"{due} of {whose} overdue, the oldest, {tally.first}, by {format_duration(late)}"
             found.append((wrong if late >= TOO_LATE else warning)(what, how))
-    attention = stores.listing.attention()
+    attention = stores.listing.attention_counts()
     refused = sum(
         attention.get((account, Attention.UNAUTHORIZED), 0)
         for account in refused_accounts(stores, patient.config.accounts)

@@ -20,15 +20,15 @@ def check(patient: "Patient", kind: str) -> list[Finding]:
     """
     host = socket.gethostname()
     try:
-        seen = [each for each in patient.processes.alive(kind, FORGOTTEN_AFTER) if each.name.endswith(f"@{host}")]
+        seen = [each for each in patient.processes.running(kind, FORGOTTEN_AFTER) if each.name.endswith(f"@{host}")]
         now = patient.now()
     except StoreError:
         return [warning("Redis is away, so nobody can tell", "Look at Redis: to restart this process would not help.")]
-    latest = max(seen, key=lambda process: process.seen, default=None)
+    latest = max(seen, key=lambda process: process.last_seen, default=None)
     how = f"Restart it: {kind}s give a sign of life every few seconds."
     if latest is None:
         lately = format_duration(FORGOTTEN_AFTER)
         return [wrong(f"no {kind} on {host} has sent a heartbeat in the last {lately}", how)]
-    if now - latest.seen > RUNNING_WITHIN:
+    if now - latest.last_seen > RUNNING_WITHIN:
         return [wrong(silence(latest, now), how)]
-    return [ok(f"{latest.name}, seen {format_duration(now - latest.seen)} ago")]
+    return [ok(f"{latest.name}, seen {format_duration(now - latest.last_seen)} ago")]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def silence(process: "RunningProcess", now: float) -> str:
     """Who has fallen silent."""
-    return f"{process.name} is silent for {format_duration(now - process.seen)}"
+    return f"{process.name} is silent for {format_duration(now - process.last_seen)}"
 
 
 def since_when(silent: "Iterable[RunningProcess]", last: "Heartbeat | None", now: float, never: str) -> str:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def check(patient: "Patient") -> list[Finding]:
     """All sweeps."""
-    last, now = SweepStore(patient.redis).last(), patient.now()
+    last, now = SweepStore(patient.redis).last_runs(), patient.now()
     intervals = patient.config.settings.sweeps.intervals
-    beats, workers = patient.processes.alive("beat"), patient.processes.alive("worker")
+    beats, workers = patient.processes.running("beat"), patient.processes.running("worker")
     found = [_failed(name, last[name], now) for name in intervals if name in last and last[name].error]
     missed = overdue_sweeps(last, intervals, beats, now)
     if missed:

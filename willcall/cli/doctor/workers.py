@@ -20,10 +20,10 @@ def check(patient: "Patient") -> list[Finding]:
     """The workers of all machines."""
     from tasks.queues import queue_names
 
-    now, seen = patient.now(), patient.processes.alive("worker", FORGOTTEN_AFTER)
-    if not any(now - worker.seen <= RUNNING_WITHIN for worker in seen):
+    now, seen = patient.now(), patient.processes.running("worker", FORGOTTEN_AFTER)
+    if not any(now - worker.last_seen <= RUNNING_WITHIN for worker in seen):
         probe(patient.redis)  # a Redis that takes no writes takes no heartbeats either
-    last = patient.processes.last_signs().get("worker")
+    last = patient.processes.last_heartbeats().get("worker")
     return judge(seen, last, queue_names(patient.config), now)
 
 
@@ -31,7 +31,7 @@ def judge(
     seen: "Sequence[RunningProcess]", last: "Heartbeat | None", queues: "Sequence[str]", now: float
 ) -> list[Finding]:
     """By those that were seen lately, the longest-lived first, the last sign of any, and the queues that there are."""
-    alive = [worker for worker in seen if now - worker.seen <= RUNNING_WITHIN]
+    alive = [worker for worker in seen if now - worker.last_seen <= RUNNING_WITHIN]
     silent = [worker for worker in seen if worker not in alive]
     if not alive:
         why = since_when(silent, last, now, "nothing is asked and nobody is told")

@@ -86,7 +86,7 @@ def _cells(view: AccountView, now: float, waiting: Text, *, beat: bool) -> list[
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-    health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.gravest.health])
+    health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.without_pause.health])
     if state.throttles:
         health.append(f"\n{format_count(state.throttles, '429')}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))

@@ -24,7 +24,7 @@ def callbacks(
 
 
 def _stands(delivery: DeliveryState, now: float) -> str:
-    match delivery.telling:
+    match delivery.status:
         case CallbackStatus.DELIVERED:
             return "is delivered"
         case CallbackStatus.UNDELIVERABLE:

@@ -121,7 +121,7 @@ def _next_poll(snapshot: OrderDetails) -> Text:
             words.append(f"due for {format_duration(now - order.next_poll_at)}")
         else:
             words.append(_when(order.next_poll_at, now))
-    elif snapshot.held and account and not account.health.stops:
+    elif snapshot.held and account and not account.health.holds_orders:
         words.append("with the next sweep `polls`, as its account goes on")
     elif snapshot.held:
         words.append("when its account goes on")

@@ -44,7 +44,7 @@ def describe_health(state: "AccountState", now: float, *, held: bool, beat: bool
             return word
         case "throttled" | "paused":
             lasts = f"{word}, {format_duration(state.until - now)} left" if state.until else f"{word} until resumed"
-            return f"{lasts}; {_lasting(state.beneath, now)}" if state.beneath else lasts
+            return f"{lasts}; {_lasting(state.underlying, now)}" if state.underlying else lasts
     tried = format_next_probe(state.probe_at, now, held=held, beat=beat)
     return f"{_lasting(state, now)}{f', next try {tried}' if tried else ''}"
 

@@ -3,7 +3,7 @@
 -- KEYS  from `first` on: events for operators, delivery of the subject, undelivered index, untold index
 -- ARGV  from `argument` on: event id, subject, '1' where they have an address
 
--- include: deliver
+-- include: file_delivery
 
 -- Events that are kept, about.
 local KEPT = 1000

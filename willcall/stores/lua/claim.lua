@@ -22,7 +22,7 @@
 --                                 set, the token is taken
 --   wakes: see bookings.lua
 
--- include: now
+-- include: clock
 -- include: bookings
 -- include: attention
 

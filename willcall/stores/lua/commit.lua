@@ -16,17 +16,17 @@
 --       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
 --       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
 --       23 '1' where its hint asks to leave the whole account alone
---       24.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see owners.lua)
+--       24.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see ticket_owners.lua)
 -- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
 -- Returns {the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
 -- another order holds its tickets; wakes (see bookings.lua)}; repeated, because the answer to it was lost, it returns
 -- the same time again
 
--- include: now
+-- include: clock
 -- include: bookings
 -- include: attention
 -- include: alert
--- include: owners
+-- include: ticket_owners
 
 local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
   'stranded', 'throttled', 'hinted', 'status')

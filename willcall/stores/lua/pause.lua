@@ -3,7 +3,7 @@
 -- ARGV  1 until (ms)
 -- Returns until when it is paused (ms)
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 local account = redis.call('HMGET', KEYS[1], 'paused_until', 'paused_since')

@@ -5,9 +5,9 @@
 -- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
 -- Returns {how many were looked at, how many of them were removed}
 
--- include: now
+-- include: clock
 -- include: attention
--- include: owners
+-- include: ticket_owners
 
 local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local ids = {}

@@ -6,7 +6,7 @@
 -- Returns {'sent', event id, number, host}: send this message; or {'none'}: there is no event to tell of;
 --   or {'forgotten'}: it was delivered, and the feed no longer has it
 
--- include: now
+-- include: clock
 -- include: attention
 
 local record = redis.call('HMGET', KEYS[1], 'event', 'cursor', 'host', 'data', 'state', 'at', 'since')

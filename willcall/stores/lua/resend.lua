@@ -8,7 +8,7 @@
 -- ARGV  1 grace (ms)  2 offset into the overdue  3 how many to look at
 -- Returns {how many were looked at, id, its fields, id, its fields, ...}
 
--- include: now
+-- include: clock
 
 local function resend(indexes, prefix, progress, fields)
   local now, grace = milliseconds(), tonumber(ARGV[1])

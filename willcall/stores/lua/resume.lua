@@ -1,12 +1,12 @@
 -- Ends a pause, and has an account that is refused or down probed now: how it is, only an answer tells. A throttle is
 -- the provider's word and stands, unless a person ends it as well.
--- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see health.lua)
+-- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see alert_health.lua)
 -- ARGV  1 '1' to end the throttle too  2-4 of the event
 -- Returns {1 where operators are told that it is well again, until when a throttle stands (ms, 0 = none does)}
 
--- include: now
+-- include: clock
 -- include: bucket
--- include: health
+-- include: alert_health
 
 local now = milliseconds()
 local blocked = tonumber(redis.call('HGET', KEYS[2], 'blocked') or 0)

@@ -8,7 +8,7 @@
 -- Returns {'new' | 'same' | 'conflict', due ms of the first message ('' = send none), now ms,
 --          1 where pushes came ahead of the order}
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 local ahead = redis.call('EXISTS', KEYS[8])

@@ -79,7 +79,7 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
 
 def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
     refused = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
-    paused = replace(WELL, health=AccountHealth.PAUSED, since=NOW - 60, beneath=refused)
+    paused = replace(WELL, health=AccountHealth.PAUSED, since=NOW - 60, underlying=refused)
     text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
     assert "the account is paused until resumed; unauthorized for 2 h" in text
     assert "next try" not in text

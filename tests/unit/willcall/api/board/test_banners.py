@@ -168,7 +168,7 @@ def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None
 
 def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
     paused, refused = line(health=AccountHealth.PAUSED, orders=2), line(health=AccountHealth.UNAUTHORIZED).view.state
-    state = replace(paused.view.state, beneath=replace(refused, since=NOW - 7_200), why=None)
+    state = replace(paused.view.state, underlying=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
     (banner,) = banners(
         found := overview(paused, survey=AttentionSummary([], {("tiqets/default", Attention.UNAUTHORIZED): 2}))

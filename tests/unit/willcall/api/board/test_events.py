@@ -40,5 +40,5 @@ def test_where_nobody_is_told_the_events_are_in_the_feed_alone() -> None:
 
 
 def test_the_latest_event_is_known_after_the_feed_has_forgotten_it() -> None:
-    (line,) = event_rows([], replace(LATEST, telling=CallbackStatus.DELIVERED, next_try_at=None), [])
+    (line,) = event_rows([], replace(LATEST, status=CallbackStatus.DELIVERED, next_try_at=None), [])
     assert (line.id, line.at, line.told) == ("evt_2", None, DeliveryStatus.DELIVERED)

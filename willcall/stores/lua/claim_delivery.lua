@@ -7,7 +7,7 @@
 --   'wait', now, until, number   come back then, with this number
 --   'go', now, delivery, spec    tell; lease and claim id are set
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 local record = redis.call('HMGET', KEYS[1], 'event', 'number', 'due', 'lease', 'claim')

@@ -3,7 +3,7 @@
 -- ARGV  1 reference  2 digest of the push  3 push (JSON)  4 member of the index  5 how long to keep it (ms)
 -- Returns the order's id: nothing was kept; or '' : it is kept, perhaps since an earlier time
 
--- include: now
+-- include: clock
 
 local order_id = redis.call('HGET', KEYS[1], ARGV[1])
 if order_id then return order_id end

@@ -4,7 +4,7 @@
 -- ARGV  1 how long the deadline must have passed (ms)  2 offset into the overdue  3 how many to look at
 -- Returns {how many were looked at, id, id, ...}
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', ARGV[2], ARGV[3])

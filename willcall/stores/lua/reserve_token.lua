@@ -4,7 +4,7 @@
 -- Returns {now, 'go', when it may be sent (ms)} or {now, 'wait', when to ask again (ms)}; or {now, 'held'}: the account
 --   is parked or paused, and nothing is booked
 
--- include: now
+-- include: clock
 -- include: bucket
 
 local now = milliseconds()

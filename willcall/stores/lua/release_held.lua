@@ -6,7 +6,7 @@
 -- ARGV  1 how many  2 minimum between two attempts (ms)
 -- Returns {id, seq, due, id, seq, due, ...}: send a message for each
 
--- include: now
+-- include: clock
 -- include: attention
 
 local now = milliseconds()

@@ -3,7 +3,7 @@
 -- ARGV  1 claim id  2 lease from now on (ms)
 -- Returns 1, or 0 where the order is not this attempt's any more
 
--- include: now
+-- include: clock
 
 local order = redis.call('HMGET', KEYS[1], 'claim', 'lease')
 if order[1] ~= ARGV[1] then return 0 end

@@ -3,7 +3,7 @@
 -- ARGV  1 seq of the message  2 for how long (ms)
 -- Returns the server's time, or -1 where the message is stale
 
--- include: now
+-- include: clock
 
 if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return -1 end
 local now = milliseconds()

@@ -4,7 +4,7 @@
 --       7 what is damaged about it, '' for nothing
 -- Returns {id, 1 where it is the new one, content type, what is damaged}, the latter two as noted first
 
--- include: now
+-- include: clock
 
 local known = redis.call('HGET', KEYS[1], ARGV[3])
 if known then

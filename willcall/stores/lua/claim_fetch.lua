@@ -4,7 +4,7 @@
 -- Returns {now, order, spec, tickets, since, tries}; or {} where this message has nothing to do: nothing is missing or
 --   wanted any more, it is not due, or somebody else is at it (a repeated claim of one's own is granted again)
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 -- An alarm clock may ring a moment early.

@@ -1,5 +1,5 @@
 -- What an answer says of the whole account.
--- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event for operators (see health.lua)
+-- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event for operators (see alert_health.lua)
 -- ARGV  1 signal: 'answered' | 'throttled' | 'unavailable' | 'unauthorized' | 'forbidden' | 'malformed'
 --       2 order id ('' = it counts no further: an order that is unreadable for long says so once)
 --       3 '1' where the attempt was the account's probe
@@ -9,9 +9,9 @@
 --       10-13 rate (see bucket.lua)  14 why, in words for people  15-17 of the event for operators
 -- Returns {state before, state after: 'ok' | 'unauthorized' | 'down', 1 where operators are told}
 
--- include: now
+-- include: clock
 -- include: bucket
--- include: health
+-- include: alert_health
 
 local now = milliseconds()
 local account = redis.call('HMGET', KEYS[1], 'state', 'probe_wait', 'throttled_until', 'told')

@@ -7,7 +7,7 @@
 -- An order that was itself answered 403 or unreadably would be again, whatever the account is like, so it is chosen only
 -- where no other waits. Where nobody may be asked yet, the moment of the next probe moves to when somebody may.
 
--- include: now
+-- include: clock
 
 -- A probe that was sent and is due within so long (ms) is waited for; one that waits for its token longer.
 local PATIENCE = 60000

@@ -7,7 +7,7 @@
 -- Returns {now, event id, number, host, due}: send this message; or {now} where nothing is to be told any more, or
 -- another worker has taken over; repeated, because the answer to it was lost, it writes nothing again
 
--- include: now
+-- include: clock
 -- include: attention
 -- include: alert
 

@@ -5,7 +5,7 @@
 --       documents that are still missing are given up
 -- Returns 'written'; 'changed' where the tickets are others by now, which are due at once; 'lost' where the claim is
 
--- include: now
+-- include: clock
 
 if redis.call('HGET', KEYS[3], 'claim') ~= ARGV[2] then return 'lost' end
 redis.call('HDEL', KEYS[3], 'claim', 'lease', 'resent', 'resend_at')

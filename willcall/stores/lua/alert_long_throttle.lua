@@ -1,10 +1,10 @@
 -- Tells operators, once, of an account that has been throttled for long.
--- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see health.lua)
+-- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see alert_health.lua)
 -- ARGV  1 how long that is (ms)  2-4 of the event
 -- Returns 1 where they are told
 
--- include: now
--- include: health
+-- include: clock
+-- include: alert_health
 
 local now = milliseconds()
 local account = redis.call('HMGET', KEYS[1], 'state', 'told', 'throttled_since', 'throttled_until', 'throttled_why')

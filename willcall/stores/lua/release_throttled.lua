@@ -5,7 +5,7 @@
 -- ARGV  1 how many  2 minimum between two attempts (ms)
 -- Returns {1 where there may be more, wakes (see bookings.lua)}
 
--- include: now
+-- include: clock
 -- include: bookings
 
 local from = redis.call('HGET', KEYS[1], 'unthrottle')

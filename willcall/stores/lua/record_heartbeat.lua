@@ -4,7 +4,7 @@
 --       4 its kind  5 its name  6 the identity to give to a state that has none
 -- Returns the state's identity: another one than before if Redis was emptied or replaced in between.
 
--- include: now
+-- include: clock
 
 local now = milliseconds()
 redis.call('HSETNX', KEYS[2], 'since', now)

@@ -15,7 +15,7 @@
 --   'held'                    it waits for its account
 --   'too_late'                a hint or the minimum forbids any further attempt before the deadline
 
--- include: now
+-- include: clock
 -- include: bucket
 
 -- So many requests of the provider's are granted at once, then one in so many milliseconds.

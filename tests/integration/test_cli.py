@@ -90,7 +90,7 @@ def test_a_redis_that_is_away_is_told_in_one_sentence(bare: Willcall) -> None:
     bare.configure(f'redis_url = "redis://:hunter2@127.0.0.1:{port}/0"')
     ended = bare("order", "ord-1")
     assert ended.code == 1
-    assert ended.err.startswith(f"willcall: Redis cannot be reached at redis://127.0.0.1:{port}/0 (password hidden)")
+    assert ended.err.startswith(f"willcall: cannot connect to Redis at redis://127.0.0.1:{port}/0 (password hidden)")
     assert "willcall up" not in ended.err, "it starts none where one is named"
 
 
@@ -210,24 +210,24 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
         willcall(
             *submit(order_id, order_id, "--callback-url", f"https://{order_id}.example/hooks?token=top-secret-key")
         )
-    assert "no such orders" in willcall("orders", "--untold").err
+    assert "No orders match" in willcall("orders", "--undelivered").err
     for order_id in ("ord-2", "ord-1"):
         assert willcall("cancel", order_id).code == 0
     redis.zadd(keys.FETCHES_PENDING, {"ord-3": 1})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?top-secret-key"}]))
     table, first, documents = willcall.all(
-        ("orders", "--untold"),
-        ("orders", "--untold", "--limit", "1"),
+        ("orders", "--undelivered"),
+        ("orders", "--undelivered", "--limit", "1"),
         ("orders", "--documents"),
     )
     assert re.findall(r"ord-\d\.example", table.out) == ["ord-2.example", "ord-1.example"]
     assert "ord-2" in first.out
-    assert "the 1 worst of 2" in first.err
+    assert "worst 1 of 2" in first.err
     assert not table.err
     assert re.search(r"ord-3 .* files\.example", documents.out)
-    refused = willcall("orders", "--untold", "--status", "failed")
-    assert (refused.code, "--untold: goes with" in refused.err) == (2, True)
-    json_lines = run(willcall.folder, "orders", "--untold", "--json").lines  # which have the callback's token
+    refused = willcall("orders", "--undelivered", "--status", "failed")
+    assert (refused.code, "--undelivered: can only be combined" in refused.err) == (2, True)
+    json_lines = run(willcall.folder, "orders", "--undelivered", "--json").lines  # which have the callback's token
     assert [order["id"] for order in json_lines] == ["ord-2", "ord-1"]
 
 
@@ -243,7 +243,7 @@ def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willc
         ("orders", "--overdue", "--account", "tiqets/old", "--json"),
         ("orders", "--overdue", "--provider", "paylogic"),
         ("orders", "--overdue", "--provider", "tiqets", "--limit", "1"),
-        ("orders", "--overdue", "--untold"),
+        ("orders", "--overdue", "--undelivered"),
     )
     rows = [re.split(r"  +", row.strip()) for row in table.out.splitlines()[1:]]
     assert [row[0] for row in rows] == ["later", "elsewhere", "late"]
@@ -252,9 +252,9 @@ def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willc
     patient = run(willcall.folder, "orders", "--overdue", "--json", around={"WILLCALL_SWEEPS__GRACE": "3600"})
     assert [one["id"] for one in patient.lines] == ["later"]
     assert [one["id"] for one in of_account.lines] == ["elsewhere"]
-    assert "no such orders" in of_provider.err
-    assert "the 1 worst of 3" in first.err
-    assert (refused.code, "--overdue: goes with" in refused.err) == (2, True)
+    assert "No orders match" in of_provider.err
+    assert "worst 1 of 3" in first.err
+    assert (refused.code, "--overdue: can only be combined" in refused.err) == (2, True)
 
 
 def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis: "Redis") -> None:
@@ -285,7 +285,7 @@ def test_a_backend_is_told_again_when_a_person_says_so(willcall: Willcall, redis
     assert willcall("cancel", "ord-1").code == 0
     again, view = willcall.all(("redeliver", "ord-1"), ("order", "ord-1"))
     [(_, event)] = redis.xrange(keys.EVENTS)
-    assert again.out == f"Order ord-1: event {event['id']} goes to backend.example again, now.\n"
+    assert again.out == f"Order ord-1: event {event['id']} will be sent to backend.example again now.\n"
     assert "Callbacks  order.cancelled is being delivered" in view.out
 
 
@@ -382,13 +382,13 @@ def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall
 
 
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
-    assert "Nothing waits" in willcall("inbox").err
+    assert "The inbox is empty" in willcall("inbox").err
     ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")
     push = StoredPush(
         "tixstock/default", "o-1", "digest", "order.eticket_fulfilment", time.time(), TicketsPush((ticket,))
     )
     assert Inbox(redis).store_push(push) is None
     (line,) = willcall("inbox", "--json").lines
-    assert (line["account"], line["reference"], line["holds"]) == ("tixstock/default", "o-1", "1 ticket")
-    assert line["kept_until"] > line["received_at"]
+    assert (line["account"], line["reference"], line["content"]) == ("tixstock/default", "o-1", "1 ticket")
+    assert line["stored_until"] > line["received_at"]
     assert "order.eticket_fulfilment" in willcall("inbox").out

@@ -1,60 +1,71 @@
-"""The `willcall` application: which commands there are, and how errors end."""
+"""The `willcall` application: its commands, and what errors print."""
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from willcall import __version__
-from willcall.cli.commands import (
-    accounts,
-    dead_letters,
-    demo,
-    import_orders,
-    inbox,
-    orders,
-    processes,
-    redeliver,
-    up,
-    upkeep,
-    version,
-)
-from willcall.cli.commands.doctor import doctor
-from willcall.cli.errors import explain
 from willcall.cli.output.console import print_note
 
-ORDERS, ACCOUNTS, PROCESSES, UPKEEP = "Orders", "Accounts", "Processes", "Upkeep"
+ORDERS, ACCOUNTS, PROCESSES, OPERATIONS = "Orders", "Accounts", "Processes", "Operations"
+
+#: By name: the module and function of a command, its panel in `--help`, and the first sentence of its own help.
+COMMANDS = {
+    "submit": ("submit", "submit", ORDERS, "Submit one order."),
+    "import": ("import_orders", "import_orders", ORDERS, "Submit many orders from a file of JSON Lines."),
+    "order": ("order", "order", ORDERS, "Show one order, its tickets and its attempts."),
+    "orders": ("orders", "list_orders", ORDERS, "List orders, newest first."),
+    "poll": ("order_actions", "poll", ORDERS, "Poll an order as soon as the provider and the rate allow."),
+    "cancel": ("order_actions", "cancel", ORDERS, "Stop polling an order and cancel it."),
+    "redeliver": ("order_actions", "redeliver", ORDERS, "Send an order's latest event to its backend again."),
+    "inbox": ("inbox", "inbox", ORDERS, "List pushes whose order has not been submitted yet."),
+    "accounts": ("accounts", "list_accounts", ACCOUNTS, "List accounts: health, tokens and orders."),
+    "pause": ("account_actions", "pause", ACCOUNTS, "Stop sending requests to an account."),
+    "resume": ("account_actions", "resume", ACCOUNTS, "End a pause, or check a rejected or failing account now."),
+    "up": ("up", "up", PROCESSES, "Run everything on this machine, for development."),
+    "worker": ("processes", "worker", PROCESSES, "Run a worker, which polls providers and sends callbacks."),
+    "beat": ("processes", "beat", PROCESSES, "Run beat, which starts the sweeps."),
+    "api": ("processes", "api", PROCESSES, "Run the HTTP API."),
+    "flower": ("processes", "flower", PROCESSES, "Run Flower, the dashboard of tasks and workers."),
+    "simulator": ("simulator", "simulator", PROCESSES, "Run a simulator of the five providers over HTTP."),
+    "demo": ("demo", "demo", OPERATIONS, "Fulfil orders from five simulated providers on this machine."),
+    "doctor": ("doctor", "doctor", OPERATIONS, "Check the deployment, and say how to fix what is wrong."),
+    "dead-letters": ("dead_letters", "dead_letters", OPERATIONS, "List messages that no task could process."),
+    "sweep": ("sweep", "sweep", OPERATIONS, "Run a sweep now, in this process."),
+    "check-config": ("check_config", "check_config", OPERATIONS, "Check the configuration and show its accounts."),
+    "version": ("version", "version", OPERATIONS, "Show the versions of Willcall and what it runs on."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group of commands whose modules are imported when they run: `--help` and each command start fast."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Replace the placeholder that `--help` shows by the command itself."""
+        name, command, arguments = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else command, arguments
+
+
+def load_command(name: str) -> Any:
+    """Import a command."""
+    module, function, _, _ = COMMANDS[name]
+    command = typer.Typer(add_completion=False)
+    command.command(name)(getattr(import_module(f"willcall.cli.commands.{module}"), function))
+    return typer.main.get_command(command)
+
 
 app = typer.Typer(
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-app.command(rich_help_panel=ORDERS)(orders.submit)
-app.command("import", rich_help_panel=ORDERS)(import_orders.import_orders)
-app.command(rich_help_panel=ORDERS)(orders.order)
-app.command("orders", rich_help_panel=ORDERS)(orders.list_orders)
-app.command(rich_help_panel=ORDERS)(orders.poll)
-app.command(rich_help_panel=ORDERS)(orders.cancel)
-app.command(rich_help_panel=ORDERS)(redeliver.redeliver)
-app.command(rich_help_panel=ORDERS)(inbox.inbox)
-app.command("accounts", rich_help_panel=ACCOUNTS)(accounts.list_accounts)
-app.command(rich_help_panel=ACCOUNTS)(accounts.pause)
-app.command(rich_help_panel=ACCOUNTS)(accounts.resume)
-app.command(rich_help_panel=PROCESSES)(up.up)
-app.command(rich_help_panel=PROCESSES)(processes.worker)
-app.command(rich_help_panel=PROCESSES)(processes.beat)
-app.command(rich_help_panel=PROCESSES)(processes.api)
-app.command(rich_help_panel=PROCESSES)(processes.flower)
-app.command(rich_help_panel=PROCESSES)(processes.simulator)
-app.command(rich_help_panel=UPKEEP)(demo.demo)
-app.command(rich_help_panel=UPKEEP)(doctor)
-app.command(rich_help_panel=UPKEEP)(dead_letters.dead_letters)
-app.command(rich_help_panel=UPKEEP)(upkeep.sweep)
-app.command(rich_help_panel=UPKEEP)(upkeep.check_config)
-app.command("version", rich_help_panel=UPKEEP)(version.version)
+for _name, (_, _, _panel, _summary) in COMMANDS.items():
+    app.command(_name, rich_help_panel=_panel, help=_summary)(lambda: None)
 
 
 def _show_version(wanted: bool) -> None:
@@ -70,15 +81,15 @@ def willcall(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Gets the tickets of orders already bought at ticketing providers, and tells the backend once."""
+    """Get the tickets of orders already bought at ticketing providers, and notify the backend once."""
 
 
 def main() -> None:
-    """Run the command line; a failure is one clear message on stderr and an exit code."""
+    """Run the command line. An expected error prints a message on stderr and sets the exit code."""
     try:
         app(prog_name="willcall")
     except Exception as error:
-        explanation = explain(error)
+        explanation = import_module("willcall.cli.error_messages").explain(error)  # only now: it imports much
         if explanation is None:
             raise
         for number, line in enumerate(explanation.message.splitlines()):

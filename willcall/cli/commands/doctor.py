@@ -34,7 +34,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say what is wrong here and how to mend it; exit code 0 where nothing is."""
+    """Check the deployment, and say how to fix what is wrong. The exit code is 0 where nothing is."""
     diagnoses, code = _diagnoses(only or [], own)
     _show(diagnoses, as_json=as_json)
     raise typer.Exit(code)

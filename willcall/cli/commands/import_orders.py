@@ -1,41 +1,41 @@
-"""`willcall import`: many orders from a file of JSON Lines."""
-# ruff: noqa: PLC0415 - see cli.session
+"""`willcall import`."""
 
 import os
 import stat
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from willcall.cli.bootstrap import note_missing_accounts, open_context
+from willcall.cli.bootstrap import note_missing_accounts
+from willcall.cli.context import open_context
 from willcall.cli.errors import FAILED
 from willcall.cli.output.console import print_json, stderr_console, strip_control_characters
+from willcall.orders.errors import ConflictingOrderError, WillcallError
 from willcall.orders.strict_json import InvalidJsonError, parse_json
+from willcall.stores.connection import StoreError
+from willcall.usecases.context import Context
+from willcall.usecases.submit import submit_many
 from willcall.views.formatting import format_count
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from willcall.usecases.context import Context
-
-#: Longest line, bytes, its end included.
+#: Longest line in bytes, including its end.
 LONGEST_LINE = 65_536
 #: Lines that are submitted together.
 BATCH = 200
 
 
 class BadLineError(ValueError):
-    """A line that holds no order."""
+    """A line is not a JSON object."""
 
 
 @dataclass(slots=True)
 class ImportResult:
-    """What became of the lines so far."""
+    """Counts of the lines so far."""
 
     new: int = 0
     already_there: int = 0
@@ -48,37 +48,39 @@ class ImportResult:
 
 def import_orders(
     file: Annotated[
-        typer.FileBinaryRead, typer.Argument(metavar="FILE.jsonl", help="One JSON object a line; - for standard input.")
+        typer.FileBinaryRead,
+        typer.Argument(metavar="FILE.jsonl", help="One JSON object per line; - for standard input."),
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Submit many orders. Bad lines are reported and do not stop the rest; orders with an id can be imported again."""
-    from willcall.stores.connection import StoreError
+    """Submit many orders from a file of JSON Lines. Bad lines are reported and skipped.
 
+    Orders with an id can be imported again.
+    """
     context = open_context()
     note_missing_accounts(context.accounts)
-    tally, number, lines = ImportResult(), 0, numbered_lines(file)
+    result, number, lines = ImportResult(), 0, numbered_lines(file)
     with _progress(file) as (report, advance):
         try:
             while batch := list(islice(lines, BATCH)):
-                for place, problem in _submit_lines(context, batch, tally):
-                    report(f"line {place}: {problem}")
+                for line_number, problem in _submit_lines(context, batch, result):
+                    report(f"line {line_number}: {problem}")
                 number = batch[-1][0]
-                advance(tally)
+                advance(result)
         except StoreError:
-            report(f"stopped after line {number} ({tally}); lines that have an id can be imported again")
+            report(f"stopped after line {number} ({result}); lines with an id can be imported again")
             raise
     if as_json:
-        print_json(asdict(tally))
+        print_json(asdict(result))
     else:
-        typer.echo(f"{format_count(number, 'line')}: {tally}.")
-    if tally.bad or tally.conflicting:
+        typer.echo(f"{format_count(number, 'line')}: {result}.")
+    if result.bad or result.conflicting:
         raise typer.Exit(FAILED)
 
 
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines, numbered from 1; of one that is too long, as much as shows that."""
+    """Yield the lines, numbered from 1. A line that is too long is cut to one byte more than `LONGEST_LINE`."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
@@ -89,7 +91,7 @@ def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def read_line(line: bytes) -> dict[str, Any]:
-    """The object that a line holds. Raises BadLineError."""
+    """Return the object on a line. Raises BadLineError."""
     if len(line) > LONGEST_LINE:
         raise BadLineError("is longer than 64 kB")
     try:
@@ -97,15 +99,12 @@ def read_line(line: bytes) -> dict[str, Any]:
     except InvalidJsonError as error:
         raise BadLineError(str(error)) from None
     if not isinstance(value, dict):
-        raise BadLineError("is no JSON object")
+        raise BadLineError("is not a JSON object")
     return value
 
 
-def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: ImportResult) -> list[tuple[int, str]]:
-    """Submit what lines hold, count what became of it, and say which lines something is wrong with, and what."""
-    from willcall.orders.errors import ConflictingOrderError, WillcallError
-    from willcall.usecases.submit import submit_many
-
+def _submit_lines(context: Context, lines: list[tuple[int, bytes]], result: ImportResult) -> list[tuple[int, str]]:
+    """Submit lines, count the results, and return the problems with the numbers of their lines."""
     problems: dict[int, str] = {}
     payloads: dict[int, dict[str, Any]] = {}
     for number, line in lines:
@@ -114,26 +113,24 @@ def _submit_lines(context: "Context", lines: list[tuple[int, bytes]], tally: Imp
                 payloads[number] = read_line(line)
         except BadLineError as error:
             problems[number] = str(error)
-            tally.bad += 1
-    for number, result in zip(payloads, submit_many(context, list(payloads.values())), strict=True):
-        if isinstance(result, WillcallError):
-            problems[number] = str(result)
-            conflicting = isinstance(result, ConflictingOrderError)
-            tally.conflicting += conflicting
-            tally.bad += not conflicting
+            result.bad += 1
+    for number, submitted in zip(payloads, submit_many(context, list(payloads.values())), strict=True):
+        if isinstance(submitted, WillcallError):
+            problems[number] = str(submitted)
+            conflicting = isinstance(submitted, ConflictingOrderError)
+            result.conflicting += conflicting
+            result.bad += not conflicting
         else:
-            tally.new += result.new
-            tally.already_there += not result.new
+            result.new += submitted.new
+            result.already_there += not submitted.new
     return sorted(problems.items())
 
 
 @contextmanager
-def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callable[[ImportResult], None]"]]:
-    """A bar on stderr while a person looks: how to report a line above it, and how to move it on."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
+def _progress(file: BinaryIO) -> Iterator[tuple[Callable[[str], None], Callable[[ImportResult], None]]]:
+    """Show a progress bar on a terminal. Yields how to print a line above it, and how to advance it."""
     console = stderr_console()
-    size = _size(file)
+    size = _file_size(file)
     known = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if size else ()
     columns = (*known, TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -142,13 +139,13 @@ def _progress(file: BinaryIO) -> Iterator[tuple["Callable[[str], None]", "Callab
         def report(sentence: str) -> None:
             progress.console.print(strip_control_characters(sentence), soft_wrap=True)
 
-        def advance(tally: ImportResult) -> None:
-            progress.update(task, completed=file.tell() if size else None, description=str(tally))
+        def advance(result: ImportResult) -> None:
+            progress.update(task, completed=file.tell() if size else None, description=str(result))
 
         yield report, advance
 
 
-def _size(file: BinaryIO) -> int | None:
-    """Bytes in the file, None for what has no end to be known."""
+def _file_size(file: BinaryIO) -> int | None:
+    """Return the size in bytes, or `None` for a pipe."""
     status = os.fstat(file.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None

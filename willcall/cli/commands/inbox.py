@@ -1,72 +1,66 @@
-"""The command that shows what providers pushed about orders that nobody has submitted yet."""
-# ruff: noqa: PLC0415 - see cli.session
+"""`willcall inbox`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
+from willcall.cli.output.styles import bare_table
 from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
+from willcall.stores.inbox import KEPT_FOR, StoredPush
 from willcall.views.formatting import format_count, format_relative
-
-if TYPE_CHECKING:
-    from willcall.stores.inbox import StoredPush
 
 
 def inbox(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per push.")] = False,
 ) -> None:
-    """List what providers pushed ahead of its order, and until when it is kept."""
-    from willcall.stores.inbox import KEPT_FOR
-
+    """List pushes whose order has not been submitted yet. Each is stored for a limited time."""
     stores = open_stores(open_config())
-    waiting = list(stores.inbox.list_all())
-    if not waiting:
-        print_note("Nothing waits for its order.")
+    pushes = list(stores.inbox.list_all())
+    if not pushes:
+        print_note("The inbox is empty.")
     elif as_json:
-        for kept in waiting:
-            print_json_line(_document(kept, KEPT_FOR))
+        for push in pushes:
+            print_json_line(_push_to_json(push))
     else:
-        _show(waiting, stores.accounts.now(), KEPT_FOR)
+        _print_table(pushes, stores.accounts.now())
 
 
-def _document(kept: "StoredPush", kept_for: float) -> dict[str, object]:
+def _push_to_json(push: StoredPush) -> dict[str, object]:
     return {
-        "account": kept.account,
-        "reference": kept.reference,
-        "type": kept.kind,
-        "holds": _holds(kept.push),
-        "received_at": rfc3339(kept.at),
-        "kept_until": rfc3339(kept.at + kept_for),
+        "account": push.account,
+        "reference": push.reference,
+        "type": push.kind,
+        "content": _describe_content(push.push),
+        "received_at": rfc3339(push.at),
+        "stored_until": rfc3339(push.at + KEPT_FOR),
     }
 
 
-def _show(waiting: "list[StoredPush]", now: float, kept_for: float) -> None:
-    from willcall.cli.output.styles import bare_table
-
+def _print_table(pushes: list[StoredPush], now: float) -> None:
     table = bare_table()
-    for title in ("account", "reference", "received", "kept until", "holds"):
+    for title in ("account", "reference", "received", "stored until", "content"):
         table.add_column(title, overflow="fold")
-    for kept in waiting:
-        times = (format_relative(kept.at, now, 1), format_relative(kept.at + kept_for, now, 1))
+    for push in pushes:
         table.add_row(
-            kept.account,
-            strip_control_characters(kept.reference),
-            *times,
-            f"{_holds(kept.push)}\n{strip_control_characters(kept.kind)}",
+            push.account,
+            strip_control_characters(push.reference),
+            format_relative(push.at, now, 1),
+            format_relative(push.at + KEPT_FOR, now, 1),
+            f"{_describe_content(push.push)}\n{strip_control_characters(push.kind)}",
         )
     stdout_console().print(table)
 
 
-def _holds(push: Push) -> str:
+def _describe_content(push: Push) -> str:
     match push:
         case TicketsPush(tickets):
             return format_count(len(tickets), "ticket")
         case OutcomePush(outcome):
             return outcome.reason
         case InvalidPush(detail):
-            return f"nothing of use: {detail}"
+            return f"invalid: {detail}"
     return "a change"

@@ -1,31 +1,34 @@
-"""The command that shows which versions run here."""
-# ruff: noqa: PLC0415 - see cli.session
+"""`willcall version`."""
 
 import platform
+from importlib.metadata import version as package_version
 from typing import Annotated
 
 import typer
 
 from willcall import __version__
+from willcall.cli.bootstrap import open_config
+from willcall.cli.error_messages import explain
 from willcall.cli.output.console import print_json, print_note
+from willcall.config import ConfigError
+from willcall.stores.connection import StoreError, connect
 
 #: Seconds to wait for Redis.
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
+
+_TITLES = {"python": "Python", "celery": "Celery", "redis_server": "Redis server"}
 
 
 def version(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the versions of Willcall, Python, Celery, kombu and the Redis server."""
-    import celery
-    import kombu
-
+    """Show the versions of Willcall and what it runs on. These are Python, Celery, kombu and the Redis server."""
     versions = {
         "willcall": __version__,
         "python": platform.python_version(),
-        "celery": celery.__version__,
-        "kombu": kombu.__version__,
+        "celery": package_version("celery"),
+        "kombu": package_version("kombu"),
         "redis_server": _redis_server(),
     }
     if as_json:
@@ -35,18 +38,10 @@ def version(
         typer.echo(f"{_TITLES.get(name, name):<13} {found or 'unknown'}")
 
 
-_TITLES = {"python": "Python", "celery": "Celery", "redis_server": "Redis server"}
-
-
 def _redis_server() -> str | None:
-    """Return the version of the configured server; `None`, with a note on stderr, if it cannot be asked."""
-    from willcall.cli.bootstrap import open_config
-    from willcall.cli.errors import explain
-    from willcall.config import ConfigError
-    from willcall.stores.connection import StoreError, connect
-
+    """Return the version of the configured server; `None`, with a note on stderr, if it cannot be reached."""
     try:
-        redis = connect(open_config().settings.redis_url, timeout=_PATIENCE, retries=0)
+        redis = connect(open_config().settings.redis_url, timeout=_TIMEOUT, retries=0)
         return str(redis.info("server")["redis_version"])
     except (ConfigError, StoreError) as error:
         explanation = explain(error)

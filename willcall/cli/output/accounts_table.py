@@ -1,4 +1,4 @@
-"""Accounts for a person, and as JSON."""
+"""Accounts as a table and as JSON."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,39 +15,38 @@ from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
 from willcall.stores.listing import AccountSummary
 from willcall.views.accounts import AccountView, account_schema
-from willcall.views.formatting import format_count
 from workers.transport.delayed import DelayedStats
 
-#: Seconds that a due message waits before it is shown that no worker promotes it.
-STALLED = 5.0
+#: Seconds by which a queue may be behind before the table shows it.
+SHOWN_LAG = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account; `waiting`: its provider's messages that wait for their time, None where the broker does not tell."""
+    """An account and its provider's scheduled messages, `None` where the broker cannot list them."""
 
     view: AccountView
-    waiting: DelayedStats | None
+    delayed: DelayedStats | None
 
 
 def describe_rate(rate: Rate) -> str:
-    """`10 per 1 s, burst 10`."""
+    """Return `10 per 1 s, burst 10`."""
     return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}"
 
 
-def row_document(row: AccountRow) -> dict[str, Any]:
-    """An account as JSON, with what waits in its queue."""
-    waiting = row.waiting and {
+def row_to_json(row: AccountRow) -> dict[str, Any]:
+    """Return an account as JSON, with its scheduled messages."""
+    waiting = row.delayed and {
         "queue": poll_queue(row.view.account.key),
-        "messages": row.waiting.count,
-        "next_due": rfc3339(row.waiting.next_due),
-        "lag": row.waiting.lag,
+        "messages": row.delayed.count,
+        "next_due": rfc3339(row.delayed.next_due),
+        "lag": row.delayed.lag,
     }
     return {**account_schema(row.view).to_json(), "waiting": waiting}
 
 
 def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Table:
-    """One row an account, its numbers below each other, and one for the messages of a provider's several accounts."""
+    """Return one row per account, and one for the messages that several accounts of a provider share."""
     table = bare_table()
     table.add_column("account", no_wrap=True)
     table.add_column("health", min_width=12)
@@ -56,40 +55,39 @@ def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Tab
     table.add_column("all orders", min_width=17)
     for provider, group in groupby(rows, lambda row: row.view.account.provider):
         accounts = list(group)
-        words = _waiting_words(accounts[0].waiting)
+        delayed = _describe_delayed(accounts[0].delayed)
         for row in accounts:
-            table.add_row(*_cells(row.view, now, Text() if len(accounts) > 1 else words, beat=beat))
-        if len(accounts) > 1 and words:
-            table.add_row(Text(f"{provider}, all"), "", "", words)
+            table.add_row(*_cells(row.view, now, Text() if len(accounts) > 1 else delayed, beat=beat))
+        if len(accounts) > 1 and delayed:
+            table.add_row(Text(f"{provider}, all"), "", "", delayed)
     return table
 
 
-def add_unconfigured(table: Table, account_key: str, tally: AccountSummary) -> None:
-    """A row more, for an account that the configuration lacks."""
+def add_unconfigured(table: Table, account_key: str, summary: AccountSummary) -> None:
+    """Add a row for an account that is missing from the configuration."""
     what = Text(TROUBLES["forgotten"].what, "red")
-    table.add_row(Text(account_key), what, "", _listed(asdict(tally.backlog)), _listed(tally.counts))
+    table.add_row(Text(account_key), what, "", _listed(asdict(summary.backlog)), _listed(summary.counts))
 
 
-def unconfigured_document(account_key: str, tally: AccountSummary) -> dict[str, Any]:
-    """What is known of an account that the configuration lacks, as JSON."""
+def unconfigured_to_json(account_key: str, summary: AccountSummary) -> dict[str, Any]:
+    """Return an account that is missing from the configuration as JSON."""
     return {
         "account": account_key,
         "health": "forgotten",
         "why": TROUBLES["forgotten"].what,
-        "backlog": asdict(tally.backlog),
-        "orders": {status.value: count for status, count in tally.counts.items()},
+        "backlog": asdict(summary.backlog),
+        "orders": {status.value: count for status, count in summary.counts.items()},
     }
 
 
-def _cells(view: AccountView, now: float, waiting: Text, *, beat: bool) -> list[Text]:
-    """An account's row; `waiting` tells of its messages."""
+def _cells(view: AccountView, now: float, delayed: Text, *, beat: bool) -> list[Text]:
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
     health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.without_pause.health])
     if state.throttles:
-        health.append(f"\n{format_count(state.throttles, '429')}", "dim")
-    backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), waiting]))
+        health.append(f"\n429s: {state.throttles:,}", "dim")
+    backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), delayed]))
     return [Text(view.account.key), health, tokens, backlog, Text(_listed(view.counts))]
 
 
@@ -97,11 +95,11 @@ def _listed(counts: Mapping[Any, int]) -> str:
     return "\n".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
 
 
-def _waiting_words(waiting: DelayedStats | None) -> Text:
-    """How many messages wait for their time; red where nobody has promoted what is due."""
-    words = []
-    if waiting and waiting.count:
-        words.append(Text(f"{waiting.count:,} queued", "dim"))
-    if waiting and waiting.lag > STALLED:
-        words.append(Text(f"late {waiting.lag:,.0f} s", "red"))
-    return Text("\n").join(words)
+def _describe_delayed(delayed: DelayedStats | None) -> Text:
+    """Return the number of scheduled messages, and in red how far the queue is behind."""
+    parts = []
+    if delayed and delayed.count:
+        parts.append(Text(f"{delayed.count:,} queued", "dim"))
+    if delayed and delayed.lag > SHOWN_LAG:
+        parts.append(Text(f"{delayed.lag:,.0f} s behind", "red"))
+    return Text("\n").join(parts)

@@ -1,4 +1,4 @@
-"""A page of orders for a person."""
+"""Tables of orders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,9 +13,9 @@ from willcall.views.overdue import OverdueOrder
 
 
 def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
-    """One row an order; a terminal of 80 columns shows ids, accounts and states in full.
+    """Return one row per order. A terminal of 80 columns shows ids, accounts and statuses in full.
 
-    `stopped`: the accounts whose orders wait until they go on, with why (see `stopped_accounts`).
+    `stopped`: the accounts whose orders are held, with the reason; see `stopped_accounts`.
     """
     wide = width >= WIDE
     table = bare_table()
@@ -42,36 +42,33 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
 
 
 def overdue_table(orders: Sequence[OverdueOrder], now: float) -> Table:
-    """One row an order of which something is behind: for how long, and the hosts that it depends on, if any.
-
-    Below the host of documents: why they are missing.
-    """
+    """Return one row per overdue order: for how long, the hosts involved, and why documents are missing."""
     table = bare_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
-    table.add_column("behind for")
-    hosts = any(one.hosts or one.fetching or one.given_up for one in orders)
+    table.add_column("overdue by")
+    hosts = any(overdue.hosts or overdue.fetching or overdue.given_up for overdue in orders)
     if hosts:
         table.add_column("host", overflow="fold")
-    for one in orders:
-        order = one.order
+    for overdue in orders:
+        order = overdue.order
         table.add_row(
             Text(strip_control_characters(order.id)),
             Text(_account(order)),
             _status(order),
-            format_duration(max(0.0, now - one.since)),
-            *([Text("\n").join(_depends_on(one, now))] if hosts else []),
+            format_duration(max(0.0, now - overdue.since)),
+            *([Text("\n").join(_hosts_and_reasons(overdue, now))] if hosts else []),
         )
     return table
 
 
-def _depends_on(one: OverdueOrder, now: float) -> Iterator[Text]:
-    yield from (Text(strip_control_characters(host)) for host in one.hosts)
-    if one.given_up:
-        yield Text(f"given up: {strip_control_characters(one.given_up)}", "yellow")
-    elif one.fetching:
-        yield Text(strip_control_characters(describe_fetch(one.fetching, now)), "dim")
+def _hosts_and_reasons(overdue: OverdueOrder, now: float) -> Iterator[Text]:
+    yield from (Text(strip_control_characters(host)) for host in overdue.hosts)
+    if overdue.given_up:
+        yield Text(f"given up: {strip_control_characters(overdue.given_up)}", "yellow")
+    elif overdue.fetching:
+        yield Text(strip_control_characters(describe_fetch(overdue.fetching, now)), "dim")
 
 
 def _account(order: Order) -> str:
@@ -83,13 +80,13 @@ def _status(order: Order) -> Text:
 
 
 def _when(order: Order, stopped: str | None, now: float) -> Text:
-    """The next poll, what it waits for, or the end, and below it why a person should look."""
+    """Return the next poll, what it waits for, or the end; and below it why the order needs attention."""
     if order.finished_at is not None:
         when = f"ended {format_relative(order.finished_at, now, 1)}"
     elif stopped:
         when = f"held: account {'not configured' if stopped == 'forgotten' else stopped}"
     elif order.next_poll_at is None:
-        when = "waits"
+        when = "waiting"
     elif order.next_poll_at <= now:
         when = "due" if order.next_poll_at > now - 1 else f"due {format_relative(order.next_poll_at, now, 1)}"
     else:

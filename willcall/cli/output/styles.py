@@ -1,14 +1,10 @@
-"""Pieces that several views share: colours, account health in words, tables without frames."""
-
-from typing import TYPE_CHECKING
+"""Colours, bare tables and the health of an account in words."""
 
 from rich.table import Table
 
 from willcall.orders.model import Status
+from willcall.stores.accounts import AccountState
 from willcall.views.formatting import format_duration, format_next_probe
-
-if TYPE_CHECKING:
-    from willcall.stores.accounts import AccountState
 
 STATUS_STYLES = {
     Status.PENDING: "cyan",
@@ -19,35 +15,35 @@ STATUS_STYLES = {
     Status.EXPIRED: "yellow",
 }
 
-#: What stands below a title.
+HEALTH_STYLES = {"ok": "green", "throttled": "yellow", "paused": "blue", "unauthorized": "red", "down": "red"}
+
+#: The padding of what stands below a title.
 INDENT = (0, 0, 0, 2)
 
-#: From this width on there is room for more than what must be known.
+#: From this width on, tables have their optional columns.
 WIDE = 110
-
-HEALTH_STYLES = {"ok": "green", "throttled": "yellow", "paused": "blue", "unauthorized": "red", "down": "red"}
 
 
 def bare_table() -> Table:
-    """A table of columns two spaces apart, with nothing around it."""
+    """Return a table without borders, its columns two spaces apart."""
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 
-def describe_health(state: "AccountState", now: float, *, held: bool, beat: bool) -> str:
-    """How an account is doing, and until when that lasts.
+def describe_health(state: AccountState, now: float, *, held: bool, beat: bool) -> str:
+    """Return an account's health, and until when it lasts.
 
-    `held`: whether an order waits until it goes on; `beat`: whether one is alive.
+    `held`: whether an order is held until the account recovers. `beat`: whether beat is running.
     """
-    word = state.health.value
-    match word:
+    health = state.health.value
+    match health:
         case "ok":
-            return word
+            return health
         case "throttled" | "paused":
-            lasts = f"{word}, {format_duration(state.until - now)} left" if state.until else f"{word} until resumed"
-            return f"{lasts}; {_lasting(state.underlying, now)}" if state.underlying else lasts
-    tried = format_next_probe(state.probe_at, now, held=held, beat=beat)
-    return f"{_lasting(state, now)}{f', next try {tried}' if tried else ''}"
+            left = f"{health}, {format_duration(state.until - now)} left" if state.until else f"{health} until resumed"
+            return f"{left}; {_health_since(state.underlying, now)}" if state.underlying else left
+    probe = format_next_probe(state.probe_at, now, held=held, beat=beat)
+    return f"{_health_since(state, now)}{f', next try {probe}' if probe else ''}"
 
 
-def _lasting(state: "AccountState", now: float) -> str:
+def _health_since(state: AccountState, now: float) -> str:
     return f"{state.health.value} for {format_duration(now - state.since)}" if state.since else state.health.value

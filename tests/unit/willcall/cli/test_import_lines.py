@@ -31,8 +31,8 @@ def test_a_line_holds_one_object() -> None:
     [
         (b"{", "is not JSON"),
         (b"\xff\n", "is not UTF-8"),
-        (b"[1]\n", "is no JSON object"),
-        (b"null\n", "is no JSON object"),
+        (b"[1]\n", "is not a JSON object"),
+        (b"null\n", "is not a JSON object"),
         (b"[" * 60_000, "is nested too deeply"),
         (b" " * (LONGEST_LINE + 1), "is longer than 64 kB"),
     ],

@@ -23,7 +23,7 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         ((*SUBMIT, "--meta", "customer"), "must be name=value"),
         (("import", "/does/not/exist.jsonl"), "exist.jsonl"),
         (("orders", "--status", "done"), "--status"),
-        (("orders", "--provider", "nobody"), "there is funtrips"),
+        (("orders", "--provider", "nobody"), "must be one of funtrips"),
         (("orders", "--limit", "0"), "--limit"),
         (("orders", "--cursor", "yesterday"), "is not a cursor"),
         (("pause", "tiqets", "--for", "soon"), "such as 15m"),

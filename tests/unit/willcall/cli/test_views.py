@@ -71,7 +71,7 @@ def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -
 def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
     stopped = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
-    assert "when its account goes on" in text
+    assert "when the account recovers" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
     assert "unauthorized for 1 min, next try not before beat runs" in " ".join(text.split())
@@ -95,8 +95,8 @@ def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_pol
 
 def test_an_order_that_is_held_goes_on_with_a_sweep_once_its_account_does(shown: Callable[..., str]) -> None:
     waits = replace(ORDER, next_poll_at=None)
-    assert "with the next sweep `polls`, as its account goes on" in shown(waits, held=True)
-    assert "none; no further attempt is allowed before the deadline" in shown(waits)
+    assert "with the next sweep `polls`, as the account has recovered" in shown(waits, held=True)
+    assert "none; the provider allows no attempt before the deadline" in shown(waits)
 
 
 def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:
@@ -147,11 +147,11 @@ def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
     for fetching, words in (
         (
             FetchProgress(3, "HTTP 404", NOW + 250),
-            "Documents not all are here: HTTP 404; tried 3 times, next try in 4 min",
+            "Documents missing: HTTP 404; tried 3 times, next try in 4 min",
         ),
-        (FetchProgress(0, None, NOW + 4), "Documents not all are here: first try in 4 s"),
+        (FetchProgress(0, None, NOW + 4), "Documents missing: first try in 4 s"),
     ):
-        view = order_details(OrderDetails(order, [], WELL, NOW, fetching=fetching), 120)
+        view = order_details(OrderDetails(order, [], WELL, NOW, fetch=fetching), 120)
         assert words in " ".join(printed(view, 120).split())
     behind = OverdueOrder(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
     text = printed(overdue_table([behind], NOW), 120)
@@ -172,8 +172,8 @@ def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> Non
     ("telling", "next_try_at", "words"),
     [
         (CallbackStatus.PENDING, NOW, "order.fulfilled is being delivered"),
-        (CallbackStatus.PENDING, NOW + 290, "order.fulfilled is tried again in 4 min 50 s"),
-        (CallbackStatus.DELIVERED, None, "order.fulfilled is delivered"),
+        (CallbackStatus.PENDING, NOW + 290, "order.fulfilled will be retried in 4 min 50 s"),
+        (CallbackStatus.DELIVERED, None, "order.fulfilled was accepted"),
         (CallbackStatus.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
     ],
 )
@@ -206,7 +206,7 @@ def test_a_list_shows_ids_in_full(printed: Print, width: int) -> None:
         ({"next_poll_at": None}, "forgotten", "held: account not configured"),
         ({"next_poll_at": NOW - 200}, None, "due 3 min ago"),
         ({"next_poll_at": NOW}, None, "due"),
-        ({"next_poll_at": None}, None, "waits"),
+        ({"next_poll_at": None}, None, "waiting"),
         ({"status": Status.FULFILLED, "finished_at": NOW - 60}, "paused", "ended 1 min ago"),
     ],
 )
@@ -233,9 +233,9 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
         "3 held",
         "1,345 fulfilled",
         "290 per 60 s",
-        "3 429s",
+        "429s: 3",
         "1,500 queued",
-        "late 9 s",
+        "9 s behind",
     ):
         assert words in text
 
@@ -264,5 +264,5 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
     lines = [line.split() for line in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
     (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
     assert lines[queue] == ["tiqets,", "all", "10", "queued"]
-    assert lines[queue + 1] == ["late", "100", "s"]
+    assert lines[queue + 1] == ["100", "s", "behind"]
     assert queue > next(at for at, line in enumerate(lines) if line[0] == "tiqets/second")

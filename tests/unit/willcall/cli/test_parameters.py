@@ -1,14 +1,14 @@
 import pytest
 import typer
 
-from willcall.cli.parameters import duration
+from willcall.cli.parameters import parse_duration
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400), (" 1.5 h ", 5_400)]
 )
 def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
-    assert duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
 )
 def test_anything_else_is_wrong_usage(text: str) -> None:
     with pytest.raises(typer.BadParameter):
-        duration(text)
+        parse_duration(text)

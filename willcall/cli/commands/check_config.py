@@ -1,0 +1,37 @@
+"""`willcall check-config`."""
+
+import typer
+
+from willcall.cli.bootstrap import note_missing_accounts, open_config
+from willcall.cli.output.accounts_table import describe_rate
+from willcall.cli.output.console import redact_url, stdout_console
+from willcall.cli.output.styles import bare_table
+from willcall.orders.policy import PollPolicy
+from willcall.views.formatting import format_count, format_duration
+
+
+def check_config() -> None:
+    """Check the configuration and show its accounts. Reports all errors at once, with exit code 2."""
+    config = open_config()
+    typer.echo(f"The configuration is valid: {format_count(len(config.accounts), 'account')}.")
+    typer.echo(f"State: {redact_url(config.settings.redis_url)}")
+    if config.settings.broker_url:
+        typer.echo(f"Broker: {redact_url(config.settings.broker_url)}")
+    note_missing_accounts(config.accounts)
+    if config.accounts:
+        table = bare_table()
+        for title in ("account", "rate", "polling", "at most for"):
+            table.add_column(title, overflow="fold")
+        for key, account in sorted(config.accounts.items()):
+            longest = format_duration(account.polling.ceiling)
+            table.add_row(key, describe_rate(account.rate), _describe_polling(account.polling), longest)
+        console = stdout_console()
+        console.print()
+        console.print(table)
+
+
+def _describe_polling(polling: PollPolicy) -> str:
+    if polling.strategy == "interval":
+        low, high = polling.interval
+        return f"every {format_duration(low)} to {format_duration(high)}"
+    return f"{format_duration(polling.initial)}, then times {polling.factor:g} up to {format_duration(polling.cap)}"

@@ -270,7 +270,7 @@ def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis
         ("cancel", "ord-1"), ("poll", "ord-1"), ("order", "nobody"), ("order", "ord-1")
     )
     assert (again.code, again.out) == (0, "Order ord-1 was cancelled already.\n")
-    assert (poll.code, poll.err) == (1, "willcall: order ord-1 is cancelled; no answer could change that\n")
+    assert (poll.code, poll.err) == (1, "willcall: order ord-1 is cancelled; polling cannot change that\n")
     assert (unknown.code, unknown.err) == (1, "willcall: there is no order nobody\n")
     assert "by the caller" in view.out
 

@@ -292,7 +292,7 @@ def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
     patient.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (patient.now() - 3_600) * 1_000})
     (finding,) = findings(patient, "callbacks")
     assert (finding.level, finding.found) == ("warning", "1 event undelivered, the oldest, of ord-1, for 1 h")
-    for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --untold`"):
+    for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --undelivered`"):
         assert command in str(finding.mend)
 
 

@@ -34,7 +34,7 @@ def check(patient: "Patient") -> list[Finding]:
         what = f"{format_count(pending.count, 'event')} undelivered, {oldest}"
         how = (
             f"`willcall order {pending.oldest}` shows what its backend answers, `willcall redeliver {pending.oldest}` "
-            "tells it again at once. `willcall orders --untold` lists all such orders."
+            "tells it again at once. `willcall orders --undelivered` lists all such orders."
         )
         found.append(warning(what, how))
     if operators and operators.late:

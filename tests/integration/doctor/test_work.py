@@ -186,7 +186,7 @@ def test_what_helps_overdue_orders_is_the_account_where_it_is_not_configured_any
 def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
     assert well(admit(), "config") == "2 accounts"
     ((level, what),) = told(admit(providers={}), "config")
-    assert (level, what) == ("warning", "no account is configured yet")
+    assert (level, what) == ("warning", "no account is configured")
 
 
 def test_documents_are_written_read_and_removed(admit: Admit, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The text of a body of JSON: the bytes decide in which charset it is, the label helps.
+"""Decode the text of a JSON body: its bytes decide which charset it has, its label helps.
 
-JSON is UTF-8, and older JSON UTF-16 or UTF-32; yet databases and scripts print their own charset into it, and say so or
-say something else.
+JSON is UTF-8, and older JSON UTF-16 or UTF-32. Yet databases and scripts print their own charset into it, with the
+right label, a wrong one or none.
 
 https://www.rfc-editor.org/rfc/rfc8259#section-8.1 · https://www.rfc-editor.org/rfc/rfc4627#section-3
 """
@@ -11,12 +11,12 @@ import re
 
 #: The name of a charset in a `Content-Type`.
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE | re.ASCII)
-#: Charsets that agree with ASCII, so that quotes, brackets and commas mean in them what they look like. Those of more
-#: bytes a character count only where the label names them, as any bytes could be in them.
-_TAKEN = re.compile(
+#: Charsets that agree with ASCII, so that quotes, brackets and commas mean in them what they look like. One of several
+#: bytes a character counts only where the label names it, as any bytes could be in it.
+_ACCEPTED = re.compile(
     r"iso-?8859-?\d{1,2}|(windows-|cp)125\d|koi8-[ru]|euc-?(jp|kr)|gbk|gb2312|gb18030|big5|shift[-_]jis"
 )
-#: What is in no Unicode and not labelled is taken for this. It is what software means by Latin-1.
+#: Assumed where the bytes are no Unicode and the label is missing. It is what software means by Latin-1.
 #: https://encoding.spec.whatwg.org/#names-and-labels
 _WESTERN = "windows-1252"
 _LATIN_1 = re.compile(r"iso-?8859-?1")
@@ -49,4 +49,4 @@ def _decoded(body: bytes, content_type: str) -> str:
 def _labelled(content_type: str) -> str:
     found = _CHARSET.search(content_type)
     charset = found[1].lower() if found else ""
-    return charset if _TAKEN.fullmatch(charset) and not _LATIN_1.fullmatch(charset) else _WESTERN
+    return charset if _ACCEPTED.fullmatch(charset) and not _LATIN_1.fullmatch(charset) else _WESTERN

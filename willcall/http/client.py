@@ -14,6 +14,7 @@ import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -60,12 +61,9 @@ class HttpClient:
     addresses may be connected to; `None` admits all.
     """
 
-    def __init__(
-        self, tls: ssl.SSLContext, *, accept: str, accept_encoding: str, guard: AddressGuard | None = None
-    ) -> None:
-        self._tls = tls
+    def __init__(self, *, accept: str, accept_encoding: str, guard: AddressGuard | None = None) -> None:
         self._guard = guard
-        self._adapter = BoundedAdapter(tls, _HOSTS, _CONNECTIONS)
+        self._adapter = BoundedAdapter(tls_context(), _HOSTS, _CONNECTIONS)
         self._headers = {"User-Agent": user_agent(), "Accept": accept, "Accept-Encoding": accept_encoding}
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_drop)
@@ -99,7 +97,7 @@ class HttpClient:
         host, timeout = parts.hostname or "", limits.connect_timeout
         connection: BoundedConnection
         if parts.scheme == "https":
-            connection = BoundedTlsConnection(host, parts.port or 443, timeout=timeout, ssl_context=self._tls)
+            connection = BoundedTlsConnection(host, parts.port or 443, timeout=timeout, ssl_context=tls_context())
         else:
             connection = BoundedConnection(host, parts.port or 80, timeout=timeout)
         try:
@@ -132,11 +130,13 @@ class HttpClient:
         return prepared
 
 
+@cache
 def tls_context() -> ssl.SSLContext:
-    """Return a context that trusts requests' own bundle of certificates. It is loaded once, not per connection."""
+    """Return the context that trusts requests' bundle of certificates, which takes 30 ms to load."""
     return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
 
 
+@cache
 def user_agent() -> str:
     """Return the `User-Agent` that names us; some providers require one."""
     try:

@@ -1,7 +1,7 @@
 """Undo content codings (gzip, deflate, br, zstd): the bytes decide which there are, the label helps.
 
-Servers and the proxies before them label plain bytes as `gzip`, `UTF-8` or `none`, pack without a label, pack twice,
-say `deflate` and mean either of two formats, and leave bytes behind the end.
+Servers and proxies label plain bytes as `gzip`, `UTF-8` or `none`, compress without a label or twice, say `deflate` and
+mean either of two formats, and leave bytes after the end.
 
 https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
 """
@@ -16,13 +16,13 @@ from willcall.http.errors import TooManyBytesError
 
 #: Codings that are undone, one around the other.
 _MOST_LAYERS = 3
-#: Streams of a coding, one behind the other; as many of no content would keep us busy for long.
+#: Streams of a coding, one after another. More of them, each empty, would take long to undo.
 _MOST_STREAMS = 10_000
 #: Bytes that say what a body is.
 _SAMPLE = 512
 
 _LABELS = {"gzip", "x-gzip", "deflate", "br", "zstd"}
-#: Codings whose streams begin with nothing of their own: there where the label says so.
+#: Codings without magic bytes: they are tried where the label names them.
 _WITHOUT_FRAME = {"deflate": DEFLATE, "br": BROTLI}
 #: What begins a file that is in no content coding: PDF, zip (passes), PNG, JPEG.
 _PLAIN = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff")
@@ -37,8 +37,8 @@ _BINARY_ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 def unpacked(chunks: Iterable[bytes], label: str, most: int) -> tuple[Iterator[bytes], bool]:
     """Return the body without its codings, piece by piece, and whether it had any.
 
-    `chunks` is the body as it came, `label` its `Content-Encoding`, of which words that are no coding count for
-    nothing. No coding may unpack to more than `most` bytes. Raises CodingError and TooManyBytesError, then or while
+    `chunks` is the body as received, `label` its `Content-Encoding`, whose words are ignored unless they name a
+    coding. No coding may unpack to more than `most` bytes. Raises CodingError and TooManyBytesError, at once or while
     the pieces are read.
     """
     labels = [word for word in re.split(r"[\s,]+", label.lower()) if word in _LABELS]
@@ -54,7 +54,7 @@ def unpacked(chunks: Iterable[bytes], label: str, most: int) -> tuple[Iterator[b
 
 
 def limited(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Give the chunks as they are. Raises TooManyBytesError where they are more than `most` bytes in all."""
+    """Yield the chunks. Raises TooManyBytesError when they are more than `most` bytes in all."""
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -64,7 +64,7 @@ def limited(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the beginning of the body, and the whole of it."""
+    """Return the beginning of the body, and all of it."""
     begun = bytearray()
     for chunk in chunks:
         begun += chunk
@@ -74,7 +74,7 @@ def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _recognised(sample: bytes, label: str | None) -> Coding | None:
-    """Return the coding of a body that begins so, or `None` where it is in none."""
+    """Return the coding of a body that begins with `sample`, or `None`."""
     for coding in (GZIP, ZSTD):
         if sample.startswith(coding.magic):
             return coding
@@ -91,7 +91,7 @@ def _is_text(sample: bytes) -> bool:
 
 
 def _begins(sample: bytes, coding: Coding) -> bool:
-    """Return whether a stream of the coding can begin so. One without a frame must not end there and leave a rest."""
+    """Return whether a stream of the coding can begin with `sample`. A raw deflate stream must not end within it."""
     decoder = coding.decoder()
     try:
         for _ in decoder.feed(sample):
@@ -102,9 +102,9 @@ def _begins(sample: bytes, coding: Coding) -> bool:
 
 
 def _undone(chunks: Iterator[bytes], coding: Coding) -> Iterator[bytes]:
-    """Undo the streams of a coding, one behind the other, as gzip may have them.
+    """Undo the streams of a coding, one after another, as gzip may have them.
 
-    Zeros between and behind them fill a block of a disk or a tape; anything else behind an end belongs to nothing.
+    Zeros between and after them fill a block of a disk or a tape; anything else after an end is ignored.
     """
     decoder, rest, streams = coding.decoder(), b"", 1
     try:

@@ -1,7 +1,7 @@
-"""Decoders of the content codings, piece by piece.
+"""Decode the content codings piece by piece.
 
-`br` and `zstd` need a library, which `pip install 'willcall[codings]'` brings. We never ask for these two, but some
-servers use them all the same.
+`br` and `zstd` need a library, which `pip install 'willcall[codings]'` installs. We never ask for these two, but some
+servers use them anyway.
 """
 
 import importlib
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
-#: Bytes that a decoder gives at a time, about: so whoever reads them can stop before a small body becomes a large one.
+#: Bytes that a decoder yields at a time, about, so that the reader can stop before a small body becomes a large one.
 PIECE = 65_536
 
 
 class CodingError(Exception):
-    """A body that cannot be unpacked. Says why, in words that quote nothing of it."""
+    """A body that cannot be unpacked. The message quotes nothing of it."""
 
 
 class Decoder(Protocol):
@@ -24,19 +24,19 @@ class Decoder(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether the end of the stream has come."""
+        """Whether the end of the stream was reached."""
 
     @property
     def rest(self) -> bytes:
-        """What came behind that end, in what was fed last."""
+        """What follows that end, in what was fed last."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Give what `data` unpacks to. Raises one of its coding's `errors` for what does not."""
+        """Yield what `data` unpacks to. Raises one of the coding's `errors` for invalid data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """One coding. `magic` begins each of its streams, of which a body may have several; b"" where nothing does."""
+    """One coding. `magic` are the first bytes of each of its streams, of which a body may have several."""
 
     name: str
     decoder: Callable[[], Decoder]
@@ -63,7 +63,7 @@ class _Zlib:
             piece = self._inner.decompress(data, PIECE)
             yield piece
             data = self._inner.unconsumed_tail
-            # A full piece may not be all there is: fed with nothing, zlib goes on with what it holds back.
+            # A full piece may not be all there is: fed with nothing, zlib continues with what it holds back.
             if self._inner.eof or (not data and len(piece) < PIECE):
                 return
 
@@ -83,7 +83,7 @@ class _Brotli:
             piece = self._inner.process(data, output_buffer_limit=PIECE)
             yield piece
             data = b""
-            # As with zlib; nor does it take more before it has given all of this.
+            # As with zlib; nor does it accept more before it has yielded all of this.
             if self.finished or (len(piece) < PIECE and self._inner.can_accept_more_data()):
                 return
 
@@ -125,7 +125,7 @@ _BROTLI = _library("brotli")
 _ZSTD = _library("compression.zstd", "backports.zstd")
 
 GZIP = Coding("gzip", lambda: _Zlib(zlib.MAX_WBITS | 16), b"\x1f\x8b\x08")
-#: What the standard calls deflate, and what some servers do: the same without its frame.
+#: What the standard calls deflate, and what some servers send: the same without its frame.
 ZLIB = Coding("deflate", lambda: _Zlib(zlib.MAX_WBITS))
 DEFLATE = Coding("deflate", lambda: _Zlib(-zlib.MAX_WBITS))
 BROTLI = Coding("br", _Brotli, errors=(_BROTLI.error,) if _BROTLI else ())

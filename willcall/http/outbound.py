@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from willcall.http.address_guard import NOT_PUBLIC, AddressGuard
-from willcall.http.client import HttpClient, IncomingResponse, tls_context
+from willcall.http.client import HttpClient, IncomingResponse
 from willcall.http.connections import Budget
 from willcall.http.cookies import Cookies
 from willcall.http.errors import ConnectError, ExchangeError, RefusedAddressError
@@ -49,10 +49,8 @@ class OutboundClient:
     def __init__(self, guard: AddressGuard, clock: Callable[[], float] = time.time) -> None:
         """`guard` decides where they may go; `clock` gives epoch seconds for `Response.received_at`."""
         self._clock = clock
-        tls = tls_context()
-        self._guarded = _Route(guard, HttpClient(tls, guard=guard, accept="*/*", accept_encoding="identity"))
-        everywhere = AddressGuard(["0.0.0.0/0", "::/0"])
-        self._trusted = _Route(everywhere, HttpClient(tls, accept="*/*", accept_encoding="identity"))
+        self._guarded = _route(guard)
+        self._trusted = _route(AddressGuard(["0.0.0.0/0", "::/0"]))
 
     def get(
         self,
@@ -137,6 +135,10 @@ class _Route:
 
     guard: AddressGuard
     client: HttpClient
+
+
+def _route(guard: AddressGuard) -> _Route:
+    return _Route(guard, HttpClient(guard=guard, accept="*/*", accept_encoding="identity"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def status_request(self, query: OrderQuery, credentials: Any, access_token: str | None, /) -> Request:
-        """Return the request that asks about one order."""
+        """Return the request for one order's status."""
 
     @abstractmethod
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:

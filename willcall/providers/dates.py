@@ -1,4 +1,4 @@
-"""Dates in answers, and what they say of how old a ticket is. Providers name and write them in many ways."""
+"""Read dates in responses, and what they say of a ticket's age. Providers name and write them in many ways."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from typing import Any
 from willcall.providers.reading import as_object, as_text
 
 _DAY = 86_400.0
-#: Seconds by which a date without a time zone may be later than it is in UTC.
+#: Seconds by which a date without a time zone may be later than in UTC.
 _ZONES = 12 * 3_600.0
-#: Seconds that an event lasts at most, where only its start is said.
+#: Seconds that an event lasts at most, where only its start is stated.
 _LONGEST_EVENT = 31 * _DAY
 #: Numbers from here on are milliseconds since the epoch.
 _MILLISECONDS = 1e11
@@ -73,7 +73,7 @@ def _mail_date(written: str) -> float | None:
 
 
 def issued_at(fields: Mapping[str, Any]) -> float | None:
-    """Return when something was issued, else when it last changed, as far as its fields say so."""
+    """Return when something was issued, else when it last changed, or `None` where no field says so."""
     found = {_plain(name): at for name, value in fields.items() if (at := latest(value)) is not None}
     return next((found[name] for names in (_ISSUED, _CHANGED) for name in sorted(names & found.keys())), None)
 
@@ -81,7 +81,7 @@ def issued_at(fields: Mapping[str, Any]) -> float | None:
 def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
     """Return whether the fields say that something was issued, last changed or over before it could be bought.
 
-    An `event` among the fields is asked as well. Nothing said is no.
+    The fields of an `event` among them count too.
     """
     for name, value in (*fields.items(), *as_object(fields.get("event")).items()):
         at, plain = latest(value), _plain(name)
@@ -95,9 +95,9 @@ def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
 
 
 def created_before(fields: Mapping[str, Any], bought_at: float) -> bool:
-    """Return whether a purchase was made more than a day before an order was bought, as far as its fields say so.
+    """Return whether the fields say that a purchase was made more than a day before an order was bought.
 
-    A purchase is created when the customer begins it, hence the day. Nothing said is no.
+    A purchase is created when the customer begins it, hence the day.
     """
     made = (at for name, value in fields.items() if _plain(name) in _CREATED and (at := latest(value)) is not None)
     return any(at + _DAY < bought_at for at in made)

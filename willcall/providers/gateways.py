@@ -1,7 +1,7 @@
 """Tell a refusal by a gateway (CDN, firewall, proxy) from one by the provider behind it.
 
-A gateway that finds us too fast or too strange answers 403 in the provider's place. That says nothing of our key and
-nothing of the order.
+A gateway that takes our requests for an attack responds with 403 in the provider's place. That says nothing about our
+key or the order.
 """
 
 import json
@@ -13,9 +13,9 @@ from willcall.http.messages import Response
 #: Headers that a gateway sends only with a refusal or a challenge of its own.
 #: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
 #: https://docs.aws.amazon.com/waf/latest/developerguide/waf-captcha-and-challenge-how-it-works.html
-_OWN_REFUSAL = re.compile(r"cf-mitigated|x-amzn-waf-.*|x-sucuri-block|x-dd-b|x-datadome.*|x-akamai-.*deny.*")
+_REFUSAL_HEADERS = re.compile(r"cf-mitigated|x-amzn-waf-.*|x-sucuri-block|x-dd-b|x-datadome.*|x-akamai-.*deny.*")
 #: Headers that a gateway adds to whatever passes through it.
-_IN_BETWEEN = frozenset(
+_GATEWAY_HEADERS = frozenset(
     {
         "cf-ray",
         "x-amz-cf-id",
@@ -30,40 +30,40 @@ _IN_BETWEEN = frozenset(
         "x-varnish",
     }
 )
-#: Names of gateways in `Server` and `Via`. That of an ordinary web server, such as nginx, tells nothing.
-_NAMES = re.compile(
+#: Names of gateways in `Server` and `Via`. An ordinary web server, such as nginx, is none.
+_GATEWAY_NAMES = re.compile(
     r"cloudflare|cloudfront|akamai|awselb|awswaf|bigip|big-ip|imperva|incapsula|sucuri|fastly|varnish|squid|datadome|"
     r"google frontend|azure front door|azure application gateway|haproxy|envoy|kong|barracuda|fortiweb|ddos-guard",
     re.IGNORECASE,
 )
 
 
-def refused_by_gateway(answer: Response) -> bool:
-    """Return whether a refusal is that of a gateway.
+def is_gateway_refusal(response: Response) -> bool:
+    """Return whether a 403 is a gateway's.
 
-    It is where a header says so, where the body is a page for people, and where a gateway stands in between and the
-    body is not the JSON in which a provider's API explains itself.
+    It is when a header says so, when the body is an HTML page, and when the response passed a gateway and the body is
+    not the JSON in which a provider's API explains itself.
     """
-    if any(_OWN_REFUSAL.fullmatch(name) for name in answer.headers):
+    if any(_REFUSAL_HEADERS.fullmatch(name) for name in response.headers):
         return True
-    if _is_json(answer):
+    if _is_json(response):
         return False
-    return _is_markup(answer) or _passed_a_gateway(answer)
+    return _is_markup(response) or _passed_a_gateway(response)
 
 
-def _is_markup(answer: Response) -> bool:
-    """The bytes decide. The label helps where they say nothing."""
-    start = answer.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return start == b"<" or "html" in answer.headers.get("content-type", "").lower()
+def _is_markup(response: Response) -> bool:
+    """Return whether the body is HTML or XML, by its bytes or else by its label."""
+    start = response.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return start == b"<" or "html" in response.headers.get("content-type", "").lower()
 
 
-def _passed_a_gateway(answer: Response) -> bool:
-    names = f"{answer.headers.get('server', '')} {answer.headers.get('via', '')}"
-    return not _IN_BETWEEN.isdisjoint(answer.headers) or _NAMES.search(names) is not None
+def _passed_a_gateway(response: Response) -> bool:
+    names = f"{response.headers.get('server', '')} {response.headers.get('via', '')}"
+    return not _GATEWAY_HEADERS.isdisjoint(response.headers) or _GATEWAY_NAMES.search(names) is not None
 
 
-def _is_json(answer: Response) -> bool:
+def _is_json(response: Response) -> bool:
     try:
-        return isinstance(json.loads(decode_text(answer.body, answer.headers.get("content-type", ""))), dict | list)
+        return isinstance(json.loads(decode_text(response.body, response.headers.get("content-type", ""))), dict | list)
     except (ValueError, RecursionError):
         return False

@@ -1,7 +1,7 @@
-"""JSON as some providers print it: with trailing commas and comments (`//` and `/* */`).
+"""Read JSON as some providers print it: with trailing commas and comments (`//` and `/* */`).
 
-Strict JSON is tried first, so an answer that is valid never passes through the mending. The mending takes
-time linear in the body and touches nothing inside strings.
+Strict JSON is tried first, so a valid response is never repaired. The repair takes time linear in the body and touches
+nothing inside strings.
 """
 
 import re
@@ -20,28 +20,28 @@ _COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|{_BLOCK}", re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
 
 
-def read_lenient(answer: Response) -> object:
-    """The body as JSON, mended where it has to be; else `Malformed`."""
-    value = read_json(answer)
+def read_lenient(response: Response) -> object:
+    """Return the body as JSON, repaired where necessary, or `Malformed`."""
+    value = read_json(response)
     if not isinstance(value, Malformed):
         return value
     try:
-        body = read_text(answer)
+        body = read_text(response)
     except ValueError:
         return value
-    return read_json(replace(answer, body=repair(body).encode()))
+    return read_json(replace(response, body=repair(body).encode()))
 
 
-def read_lenient_object(answer: Response) -> dict[str, Any] | Malformed:
-    """The body as a JSON object, mended where it has to be; else `Malformed`."""
-    value = read_lenient(answer)
+def read_lenient_object(response: Response) -> dict[str, Any] | Malformed:
+    """Return the body as a JSON object, repaired where necessary, or `Malformed`."""
+    value = read_lenient(response)
     if isinstance(value, dict | Malformed):
         return value
     return Malformed(detail="body is not a JSON object")
 
 
 def repair(text: str) -> str:
-    """`text` without comments and without commas before a closing bracket.
+    """Return `text` without comments and without commas before a closing bracket.
 
     A `//` comment ends with its line. One that the text ends in stops before the closing brackets there, as
     samples are found with all their lines run together.

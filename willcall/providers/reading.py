@@ -1,4 +1,4 @@
-"""What all adapters share in reading an answer: the HTTP status first, then JSON, then tolerant access.
+"""Read responses as all adapters do: the HTTP status first, then JSON, then tolerant access to its values.
 
 Nothing here raises on bytes from outside. `detail` texts never quote the body.
 """
@@ -21,73 +21,72 @@ from willcall.orders.outcomes import (
     extend_retry_after,
 )
 from willcall.orders.retry_after import retry_after_seconds
-from willcall.providers.gateways import refused_by_gateway
+from willcall.providers.gateways import is_gateway_refusal
 
 _OK = 200
 
 
-def retry_after(answer: Response) -> float | None:
-    """Return the answer's `Retry-After` in seconds, or `None` where there is none that means anything."""
-    return retry_after_seconds(answer.headers, answer.received_at)
+def retry_after(response: Response) -> float | None:
+    """Return the response's `Retry-After` in seconds, or `None` where it has none that can be understood."""
+    return retry_after_seconds(response.headers, response.received_at)
 
 
-def with_retry_after(outcome: Outcome, answer: Response) -> Outcome:
-    """Return the outcome with the wait that its answer asked for, whatever the answer means."""
-    return extend_retry_after(outcome, retry_after(answer))
+def with_retry_after(outcome: Outcome, response: Response) -> Outcome:
+    """Return the outcome with the wait that its response asked for, whatever the response means."""
+    return extend_retry_after(outcome, retry_after(response))
 
 
-def status_outcome(answer: Response, *ok: int) -> Outcome | None:
-    """The outcome that the HTTP status alone decides, None where the body must be read.
+def status_outcome(response: Response, *ok: int) -> Outcome | None:
+    """Return the outcome that the HTTP status alone decides, or `None` where the body must be read.
 
-    `ok` are the statuses whose body the adapter reads (200 where it names none). Redirects are not
-    followed: to us they are an answer that cannot be read.
+    `ok` are the statuses whose body the adapter reads, 200 by default. Redirects are not followed, so they are
+    `Malformed`.
     """
-    outcome = _status_outcome(answer, ok or (_OK,))
-    return outcome and with_retry_after(outcome, answer)
+    outcome = _status_outcome(response, ok or (_OK,))
+    return outcome and with_retry_after(outcome, response)
 
 
-def _status_outcome(answer: Response, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
-    match answer.status:
+def _status_outcome(response: Response, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
+    match response.status:
         case status if status in ok:
             return None
         case 401:
             return Unauthorized(whole_account=True, detail="HTTP 401")
         case 403:
-            return _forbidden(answer)
+            return _forbidden(response)
         case 404:
             return Missing(detail="HTTP 404")
         case 429:
             return Throttled(detail="HTTP 429")
-        case status if status in {408, 425} or status >= 500:  # noqa: PLR2004 - the server's own troubles
+        case status if status in {408, 425} or status >= 500:  # noqa: PLR2004 - the server's own failures
             return Unavailable(detail=f"HTTP {status}")
         case status:
             return Malformed(detail=f"HTTP {status}")
 
 
-def _forbidden(answer: Response) -> Outcome:
-    """403: a server that says when to come back, or one that does not know us, has not refused our key."""
-    if retry_after(answer) is not None:
+def _forbidden(response: Response) -> Outcome:
+    """Read a 403: a server that says when to come back, or a gateway, has not rejected our key."""
+    if retry_after(response) is not None:
         return Throttled(detail="HTTP 403")
-    if refused_by_gateway(answer):
+    if is_gateway_refusal(response):
         return Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
     return Unauthorized(whole_account=False, detail="HTTP 403")
 
 
-def read_text(answer: Response) -> str:
+def read_text(response: Response) -> str:
     """Return the body as text, in whatever charset it is. Raises ValueError where it is in none."""
-    return decode_text(answer.body, answer.headers.get("content-type", ""))
+    return decode_text(response.body, response.headers.get("content-type", ""))
 
 
-def read_json(answer: Response) -> object:
-    """The body as JSON (objects, lists, strings, numbers, booleans, None), or `Malformed`.
+def read_json(response: Response) -> object:
+    """Return the body as JSON, or `Malformed`.
 
-    Stricter than Python's own reading where that lets pass what cannot be written again: NaN, infinities and
-    halves of a surrogate pair.
+    Python's reader accepts what cannot be written again: NaN, infinities and lone surrogates. Here they are rejected.
     """
-    if not answer.body.strip():
+    if not response.body.strip():
         return Malformed(detail="empty body")
     try:
-        body = read_text(answer)
+        body = read_text(response)
         value = _DECODER.decode(body)
         if "\\ud" in body.lower():
             json.dumps(value, ensure_ascii=False).encode()
@@ -96,23 +95,23 @@ def read_json(answer: Response) -> object:
     return value
 
 
-def _refuse(constant: str) -> None:
+def _reject(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_reject)
 
 
-def read_object(answer: Response) -> dict[str, Any] | Malformed:
-    """The body as a JSON object, or `Malformed`."""
-    value = read_json(answer)
+def read_object(response: Response) -> dict[str, Any] | Malformed:
+    """Return the body as a JSON object, or `Malformed`."""
+    value = read_json(response)
     if isinstance(value, dict | Malformed):
         return value
     return Malformed(detail="body is not a JSON object")
 
 
 def as_text(value: object) -> str | None:
-    """A non-empty string as it is, a number as its digits, anything else None."""
+    """Return a non-empty string as it is, a number as its digits, `None` for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -123,7 +122,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_int(value: object) -> int | None:
-    """A whole number, also one written as a string of digits; anything else None."""
+    """Return a whole number, also one written as a string of digits, `None` for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -136,7 +135,7 @@ def as_int(value: object) -> int | None:
 def as_object(value: object) -> Mapping[str, Any]:
     """Return an object as it is, the object in a list of one, and an empty one for anything else.
 
-    PHP writes an object as a list, and a list as an object, where its array had other keys than one would think.
+    PHP writes an array as a list or as an object, depending on its keys.
     """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
@@ -144,7 +143,7 @@ def as_object(value: object) -> Mapping[str, Any]:
 
 
 def as_list(value: object) -> list[Any]:
-    """Return a list as it is, None as an empty one, a single value as a list of it.
+    """Return a list as it is, `None` as an empty one, a single value as a list of it.
 
     An object whose keys are all numbers is a list that PHP wrote.
     """
@@ -156,12 +155,12 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_web_url(value: object) -> str | None:
-    """A string that is an http(s) URL, anything else None."""
+    """Return a string that is an http(s) URL, `None` for anything else."""
     link = as_text(value)
     return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice
 
 
-#: What `kept` keeps of one object: so many fields, of so many characters of JSON with so many brackets each.
+#: What `extra_fields` keeps: so many fields, of so many characters of JSON with so many brackets each.
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 4_096
 _MOST_BRACKETS = 100
@@ -170,9 +169,9 @@ _LONGEST_WORD = 64
 
 
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a provider's own fields goes along as a ticket's `extra`: those that say something, if small."""
-    saying = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
-    return dict(islice(saying, _MOST_FIELDS))
+    """Return the provider's own fields that go along as a ticket's `extra`: those that are small and not null."""
+    small = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
+    return dict(islice(small, _MOST_FIELDS))
 
 
 def status_word(value: object) -> str | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from willcall.http.client import HttpClient, IncomingResponse, tls_context
+from willcall.http.client import HttpClient, IncomingResponse
 from willcall.http.errors import ConnectError, ExchangeError, UnusableBodyError
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
@@ -22,7 +22,7 @@ class ProviderTransport:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._client = HttpClient(tls_context(), accept="application/json", accept_encoding="gzip")
+        self._client = HttpClient(accept="application/json", accept_encoding="gzip")
         self._hints = ImplausibleHints()
 
     def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
@@ -53,7 +53,7 @@ class ProviderTransport:
         now = self._clock()
         hint = retry_after_from(incoming.headers, now)
         if hint:
-            self._hints.note(account.key, hint, now)
+            self._hints.check(account.key, hint, now)
         if failure is None or incoming.status != _OK:
             return Response(incoming.status, incoming.headers, body, received_at=now)
         outcome = Malformed if isinstance(failure, UnusableBodyError) else Unavailable

@@ -152,7 +152,7 @@ def _collect_and_settle(
     """Fetch what the tickets point to, and commit what the answer means."""
     order, outcome, fetch_in = claim.granted_order, result.outcome, None
     _warn(result, order)
-    context.implausible_hints.note_date(account.key, outcome.not_before, now)
+    context.implausible_hints.check_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
         outcome = store_inline_files(context, order.id, claim_id, outcome)
     if isinstance(outcome, Issued | PartlyIssued):

@@ -236,7 +236,7 @@ def _records(response: Response) -> list[Record] | Malformed:
 
 
 def _user(reference: str) -> str | None:
-    """Return the user whom a reference names; `me` is whoever has the bearer."""
+    """Return the user whom a reference names, `None` for `me`: the owner of the bearer."""
     return reference.removeprefix(_USER) if reference != _ME else None
 
 

@@ -1,6 +1,6 @@
 """The voordemensen adapter.
 
-The order key opens the order to whoever holds it, so it appears in no detail and no error.
+An order key alone opens the order, so it appears in no detail and no error.
 
 https://vdm-docs.pages.dev/api/public/order
 """
@@ -70,7 +70,7 @@ class VoordemensenAdapter(Adapter):
         check_reference_segment("order_key", reference)
 
     def reference_is_secret(self, _reference: str, /) -> bool:
-        """The order key opens the order to whoever holds it."""
+        """The order key alone opens the order."""
         return True
 
     def status_request(self, query: OrderQuery, credentials: VoordemensenCredentials, _token: str | None, /) -> Request:

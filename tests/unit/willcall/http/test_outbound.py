@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -46,6 +47,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return known
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
+    """Have clients that are made from now on trust a certificate."""
+    context = ssl.create_default_context(cafile=certificate)
+    monkeypatch.setattr(client_module, "tls_context", lambda: context)
 
 
 def redirecting(location: str, status: str = "302 Found") -> Script:
@@ -558,7 +565,7 @@ def test_https_is_verified(serve: Serve, certificate: Path, monkeypatch: pytest.
     server = serve(over_tls(certificate))
     url = f"https://localhost:{server.port}/"
     assert client(*LOOPBACK).get(url, LIMITS) == RequestFailure("TLS certificate verification failed")
-    monkeypatch.setattr(client_module, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    trust(monkeypatch, certificate)
     trusting = client(*LOOPBACK)
     assert trusting.get(url, LIMITS) == Response(200, {"content-length": "8"}, b"over TLS", NOW)
     other = trusting.get(f"https://127.0.0.1:{server.port}/", LIMITS)
@@ -572,7 +579,7 @@ def test_a_redirect_leads_from_http_to_https_and_never_back(
     plain = serve(saying(whole(b"in the clear")))
     tls = serve(over_tls(certificate))
     down = serve(over_tls(certificate, redirecting(plain.url)))
-    monkeypatch.setattr(client_module, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    trust(monkeypatch, certificate)
     trusting = client(*LOOPBACK)
     up = serve(redirecting(f"https://localhost:{tls.port}/"))
     assert trusting.get(up.url, LIMITS) == Response(200, {"content-length": "8"}, b"over TLS", NOW)

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import socket
+import ssl
 import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -313,7 +314,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
     serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    context = ssl.create_default_context(cafile=certificate)
+    monkeypatch.setattr(client, "tls_context", lambda: context)
     transport = ProviderTransport()
     server = serve(over_tls(certificate))
     for _ in range(2):

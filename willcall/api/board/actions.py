@@ -1,7 +1,7 @@
 """What operators can do: each button is a form that is sent here, and leads back to the page that it stands on."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -25,9 +25,6 @@ from willcall.views.formatting import (
     format_count,
     format_duration,
 )
-
-if TYPE_CHECKING:
-    from willcall.api.board.overview import OverviewReader
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
@@ -121,8 +118,6 @@ def _override(form: Form) -> bool:
 def _back(request: Request, form: Form, told: str) -> Response:
     """To the page on which the button stands, which then says what was done."""
     access: BoardAccess = request.app.state.board_access
-    board: OverviewReader = request.app.state.board
-    board.renew()
     response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
     set_cookie(request, response, FLASH_COOKIE, access.sessions.notice(told))
     return response

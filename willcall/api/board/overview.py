@@ -1,12 +1,8 @@
-"""What the board shows of all accounts and orders at one moment: read once for all who look."""
+"""What the first page shows of all accounts and orders."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
-from threading import Lock
-from time import monotonic, thread_time
-from typing import Generic, TypeVar
 
 from willcall.orders.model import Attention, Order
 from willcall.orders.statistics import OUTCOME
@@ -21,27 +17,22 @@ from willcall.views.accounts import AccountView, forgotten_accounts, refused_acc
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
 
-#: Minutes over which lateness and answers are shown.
-RECENT = 15
+#: Minutes over which lateness and responses are shown.
+RECENT_MINUTES = 15
 #: Hours over which tickets are shown.
 HOURS = 24
-#: Orders that need attention on the first page.
-SHOWN = 50
-#: What happened lately, that many lines.
-HAPPENED = 12
-
-#: CPU seconds from which something is read less often; the share of a core it may then take; its greatest age, seconds.
-_COSTLY, _SHARE, _OLDEST = 0.01, 0.01, 10.0
-
-Value = TypeVar("Value")
-Hour = tuple[float, Mapping[str, Counter[str]]]
+#: Orders that need attention on the first page, at most.
+ORDERS_SHOWN = 50
+#: Recent changes on the first page, at most.
+ACTIVITY_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """One account. `overdue` orders are due by more than `sweeps.grace`; `recent` and `day` count what was measured.
+    """One account.
 
-    `hourly` is how many orders were fulfilled in each of the last hours: (its beginning, epoch seconds; how many).
+    `overdue` orders are due by more than `sweeps.grace`. `recent` and `day` count responses and durations. `hourly`:
+    orders fulfilled in each of the last hours, with the beginning of the hour in epoch seconds.
     """
 
     view: AccountView
@@ -57,40 +48,37 @@ class AccountSummary:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong with it."""
         return self.view.state.health is AccountHealth.OK and not self.overdue
 
     @property
     def fulfilled(self) -> int:
-        """Orders that were fulfilled in the last hours."""
+        """Orders fulfilled in the last 24 hours."""
         return sum(count for _, count in self.hourly)
 
     @property
     def polls(self) -> int:
-        """Requests of the last minutes that the provider got."""
+        """Requests of the last 15 minutes that the provider received."""
         return sum(count for measure, count in self.recent.items() if measure.startswith(f"{OUTCOME}:"))
 
     @property
     def rate_used(self) -> float:
-        """The share of the rate that these were."""
+        """The share of the account's rate that `polls` is."""
         rate = self.view.account.rate
-        return self.polls / (rate.limit / rate.period * RECENT * 60)
+        return self.polls / (rate.limit / rate.period * RECENT_MINUTES * 60)
 
     @property
     def throttles(self) -> int:
-        """Answers with 429 in the last minutes."""
+        """429 responses of the last 15 minutes."""
         return self.recent[f"{OUTCOME}:throttled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page, at `now` (epoch seconds, the server's clock).
+    """Everything on the first page, at `now` (epoch seconds by the clock of Redis).
 
-    `forgotten`: accounts with open orders that the configuration no longer has, and how many those are. `operators`:
-    what these are still to be told of. `lacking`: the orders whose documents are to be fetched. `overdue`: those of all
-    accounts that are, the forgotten ones too. `booked_ahead`: seconds that the last booked request of an account may be
-    ahead. `dead_letters`: how many messages no task could process. `given_up`: the orders some of whose documents are
-    not fetched any more.
+    `unconfigured`: number of open orders of each account that is missing from the configuration. `operator_alerts`:
+    notifications of operators that are pending. `overdue`: overdue orders of all accounts, unconfigured ones included.
+    `booked_ahead`: how far ahead (seconds) requests may be booked before that is a warning.
     """
 
     now: float
@@ -111,19 +99,20 @@ class Overview:
     documents_given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
 
     def running(self, kind: str) -> list[RunningProcess]:
-        """The processes of a kind, the oldest first."""
+        """Return the processes of a kind, the oldest first."""
         return [process for process in self.processes if process.kind == kind]
 
     @property
     def stopped_accounts(self) -> set[str]:
-        """The accounts whose orders wait until they go on."""
-        return {line.key for line in self.accounts if line.view.state.health.holds_orders} | self.unconfigured.keys()
+        """Accounts whose orders wait until the account continues."""
+        stopped = {summary.key for summary in self.accounts if summary.view.state.health.holds_orders}
+        return stopped | self.unconfigured.keys()
 
     @property
     def covered_by_accounts(self) -> int:
-        """How many orders need attention only because their account is refused."""
-        refused = [line.key for line in self.accounts if line.view.state.rejects_key]
-        return sum(self.survey.counts.get((key, Attention.UNAUTHORIZED), 0) for key in refused)
+        """Number of orders that need attention only because their account's API key is rejected."""
+        rejected = [summary.key for summary in self.accounts if summary.view.state.rejects_key]
+        return sum(self.survey.counts.get((key, Attention.UNAUTHORIZED), 0) for key in rejected)
 
     @property
     def attention(self) -> Sequence[Order]:
@@ -131,85 +120,43 @@ class Overview:
         return self.survey.orders
 
 
-class CachedValue(Generic[Value]):
-    """A value that is read once for all who ask while it is read."""
-
-    def __init__(self, read: Callable[[], Value], longest: float = 0.0) -> None:
-        """`longest`: seconds for which a value that is costly to read may be kept."""
-        self._read = read
-        self._longest = longest
-        self._lock = Lock()
-        self._began = self._until = -inf
-        self._value: Value | None = None
-
-    def get(self) -> Value:
-        """The value as it is now, or was a moment ago if it is costly."""
-        asked = monotonic()
-        with self._lock:
-            if self._value is None or asked >= max(self._began, self._until):
-                self._began, used = monotonic(), thread_time()
-                self._value = self._read()
-                cost = thread_time() - used
-                self._until = self._began + (min(cost / _SHARE, self._longest) if cost > _COSTLY else 0.0)
-            return self._value
-
-    def forget(self) -> None:
-        """Read it anew for whoever asks next."""
-        with self._lock:
-            self._value = None
+def read_overview(context: Context) -> Overview:
+    """Read everything on the first page. Raises StoreError."""
+    stores = context.stores
+    now = stores.accounts.now()
+    processes, sweeps = stores.processes.running(), stores.sweeps.last_runs()
+    return Overview(
+        now=now,
+        accounts=_summaries(context, now),
+        unconfigured=forgotten_accounts(stores, context.accounts),
+        survey=stores.listing.attention_summary(refused_accounts(stores, context.accounts), ORDERS_SHOWN),
+        undelivered=stores.deliveries.pending(),
+        operator_alerts=pending_alerts(stores, now),
+        processes=processes,
+        last_heartbeats=stores.processes.last_heartbeats(),
+        sweeps=sweeps,
+        overdue_sweeps=overdue_sweeps(sweeps, context.settings.sweeps.intervals, processes, now),
+        activity=stores.ops.recent(ACTIVITY_SHOWN),
+        documents_pending=stores.fetches.pending(),
+        documents_given_up=stores.fetches.given_up(),
+        overdue=stores.listing.overdue(OrderQuery(), now - context.settings.sweeps.grace, 0)[0],
+        booked_ahead=context.settings.sweeps.booked_ahead,
+        dead_letters=stores.dead_letters.count(),
+    )
 
 
-class OverviewReader:
-    """Reads overviews."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._overview = CachedValue(self._look)
-        self._hours = CachedValue(lambda: context.stores.stats.last_hours(HOURS), _OLDEST)
-
-    def overview(self) -> Overview:
-        """How things stand. Raises StoreError."""
-        return self._overview.get()
-
-    def renew(self) -> None:
-        """Somebody has changed something, and looks whether it shows."""
-        self._overview.forget()
-
-    def _look(self) -> Overview:
-        stores = self._context.stores
-        now = stores.accounts.now()
-        processes, sweeps = stores.processes.running(), stores.sweeps.last_runs()
-        return Overview(
-            now=now,
-            accounts=self._lines(now),
-            unconfigured=forgotten_accounts(stores, self._context.accounts),
-            survey=stores.listing.attention_summary(refused_accounts(stores, self._context.accounts), SHOWN),
-            undelivered=stores.deliveries.pending(),
-            operator_alerts=pending_alerts(stores, now),
-            processes=processes,
-            last_heartbeats=stores.processes.last_heartbeats(),
-            sweeps=sweeps,
-            overdue_sweeps=overdue_sweeps(sweeps, self._context.settings.sweeps.intervals, processes, now),
-            activity=stores.ops.recent(HAPPENED),
-            documents_pending=stores.fetches.pending(),
-            documents_given_up=stores.fetches.given_up(),
-            overdue=stores.listing.overdue(OrderQuery(), now - self._context.settings.sweeps.grace, 0)[0],
-            booked_ahead=self._context.settings.sweeps.booked_ahead,
-            dead_letters=stores.dead_letters.count(),
+def _summaries(context: Context, now: float) -> list[AccountSummary]:
+    """Summarize all accounts, unhealthy ones first."""
+    stores, grace = context.stores, context.settings.sweeps.grace
+    recent, hours = stores.stats.last_minutes(RECENT_MINUTES), stores.stats.last_hours(HOURS)
+    summaries = [
+        AccountSummary(
+            view_account(stores, account, now),
+            stores.listing.backlog(key, now - grace).due,
+            recent.get(key, Counter()),
+            sum((counts.get(key, Counter()) for _, counts in hours), Counter()),
+            [(start, counts.get(key, Counter())["ended:fulfilled"]) for start, counts in hours],
         )
-
-    def _lines(self, now: float) -> list[AccountSummary]:
-        """All accounts, those that are not well first."""
-        stores, grace = self._context.stores, self._context.settings.sweeps.grace
-        recent, hours = stores.stats.last_minutes(RECENT), self._hours.get()
-        lines = [
-            AccountSummary(
-                view_account(stores, account, now),
-                stores.listing.backlog(key, now - grace).due,
-                recent.get(key, Counter()),
-                sum((counts.get(key, Counter()) for _, counts in hours), Counter()),
-                [(start, counts.get(key, Counter())["ended:fulfilled"]) for start, counts in hours],
-            )
-            for key, account in sorted(self._context.accounts.items())
-        ]
-        return sorted(lines, key=lambda line: line.healthy)
+        for key, account in sorted(context.accounts.items())
+    ]
+    return sorted(summaries, key=lambda summary: summary.healthy)

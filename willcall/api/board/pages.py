@@ -1,7 +1,8 @@
 """The pages: all accounts and what needs a person, orders, one order."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
@@ -15,7 +16,7 @@ from willcall.api.board import labels
 from willcall.api.board.banners import banners, headline
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.order_page import view_order
-from willcall.api.board.overview import Overview, OverviewReader
+from willcall.api.board.overview import read_overview
 from willcall.api.board.rendering import HEADERS, fragments, page
 from willcall.api.board.search import search
 from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, OrderIdDep, OrdersQuery, valid_order_id
@@ -52,10 +53,9 @@ _ORDER_PARTS = {"order": "parts/order.html"}
 
 
 @router.get("/")
-def board(request: Request, _: NoParameters) -> Response:
-    """How everything stands."""
-    overview = _board(request).overview()
-    return page(request, "board.html", **_told(overview))
+def board(request: Request, context: ContextDep, _: NoParameters) -> Response:
+    """Show all accounts, and the orders that need attention."""
+    return page(request, "board.html", **_board_values(context))
 
 
 class _BoardQuery(OrdersQuery):
@@ -184,25 +184,21 @@ async def stream(request: Request, context: ContextDep, order: Annotated[str | N
     if order is not None:
         with suppress(StoreError):  # watchers are told of it, and go on when it is back
             await run_in_threadpool(get_order, context, await valid_order_id(order))
-    look = _look_at_board(_board(request)) if order is None else _look_at_order(context, order)
+    render = partial(_board_fragments, context) if order is None else partial(_order_fragments, context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    events = streams.watch(order or "", look, lambda: access.lets_in(request))
+    events = streams.watch(order or "", render, lambda: access.lets_in(request))
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
-def _look_at_board(board_: OverviewReader) -> Callable[[], Mapping[str, str]]:
-    return lambda: fragments(_BOARD_PARTS, **_told(board_.overview()))
+def _board_fragments(context: Context) -> Mapping[str, str]:
+    return fragments(_BOARD_PARTS, **_board_values(context))
 
 
-def _look_at_order(context: Context, order_id: str) -> Callable[[], Mapping[str, str]]:
-    return lambda: fragments(_ORDER_PARTS, view=view_order(context, order_id))
+def _order_fragments(context: Context, order_id: str) -> Mapping[str, str]:
+    return fragments(_ORDER_PARTS, view=view_order(context, order_id))
 
 
-def _told(overview: Overview) -> dict[str, Any]:
+def _board_values(context: Context) -> dict[str, Any]:
+    overview = read_overview(context)
     found = banners(overview)
     return {"overview": overview, "banners": found, "headline": headline(overview, found), "now": overview.now}
-
-
-def _board(request: Request) -> OverviewReader:
-    board_: OverviewReader = request.app.state.board
-    return board_

@@ -8,7 +8,6 @@ from starlette.staticfiles import StaticFiles
 from willcall.api.board import actions, login, pages
 from willcall.api.board.access import BoardAccess
 from willcall.api.board.errors import BoardRoute, not_found_page
-from willcall.api.board.overview import OverviewReader
 from willcall.api.board.rendering import STATIC, prepare
 from willcall.api.board.stream import UpdateStreams
 from willcall.usecases.context import Context
@@ -18,7 +17,6 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
     """Serve the board from the application; gives what must be ended when the process is told to stop."""
     prepare()
     streams = UpdateStreams()
-    app.state.board = OverviewReader(context)
     app.state.board_access = BoardAccess(context.settings.api, context.stores.sessions, exposed=exposed)
     app.state.board_streams = streams
     router = APIRouter(route_class=BoardRoute, dependencies=[Depends(_operator)], include_in_schema=False)

@@ -1,60 +1,7 @@
-import threading
-
-import pytest
-
-from tests.waiting import wait_until
 from willcall.api.board import charts
 from willcall.api.board.forms import place_to_return
 from willcall.api.board.labels import duration_label, quantile_label, redacted
-from willcall.api.board.overview import CachedValue
 from willcall.orders.urls import web_host
-
-
-class Door:
-    """A lock that notes who has come to it."""
-
-    def __init__(self) -> None:
-        self.came: list[int] = []
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self.came.append(1)
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def test_who_ask_while_it_is_read_share_what_is_read() -> None:
-    reading, go_on, reads = threading.Event(), threading.Event(), []
-
-    def read() -> int:
-        reads.append(1)
-        reading.set()
-        assert go_on.wait(60)
-        return len(reads)
-
-    shared = CachedValue(read)
-    shared._lock = door = Door()  # type: ignore[assignment]  # noqa: SLF001 - nothing else shows that they have asked
-    found: list[int] = []
-    first = threading.Thread(target=lambda: found.append(shared.get()))
-    first.start()
-    assert reading.wait(60)
-    others = [threading.Thread(target=lambda: found.append(shared.get())) for _ in range(5)]
-    for other in others:
-        other.start()
-    wait_until(lambda: len(door.came) == 6)
-    go_on.set()
-    for thread in (first, *others):
-        thread.join(60)
-    assert sorted(found) == [1, 2, 2, 2, 2, 2]
-    assert len(reads) == 2
-
-
-def test_what_is_quickly_read_is_never_old() -> None:
-    reads: list[int] = []
-    shared = CachedValue(lambda: reads.append(1) or len(reads))
-    assert [shared.get() for _ in range(3)] == [1, 2, 3]
 
 
 def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
@@ -100,19 +47,3 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert "Time to ticket, &lt;tiqets&gt;. 4 orders. 75% within 10 s, 100% within 1 min" in spread
     assert charts.distribution({}, "x").count('class="none"') == charts.distribution({}, "x").count("<rect")
     assert 'width="100.0"' in charts.gauge(7.0, "all of it is used")
-
-
-def test_what_is_costly_to_read_is_kept_for_a_while_unless_something_was_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reads: list[int] = []
-    monkeypatch.setattr("willcall.api.board.overview.thread_time", lambda: 1_000.0 * len(reads))
-
-    def read() -> int:
-        reads.append(1)
-        return len(reads)
-
-    shared = CachedValue(read, longest=3_600.0)
-    assert [shared.get() for _ in range(3)] == [1, 1, 1]
-    shared.forget()
-    assert shared.get() == 2

@@ -392,7 +392,7 @@ def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, opera
         ("cancel", "Order ord-1 is cancelled. Nothing is cancelled at the provider."),
         ("cancel", "Order ord-1 is cancelled already."),
         ("redeliver", "The backend is told of order ord-1 again."),
-        ("poll", "Order ord-1 is cancelled; no answer could change that."),
+        ("poll", "Order ord-1 is cancelled; polling cannot change that."),
     ):
         answer = operator.post(f"/orders/ord-1/{action}", back="/orders/ord-1")
         assert answer.headers["Location"] == "/orders/ord-1"

@@ -5,15 +5,14 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import LOOPBACK, WIDE, chromium, executable, window
 from tests.browser.demo import running_demo
 from tests.tools import require
 from willcall.devtools.local_deployment import LocalDeployment
 
-#: Opens a page: `width` of the window, whether its user prefers `dark`, their `login` where a password is asked, and
-#: what their browser `keeps` of earlier visits.
+#: Opens a page: `width` of the window, whether its user prefers `dark`, and their `login` where a password is asked.
 Open = Callable[..., Page]
 
 #: Milliseconds until nothing more is hoped for. What is waited for comes within two seconds, later from a busy machine.
@@ -44,25 +43,27 @@ def complaints() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
-    """Opens a page of a user of its own; errors on it, and requests that leave this machine, are complaints."""
+def watch(complaints: list[str]) -> Callable[[Page], Page]:
+    """Takes errors of a page, and its requests that leave this machine, for complaints."""
+
+    def watched(page: Page) -> Page:
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: _complain_of(request.url, complaints))
+        return page
+
+    return watched
+
+
+@pytest.fixture
+def open_page(browser: Browser, watch: Callable[[Page], Page]) -> Iterator[Open]:
+    """Opens a page of a user who has not been here before."""
     with ExitStack() as stack:
 
-        def open_one(
-            width: int = WIDE,
-            *,
-            dark: bool = False,
-            login: tuple[str, str] | None = None,
-            keeps: StorageState | None = None,
-        ) -> Page:
-            options = window(width, dark=dark, login=login)
-            context = stack.enter_context(browser.new_context(**options, storage_state=keeps))
+        def open_one(width: int = WIDE, *, dark: bool = False, login: tuple[str, str] | None = None) -> Page:
+            context = stack.enter_context(browser.new_context(**window(width, dark=dark, login=login)))
             context.set_default_timeout(PATIENCE)
-            page = context.new_page()
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("request", lambda request: _complain_of(request.url, complaints))
-            return page
+            return watch(context.new_page())
 
         yield open_one
 

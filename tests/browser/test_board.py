@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.chromium import HEIGHT, NAME, NARROW, WIDE, window
-from tests.browser.conftest import Open
+from tests.browser.conftest import PATIENCE, Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
 from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
@@ -38,23 +39,28 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def session(browser: Browser, demo: LocalDeployment) -> StorageState:
-    """What the browser of an operator keeps who has logged in."""
-    with browser.new_context() as context:
-        log_in(context.new_page(), demo.api_url, "/")
-        return context.storage_state()
+def operator(browser: Browser, demo: LocalDeployment) -> Iterator[BrowserContext]:
+    """The browser of an operator who has logged in."""
+    with browser.new_context(**window(WIDE)) as context:
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        log_in(page, demo.api_url, "/")
+        page.close()
+        yield context
 
 
 @pytest.fixture
-def board(open_page: Open, demo: LocalDeployment, session: StorageState) -> Board:
-    """Opens a page of an operator who has logged in."""
+def board(operator: BrowserContext, demo: LocalDeployment, watch: Callable[[Page], Page]) -> Iterator[Board]:
+    """Opens a page of that operator."""
+    with ExitStack() as stack:
 
-    def open_board(path: str = "/", width: int = WIDE) -> Page:
-        page = open_page(width, keeps=session)
-        page.goto(f"{demo.api_url}{path}")
-        return page
+        def open_board(path: str = "/", width: int = WIDE) -> Page:
+            page = watch(stack.enter_context(operator.new_page()))
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            page.goto(f"{demo.api_url}{path}")
+            return page
 
-    return open_board
+        yield open_board
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -33,6 +34,10 @@ settings.register_profile(
 )
 settings.register_profile("proof", settings.get_profile("willcall"), max_examples=600, derandomize=False)
 settings.load_profile("willcall")
+
+# structlog's own way to print an exception, a page in colours, takes half a second for each.
+_FORMATTER = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _FORMATTER])
 
 #: Tests that share processes which are dear to start, by what their names have in common. Each group runs in one
 #: process of pytest-xdist, and those groups begin first.

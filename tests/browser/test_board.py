@@ -150,6 +150,7 @@ def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None
     assert page.evaluate("window.stayed")
 
 
+@pytest.mark.proof
 def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_TOLD_BY_HAND)
@@ -182,6 +183,7 @@ def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board
     assert page.evaluate("window.stayed")
 
 
+@pytest.mark.proof
 def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalDeployment, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
@@ -222,6 +224,7 @@ def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
     expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
 
 
+@pytest.mark.proof
 def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_TOLD_BY_HAND)
@@ -352,6 +355,7 @@ _AT_ONCE = """() => {
 }"""
 
 
+@pytest.mark.proof
 def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.evaluate(_AT_ONCE)
@@ -364,6 +368,7 @@ _BEYOND = """[...document.querySelectorAll("body *")]
     .map(element => element.outerHTML.slice(0, 200))"""
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
     page = board(path)
@@ -375,6 +380,7 @@ def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
             assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(243, 241, 236)") is light
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Board, width: int) -> None:
     page = board("/", width)
@@ -414,6 +420,7 @@ def long_order(demo: LocalDeployment) -> Order:
     return after
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long_order: Order, width: int) -> None:
     page = board("/", width)
@@ -424,6 +431,7 @@ def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long
         assert page.evaluate(_OUTSIDE) == [], path
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> None:
     page = board("/", width)
@@ -434,6 +442,7 @@ def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> N
     assert page.evaluate(_OUTSIDE) == []
 
 
+@pytest.mark.proof
 def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
     page = board("/", NARROW)
     page.locator("summary", has_text="Pause …").first.click()
@@ -485,6 +494,7 @@ _NAMELESS = """all => all
     .map(e => e.outerHTML)"""
 
 
+@pytest.mark.proof
 def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo: LocalDeployment) -> None:
     page = board()
     for path in PAGES:
@@ -494,6 +504,7 @@ def test_every_control_has_a_name_and_every_page_one_heading(board: Board, demo:
         assert controls.evaluate_all(_NAMELESS) == []
 
 
+@pytest.mark.proof
 def test_the_board_works_over_http_under_any_name(open_page: Open, demo: LocalDeployment, order: Order) -> None:
     """Browsers send no `Sec-Fetch-Site` there, and `Origin: null` with forms of pages that name no referrer."""
     page = open_page()

@@ -59,6 +59,7 @@ def test_an_orders_chain_is_found_by_its_id_and_leads_back_to_its_first_attempt(
     expect(flower.locator("#task-page")).to_contain_text(f"{order.id} attempt 1 {order.account_key}")
 
 
+@pytest.mark.proof
 def test_an_order_that_another_application_submitted_is_found_too(flower: Page, demo: LocalDeployment) -> None:
     order = {"id": "demo-by-task", "provider": "tiqets", "reference": "8888888", "quantity": 2}
     demo.app.send_task("tasks.submit", queue="willcall", kwargs=order, task_id="submitted-elsewhere")
@@ -72,6 +73,7 @@ def test_an_order_that_another_application_submitted_is_found_too(flower: Page, 
     expect(row).to_contain_text("demo-by-task tiqets 2")
 
 
+@pytest.mark.proof
 def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page, demo: LocalDeployment) -> None:
     flower.goto(f"{demo.flower_url}/workers")
     (name,) = demo.app.control.ping(timeout=60, limit=1)[0]
@@ -82,6 +84,7 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
     assert flower.get_by_text(re.compile("Shut Down|Restart Pool")).count() == 0
 
 
+@pytest.mark.proof
 def test_not_even_a_script_on_its_page_can_stop_a_worker(
     flower: Page, demo: LocalDeployment, complaints: list[str]
 ) -> None:
@@ -95,6 +98,7 @@ def test_not_even_a_script_on_its_page_can_stop_a_worker(
     assert demo.app.control.ping(timeout=60, limit=1)
 
 
+@pytest.mark.proof
 def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready(
     flower: Page, demo: LocalDeployment
 ) -> None:

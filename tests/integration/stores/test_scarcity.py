@@ -154,7 +154,7 @@ def test_plain_resume_leaves_a_throttle_to_its_end_for_everybody(make: Make) -> 
     assert len({sent.order_id for sent in made.sent}) == 6
 
 
-@pytest.mark.parametrize("count", [5, 700])
+@pytest.mark.parametrize("count", [5, pytest.param(700, marks=pytest.mark.proof)])
 def test_resume_now_lets_every_order_go_that_met_the_throttle(make: Make, count: int) -> None:
     made = make(Rate(10, 1, 1))
     made.answers = throttled_once(3_600)
@@ -233,7 +233,10 @@ def test_the_slots_of_cancelled_orders_go_back(make: Make) -> None:
     assert made.times("new") == [pytest.approx(10, abs=0.1)]
 
 
-@pytest.mark.parametrize("which", [slice(None, None, 2), slice(0, 150), slice(150, None)])
+@pytest.mark.parametrize(
+    "which",
+    [slice(None, None, 2), *(pytest.param(half, marks=pytest.mark.proof) for half in (slice(0, 150), slice(150, None)))],
+)
 def test_those_who_wait_behind_cancelled_orders_move_up_and_none_becomes_later(make: Make, which: slice) -> None:
     made = make(Rate(1, 1, 1))
     ids = submit(made, 300)
@@ -330,8 +333,8 @@ def test_a_change_of_the_order_lets_its_provider_call_again(make: Make) -> None:
     ("rate", "requester"),
     [
         (Rate(10, 1, 10), Requester.PROVIDER),
-        (Rate(10, 1, 1), Requester.PROVIDER),
-        (Rate(10, 1, 10), Requester.OPERATOR),
+        pytest.param(Rate(10, 1, 1), Requester.PROVIDER, marks=pytest.mark.proof),
+        pytest.param(Rate(10, 1, 10), Requester.OPERATOR, marks=pytest.mark.proof),
     ],
 )
 def test_a_flood_of_hints_leaves_the_other_orders_alone(make: Make, rate: Rate, requester: Requester) -> None:
@@ -361,9 +364,9 @@ def test_a_flood_of_hints_leaves_the_other_orders_alone(make: Make, rate: Rate, 
     ("rate", "count", "seconds"),
     [
         (Rate(2, 1, 1), 40, 19.5),
-        (Rate(10, 1, 1), 200, 19.9),
+        pytest.param(Rate(10, 1, 1), 200, 19.9, marks=pytest.mark.proof),
         (Rate(10, 1, 2), 200, 19.8),
-        (Rate(50, 1, 1), 1_000, 19.98),
+        pytest.param(Rate(50, 1, 1), 1_000, 19.98, marks=pytest.mark.proof),
     ],
 )
 def test_a_small_burst_keeps_the_whole_rate(make: Make, rate: Rate, count: int, seconds: float) -> None:
@@ -417,7 +420,7 @@ def test_throttles_while_many_are_late_cost_no_more_than_their_own_time(make: Ma
 
 
 @pytest.mark.parametrize("rate", [Rate(1, 1, 1), Rate(4, 1, 8)])
-@pytest.mark.parametrize("keep", [0, 3])
+@pytest.mark.parametrize("keep", [pytest.param(0, marks=pytest.mark.proof), 3])
 def test_tokens_of_late_orders_go_back_when_the_orders_are_cancelled(make: Make, rate: Rate, keep: int) -> None:
     made = make(rate, interval=[3_000, 3_000])
     workers_away(made, 0.5, 300)

@@ -8,12 +8,13 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, House, Setup, house
 from willcall.api.webhooks import webhook_routes
@@ -100,31 +101,45 @@ class Desk:
 
 
 class Server(uvicorn.Server):
-    """uvicorn in a thread."""
+    """uvicorn in a thread, over the routes of whichever test runs."""
 
-    def __init__(self, context: Context) -> None:
-        app = FastAPI()
-        app.include_router(webhook_routes(context))
-        super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    def __init__(self) -> None:
+        self.app: ASGIApp = FastAPI()
+        super().__init__(uvicorn.Config(self._serve_test, host="127.0.0.1", port=0, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self.run, daemon=True)
 
-    def __enter__(self) -> str:
+    async def _serve_test(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def __enter__(self) -> Self:
         self._thread.start()
         while not self.started:
             time.sleep(0.01)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.should_exit = True
         self._thread.join()
 
+    def open(self, context: Context) -> str:
+        """Serve the webhooks of a context; return the URL."""
+        app = FastAPI()
+        app.include_router(webhook_routes(context))
+        self.app = app
+        return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
 
-OpenDesk = Callable[..., Desk]
+
+OpenWebhooks = Callable[[Context], str]
+
+
+@pytest.fixture(scope="package")
+def open_webhooks() -> Iterator[OpenWebhooks]:
+    """Opens the webhooks of a context in place of those before: their URL."""
+    with Server() as server:
+        yield server.open
 
 
 @pytest.fixture
-def desk(house: Setup) -> Iterator[Desk]:
+def desk(house: Setup, open_webhooks: OpenWebhooks) -> Desk:
     made = house(callbacks=True)
-    with Server(made.context) as url:
-        yield Desk(made, url)
+    return Desk(made, open_webhooks(made.context))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
-from tests.integration.webhooks.conftest import Desk, Server
+from tests.integration.webhooks.conftest import Desk, OpenWebhooks
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
 from willcall.simulator.client import SimulatorError
@@ -63,9 +63,12 @@ def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> N
     assert document.size >= 300_000
 
 
-def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(house: Setup) -> None:
+def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(
+    house: Setup, open_webhooks: OpenWebhooks
+) -> None:
     made = house(callbacks=True)
-    with Server(made.context) as url, SimulatorThread(Script(push_minute=0.1)) as simulator:
+    url = open_webhooks(made.context)
+    with SimulatorThread(Script(push_minute=0.1)) as simulator:
         target = f"{url}/webhooks/tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
         simulator.client.update_account("tixstock", webhook_url=target)
         pushes = [{"kind": "eticket", "spoil": "signature"}]

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as GoneError
 
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import Setup
-from tests.integration.webhooks.conftest import Desk, Server, general, pdf, seat, upload
+from tests.integration.webhooks.conftest import Desk, OpenWebhooks, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
 from willcall.providers.tixstock.pushes import AnswerWords
 from willcall.simulator.script import OrderScript
@@ -487,22 +487,21 @@ def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
     assert desk.house.events() == ["order.partial", "order.fulfilled"]
 
 
-def test_the_words_of_the_account_are_answered(house: Setup) -> None:
+def test_the_words_of_the_account_are_answered(house: Setup, open_webhooks: OpenWebhooks) -> None:
     made = house(callbacks=True)
     account = made.context.accounts["tixstock/default"]
     words = AnswerWords(partial="Pending Review", complete="Commissionable", paper="Sent", failed="Rejected")
     given = replace(account, credentials=account.credentials.model_copy(update={"answers": words}))
     accounts = {**made.context.accounts, account.key: given}
-    with Server(replace(made.context, accounts=accounts)) as url:
-        desk = Desk(made, url)
-        desk.submit(quantity=2)
-        sent = [seat(1), upload(file="?"), seat(2), PAPER]
-        assert [desk.answer(push)["order_status"] for push in sent] == [
-            "Pending Review",
-            "Rejected",
-            "Commissionable",
-            "Sent",
-        ]
+    desk = Desk(made, open_webhooks(replace(made.context, accounts=accounts)))
+    desk.submit(quantity=2)
+    sent = [seat(1), upload(file="?"), seat(2), PAPER]
+    assert [desk.answer(push)["order_status"] for push in sent] == [
+        "Pending Review",
+        "Rejected",
+        "Commissionable",
+        "Sent",
+    ]
 
 
 @pytest.mark.parametrize("name", ["partial", "failed"])

@@ -11,7 +11,7 @@ import requests
 from structlog.testing import capture_logs
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
-from tests.integration.webhooks.conftest import Desk, Server, pdf, seat, upload
+from tests.integration.webhooks.conftest import Desk, OpenWebhooks, pdf, seat, upload
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -38,9 +38,9 @@ def test_whoever_is_unknown_gets_one_and_the_same_404(desk: Desk, path: str) -> 
     assert dict(response.headers) | {"date": ""} == dict(desk.post("a/b/c").headers) | {"date": ""}
 
 
-def test_an_account_without_a_webhook_token_takes_no_calls(house: Setup) -> None:
-    with Server(house().context) as url:
-        assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
+def test_an_account_without_a_webhook_token_takes_no_calls(house: Setup, open_webhooks: OpenWebhooks) -> None:
+    url = open_webhooks(house().context)
+    assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
 
 
 def test_only_posts_are_taken(desk: Desk) -> None:

@@ -235,7 +235,10 @@ def test_the_slots_of_cancelled_orders_go_back(make: Make) -> None:
 
 @pytest.mark.parametrize(
     "which",
-    [slice(None, None, 2), *(pytest.param(half, marks=pytest.mark.proof) for half in (slice(0, 150), slice(150, None)))],
+    [
+        slice(None, None, 2),
+        *(pytest.param(half, marks=pytest.mark.proof) for half in (slice(0, 150), slice(150, None))),
+    ],
 )
 def test_those_who_wait_behind_cancelled_orders_move_up_and_none_becomes_later(make: Make, which: slice) -> None:
     made = make(Rate(1, 1, 1))

@@ -105,7 +105,8 @@ class Server(uvicorn.Server):
 
     def __init__(self) -> None:
         self.app: ASGIApp = FastAPI()
-        super().__init__(uvicorn.Config(self._serve_test, host="127.0.0.1", port=0, log_config=None, access_log=False))
+        options: dict[str, Any] = {"interface": "asgi3", "log_config": None, "access_log": False}
+        super().__init__(uvicorn.Config(self._serve_test, host="127.0.0.1", port=0, **options))
         self._thread = threading.Thread(target=self.run, daemon=True)
 
     async def _serve_test(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from willcall.orders.states import Status
 
 from tests.e2e.conftest import Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.sentinel import Failover
 from tests.waiting import wait_until
+from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 
 pytestmark = pytest.mark.proof

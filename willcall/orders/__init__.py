@@ -1,1 +1,1 @@
-"""What an order is and what happens to it next: pure, no I/O, no clock of its own."""
+"""The pure core: what an order is and what happens to it next. No I/O, no clock, no randomness of its own."""

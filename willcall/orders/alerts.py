@@ -1,4 +1,4 @@
-"""What operators are told, as it leaves the house: an account that changed, an order that a person should look at."""
+"""The data of events for operators: an account's health changed, or an order needs attention."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from willcall.orders.serialization import order_to_json, rfc3339
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """How an account is now and was before. `since` is milliseconds, as the stores keep it; `waiting` orders wait."""
+    """An account's health now and before. `since` is in milliseconds, as stored; `waiting` counts its open orders."""
 
     health: str
     was: str
@@ -21,7 +21,6 @@ class AccountChange:
 
 
 def account_alert_data(account_key: str, change: AccountChange) -> dict[str, Any]:
-    """A change of an account's health as JSON."""
     provider, _, name = account_key.partition("/")
     well = change.health == "ok"
     return {
@@ -37,9 +36,9 @@ def account_alert_data(account_key: str, change: AccountChange) -> dict[str, Any
 
 
 def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, Any]:
-    """An order as operators are told of it: without its tickets, and without a reference that opens it.
+    """Return the order without its tickets, and without its reference where that is a secret.
 
-    Which attention it needs is added by the step that makes it so, and what that means where it is read.
+    Its attention is added by the Lua script that sets it, and the explanation by `with_advice`.
     """
     document = order_to_json(order)
     del document["attention"], document["tickets"]
@@ -49,6 +48,6 @@ def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, A
 
 
 def with_advice(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, with why it needs attention and what to do about it."""
+    """Return an attention event with the reason and what to do about it."""
     advice = ADVICE[Attention(document["attention"])]
     return {**document, "why": advice.reason, "what_to_do": advice.mend(document["id"])}

@@ -1,11 +1,11 @@
-"""What can be wrong with a wish. Messages are for people and repeat no secret and no reference."""
+"""The errors of requests. Their messages are shown to callers and quote neither secrets nor references."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong: the field's dotted path and what about it."""
+    """What is wrong with one field, named by its dotted path; an empty path means the whole."""
 
     field: str
     message: str
@@ -19,51 +19,40 @@ class WillcallError(Exception):
 
 
 class RejectedOrderError(WillcallError):
-    """An order that cannot be accepted as it was submitted."""
+    """The order as submitted is invalid. `errors` are all its mistakes at once."""
 
-    def __init__(self, problems: list[FieldError]) -> None:
-        """`problems`: everything that is wrong, at once."""
-        super().__init__("; ".join(map(str, problems)))
-        self.errors = problems
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.errors = errors
 
 
 class ConflictingOrderError(WillcallError):
-    """An order of this id was submitted before with other content."""
-
     def __init__(self, order_id: str) -> None:
-        """`order_id` is the id in question."""
-        super().__init__(f"order {order_id} was submitted before with other content")
+        super().__init__(f"order {order_id} already exists with different content")
 
 
 class UnknownOrderError(WillcallError):
-    """There is no order of this id."""
-
     def __init__(self, order_id: str) -> None:
-        """`order_id` is the id in question."""
-        super().__init__(f"there is no order {order_id}")
+        super().__init__(f"no order has the id {order_id}")
 
 
 class ClosedOrderError(WillcallError):
-    """The order is final and can neither be asked for nor cancelled any more."""
+    """The order's status no longer allows this."""
 
 
 class NothingToDeliverError(WillcallError):
-    """There is nobody to tell of the order, or nothing to tell of."""
+    """The order has no callback URL, or no event yet."""
 
 
 class UnknownDeadLetterError(WillcallError):
-    """No dead letter has this id."""
-
     def __init__(self, letter_id: str) -> None:
-        """`letter_id` is the id in question."""
         super().__init__(f"no dead letter has the id {letter_id[:100]}")
 
 
 class UnusableDeadLetterError(WillcallError):
-    """The dead letter cannot be requeued."""
+    """The dead letter cannot be requeued; `why` is a clause."""
 
     def __init__(self, letter_id: str, why: str) -> None:
-        """`why` is a clause."""
         super().__init__(f"dead letter {letter_id} cannot be requeued: {why}")
 
 
@@ -75,9 +64,8 @@ class BrokerUnavailableError(WillcallError):
 
 
 class UnknownAccountError(WillcallError):
-    """The config has no such account."""
+    """The configuration has no such account; `known` are those it has."""
 
     def __init__(self, account: str, known: list[str]) -> None:
-        """`known`: the accounts that there are."""
-        names = ", ".join(known) or "none"
-        super().__init__(f"there is no account {account} in the config; there is {names}")
+        names = f"configured: {', '.join(known)}" if known else "none is"
+        super().__init__(f"account {account} is not configured; {names}")

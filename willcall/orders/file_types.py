@@ -1,7 +1,7 @@
-"""Recognize the file of a ticket by its bytes: a PDF, an image, a wallet pass, or an archive of those.
+"""Detect the type of a ticket's file from its bytes: a PDF, an image, a wallet pass, or an archive of those.
 
-The bytes decide, as labels and file names are often wrong. A file that a viewer would open is accepted, also where it
-is damaged; the damage is reported as a doubt. PDF: ISO 32000-1, annex H, and what viewers accept beyond it.
+The bytes decide, as labels and file names are often wrong. A file that a viewer would open is accepted even if it is
+damaged; the damage is reported as a warning. PDF: ISO 32000-1, annex H, and what viewers accept beyond it.
 """
 
 import re
@@ -16,7 +16,7 @@ from willcall.orders.zip_directory import zip_names
 #: Viewers look for the beginning of a PDF in its first 1,024 bytes.
 _HEAD = 1_024
 _CHUNK = 64 * 1_024
-#: Longer than any match of `_PDF_OBJECT`, and than any end mark: chunks overlap by as much.
+#: Chunks overlap by this much, which is longer than any match of `_PDF_OBJECT` and any end mark.
 _OVERLAP = 64
 
 _BLANKS = b"\x00\t\n\x0b\x0c\r "
@@ -27,7 +27,7 @@ _PDF_HEADER, _PDF_END = b"%PDF-", b"%%EOF"
 _PDF_OBJECT = re.compile(rb"(?<!\d)\d{1,10}\s{1,8}\d{1,5}\s{1,8}obj(?![a-z])")
 
 _HTML_DOCUMENT = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
-#: The tags that browsers take for the beginning of a page: https://mimesniff.spec.whatwg.org/#mime-type-detection
+#: Tags with which a page begins for browsers: https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
 _HTML_TAG = re.compile(
     rb"<(?:!doctype html|html|head|body|script|iframe|h1|div|font|table|a|style|title|b|br|p|meta|center|span)[\s/>]",
     re.IGNORECASE,
@@ -35,7 +35,7 @@ _HTML_TAG = re.compile(
 _XML_PROLOGUE_OR_COMMENT = re.compile(rb"\s*(?:<\?xml[^>]*\?>|<!--.*?-->)", re.DOTALL)
 
 _ZIP_START = re.compile(rb"(?:\xef\xbb\xbf|[\t\n\r ])*PK\x03\x04")
-#: What an archive is kept for, by the ending of a name in it.
+#: An archive is accepted if it contains a file with one of these endings.
 _TICKET_ENDINGS = (b".pdf", b".png", b".jpg", b".jpeg", b".gif", b".webp", b".pkpass", b".pkpasses")
 
 BYTES_BEFORE = "bytes before its beginning"
@@ -45,12 +45,12 @@ NO_END = "no end"
 
 
 class UnsupportedFileError(WillcallError):
-    """A file that is not kept. The message completes "the file is ..." and quotes nothing of the file."""
+    """The message completes "the file is ..." and quotes nothing of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """A type of file: its media type and the usual extension of its name."""
+    """A media type and the usual file name extension."""
 
     content_type: str
     extension: str
@@ -58,7 +58,7 @@ class FileType:
 
 @dataclass(frozen=True, slots=True)
 class DetectedFile:
-    """What a file is. `doubt` says what is damaged about it, or is None."""
+    """The type of a file, and a warning that says what is damaged about it, if anything."""
 
     type: FileType
     warning: str | None = None
@@ -89,7 +89,7 @@ _IMAGES = (
     _image("webp", "webp", rb"RIFF.{4}WEBP", b""),
 )
 
-#: All that is kept, by media type.
+#: All accepted types, by media type.
 FILE_TYPES = {
     file_type.content_type: file_type
     for file_type in (PDF, ZIP, WALLET_PASS, WALLET_PASSES, *(image.type for image in _IMAGES))
@@ -97,9 +97,9 @@ FILE_TYPES = {
 
 
 def detect_file_type(file: IO[bytes]) -> DetectedFile:
-    """Return what a seekable file is. Raises UnsupportedFileError for what holds no ticket."""
+    """Return the type of a seekable file. Raises UnsupportedFileError for a file that holds no ticket."""
     file.seek(0)
-    # The header may begin with the last of the bytes that are searched.
+    # The header may begin with the last of the searched bytes.
     head = file.read(_HEAD + len(_PDF_HEADER) - 1)
     for image in _IMAGES:
         match = image.start.match(head)
@@ -110,17 +110,17 @@ def detect_file_type(file: IO[bytes]) -> DetectedFile:
             )
     if _ZIP_START.match(head):
         return DetectedFile(_zip_type(file))
-    # Last, as an archive may hold a PDF in its first bytes.
+    # PDF comes last, as an archive may contain one within its first bytes.
     pdf_start = head.find(_PDF_HEADER)
     if pdf_start >= 0 and _is_pdf(file, head[:pdf_start]):
-        return DetectedFile(PDF, _pdf_doubt(file, head[:pdf_start]))
+        return DetectedFile(PDF, _pdf_warning(file, head[:pdf_start]))
     raise _refusal(head)
 
 
 def _is_pdf(file: IO[bytes], before: bytes) -> bool:
-    """Return whether a PDF follows `before`, the bytes in front of its header.
+    """Return whether a PDF follows the bytes `before` its header.
 
-    A text that merely quotes the header has no objects. A page or JSON is none, whatever it quotes.
+    An HTML page or JSON text is not a PDF, whatever it quotes. Other texts that quote the header have no objects.
     """
     text = _stripped(before)
     if not text:
@@ -130,7 +130,7 @@ def _is_pdf(file: IO[bytes], before: bytes) -> bool:
     return _contains_object(file, len(before))
 
 
-def _pdf_doubt(file: IO[bytes], before: bytes) -> str | None:
+def _pdf_warning(file: IO[bytes], before: bytes) -> str | None:
     junk = BYTES_BEFORE if _stripped(before) else None
     end = _last_index(file, _PDF_END)
     if end < 0:
@@ -138,7 +138,7 @@ def _pdf_doubt(file: IO[bytes], before: bytes) -> str | None:
     rest = end + len(_PDF_END)
     if _is_blank(file, rest):
         return junk
-    # Objects behind the last end belong to a later part of the file, of which the end is missing.
+    # Objects behind the last end mark belong to a later part of the file, whose end is missing.
     return _joined(junk, NO_END if _contains_object(file, rest) else BYTES_AFTER)
 
 
@@ -157,7 +157,7 @@ def _zip_type(file: IO[bytes]) -> FileType:
 
 
 def _refusal(head: bytes) -> UnsupportedFileError:
-    """Say what a file is that holds no ticket, as far as its beginning tells."""
+    """Return the error for a file that holds no ticket, with what its beginning looks like."""
     text = _stripped(_as_utf8(head))
     while match := _XML_PROLOGUE_OR_COMMENT.match(text):
         text = text[match.end() :].lstrip(_BLANKS)
@@ -176,7 +176,7 @@ def _refusal(head: bytes) -> UnsupportedFileError:
 
 def _is_plain_text(text: bytes) -> bool:
     try:
-        # Incrementally, as the last letter may be cut off where the head ends.
+        # Incrementally, as the head may end within a character.
         letters = getincrementaldecoder("utf-8")().decode(text)
     except UnicodeError:
         return False
@@ -190,16 +190,16 @@ def _as_utf8(head: bytes) -> bytes:
 
 
 def _stripped(text: bytes) -> bytes:
-    """Return text without blanks and byte order marks around it."""
+    """Return text without surrounding blanks and byte order marks."""
     return text.strip(_BLANKS + _BYTE_ORDER_MARK)
 
 
-def _joined(*doubts: str | None) -> str | None:
-    return ", ".join(doubt for doubt in doubts if doubt) or None
+def _joined(*warnings: str | None) -> str | None:
+    return ", ".join(filter(None, warnings)) or None
 
 
 def _last_index(file: IO[bytes], mark: bytes) -> int:
-    """Return where `mark` stands for the last time, or -1."""
+    """Return the position of the last `mark`, or -1."""
     end = file.seek(0, SEEK_END)
     while end > 0:
         start = max(0, end - _CHUNK)
@@ -220,7 +220,7 @@ def _is_blank(file: IO[bytes], start: int) -> bool:
 
 
 def _contains_object(file: IO[bytes], start: int) -> bool:
-    """Return whether an object of a PDF begins behind `start`."""
+    """Return whether a PDF object begins at or behind `start`."""
     file.seek(start)
     kept = b""
     while chunk := file.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""Which of two lists may be the same things: a largest matching."""
+"""A maximum matching of two lists: as many pairs as possible, each of which may be the same thing."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -6,19 +6,22 @@ from typing import TypeVar
 L = TypeVar("L")
 R = TypeVar("R")
 
-#: Pairs that are compared at most; of longer lists as many as the shorter one has are taken for matched.
+#: Longer lists are not compared: as many elements as the shorter list has count as matched.
 MAX_PAIRS = 250_000
 
 
-def maximum_matching(left: Sequence[L], right: Sequence[R], may_be: Callable[[L, R], bool]) -> dict[int, int]:
-    """Return a largest set of pairs (index in `right` -> index in `left`), each of which `may_be` the same.
+def maximum_matching(left: Sequence[L], right: Sequence[R], may_equal: Callable[[L, R], bool]) -> dict[int, int]:
+    """Return a largest set of pairs (index in `right` -> index in `left`) for which `may_equal` holds.
 
-    So `len(left) + len(right) - len(pairs)` is how many different things there are at least. Augmenting paths
-    (Kuhn): an element that finds all its partners taken has one of their elements take another.
+    So `len(left) + len(right) - len(pairs)` is how many different things there are at least. Kuhn's algorithm with
+    augmenting paths: where all candidates of an element are taken, one of their partners moves to another candidate.
+
+    Example: left `A` and `B`; right `1`, which may equal either, and `2`, which may equal `A` alone. `1` takes `A`.
+    When `2` finds `A` taken, `1` moves to `B`. That makes two pairs, so the four elements are at least two things.
     """
     if len(left) * len(right) > MAX_PAIRS:
         return {index: index for index in range(min(len(left), len(right)))}
-    partners = [[index for index, one in enumerate(left) if may_be(one, two)] for two in right]
+    partners = [[index for index, one in enumerate(left) if may_equal(one, two)] for two in right]
     of_left: dict[int, int] = {}
     for index in range(len(right)):
         _augment(index, partners, of_left)
@@ -26,7 +29,7 @@ def maximum_matching(left: Sequence[L], right: Sequence[R], may_be: Callable[[L,
 
 
 def _augment(start: int, partners: Sequence[Sequence[int]], of_left: dict[int, int]) -> None:
-    """Give `start` (of the right) a partner, along the shortest chain of elements that change theirs."""
+    """Pair `start` (of the right) by the shortest chain of elements that change their partner."""
     came_from: dict[int, int] = {}
     queue = [start]
     for element in queue:
@@ -37,12 +40,12 @@ def _augment(start: int, partners: Sequence[Sequence[int]], of_left: dict[int, i
             if one in of_left:
                 queue.append(of_left[one])
                 continue
-            _turn(one, start, came_from, of_left)
+            _apply_chain(one, start, came_from, of_left)
             return
 
 
-def _turn(free: int, start: int, came_from: dict[int, int], of_left: dict[int, int]) -> None:
-    """Take the chain that ends at the `free` element of the left."""
+def _apply_chain(free: int, start: int, came_from: dict[int, int], of_left: dict[int, int]) -> None:
+    """Apply the chain that ends at the `free` element of the left."""
     of_right = {two: one for one, two in of_left.items()}
     one = free
     while True:

@@ -1,7 +1,6 @@
-"""An order, its tickets and its attempts, as the rest of the house passes them around.
+"""Orders, their statuses, tickets and attempts.
 
-All times are seconds since the epoch (floats, UTC); only the JSON that leaves the house has RFC 3339
-strings (see `documents.py`).
+All times are seconds since the epoch (floats, UTC); JSON has RFC 3339 strings (see `serialization.py`).
 """
 
 from collections.abc import Mapping
@@ -11,8 +10,6 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """Where an order stands."""
-
     PENDING = "pending"
     PARTIAL = "partial"
     FULFILLED = "fulfilled"
@@ -53,7 +50,7 @@ def count_open(counts: Mapping[Status, int]) -> int:
 
 
 class Attention(StrEnum):
-    """Why a person should look at an order."""
+    """Why an order needs an operator's attention."""
 
     UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not_found"
@@ -63,8 +60,6 @@ class Attention(StrEnum):
 
 
 class TicketKind(StrEnum):
-    """What a ticket is: a PDF, a code to scan, an address, a wallet pass, a page, a parcel, an image, a zip archive."""
-
     PDF = "pdf"
     BARCODE = "barcode"
     LINK = "link"
@@ -76,7 +71,7 @@ class TicketKind(StrEnum):
 
 
 class TicketStatus(StrEnum):
-    """Whether a ticket lets anybody in: `void` was cancelled or has been replaced by another one."""
+    """The status of a ticket. A `void` one was cancelled or replaced, and lets nobody in."""
 
     VALID = "valid"
     USED = "used"
@@ -84,7 +79,7 @@ class TicketStatus(StrEnum):
 
 
 class DeliverySpeed(StrEnum):
-    """How fast the provider is known to issue: `delayed` polls at the interval from the start."""
+    """How fast the provider is known to issue. A `delayed` order is polled at the interval from the start."""
 
     INSTANT = "instant"
     DELAYED = "delayed"
@@ -92,9 +87,10 @@ class DeliverySpeed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the customer needs to get in. `extra` keeps what the provider said beyond our words.
+    """What the customer needs to get in.
 
-    `content_type` is the media type of the document, by its bytes; None where there is no document.
+    `document` is the id of the stored file and `content_type` its media type, detected from its bytes. `extra` holds
+    what the provider sent beyond these fields.
     """
 
     kind: TicketKind
@@ -115,7 +111,7 @@ class Ticket:
     def comparison_kind(self) -> TicketKind:
         """The kind by which tickets are compared and counted.
 
-        All files are one kind: providers announce a PDF, and what it is shows when it is here.
+        All files are one kind, as providers announce a PDF whatever the file turns out to be.
         """
         is_file = self.kind in {TicketKind.IMAGE, TicketKind.ARCHIVE}
         is_stored_pass = self.kind is TicketKind.WALLET and self.document is not None
@@ -124,14 +120,13 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One purchase at a provider whose tickets we await.
+    """One purchase at a provider whose tickets are awaited.
 
-    `seq` is the fence: the number of the only poll message that may act. `answered` counts the polls that
-    the provider answered (the back-off's exponent), `failures` the unanswered ones since the last answer,
-    `refusals` the 403s in a row.
-    `last_poll_at` is when the provider was last asked, `hint_at` the moment before which it may not be asked.
-    `attention_at` is when it newly needed `attention`, or for another reason; the stores keep it.
-    `expected` is how many tickets the order has by the provider's own word, `bought_at` when the caller bought it.
+    `seq` is the fence: only the poll message with this number may act. `answered_polls` counts the polls that the
+    provider answered (the exponent of the back-off), `unanswered_polls` those without an answer since the last one,
+    `forbidden_polls` the 403s in a row. The provider must not be polled before `hint_until`. `attention_at` is when
+    the order began to need `attention` for this reason; the stores set it. `expected` is how many tickets the order
+    has according to the provider, `quantity` according to the caller.
     """
 
     id: str
@@ -167,16 +162,16 @@ class Order:
 
     @property
     def account_key(self) -> str:
-        """`<provider>/<account>`, the way people write an account."""
+        """The account's name in configuration, commands and URLs: `<provider>/<account>`."""
         return f"{self.provider}/{self.account}"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One line of an order's timeline.
+    """An entry of an order's timeline.
 
-    `countdown` (seconds) is None where no further attempt follows; `late` is how many seconds after its due
-    time the attempt began.
+    `countdown` is the seconds to the next attempt, `None` where there is none. `late` is how many seconds after its
+    due time the attempt began.
     """
 
     at: float

@@ -1,8 +1,6 @@
-"""The closed set of what one status request can come back with.
+"""The outcomes of a status request: a closed set.
 
-Adapters turn every answer, however odd, into exactly one of these before anything decides what to do.
-`detail` is for people (the timeline) and never holds a secret or a ticket; `provider_status` is the
-provider's own word.
+Adapters turn every response into exactly one of these before anything decides what to do about it.
 """
 
 from dataclasses import dataclass, replace
@@ -12,10 +10,12 @@ from willcall.orders.model import Attention, Ticket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What every outcome has.
+    """The fields of every outcome.
 
-    `retry_after` is the wait in seconds that the answer asked for, whatever its status (see `extend_retry_after`);
-    `not_before` the moment (epoch seconds) that the provider announced for issuing. The later of the two counts.
+    `provider_status` is the provider's own word. `detail` explains the outcome in the timeline and never quotes a
+    secret or a ticket. `retry_after` is the wait in seconds that the response asked for, whatever its HTTP status (see
+    `extend_retry_after`); `not_before` the moment (epoch seconds) that the provider announced for issuing. The later
+    of the two counts.
     """
 
     provider_status: str | None = None
@@ -26,14 +26,14 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Issued(_Outcome):
-    """All tickets are here."""
+    """All tickets are issued."""
 
     tickets: tuple[Ticket, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PartlyIssued(_Outcome):
-    """Some of `expected` tickets are here (`expected` is None where the provider does not say)."""
+    """Some of `expected` tickets are issued; `expected` is `None` where the provider does not say."""
 
     tickets: tuple[Ticket, ...]
     expected: int | None = None
@@ -42,11 +42,10 @@ class PartlyIssued(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class NotReady(_Outcome):
-    """Nothing yet.
+    """No tickets are issued yet.
 
-    `attention` is set where waiting alone will not bring the tickets (the customer must personalise them).
-    `expected` is how many tickets the order has by the provider's word, for those that were pushed before. `void` are
-    tickets that it names and that let nobody in (any more).
+    `attention` is set where waiting alone will not bring them: the customer must personalise them. `expected` is how
+    many tickets the order has, against which pushed ones are counted. `void` are tickets that let nobody in any more.
     """
 
     attention: Attention | None = None
@@ -70,9 +69,9 @@ class Cancelled(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Throttled(_Outcome):
-    """429, or 403 that asks for patience: the whole account must wait `retry_after` seconds (None: not said).
+    """429, or a 403 that asks to wait: the whole account must wait `retry_after` seconds, if the response says so.
 
-    `by_gateway`: a gateway refused the request in the provider's place, and did not say why.
+    `by_gateway`: a gateway in front of the provider refused the request without a reason.
     """
 
     by_gateway: bool = False
@@ -80,26 +79,26 @@ class Throttled(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Unavailable(_Outcome):
-    """No usable answer: 5xx, a reset, a time-out. `reached` is False where no request left the house."""
+    """No usable response: 5xx, a connection error, a timeout. `request_sent` is false where nothing was sent."""
 
     request_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Missing(_Outcome):
-    """404: the provider does not know the order, or not yet."""
+    """404: the provider does not know the reference, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized(_Outcome):
-    """Our credentials were refused: 401 for the `account`, 403 for this one order."""
+    """Our credentials were rejected: for the whole account (401), or for this order alone (403)."""
 
     whole_account: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed(_Outcome):
-    """An answer that cannot be read: not JSON, wrong types, an unexpected HTTP status."""
+    """An unreadable response: not JSON, wrong types, an unexpected HTTP status."""
 
 
 Outcome = (
@@ -115,7 +114,7 @@ Outcome = (
     | Malformed
 )
 
-#: The word for each outcome in timelines and metrics.
+#: The name of each outcome in timelines and metrics.
 OUTCOME_NAMES: dict[type[Outcome], str] = {
     Issued: "issued",
     PartlyIssued: "partly_issued",
@@ -131,12 +130,12 @@ OUTCOME_NAMES: dict[type[Outcome], str] = {
 
 
 def outcome_name(outcome: Outcome) -> str:
-    """The word for an outcome in timelines and metrics."""
+    """Return the name of an outcome in timelines and metrics."""
     return OUTCOME_NAMES[type(outcome)]
 
 
 def extend_retry_after(outcome: Outcome, retry_after: float | None) -> Outcome:
-    """Return the outcome with the wait that its answer asked for, in seconds; a longer one of its own stays."""
+    """Return the outcome with the wait (seconds) that its response asked for, unless it has a longer one already."""
     if retry_after is None or (outcome.retry_after is not None and outcome.retry_after >= retry_after):
         return outcome
     return replace(outcome, retry_after=retry_after)

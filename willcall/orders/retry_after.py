@@ -1,4 +1,4 @@
-"""Read `Retry-After`, in the forms that the RFC knows and in those that servers send.
+"""Parse `Retry-After`, in the forms of the RFC and in others that servers send.
 
 https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: Longer waits are cut to this, which keeps arithmetic finite. It is no plausible wait, so it is never kept to.
+#: Longer waits are cut to this, which keeps arithmetic finite. It is not plausible, so it is never followed.
 MAX_WAIT = 366 * 86_400.0
 
-#: No date is longer than this, and nobody means more values than so many.
+#: Longer texts are no dates, and more values than this are ignored.
 _LONGEST_DATE = 100
 _MOST_VALUES = 20
 
-#: Possessive, so that no header makes the search go back.
+#: Possessive quantifiers: no header can make the search backtrack.
 _NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)"
 #: `120`, `1.5`, `120s`, `2 minutes`, `1m30s`, `PT2M`: a number without a unit is seconds.
 _DURATION = re.compile(
@@ -47,11 +47,14 @@ class RetryAfter:
 
 
 def parse_retry_after(value: str | None, now: float, date: str | None = None) -> RetryAfter | None:
-    """Return the longest wait that the header asks for, or `None` where it says nothing that can be understood.
+    """Return the longest wait that the header asks for, or `None` without a readable one.
 
-    `value` is all lines of the header, joined by commas. `now` is the moment of receipt (epoch seconds). A moment is
-    counted from the answer's own `date` where that can be read, for the server's clock need not be ours. A moment that
-    has passed is a wait of 0; a negative number or garbage is none, so that the caller's own back-off applies.
+    `value` is all lines of the header, joined by commas; `now` is the time of receipt (epoch seconds). A moment counts
+    from the response's own `date` where that is readable, as the server's clock may differ from ours. A moment in the
+    past is a wait of 0. A negative number or garbage is none, so that the caller's own back-off applies.
+
+    Example, received at 12:00:00: `120`, `2m` and `Mon, 30 Nov 2026 12:02:00 GMT` are 120 s each; if the response is
+    dated 12:01:00, the date is 60 s. `30, 120` is 120 s. `-5` and `soon` are `None`.
     """
     if value is None:
         return None
@@ -61,12 +64,12 @@ def parse_retry_after(value: str | None, now: float, date: str | None = None) ->
 
 
 def retry_after_from(headers: Mapping[str, str], received_at: float) -> RetryAfter | None:
-    """Return the wait that an answer with these headers (names in lower case) asks for; see `parse_retry_after`."""
+    """Return the wait that a response with these headers (names in lower case) asks for."""
     return parse_retry_after(headers.get("retry-after"), received_at, headers.get("date"))
 
 
 def retry_after_seconds(headers: Mapping[str, str], received_at: float) -> float | None:
-    """Return the same in seconds."""
+    """Return the wait in seconds that a response with these headers asks for."""
     wait = retry_after_from(headers, received_at)
     return wait.seconds if wait else None
 
@@ -88,7 +91,7 @@ def _wait(text: str, base: float) -> RetryAfter | None:
 
 
 def _number(number: float, base: float) -> RetryAfter:
-    """A number of seconds; or a moment, if it is one of the last year or of the next."""
+    """Return a number as seconds, or as an epoch if that is within a year from `base`."""
     for unit in _EPOCH_UNITS:
         moment = number / unit
         if moment >= _FIRST_EPOCH and abs(moment - base) <= MAX_WAIT:
@@ -97,7 +100,7 @@ def _number(number: float, base: float) -> RetryAfter:
 
 
 def _moment(text: str) -> float | None:
-    """Epoch seconds of a date in any of HTTP's three forms, or in that of ISO 8601; without a zone it is UTC."""
+    """Return the epoch seconds of a date in one of HTTP's three forms or in ISO 8601; without a zone it is UTC."""
     if len(text) > _LONGEST_DATE:
         return None
     for read in (parsedate_to_datetime, datetime.fromisoformat):

@@ -1,4 +1,4 @@
-"""Sections, rows and seats as providers write them: which texts name a place, and which two name the same one."""
+"""Sections, rows and seats as providers write them: which texts name a seat, and which two name the same one."""
 
 import re
 import unicodedata
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from willcall.orders.model import Ticket
 
-#: Where an adapter keeps what a ticket was sold from, in `Ticket.extra`: Tixstock's listing, Paylogic's event.
+#: Where adapters keep the listing that a ticket was sold from, in `Ticket.extra`: Tixstock's listing, Paylogic's event.
 _LISTINGS = ("listing_id", "event_uid")
 
-#: Texts that stand where a place is not known, less everything but letters and digits.
+#: Placeholders for an unknown section, row or seat, reduced to letters and digits.
 _PLACEHOLDERS = frozenset(
     {
         *("na", "null", "none", "nil", "nan", "undefined", "unknown", "unspecified", "notspecified", "notavailable"),
@@ -19,7 +19,7 @@ _PLACEHOLDERS = frozenset(
     }
 )
 _PREFIX = re.compile(r"^(?:section|sec|block|row|seat|no|nr)\b[\s.:#]*(?=\w)")
-#: `100-103`, `1, 2` and `A-F` are several, while `B-12` is one.
+#: `100-103`, `1, 2` and `A-F` name several seats, `B-12` names one.
 _SEVERAL = re.compile(
     r"\d\s*(?:[-\u2013\u2014/]|to|and)\s*\d|[,;&+]|^[a-z]{1,2}\s*(?:[-\u2013\u2014/]|to|and)\s*[a-z]{1,2}$"
 )
@@ -27,7 +27,7 @@ _SEVERAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Seating:
-    """Where a ticket's holder sits. Each part is None where the provider names none, or only a placeholder."""
+    """The seat of a ticket and the listing it was sold from. A part that the provider does not name is `None`."""
 
     listing: str | None = None
     section: str | None = None
@@ -36,16 +36,16 @@ class Seating:
 
     @property
     def exact(self) -> bool:
-        """Whether it is one seat: in a place with rows, a seat number alone can mean several."""
+        """Whether this names one seat. Without the row, a seat number may mean several."""
         return self.row is not None and self.seat is not None
 
     def differs(self, other: "Seating") -> bool:
-        """Whether the two are provably different seats, whatever listing they were sold from."""
+        """Return whether the two are certainly different seats, whatever listing they were sold from."""
         pairs = ((self.section, other.section), (self.row, other.row), (self.seat, other.seat))
         return any(one is not None and two is not None and one != two for one, two in pairs)
 
     def joined(self, other: "Seating") -> "Seating":
-        """What both say together of one seat."""
+        """Return one seat with what either of the two knows about it."""
         return Seating(
             self.listing or other.listing,
             self.section or other.section,
@@ -55,19 +55,21 @@ class Seating:
 
 
 def seating_of(ticket: Ticket) -> Seating:
-    """Return the place that a ticket names."""
     listing = next((value for name in _LISTINGS if isinstance(value := ticket.extra.get(name), str)), None)
     return Seating(listing, normalize_label(ticket.section), normalize_label(ticket.row), normalize_label(ticket.seat))
 
 
 def normalize_label(text: str | None) -> str | None:
-    """Return a section, row or seat in its plain form.
+    """Return a section, row or seat in a form that can be compared.
 
     `None` for a placeholder (``TBC``, ``0``, ``-``) and for several at once (``100-103``).
+
+    >>> normalize_label("Seat 007"), normalize_label(" Row V "), normalize_label("TBC")
+    ('7', 'v', None)
     """
     plain = " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())
     plain = _PREFIX.sub("", plain)
-    bare = "".join(sign for sign in plain if sign.isalnum())
+    bare = "".join(filter(str.isalnum, plain))
     if not bare.strip("0") or bare in _PLACEHOLDERS or _SEVERAL.search(plain):
         return None
     return plain.removesuffix(".0").lstrip("0") if bare.isdecimal() else plain

@@ -1,4 +1,4 @@
-"""The payload of `submit`, checked."""
+"""Validation of the payload that submits an order."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,29 +21,39 @@ from pydantic import (
 from willcall.orders.errors import FieldError, RejectedOrderError
 from willcall.orders.model import DeliverySpeed, Order, Status
 
-#: Everything in `metadata` together, characters, and its entries.
+#: Limits of `metadata`: characters in total, and entries.
 MAX_METADATA_CHARACTERS, MAX_METADATA_ENTRIES = 16_384, 500
 #: More fields than any payload has.
-_MOST_FIELDS = 100
-#: Problems of a payload that are told one by one.
+_MAX_FIELDS = 100
+#: Errors of a payload that are listed one by one.
 MAX_FIELD_ERRORS = 25
-#: Characters of a field's path that are told.
-_LONGEST_PATH = 100
+#: Characters of a field's path that are shown.
+_MAX_PATH = 100
 
-#: Our words for what pydantic says to programmers.
-_WORDS = {
+_ORDER_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$"
+#: What providers and accounts may be called.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+_LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+
+_PATTERN_MESSAGES = {
+    _ORDER_ID_PATTERN: "only letters, digits and . _ : @ ~ - are allowed, starting with a letter or digit (max 128)",
+    NAME_PATTERN: "only letters, digits, _ and - are allowed, starting with a letter or digit (max 64)",
+    _LANGUAGE_PATTERN: "must be a language tag such as en or nl-BE",
+}
+#: Messages in place of pydantic's, which address programmers.
+_MESSAGES = {
     "missing": "is missing",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
     "list_type": "must be a list",
-    "extra_forbidden": "is not known",
-    "string_pattern_mismatch": "has characters or a form that cannot be taken",
+    "extra_forbidden": "is not recognized",
+    "string_pattern_mismatch": "has an invalid form",
 }
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-#: Where the moments are that an order can begin at: what follows from them must still be a date.
+#: Bounds of the times that an order can have: what is added to them must still be a date.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -54,7 +64,7 @@ def _printable(value: str) -> str:
 
 
 def _iso_8601(value: object) -> object:
-    """Only what looks like a time: a bare number would be read as seconds or as milliseconds, by its size."""
+    """Reject bare numbers, which pydantic reads as seconds or milliseconds, by their size."""
     if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
         return value
     raise ValueError("must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z")
@@ -71,44 +81,42 @@ def _web_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL")
     if "@" in parts.netloc:
-        raise ValueError("must hold no credentials: what is sent there is signed")
+        raise ValueError("must not contain credentials: callbacks are signed instead")
     return _printable(value)
 
 
-def _few(value: object) -> object:
+def _limit_entries(value: object) -> object:
     if isinstance(value, dict) and len(value) > MAX_METADATA_ENTRIES:
-        raise ValueError(f"must not have more than {MAX_METADATA_ENTRIES} entries")
+        raise ValueError(f"must have at most {MAX_METADATA_ENTRIES} entries")
     return value
 
 
-def _small(value: dict[str, str]) -> dict[str, str]:
+def _limit_size(value: dict[str, str]) -> dict[str, str]:
     try:
         "".join([*value, *value.values()]).encode()
     except UnicodeEncodeError:
-        raise ValueError("must be text that UTF-8 can hold") from None
+        raise ValueError("contains text that UTF-8 cannot encode") from None
     if sum(len(name) + len(text) for name, text in value.items()) > MAX_METADATA_CHARACTERS:
-        raise ValueError(f"must not be longer than {MAX_METADATA_CHARACTERS} characters in all")
+        raise ValueError(f"must be at most {MAX_METADATA_CHARACTERS:,} characters in total")
     return value
 
 
-def _made_id() -> str:
+def _new_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$")]
-#: What providers and accounts may be called.
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+OrderId = Annotated[str, StringConstraints(pattern=_ORDER_ID_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class SubmitOrder(BaseModel):
-    """One purchase whose tickets are wanted. `provider` and `reference` are required.
+    """A purchase whose tickets are wanted. Only `provider` and `reference` are required.
 
-    `reference` is what the provider knows the order by; `id` is the caller's own key and makes submitting
-    idempotent; `not_before` is the first moment at which asking makes sense; `delivery` is `delayed` for
-    products known to take long. Of a user's list, what is older than `bought_at` is not this order's.
+    `reference` is what the provider knows the order by. `id` is the caller's own key and makes submitting idempotent.
+    The order is not polled before `not_before`. `delivery` is `delayed` for products that are known to take long. In a
+    user's list, tickets older than `bought_at` do not belong to this order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -119,18 +127,20 @@ class SubmitOrder(BaseModel):
         StringConstraints(min_length=1, max_length=256, strip_whitespace=True),
         AfterValidator(_printable),
     ]
-    id: OrderId = Field(default_factory=_made_id)
+    id: OrderId = Field(default_factory=_new_id)
     account: Name = "default"
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     bought_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
-    metadata: Annotated[dict[str, str], BeforeValidator(_few), AfterValidator(_small)] = Field(default_factory=dict)
+    language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
+    metadata: Annotated[dict[str, str], BeforeValidator(_limit_entries), AfterValidator(_limit_size)] = Field(
+        default_factory=dict
+    )
 
     def order(self) -> Order:
-        """The order to file; the store sets its times by the server's clock."""
+        """Return the order to store. The store sets its times by the server's clock."""
         return Order(
             id=self.id,
             provider=self.provider,
@@ -150,34 +160,36 @@ class SubmitOrder(BaseModel):
 
 
 def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
-    """The checked payload. Raises RejectedOrderError with everything that is wrong with it."""
-    if len(payload) > _MOST_FIELDS:
-        raise RejectedOrderError([FieldError("", f"has more than {_MOST_FIELDS} fields")])
+    """Return the validated payload. Raises RejectedOrderError with everything that is wrong with it."""
+    if len(payload) > _MAX_FIELDS:
+        raise RejectedOrderError([FieldError("", f"has more than {_MAX_FIELDS} fields")])
     try:
         return SubmitOrder.model_validate(dict(payload))
     except ValidationError as error:
         raise RejectedOrderError(truncate_errors(field_errors_of(error))) from None
 
 
-def truncate_errors(problems: list[FieldError]) -> list[FieldError]:
-    """Return the first problems, and how many more there are: an answer must not grow with what is wrong."""
-    more = len(problems) - MAX_FIELD_ERRORS
-    return problems if more <= 1 else [*problems[:MAX_FIELD_ERRORS], FieldError("", f"and {more:,} more")]
+def truncate_errors(errors: list[FieldError]) -> list[FieldError]:
+    """Return the first errors and how many more there are, so that no payload makes a long response."""
+    more = len(errors) - MAX_FIELD_ERRORS
+    return errors if more <= 1 else [*errors[:MAX_FIELD_ERRORS], FieldError("", f"and {more:,} more errors")]
 
 
 def field_errors_of(error: ValidationError) -> list[FieldError]:
-    """Pydantic's complaints as ours, without the values complained of."""
-    return field_errors_from(error.errors(include_url=False, include_context=False, include_input=False))
+    """Return pydantic's errors without the values that they are about."""
+    return field_errors_from(error.errors(include_url=False, include_input=False))
 
 
-def field_errors_from(complaints: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """The same from pydantic's list of them."""
-    return [FieldError(_path(item["loc"]), _words(item)) for item in complaints]
+def field_errors_from(items: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+    """Return the items of `ValidationError.errors()` without the values that they are about."""
+    return [FieldError(_path(item["loc"]), _message(item)) for item in items]
 
 
 def _path(location: Iterable[str | int]) -> str:
-    return ".".join(map(str, location))[:_LONGEST_PATH] or "body"
+    return ".".join(map(str, location))[:_MAX_PATH] or "body"
 
 
-def _words(complaint: Mapping[str, Any]) -> str:
-    return _WORDS.get(complaint["type"]) or str(complaint["msg"]).removeprefix("Value error, ")
+def _message(item: Mapping[str, Any]) -> str:
+    pattern = item.get("ctx", {}).get("pattern")
+    message = _PATTERN_MESSAGES.get(pattern) or _MESSAGES.get(item["type"])
+    return message or str(item["msg"]).removeprefix("Value error, ")

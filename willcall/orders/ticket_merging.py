@@ -1,4 +1,8 @@
-"""What an order's tickets become when a push or a poll brings others."""
+"""Merge the tickets of a push or a poll into those that an order has.
+
+A pushed ticket stays whatever later polls list; a list of a poll replaces the list of an earlier one. Copies count
+once: a ticket that was pushed and is listed as well is stored as the pushed one, which remembers its listed copies.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -22,9 +26,9 @@ from willcall.orders.urls import without_query
 
 
 def merge_pushed(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
-    """Return the present tickets and the pushed `new` ones.
+    """Return the present tickets together with the pushed `new` ones.
 
-    A new one takes the place of its own earlier copy, and of what it corrects: another file for the same seat of the
+    A new ticket replaces its own earlier copy, and a ticket that it corrects: another file for the same seat of the
     same listing. Tickets of one push never replace each other.
     """
     result: list[Ticket | None] = list(present)
@@ -56,11 +60,11 @@ def merge_pushed(present: Sequence[Ticket], new: Sequence[Ticket]) -> Tickets:
 
 
 def merge_polled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: bool = False) -> Tickets:
-    """Return what an order has after a poll that listed `polled`.
+    """Return the tickets of an order after a poll that listed `polled`.
 
-    That is the list, and what was pushed before, which a poll may not know of. A listed copy of a pushed ticket is
-    dropped, as the pushed file is here already. Where more are listed than were pushed and nobody can tell which
-    is a copy, all stay. The list replaces an earlier one, but of an order that is `final` no ticket goes away.
+    These are the listed tickets and the ones that were pushed before, which a poll may not list. A listed copy of a
+    pushed ticket is dropped, as the pushed file is stored already. Where more are listed than were pushed and it is
+    unclear which is the copy, all stay. The list replaces an earlier one, but a `final` order never loses a ticket.
     """
     pushed = [ticket for ticket in present if ticket.extra.get(PUSHED)]
     polled = without_duplicates(polled)
@@ -75,41 +79,41 @@ def merge_polled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: 
 
 
 def _index(tickets: Sequence[Ticket], marks: Callable[[Ticket], Iterable[Hashable]]) -> dict[Hashable, list[int]]:
-    """Return where tickets with each mark are, so that a crowd is not compared pair by pair."""
+    """Return the positions of the tickets by mark, so that large lists need not be compared pair by pair."""
     index: dict[Hashable, list[int]] = defaultdict(list)
-    for place, ticket in enumerate(tickets):
+    for position, ticket in enumerate(tickets):
         for mark in marks(ticket):
-            index[mark].append(place)
+            index[mark].append(position)
     return index
 
 
 def _found(index: dict[Hashable, list[int]], marks: Iterable[Hashable]) -> list[int]:
-    """Return where tickets with any of the marks are, in their order."""
-    return sorted({place for mark in marks for place in index.get(mark, ())})
+    """Return the positions of the tickets with any of the marks, ascending."""
+    return sorted({position for mark in marks for position in index.get(mark, ())})
 
 
 def _seat_marks(ticket: Ticket) -> list[Hashable]:
-    """Return what two exact places that are not different have in common."""
-    place = seating_of(ticket)
-    return [(place.listing, place.row, place.seat)] if place.exact else []
+    """Return the seat of a ticket as a mark, if it names exactly one."""
+    seating = seating_of(ticket)
+    return [(seating.listing, seating.row, seating.seat)] if seating.exact else []
 
 
 def _is_same(ticket: Ticket, old: Ticket) -> bool:
-    """Return whether a pushed ticket is one that came before, perhaps with more or less said about its place."""
+    """Return whether a pushed ticket is the same as an old one, perhaps with more or less known about its seat."""
     one, two = seating_of(ticket), seating_of(old)
     alike = ticket.comparison_kind is old.comparison_kind and one.listing == two.listing and not one.differs(two)
     return alike and bool(identity_marks(ticket) & identity_marks(old)) and one.joined(two) in {one, two}
 
 
 def _corrects(ticket: Ticket, old: Ticket) -> bool:
-    """Return whether a pushed ticket takes the place of another one of its kind for the same seat."""
+    """Return whether a pushed ticket replaces another one of its kind for the same seat."""
     one, two = seating_of(ticket), seating_of(old)
     alike = ticket.comparison_kind is old.comparison_kind and one.listing == two.listing and not one.differs(two)
     return alike and bool(old.extra.get(PUSHED)) and one.exact and two.exact
 
 
 def _newer(old: Ticket, new: Ticket) -> Ticket:
-    """Return the new copy of a ticket, or the old one where its place is better known."""
+    """Return the new copy of a ticket, or the old one if that says more about its seat."""
     one, two = seating_of(old), seating_of(new)
     if one != two and one.joined(two) == one:
         return old
@@ -119,8 +123,8 @@ def _newer(old: Ticket, new: Ticket) -> Ticket:
 def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
     """Return which polled tickets are copies of pushed ones (index in `polled` -> index in `pushed`).
 
-    First those that are by their content, address or seat; then those that can be nothing else, see `_forced`. Of files
-    beside links it cannot be said which is whose.
+    First those with the same content, URL or seat; then those that can be nothing else, see `_forced`. Between files
+    and links it is unknown which belongs to whom, so nothing is forced.
     """
     paths = Counter(without_query(ticket.url) for ticket in polled)
     index = _index(pushed, _copy_marks)
@@ -135,8 +139,8 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
     if len({ticket.comparison_kind for ticket in (*pushed, *polled)}) > 1:
         return copies
     known = set(copies.values())
-    place = {id(ticket): index for index, ticket in enumerate(pushed)}
-    groups = [[place[id(ticket)] for ticket in group] for group in group_certain_admissions(pushed)]
+    position = {id(ticket): index for index, ticket in enumerate(pushed)}
+    groups = [[position[id(ticket)] for ticket in group] for group in group_certain_admissions(pushed)]
     ours = [group[0] for group in groups if known.isdisjoint(group)]
     theirs = [index for index in range(len(polled)) if index not in copies]
     pairs = _forced([pushed[index] for index in ours], [polled[index] for index in theirs])
@@ -144,7 +148,7 @@ def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int
 
 
 def _copy_marks(ticket: Ticket) -> set[Hashable]:
-    """Return what a pushed ticket and a listed copy of it have in common, one of these at least."""
+    """Return the marks of a ticket, at least one of which a pushed ticket and its listed copy have in common."""
     urls = {*listed_urls(ticket), ticket.url}
     marks: set[Hashable] = {*identity_marks(ticket), *(("path", without_query(url)) for url in urls if url)}
     return {*marks, *_seat_marks(ticket)}
@@ -168,40 +172,40 @@ def _one_listing(one: Seating, two: Seating) -> bool:
 def _forced(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
     """Return the polled tickets that must be copies (index in `polled` -> index in `pushed`).
 
-    A poll lists all that was uploaded, hence also what was pushed. So where one file was pushed for a row and one is
-    listed for it, they are one. Where two are listed, either may be the copy, and neither is taken for it.
+    A poll lists everything that was uploaded, hence also what was pushed. So where one file was pushed for a row and
+    one is listed for it, they are the same. Where two are listed, either may be the copy, so neither counts as one.
     """
     if len(pushed) * len(polled) > MAX_PAIRS:
         return {}
     left = [seating_of(ticket) for ticket in pushed]
     right = [seating_of(ticket) if admits_someone(ticket) else None for ticket in polled]
 
-    def may_be(one: Seating, two: Seating | None) -> bool:
+    def may_equal(one: Seating, two: Seating | None) -> bool:
         return two is not None and not one.differs(two)
 
-    pairs = maximum_matching(left, right, may_be)
-    doubtful = [index for index in range(len(polled)) if index not in pairs]
+    pairs = maximum_matching(left, right, may_equal)
+    ambiguous = [index for index in range(len(polled)) if index not in pairs]
     of_pushed = {one: two for two, one in pairs.items()}
-    for index in doubtful:
-        for one, place in enumerate(left):
-            if one in of_pushed and may_be(place, right[index]):
-                doubtful.append(of_pushed.pop(one))
+    for index in ambiguous:
+        for one, seating in enumerate(left):
+            if one in of_pushed and may_equal(seating, right[index]):
+                ambiguous.append(of_pushed.pop(one))
     return {two: one for one, two in of_pushed.items()}
 
 
 def _not_listed(before: Sequence[Ticket], polled: Sequence[Ticket]) -> list[Ticket]:
-    """Return what an earlier list had and this one has not, which has no word of it being void."""
+    """Return the tickets of an earlier list that this one neither lists nor declares void."""
     listed, earlier = _index(polled, _list_marks), _index(before, _list_marks)
     missing = [old for old in before if not any(_lists(polled[i], old) for i in _found(listed, _list_marks(old)))]
     new = [one for one in polled if not any(_lists(one, before[i]) for i in _found(earlier, _list_marks(one)))]
 
-    def may_be(old: Ticket, ticket: Ticket) -> bool:
+    def may_equal(old: Ticket, ticket: Ticket) -> bool:
         if old.comparison_kind is not ticket.comparison_kind or has_id_or_code(old) or has_id_or_code(ticket):
             return False
         one, two = seating_of(old), seating_of(ticket)
         return not one.differs(two) and _one_listing(one, two)
 
-    found = set(maximum_matching(missing, new, may_be).values())
+    found = set(maximum_matching(missing, new, may_equal).values())
     return [old for index, old in enumerate(missing) if index not in found]
 
 
@@ -210,7 +214,7 @@ def _list_marks(ticket: Ticket) -> set[Hashable]:
 
 
 def _lists(ticket: Ticket, old: Ticket) -> bool:
-    """Return whether a listed ticket is what an earlier list had, as it is now."""
+    """Return whether a listed ticket is the current state of one in an earlier list."""
     if ticket.comparison_kind is not old.comparison_kind and ticket.status is not TicketStatus.VOID:
         return False
     return bool(identity_marks(ticket) & identity_marks(old)) or (old.url is not None and old.url == ticket.url)

@@ -1,7 +1,7 @@
-"""Which tickets of a user's list are an order's own.
+"""Which tickets of a user's list belong to an order.
 
-A list holds what the user ever bought. What the provider says to be older than the order is left out when the list is
-read; here, what other orders hold is, and of the rest as many are chosen as the order bought.
+Some references list everything that a user ever bought. Purchases that are older than the order are left out when the
+list is read. Here, tickets of other orders are left out, and of the rest as many are selected as the order bought.
 """
 
 from collections import defaultdict
@@ -14,13 +14,13 @@ from willcall.orders.ticket_admissions import group_by_admission
 from willcall.orders.ticket_identity import Tickets, admits_someone, has_id_or_code, identity_marks
 from willcall.orders.urls import without_query
 
-#: Seconds before its submission at which an order was bought, where its caller does not say.
+#: An order without `bought_at` counts as bought this many seconds before its submission.
 DEFAULT_PURCHASE_AGE = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What a list says was bought together. `at` is when it was issued or last changed, where that is said."""
+    """Tickets that were bought together. `at` is when they were issued or last changed, if known (epoch seconds)."""
 
     tickets: Tickets
     at: float | None = None
@@ -28,7 +28,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Who holds what of a user's list, by `ticket_keys`: other orders of the account, or this one."""
+    """The tickets of a user's list, by `ticket_keys`, that belong to other orders of the account or to this one."""
 
     other_orders: frozenset[str] = frozenset()
     this_order: frozenset[str] = frozenset()
@@ -40,18 +40,18 @@ def bought_at(order: Order) -> float:
 
 
 def ticket_keys(tickets: Iterable[Ticket]) -> frozenset[str]:
-    """Return what identifies tickets among all of an account, as digests.
+    """Return digests that identify tickets within an account.
 
-    The provider's id and the barcode; else the address, less what is signed anew for each answer.
+    They are made of the provider's id and the barcode; without these, of the URL without its query.
     """
     return frozenset(key for ticket in tickets if admits_someone(ticket) for key in _keys(ticket))
 
 
 def select_tickets(purchases: Sequence[Purchase], quantity: int, ownership: Ownership) -> Tickets:
-    """Return the tickets of a list that are an order's own, for at most `quantity` people unless it holds more.
+    """Return the tickets of a list that belong to the order: for `quantity` people, or more if it has more already.
 
-    What the order holds already stays. Else a purchase of just that many is taken before parts of others, and an
-    earlier one before a later.
+    Tickets that the order has already stay if they are enough. Otherwise a purchase for exactly `quantity` people is
+    preferred to parts of several, one with the order's own tickets to others, and an earlier one to a later.
     """
     ordered = sorted(purchases, key=lambda purchase: (purchase.at is None, purchase.at or 0.0))
     people = group_by_admission(ticket for purchase in ordered for ticket in purchase.tickets)
@@ -59,7 +59,7 @@ def select_tickets(purchases: Sequence[Purchase], quantity: int, ownership: Owne
     held = [person for person in free if not ownership.this_order.isdisjoint(ticket_keys(person))]
     if len(held) >= quantity:
         return _all(held)
-    # By identity: each group consists of the very people above, and comparing all pairs of a long list takes minutes.
+    # By identity: the groups hold the same objects as `people`, and comparing all pairs of a long list takes minutes.
     are_free, are_held = set(map(id, free)), set(map(id, held))
     whole = _grouped(ordered, people)
     fitting = [group for group in whole if len(group) == quantity and are_free.issuperset(map(id, group))]
@@ -70,7 +70,7 @@ def select_tickets(purchases: Sequence[Purchase], quantity: int, ownership: Owne
 
 
 def _grouped(purchases: Iterable[Purchase], people: Sequence[Tickets]) -> list[list[Tickets]]:
-    """Return the people of each purchase."""
+    """Return the tickets of each purchase, grouped by person."""
     index: dict[Hashable, set[int]] = defaultdict(set)
     for number, person in enumerate(people):
         for ticket in person:
@@ -83,7 +83,7 @@ def _grouped(purchases: Iterable[Purchase], people: Sequence[Tickets]) -> list[l
 
 
 def _likeness(ticket: Ticket) -> Hashable:
-    """Return what equal tickets have in common, and few others."""
+    """Return what equal tickets have in common and few others have, to find them without comparing all pairs."""
     return ticket.kind, ticket.code, ticket.url, ticket.document, ticket.seat
 
 

@@ -1,7 +1,7 @@
 """List the files of a zip archive without unpacking any.
 
-Only the central directory is read, and of that no more than `_LONGEST_DIRECTORY`. `zipfile` has no such bound: it
-builds an object per entry, which a file of 20 MB can make 400,000 of.
+Only the central directory is read, and no more than 256 KiB of it. `zipfile` has no such limit: it creates an object
+for each entry, of which a file of 20 MB can have 400,000.
 
 Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.12 to 4.3.16.
 """
@@ -27,9 +27,9 @@ _LONGEST_DIRECTORY = 256 * 1024
 
 
 def zip_names(file: IO[bytes]) -> list[bytes] | None:
-    """Return the names of the archive's entries, or None where it has no readable directory.
+    """Return the names of the archive's entries, or `None` without a readable directory.
 
-    Of a directory that is larger than 256 KiB the names in that much are returned.
+    Of a directory larger than 256 KiB, only the names in its first part are returned.
     """
     size = file.seek(0, SEEK_END)
     start_of_tail = max(0, size - _LONGEST_END)

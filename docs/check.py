@@ -1,4 +1,4 @@
-"""Checks that every relative link in the documentation leads somewhere, anchors included, and that others are URLs."""
+"""Check that every relative link and anchor in the documentation exists."""
 
 import re
 import sys

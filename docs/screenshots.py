@@ -1,6 +1,6 @@
-"""Takes the pictures of Flower and of the order board: `make screenshots`, into docs/img/.
+"""Take the screenshots of Flower and of the order board for docs/img/ (`make screenshots`).
 
-They show the demo, first while all is well, then with an account whose key was revoked.
+They show the demo, first while it is healthy, then with an account whose key was revoked.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""What mkdocs does beside building pages: files outside docs/ that pages link to become pages of the site.
+"""Hooks of mkdocs: files outside docs/ that pages link to become pages of the site.
 
-So one link is good on a code host and on the site, and the site needs no other host. README.md, CONTRIBUTING.md and
+So one link works on a code host and on the site, and the site needs no other host. README.md, CONTRIBUTING.md and
 CHANGELOG.md go to project/, files of code and configuration to source/.
 """
 

@@ -1,4 +1,4 @@
-"""Pull events instead of being called: no address of the backend needs to be reachable.
+"""Read events from the feed, for a backend that cannot receive callbacks.
 
 python follow_the_feed.py http://127.0.0.1:8080 KEY
 """

@@ -1,4 +1,4 @@
-"""Hand Willcall's ops events on to a pager: they come verified, leave as events of PagerDuty.
+"""Forward Willcall's ops events to PagerDuty.
 
 python pager.py whsec_... 9001 https://events.pagerduty.com/v2/enqueue <routing key>
 """

@@ -1,4 +1,4 @@
-"""Receive Willcall's events: a web server of the standard library, signatures checked by `standardwebhooks`.
+"""Receive Willcall's callbacks with the standard library, and verify them with `standardwebhooks`.
 
 python receiver.py whsec_... 9000
 """

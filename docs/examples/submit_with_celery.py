@@ -1,4 +1,4 @@
-"""Submit an order from a backend that has Celery already. Nothing of Willcall needs to be installed there.
+"""Submit an order from a backend that uses Celery. Willcall need not be installed there.
 
 python submit_with_celery.py redis://localhost:6379/0
 """

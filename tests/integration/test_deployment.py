@@ -13,11 +13,10 @@ from typing import Any
 import yaml
 from redis import Redis
 from redis.exceptions import RedisError
-from typer.main import get_command
 
 from tests.tools import require, require_command
 from tests.waiting import wait_until
-from willcall.cli.main import app
+from willcall.cli.main import load_command
 from willcall.config import load
 from willcall.devtools.embedded_redis import executable, free_port
 
@@ -84,11 +83,10 @@ def test_manifests_are_what_kubernetes_takes() -> None:
 
 
 def test_every_command_is_a_real_one_with_real_options() -> None:
-    willcall = get_command(app)
     shown = list(commands())
     assert {line[0] for line in shown} == {"worker", "beat", "api", "flower", "doctor"}
     for line in shown:
-        willcall.commands[line[0]].make_context(line[0], line[1:])
+        load_command(line[0]).make_context(line[0], line[1:])
 
 
 def test_every_variable_and_key_is_one_of_the_configuration(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from celery import Task, shared_task
 
 from schedules.timetable import BUDGET, sweep_for
 from tasks.queues import SWEEPS
-from willcall.config import Sweeps
+from willcall.config.settings import SweepSettings
 
 #: Seconds until a sweep that ran out of time goes on: the others have their turn.
 PAUSE = 1.0
@@ -25,7 +25,7 @@ def sweep(self: Task, name: str) -> dict[str, int] | None:
     return dict(swept.counts) if swept else None
 
 
-def beat_schedule(sweeps: Sweeps) -> dict[str, dict[str, Any]]:
+def beat_schedule(sweeps: SweepSettings) -> dict[str, dict[str, Any]]:
     """Beat's entries. All are due when it starts: else one that starts often never ran those with long intervals.
 
     One that was not started before the next is due has nothing left to do and expires.

@@ -17,9 +17,9 @@ from urllib.request import urlopen
 from celery import Celery
 
 from willcall.config import load
+from willcall.config.environment import FILE_VARIABLE, PREFIX
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
-from willcall.environment import FILE_VARIABLE, PREFIX
 from willcall.simulator.account_tables import account_tables, to_toml
 from willcall.simulator.client import SimulatorClient
 from willcall.simulator.launch import SimulatorProcess

@@ -111,7 +111,7 @@ def parse_allowed(entry: str) -> Network | str:
         meant = ip_network(entry, strict=False)
     except ValueError:
         return _host_name(entry)
-    raise ValueError(f"has bits beyond its length; is {meant} meant?")
+    raise ValueError(f"has host bits set; did you mean {meant}?")
 
 
 def _parse_address(text: str) -> Address | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Sessions
 from willcall.api.security import named_as_this_machine, of_this_machine
-from willcall.config import Api
+from willcall.config.settings import ApiSettings
 from willcall.stores.sessions import SessionStore
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CrossSiteRequestError(Exception):
 class BoardAccess:
     """Decides who is let in."""
 
-    def __init__(self, settings: Api, ended: SessionStore, *, exposed: bool) -> None:
+    def __init__(self, settings: ApiSettings, ended: SessionStore, *, exposed: bool) -> None:
         """`ended` knows who has logged out.
 
         `exposed`: the API can be reached beyond loopback. With keys for backends alone, this is no development.

@@ -56,7 +56,7 @@ class FailedLogins:
     """Counts wrong keys, to bound what is logged of them.
 
     A right key is never refused: all callers behind a proxy are one here, and whoever guesses would lock them out.
-    Guessing is hopeless for the length of the keys (`config.SHORTEST_OPERATOR_KEY`), not for a bound on tries.
+    Guessing is hopeless for the length of the keys (`config.settings.SHORTEST_OPERATOR_KEY`), not for a bound on tries.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:

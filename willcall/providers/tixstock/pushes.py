@@ -48,7 +48,7 @@ _FAILED = "Listing failed to be fulfilled for the order"
 
 def _not_invoicing(word: str) -> str:
     if word.strip().lower() == _INVOICING:
-        raise ValueError("must not have an invoice raised for what is not delivered")
+        raise ValueError("must not be the word that raises an invoice")
     return word
 
 

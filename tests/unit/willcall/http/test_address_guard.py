@@ -108,7 +108,7 @@ def test_what_is_no_address_is_not_admitted() -> None:
         ("10.0.0", "neither"),
         ("10.0.0.0/33", "neither"),
         ("10.0.0.256", "neither"),
-        ("127.0.0.1/8", "is 127.0.0.0/8 meant?"),
+        ("127.0.0.1/8", "did you mean 127.0.0.0/8?"),
     ],
 )
 def test_an_entry_that_means_nothing_is_a_mistake(entry: str, why: str) -> None:

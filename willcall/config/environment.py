@@ -1,4 +1,4 @@
-"""Lay the environment's variables over the configuration's tables."""
+"""Set what environment variables override in the configuration's tables."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from willcall.orders.errors import FieldError
 
 PREFIX = "WILLCALL_"
-#: Names the file; not part of it.
+#: The path of the configuration file.
 FILE_VARIABLE = "WILLCALL_CONFIG"
 
 #: What a JSON list or object begins with.
@@ -23,24 +23,24 @@ def overlay(
     tables: set[str],
     annotation: Callable[[Sequence[str]], Any],
 ) -> list[FieldError]:
-    """Set in `document` what the environment sets. Returns what is wrong with the variables.
+    """Set in `document` what the environment sets, and return the errors in the variables.
 
-    `tables` are the names at the top; a variable that names none of them is a mistake like an unknown key. `annotation`
-    gives the type that the configuration wants at a path, or None.
+    `tables` are the names of the top-level tables and keys; a variable that begins with none of them is an error, like
+    an unknown key. `annotation` returns the type of the setting at a path, or `None`.
     """
-    problems = []
+    errors = []
     for variable, text in sorted(environment.items()):
         if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue
         path = variable.removeprefix(PREFIX).lower().split("__")
         if path[0] not in tables:
-            problems.append(FieldError(variable, "names nothing in the configuration"))
+            errors.append(FieldError(variable, "matches no setting"))
             continue
         try:
             _table(document, path[:-1])[path[-1]] = _value(text, annotation(path))
         except ValueError:
-            problems.append(FieldError(variable, "is not JSON, though it looks like a list or a table"))
-    return problems
+            errors.append(FieldError(variable, "looks like a list or a table, but is not valid JSON"))
+    return errors
 
 
 def _table(document: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _table(document: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str, annotation: Any) -> Any:
-    """Return JSON where a list or a table is wanted. A secret is text, whatever it begins with."""
+    """Parse JSON where the setting is a list or a table. A secret is text, whatever it begins with."""
     kinds = _kinds(annotation)
     takes_text = bool(kinds & {str, SecretStr})
     if not text.startswith(_BRACKETS) or (takes_text and not any(map(_is_table, kinds))):
@@ -68,7 +68,7 @@ def _value(text: str, annotation: Any) -> Any:
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """Return the types of which a value may be."""
+    """Return the types that a value may have."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kinds(arguments[0])

@@ -164,7 +164,7 @@ def test_nothing_counts_that_tixstock_did_not_sign(body: bytes, signature: str, 
         assert pushes.answer_push(reading, PROGRESS[0], credentials).status == 401
 
 
-def test_the_signature_is_taken_in_either_case_of_letters() -> None:
+def test_a_signature_may_be_in_upper_or_lower_case() -> None:
     pushes, credentials = pushes_of("tixstock")
     call = signed("tixstock", b"{}")
     upper = PushRequest(call.body, {name: value.upper() for name, value in call.headers.items()})

@@ -120,7 +120,7 @@ def _name_errors(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
 
 
 def _quoted(name: str) -> str:
-    """Return a key as TOML writes it: bare where possible."""
+    """Return a key as TOML writes it, in quotes only where it needs them."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 

@@ -59,7 +59,7 @@ def _signing_secret(value: SecretStr) -> SecretStr:
         length = len(b64decode(text + "=" * (-len(text) % 4), validate=True))
     except ValueError:
         length = 0
-    if prefix != "whsec_" or not 24 <= length <= 64:  # noqa: PLR2004 - the standard's bounds
+    if prefix != "whsec_" or length not in range(24, 65):
         raise ValueError(f"must be whsec_ and the base64 of 24 to 64 random bytes {LINE_BREAK}")
     return value
 

@@ -111,7 +111,7 @@ class Adapter(ABC):
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
         """Return the one outcome that a response means. Never raises, whatever the bytes."""
 
-    def reference_is_secret(self, reference: str, /) -> bool:  # noqa: ARG002 - for those who override it
+    def reference_is_secret(self, _reference: str, /) -> bool:
         """Return whether the reference is all it takes to get the tickets, or holds the code of one."""
         return False
 

@@ -6,6 +6,8 @@ Nothing here raises on bytes from outside. `detail` texts never quote the body.
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
@@ -23,7 +25,14 @@ from willcall.orders.outcomes import (
 from willcall.orders.retry_after import retry_after_seconds
 from willcall.providers.gateways import is_gateway_refusal
 
-_OK = 200
+#: What an HTTP status means at every provider; 403 and 5xx see below, any other is `Malformed`.
+HTTP_STATUSES: Mapping[int, Outcome] = {
+    401: Unauthorized(whole_account=True),
+    404: Missing(),
+    408: Unavailable(),
+    425: Unavailable(),
+    429: Throttled(),
+}
 
 
 def retry_after(response: Response) -> float | None:
@@ -42,26 +51,20 @@ def status_outcome(response: Response, *ok: int) -> Outcome | None:
     `ok` are the statuses whose body the adapter reads, 200 by default. Redirects are not followed, so they are
     `Malformed`.
     """
-    outcome = _status_outcome(response, ok or (_OK,))
-    return outcome and with_retry_after(outcome, response)
+    if response.status in (ok or (HTTPStatus.OK,)):
+        return None
+    return with_retry_after(_outcome_of(response), response)
 
 
-def _status_outcome(response: Response, ok: tuple[int, ...]) -> Outcome | None:  # noqa: PLR0911 - one for each kind of status
-    match response.status:
-        case status if status in ok:
-            return None
-        case 401:
-            return Unauthorized(whole_account=True, detail="HTTP 401")
-        case 403:
-            return _forbidden(response)
-        case 404:
-            return Missing(detail="HTTP 404")
-        case 429:
-            return Throttled(detail="HTTP 429")
-        case status if status in {408, 425} or status >= 500:  # noqa: PLR2004 - the server's own failures
-            return Unavailable(detail=f"HTTP {status}")
-        case status:
-            return Malformed(detail=f"HTTP {status}")
+def _outcome_of(response: Response) -> Outcome:
+    status = response.status
+    if status == HTTPStatus.FORBIDDEN:
+        return _forbidden(response)
+    if status in HTTP_STATUSES:
+        return replace(HTTP_STATUSES[status], detail=f"HTTP {status}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(detail=f"HTTP {status}")
+    return Malformed(detail=f"HTTP {status}")
 
 
 def _forbidden(response: Response) -> Outcome:
@@ -127,7 +130,7 @@ def as_int(value: object) -> int | None:
         return None
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 19:  # noqa: PLR2004 - 64 bits
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     return value if isinstance(value, int) else None
 
@@ -157,9 +160,11 @@ def as_list(value: object) -> list[Any]:
 def as_web_url(value: object) -> str | None:
     """Return a string that is an http(s) URL, `None` for anything else."""
     link = as_text(value)
-    return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= 2_048 else None  # noqa: PLR2004 - longest URL in practice
+    return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= _LONGEST_URL else None
 
 
+#: Digits of the longest number that fits in 64 bits, and the longest URL in practice.
+_MOST_DIGITS, _LONGEST_URL = 18, 2_048
 #: What `extra_fields` keeps: so many fields, of so many characters of JSON with so many brackets each.
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 4_096

@@ -119,7 +119,7 @@ def test_a_credential_with_a_line_break_is_named_and_not_shown(
 @pytest.mark.parametrize(
     ("table", "field"), [("api", "keys"), ("api", "operator_keys"), ("notify", "secret"), ("notify", "ops_url")]
 )
-def test_a_secret_of_ours_with_a_line_break_is_named_and_not_shown(
+def test_our_own_secret_with_a_line_break_is_named_and_not_shown(
     tmp_path: Path, table: str, field: str, end: str
 ) -> None:
     secret = {"secret": f"whsec_{b64encode(b's3cret' * 5).decode()}", "ops_url": "https://ops.example/s3cret"}
@@ -151,7 +151,7 @@ def test_a_key_of_operators_that_could_be_guessed_is_a_error(tmp_path: Path) -> 
     assert read('[api]\noperator_keys = ["0123456789abcdef"]', tmp_path).settings.api.operator_keys
 
 
-def test_every_error_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> None:
+def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> None:
     text = """
     redis_url = "http://localhost"
     colour = "red"
@@ -222,7 +222,7 @@ def test_every_error_is_told_at_once_and_no_secret_with_it(tmp_path: Path) -> No
     ],
 )
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:
-    assert any(words in line for line in errors_of(text, tmp_path)), errors_of(text, tmp_path)
+    assert any(words in error for error in errors_of(text, tmp_path)), errors_of(text, tmp_path)
 
 
 @pytest.mark.parametrize("length", [24, 32, 64])
@@ -240,7 +240,7 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
         load({"WILLCALL_CONFIG": str(tmp_path / "absent.toml")}, tmp_path)
 
 
-def test_an_unknown_account_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_account_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownAccountError, match=r"tiqets/other.*tiqets/default, voordemensen/theatre"):
         read(GOOD, tmp_path).account("tiqets", "other")
 
@@ -332,7 +332,7 @@ def test_a_provider_without_an_account_is_a_error(tmp_path: Path) -> None:
     assert error == "providers.tiqets: needs one table per account, such as [providers.tiqets.default]"
 
 
-def test_a_provider_in_capitals_is_told_how_it_is_written(tmp_path: Path) -> None:
+def test_a_provider_in_capitals_is_suggested_in_lower_case(tmp_path: Path) -> None:
     (error,) = errors_of('[providers.Tiqets.default]\napi_key = "k"', tmp_path)
     assert error.startswith("providers.Tiqets: unknown provider; did you mean tiqets?")
     (error,) = errors_of('[providers."no such".default]\napi_key = "k"', tmp_path)

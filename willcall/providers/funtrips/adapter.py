@@ -6,6 +6,7 @@ https://docs.funtrips.io ("Fetching Tickets (Fulfillment)")
 import math
 from base64 import b64encode
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Literal, Self
 from urllib.parse import quote_plus
 
@@ -49,7 +50,6 @@ _MOST_LISTED = 1_000
 _OAUTH_FIELDS = ("token_url", "client_id", "client_secret")
 #: How long a token is used whose life is not stated, and the longest that we believe, seconds.
 _UNSTATED_LIFE, _LONGEST_LIFE = 300.0, 86_400.0
-_BAD_REQUEST = 400
 #: Error codes with which some servers answer 400 though the client is not at fault.
 _TEMPORARY = {"temporarily_unavailable", "server_error"}
 
@@ -124,14 +124,14 @@ class FuntripsOAuth:
 
         A client that is rejected gets 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
         """
-        if response.status // 100 == 2:  # noqa: PLR2004 - any success, for some endpoints answer 201 or 203
+        if response.status in range(200, 300):  # some endpoints respond with 201 or 203
             token = _read_token_body(response)
             return token or _token_outage(response, "no usable access_token from the token endpoint")
         detail = f"HTTP {response.status} from the token endpoint"
         outcome = status_outcome(response)
         if isinstance(outcome, Throttled):
             return outcome
-        rejected = response.status == _BAD_REQUEST and not _is_temporary(response)
+        rejected = response.status == HTTPStatus.BAD_REQUEST and not _is_temporary(response)
         if rejected or isinstance(outcome, Unauthorized):
             return Unauthorized(whole_account=True, retry_after=retry_after(response), detail=detail)
         return _token_outage(response, detail)

@@ -314,7 +314,7 @@ def _issued(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
 
 
 def _ticket(ticket: Mapping[str, Any], kind: TicketKind, url: str | None, wallet: str | None = None) -> Ticket:
-    """Return a ticket with its seat. The barcode's format is stated nowhere; the consumer's data is not taken."""
+    """Return a ticket with its seat. The barcode's format is stated nowhere; the consumer's data is left out."""
     seating = as_object(ticket.get("seating"))
     used = ticket.get("is_scanned") is True or ticket_status(as_text(ticket.get("status"))) is TicketStatus.USED
     extra = {"ticket": as_text(ticket.get("uid")), "event_uid": _linked_uid(ticket, "shop:event"), "wallet": wallet}

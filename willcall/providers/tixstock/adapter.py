@@ -57,11 +57,15 @@ _SLASH = re.compile(r"\s*/\s*")
 #: Above the limit every request is rejected until the minute ends, and no header says when that is.
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
 _OVER_LIMIT = Throttled(retry_after=60.0, detail="over the limit of requests a minute")
-#: Error codes: no bearer token, an IP address that is not allowed (102, 103), a bearer token that is rejected.
+#: What each error code in a body means; 5xx is `Unavailable`, any other is `Malformed`. 102 and 103 reject our IP
+#: address, 110 and 111 miss the permission for this order.
 #: https://pf-api-documentation.tixstock.com/v1/overview/errors-and-status-codes
-_ACCOUNT_ERRORS = {100, 102, 103, 401}
-#: No permission for this order.
-_ORDER_ERRORS = {110, 111, 403}
+ERROR_CODES: Mapping[int, Outcome] = {
+    **dict.fromkeys((100, 102, 103, 401), Unauthorized(whole_account=True)),
+    **dict.fromkeys((110, 111, 403), Unauthorized(whole_account=False)),
+    404: Missing(),
+    429: _OVER_LIMIT,
+}
 
 
 def _meaning(word: str | None) -> Outcome | None:
@@ -123,15 +127,12 @@ def _read_error(body: Mapping[str, Any], response: Response) -> Outcome | None:
 
 def _error_outcome(code: int, *, has_hint: bool) -> Outcome:
     detail = f"error code {code}"
-    if code == 429:  # noqa: PLR2004 - these codes are HTTP statuses
-        return Throttled(detail=detail) if has_hint else _OVER_LIMIT
-    if code == 403 and has_hint:  # noqa: PLR2004
+    if has_hint and code in {403, 429}:
         return Throttled(detail=detail)
-    if code in _ACCOUNT_ERRORS | _ORDER_ERRORS:
-        return Unauthorized(whole_account=code in _ACCOUNT_ERRORS, detail=detail)
-    if code == 404:  # noqa: PLR2004
-        return Missing(detail=detail)
-    if 500 <= code <= 599:  # noqa: PLR2004
+    if code in ERROR_CODES:
+        outcome = ERROR_CODES[code]
+        return replace(outcome, detail=outcome.detail or detail)
+    if code in range(500, 600):
         return Unavailable(detail=detail)
     return Malformed(detail="the response states an error with an unknown code")
 

@@ -86,7 +86,7 @@ def test_what_is_packed_twice_is_unpacked_twice(body: bytes, outer: str, inner: 
         assert read(packed, label) == body, label
 
 
-def test_codings_without_magic_are_told_by_their_labels_in_turn() -> None:
+def test_codings_without_magic_bytes_are_recognised_by_their_labels_in_turn() -> None:
     assert read(gzip.compress(deflate(BODY)), "deflate, gzip") == BODY
     assert read(deflate(gzip.compress(BODY)), "gzip, deflate") == BODY
     assert read(brotli(deflate(BODY)), "deflate, br") == BODY

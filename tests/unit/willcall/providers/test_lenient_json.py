@@ -11,7 +11,7 @@ from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
 from willcall.providers.lenient_json import read_lenient, read_lenient_object, repair
 
-# Texts that look like what is mended, so that strings which hold it are tried often.
+# Texts that look like what is repaired, so that strings which hold it are tried often.
 TRAPS = st.sampled_from([",]", ",}", "// no", "https://example.com", '"', "\\", "\\\\", "\n", ", ]"])
 TEXTS = st.lists(TRAPS | st.text(st.characters(exclude_categories=("Cs",)), max_size=5), max_size=4).map("".join)
 VALUES = st.recursive(
@@ -36,7 +36,7 @@ def printed(value: Any) -> str:
 
 
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
-def test_valid_json_keeps_its_meaning(value: Any, indent: int | None, ascii_only: bool) -> None:  # noqa: FBT001
+def test_valid_json_keeps_its_meaning(value: Any, indent: int | None, *, ascii_only: bool) -> None:
     body = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     assert json.loads(repair(body)) == value
     assert read_lenient(answer(body)) == value

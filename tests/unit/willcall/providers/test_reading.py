@@ -240,7 +240,7 @@ def test_a_table_and_a_list_are_always_one() -> None:
         ({"href": "https://a.example"}, False),
     ],
 )
-def test_a_web_link_is_an_http_address(value: Any, taken: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_web_link_is_an_http_address(value: Any, *, taken: bool) -> None:
     assert as_web_url(value) == (value if taken else None)
 
 

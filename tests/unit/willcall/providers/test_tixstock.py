@@ -96,7 +96,7 @@ def test_a_429_without_a_date_lasts_until_the_minute_ends() -> None:
     ("value", "expected"),
     [(True, True), (1, True), ("1", True), ("true", True), ("True", True), (0, False), ("false", False)],
 )
-def test_general_admission_is_one_boolean(value: object, expected: bool) -> None:  # noqa: FBT001
+def test_general_admission_is_one_boolean(value: object, *, expected: bool) -> None:
     item = {"general_admission": value, "file": ["https://files.example.com/1.pdf"]}
     outcome = read({"data": {"status": "Approved", "items": [item]}})
     assert outcome.tickets[0].extra["general_admission"] is expected

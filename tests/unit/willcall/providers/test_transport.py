@@ -168,7 +168,7 @@ def test_cookies_are_not_kept(serve: Serve, transport: ProviderTransport) -> Non
     assert b"cookie" not in server.requests[1].lower()
 
 
-def test_an_odd_hint_is_logged_once_an_account_and_kind(serve: Serve, transport: ProviderTransport) -> None:
+def test_an_implausible_hint_is_logged_once_an_account_and_kind(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b"", "429 Slow Down", "Retry-After: 31536000")))
     moment = serve(saying(whole(b"", "200 OK", f"Retry-After: {NOW + 30:.0f}")))
     usual = serve(saying(whole(b"", "200 OK", "Retry-After: 86400")))

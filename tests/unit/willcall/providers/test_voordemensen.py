@@ -60,7 +60,7 @@ def test_a_client_name_that_is_no_path_segment_is_refused(client_name: str) -> N
         VoordemensenCredentials(client_name=client_name)
 
 
-def test_no_order_is_asked_about_more_often_than_every_ten_seconds() -> None:
+def test_no_order_is_polled_more_often_than_every_ten_seconds() -> None:
     assert ADAPTER.shortest_interval == 10
     assert ADAPTER.defaults.polling.minimum == 10
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from tests.integration.doctor.conftest import Admit, admit, told  # noqa: F401 - a fixture
+from tests.integration.doctor.conftest import MakeContext, make_context, messages  # noqa: F401 - a fixture
 from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
@@ -102,7 +102,7 @@ def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> No
     assert letters.counts()["unreadable"] == KEPT + 5
 
 
-def test_the_doctor_tells_of_them(letters: DeadLetterStore, admit: Admit) -> None:  # noqa: F811 - the fixture
+def test_the_doctor_tells_of_them(letters: DeadLetterStore, make_context: MakeContext) -> None:  # noqa: F811 - the fixture
     letters.add("willcall", DeadLetterReason.CONTENT_TYPE, b"...")
-    ((_, _), (level, what)) = told(admit(), "queues")
+    ((_, _), (level, what)) = messages(make_context(), "queues")
     assert (level, what.endswith("from willcall: it is not serialized as JSON")) == ("warning", True)

@@ -1,4 +1,4 @@
-"""Somebody to look at: a configuration over a Redis of the tests' own."""
+"""Check contexts: a configuration over a Redis of the tests' own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.waiting import STALL
-from willcall.cli.doctor.examination import CHECKS
+from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, Level
-from willcall.cli.doctor.patient import Patient
+from willcall.cli.doctor.runner import CHECKS
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.simulator.account_tables import to_toml
@@ -23,7 +23,7 @@ ACCOUNTS = {
     "tixstock": {"default": {"base_url": "https://127.0.0.1:9/v1", "bearer_token": "top-secret-key"}},
 }
 
-Admit = Callable[..., Patient]
+MakeContext = Callable[..., CheckContext]
 Serve = Callable[..., EmbeddedRedis]
 
 
@@ -54,46 +54,46 @@ def server(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def admit(
+def make_context(
     tmp_path: Path,
     redis_server: EmbeddedRedis,
     redis: "Redis",  # noqa: ARG001 - it is empty
     monkeypatch: pytest.MonkeyPatch,
-) -> Admit:
-    """Makes a patient: two accounts over the empty test server, unless keys of the configuration say otherwise.
+) -> MakeContext:
+    """Creates check contexts: two accounts over the empty test server, unless settings say otherwise.
 
     Redis may take a minute to answer, and the clocks may be as far apart meanwhile.
     """
-    monkeypatch.setattr("willcall.cli.doctor.patient.REDIS_TIMEOUT", STALL)
-    monkeypatch.setattr("willcall.cli.doctor.server.APART", STALL)
+    monkeypatch.setattr("willcall.cli.doctor.context.REDIS_TIMEOUT", STALL)
+    monkeypatch.setattr("willcall.cli.doctor.checks.redis_server.CLOCKS_APART", STALL)
 
-    def make(**settings: Any) -> Patient:
+    def make(**settings: Any) -> CheckContext:
         ours = {
             "redis_url": redis_server.url,
             "documents_url": f"file://{tmp_path}/documents",
             "providers": ACCOUNTS,
         }
         (tmp_path / "willcall.toml").write_text(to_toml(ours | settings))
-        return Patient(load({}, tmp_path))
+        return CheckContext(load({}, tmp_path))
 
     return make
 
 
-def findings(patient: Patient, check: str) -> list[Finding]:
-    """What a check finds; each has something to mend unless it is well."""
-    found = CHECKS[check](patient)
+def findings(context: CheckContext, check: str) -> list[Finding]:
+    """Run a check; each finding has a fix, unless it is ok or unknown."""
+    found = CHECKS[check](context)
     assert found
-    assert all((finding.mend is None) == (finding.level in {Level.OK, Level.UNKNOWN}) for finding in found)
+    assert all((finding.fix is None) == (finding.level in {Level.OK, Level.UNKNOWN}) for finding in found)
     return found
 
 
-def told(patient: Patient, check: str) -> list[tuple[str, str]]:
-    """The same in short: how bad, and what."""
-    return [(finding.level.value, finding.found) for finding in findings(patient, check)]
+def messages(context: CheckContext, check: str) -> list[tuple[str, str]]:
+    """Run a check; return levels and messages."""
+    return [(finding.level.value, finding.message) for finding in findings(context, check)]
 
 
-def well(patient: Patient, check: str) -> str:
-    """What a check says where all is well, as it must be."""
-    ((level, found),) = told(patient, check)
+def ok_message(context: CheckContext, check: str) -> str:
+    """Run a check that must pass; return its message."""
+    ((level, found),) = messages(context, check)
     assert level == "ok", found
     return found

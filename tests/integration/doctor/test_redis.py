@@ -8,189 +8,193 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.doctor.conftest import Admit, Serve, findings, told, well
-from willcall.cli.doctor.server import APART, SHOWN_REPLACED
+from tests.integration.doctor.conftest import MakeContext, Serve, findings, messages, ok_message
+from willcall.cli.doctor.checks.redis_server import CLOCKS_APART, REPLACED_SHOWN_FOR
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.stores import keys
 
 
-def test_the_embedded_server_is_well(admit: Admit) -> None:
-    found = well(admit(), "redis")
+def test_the_embedded_server_is_well(make_context: MakeContext) -> None:
+    found = ok_message(make_context(), "redis")
     assert "append-only file, no eviction" in found
     assert "(password hidden)" in found
-    assert well(admit(), "broker") == "the same Redis, in which countdowns wait too"
+    assert ok_message(make_context(), "broker") == "the same Redis, which also stores countdowns"
 
 
 @pytest.mark.parametrize(
     ("settings", "level", "what"),
     [
-        ({"appendonly": "no"}, "wrong", "it keeps no append-only file"),
-        ({"maxmemory_policy": "allkeys-lru", "maxmemory": "100mb"}, "wrong", "its eviction policy is allkeys-lru"),
+        ({"appendonly": "no"}, "error", "it has no append-only file"),
+        ({"maxmemory_policy": "allkeys-lru", "maxmemory": "100mb"}, "error", "its eviction policy is allkeys-lru"),
         ({"maxmemory_policy": "allkeys-lru"}, "warning", "its eviction policy is allkeys-lru"),
     ],
 )
 def test_a_server_that_may_lose_orders_is_wrong(
-    admit: Admit, server: Serve, settings: dict[str, Any], level: str, what: str
+    make_context: MakeContext, server: Serve, settings: dict[str, Any], level: str, what: str
 ) -> None:
-    assert told(admit(redis_url=server(**settings).url), "redis") == [(level, what)]
+    assert messages(make_context(redis_url=server(**settings).url), "redis") == [(level, what)]
 
 
-def test_memory_that_runs_out_is_told_before_and_when_it_has(admit: Admit, server: Serve) -> None:
+def test_memory_that_runs_out_is_told_before_and_when_it_has(make_context: MakeContext, server: Serve) -> None:
     own = server()
     with Redis.from_url(own.url) as client:
         client.setrange("much", 20_000_000, "x")  # beside which a connection more is little
         used = client.info("memory")["used_memory"]
         client.config_set("maxmemory", int(used / 0.81))
-        ((level, what),) = told(admit(redis_url=own.url), "redis")
+        ((level, what),) = messages(make_context(redis_url=own.url), "redis")
         assert (level, what[:9]) == ("warning", "it uses 8")
         client.config_set("maxmemory", int(used / 0.93))
-        ((level, what),) = told(admit(redis_url=own.url), "redis")
-        assert (level, what[:9]) == ("wrong", "it uses 9")
+        ((level, what),) = messages(make_context(redis_url=own.url), "redis")
+        assert (level, what[:9]) == ("error", "it uses 9")
         client.config_set("maxmemory", used // 2)
-        ((level, what),) = told(admit(redis_url=own.url), "redis")
-        assert (level, "OOM" in what) == ("wrong", True)
+        ((level, what),) = messages(make_context(redis_url=own.url), "redis")
+        assert (level, "OOM" in what) == ("error", True)
 
 
-def test_a_replica_takes_no_writes(admit: Admit, server: Serve) -> None:
+def test_a_replica_takes_no_writes(make_context: MakeContext, server: Serve) -> None:
     primary = server()
     password = primary.url.split(":")[2].partition("@")[0]
     replica = server(replicaof=f"127.0.0.1 {primary.port}", masterauth=password)
-    assert told(admit(redis_url=replica.url), "redis") == [("wrong", "it is a replica, which takes no writes")]
+    assert messages(make_context(redis_url=replica.url), "redis") == [
+        ("error", "it is a replica, which accepts no writes")
+    ]
 
 
-def test_a_snapshot_that_failed_is_told(admit: Admit, server: Serve) -> None:
+def test_a_snapshot_that_failed_is_told(make_context: MakeContext, server: Serve) -> None:
     own = server()
     (own.folder / "dump.rdb").mkdir()
     with Redis.from_url(own.url) as client:
         client.bgsave()
         while client.info("persistence")["rdb_bgsave_in_progress"]:
             time.sleep(0.01)
-    ((level, what),) = told(admit(redis_url=own.url), "redis")
-    assert (level, what) == ("warning", "it could not take its last snapshot, after which it may refuse to write")
+    ((level, what),) = messages(make_context(redis_url=own.url), "redis")
+    assert (level, what) == ("warning", "its last snapshot failed, so it may reject writes")
 
 
 @pytest.mark.parametrize(
     ("says", "level", "what"),
     [
-        ({"redis_version": "5.0.14"}, "wrong", "version 5.0.14 is too old"),
-        ({"cluster_enabled": 1}, "wrong", "it is a cluster"),
-        ({"aof_last_write_status": "err"}, "wrong", "it could not write its append-only file"),
+        ({"redis_version": "5.0.14"}, "error", "version 5.0.14 is too old"),
+        ({"cluster_enabled": 1}, "error", "it is a cluster"),
+        ({"aof_last_write_status": "err"}, "error", "it could not write its append-only file"),
         ({"aof_last_bgrewrite_status": "err"}, "warning", "it could not rewrite its append-only file, which grows"),
     ],
 )
 def test_what_a_server_says_of_itself_is_judged(
-    monkeypatch: pytest.MonkeyPatch, admit: Admit, says: dict[str, Any], level: str, what: str
+    monkeypatch: pytest.MonkeyPatch, make_context: MakeContext, says: dict[str, Any], level: str, what: str
 ) -> None:
     """Its own words, but for the one that no server at hand can be brought to say."""
-    patient = admit()
-    info = patient.redis.info() | says
-    monkeypatch.setattr(patient.redis, "info", lambda: info)
-    assert told(patient, "redis") == [(level, what)]
+    context = make_context()
+    info = context.redis.info() | says
+    monkeypatch.setattr(context.redis, "info", lambda: info)
+    assert messages(context, "redis") == [(level, what)]
 
 
 @pytest.mark.parametrize(
     ("ahead", "level", "what"),
     [
         (-5, "warning", "its clock is 5 s ahead of this machine's"),
-        (-300, "wrong", "its clock is 5 min ahead of this machine's"),
-        (300, "wrong", "its clock is 5 min behind this machine's"),
+        (-300, "error", "its clock is 5 min ahead of this machine's"),
+        (300, "error", "its clock is 5 min behind this machine's"),
     ],
 )
 def test_clocks_that_are_apart_are_told(
-    admit: Admit, monkeypatch: pytest.MonkeyPatch, ahead: float, level: str, what: str
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, ahead: float, level: str, what: str
 ) -> None:
-    patient = admit()
-    monkeypatch.setattr("willcall.cli.doctor.server.APART", APART)
-    moment, micros = patient.redis.time()
-    monkeypatch.setattr(patient.redis, "time", lambda: (moment, micros))
-    patient.clock = lambda: moment + micros / 1e6 + ahead
-    assert told(patient, "redis") == [(level, what)]
+    context = make_context()
+    monkeypatch.setattr("willcall.cli.doctor.checks.redis_server.CLOCKS_APART", CLOCKS_APART)
+    moment, micros = context.redis.time()
+    monkeypatch.setattr(context.redis, "time", lambda: (moment, micros))
+    context.clock = lambda: moment + micros / 1e6 + ahead
+    assert messages(context, "redis") == [(level, what)]
 
 
-def test_why_a_server_cannot_be_had_is_told_without_its_password(admit: Admit, redis_server: EmbeddedRedis) -> None:
+def test_why_a_server_cannot_be_had_is_told_without_its_password(
+    make_context: MakeContext, redis_server: EmbeddedRedis
+) -> None:
     port = redis_server.port
     urls = {
-        f"redis://:hunter2@127.0.0.1:{free_port()}/0": "cannot be reached: ",
-        f"redis://:hunter2@127.0.0.1:{port}/0": "refuses: invalid",
-        "redis://:hunter2@no.such.host.invalid/0": "cannot be reached: ",
+        f"redis://:hunter2@127.0.0.1:{free_port()}/0": "cannot connect to ",
+        f"redis://:hunter2@127.0.0.1:{port}/0": "rejected the connection: invalid",
+        "redis://:hunter2@no.such.host.invalid/0": "cannot connect to ",
     }
     for url, why in urls.items():
-        (finding,) = findings(admit(redis_url=url), "redis")
-        assert finding.level == "wrong"
-        assert why in finding.found
-        assert "hunter2" not in finding.found
+        (finding,) = findings(make_context(redis_url=url), "redis")
+        assert finding.level == "error"
+        assert why in finding.message
+        assert "hunter2" not in finding.message
 
 
-def test_a_user_that_may_not_write_is_told(admit: Admit, server: Serve) -> None:
+def test_a_user_that_may_not_write_is_told(make_context: MakeContext, server: Serve) -> None:
     own = server()
     with Redis.from_url(own.url) as client:
         client.acl_setuser("reader", enabled=True, passwords=["+hunter2"], keys=["*"], commands=["+info", "+time"])
-    (finding,) = findings(admit(redis_url=f"redis://reader:hunter2@127.0.0.1:{own.port}/0"), "redis")
-    assert finding.level == "wrong"
-    assert "refuses" in finding.found
-    assert "hunter2" not in finding.found
+    (finding,) = findings(make_context(redis_url=f"redis://reader:hunter2@127.0.0.1:{own.port}/0"), "redis")
+    assert finding.level == "error"
+    assert "does not let its user write" in finding.message
+    assert "hunter2" not in finding.message
 
 
 def test_a_server_that_hangs_does_not_answer_in_time(
-    admit: Admit, server: Serve, monkeypatch: pytest.MonkeyPatch
+    make_context: MakeContext, server: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = server()
-    admit()
-    monkeypatch.setattr("willcall.cli.doctor.patient.REDIS_TIMEOUT", 0.2)
-    patient = admit(redis_url=own.url)
+    make_context()
+    monkeypatch.setattr("willcall.cli.doctor.context.REDIS_TIMEOUT", 0.2)
+    context = make_context(redis_url=own.url)
     os.kill(own.pid, signal.SIGSTOP)
-    (finding,) = findings(patient, "redis")
-    assert finding.level == "wrong"
-    assert finding.found.endswith("does not answer in time")
+    (finding,) = findings(context, "redis")
+    assert finding.level == "error"
+    assert finding.message.endswith("timed out")
 
 
-def test_a_broker_of_its_own_is_judged_like_the_state(admit: Admit, server: Serve) -> None:
-    assert "append-only file" in well(admit(broker_url=server().url), "broker")
+def test_a_broker_of_its_own_is_judged_like_the_state(make_context: MakeContext, server: Serve) -> None:
+    assert "append-only file" in ok_message(make_context(broker_url=server().url), "broker")
     loose = server(appendonly="no")
-    assert told(admit(broker_url=loose.url), "broker") == [("wrong", "it keeps no append-only file")]
-    (finding,) = findings(admit(broker_url=f"redis://:hunter2@127.0.0.1:{free_port()}/0"), "broker")
-    assert "broker_url" in (finding.mend or "")
+    assert messages(make_context(broker_url=loose.url), "broker") == [("error", "it has no append-only file")]
+    (finding,) = findings(make_context(broker_url=f"redis://:hunter2@127.0.0.1:{free_port()}/0"), "broker")
+    assert "broker_url" in (finding.fix or "")
 
 
-def test_a_rabbitmq_that_is_away_is_told_without_its_password(admit: Admit) -> None:
-    (finding,) = findings(admit(broker_url=f"amqp://willcall:hunter2@127.0.0.1:{free_port()}//"), "broker")
-    assert finding.level == "wrong"
-    assert "cannot be reached" in finding.found
-    assert "hunter2" not in finding.found
+def test_a_rabbitmq_that_is_away_is_told_without_its_password(make_context: MakeContext) -> None:
+    (finding,) = findings(make_context(broker_url=f"amqp://willcall:hunter2@127.0.0.1:{free_port()}//"), "broker")
+    assert finding.level == "error"
+    assert "cannot connect to" in finding.message
+    assert "hunter2" not in finding.message
 
 
-def test_looking_leaves_nothing_behind(admit: Admit, redis: Redis) -> None:
-    well(admit(), "redis")
+def test_looking_leaves_nothing_behind(make_context: MakeContext, redis: Redis) -> None:
+    ok_message(make_context(), "redis")
     assert all(redis.pttl(key) > 0 for key in redis.scan_iter())
 
 
-def test_a_state_that_was_replaced_is_reported_for_a_day(admit: Admit) -> None:
-    patient = admit()
-    assert well(patient, "redis")
-    patient.processes.report_replaced()
-    ((level, what),) = told(patient, "redis")
+def test_a_state_that_was_replaced_is_reported_for_a_day(make_context: MakeContext) -> None:
+    context = make_context()
+    assert ok_message(context, "redis")
+    context.processes.report_replaced()
+    ((level, what),) = messages(context, "redis")
     assert (level, what.startswith("it was emptied or replaced ")) == ("warning", True)
-    patient.redis.hset(keys.STATE, "replaced_at", int((patient.now() - SHOWN_REPLACED - 1) * 1_000))
-    assert well(patient, "redis")
+    context.redis.hset(keys.STATE, "replaced_at", int((context.now() - REPLACED_SHOWN_FOR - 1) * 1_000))
+    assert ok_message(context, "redis")
 
 
-def test_a_state_that_was_replaced_is_reported_beside_what_is_wrong(admit: Admit, server: Serve) -> None:
-    patient = admit(redis_url=server(appendonly="no", save='""').url)
-    patient.processes.report_replaced()
-    assert [level for level, _ in told(patient, "redis")] == ["wrong", "warning"]
+def test_a_state_that_was_replaced_is_reported_beside_what_is_wrong(make_context: MakeContext, server: Serve) -> None:
+    context = make_context(redis_url=server(appendonly="no", save='""').url)
+    context.processes.report_replaced()
+    assert [level for level, _ in messages(context, "redis")] == ["error", "warning"]
 
 
-def test_a_server_with_too_many_clients_is_not_to_be_started(admit: Admit, server: Serve) -> None:
+def test_a_server_with_too_many_clients_is_not_to_be_started(make_context: MakeContext, server: Serve) -> None:
     full = server(maxclients=1)
     with Redis.from_url(full.url) as other:
         other.ping()
-        (finding,) = findings(admit(redis_url=full.url), "redis")
-    assert (finding.mend or "").startswith("It has as many clients as it allows: raise its `maxclients`")
+        (finding,) = findings(make_context(redis_url=full.url), "redis")
+    assert (finding.fix or "").startswith("It has as many clients as it allows: raise its `maxclients`")
 
 
-def test_a_user_without_the_right_to_write_a_hash_is_named(admit: Admit, server: Serve) -> None:
+def test_a_user_without_the_right_to_write_a_hash_is_named(make_context: MakeContext, server: Serve) -> None:
     bound = server()
     with Redis.from_url(bound.url) as other:
         other.acl_setuser("default", enabled=True, commands=["-hset"])
-    ((level, what),) = told(admit(redis_url=bound.url), "redis")
-    assert (level, what.endswith("refuses: its user may not write")) == ("wrong", True)
+    ((level, what),) = messages(make_context(redis_url=bound.url), "redis")
+    assert (level, what.endswith("does not let its user write")) == ("error", True)

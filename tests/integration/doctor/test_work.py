@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.full_disk import full_disk
-from tests.integration.doctor.conftest import Admit, findings, told, well
-from willcall.cli.doctor.patient import Patient
+from tests.integration.doctor.conftest import MakeContext, findings, messages, ok_message
+from willcall.cli.doctor.context import CheckContext
 from willcall.devtools.embedded_redis import free_port
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.decision import AccountSignal
@@ -31,17 +31,17 @@ ACCOUNT, RATE = "tiqets/default", Rate(10, 1, 10)
 SECRET = "whsec_" + "QUJD" * 8
 
 
-def file_order(patient: Patient, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
+def file_order(context: CheckContext, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
     """What submitting it leaves, overdue by so many seconds."""
     order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
-    patient.stores.orders.submit([NewOrder(order, "digest", 86_400)])
-    patient.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
+    context.stores.orders.submit([NewOrder(order, "digest", 86_400)])
+    context.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
 
 
-def report(patient: Patient, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
+def report(context: CheckContext, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
-        patient.stores.accounts.report_health(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
+        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
 
 
 def told_of(change: str) -> OperatorAlert:
@@ -49,188 +49,194 @@ def told_of(change: str) -> OperatorAlert:
     return OperatorAlert(f"evt-{change}", account_subject(ACCOUNT), send=False)
 
 
-def test_messages_that_move_are_well(admit: Admit, redis: "Redis") -> None:
+def test_messages_that_move_are_well(make_context: MakeContext, redis: "Redis") -> None:
     redis.lpush("willcall.poll.tiqets", "a message", "another")
     redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": 9e15})
-    assert well(admit(), "queues") == "2 messages ready, 1 waiting for their time"
+    assert ok_message(make_context(), "queues") == "2 messages ready, 1 scheduled"
 
 
-def test_messages_that_nobody_moves_or_takes_are_told(admit: Admit, redis: "Redis") -> None:
-    patient = admit()
-    redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": (patient.now() - 7_200) * 1_000})
+def test_messages_that_nobody_moves_or_takes_are_told(make_context: MakeContext, redis: "Redis") -> None:
+    context = make_context()
+    redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": (context.now() - 7_200) * 1_000})
     redis.lpush("willcall.poll.tiqets", *range(1_000))
-    assert told(patient, "queues") == [
-        ("warning", "1,000 messages of willcall.poll.tiqets wait for a worker"),
-        ("wrong", "what is due in willcall.poll.tixstock is 2 h late"),
+    assert messages(context, "queues") == [
+        ("warning", "1,000 messages in willcall.poll.tiqets wait for a worker"),
+        ("error", "queue willcall.poll.tixstock is 2 h behind"),
     ]
 
 
-def test_orders_in_time_are_well(admit: Admit) -> None:
-    patient = admit()
+def test_orders_in_time_are_well(make_context: MakeContext) -> None:
+    context = make_context()
     for number in range(3):
-        file_order(patient, f"ord-{number}")
-    assert well(patient, "orders") == "3 open orders, none overdue"
+        file_order(context, f"ord-{number}")
+    assert ok_message(context, "orders") == "3 open orders, none overdue"
 
 
-@pytest.mark.parametrize(("late", "level"), [(100, "warning"), (301, "wrong")])
-def test_overdue_orders_and_those_that_need_a_person_are_told(admit: Admit, late: float, level: str) -> None:
-    patient = admit()
-    file_order(patient, "ord-1", late)
-    file_order(patient, "ord-2")
-    patient.redis.zadd(keys.attention(ACCOUNT, "malformed"), {"ord-2": 1})
-    (overdue, what), (puzzling, who) = told(patient, "orders")
-    assert (overdue, puzzling, who) == (level, "warning", "1 order needs a person")
-    assert what.startswith("1 order of tiqets/default overdue, the oldest, ord-1, by "), (
+@pytest.mark.parametrize(("late", "level"), [(100, "warning"), (301, "error")])
+def test_overdue_orders_and_those_that_need_a_person_are_told(
+    make_context: MakeContext, late: float, level: str
+) -> None:
+    context = make_context()
+    file_order(context, "ord-1", late)
+    file_order(context, "ord-2")
+    context.redis.zadd(keys.attention(ACCOUNT, "malformed"), {"ord-2": 1})
+    (overdue, what), (puzzling, who) = messages(context, "orders")
+    assert (overdue, puzzling, who) == (level, "warning", "1 order needs attention")
+    assert what.startswith("1 overdue order of tiqets/default; the oldest, ord-1, by "), (
         "the other has been due for less than the grace"
     )
 
 
 def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_that_need_a_person(
-    admit: Admit,
+    make_context: MakeContext,
 ) -> None:
-    patient = admit()
+    context = make_context()
     for number in range(3):
-        file_order(patient, f"ord-{number}")
+        file_order(context, f"ord-{number}")
         attention = "not_found" if number == 2 else "unauthorized"
-        patient.redis.zadd(keys.attention(ACCOUNT, attention), {f"ord-{number}": number})
-    report(patient, AccountSignal.UNAUTHORIZED)
-    assert told(patient, "orders") == [
-        ("warning", "1 order needs a person, beside 2 of accounts that are refused"),
+        context.redis.zadd(keys.attention(ACCOUNT, attention), {f"ord-{number}": number})
+    report(context, AccountSignal.UNAUTHORIZED)
+    assert messages(context, "orders") == [
+        ("warning", "1 order needs attention, not counting 2 of rejected accounts"),
     ]
-    patient.redis.zrem(keys.attention(ACCOUNT, "not_found"), "ord-2")
-    assert well(patient, "orders") == "3 open orders, none overdue"
+    context.redis.zrem(keys.attention(ACCOUNT, "not_found"), "ord-2")
+    assert ok_message(context, "orders") == "3 open orders, none overdue"
 
 
-def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(admit: Admit) -> None:
-    patient = admit()
-    file_order(patient, "ord-1")
-    assert well(patient, "accounts") == "2 accounts, all well"
-    patient.stores.accounts.pause(ACCOUNT, None)
-    ((level, what),) = told(patient, "accounts")
+def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(make_context: MakeContext) -> None:
+    context = make_context()
+    file_order(context, "ord-1")
+    assert ok_message(context, "accounts") == "2 accounts, all healthy"
+    context.stores.accounts.pause(ACCOUNT, None)
+    ((level, what),) = messages(context, "accounts")
     assert (level, what[:24]) == ("warning", "tiqets/default is paused")
     assert what.endswith("; 1 open order")
-    patient.stores.accounts.resume(ACCOUNT, told_of("resumed"))
-    report(patient, AccountSignal.UNAVAILABLE, OUTAGES)
-    ((level, what),) = told(patient, "accounts")
-    assert (level, what[:30]) == ("wrong", "tiqets/default does not answer")
-    report(patient, AccountSignal.ANSWERED)
-    report(patient, AccountSignal.UNAUTHORIZED)
-    (finding,) = findings(patient, "accounts")
-    assert finding.level == "wrong"
-    assert finding.found.startswith("tiqets/default refuses our key")
-    assert "since " in finding.found
-    assert "[providers.tiqets.default]" in str(finding.mend)
+    context.stores.accounts.resume(ACCOUNT, told_of("resumed"))
+    report(context, AccountSignal.UNAVAILABLE, OUTAGES)
+    ((level, what),) = messages(context, "accounts")
+    assert (level, what[:30]) == ("error", "tiqets/default does not answer")
+    report(context, AccountSignal.ANSWERED)
+    report(context, AccountSignal.UNAUTHORIZED)
+    (finding,) = findings(context, "accounts")
+    assert finding.level == "error"
+    assert finding.message.startswith("tiqets/default refuses our key")
+    assert "since " in finding.message
+    assert "[providers.tiqets.default]" in str(finding.fix)
 
 
-def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(admit: Admit) -> None:
-    patient = admit()
-    file_order(patient, "ord-1")
-    patient.redis.zadd(keys.attention(ACCOUNT, "unauthorized"), {"ord-1": 1})
-    report(patient, AccountSignal.UNAUTHORIZED)
-    patient.stores.accounts.pause(ACCOUNT, patient.now() + 3_600)
-    (finding,) = findings(patient, "accounts")
-    assert finding.level == "wrong"
-    assert finding.found.startswith("tiqets/default is paused, and refuses our key for ")
-    assert ", paused until " in finding.found
-    assert "next try" not in finding.found
-    assert "[providers.tiqets.default]" in str(finding.mend)
-    assert "go on by themselves" not in str(finding.mend)
-    assert well(patient, "orders") == "1 open order, none overdue"
+def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(make_context: MakeContext) -> None:
+    context = make_context()
+    file_order(context, "ord-1")
+    context.redis.zadd(keys.attention(ACCOUNT, "unauthorized"), {"ord-1": 1})
+    report(context, AccountSignal.UNAUTHORIZED)
+    context.stores.accounts.pause(ACCOUNT, context.now() + 3_600)
+    (finding,) = findings(context, "accounts")
+    assert finding.level == "error"
+    assert finding.message.startswith("tiqets/default is paused, and refuses our key for ")
+    assert ", paused until " in finding.message
+    assert "next try" not in finding.message
+    assert "[providers.tiqets.default]" in str(finding.fix)
+    assert "go on by themselves" not in str(finding.fix)
+    assert ok_message(context, "orders") == "1 open order, none overdue"
 
 
-def test_a_try_that_nobody_makes_is_overdue(admit: Admit) -> None:
-    patient = admit()
-    report(patient, AccountSignal.UNAUTHORIZED)
-    patient.redis.hset(keys.account(ACCOUNT), "probe_at", int((patient.now() - 7_200) * 1_000))
-    assert ", next try with its next order; " in told(patient, "accounts")[0][1]
-    patient.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
-    assert ", next try not before beat runs; " in told(patient, "accounts")[0][1]
-    patient.processes.record_heartbeat("beat", "willcall-7@here", {})
-    assert ", next try overdue for 2 h; " in told(patient, "accounts")[0][1]
+def test_a_try_that_nobody_makes_is_overdue(make_context: MakeContext) -> None:
+    context = make_context()
+    report(context, AccountSignal.UNAUTHORIZED)
+    context.redis.hset(keys.account(ACCOUNT), "probe_at", int((context.now() - 7_200) * 1_000))
+    assert ", next try with its next order; " in messages(context, "accounts")[0][1]
+    context.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
+    assert ", next try not before beat runs; " in messages(context, "accounts")[0][1]
+    context.processes.record_heartbeat("beat", "willcall-7@here", {})
+    assert ", next try overdue for 2 h; " in messages(context, "accounts")[0][1]
 
 
-def test_a_throttled_account_is_a_warning(admit: Admit) -> None:
-    patient = admit()
-    report(patient, AccountSignal.THROTTLED, until=patient.now() + 3_600)
-    ((level, what),) = told(patient, "accounts")
+def test_a_throttled_account_is_a_warning(make_context: MakeContext) -> None:
+    context = make_context()
+    report(context, AccountSignal.THROTTLED, until=context.now() + 3_600)
+    ((level, what),) = messages(context, "accounts")
     assert (level, what[:27]) == ("warning", "tiqets/default throttles us")
 
 
-def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none(admit: Admit, redis: "Redis") -> None:
-    patient = admit()
-    bookings, now = keys.bookings("tiqets/default"), patient.now()
+def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none(
+    make_context: MakeContext, redis: "Redis"
+) -> None:
+    context = make_context()
+    bookings, now = keys.bookings("tiqets/default"), context.now()
     redis.zadd(bookings, {"ord-1": (now + 800) * 1_000, "ord-2": (now + 890) * 1_000})
-    well(patient, "accounts")
+    ok_message(context, "accounts")
     redis.zadd(bookings, {"ord-3": (now + 7_000) * 1_000})
-    ((level, what),) = told(patient, "accounts")
+    ((level, what),) = messages(context, "accounts")
     assert (level, what[:66]) == ("warning", "tiqets/default has requests booked far ahead: 3 requests, the last")
-    well(admit(sweeps={"booked_ahead": 8_000}), "accounts")
+    ok_message(make_context(sweeps={"booked_ahead": 8_000}), "accounts")
     redis.hset(keys.tokens("tiqets/default"), "blocked", int((now + 6_900) * 1_000))
-    assert [what[:27] for _, what in told(patient, "accounts")] == ["tiqets/default throttles us"]
+    assert [what[:27] for _, what in messages(context, "accounts")] == ["tiqets/default throttles us"]
 
 
-def test_orders_of_an_account_that_is_not_configured_any_more_are_told(admit: Admit) -> None:
-    patient = admit()
-    file_order(patient, "ord-1", provider="paylogic")
-    assert told(patient, "accounts") == [("wrong", "paylogic/default is not in the configuration; 1 open order")]
+def test_orders_of_an_account_that_is_not_configured_any_more_are_told(make_context: MakeContext) -> None:
+    context = make_context()
+    file_order(context, "ord-1", provider="paylogic")
+    assert messages(context, "accounts") == [("error", "paylogic/default is not in the configuration; 1 open order")]
 
 
-def test_what_helps_overdue_orders_is_the_account_where_it_is_not_configured_any_more(admit: Admit) -> None:
-    patient = admit()
-    file_order(patient, "ord-1", late=400, provider="paylogic")
-    (finding,), (account,) = (findings(patient, check) for check in ("orders", "accounts"))
-    assert finding.found.startswith("1 order of paylogic/default, which is not in the configuration, overdue")
-    assert finding.mend == account.mend
+def test_what_helps_overdue_orders_is_the_account_where_it_is_not_configured_any_more(
+    make_context: MakeContext,
+) -> None:
+    context = make_context()
+    file_order(context, "ord-1", late=400, provider="paylogic")
+    (finding,), (account,) = (findings(context, check) for check in ("orders", "accounts"))
+    assert finding.message.startswith("1 overdue order of paylogic/default, which is not in the configuration; ")
+    assert finding.fix == account.fix
 
 
-def test_a_configuration_without_accounts_is_a_warning(admit: Admit) -> None:
-    assert well(admit(), "config") == "2 accounts"
-    ((level, what),) = told(admit(providers={}), "config")
+def test_a_configuration_without_accounts_is_a_warning(make_context: MakeContext) -> None:
+    assert ok_message(make_context(), "config") == "2 accounts"
+    ((level, what),) = messages(make_context(providers={}), "config")
     assert (level, what) == ("warning", "no account is configured")
 
 
-def test_documents_are_written_read_and_removed(admit: Admit, tmp_path: Path) -> None:
+def test_documents_are_written_read_and_removed(make_context: MakeContext, tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
-    assert well(admit(), "documents").endswith("/documents can be written to and read")
+    assert ok_message(make_context(), "documents").endswith("/documents is writable and readable")
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
 
 
-def test_a_place_for_documents_that_cannot_be_written_is_told(admit: Admit, tmp_path: Path) -> None:
+def test_a_place_for_documents_that_cannot_be_written_is_told(make_context: MakeContext, tmp_path: Path) -> None:
     """Root ignores modes, but can put no folder into a file either."""
-    patient = admit(documents_url=f"file://{tmp_path}/place/documents")
+    context = make_context(documents_url=f"file://{tmp_path}/place/documents")
     (tmp_path / "place").write_text("no folder")
-    ((level, what),) = told(patient, "documents")
-    assert level == "wrong"
-    assert what.endswith("cannot be used: NotADirectoryError")
+    ((level, what),) = messages(context, "documents")
+    assert level == "error"
+    assert what.endswith("is not writable: NotADirectoryError")
 
 
-def test_a_disk_without_room_for_documents_is_told(admit: Admit, tmp_path: Path) -> None:
+def test_a_disk_without_room_for_documents_is_told(make_context: MakeContext, tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
-    patient = admit()
+    context = make_context()
     with full_disk():
-        (finding,) = findings(patient, "documents")
-    assert finding.level == "wrong"
-    assert finding.found == f"file://{tmp_path}/documents cannot be used: file too large"
-    assert str(finding.mend).startswith("Make room there")
+        (finding,) = findings(context, "documents")
+    assert finding.level == "error"
+    assert finding.message == f"file://{tmp_path}/documents is full: file too large"
+    assert str(finding.fix).startswith("Free some space")
 
 
 def test_a_folder_that_is_not_there_is_named_in_full_and_not_made(
-    admit: Admit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever stores the first document makes it, where it can be made."""
-    patient = admit(documents_url="file://./var/documents")
+    context = make_context(documents_url="file://./var/documents")
     monkeypatch.chdir(tmp_path)
-    assert well(patient, "documents").startswith(f"file://{tmp_path}/var/documents is not there yet: ")
+    assert ok_message(context, "documents").startswith(f"file://{tmp_path}/var/documents does not exist yet; ")
     assert not (tmp_path / "var").exists()
 
 
-def test_a_place_for_documents_that_does_not_answer_is_told(admit: Admit) -> None:
+def test_a_place_for_documents_that_does_not_answer_is_told(make_context: MakeContext) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"ftp://user:top-secret@127.0.0.1:{free.getsockname()[1]}/documents"
-        ((level, what),) = told(admit(documents_url=url), "documents")
-    assert level == "wrong"
-    assert what.endswith("cannot be used: ConnectionRefusedError")
+        ((level, what),) = messages(make_context(documents_url=url), "documents")
+    assert level == "error"
+    assert what.endswith("is not writable: ConnectionRefusedError")
     assert "top-secret" not in what
 
 
@@ -245,28 +251,28 @@ def ops(port: int, scheme: str = "http", host: str = "127.0.0.1") -> dict[str, d
 
 
 def test_operators_that_can_be_reached_and_backends_that_are_told_are_well(
-    admit: Admit, listener: socket.socket
+    make_context: MakeContext, listener: socket.socket
 ) -> None:
-    patient = admit(**ops(listener.getsockname()[1]))
-    assert well(patient, "callbacks") == "0 events on the way; operators can be reached"
+    context = make_context(**ops(listener.getsockname()[1]))
+    assert ok_message(context, "callbacks") == "0 callbacks pending; operators can be reached"
     connection, _ = listener.accept()
     with connection:
         assert connection.recv(1) == b"", "nothing is sent"
 
 
-def test_callbacks_without_a_secret_are_a_warning(admit: Admit) -> None:
-    assert told(admit(), "callbacks") == [("warning", "callbacks go out unsigned")]
+def test_callbacks_without_a_secret_are_a_warning(make_context: MakeContext) -> None:
+    assert messages(make_context(), "callbacks") == [("warning", "callbacks are not signed")]
 
 
-def test_why_operators_cannot_be_reached_is_told_without_their_address(admit: Admit) -> None:
-    (finding,) = findings(admit(**ops(free_port())), "callbacks")
-    assert finding.level == "wrong"
-    assert finding.found == "the operators' address cannot be reached: connection refused"
+def test_why_operators_cannot_be_reached_is_told_without_their_address(make_context: MakeContext) -> None:
+    (finding,) = findings(make_context(**ops(free_port())), "callbacks")
+    assert finding.level == "error"
+    assert finding.message == "cannot connect to `notify.ops_url`: connection refused"
     assert "secret" not in str(finding)
 
 
 def test_an_operators_certificate_that_nobody_vouches_for_is_told(
-    admit: Admit, listener: socket.socket, certificate: Path
+    make_context: MakeContext, listener: socket.socket, certificate: Path
 ) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(certificate)
@@ -278,71 +284,71 @@ def test_an_operators_certificate_that_nobody_vouches_for_is_told(
 
     greeting = threading.Thread(target=greet)
     greeting.start()
-    patient = admit(**ops(listener.getsockname()[1], "https", "localhost"))
-    ((level, what),) = told(patient, "callbacks")
+    context = make_context(**ops(listener.getsockname()[1], "https", "localhost"))
+    ((level, what),) = messages(context, "callbacks")
     greeting.join()
-    assert level == "wrong"
+    assert level == "error"
     assert "TLS certificate verification failed" in what
 
 
-def test_events_that_stay_undelivered_are_told(admit: Admit) -> None:
-    patient = admit(notify={"secret": SECRET})
-    patient.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (patient.now() - 300) * 1_000})
-    assert well(patient, "callbacks").startswith("1 event on the way")
-    patient.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (patient.now() - 3_600) * 1_000})
-    (finding,) = findings(patient, "callbacks")
-    assert (finding.level, finding.found) == ("warning", "1 event undelivered, the oldest, of ord-1, for 1 h")
+def test_events_that_stay_undelivered_are_told(make_context: MakeContext) -> None:
+    context = make_context(notify={"secret": SECRET})
+    context.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (context.now() - 300) * 1_000})
+    assert ok_message(context, "callbacks").startswith("1 callback pending")
+    context.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (context.now() - 3_600) * 1_000})
+    (finding,) = findings(context, "callbacks")
+    assert (finding.level, finding.message) == ("warning", "1 callback not delivered; the oldest, of ord-1, for 1 h")
     for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --undelivered`"):
-        assert command in str(finding.mend)
+        assert command in str(finding.fix)
 
 
-def test_operators_who_are_not_told_are_told_of_with_the_last_answer(admit: Admit, listener: socket.socket) -> None:
-    patient = admit(**ops(listener.getsockname()[1]))
-    subject, deliveries = account_subject(ACCOUNT), patient.stores.ops_deliveries
+def test_operators_who_are_not_told_are_told_of_with_the_last_answer(
+    make_context: MakeContext, listener: socket.socket
+) -> None:
+    context = make_context(**ops(listener.getsockname()[1]))
+    subject, deliveries = account_subject(ACCOUNT), context.stores.ops_deliveries
     alert = OperatorAlert("evt-1", subject, send=True)
-    patient.stores.accounts.report_health(
+    context.stores.accounts.report_health(
         ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
     )
-    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, not tried yet"
+    assert ok_message(context, "callbacks") == "0 callbacks pending; 1 alert pending, not tried yet"
     notice = DeliveryMessage(subject, "evt-1", 1, "")
     made = DeliveryAttempt(deliveries.claim(notice, "claim", 45).now, "evt-1", "account.unauthorized", 500, "", 5)
     deliveries.record_delivery(notice, "claim", made, DeliveryDecision(CallbackStatus.PENDING, 5))
-    assert well(patient, "callbacks") == "0 events on the way; 1 for operators, the last answer: HTTP 500"
-    since = int((patient.now() - 3_600) * 1_000)
-    patient.redis.zadd(keys.OPERATOR_DELIVERIES_PENDING, {subject: since})
-    (finding,) = findings(patient, "callbacks")
+    assert ok_message(context, "callbacks") == "0 callbacks pending; 1 alert pending, the last answer: HTTP 500"
+    since = int((context.now() - 3_600) * 1_000)
+    context.redis.zadd(keys.OPERATOR_DELIVERIES_PENDING, {subject: since})
+    (finding,) = findings(context, "callbacks")
     assert finding.level == "warning"
-    assert finding.found == (
-        "1 event for operators undelivered, the oldest, of account:tiqets/default, for 1 h, "
+    assert finding.message == (
+        "1 alert not delivered; the oldest, of account:tiqets/default, for 1 h, "
         f"since {format_timestamp(since / 1_000)}; the last answer: HTTP 500"
     )
-    assert "`notify.ops_url`" in str(finding.mend)
+    assert "`notify.ops_url`" in str(finding.fix)
 
 
-def test_documents_that_stay_away_are_told(admit: Admit) -> None:
-    patient = admit()
-    patient.redis.zadd(
-        keys.FETCHES_PENDING, {"ord-1": (patient.now() - 900) * 1_000, "ord-2": (patient.now() + 5) * 1_000}
+def test_documents_that_stay_away_are_told(make_context: MakeContext) -> None:
+    context = make_context()
+    context.redis.zadd(
+        keys.FETCHES_PENDING, {"ord-1": (context.now() - 900) * 1_000, "ord-2": (context.now() + 5) * 1_000}
     )
-    assert well(patient, "documents").endswith(
-        "/documents is not there yet: whoever stores the first document makes it"
-    )
-    patient.redis.zadd(keys.FETCHES_PENDING, {"ord-1": (patient.now() - 3_600) * 1_000})
-    (finding,) = findings(patient, "documents")
+    assert ok_message(context, "documents").endswith("/documents does not exist yet; the first document creates it")
+    context.redis.zadd(keys.FETCHES_PENDING, {"ord-1": (context.now() - 3_600) * 1_000})
+    (finding,) = findings(context, "documents")
     assert finding.level == "warning"
-    assert finding.found == "2 orders without documents that were to be fetched, the oldest, ord-1, for 1 h"
-    patient.redis.zadd(keys.FETCHES_DUE, {"ord-1": (patient.now() + 250) * 1_000})
-    patient.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
-    (finding,) = findings(patient, "documents")
-    assert ", the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.found
+    assert finding.message == "documents of 2 orders are missing; the oldest, ord-1, for 1 h"
+    context.redis.zadd(keys.FETCHES_DUE, {"ord-1": (context.now() + 250) * 1_000})
+    context.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
+    (finding,) = findings(context, "documents")
+    assert "; the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.message
     for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
-        assert command in str(finding.mend)
+        assert command in str(finding.fix)
 
 
-def test_documents_that_were_given_up_are_told(admit: Admit) -> None:
-    patient = admit()
-    patient.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-1": (patient.now() - 7_200) * 1_000})
-    (finding,) = findings(patient, "documents")
+def test_documents_that_were_given_up_are_told(make_context: MakeContext) -> None:
+    context = make_context()
+    context.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-1": (context.now() - 7_200) * 1_000})
+    (finding,) = findings(context, "documents")
     assert finding.level == "warning"
-    assert finding.found == "documents of 1 order were given up after three days; the oldest is ord-1, 2 h ago"
-    assert "`willcall orders --documents`" in str(finding.mend)
+    assert finding.message == "documents of 1 order were given up after three days; the oldest, ord-1, 2 h ago"
+    assert "`willcall orders --documents`" in str(finding.fix)

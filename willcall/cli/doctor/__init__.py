@@ -1,1 +1,1 @@
-"""`willcall doctor`: what is wrong here, and how to mend it. A check is a module, and each has a bound of its own."""
+"""`willcall doctor`: checks of a deployment, what each finds, and how to fix it."""

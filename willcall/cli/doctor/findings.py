@@ -1,55 +1,54 @@
-"""What a check finds."""
+"""What checks find."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
+    #: It works, but somebody should look.
     WARNING = "warning"
-    WRONG = "wrong"
+    #: Orders are late or in danger, or will be.
+    ERROR = "error"
+    #: Something that the check needs is unavailable, which is a finding of another check.
     UNKNOWN = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found, without a full stop, and how to mend it, where there is something to mend."""
+    """One finding: a message without a full stop, and how to fix it."""
 
     level: Level
-    found: str
-    mend: str | None = None
+    message: str
+    fix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What one check found."""
+class CheckResult:
+    """The findings of one check."""
 
     check: str
     findings: list[Finding]
 
     @property
-    def well(self) -> bool:
-        """Whether nothing is wrong, as far as could be seen."""
+    def passed(self) -> bool:
+        """Whether there is no error, and everything could be checked."""
         return all(finding.level in {Level.OK, Level.WARNING} for finding in self.findings)
 
 
-def ok(found: str) -> Finding:
-    """All is well."""
-    return Finding(Level.OK, found)
+def ok(message: str) -> Finding:
+    return Finding(Level.OK, message)
 
 
-def warning(found: str, mend: str) -> Finding:
-    """It works, but somebody should look."""
-    return Finding(Level.WARNING, found, mend)
+def warning(message: str, fix: str) -> Finding:
+    return Finding(Level.WARNING, message, fix)
 
 
-def wrong(found: str, mend: str) -> Finding:
-    """Orders are late or in danger, or will be."""
-    return Finding(Level.WRONG, found, mend)
+def error(message: str, fix: str) -> Finding:
+    return Finding(Level.ERROR, message, fix)
 
 
-def unknown(found: str) -> Finding:
-    """What it stands on is away, so it cannot be judged; that one is a finding of its own."""
-    return Finding(Level.UNKNOWN, found)
+def unknown(message: str) -> Finding:
+    return Finding(Level.UNKNOWN, message)

@@ -9,7 +9,7 @@ import yaml
 
 from willcall.api.board.banners import banners
 from willcall.api.board.overview import AccountSummary, Overview
-from willcall.cli.doctor.accounts import judge
+from willcall.cli.doctor.checks.accounts import judge_account
 from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.alerts import AccountChange, account_alert_data
 from willcall.orders.model import Status
@@ -51,12 +51,12 @@ def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
     line = AccountSummary(view(health), 0, Counter(), Counter(), [])
     overview = overview_of(line)
     (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
-    finding = judge(line.view, NOW, beat=True)
+    finding = judge_account(line.view, NOW, beat=True)
     event = account_alert_data(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
-    assert event["what_to_do"] == finding.mend
-    assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
-    assert finding.found.startswith(f"{alarm.title} (401) for 1 min, since ")
-    assert alarm.critical == (finding.level == "wrong")
+    assert event["what_to_do"] == finding.fix
+    assert alarm.remedy == str(finding.fix).replace(f"`willcall resume {KEY}`", "resume it")
+    assert finding.message.startswith(f"{alarm.title} (401) for 1 min, since ")
+    assert alarm.critical == (finding.level == "error")
 
 
 @pytest.mark.parametrize("health", [AccountHealth.UNAUTHORIZED, AccountHealth.DOWN])
@@ -66,12 +66,12 @@ def test_board_and_doctor_say_the_same_of_what_is_beneath_a_pause(health: Accoun
     line = AccountSummary(paused, 0, Counter(), Counter(), [])
     overview = overview_of(line)
     (alarm,) = (alarm for alarm in banners(overview) if alarm.account)
-    finding = judge(line.view, NOW, beat=True)
-    assert alarm.remedy == str(finding.mend).replace(f"`willcall resume {KEY}`", "resume it")
+    finding = judge_account(line.view, NOW, beat=True)
+    assert alarm.remedy == str(finding.fix).replace(f"`willcall resume {KEY}`", "resume it")
     assert alarm.remedy.endswith("To let its orders go on, resume it.")
-    assert finding.found.startswith(f"{alarm.title} (401) for 2 h, since ")
+    assert finding.message.startswith(f"{alarm.title} (401) for 2 h, since ")
     assert alarm.critical
-    assert finding.level == "wrong"
+    assert finding.level == "error"
 
 
 @pytest.mark.parametrize("health", UNWELL)

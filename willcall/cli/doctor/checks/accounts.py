@@ -1,0 +1,94 @@
+"""Accounts and orders: which accounts get no tickets, and which orders are overdue or need attention."""
+
+from willcall.cli.doctor.context import CheckContext
+from willcall.cli.doctor.findings import Finding, error, ok, warning
+from willcall.orders.advice import OVERBOOKED, TROUBLES, Trouble
+from willcall.orders.model import Attention, count_open
+from willcall.views.accounts import (
+    AccountView,
+    account_trouble,
+    forgotten_accounts,
+    refused_accounts,
+    view_account,
+)
+from willcall.views.formatting import format_count, format_duration, format_next_probe, format_timestamp
+
+#: Seconds by which an account's oldest order may be overdue, before a warning and before an error.
+#: Orders that wait for a token are not overdue: they are due when they get it.
+LATE, TOO_LATE = 60.0, 300.0
+
+
+def check_accounts(context: CheckContext) -> list[Finding]:
+    """Check all accounts. No provider is polled, as that would take tokens."""
+    stores, accounts, now = context.stores, context.config.accounts, context.now()
+    views = [view_account(stores, accounts[key], now) for key in sorted(accounts)]
+    beat = bool(context.processes.running("beat"))
+    found = [judge_account(view, now, beat=beat) for view in views if view.state.health in TROUBLES]
+    limit = context.config.settings.sweeps.booked_ahead
+    found += [_overbooked(view, now) for view in views if view.state.booked_ahead(now) > limit]
+    for key, waiting in forgotten_accounts(stores, accounts).items():
+        found.append(_account_finding(TROUBLES["forgotten"], key, "", waiting))
+    return found or [ok(f"{format_count(len(accounts), 'account')}, all healthy" if accounts else "none")]
+
+
+def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
+    """Return what is wrong with an account, since when, and the next automatic step. `beat`: whether it runs."""
+    state, trouble = view.state.without_pause, account_trouble(view.state)
+    when = f" ({state.why})" if state.why else ""
+    when += f" for {format_duration(now - state.since)}, since {format_timestamp(state.since)}" if state.since else ""
+    if trouble.grave and not view.state.underlying:
+        probe = format_next_probe(state.probe_at, now, held=view.held, beat=beat)
+        when += f", next try {probe}" if probe else ""
+    elif view.state.until:
+        when += f",{' paused' if view.state.underlying else ''} until {format_timestamp(view.state.until)}"
+    return _account_finding(trouble, view.account.key, when, view.open_orders)
+
+
+def _overbooked(view: AccountView, now: float) -> Finding:
+    state = view.state
+    when = f": {format_count(state.booked, 'request')}, the last in {format_duration(state.booked_ahead(now))}"
+    return _account_finding(OVERBOOKED, view.account.key, when, view.open_orders)
+
+
+def _account_finding(trouble: Trouble, key: str, when: str, waiting: int) -> Finding:
+    message = f"{key} {trouble.what}{when}; {format_count(waiting, 'open order')}"
+    return (error if trouble.grave else warning)(message, trouble.mend(key))
+
+
+def check_orders(context: CheckContext) -> list[Finding]:
+    """Check that orders are polled in time, and count those that need attention."""
+    stores, now = context.stores, context.now()
+    grace = context.config.settings.sweeps.grace
+    keys = sorted({*context.config.accounts, *stores.orders.accounts()})
+    summaries = dict(zip(keys, stores.listing.summaries(keys, now - grace), strict=True))
+    found = []
+    for key, summary in summaries.items():
+        late = now - summary.first_due if summary.first_due else 0.0
+        if late < max(LATE, grace):
+            continue
+        account, fix = key, "Check the workers and queues above; if they are healthy, start more workers."
+        if key not in context.config.accounts:
+            trouble = TROUBLES["forgotten"]
+            account, fix = f"{key}, which {trouble.what}", trouble.mend(key)
+        overdue = format_count(summary.backlog.due, "overdue order")
+        message = f"{overdue} of {account}; the oldest, {summary.first}, by {format_duration(late)}"
+        found.append((error if late >= TOO_LATE else warning)(message, fix))
+    found += _check_attention(context)
+    waiting = sum(count_open(summary.counts) for summary in summaries.values())
+    return found or [ok(f"{format_count(waiting, 'open order')}, none overdue")]
+
+
+def _check_attention(context: CheckContext) -> list[Finding]:
+    """Count the orders that need attention, but not those whose whole account is rejected."""
+    attention = context.stores.listing.attention_counts()
+    rejected = sum(
+        attention.get((account, Attention.UNAUTHORIZED), 0)
+        for account in refused_accounts(context.stores, context.config.accounts)
+    )
+    count = sum(attention.values()) - rejected
+    if not count:
+        return []
+    message = f"{format_count(count, 'order')} {'needs' if count == 1 else 'need'} attention"
+    if rejected:
+        message += f", not counting {rejected:,} of rejected accounts"
+    return [warning(message, "`willcall orders --attention` lists them, and `willcall order ID` says why.")]

@@ -1,0 +1,68 @@
+"""Callbacks and alerts: whether backends and operators are notified, and can verify that."""
+
+from willcall.cli.doctor.context import CHECK_TIMEOUT, CheckContext
+from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
+from willcall.http.address_guard import AddressGuard
+from willcall.http.messages import HttpLimits
+from willcall.http.outbound import OutboundClient
+from willcall.orders.callbacks import CALLBACK_LATE_AFTER
+from willcall.stores.connection import StoreError
+from willcall.stores.deliveries import PendingSummary
+from willcall.views.formatting import format_count, format_duration, format_timestamp
+from willcall.views.overdue import PendingAlerts, pending_alerts
+
+
+def check_callbacks(context: CheckContext) -> list[Finding]:
+    """Check the secret, the operators' address, and the events that are not delivered yet."""
+    notify, found = context.config.settings.notify, []
+    if notify.secret is None:
+        fix = "Set `notify.secret`, so that backends can verify that callbacks come from you."
+        found.append(warning("callbacks are not signed", fix))
+    if notify.ops_url:
+        found += _check_connection(notify.ops_url)
+    try:
+        stores, now = context.stores, context.now()
+        callbacks, alerts = stores.deliveries.pending(), pending_alerts(stores, now)
+    except StoreError:  # report what was found without Redis
+        return [*found, unknown("Redis is unreachable")]
+    if callbacks.waited(now) >= CALLBACK_LATE_AFTER:
+        found.append(_callbacks_late(callbacks, now))
+    if alerts and alerts.late:
+        found.append(_alerts_late(alerts, now))
+    return found or [
+        ok(f"{format_count(callbacks.count, 'callback')} pending; {_describe_alerts(notify.ops_url, alerts)}")
+    ]
+
+
+def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
+    waited = format_duration(pending.waited(now))
+    fix = (
+        f"`willcall order {pending.oldest}` shows the responses of its backend, `willcall redeliver {pending.oldest}` "
+        "retries now, and `willcall orders --undelivered` lists all such orders."
+    )
+    count = format_count(pending.count, "callback")
+    return warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
+
+
+def _alerts_late(alerts: PendingAlerts, now: float) -> Finding:
+    waited, since = format_duration(now - alerts.since), format_timestamp(alerts.since)
+    message = (
+        f"{format_count(alerts.count, 'alert')} not delivered; "
+        f"the oldest, of {alerts.subject}, for {waited}, since {since}; {alerts.answered}"
+    )
+    return warning(message, "Fix the endpoint at `notify.ops_url`, or correct it. Alerts are retried for three days.")
+
+
+def _describe_alerts(url: str | None, alerts: PendingAlerts | None) -> str:
+    if alerts:
+        return f"{format_count(alerts.count, 'alert')} pending, {alerts.answered}"
+    return "operators can be reached" if url else "operators get no alerts, as `notify.ops_url` is not set"
+
+
+def _check_connection(url: str) -> list[Finding]:
+    # The guard is for URLs of others; this one is from the configuration.
+    limits = HttpLimits(connect_timeout=CHECK_TIMEOUT / 2, total_timeout=CHECK_TIMEOUT)
+    failure = OutboundClient(AddressGuard(())).check_connection(url, limits)
+    if failure is None:
+        return []
+    return [error(f"cannot connect to `notify.ops_url`: {failure.why}", "Start the server there, or correct the URL.")]

@@ -342,7 +342,7 @@ def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_t
     until = accounts.now() + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     accounts.report_health(
-        "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), rate, alert
+        "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), alert
     )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")

@@ -9,7 +9,7 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind, Reservation, booking_name, lanes
-from willcall.stores.codec import blank_or_milliseconds, milliseconds, seconds
+from willcall.stores.codec import milliseconds, optional_milliseconds, seconds
 from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
@@ -143,45 +143,44 @@ class AccountStore:
         }
 
     def report_health(
-        self, account: str, report: AccountReport, probe: tuple[float, float], rate: Rate, alert: OperatorAlert
+        self, account: str, report: AccountReport, probe: tuple[float, float], alert: OperatorAlert
     ) -> ReportResult:
         """Take note of what an answer says of the account; operators are told where its health changed by it."""
         before, after, told = self._report(
             keys=_keys(account, alert),
-            args=[
-                report.signal.value,
-                report.order_id,
-                int(report.probe),
-                blank_or_milliseconds(report.until),
-                milliseconds(probe[0]),
-                milliseconds(probe[1]),
-                OUTAGES,
-                REFUSALS,
-                UNREADABLE,
-                *rate_arguments(rate),
-                report.why,
-                *alert_arguments(alert),
-            ],
+            args={
+                "signal": report.signal.value,
+                "order": report.order_id or None,
+                "probe": report.probe,
+                "till": optional_milliseconds(report.until),
+                "first_probe": milliseconds(probe[0]),
+                "longest_probe": milliseconds(probe[1]),
+                "outages": OUTAGES,
+                "refusals": REFUSALS,
+                "unreadable": UNREADABLE,
+                "why": report.why,
+                "alert": alert_arguments(alert),
+            },
         )
         return ReportResult(AccountHealth(before), AccountHealth(after), bool(told))
 
     def alert_long_throttle(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
         """Tell operators, once, where the account has been throttled for `throttled_after` seconds."""
-        args = [milliseconds(throttled_after), *alert_arguments(alert)]
+        args = {"throttled_for": milliseconds(throttled_after), "alert": alert_arguments(alert)}
         return bool(self._scripts["alert_long_throttle"](keys=_keys(account, alert), args=args))
 
     def reserve_token(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
         """Take a token for a request that is no attempt, or book the next free slot: come back then and ask again."""
         now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(account), *lanes(account)],
-            args=[booking_name(booker, booker_id), *rate_arguments(rate)],
+            args={"booking": booking_name(booker, booker_id), "rate": rate_arguments(rate)},
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 
     def pause(self, account: str, until: float | None) -> PauseResult:
         """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
         wanted = _FOREVER if until is None else milliseconds(until)
-        till = self._scripts["pause"](keys=[keys.account(account)], args=[wanted])
+        till = self._scripts["pause"](keys=[keys.account(account)], args={"till": wanted})
         return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
 
     def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeResult:
@@ -189,7 +188,7 @@ class AccountStore:
 
         A throttle stands, unless it is to end `now`.
         """
-        args = [int(now), *alert_arguments(alert)]
+        args = {"end_throttle": now, "alert": alert_arguments(alert)}
         told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
         return ResumeResult(bool(told), until / 1_000 if until else None)
 
@@ -284,5 +283,5 @@ def _keys(account: str, alert: OperatorAlert) -> list[str]:
 
 def _tokens_left(rate: Rate, tat: float, now: float) -> int:
     """The burst less what was sent and has not been refilled; times in milliseconds."""
-    interval = rate_arguments(rate)[0]
+    interval = rate_arguments(rate)["interval"]
     return max(0, rate.burst - math.ceil(max(0.0, tat - now) / interval))

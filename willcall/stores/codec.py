@@ -17,9 +17,9 @@ def milliseconds(moment: float) -> int:
     return math.ceil(moment * 1_000)
 
 
-def blank_or_milliseconds(moment: float | None) -> int | str:
-    """The same, and '' where there is no such moment: the scripts' word for none."""
-    return "" if moment is None else milliseconds(moment)
+def optional_milliseconds(moment: float | None) -> int | None:
+    """Return seconds as whole milliseconds, or `None`."""
+    return None if moment is None else milliseconds(moment)
 
 
 def seconds(value: Any) -> float | None:
@@ -46,25 +46,24 @@ def spec_of(order: Order) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if value is not None}
 
 
-def mutable_fields(order: Order) -> dict[str, str]:
-    """The hash fields that a commit writes; '' removes a field."""
-    values = {
+def mutable_fields(order: Order) -> dict[str, str | int | None]:
+    """Return the hash fields that a commit writes; it removes those that are `None`."""
+    return {
         "status": order.status.value,
-        "attention": order.attention and order.attention.value,
-        "reason": order.reason,
-        "provider_status": order.provider_status and order.provider_status[:_LONGEST_WORD],
+        "attention": order.attention.value if order.attention else None,
+        "reason": order.reason or None,
+        "provider_status": order.provider_status[:_LONGEST_WORD] if order.provider_status else None,
         "attempts": order.attempts or None,
         "answered": order.answered_polls or None,
         "failures": order.unanswered_polls or None,
         "refusals": order.forbidden_polls or None,
         "expected": order.expected,
-        "missing_since": blank_or_milliseconds(order.missing_since),
-        "last_poll": blank_or_milliseconds(order.last_poll_at),
-        "hint": blank_or_milliseconds(order.hint_until),
-        "finished": blank_or_milliseconds(order.finished_at),
+        "missing_since": optional_milliseconds(order.missing_since),
+        "last_poll": optional_milliseconds(order.last_poll_at),
+        "hint": optional_milliseconds(order.hint_until),
+        "finished": optional_milliseconds(order.finished_at),
         "ask": int(order.next_poll_at is not None),
     }
-    return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def tickets_text(order: Order) -> str:

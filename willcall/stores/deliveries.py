@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.stores import keys
-from willcall.stores.codec import blank_or_milliseconds, compact_json, milliseconds, seconds
+from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, seconds
 from willcall.stores.events import StoredEvent
 from willcall.stores.operator_events import (
     OperatorAlert,
     OperatorEvent,
+    alert_arguments,
     alert_keys,
-    attention_arguments,
     order_subject,
     read_operator_event,
 )
@@ -182,14 +182,14 @@ class DeliveryStore:
                 channel.progress,
                 *([keys.spec(subject)] if channel.orders else []),
             ],
-            args=[
-                subject,
-                notice.event_id,
-                notice.number,
-                claim_id,
-                milliseconds(lease),
-                milliseconds(put_off),
-            ],
+            args={
+                "subject": subject,
+                "event": notice.event_id,
+                "number": notice.number,
+                "claim": claim_id,
+                "lease": milliseconds(lease),
+                "postpone": milliseconds(put_off) or None,
+            },
         )
         match DeliveryVerdict(verdict):
             case DeliveryVerdict.WAIT:
@@ -230,17 +230,17 @@ class DeliveryStore:
                 channel.pending,
                 *([keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))] if channel.orders else []),
             ],
-            args=[
-                subject,
-                claim_id,
-                notice.event_id,
-                notice.number,
-                decision.status,
-                blank_or_milliseconds(decision.wait),
-                _line(made),
-                MOST_ATTEMPTS,
-                *attention_arguments(alert),
-            ],
+            args={
+                "subject": subject,
+                "claim": claim_id,
+                "event": notice.event_id,
+                "number": notice.number,
+                "result": decision.status,
+                "wait": optional_milliseconds(decision.wait),
+                "attempt": _line(made),
+                "most_attempts": MOST_ATTEMPTS,
+                "alert": alert_arguments(alert) if alert else None,
+            },
         )
         if not rest:
             return None
@@ -261,7 +261,7 @@ class DeliveryStore:
                 keys.EVENTS,
                 keys.DELIVERIES_PENDING,
             ],
-            args=[order_id],
+            args={"id": order_id},
         )
         if verdict == "forgotten":
             raise LookupError(order_id)
@@ -272,7 +272,7 @@ class DeliveryStore:
         channel = self._channel
         seen, *sent = self._scripts["resend_deliveries"](
             keys=[channel.due, channel.pending, channel.delivery(""), channel.progress],
-            args=[milliseconds(grace), offset, count],
+            args={"grace": milliseconds(grace), "offset": offset, "count": count},
         )
         parts = [sent[at : at + 4] for at in range(0, len(sent), 4)]
         return seen, [

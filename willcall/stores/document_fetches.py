@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from willcall.orders.model import Order
 from willcall.stores import keys
-from willcall.stores.codec import blank_or_milliseconds, milliseconds, order_from, tickets_text
+from willcall.stores.codec import milliseconds, optional_milliseconds, order_from, tickets_text
 from willcall.stores.deliveries import PendingSummary, read_oldest, read_pending
 from willcall.stores.scripts import load
 
@@ -68,7 +68,7 @@ class DocumentFetchStore:
                 keys.fetch(order_id),
                 keys.FETCHES_PENDING,
             ],
-            args=[order_id, claim_id, milliseconds(lease)],
+            args={"id": order_id, "claim": claim_id, "lease": milliseconds(lease)},
         )
         if not answer:
             return None
@@ -93,15 +93,15 @@ class DocumentFetchStore:
                     keys.FETCHES_PENDING,
                     keys.DOCUMENTS_GIVEN_UP,
                 ],
-                args=[
-                    after.id,
-                    fetch.claim_id,
-                    fetch.tickets,
-                    tickets_text(after) if changed else "",
-                    blank_or_milliseconds(wait),
-                    why,
-                    "1" if given_up else "",
-                ],
+                args={
+                    "id": after.id,
+                    "claim": fetch.claim_id,
+                    "before": fetch.tickets,
+                    "after": tickets_text(after) if changed else None,
+                    "wait": optional_milliseconds(wait),
+                    "why": why,
+                    "given_up": given_up,
+                },
             )
         )
 
@@ -149,6 +149,6 @@ class DocumentFetchStore:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._resend_fetches(
             keys=[keys.FETCHES_DUE, keys.fetch("")],
-            args=[milliseconds(grace), offset, count],
+            args={"grace": milliseconds(grace), "offset": offset, "count": count},
         )
         return seen, sent

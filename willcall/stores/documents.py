@@ -163,16 +163,16 @@ class DocumentStore:
         """The document, and whether it is new: the owner's content has one, whoever puts it first."""
         document_id, new, content_type, doubt = self._record_document(
             keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
-            args=[
-                f"doc_{token_hex(16)}",
-                owner,
-                digest,
-                size,
-                recognized.type.content_type,
+            args={
+                "id": f"doc_{token_hex(16)}",
+                "owner": owner,
+                "sha256": digest,
+                "size": size,
+                "type": recognized.type.content_type,
                 # An account's key has a slash, an order's id has none.
-                int("/" in owner),
-                recognized.warning or "",
-            ],
+                "of_account": "/" in owner,
+                "warning": recognized.warning,
+            },
         )
         return Document(document_id, owner, digest, size, content_type, doubt or None), bool(new)
 

@@ -54,7 +54,13 @@ class Inbox:
         """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""
         order_id = self._store_push(
             keys=[keys.references(kept.account), keys.pushes_ahead(kept.account, kept.reference), keys.INBOX],
-            args=[kept.reference, kept.digest, _text(kept), _member(kept), milliseconds(KEPT_FOR)],
+            args={
+                "reference": kept.reference,
+                "digest": kept.digest,
+                "push": _text(kept),
+                "member": _member(kept),
+                "lifetime": milliseconds(KEPT_FOR),
+            },
         )
         return order_id or None
 
@@ -69,7 +75,7 @@ class Inbox:
         first = taken[0]
         self._remove_pushes(
             keys=[keys.pushes_ahead(first.account, first.reference), keys.INBOX],
-            args=[_member(first), *(kept.digest for kept in taken)],
+            args={"member": _member(first), "digests": [kept.digest for kept in taken]},
         )
 
     def list_all(self) -> Iterator[StoredPush]:

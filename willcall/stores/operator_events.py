@@ -71,14 +71,10 @@ def alert_keys(subject: str) -> list[str]:
     ]
 
 
-def alert_arguments(alert: OperatorAlert | None) -> list[Any]:
-    """The arguments that `lua/alert.lua` takes."""
-    return [alert.id, alert.subject, int(alert.send)] if alert else ["", "", 0]
-
-
-def attention_arguments(alert: OperatorAlert | None) -> list[Any]:
-    """The same, and the order that newly needs attention."""
-    return [*alert_arguments(alert), compact_json(alert.order) if alert else ""]
+def alert_arguments(alert: OperatorAlert) -> dict[str, Any]:
+    """Return the `alert` that scripts are given; see `lua/alert.lua`."""
+    arguments: dict[str, Any] = {"id": alert.id, "subject": alert.subject, "send": alert.send}
+    return arguments if alert.order is None else {**arguments, "order": compact_json(alert.order)}
 
 
 class OperatorEventStore:

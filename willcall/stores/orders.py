@@ -16,15 +16,15 @@ from willcall.stores.bookings import Reschedule, lanes, read_reschedules
 from willcall.stores.codec import (
     attempt_from,
     attempt_text,
-    blank_or_milliseconds,
     compact_json,
     milliseconds,
     mutable_fields,
+    optional_milliseconds,
     order_from,
     spec_of,
     tickets_text,
 )
-from willcall.stores.operator_events import OperatorAlert, alert_keys, attention_arguments, order_subject
+from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys, order_subject
 from willcall.stores.rates import rate_arguments
 from willcall.stores.scripts import load
 
@@ -40,8 +40,8 @@ TIMELINE = 100
 _HELD_BY_ANOTHER = -2
 #: Fields of a hash that are read in one call.
 _MOST_KEYS = 1_000
-#: Seconds after which a call that filed an order, and has not said that its message is sent, has broken off.
-_BROKEN_OFF = 1.0
+#: Seconds after which a call that submitted an order without confirming its first message has ended for sure.
+_CALL_ENDS = 1.0
 
 
 class PollVerdict(StrEnum):
@@ -306,7 +306,15 @@ class OrderStore:
                 keys.FETCHES_DUE,
                 keys.progress(account),
             ],
-            args=[order_id, seq, claim_id, milliseconds(lease), *rate_arguments(rate), milliseconds(minimum)],
+            args={
+                "id": order_id,
+                "seq": seq,
+                "claim": claim_id,
+                "lease": milliseconds(lease),
+                "rate": rate_arguments(rate),
+                "minimum": milliseconds(minimum),
+                "last_attempt": milliseconds(LAST_ATTEMPT),
+            },
         )
         match PollVerdict(verdict):
             case PollVerdict.WAIT:
@@ -342,7 +350,8 @@ class OrderStore:
 
     def extend_lease(self, order_id: str, claim_id: str, lease: float) -> bool:
         """Give a claimed attempt `lease` seconds from now; False where the order is not this attempt's any more."""
-        return bool(self._scripts["extend_lease"](keys=[keys.order(order_id)], args=[claim_id, milliseconds(lease)]))
+        args = {"claim": claim_id, "lease": milliseconds(lease)}
+        return bool(self._scripts["extend_lease"](keys=[keys.order(order_id)], args=args))
 
     def commit(self, commit: Commit, claim_id: str = "") -> CommitResult | None:
         """Write what became of an order if nobody else did meanwhile.
@@ -351,7 +360,7 @@ class OrderStore:
         that are no attempt. Raises HeldByAnotherError.
         """
         before, after = commit.before, commit.after
-        account, event = before.account_key, commit.event
+        account, fields = before.account_key, mutable_fields(after)
         place = (
             "keep" if commit.keep_schedule else "held" if commit.held else "none" if commit.due_at is None else "due"
         )
@@ -381,30 +390,31 @@ class OrderStore:
                 keys.stranded(account),
                 keys.order(""),
                 keys.throttled(account),
-                keys.account(account) if commit.answered else "",
+                keys.account(account),
             ],
-            args=[
-                before.id,
-                before.seq,
-                claim_id,
-                place,
-                blank_or_milliseconds(commit.due_at),
-                milliseconds(commit.earliest),
-                attempt_text(commit.attempt) if commit.attempt else "",
-                TIMELINE,
-                tickets_text(after) if commit.tickets else "",
-                blank_or_milliseconds(commit.late_check_at),
-                *((event.id, event.type, compact_json(event.data)) if event else ("", "", "")),
-                blank_or_milliseconds(commit.fetch_in),
-                callback_host(after.callback_url) if after.callback_url else "",
-                keys.counter(account, commit.measures) if commit.measures else "",
-                keys.MINUTE_KEPT,
-                keys.HOUR_KEPT,
-                *attention_arguments(commit.alert),
-                int(commit.throttled),
-                *(part for pair in mutable_fields(after).items() for part in pair),
-                *_holding(commit),
-            ],
+            args={
+                "id": before.id,
+                "seq": before.seq,
+                "claim": claim_id or None,
+                "place": place,
+                "due": optional_milliseconds(commit.due_at),
+                "earliest": milliseconds(commit.earliest),
+                "fields": {name: value for name, value in fields.items() if value is not None},
+                "removed": [name for name, value in fields.items() if value is None],
+                "attempt": attempt_text(commit.attempt) if commit.attempt else None,
+                "most_attempts": TIMELINE,
+                "tickets": tickets_text(after) if commit.tickets else None,
+                "late_check": optional_milliseconds(commit.late_check_at),
+                "fetch_in": optional_milliseconds(commit.fetch_in),
+                "event": _event_arguments(commit.event, after) if commit.event else None,
+                "counter": keys.counter(account, commit.measures) if commit.measures else None,
+                "minute_kept": keys.MINUTE_KEPT,
+                "hour_kept": keys.HOUR_KEPT,
+                "alert": alert_arguments(commit.alert) if commit.alert else None,
+                "throttled": commit.throttled,
+                "answered": commit.answered,
+                "ownership": _ownership_arguments(before, commit.owns) if commit.owns else None,
+            },
         )
         if due == _HELD_BY_ANOTHER:
             raise OwnedByAnotherOrderError
@@ -415,7 +425,8 @@ class OrderStore:
 
         None where the message is stale, so that it need not wait.
         """
-        now = self._scripts["postpone_resend"](keys=[keys.order(order_id)], args=[seq, milliseconds(seconds)])
+        args = {"seq": seq, "wait": milliseconds(seconds)}
+        now = self._scripts["postpone_resend"](keys=[keys.order(order_id)], args=args)
         return None if now < 0 else now / 1_000
 
     def expedite(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> ExpediteResult:
@@ -429,7 +440,12 @@ class OrderStore:
                 *lanes(account),
                 keys.stranded(account),
             ],
-            args=[order_id, milliseconds(minimum), requester.value, *rate_arguments(rate)],
+            args={
+                "id": order_id,
+                "minimum": milliseconds(minimum),
+                "requester": requester.value,
+                "rate": rate_arguments(rate),
+            },
         )
         at, *message = rest or [None]
         return ExpediteResult(
@@ -445,7 +461,7 @@ class OrderStore:
         """
         sent = self._scripts["release_held"](
             keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order(""), keys.account(account)],
-            args=[count, milliseconds(minimum)],
+            args={"count": count, "minimum": milliseconds(minimum)},
         )
         return [
             PollMessage(order_id, seq, due / 1_000)
@@ -456,7 +472,7 @@ class OrderStore:
         """Let one order go on that probes its account, if a probe is due and none is on its way."""
         sent = self._scripts["release_probe"](
             keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
-            args=[milliseconds(minimum)],
+            args={"minimum": milliseconds(minimum)},
         )
         if not sent:
             return ProbeResult()
@@ -480,14 +496,15 @@ class OrderStore:
                 keys.FETCHES_DUE,
                 keys.held(account),
             ],
-            args=[count, milliseconds(minimum)],
+            args={"count": count, "minimum": milliseconds(minimum)},
         )
         return bool(more), read_reschedules(wakes)
 
     def resend_polls(self, account: str, grace: float, offset: int, count: int) -> tuple[int, list[PollMessage]]:
         """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
         seen, *sent = self._scripts["resend_polls"](
-            keys=[keys.due(account), keys.order(""), keys.progress(account)], args=[milliseconds(grace), offset, count]
+            keys=[keys.due(account), keys.order(""), keys.progress(account)],
+            args={"grace": milliseconds(grace), "offset": offset, "count": count},
         )
         return seen, [PollMessage(order_id, int(seq), 0.0) for order_id, seq in _pairs(sent)]
 
@@ -506,7 +523,7 @@ class OrderStore:
                 keys.OPERATOR_DELIVERIES_DUE,
                 keys.OPERATOR_DELIVERIES_PENDING,
             ],
-            args=[milliseconds(before), count, keys.PREFIX],
+            args={"before": milliseconds(before), "count": count, "prefix": keys.PREFIX},
         )
         return seen, removed
 
@@ -517,7 +534,7 @@ class OrderStore:
     def get_many(self, order_ids: Sequence[str]) -> list[Order | None]:
         """Orders by id, in the same order, in one round trip."""
         found = self._scripts["read_order"].many(
-            [([keys.order(order_id), keys.spec(order_id), keys.tickets(order_id)], []) for order_id in order_ids]
+            [([keys.order(order_id), keys.spec(order_id), keys.tickets(order_id)], {}) for order_id in order_ids]
         )
         return [
             order_from(order_id, dict(_pairs(flat)), spec, tickets) if flat and spec else None
@@ -559,7 +576,8 @@ class OrderStore:
         These are the open ones whose deadline was `late_by` seconds ago, and which nobody is asking about.
         """
         seen, *order_ids = self._scripts["find_past_deadline"](
-            keys=[keys.due(account), keys.order("")], args=[milliseconds(late_by), offset, count]
+            keys=[keys.due(account), keys.order("")],
+            args={"late_by": milliseconds(late_by), "offset": offset, "count": count},
         )
         return seen, order_ids
 
@@ -583,19 +601,23 @@ class OrderStore:
         return sorted(cast("set[str]", self._redis.smembers(keys.ACCOUNTS)))
 
 
-def _holding(commit: Commit) -> list[str]:
-    """Return the last arguments of `lua/commit.lua`: what the order holds, if that is kept."""
-    holds = commit.owns
-    if holds is None:
-        return []
-    account = commit.before.account_key
-    names = {"owners": keys.ticket_owners(account), "owned": keys.owned_tickets(commit.before.id)}
-    return ["owners", compact_json({**names, "keys": sorted(holds.keys), "exclusive": holds.exclusive})]
+def _event_arguments(event: NewEvent, order: Order) -> dict[str, Any]:
+    host = callback_host(order.callback_url) if order.callback_url else None
+    return {"id": event.id, "type": event.type, "data": compact_json(event.data)} | ({"host": host} if host else {})
 
 
-def _submission(filing: NewOrder) -> tuple[Sequence[str], Sequence[Any]]:
-    """Keys and arguments of `lua/submit.lua`."""
-    order, account = filing.order, filing.order.account_key
+def _ownership_arguments(order: Order, owned: OwnedTickets) -> dict[str, Any]:
+    return {
+        "owners": keys.ticket_owners(order.account_key),
+        "owned": keys.owned_tickets(order.id),
+        "tickets": sorted(owned.keys),
+        "exclusive": owned.exclusive,
+    }
+
+
+def _submission(new: NewOrder) -> tuple[Sequence[str], dict[str, Any]]:
+    """Return keys and arguments of `lua/submit.lua`."""
+    order, account = new.order, new.order.account_key
     return [
         keys.order(order.id),
         keys.spec(order.id),
@@ -605,24 +627,25 @@ def _submission(filing: NewOrder) -> tuple[Sequence[str], Sequence[Any]]:
         keys.ACCOUNTS,
         keys.SUBMISSIONS,
         keys.pushes_ahead(account, order.reference),
-    ], [
-        order.id,
-        account,
-        filing.digest,
-        compact_json(spec_of(order)),
-        order.reference,
-        blank_or_milliseconds(order.not_before),
-        milliseconds(filing.ceiling),
-        order.provider,
-        order.account,
-        token_hex(8),
-        milliseconds(_BROKEN_OFF),
-    ]
+    ], {
+        "id": order.id,
+        "account": account,
+        "digest": new.digest,
+        "spec": compact_json(spec_of(order)),
+        "reference": order.reference,
+        "not_before": optional_milliseconds(order.not_before),
+        "ceiling": milliseconds(new.ceiling),
+        "provider": order.provider,
+        "account_name": order.account,
+        "nonce": token_hex(8),
+        "call_ends": milliseconds(_CALL_ENDS),
+    }
 
 
 def submission_text(order: Order) -> str:
     """The text that tells a repeated submission from a conflicting one."""
-    return compact_json([order.provider, order.account, blank_or_milliseconds(order.not_before), spec_of(order)])
+    not_before = optional_milliseconds(order.not_before)
+    return compact_json([order.provider, order.account, "" if not_before is None else not_before, spec_of(order)])
 
 
 def _pairs(flat: Sequence[Any]) -> list[tuple[Any, Any]]:

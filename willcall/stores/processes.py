@@ -52,14 +52,13 @@ class ProcessStore:
         """Record that a process is alive; `detail` is what it says of itself. Returns the state's identity."""
         identity: str = self._record_heartbeat(
             keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE],
-            args=[
-                f"{kind}:{name}",
-                compact_json(dict(detail)),
-                milliseconds(FORGOTTEN_AFTER),
-                kind,
-                name,
-                token_hex(8),
-            ],
+            args={
+                "kind": kind,
+                "name": name,
+                "detail": compact_json(dict(detail)),
+                "forgotten_after": milliseconds(FORGOTTEN_AFTER),
+                "identity": token_hex(8),
+            },
         )
         return identity
 

@@ -12,12 +12,12 @@ LONGEST_SLACK = 0.25
 SPACING, LONGEST_SPACING = 0.02, 0.01
 
 
-def rate_arguments(rate: Rate) -> tuple[float, float, float, float]:
-    """Return (interval, express, sent, booked) in milliseconds; see `lua/bucket.lua`."""
+def rate_arguments(rate: Rate) -> dict[str, float]:
+    """Return the `rate` that scripts are given, in milliseconds; see `lua/bucket.lua`."""
     interval = rate.period / rate.limit * 1_000
     if rate.burst == 1:
         interval += min(interval * SPACING, LONGEST_SPACING * 1_000)
     depth = (rate.burst - 1) * interval
     sent = depth - min(depth / 4, LONGEST_SLACK * 1_000)
     booked = max(0.0, sent - LONGEST_SLACK * 1_000)
-    return interval, interval / EXPRESS_SHARE, sent, booked
+    return {"interval": interval, "express": interval / EXPRESS_SHARE, "sent": sent, "booked": booked}

@@ -56,7 +56,7 @@ def _report_throttle(context: Context, account: Account, throttle: LocalThrottle
 
 def _report(context: Context, account: Account, report: AccountReport) -> AccountHealth:
     alert = account_alert(context, account.key)
-    changed = context.stores.accounts.report_health(account.key, report, account.probe_interval, account.rate, alert)
+    changed = context.stores.accounts.report_health(account.key, report, account.probe_interval, alert)
     if changed.before is not changed.after:
         write = log.info if changed.after is AccountHealth.OK else log.warning
         write("account", account=account.key, was=changed.before.value, health=changed.after.value, why=report.why)

@@ -13,7 +13,6 @@ from tests.integration.api.conftest import Running, problem, running
 from tests.waiting import STALL
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.decision import AccountSignal
-from willcall.orders.policy import Rate
 from willcall.simulator.documents import FileForm, make_file
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
@@ -94,7 +93,7 @@ def throttle(stores: Stores, until: float) -> None:
     """Have the provider answer 429 with a Retry-After."""
     report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
 
 
 @pytest.fixture

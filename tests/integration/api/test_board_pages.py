@@ -99,7 +99,7 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
     until = stores.accounts.now() + 3_600
     report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
     for path in ("/", "/orders/ord-1"):
         page = operator.get(path)
         assert "To ask sooner breaks that: it may ask for a longer wait, or block us." in words(page)
@@ -147,7 +147,7 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     api.submit("ord-1", not_before=LATER)
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False, why="401")
     told = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", refused, (30, 600), Rate(10, 1, 10), told)
+    stores.accounts.report_health("tiqets/default", refused, (30, 600), told)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
     assert "tiqets/default is paused, and refuses our key" in shown
@@ -215,7 +215,7 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
         change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
     report = AccountReport(AccountSignal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = OperatorAlert("evt_1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), Rate(10, 1, 10), alert)
+    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (

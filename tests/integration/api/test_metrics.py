@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.api.conftest import Running, running
-from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from tests.integration.stores.conftest import ACCOUNT, Desk
 from tests.waiting import STALL
 from willcall.api.metrics_collector import MetricsCollector
 from willcall.config import load
@@ -96,7 +96,7 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
 
 def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
-    desk.stores.accounts.report_health(ACCOUNT, refused, (30, 600), RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, refused, (30, 600), desk.account_alert())
     desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
     desk.park()
     shown = Shown(api)
@@ -111,7 +111,7 @@ def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
     throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
-    desk.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), desk.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"

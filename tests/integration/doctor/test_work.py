@@ -41,7 +41,7 @@ def file_order(context: CheckContext, order_id: str, late: float = 0, provider: 
 def report(context: CheckContext, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
-        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), RATE, told_of(f"{signal}-{number}"))
+        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), told_of(f"{signal}-{number}"))
 
 
 def told_of(change: str) -> OperatorAlert:
@@ -309,7 +309,7 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(
     subject, deliveries = account_subject(ACCOUNT), context.stores.ops_deliveries
     alert = OperatorAlert("evt-1", subject, send=True)
     context.stores.accounts.report_health(
-        ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), RATE, alert
+        ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), alert
     )
     assert ok_message(context, "callbacks") == "0 callbacks pending; 1 alert pending, not tried yet"
     notice = DeliveryMessage(subject, "evt-1", 1, "")

@@ -42,7 +42,7 @@ def report(
     why: str = "200",
 ) -> AccountHealth:
     found = AccountReport(signal, order_id, probe, until, why)
-    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert()).after
+    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, desk.account_alert()).after
 
 
 def state(desk: Desk) -> AccountState:

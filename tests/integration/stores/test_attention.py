@@ -93,7 +93,7 @@ class Days:
         """All that are claimed meanwhile are refused with their account."""
         refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
-        self.desk.stores.accounts.report_health(account, refused, (600, 600), RATE, self.desk.account_alert())
+        self.desk.stores.accounts.report_health(account, refused, (600, 600), self.desk.account_alert())
 
     def resume(self) -> None:
         for name in ACCOUNTS:

@@ -10,7 +10,7 @@ import pytest
 
 from willcall.orders.policy import Rate
 from willcall.stores.rates import rate_arguments
-from willcall.stores.scripts import source
+from willcall.stores.scripts import LuaScript, source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 TAKE = (
     source("willcall.stores", "bucket")
     + """
-local bucket = bucket_load(KEYS[1], {ordinary = KEYS[2], express = KEYS[3], late = KEYS[4]}, ARGV[2])
-local line = ARGV[4] ~= '' and ARGV[4] or nil
-local request = {slot = line and tonumber(ARGV[3]), line = line, express = ARGV[5] == '1'}
-local taken = bucket_take(bucket, bucket_rate(ARGV, 6), tonumber(ARGV[1]), request, math.huge)
+local args = cjson.decode(ARGV[1])
+local bucket = bucket_load(KEYS[1], {ordinary = KEYS[2], express = KEYS[3], late = KEYS[4]}, args.booking)
+local request = {slot = args.slot, lane = args.lane, express = args.express}
+local taken = bucket_take(bucket, bucket_rate(args.rate), args.now, request, math.huge)
 local slot = taken.slot and string.format('%.3f', taken.slot - bucket.shift) or ''
 return {taken.at and string.format('%.3f', taken.at) or '', taken.slot and string.format('%.3f', taken.slot) or '',
-  slot, taken.line or '', taken.early}
+  slot, taken.lane or '', taken.early}
 """
 )
 BLOCK = (
     source("willcall.stores", "bucket")
-    + "bucket_block(bucket_load(KEYS[1]), bucket_rate(ARGV, 3), tonumber(ARGV[1]), tonumber(ARGV[2]))"
+    + "local args = cjson.decode(ARGV[1]) bucket_block(bucket_load(KEYS[1]), args.now, args.till)"
 )
 KEYS = ["bucket", "ordinary", "express", "late"]
 START = 1_800_000_000_000
@@ -49,21 +49,30 @@ class Callers:
     """Many callers at one bucket: who is let through when, and how often each had to come."""
 
     def __init__(self, redis: "Redis", rate: Rate, pushed: Container[int] = ()) -> None:
-        self.take_script = redis.register_script(TAKE)
-        self.block_script = redis.register_script(BLOCK)
+        self.take_script = LuaScript(redis, TAKE)
+        self.block_script = LuaScript(redis, BLOCK)
         self.rate = rate_arguments(rate)
         self.pushed = pushed
         self.sent: list[float] = []
         self.wakes: dict[int, int] = {}
 
     def take(self, now: float, caller: int, kept: tuple[str, str] = ("", ""), *, express: bool = False) -> Answer:
+        slot, lane = kept
         at, slot, *kept_as, early = self.take_script(
-            keys=KEYS, args=[now, f"order:{caller}", *kept, int(express), *self.rate]
+            keys=KEYS,
+            args={
+                "now": now,
+                "booking": f"order:{caller}",
+                "slot": float(slot) if slot else None,
+                "lane": lane or None,
+                "express": express,
+                "rate": self.rate,
+            },
         )
         return Answer(float(at) if at else None, float(slot) if slot else None, (kept_as[0], kept_as[1]), early)
 
     def block(self, now: float, till: float) -> None:
-        self.block_script(keys=KEYS[:1], args=[now, till, *self.rate])
+        self.block_script(keys=KEYS[:1], args={"now": now, "till": till})
 
     def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
         """Bring all callers to their end; each comes up to `latest` ms after it was told to."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.stores.conftest import ACCOUNT, RATE, Desk
+from tests.integration.stores.conftest import ACCOUNT, Desk
 from tests.waiting import STALL
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.decision import AccountSignal
@@ -28,7 +28,7 @@ def report(
     send: bool = True,
 ) -> ReportResult:
     found = AccountReport(signal, "ord-1", probe, until, why)
-    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert(send=send))
+    return desk.stores.accounts.report_health(ACCOUNT, found, PROBE, desk.account_alert(send=send))
 
 
 def told(desk: Desk) -> list[str]:

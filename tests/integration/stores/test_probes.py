@@ -20,7 +20,7 @@ def report(
     desk: Desk, signal: AccountSignal, order_id: str = "x", *, probe: bool = False, until: float | None = None
 ) -> None:
     found = AccountReport(signal, order_id, probe, until, "403")
-    desk.stores.accounts.report_health(ACCOUNT, found, PROBE, RATE, desk.account_alert())
+    desk.stores.accounts.report_health(ACCOUNT, found, PROBE, desk.account_alert())
 
 
 def park(desk: Desk) -> None:
@@ -120,7 +120,7 @@ def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: 
     for name in ("refused", "answered"):
         desk.submit(name)
     desk.commit(desk.go(order_id="refused"), due_at=desk.now() + 5_000, forbidden_polls=1)
-    desk.commit(desk.go(order_id="answered"), due_at=desk.now() + 9_000, answered=3)
+    desk.commit(desk.go(order_id="answered"), due_at=desk.now() + 9_000, answered_polls=3)
     park(desk)
     assert probe(desk) == "answered"
 

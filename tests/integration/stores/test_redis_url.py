@@ -21,7 +21,7 @@ def test_options_of_the_address_reach_both_clients(redis_server: EmbeddedRedis) 
     with app.connection_for_write() as connection:
         pool = connection.default_channel.pool
         assert (pool.connection_kwargs["health_check_interval"], pool.connection_kwargs["socket_timeout"]) == (30, 7)
-        assert connection.default_channel.commands.client_getname() == "ours"
+        assert connection.default_channel.queues.client.client_getname() == "ours"
 
 
 def test_a_socket_file_and_its_database(server: Serve, tmp_path: Path) -> None:  # noqa: F811 - the fixture
@@ -33,4 +33,4 @@ def test_a_socket_file_and_its_database(server: Serve, tmp_path: Path) -> None: 
         client.set("here", 1)
     app = celery_app(config.broker_url, ["willcall"])
     with app.connection_for_write() as connection:
-        assert connection.default_channel.commands.get("here") == b"1"
+        assert connection.default_channel.queues.client.get("here") == b"1"

@@ -1,24 +1,25 @@
--- Tells operators of a change, in the step that makes it: writes an event into their stream and, where they have an
--- address, files it for delivery.
--- KEYS  from `first` on: events for operators, delivery of the subject, undelivered index, untold index
--- ARGV  from `argument` on: event id, subject, '1' where they have an address
+-- Defines send_alert() and alert_attention(): notify operators of a change in the step that makes it. Both write an event to
+-- the operators' stream and, if operators have a callback URL, queue it for delivery.
+--
+-- keys = {operator events, delivery of the subject, deliveries due, deliveries pending}
+-- alert = {id = of the event, subject, send = whether operators have a callback URL,
+--          order = JSON of the order without its attention (only for `alert_attention`)}
 
 -- include: file_delivery
 
--- Events that are kept, about.
-local KEPT = 1000
+-- About how many events are kept.
+local EVENTS_KEPT = 1000
 
-local function alert(first, argument, type, data, now)
-  local id, subject = ARGV[argument], ARGV[argument + 1]
-  local cursor = redis.call('XADD', KEYS[first], 'MAXLEN', '~', KEPT, '*', 'id', id, 'type', type, 'subject', subject,
-    'at', now, 'data', data)
-  if ARGV[argument + 2] == '1' then
-    local event = {id = id, type = type, at = now, data = data, cursor = cursor, host = ''}
-    deliver(KEYS[first + 1], KEYS[first + 2], KEYS[first + 3], subject, event)
+local function send_alert(keys, alert, type, data, now)
+  local cursor = redis.call('XADD', keys[1], 'MAXLEN', '~', EVENTS_KEPT, '*', 'id', alert.id, 'type', type,
+    'subject', alert.subject, 'at', now, 'data', data)
+  if alert.send then
+    local event = {id = alert.id, type = type, at = now, data = data, cursor = cursor, host = ''}
+    file_delivery(keys[2], keys[3], keys[4], alert.subject, event)
   end
 end
 
--- An order newly needs attention; `document` is its JSON without the reason, which is certain only here.
-local function alert_attention(first, argument, reason, document, now)
-  alert(first, argument, 'order.attention', '{"attention":"' .. reason .. '",' .. string.sub(document, 2), now)
+-- An order newly needs attention. The reason is added here, because only this step knows it for certain.
+local function alert_attention(keys, alert, reason, now)
+  send_alert(keys, alert, 'order.attention', '{"attention":"' .. reason .. '",' .. string.sub(alert.order, 2), now)
 end

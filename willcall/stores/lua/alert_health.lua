@@ -1,13 +1,14 @@
--- An account's health changed for better or worse, and operators are told of it.
--- KEYS  1 account  3 due index  4 held index  5-8 as `alert` has them
--- ARGV  from `argument` on as `alert` has them
+-- Defines alert_health(): notifies operators that the health of an account got better or worse.
+--
+-- keys = {account, due index, held index, and the four keys of `send_alert`}
 
 -- include: alert
 
-local function health_changed(argument, health, since, why, now)
-  local was = redis.call('HGET', KEYS[1], 'told') or 'ok'
-  local waiting = redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])
-  alert(5, argument, 'account.' .. health,
-    cjson.encode({health = health, was = was, since = since, why = why, waiting = waiting}), now)
-  if health == 'ok' then redis.call('HDEL', KEYS[1], 'told') else redis.call('HSET', KEYS[1], 'told', health) end
+local function alert_health(keys, alert, health, since, why, now)
+  local account = keys[1]
+  local before = redis.call('HGET', account, 'told') or 'ok'
+  local waiting = redis.call('ZCARD', keys[2]) + redis.call('ZCARD', keys[3])
+  local data = cjson.encode({health = health, was = before, since = since, why = why, waiting = waiting})
+  send_alert({keys[4], keys[5], keys[6], keys[7]}, alert, 'account.' .. health, data, now)
+  if health == 'ok' then redis.call('HDEL', account, 'told') else redis.call('HSET', account, 'told', health) end
 end

@@ -1,8 +1,10 @@
--- Whether a person should look at an order, why, and since when: in the order, and in an index per account and reason.
--- indexes: the key of these without account and reason
+-- Defines set_attention() and clear_attention(): why an order needs attention and since when. The order has both; an index
+-- per account and reason lists such orders.
+--
+-- indexes: what the keys of these indexes begin with, before account and reason
 
--- It is for this reason now, '' for none. Returns whether that is another than before: the time of one that stays is kept.
-local function attention_is(order, indexes, id, reason, now)
+-- Set the reason, '' for none. Returns whether it changed. The time stays while the reason does.
+local function set_attention(order, indexes, id, reason, now)
   local fields = redis.call('HMGET', order, 'attention', 'provider', 'account', 'number')
   local before, index = fields[1] or '', indexes .. fields[2] .. '/' .. fields[3] .. ':'
   if before == reason then return false end
@@ -16,7 +18,7 @@ local function attention_is(order, indexes, id, reason, now)
   return true
 end
 
--- Ends it, if it is for this reason.
-local function attention_ends(order, indexes, id, reason)
-  if redis.call('HGET', order, 'attention') == reason then attention_is(order, indexes, id, '') end
+-- Clear the reason if it is this one.
+local function clear_attention(order, indexes, id, reason)
+  if redis.call('HGET', order, 'attention') == reason then set_attention(order, indexes, id, '') end
 end

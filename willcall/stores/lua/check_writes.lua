@@ -1,6 +1,6 @@
--- Write as the work does, and leave nothing behind. A user without one of these rights cannot work.
--- KEYS  1 a key of our own
--- Returns nothing.
+-- Write as Willcall does, and leave nothing behind. A Redis user without one of these rights cannot run it.
+-- KEYS     one key of Willcall's own
+-- Returns  nothing
 
 redis.call('SET', KEYS[1], 1, 'PX', 1000)
 redis.call('DEL', KEYS[1])

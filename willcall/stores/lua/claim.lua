@@ -1,135 +1,135 @@
--- Permission for one attempt: checks everything that must hold at one instant, and takes a token.
+-- Allow one attempt to poll an order. Checks everything that must hold at one instant, and takes a token.
 --
--- An example: minimum 1 s, rate 1 in 5 s with a burst of 1, twelve orders at 0 with a deadline at 12 s. The first goes
--- at 0, the next two book 5 and 10. The others' slots would be 15, 20, ...: no slot beyond the deadline is given, so
--- they are due at 12, not to be asked about (`ask` 0), and expire then. If the one at 5 is cancelled at 3, one of those
--- gets its slot. The first, answered at 0 and due again at 12 as its last attempt, claims at 12: the token is there
--- only at 15, so it expires. Where the token is there, it is asked about once more up to 2 s after the deadline (or
--- the minimum, where that is longer), as its message may come late; never later.
+-- Example: minimum 1 s, one request in 5 s, burst 1. Twelve orders arrive at 0; their deadline is 12 s.
+--   * The first is polled at 0. The next two book the slots 5 and 10.
+--   * The others would get 15, 20 and so on. No slot after the deadline is given: they are due at 12 with `ask` 0, and
+--     expire then without a request. If the order at 5 is cancelled at 3, one of them gets its slot.
+--   * The first was answered and is due at 12 for its last attempt. The token is there only at 15, so it expires. If the
+--     token were there, it would be polled up to 2 s after its deadline (or up to the minimum, if that is longer), because
+--     its message may arrive late. Never later than that.
 --
--- KEYS  1 order  2 spec  3 tickets  4 due index  5 held index  6 token bucket  7 account
---       8 attention indexes (see attention.lua)  9-11 bookings: ordinary, express, late (see bucket.lua)
---       12 stranded index  13 order (its key without the id)  14 fetches index  15 progress of the provider's queue
--- ARGV  1 id  2 seq of the message  3 claim id  4 lease (ms)  5-8 rate (see bucket.lua)
---       9 minimum between two attempts (ms)
--- Returns {verdict, now, ...}:
---   'gone' | 'stale' | 'closed'   nothing to do, ever, for this message
---   'busy'                        another worker is asking right now (a repeated claim of one's own is granted again)
---   'held'                        the account is parked or paused; the order waits in the held index
---   'wait', now, until, booked, wakes      come back then; booked 1 where a token is booked for it just now, else 0
---   'expire', now, order, spec, tickets, wakes    the deadline is here and no attempt is allowed any more
---   'go', now, order, spec, tickets, account, at, wakes    ask at that moment (ms), not before; lease and claim id are
---                                 set, the token is taken
---   wakes: see bookings.lua
+-- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane, express
+--          lane, late lane, stranded index, order prefix, fetches due, progress of the provider's queue
+-- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between two
+--          attempts), last_attempt (ms that the last one may be late)
+-- Returns  {verdict, now, ...}, where `reschedules` is as in bookings.lua:
+--   'gone', 'stale' or 'closed'   this message has nothing to do, ever
+--   'busy'                        another worker is polling the order (repeating one's own claim grants it again)
+--   'held'                        the account is stopped or paused; the order is in the held index now
+--   'wait', until (ms), booked, reschedules     come back then; booked 1 if a token was booked for that moment just now
+--   'expire', order, spec, tickets, reschedules  the deadline has come, and no further attempt is allowed
+--   'go', order, spec, tickets, account, at (ms), reschedules   send the request at that moment, not before. The token is
+--                                 taken; lease and claim id are set. account: 'probe', 'clean' or 'marked'
 
 -- include: clock
 -- include: bookings
 -- include: attention
 
--- How late the last attempt, at the deadline, may be (ms), where the minimum is shorter; `LAST_ATTEMPT` in orders.py.
-local LAST = 2000
+local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, FETCHES,
+  PROGRESS = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
 
-local now = milliseconds()
-local order = redis.call('HGETALL', KEYS[1])
+local now = server_time()
+local order = redis.call('HGETALL', ORDER)
 if #order == 0 then return {'gone', now} end
 local fields = {}
 for i = 1, #order, 2 do fields[order[i]] = order[i + 1] end
-if fields['seq'] ~= ARGV[2] then return {'stale', now} end
-local status = fields['status']
-local late = status == 'fulfilled' or status == 'expired'
-local ask = fields['ask'] == '1'
-if status == 'failed' or status == 'cancelled' or (late and not ask) then return {'closed', now} end
+if tonumber(fields.seq) ~= args.seq then return {'stale', now} end
+local status = fields.status
+local amendable = status == 'fulfilled' or status == 'expired'
+local ask = fields.ask == '1'
+if status == 'failed' or status == 'cancelled' or (amendable and not ask) then return {'closed', now} end
 
 local function answer(verdict, ...)
-  return {verdict, now, order, redis.call('GET', KEYS[2]) or '', redis.call('GET', KEYS[3]) or '', ...}
+  return {verdict, now, order, redis.call('GET', SPEC) or '', redis.call('GET', TICKETS) or '', ...}
 end
 
-if tonumber(fields['lease'] or 0) > now then
-  if fields['claim'] == ARGV[3] then
-    return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(fields['at'] or 0))), {})
+if tonumber(fields.lease or 0) > now then
+  if fields.claim == args.claim then
+    return answer('go', 'marked', string.format('%.3f', math.max(now, tonumber(fields.at or 0))), {})
   end
   return {'busy', now}
 end
-local rate = bucket_rate(ARGV, 5)
-local slot = tonumber(fields['slot'])
-local due = tonumber(fields['due'] or 0)
+local rate = bucket_rate(args.rate)
+local slot = tonumber(fields.slot)
+local due = tonumber(fields.due or 0)
 if due > now + (slot and EARLY or 0) then return {'wait', now, due - (slot and rate.early or 0), 0, {}} end
 
-local deadline = tonumber(fields['deadline'])
-if not ask or (not late and now > deadline + math.max(LAST, tonumber(ARGV[9]))) then return answer('expire', {}) end
+local deadline = tonumber(fields.deadline)
+local last_moment = deadline + math.max(args.last_attempt, args.minimum)
+if not ask or (not amendable and now > last_moment) then return answer('expire', {}) end
 
--- How far the workers have come through the provider's queue, for `revive`; those at a slot overtake the others.
-if not slot then redis.call('HSET', KEYS[15], 'reached', due, 'reached_at', now) end
-local account = redis.call('HMGET', KEYS[7], 'state', 'probe_at', 'paused_until', 'failures', 'refused', 'throttled_since',
+-- `resend_polls` compares with this how far the workers have come. Orders with a slot overtake others, so they don't count.
+if not slot then redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now) end
+local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused', 'throttled_since',
   'unreadable', 'probe')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then
   state = 'paused'
 elseif state ~= 'ok' then
-  -- One that was itself refused, or unreadable, says nothing of the account: it probes where it was chosen to.
-  local troubled = fields['refusals'] or fields['attention'] == 'malformed'
-  probe = tonumber(account[2] or 0) <= now and (not troubled or account[8] == ARGV[1])
+  -- An order that was refused or unreadable itself says nothing about the account. It probes only if it was chosen to.
+  local troubled = fields.refusals or fields.attention == 'malformed'
+  probe = tonumber(account[2] or 0) <= now and (not troubled or account[8] == args.id)
 end
-local booking = 'order:' .. ARGV[1]
-local bucket = bucket_load(KEYS[6], {ordinary = KEYS[9], express = KEYS[10], late = KEYS[11]}, booking)
+local booking = 'order:' .. args.id
+local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE}, booking)
 if state ~= 'ok' and not probe then
-  if not late and deadline <= now then return answer('expire', {}) end
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  redis.call('ZADD', KEYS[5], late and '+inf' or deadline, ARGV[1])
-  redis.call('HDEL', KEYS[1], 'due', 'slot', 'shift', 'line', 'plan')
-  if slot then bucket_leave(bucket, fields['line'] or 'ordinary', booking) end
-  if state == 'unauthorized' then attention_is(KEYS[1], KEYS[8], ARGV[1], state, now) end
+  if not amendable and deadline <= now then return answer('expire', {}) end
+  redis.call('ZREM', DUE, args.id)
+  redis.call('ZADD', HELD, amendable and '+inf' or deadline, args.id)
+  redis.call('HDEL', ORDER, 'due', 'slot', 'shift', 'line', 'plan')
+  if slot then bucket_leave(bucket, fields.line or 'ordinary', booking) end
+  if state == 'unauthorized' then set_attention(ORDER, ATTENTION, args.id, state, now) end
   return {'held', now}
 end
 
 local request = {
-  slot = slot and slot - tonumber(fields['shift'] or 0), line = slot and (fields['line'] or 'ordinary'),
-  express = fields['express'] == '1', override = fields['override'] == '1',
-  plan = tonumber(fields['plan']),
+  slot = slot and slot - tonumber(fields.shift or 0), lane = slot and (fields.line or 'ordinary'),
+  express = fields.express == '1', override = fields.override == '1', plan = tonumber(fields.plan),
 }
-local wakes = {}
-local result = bucket_take(bucket, rate, now, request, late and math.huge or deadline)
+local reschedules = {}
+local result = bucket_take(bucket, rate, now, request, amendable and math.huge or deadline)
 if result.left or request.express then
-  local places = {order = KEYS[13], due = KEYS[4], fetches = KEYS[14], stranded = KEYS[12]}
+  local indexes = {order = ORDERS, due = DUE, fetches = FETCHES, stranded = STRANDED}
   if result.freed and result.left ~= 'express' then
-    booking_freed(bucket, now, places, result.left, result.freed, wakes)
+    booking_give_slot(bucket, now, indexes, result.left, result.freed, reschedules)
   end
-  if (result.left == 'express' and result.line ~= 'express') or (result.at and request.express) then
-    booking_invites(bucket, now, places, wakes)
+  if (result.left == 'express' and result.lane ~= 'express') or (result.at and request.express) then
+    booking_advance_express(bucket, now, indexes, reschedules)
   end
 end
 
 if result.slot then
   local back = math.ceil(result.slot)
-  if result.line then
-    redis.call('HSET', KEYS[1], 'slot', result.slot - bucket.shift, 'shift', 0, 'line', result.line)
+  if result.lane then
+    redis.call('HSET', ORDER, 'slot', result.slot - bucket.shift, 'shift', 0, 'line', result.lane)
   elseif not request.override then
-    redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line')
+    redis.call('HDEL', ORDER, 'slot', 'shift', 'line')
   end
-  redis.call('HSET', KEYS[1], 'due', back)
-  redis.call('ZADD', KEYS[4], back, ARGV[1])
-  return {'wait', now, back - result.early, result.line and 1 or 0, wakes}
+  redis.call('HSET', ORDER, 'due', back)
+  redis.call('ZADD', DUE, back, args.id)
+  return {'wait', now, back - result.early, result.lane and 1 or 0, reschedules}
 end
 if not result.at then
-  if now >= deadline then return answer('expire', wakes) end
-  redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line', 'express', 'plan', 'override')
-  redis.call('HSET', KEYS[1], 'due', deadline, 'ask', 0, 'stranded', 1)
-  redis.call('ZADD', KEYS[4], deadline, ARGV[1])
-  redis.call('ZADD', KEYS[12], deadline, ARGV[1])
-  return {'wait', now, deadline, 0, wakes}
+  if now >= deadline then return answer('expire', reschedules) end
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'express', 'plan', 'override')
+  redis.call('HSET', ORDER, 'due', deadline, 'ask', 0, 'stranded', 1)
+  redis.call('ZADD', DUE, deadline, args.id)
+  redis.call('ZADD', STRANDED, deadline, args.id)
+  return {'wait', now, deadline, 0, reschedules}
 end
 if probe then
-  redis.call('HSET', KEYS[7], 'probe_at', now + tonumber(ARGV[4]))
-  redis.call('HDEL', KEYS[7], 'probe')
+  redis.call('HSET', ACCOUNT, 'probe_at', now + args.lease)
+  redis.call('HDEL', ACCOUNT, 'probe')
 end
-redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[4]), 'claim', ARGV[3])
--- Until then the others in the queue may wait for the place that this attempt has.
-redis.call('HSET', KEYS[15], 'busy_until', now + tonumber(ARGV[4]))
-if result.at > now then redis.call('HSET', KEYS[1], 'at', result.at) end
--- Whoever wanted an attempt while a dead one was under way ('again') gets this one.
-if slot or fields['express'] or fields['again'] then
-  redis.call('HDEL', KEYS[1], 'slot', 'shift', 'line', 'express', 'plan', 'override', 'again')
+redis.call('HSET', ORDER, 'lease', now + args.lease, 'claim', args.claim)
+-- Until then the other orders of the queue may be waiting for the slot that this attempt occupies.
+redis.call('HSET', PROGRESS, 'busy_until', now + args.lease)
+if result.at > now then redis.call('HSET', ORDER, 'at', result.at) end
+-- An attempt that was wanted while a worker that died held the order ('again') is this one.
+if slot or fields.express or fields.again then
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'express', 'plan', 'override', 'again')
 end
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and not (account[5] or account[6] or account[7])
-return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'), string.format('%.3f', result.at), wakes)
+return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'), string.format('%.3f', result.at), reschedules)

@@ -1,32 +1,36 @@
--- Permission to tell somebody of an event, once; or puts the telling off.
--- KEYS  1 delivery  2 undelivered index  3 notifier  4 spec of the order that it is about, if it is about one
--- ARGV  1 subject  2 event id  3 number of the message  4 claim id  5 lease (ms)  6 put off by (ms, 0 = tell now)
--- Returns {verdict, now, ...}:
---   'stale'                      nothing to do, ever, for this message: superseded, told, given up, or a copy
---   'busy'                       another worker is telling right now, and goes on with what is due after that
---   'wait', now, until, number   come back then, with this number
---   'go', now, delivery, spec    tell; lease and claim id are set
+-- Allow one attempt to deliver an event, or postpone it.
+-- KEYS     delivery, deliveries due, progress of the deliveries; for a backend's event also the order's spec
+-- ARGS     subject, event (its id), number (of the message), claim (id of this claim), lease (ms), postpone (ms; nil:
+--          deliver now)
+-- Returns  {verdict, now, ...}:
+--   'stale'                      this message has nothing to do, ever: superseded, delivered, given up, or a copy
+--   'busy'                       another worker is delivering, and continues with what is due afterwards
+--   'wait', until (ms), number   come back then with this number
+--   'go', delivery, spec         deliver; lease and claim id are set
 
 -- include: clock
 
-local now = milliseconds()
-local record = redis.call('HMGET', KEYS[1], 'event', 'number', 'due', 'lease', 'claim')
-local due = tonumber(record[3])
-if record[1] ~= ARGV[2] or record[2] ~= ARGV[3] or not due then return {'stale', now} end
-if tonumber(record[4] or 0) > now then
-  if record[5] ~= ARGV[4] then return {'busy', now} end
+local DELIVERY, DUE, PROGRESS, SPEC = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+local now = server_time()
+local delivery = redis.call('HMGET', DELIVERY, 'event', 'number', 'due', 'lease', 'claim')
+local number, due = tonumber(delivery[2]), tonumber(delivery[3])
+if delivery[1] ~= args.event or number ~= args.number or not due then return {'stale', now} end
+if tonumber(delivery[4] or 0) > now then
+  if delivery[5] ~= args.claim then return {'busy', now} end
 else
-  if due > now then return {'wait', now, due, tonumber(record[2])} end
-  -- How far the workers have come, for `overdue`.
-  redis.call('HSET', KEYS[3], 'reached', due, 'reached_at', now)
-  if tonumber(ARGV[6]) > 0 then
-    local number = redis.call('HINCRBY', KEYS[1], 'number', 1)
-    due = now + tonumber(ARGV[6])
-    redis.call('HSET', KEYS[1], 'due', due)
-    redis.call('HDEL', KEYS[1], 'resent', 'resend_at')
-    redis.call('ZADD', KEYS[2], due, ARGV[1])
+  if due > now then return {'wait', now, due, number} end
+  -- `resend_deliveries` compares with this how far the workers have come.
+  redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now)
+  if args.postpone then
+    number = redis.call('HINCRBY', DELIVERY, 'number', 1)
+    due = now + args.postpone
+    redis.call('HSET', DELIVERY, 'due', due)
+    redis.call('HDEL', DELIVERY, 'resent', 'resend_at')
+    redis.call('ZADD', DUE, due, args.subject)
     return {'wait', now, due, number}
   end
-  redis.call('HSET', KEYS[1], 'lease', now + tonumber(ARGV[5]), 'claim', ARGV[4])
+  redis.call('HSET', DELIVERY, 'lease', now + args.lease, 'claim', args.claim)
 end
-return {'go', now, redis.call('HGETALL', KEYS[1]), KEYS[4] and redis.call('GET', KEYS[4]) or ''}
+return {'go', now, redis.call('HGETALL', DELIVERY), SPEC and redis.call('GET', SPEC) or ''}

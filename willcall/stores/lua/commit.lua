@@ -1,26 +1,31 @@
--- Commits what became of an order, all at once, if the fence still holds.
--- KEYS  1 order  2 tickets  3 attempts  4 due index  5 held index  6 old status index  7 new status index
---       8 attention indexes (see attention.lua)  9 final index  10 late index  11 events  12 fetches index
---       13 delivery  14 undelivered index  15 untold index
---       16 counters of a minute  17 of an hour (both without the number of it, which follows from the clock)
---       18-21 of the event for operators (see alert.lua)  22 lacking index
---       23 token bucket  24-26 bookings: ordinary, express, late (see bucket.lua)  27 stranded index
---       28 order (its key without the id)  29 throttled orders  30 account, where a good answer of it was not reported
---       ('' otherwise): what counts only while it follows each other is forgotten
--- ARGV  1 id  2 expected seq  3 claim id ('' = not a poll)  4 place: 'due' | 'held' | 'none' | 'keep' (as it was)
---       5 look at it again (ms, of place 'due')  6 earliest next attempt (ms), used when somebody asked for one meanwhile
---       7 attempt (JSON, '' = none)  8 longest timeline  9 tickets (JSON, '' = unchanged)
---       10 next late check (ms, '' = none)  11 event id ('' = no event)  12 event type  13 event data (JSON)
---       14 wait until its documents are fetched (ms, '' = none are missing)
---       15 host that is to be told of the event ('' = nobody)
---       16 the counter that goes up by one ('' = none)  17 seconds that those of a minute are kept  18 of an hour
---       19-21 of the event for operators  22 the order (JSON without attention, '' = they are not told)
---       23 '1' where its hint asks to leave the whole account alone
---       24.. field, value pairs of the order ('' removes the field); last `owners`, what it holds (JSON, see ticket_owners.lua)
--- A change that is no poll leaves an attempt that is under way its claim while its answer may still count.
--- Returns {the new due time (ms), 0 where it has none; or, where nothing was written, -1: the fence did not hold, -2:
--- another order holds its tickets; wakes (see bookings.lua)}; repeated, because the answer to it was lost, it returns
--- the same time again
+-- Commit one step of an order, all at once, if the fence still holds: its seq, and for an attempt its claim.
+--
+-- Example: order 7 has seq 4 and is claimed by `a` until 60,000. The worker died, and at 70,000 another worker claims it as
+-- `b`, polls and commits with seq 4 and claim `b`: seq becomes 5. If the first worker is alive after all, its commit with
+-- seq 4 and claim `a` writes nothing. If the reply to `b` is lost and the call repeated, seq is 5 and the order says that
+-- `b` wrote it, so the same due time is returned again.
+--
+-- A step that is no attempt (a push, a cancellation) leaves an attempt under way its claim while its answer may still count.
+--
+-- KEYS     order, tickets, attempts, due index, held index, old status index, new status index, attention indexes, final
+--          index, late checks, events, fetches due, delivery, deliveries due, deliveries pending, counters of a minute and
+--          of an hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
+--          pending, token bucket, ordinary lane, express lane, late lane, stranded index, order prefix, throttled orders,
+--          account
+-- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
+--          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
+--          earliest: next attempt (ms) if one was requested while this one was under way
+--          fields: of the order, to write; removed: fields to remove
+--          attempt (JSON, for the timeline), most_attempts (that are kept), tickets (JSON; nil: unchanged)
+--          late_check: of an expired order (ms; nil: none), fetch_in: ms until its documents are fetched (nil: complete)
+--          event = {id, type, data (JSON), host = to notify (nil: none)}; nil: no event
+--          counter: of the statistics, goes up by one (nil: none); minute_kept, hour_kept (seconds)
+--          alert (see alert.lua; nil: operators are not notified)
+--          throttled: its hint asks us to leave the whole account alone
+--          answered: a good answer of the account that was not reported; troubles that count in a row end
+--          ownership (see ticket_owners.lua; nil: unchanged)
+-- Returns  {due (ms), reschedules (see bookings.lua)}, due 0 if it is not due. If nothing was written, {-1, {}}: the fence
+--          did not hold, or {-2, {}}: another order owns its tickets
 
 -- include: clock
 -- include: bookings
@@ -28,130 +33,136 @@
 -- include: alert
 -- include: ticket_owners
 
-local fence = redis.call('HMGET', KEYS[1], 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status')
-if ARGV[3] ~= '' and fence[6] == ARGV[3] and tonumber(fence[1]) == ARGV[2] + 1 then
-  return {tonumber(fence[7] or 0), {}}
-end
-if fence[1] ~= ARGV[2] or (ARGV[3] ~= '' and fence[2] ~= ARGV[3]) then return {-1, {}} end
-local owning = ARGV[#ARGV - 1] == 'owners' and cjson.decode(ARGV[#ARGV])
-if owning and owners_refuse(owning, ARGV[1]) then return {-2, {}} end
+local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, FETCHES_DUE,
+  DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING,
+  BUCKET, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, THROTTLED, ACCOUNT = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
 
-if KEYS[30] ~= '' then redis.call('HDEL', KEYS[30], 'failures', 'refused', 'unreadable') end
-local now = milliseconds()
-local keep = ARGV[4] == 'keep'
-local set, drop = {'seq', tonumber(ARGV[2]) + 1}, {'resent', 'resend_at'}
--- What an attempt had booked went with its claim.
-if not keep and (ARGV[3] == '' or fence[8]) then
-  for _, part in ipairs({'slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded'}) do drop[#drop + 1] = part end
+local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
+  'stranded', 'throttled', 'hinted', 'status')
+local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
+if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}} end
+if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}} end
+if args.ownership and owned_by_another(args.ownership, args.id) then return {-2, {}} end
+
+if args.answered then redis.call('HDEL', ACCOUNT, 'failures', 'refused', 'unreadable') end
+local now = server_time()
+local fields = args.fields
+local keep = args.place == 'keep'
+local set, removed = {'seq', seq + 1}, {'resent', 'resend_at'}
+local function write(field, value)
+  set[#set + 1] = field
+  set[#set + 1] = value
 end
-local fields = {}
--- `undeliverable` follows from the delivery alone, whatever was true when the order was read; a newer event begins anew.
-local function reason(given)
-  if given ~= '' and given ~= 'undeliverable' then return given end
-  local failed = ARGV[11] == '' and redis.call('HGET', KEYS[13], 'state') == 'undeliverable'
-  return failed and 'undeliverable' or ''
+local function remove(...)
+  for _, field in ipairs({...}) do removed[#removed + 1] = field end
 end
-for i = 24, #ARGV, 2 do
-  local value = ARGV[i + 1]
-  fields[ARGV[i]] = value
-  if ARGV[i] == 'attention' or ARGV[i] == 'owners' or (keep and ARGV[i] == 'ask') then
-    -- the first two are written with their indexes, the other belongs to the place
-  elseif value == '' then
-    drop[#drop + 1] = ARGV[i]
-  else
-    set[#set + 1] = ARGV[i]
-    set[#set + 1] = value
-  end
+
+-- A claim has used up what the attempt had booked.
+if not keep and (not args.claim or slot) then
+  remove('slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded')
 end
-local closed = fields['status'] == 'failed' or fields['status'] == 'cancelled'
-if ARGV[3] ~= '' or closed then for _, part in ipairs({'lease', 'claim', 'again'}) do drop[#drop + 1] = part end end
-if ARGV[3] ~= '' then for _, part in ipairs({'settled', ARGV[3]}) do set[#set + 1] = part end end
-local attention = reason(fields['attention'])
-if attention_is(KEYS[1], KEYS[8], ARGV[1], attention, now) and attention ~= '' and ARGV[22] ~= '' then
-  alert_attention(18, 19, attention, ARGV[22], now)
+for field, value in pairs(fields) do
+  -- `attention` is written with its indexes, and `ask` belongs to the place.
+  if field ~= 'attention' and not (keep and field == 'ask') then write(field, value) end
+end
+for _, field in ipairs(args.removed) do
+  if field ~= 'attention' then remove(field) end
+end
+local closed = fields.status == 'failed' or fields.status == 'cancelled'
+if args.claim or closed then remove('lease', 'claim', 'again') end
+if args.claim then write('settled', args.claim) end
+
+-- `undeliverable` follows from the delivery alone, whatever was true when the order was read. A new event starts afresh.
+local attention = fields.attention or ''
+if attention == '' or attention == 'undeliverable' then
+  local undeliverable = not args.event and redis.call('HGET', DELIVERY, 'state') == 'undeliverable'
+  attention = undeliverable and 'undeliverable' or ''
+end
+if set_attention(ORDER, ATTENTION, args.id, attention, now) and attention ~= '' and args.alert then
+  alert_attention({ALERT_1, ALERT_2, ALERT_3, ALERT_4}, args.alert, attention, now)
 end
 
 local due = 0
-local amendable = fields['status'] == 'fulfilled' or fields['status'] == 'expired'
-local allowed = (ARGV[4] == 'due' and tonumber(ARGV[6]) <= tonumber(fence[5])) or (ARGV[4] == 'none' and amendable)
-local again = ARGV[3] ~= '' and fence[3] and allowed
-if not keep then redis.call('ZREM', KEYS[5], ARGV[1]) end
+local amendable = fields.status == 'fulfilled' or fields.status == 'expired'
+local allowed = (args.place == 'due' and args.earliest <= tonumber(deadline)) or (args.place == 'none' and amendable)
+local again = args.claim and before[3] and allowed
+if not keep then redis.call('ZREM', HELD, args.id) end
 if keep then
-  due = redis.call('ZSCORE', KEYS[4], ARGV[1]) and tonumber(fence[7]) or 0
-elseif ARGV[4] == 'due' or again then
-  due = tonumber(ARGV[5]) or math.huge
+  due = redis.call('ZSCORE', DUE, args.id) and tonumber(before[7]) or 0
+elseif args.place == 'due' or again then
+  due = args.due or math.huge
   if again then
-    local sooner = math.max(now, tonumber(ARGV[6]), tonumber(fence[3]))
+    local sooner = math.max(now, args.earliest, tonumber(before[3]))
     if sooner < due then
-      for _, part in ipairs({'express', 1, 'ask', 1}) do set[#set + 1] = part end
-      if ARGV[4] == 'due' and fields['ask'] == '1' then for _, part in ipairs({'plan', due}) do set[#set + 1] = part end end
+      write('express', 1)
+      write('ask', 1)
+      if args.place == 'due' and fields.ask == 1 then write('plan', due) end
       due = sooner
     end
   end
-  redis.call('ZADD', KEYS[4], due, ARGV[1])
-  set[#set + 1] = 'due'
-  set[#set + 1] = due
+  redis.call('ZADD', DUE, due, args.id)
+  write('due', due)
 else
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  drop[#drop + 1] = 'due'
-  if ARGV[4] == 'held' then redis.call('ZADD', KEYS[5], fields['finished'] == '' and fence[5] or '+inf', ARGV[1]) end
+  redis.call('ZREM', DUE, args.id)
+  remove('due')
+  if args.place == 'held' then redis.call('ZADD', HELD, fields.finished and '+inf' or deadline, args.id) end
 end
--- What changed may be asked about again as soon as the provider calls.
-if fence[11] and (ARGV[9] ~= '' or fields['status'] ~= fence[12]) then drop[#drop + 1] = 'hinted' end
+-- After a change, the provider may have the order polled early again.
+if before[11] and (args.tickets or fields.status ~= before[12]) then remove('hinted') end
 if not keep then
-  if ARGV[23] == '1' and (due ~= 0 or ARGV[4] == 'held') then
-    redis.call('SADD', KEYS[29], ARGV[1])
-    for _, part in ipairs({'throttled', 1}) do set[#set + 1] = part end
-  elseif fence[10] then
-    redis.call('SREM', KEYS[29], ARGV[1])
-    drop[#drop + 1] = 'throttled'
+  if args.throttled and (due ~= 0 or args.place == 'held') then
+    redis.call('SADD', THROTTLED, args.id)
+    write('throttled', 1)
+  elseif before[10] then
+    redis.call('SREM', THROTTLED, args.id)
+    remove('throttled')
   end
 end
-redis.call('HDEL', KEYS[1], unpack(drop))
-redis.call('HSET', KEYS[1], unpack(set))
-local wakes = {}
-if not keep and (fence[8] or fence[9] or closed) then
-  local places = {order = KEYS[28], due = KEYS[4], fetches = KEYS[12], stranded = KEYS[27]}
-  local lines = {ordinary = KEYS[24], express = KEYS[25], late = KEYS[26]}
-  if fence[9] then redis.call('ZREM', KEYS[27], ARGV[1]) end
-  if fence[8] then booking_ends(bucket_load(KEYS[23], lines, 'order:' .. ARGV[1]), now, places, wakes) end
-  if closed then booking_ends(bucket_load(KEYS[23], lines, 'documents:' .. ARGV[1]), now, places, wakes) end
+redis.call('HDEL', ORDER, unpack(removed))
+redis.call('HSET', ORDER, unpack(set))
+local reschedules = {}
+if not keep and (slot or stranded or closed) then
+  local indexes = {order = ORDERS, due = DUE, fetches = FETCHES_DUE, stranded = STRANDED}
+  local lanes = {ordinary = ORDINARY, express = EXPRESS, late = LATE}
+  if stranded then redis.call('ZREM', STRANDED, args.id) end
+  if slot then booking_cancel(bucket_load(BUCKET, lanes, 'order:' .. args.id), now, indexes, reschedules) end
+  if closed then booking_cancel(bucket_load(BUCKET, lanes, 'documents:' .. args.id), now, indexes, reschedules) end
 end
 
-if KEYS[6] ~= KEYS[7] then
-  redis.call('ZREM', KEYS[6], ARGV[1])
-  redis.call('ZADD', KEYS[7], fence[4], ARGV[1])
+if OLD_STATUS ~= NEW_STATUS then
+  redis.call('ZREM', OLD_STATUS, args.id)
+  redis.call('ZADD', NEW_STATUS, before[4], args.id)
 end
-if (fields['finished'] or '') ~= '' then redis.call('ZADD', KEYS[9], fields['finished'], ARGV[1]) end
-if ARGV[10] ~= '' then
-  redis.call('ZADD', KEYS[10], ARGV[10], ARGV[1])
+if fields.finished then redis.call('ZADD', FINAL, fields.finished, args.id) end
+if args.late_check then
+  redis.call('ZADD', LATE_CHECKS, args.late_check, args.id)
 elseif not keep then
-  redis.call('ZREM', KEYS[10], ARGV[1])
+  redis.call('ZREM', LATE_CHECKS, args.id)
 end
-if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9]) end
-if owning then owners_hold(owning, ARGV[1]) end
-if ARGV[14] ~= '' then
-  for _, index in ipairs({KEYS[12], KEYS[22]}) do redis.call('ZADD', index, 'NX', now + tonumber(ARGV[14]), ARGV[1]) end
+if args.tickets then redis.call('SET', TICKETS, args.tickets) end
+if args.ownership then own_tickets(args.ownership, args.id) end
+if args.fetch_in then
+  redis.call('ZADD', FETCHES_DUE, 'NX', now + args.fetch_in, args.id)
+  redis.call('ZADD', FETCHES_PENDING, 'NX', now + args.fetch_in, args.id)
 end
-if ARGV[7] ~= '' then
-  redis.call('LPUSH', KEYS[3], ARGV[7])
-  redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[8]) - 1)
+if args.attempt then
+  redis.call('LPUSH', ATTEMPTS, args.attempt)
+  redis.call('LTRIM', ATTEMPTS, 0, args.most_attempts - 1)
 end
-if ARGV[11] ~= '' then
-  local cursor = redis.call('XADD', KEYS[11], '*', 'id', ARGV[11], 'type', ARGV[12], 'order_id', ARGV[1], 'at', now,
-    'data', ARGV[13])
-  local known = redis.call('HGET', KEYS[1], 'events')
-  redis.call('HSET', KEYS[1], 'events', known and known .. ' ' .. cursor or cursor)
-  if ARGV[15] ~= '' then
-    local event = {id = ARGV[11], type = ARGV[12], at = now, data = ARGV[13], cursor = cursor, host = ARGV[15]}
-    deliver(KEYS[13], KEYS[14], KEYS[15], ARGV[1], event)
-  end
+local event = args.event
+if event then
+  event.at = now
+  event.cursor = redis.call('XADD', EVENTS, '*', 'id', event.id, 'type', event.type, 'order_id', args.id, 'at', now,
+    'data', event.data)
+  local known = redis.call('HGET', ORDER, 'events')
+  redis.call('HSET', ORDER, 'events', known and known .. ' ' .. event.cursor or event.cursor)
+  if event.host then file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event) end
 end
-if ARGV[16] ~= '' then
-  local minute, hour = KEYS[16] .. math.floor(now / 60000), KEYS[17] .. math.floor(now / 3600000)
-  -- A counter that is new may have made the hash; any other finds that its end is set.
-  if redis.call('HINCRBY', minute, ARGV[16], 1) == 1 then redis.call('EXPIRE', minute, ARGV[17]) end
-  if redis.call('HINCRBY', hour, ARGV[16], 1) == 1 then redis.call('EXPIRE', hour, ARGV[18]) end
+if args.counter then
+  local minute, hour = MINUTES .. math.floor(now / 60000), HOURS .. math.floor(now / 3600000)
+  -- Only a counter that is new can have made the hash, which then needs its expiry.
+  if redis.call('HINCRBY', minute, args.counter, 1) == 1 then redis.call('EXPIRE', minute, args.minute_kept) end
+  if redis.call('HINCRBY', hour, args.counter, 1) == 1 then redis.call('EXPIRE', hour, args.hour_kept) end
 end
-return {due, wakes}
+return {due, reschedules}

@@ -1,11 +1,14 @@
--- Gives the attempt that has an order more time.
--- KEYS  1 order
--- ARGV  1 claim id  2 lease from now on (ms)
--- Returns 1, or 0 where the order is not this attempt's any more
+-- Give the attempt that has claimed an order more time.
+-- KEYS     order
+-- ARGS     claim (id of the claim), lease (ms from now)
+-- Returns  1, or 0 if the order is claimed by another attempt or by none
 
 -- include: clock
 
-local order = redis.call('HMGET', KEYS[1], 'claim', 'lease')
-if order[1] ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'lease', math.max(tonumber(order[2]), milliseconds() + tonumber(ARGV[2])))
+local ORDER = KEYS[1]
+local args = cjson.decode(ARGV[1])
+
+local order = redis.call('HMGET', ORDER, 'claim', 'lease')
+if order[1] ~= args.claim then return 0 end
+redis.call('HSET', ORDER, 'lease', math.max(tonumber(order[2]), server_time() + args.lease))
 return 1

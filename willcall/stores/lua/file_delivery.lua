@@ -1,10 +1,13 @@
--- Files an event for delivery, due now: it supersedes the one before it of the same subject, which is told no more.
--- event = {id, type, at = ms, data = JSON, cursor = its place in its stream, host = who is told ('' = as configured)}
-local function deliver(delivery, undelivered, untold, subject, event)
-  -- A lease stays: what is being sent right now ends before this one is.
+-- Defines file_delivery(): queues an event for delivery, due now. It supersedes the subject's event before it.
+--
+-- delivery, due, pending: keys of the subject's delivery and of the two indexes
+-- event = {id, type, at (ms), data (JSON), cursor = its id in the stream, host = of the callback URL ('' = configured)}
+
+local function file_delivery(delivery, due, pending, subject, event)
+  -- The lease stays: a request that is being sent now must end before this event is sent.
   redis.call('HDEL', delivery, 'state', 'since', 'tries', 'resent', 'resend_at')
   redis.call('HSET', delivery, 'event', event.id, 'type', event.type, 'at', event.at, 'data', event.data,
     'cursor', event.cursor, 'host', event.host, 'number', 1, 'due', event.at)
-  redis.call('ZADD', undelivered, event.at, subject)
-  redis.call('ZADD', untold, event.at, subject)
+  redis.call('ZADD', due, event.at, subject)
+  redis.call('ZADD', pending, event.at, subject)
 end

@@ -1,12 +1,15 @@
--- Keeps `revive` from sending an order's message again for a while: it waits for a place in a worker.
--- KEYS  1 order
--- ARGV  1 seq of the message  2 for how long (ms)
--- Returns the server's time, or -1 where the message is stale
+-- Keep `resend_polls` from sending an order's message again for a while, because it waits for a slot in a worker.
+-- KEYS     order
+-- ARGS     seq (of the message), wait (ms)
+-- Returns  the server's time (ms), or -1 if the message is stale
 
 -- include: clock
 
-if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return -1 end
-local now = milliseconds()
-local known = tonumber(redis.call('HGET', KEYS[1], 'resend_at') or 0)
-redis.call('HSET', KEYS[1], 'resend_at', math.max(known, now + tonumber(ARGV[2])))
+local ORDER = KEYS[1]
+local args = cjson.decode(ARGV[1])
+
+local order = redis.call('HMGET', ORDER, 'seq', 'resend_at')
+if tonumber(order[1]) ~= args.seq then return -1 end
+local now = server_time()
+redis.call('HSET', ORDER, 'resend_at', math.max(tonumber(order[2] or 0), now + args.wait))
 return now

@@ -1,49 +1,57 @@
--- Removes final orders that ended before a moment, a bounded number at a time. One of which a backend is still to be
--- told is kept for as long again.
--- KEYS  1 final index  2 attention indexes (see attention.lua)  3 late index  4 undelivered index
---       5 documents whose files are to be removed  6 undelivered and 7 untold index of events for operators
--- ARGV  1 ended before (ms)  2 how many  3 prefix of all keys
--- Returns {how many were looked at, how many of them were removed}
+-- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be notified
+-- is kept for as long again.
+-- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,
+--          operator deliveries pending
+-- ARGS     before (ms), count, prefix (of all keys)
+-- Returns  {how many were looked at, how many of them were removed}
 
 -- include: clock
 -- include: attention
 -- include: ticket_owners
 
-local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-local ids = {}
-for _, id in ipairs(old) do
-  if redis.call('ZSCORE', KEYS[4], id) then
-    redis.call('ZADD', KEYS[1], milliseconds(), id)
-  else
-    ids[#ids + 1] = id
-  end
+local FINAL, ATTENTION, LATE_CHECKS, DELIVERIES_DUE, ORPHANED_DOCUMENTS, OPERATOR_DUE, OPERATOR_PENDING = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+local prefix = args.prefix
+
+local function remove_from_indexes(id, order_key, account, status)
+  local spec = redis.call('GET', prefix .. 'spec:' .. id)
+  local readable, decoded = pcall(cjson.decode, spec or '{}')
+  local reference = readable and type(decoded) == 'table' and decoded.reference
+  local references = prefix .. 'references:' .. account
+  if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
+  redis.call('ZREM', prefix .. 'index:' .. account .. ':' .. status, id)
+  redis.call('ZREM', prefix .. 'due:' .. account, id)
+  redis.call('ZREM', prefix .. 'held:' .. account, id)
+  set_attention(order_key, ATTENTION, id, '')
+  own_tickets({owners = prefix .. 'owners:' .. account, owned = prefix .. 'owned:' .. id, tickets = {}}, id)
 end
-for _, id in ipairs(ids) do
-  local key = ARGV[3] .. 'order:' .. id
+
+local function remove(id)
+  local key = prefix .. 'order:' .. id
   local order = redis.call('HMGET', key, 'provider', 'account', 'status')
-  if order[1] then
-    local account = order[1] .. '/' .. order[2]
-    local spec = redis.call('GET', ARGV[3] .. 'spec:' .. id)
-    local readable, decoded = pcall(cjson.decode, spec or '{}')
-    local reference = readable and type(decoded) == 'table' and decoded['reference']
-    local references = ARGV[3] .. 'references:' .. account
-    if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
-    redis.call('ZREM', ARGV[3] .. 'index:' .. account .. ':' .. order[3], id)
-    redis.call('ZREM', ARGV[3] .. 'due:' .. account, id)
-    redis.call('ZREM', ARGV[3] .. 'held:' .. account, id)
-    attention_is(key, KEYS[2], id, '')
-    owners_hold({owners = ARGV[3] .. 'owners:' .. account, owned = ARGV[3] .. 'owned:' .. id, keys = {}}, id)
+  if order[1] then remove_from_indexes(id, key, order[1] .. '/' .. order[2], order[3]) end
+  for _, document in ipairs(redis.call('HVALS', prefix .. 'documents:' .. id)) do
+    redis.call('SADD', ORPHANED_DOCUMENTS, document)
   end
-  local documents = redis.call('HVALS', ARGV[3] .. 'documents:' .. id)
-  for _, document in ipairs(documents) do redis.call('SADD', KEYS[5], document) end
   redis.call('DEL', key)
-  for _, part in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
-    redis.call('DEL', ARGV[3] .. part .. ':' .. id)
+  for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
+    redis.call('DEL', prefix .. kind .. ':' .. id)
   end
-  for _, part in ipairs({'delivery', 'deliveries'}) do redis.call('DEL', ARGV[3] .. 'ops:' .. part .. ':order:' .. id) end
-  redis.call('ZREM', KEYS[6], 'order:' .. id)
-  redis.call('ZREM', KEYS[7], 'order:' .. id)
-  redis.call('ZREM', KEYS[1], id)
-  redis.call('ZREM', KEYS[3], id)
+  for _, kind in ipairs({'delivery', 'deliveries'}) do redis.call('DEL', prefix .. 'ops:' .. kind .. ':order:' .. id) end
+  redis.call('ZREM', OPERATOR_DUE, 'order:' .. id)
+  redis.call('ZREM', OPERATOR_PENDING, 'order:' .. id)
+  redis.call('ZREM', FINAL, id)
+  redis.call('ZREM', LATE_CHECKS, id)
 end
-return {#old, #ids}
+
+local ended = redis.call('ZRANGEBYSCORE', FINAL, '-inf', args.before, 'LIMIT', 0, args.count)
+local removed = 0
+for _, id in ipairs(ended) do
+  if redis.call('ZSCORE', DELIVERIES_DUE, id) then
+    redis.call('ZADD', FINAL, server_time(), id)
+  else
+    remove(id)
+    removed = removed + 1
+  end
+end
+return {#ended, removed}

@@ -1,4 +1,7 @@
--- Reads one order as it stands.
--- KEYS  1 order  2 spec  3 tickets
--- Returns {fields and values of the order, spec (JSON), tickets (JSON)}; what is not there is empty or nil
-return {redis.call('HGETALL', KEYS[1]), redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}
+-- Read one order at one instant.
+-- KEYS     order, spec, tickets
+-- Returns  {fields and values of the order, spec (JSON), tickets (JSON)}; what does not exist is empty or nil
+
+local ORDER, SPEC, TICKETS = unpack(KEYS)
+
+return {redis.call('HGETALL', ORDER), redis.call('GET', SPEC), redis.call('GET', TICKETS)}

@@ -1,19 +1,22 @@
--- Notes a document, once per owner and content.
--- KEYS  1 documents of the owner  2 document (its key without the id)  3 documents of accounts
--- ARGV  1 new id  2 owner  3 SHA-256  4 size  5 content type  6 '1' where the owner is an account
---       7 what is damaged about it, '' for nothing
--- Returns {id, 1 where it is the new one, content type, what is damaged}, the latter two as noted first
+-- Record a document, once per owner and content.
+-- KEYS     documents of the owner, document prefix, unclaimed documents
+-- ARGS     id (for a new document), owner, sha256, size, type (content type), of_account (whether the owner is an
+--          account), warning (what is damaged, nil if nothing is)
+-- Returns  {id, 1 if it is new, content type, warning ('' if none)}, the latter two as recorded first
 
 -- include: clock
 
-local known = redis.call('HGET', KEYS[1], ARGV[3])
+local DOCUMENTS, DOCUMENT, UNCLAIMED = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+local known = redis.call('HGET', DOCUMENTS, args.sha256)
 if known then
-  local noted = redis.call('HMGET', KEYS[2] .. known, 'type', 'doubt')
-  if noted[1] then return {known, 0, noted[1], noted[2] or ''} end
+  local document = redis.call('HMGET', DOCUMENT .. known, 'type', 'doubt')
+  if document[1] then return {known, 0, document[1], document[2] or ''} end
 end
-local id = known or ARGV[1]
-redis.call('HSET', KEYS[1], ARGV[3], id)
-redis.call('HSET', KEYS[2] .. id, 'owner', ARGV[2], 'sha256', ARGV[3], 'size', ARGV[4], 'type', ARGV[5])
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[2] .. id, 'doubt', ARGV[7]) end
-if ARGV[6] == '1' then redis.call('ZADD', KEYS[3], milliseconds(), id) end
-return {id, 1, ARGV[5], ARGV[7]}
+local id = known or args.id
+redis.call('HSET', DOCUMENTS, args.sha256, id)
+redis.call('HSET', DOCUMENT .. id, 'owner', args.owner, 'sha256', args.sha256, 'size', args.size, 'type', args.type)
+if args.warning then redis.call('HSET', DOCUMENT .. id, 'doubt', args.warning) end
+if args.of_account then redis.call('ZADD', UNCLAIMED, server_time(), id) end
+return {id, 1, args.type, args.warning or ''}

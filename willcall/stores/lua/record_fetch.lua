@@ -1,27 +1,30 @@
--- Writes what a fetch brought, if the tickets are those that it was made for.
--- KEYS  1 tickets  2 fetches index  3 fetch  4 lacking index  5 given-up index
--- ARGV  1 id  2 claim id  3 tickets (JSON) as they were  4 tickets with their documents (JSON, '' = unchanged)
---       5 wait until the next try (ms, '' = none)  6 why there is to be one, in words  7 '1' where the
---       documents that are still missing are given up
--- Returns 'written'; 'changed' where the tickets are others by now, which are due at once; 'lost' where the claim is
+-- Record the result of a round of fetching, if the tickets are still those that it was made for.
+-- KEYS     tickets, fetches due, fetch, fetches pending, documents given up
+-- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
+--          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it, text
+--          that may be shown), given_up (whether documents are missing and no longer tried)
+-- Returns  'written'; 'changed' if the tickets are others by now, which are due at once; 'lost' if the claim is lost
 
 -- include: clock
 
-if redis.call('HGET', KEYS[3], 'claim') ~= ARGV[2] then return 'lost' end
-redis.call('HDEL', KEYS[3], 'claim', 'lease', 'resent', 'resend_at')
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then
-  redis.call('ZADD', KEYS[2], milliseconds(), ARGV[1])
+local TICKETS, DUE, FETCH, PENDING, GIVEN_UP = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+if redis.call('HGET', FETCH, 'claim') ~= args.claim then return 'lost' end
+redis.call('HDEL', FETCH, 'claim', 'lease', 'resent', 'resend_at')
+if (redis.call('GET', TICKETS) or '') ~= args.before then
+  redis.call('ZADD', DUE, server_time(), args.id)
   return 'changed'
 end
-if ARGV[4] ~= '' then redis.call('SET', KEYS[1], ARGV[4]) end
-if ARGV[5] ~= '' then
-  redis.call('HINCRBY', KEYS[3], 'tries', 1)
-  redis.call('HSET', KEYS[3], 'why', ARGV[6])
-  redis.call('ZADD', KEYS[2], milliseconds() + tonumber(ARGV[5]), ARGV[1])
+if args.after then redis.call('SET', TICKETS, args.after) end
+if args.wait then
+  redis.call('HINCRBY', FETCH, 'tries', 1)
+  redis.call('HSET', FETCH, 'why', args.why)
+  redis.call('ZADD', DUE, server_time() + args.wait, args.id)
 else
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  redis.call('DEL', KEYS[3])
-  if ARGV[7] == '1' then redis.call('ZADD', KEYS[5], milliseconds(), ARGV[1]) end
+  redis.call('ZREM', DUE, args.id)
+  redis.call('ZREM', PENDING, args.id)
+  redis.call('DEL', FETCH)
+  if args.given_up then redis.call('ZADD', GIVEN_UP, server_time(), args.id) end
 end
 return 'written'

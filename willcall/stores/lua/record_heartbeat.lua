@@ -1,17 +1,19 @@
 -- Record a heartbeat of a process.
--- KEYS  1 processes  2 the process  3 the last signs  4 the state's identity
--- ARGV  1 its member in the index  2 what it says of itself (JSON)  3 silence after which it is forgotten (ms)
---       4 its kind  5 its name  6 the identity to give to a state that has none
--- Returns the state's identity: another one than before if Redis was emptied or replaced in between.
+-- KEYS     processes, process, last heartbeats, state
+-- ARGS     kind, name, detail (JSON), forgotten_after (ms), identity (for a state that has none)
+-- Returns  the identity of the state: it differs from the one before if Redis was emptied or replaced
 
 -- include: clock
 
-local now = milliseconds()
-redis.call('HSETNX', KEYS[2], 'since', now)
-redis.call('HSET', KEYS[2], 'detail', ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[4], cjson.encode({now, ARGV[5]}))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
-redis.call('HSETNX', KEYS[4], 'id', ARGV[6])
-return redis.call('HGET', KEYS[4], 'id')
+local PROCESSES, PROCESS, LAST_HEARTBEATS, STATE = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+local now = server_time()
+redis.call('HSETNX', PROCESS, 'since', now)
+redis.call('HSET', PROCESS, 'detail', args.detail)
+redis.call('PEXPIRE', PROCESS, args.forgotten_after)
+redis.call('ZADD', PROCESSES, now, args.kind .. ':' .. args.name)
+redis.call('ZREMRANGEBYSCORE', PROCESSES, '-inf', now - args.forgotten_after)
+redis.call('HSET', LAST_HEARTBEATS, args.kind, cjson.encode({now, args.name}))
+redis.call('HSETNX', STATE, 'id', args.identity)
+return redis.call('HGET', STATE, 'id')

@@ -1,34 +1,38 @@
--- Lets one order go on that probes its account, which is refused or down: the one whose answer tells most of the account.
--- KEYS  1 held index  2 due index  3 order (its key without the id)  4 account  5 token bucket
--- ARGV  1 minimum between two attempts (ms)
--- Returns {id, seq, due ms}: send a message for it; {'', 0, ms} where the provider's hints keep all its orders from that
---   until then; or {} where no probe is due, one is on its way, or none can be
+-- Let one order continue that probes its account, which rejects our key or is down: the order whose answer says most.
 --
--- An order that was itself answered 403 or unreadably would be again, whatever the account is like, so it is chosen only
--- where no other waits. Where nobody may be asked yet, the moment of the next probe moves to when somebody may.
+-- An order that was itself answered 403 or unreadably would be again, however the account is. It is chosen only if no other
+-- order waits. If no order may be polled yet, the next probe moves to when one may.
+--
+-- KEYS     held index, due index, order prefix, account, token bucket
+-- ARGS     minimum (ms between two attempts)
+-- Returns  {id, seq, due (ms)}: send a message for it; {'', 0, ms}: hints of the provider forbid a probe until then; or {}:
+--          no probe is due, one is under way, or there can be none
 
 -- include: clock
 
--- A probe that was sent and is due within so long (ms) is waited for; one that waits for its token longer.
+local HELD, DUE, ORDERS, ACCOUNT, BUCKET = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+-- A probe that was sent and is due within so many ms is waited for; one that waits for its token, for longer.
 local PATIENCE = 60000
--- Orders read at a time, and candidates among which one is chosen.
+-- How many orders are read at a time, and how many candidates one is chosen from.
 local CHUNK, CHOICE = 500, 200
--- From the best on: an open order that was answered well, any other open one, a late check, and the same three in trouble.
+-- From the best on: an open order with a good answer, any other open one, a late check, and the same three in trouble.
 local ANSWERED, OPEN, LATE, IN_TROUBLE = 1, 2, 3, 3
 
-local now = milliseconds()
-local account = redis.call('HMGET', KEYS[4], 'state', 'probe_at', 'paused_until', 'probe', 'probes', 'refused')
+local now = server_time()
+local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'probe', 'probes', 'refused')
 local state, probes = account[1] or 'ok', tonumber(account[5] or 0)
 if state == 'ok' or tonumber(account[2] or 0) > now or tonumber(account[3] or 0) > now then return {} end
-local blocked = tonumber(redis.call('HGET', KEYS[5], 'blocked') or 0)
+local blocked = tonumber(redis.call('HGET', BUCKET, 'blocked') or 0)
 if blocked > now then
-  redis.call('HSET', KEYS[4], 'probe_at', blocked)
+  redis.call('HSET', ACCOUNT, 'probe_at', blocked)
   return {}
 end
 if account[4] then
-  local coming = tonumber(redis.call('ZSCORE', KEYS[2], account[4]))
-  if coming and redis.call('HEXISTS', KEYS[3] .. account[4], 'slot') == 1 then
-    redis.call('HSET', KEYS[4], 'probe_at', math.max(now, coming))
+  local coming = tonumber(redis.call('ZSCORE', DUE, account[4]))
+  if coming and redis.call('HEXISTS', ORDERS .. account[4], 'slot') == 1 then
+    redis.call('HSET', ACCOUNT, 'probe_at', math.max(now, coming))
     return {}
   end
   if coming and coming <= now + PATIENCE then return {} end
@@ -43,9 +47,9 @@ local function class_of(order)
   return order.troubled and class + IN_TROUBLE or class
 end
 
--- Files an order under its class. Returns whether it is a probe that comes by itself.
+-- Add an order to the candidates of its class. Returns true if it is due anyway, and so is the probe.
 local function consider(index, id, score)
-  local values = redis.call('HMGET', KEYS[3] .. id, 'seq', 'status', 'lease', 'last_poll', 'hint', 'not_before', 'deadline',
+  local values = redis.call('HMGET', ORDERS .. id, 'seq', 'status', 'lease', 'last_poll', 'hint', 'not_before', 'deadline',
     'answered', 'refusals', 'attention', 'slot', 'ask', 'number')
   local order = {
     id = id, index = index, seq = values[1], status = values[2], answered = tonumber(values[8] or 0),
@@ -57,13 +61,13 @@ local function consider(index, id, score)
   end
   if tonumber(values[3] or 0) > now then return false end
   local due = tonumber(score)
-  if index == KEYS[2] and due <= now and not order.troubled then return true end
-  order.at = math.max(now, tonumber(values[4] or 0) + tonumber(ARGV[1]), tonumber(values[5] or 0), tonumber(values[6] or 0))
+  if index == DUE and due <= now and not order.troubled then return true end
+  order.at = math.max(now, tonumber(values[4] or 0) + args.minimum, tonumber(values[5] or 0), tonumber(values[6] or 0))
   local class = class_of(order)
   if class ~= LATE and class ~= LATE + IN_TROUBLE and order.at > tonumber(values[7]) then return false end
-  -- A booked slot is its turn; that no attempt is allowed any more stays so.
-  if index == KEYS[2] and values[11] then order.at = math.max(order.at, due) end
-  if index == KEYS[2] and values[12] ~= '1' then return false end
+  -- It comes at its booked slot. If no further attempt is allowed, that stays so.
+  if index == DUE and values[11] then order.at = math.max(order.at, due) end
+  if index == DUE and values[12] ~= '1' then return false end
   if order.at <= now then
     table.insert(candidates[class], order)
   elseif not soonest or order.at < soonest then
@@ -72,10 +76,10 @@ local function consider(index, id, score)
   return false
 end
 
--- Orders refused one after the other were often submitted one after the other, so that where 403 has parked the account
--- the choice begins with the newest.
+-- Orders that are refused one after the other were often submitted one after the other. So if 403s stopped the account,
+-- the choice starts with the newest.
 local newest_first = account[6] and state == 'unauthorized'
-for _, index in ipairs({KEYS[1], KEYS[2]}) do
+for _, index in ipairs({HELD, DUE}) do
   local offset, found = 0, nil
   repeat
     local command = newest_first and 'ZREVRANGE' or 'ZRANGE'
@@ -87,8 +91,8 @@ for _, index in ipairs({KEYS[1], KEYS[2]}) do
   until #found == 0 or #candidates[ANSWERED] > 0 or #candidates[OPEN] >= CHOICE
 end
 
--- The first, the last, the middle, the quarters, and so on (van der Corput's sequence): wherever the good ones are among
--- the others, one is met soon.
+-- The first, the last, the middle, the quarters, and so on (van der Corput's sequence): wherever the good orders are among
+-- the others, one is found soon.
 local function pick(class)
   if not newest_first or probes == 0 then return class[1] end
   if probes == 1 then return class[#class] end
@@ -105,16 +109,16 @@ for class = ANSWERED, LATE + IN_TROUBLE do
   if newest_first then table.sort(candidates[class], function(a, b) return a.number > b.number end) end
   local order = pick(candidates[class])
   if order then
-    redis.call('HSET', KEYS[4], 'probe', order.id, 'probes', probes + 1)
-    if order.index == KEYS[1] then redis.call('ZREM', KEYS[1], order.id) end
-    redis.call('HSET', KEYS[3] .. order.id, 'seq', order.seq + 1, 'due', order.at, 'ask', 1)
-    redis.call('HDEL', KEYS[3] .. order.id, 'resent', 'resend_at')
-    redis.call('ZADD', KEYS[2], order.at, order.id)
+    redis.call('HSET', ACCOUNT, 'probe', order.id, 'probes', probes + 1)
+    if order.index == HELD then redis.call('ZREM', HELD, order.id) end
+    redis.call('HSET', ORDERS .. order.id, 'seq', order.seq + 1, 'due', order.at, 'ask', 1)
+    redis.call('HDEL', ORDERS .. order.id, 'resent', 'resend_at')
+    redis.call('ZADD', DUE, order.at, order.id)
     return {order.id, order.seq + 1, order.at}
   end
 end
 if not soonest then return {} end
-redis.call('HSET', KEYS[4], 'probe_at', soonest)
+redis.call('HSET', ACCOUNT, 'probe_at', soonest)
 if not hinted then return {} end
-redis.call('HSET', KEYS[4], 'hint_until', soonest)
+redis.call('HSET', ACCOUNT, 'hint_until', soonest)
 return {'', 0, soonest}

@@ -1,6 +1,10 @@
--- Forgets kept pushes that their order has taken in.
--- KEYS  1 pushes kept for the reference  2 index of kept pushes
--- ARGV  1 member of the index  2.. digests of the pushes
+-- Remove stored pushes of one reference that were applied to their order.
+-- KEYS     pushes stored for the reference, inbox
+-- ARGS     digests (of the pushes), member (of the inbox)
+-- Returns  nothing
 
-redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
-if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) end
+local PUSHES, INBOX = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+redis.call('HDEL', PUSHES, unpack(args.digests))
+if redis.call('EXISTS', PUSHES) == 0 then redis.call('ZREM', INBOX, args.member) end

@@ -1,78 +1,82 @@
--- What an answer says of the whole account.
--- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event for operators (see alert_health.lua)
--- ARGV  1 signal: 'answered' | 'throttled' | 'unavailable' | 'unauthorized' | 'forbidden' | 'malformed'
---       2 order id ('' = it counts no further: an order that is unreadable for long says so once)
---       3 '1' where the attempt was the account's probe
---       4 nobody may ask before (ms, '' = no): the end of a throttle, or of the wait that a 401 asked for
---       5 first and 6 longest interval between probes (ms)  7 outages in a row that take the account down
---       8 different orders refused (403), and 9 different orders unreadable, with no good answer in between, that stop it
---       10-13 rate (see bucket.lua)  14 why, in words for people  15-17 of the event for operators
--- Returns {state before, state after: 'ok' | 'unauthorized' | 'down', 1 where operators are told}
+-- Record what an answer says about the whole account.
+-- KEYS     account, token bucket, due index, held index, and the four keys of an alert (see alert.lua)
+-- ARGS     signal: 'answered', 'throttled', 'unavailable', 'unauthorized', 'forbidden' or 'malformed'
+--          order (its id; nil: it counts no further, as an order that stays unreadable says so once)
+--          probe (whether the attempt was the account's probe)
+--          till (ms; no request before: the end of a throttle, or of the wait that a 401 asked for; nil: none)
+--          first_probe, longest_probe (ms between probes)
+--          outages (in a row that take the account down), refusals and unreadable (different orders answered 403 or
+--          unreadably, with no good answer in between, that stop it)
+--          why (text for people), alert (see alert.lua)
+-- Returns  {state before, state after: 'ok', 'unauthorized' or 'down', 1 if operators are notified}
 
 -- include: clock
 -- include: bucket
 -- include: alert_health
 
-local now = milliseconds()
-local account = redis.call('HMGET', KEYS[1], 'state', 'probe_wait', 'throttled_until', 'told')
+local ACCOUNT, BUCKET = KEYS[1], KEYS[2]
+local args = cjson.decode(ARGV[1])
+
+local now = server_time()
+local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_wait', 'throttled_until', 'told')
 local before = account[1] or 'ok'
 local after = before
-local signal = ARGV[1]
+local signal = args.signal
 
--- Adds the order to a set of at most `enough` ids, kept in a field. Returns whether it is full.
+-- Add the order to the ids in a field, at most `enough`. Returns whether there are that many.
 local function enough_orders(field, enough)
-  local ids = cjson.decode(redis.call('HGET', KEYS[1], field) or '[]')
+  local ids = cjson.decode(redis.call('HGET', ACCOUNT, field) or '[]')
   for _, id in ipairs(ids) do
-    if id == ARGV[2] then return #ids >= enough end
+    if id == args.order then return #ids >= enough end
   end
-  if ARGV[2] ~= '' and #ids < enough then
-    ids[#ids + 1] = ARGV[2]
-    redis.call('HSET', KEYS[1], field, cjson.encode(ids))
+  if args.order and #ids < enough then
+    ids[#ids + 1] = args.order
+    redis.call('HSET', ACCOUNT, field, cjson.encode(ids))
   end
   return #ids >= enough
 end
 
--- A refused order or a throttle are answers, too: whoever gives them is not down.
+-- A refused order and a throttle are answers too: a provider that gives them is not down.
 if signal == 'answered' or (before == 'down' and (signal == 'throttled' or signal == 'forbidden')) then after = 'ok' end
 if signal == 'unauthorized' then
   after = 'unauthorized'
 elseif signal == 'unavailable' then
-  if redis.call('HINCRBY', KEYS[1], 'failures', 1) >= tonumber(ARGV[7]) and before == 'ok' then after = 'down' end
+  if redis.call('HINCRBY', ACCOUNT, 'failures', 1) >= args.outages and before == 'ok' then after = 'down' end
 elseif signal == 'forbidden' then
-  if enough_orders('refused', tonumber(ARGV[8])) then after = 'unauthorized' end
+  if enough_orders('refused', args.refusals) then after = 'unauthorized' end
 elseif signal == 'malformed' then
-  if enough_orders('unreadable', tonumber(ARGV[9])) and before == 'ok' then after = 'down' end
+  if enough_orders('unreadable', args.unreadable) and before == 'ok' then after = 'down' end
 end
-if signal ~= 'unavailable' and signal ~= 'malformed' then redis.call('HDEL', KEYS[1], 'failures') end
+if signal ~= 'unavailable' and signal ~= 'malformed' then redis.call('HDEL', ACCOUNT, 'failures') end
 if signal == 'answered' then
-  redis.call('HDEL', KEYS[1], 'refused', 'unreadable', 'throttled_since', 'throttled_until', 'throttled_why')
-  if account[3] then redis.call('HSET', KEYS[1], 'since', now) end
+  redis.call('HDEL', ACCOUNT, 'refused', 'unreadable', 'throttled_since', 'throttled_until', 'throttled_why')
+  if account[3] then redis.call('HSET', ACCOUNT, 'since', now) end
 end
 if signal == 'throttled' then
-  redis.call('HINCRBY', KEYS[1], 'throttles', 1)
-  -- A throttle lasts until a good answer, unless the account was left alone for longer than any probe would.
-  if tonumber(account[3] or 0) + tonumber(ARGV[6]) < now then redis.call('HSET', KEYS[1], 'throttled_since', now) end
-  redis.call('HSET', KEYS[1], 'throttled_until', math.max(tonumber(account[3] or 0), tonumber(ARGV[4])),
-    'throttled_why', ARGV[14])
-  bucket_block(bucket_load(KEYS[2]), bucket_rate(ARGV, 10), now, tonumber(ARGV[4]))
+  redis.call('HINCRBY', ACCOUNT, 'throttles', 1)
+  -- A throttle lasts until a good answer, unless no request was made for longer than between two probes.
+  if tonumber(account[3] or 0) + args.longest_probe < now then redis.call('HSET', ACCOUNT, 'throttled_since', now) end
+  redis.call('HSET', ACCOUNT, 'throttled_until', math.max(tonumber(account[3] or 0), args.till),
+    'throttled_why', args.why)
+  bucket_block(bucket_load(BUCKET), now, args.till)
 end
 
 local function probe_after(wait)
-  redis.call('HSET', KEYS[1], 'probe_wait', wait, 'probe_at', math.max(now + wait, tonumber(ARGV[4]) or 0))
+  redis.call('HSET', ACCOUNT, 'probe_wait', wait, 'probe_at', math.max(now + wait, args.till or 0))
 end
 
 if after == 'ok' and before ~= 'ok' then
-  redis.call('HSET', KEYS[1], 'state', 'ok', 'since', now)
-  redis.call('HDEL', KEYS[1], 'probe_at', 'probe_wait', 'probe', 'probes', 'why', 'hint_until')
+  redis.call('HSET', ACCOUNT, 'state', 'ok', 'since', now)
+  redis.call('HDEL', ACCOUNT, 'probe_at', 'probe_wait', 'probe', 'probes', 'why', 'hint_until')
 elseif after ~= before then
-  redis.call('HSET', KEYS[1], 'state', after, 'since', now, 'why', ARGV[14])
-  redis.call('HDEL', KEYS[1], 'probe', 'probes')
-  probe_after(tonumber(ARGV[5]))
-elseif after ~= 'ok' and ARGV[3] == '1' then
-  probe_after(math.min(tonumber(account[2] or ARGV[5]) * 2, tonumber(ARGV[6])))
+  redis.call('HSET', ACCOUNT, 'state', after, 'since', now, 'why', args.why)
+  redis.call('HDEL', ACCOUNT, 'probe', 'probes')
+  probe_after(args.first_probe)
+elseif after ~= 'ok' and args.probe then
+  probe_after(math.min(tonumber(account[2] or args.first_probe) * 2, args.longest_probe))
 end
 
--- A circuit that a 429 has closed is well again with the first good answer only.
-local told = (after ~= before and after ~= 'ok') or (signal == 'answered' and account[4])
-if told then health_changed(15, after, now, ARGV[14], now) end
-return {before, after, told and 1 or 0}
+-- An account whose outage ended with a 429 is healthy only after its first good answer.
+local notify = (after ~= before and after ~= 'ok') or (signal == 'answered' and account[4])
+if notify then alert_health({ACCOUNT, unpack(KEYS, 3)}, args.alert, after, now, args.why, now) end
+return {before, after, notify and 1 or 0}

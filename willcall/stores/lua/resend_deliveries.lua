@@ -1,9 +1,11 @@
--- Finds overdue deliveries whose alarm clock is lost, to be sent again. A copy has the number that the delivery has:
--- whichever comes first acts, and makes the others stale.
--- KEYS  1 undelivered index  2 untold index  3 delivery (its key without the subject)  4 notifier
--- ARGV  1-3 see resend.lua
--- Returns {how many were looked at, subject, event id, number, host, subject, event id, ...}
+-- Find overdue deliveries whose scheduled message was lost, to send it again. The copy has the delivery's current number:
+-- whichever message comes first acts and makes the other stale.
+-- KEYS     deliveries due, deliveries pending, delivery prefix, progress of the deliveries
+-- ARGS     grace (ms overdue), offset, count
+-- Returns  {how many were looked at, subject, event id, number, host, subject, event id, ...}
 
 -- include: resend
 
-return resend({KEYS[1], KEYS[2]}, KEYS[3], KEYS[4], {'event', 'number', 'host'})
+local DUE, PENDING, DELIVERIES, PROGRESS = unpack(KEYS)
+
+return resend({DUE, PENDING}, DELIVERIES, PROGRESS, {'event', 'number', 'host'}, cjson.decode(ARGV[1]))

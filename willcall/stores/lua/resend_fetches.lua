@@ -1,8 +1,10 @@
--- Finds overdue fetches whose alarm clock is lost, to be sent again.
--- KEYS  1 fetches index  2 fetch (its key without the id)
--- ARGV  1-3 see resend.lua
--- Returns {how many were looked at, id, id, ...}
+-- Find overdue fetches of documents whose scheduled message was lost, to send it again.
+-- KEYS     fetches due, fetch prefix
+-- ARGS     grace (ms overdue), offset, count
+-- Returns  {how many were looked at, id, id, ...}
 
 -- include: resend
 
-return resend({KEYS[1]}, KEYS[2], nil, {})
+local DUE, FETCHES = unpack(KEYS)
+
+return resend({DUE}, FETCHES, nil, {}, cjson.decode(ARGV[1]))

@@ -1,9 +1,11 @@
--- Finds overdue orders whose alarm clock is lost, to be sent again. A copy has the sequence number that the order has:
--- whichever comes first acts, and makes the others stale.
--- KEYS  1 due index  2 order (its key without the id)  3 progress of the provider's queue
--- ARGV  1-3 see resend.lua
--- Returns {how many were looked at, id, seq, id, seq, ...}
+-- Find overdue orders whose scheduled message was lost, to send it again. The copy has the order's current seq: whichever
+-- message comes first acts and makes the other stale.
+-- KEYS     due index, order prefix, progress of the provider's queue
+-- ARGS     grace (ms overdue), offset, count
+-- Returns  {how many were looked at, id, seq, id, seq, ...}
 
 -- include: resend
 
-return resend({KEYS[1]}, KEYS[2], KEYS[3], {'seq'})
+local DUE, ORDERS, PROGRESS = unpack(KEYS)
+
+return resend({DUE}, ORDERS, PROGRESS, {'seq'}, cjson.decode(ARGV[1]))

@@ -1,29 +1,34 @@
--- Ends a pause, and has an account that is refused or down probed now: how it is, only an answer tells. A throttle is
--- the provider's word and stands, unless a person ends it as well.
--- KEYS  1 account  2 token bucket  3 due index  4 held index  5-8 of the event (see alert_health.lua)
--- ARGV  1 '1' to end the throttle too  2-4 of the event
--- Returns {1 where operators are told that it is well again, until when a throttle stands (ms, 0 = none does)}
+-- End a pause. An account that rejects our key or is down is probed now: only an answer tells how it is. A throttle is the
+-- provider's decision and stays, unless an operator ends it too.
+-- KEYS     account, token bucket, due index, held index, and the four keys of an alert (see alert.lua)
+-- ARGS     end_throttle (boolean), alert (see alert.lua)
+-- Returns  {1 if operators are notified that the account is healthy, until when a throttle stays (ms, 0 = none)}
 
 -- include: clock
 -- include: bucket
 -- include: alert_health
 
-local now = milliseconds()
-local blocked = tonumber(redis.call('HGET', KEYS[2], 'blocked') or 0)
-local stands = ARGV[1] ~= '1' and blocked > now
-local account = redis.call('HMGET', KEYS[1], 'state', 'told')
-local unwell = (account[1] or 'ok') ~= 'ok'
-local told = account[2] and not unwell and not stands
-if told then health_changed(2, 'ok', now, 'resumed', now) end
-redis.call('HDEL', KEYS[1], 'paused_until', 'paused_since', 'failures', 'probe_wait', 'hint_until')
-if not unwell then redis.call('HDEL', KEYS[1], 'refused', 'unreadable') end
-if not stands then
-  redis.call('HDEL', KEYS[1], 'throttles', 'throttled_since', 'throttled_until', 'throttled_why')
+local ACCOUNT, BUCKET = KEYS[1], KEYS[2]
+local args = cjson.decode(ARGV[1])
+
+local now = server_time()
+local blocked = tonumber(redis.call('HGET', BUCKET, 'blocked') or 0)
+local throttled = not args.end_throttle and blocked > now
+local account = redis.call('HMGET', ACCOUNT, 'state', 'told')
+local stopped = (account[1] or 'ok') ~= 'ok'
+local recovered = account[2] and not stopped and not throttled
+if recovered then
+  alert_health({ACCOUNT, unpack(KEYS, 3)}, args.alert, 'ok', now, 'resumed', now)
 end
-if unwell then redis.call('HSET', KEYS[1], 'probe_at', now) else redis.call('HDEL', KEYS[1], 'state', 'since') end
-if ARGV[1] == '1' then
-  bucket_unblock(bucket_load(KEYS[2]), now)
-  -- The orders that met it are still due at its end: `unthrottle` brings them forward, or the `revive` sweep.
-  redis.call('HSET', KEYS[1], 'unthrottle', 'express:-inf')
+redis.call('HDEL', ACCOUNT, 'paused_until', 'paused_since', 'failures', 'probe_wait', 'hint_until')
+if not stopped then redis.call('HDEL', ACCOUNT, 'refused', 'unreadable') end
+if not throttled then
+  redis.call('HDEL', ACCOUNT, 'throttles', 'throttled_since', 'throttled_until', 'throttled_why')
 end
-return {told and 1 or 0, stands and blocked or 0}
+if stopped then redis.call('HSET', ACCOUNT, 'probe_at', now) else redis.call('HDEL', ACCOUNT, 'state', 'since') end
+if args.end_throttle then
+  bucket_unblock(bucket_load(BUCKET), now)
+  -- The orders that met it are still due at its end. `release_throttled` brings them forward.
+  redis.call('HSET', ACCOUNT, 'unthrottle', 'express:-inf')
+end
+return {recovered and 1 or 0, throttled and blocked or 0}

@@ -1,14 +1,17 @@
--- Keeps a push until its order is submitted, unless the order is there already.
--- KEYS  1 references  2 pushes kept for this reference  3 index of kept pushes
--- ARGV  1 reference  2 digest of the push  3 push (JSON)  4 member of the index  5 how long to keep it (ms)
--- Returns the order's id: nothing was kept; or '' : it is kept, perhaps since an earlier time
+-- Store a push until its order is submitted, unless the order exists already.
+-- KEYS     references of the account, pushes stored for the reference, inbox
+-- ARGS     reference, digest, push (JSON), member (of the inbox), lifetime (ms)
+-- Returns  the order's id: nothing was stored; or '': the push is stored, perhaps since an earlier call
 
 -- include: clock
 
-local order_id = redis.call('HGET', KEYS[1], ARGV[1])
+local REFERENCES, PUSHES, INBOX = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+local order_id = redis.call('HGET', REFERENCES, args.reference)
 if order_id then return order_id end
-if redis.call('HSETNX', KEYS[2], ARGV[2], ARGV[3]) == 1 then
-  redis.call('PEXPIRE', KEYS[2], ARGV[5])
-  redis.call('ZADD', KEYS[3], milliseconds() + ARGV[5], ARGV[4])
+if redis.call('HSETNX', PUSHES, args.digest, args.push) == 1 then
+  redis.call('PEXPIRE', PUSHES, args.lifetime)
+  redis.call('ZADD', INBOX, server_time() + args.lifetime, args.member)
 end
 return ''

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.connection import AbstractConnection, ConnectionPool
 
+#: The arguments of a script by name.
+Arguments = Mapping[str, Any]
+NO_ARGUMENTS: Arguments = {}
+
 _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
-
-
-#: Named arguments, or (only while scripts are being converted) the positions of `ARGV`.
-Arguments = Mapping[str, Any] | Sequence[Any]
 
 
 @cache
@@ -33,7 +33,7 @@ def source(package: str, name: str) -> str:
     return _INCLUDE.sub(lambda match: source(package, match[1]), text)
 
 
-def pack_arguments(arguments: Mapping[str, Any]) -> str:
+def pack_arguments(arguments: Arguments) -> str:
     """Return named arguments as the JSON text that a script decodes: `local args = cjson.decode(ARGV[1])`.
 
     An argument that is `None` is left out, so that it is `nil` in the script: `cjson.null` would be true there.
@@ -57,14 +57,17 @@ class LuaScript:
         self.registered = redis.register_script(text)
         self._sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: Sequence[str], args: Arguments = (), *, payload: bytes | None = None) -> Any:
+    def __call__(self, keys: Sequence[str], args: Arguments = NO_ARGUMENTS, *, payload: bytes | None = None) -> Any:
         """Return what the script returns. `payload` is `ARGV[2]`: bytes that JSON cannot hold. Raises RedisError."""
         more = () if payload is None else (payload,)
-        return self._run([("EVALSHA", self._sha, len(keys), *keys, *_arguments(args), *more)])[0]
+        return self._run([(*self._command(keys, args), *more)])[0]
 
     def many(self, calls: Sequence[tuple[Sequence[str], Arguments]]) -> list[Any]:
         """Return what the script returns for each (keys, args), in one round trip. Raises RedisError."""
-        return self._run([("EVALSHA", self._sha, len(keys), *keys, *_arguments(args)) for keys, args in calls])
+        return self._run([self._command(keys, args) for keys, args in calls])
+
+    def _command(self, keys: Sequence[str], args: Arguments) -> tuple[Any, ...]:
+        return ("EVALSHA", self._sha, len(keys), *keys, pack_arguments(args))
 
     def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
@@ -91,12 +94,6 @@ class LuaScript:
 def load(redis: "Redis", name: str) -> LuaScript:
     """Return one of the stores' scripts."""
     return LuaScript(redis, source("willcall.stores", name))
-
-
-def _arguments(arguments: Arguments) -> Sequence[Any]:
-    if isinstance(arguments, Mapping):
-        return (pack_arguments(arguments),)
-    return arguments
 
 
 _connections: "WeakKeyDictionary[ConnectionPool, local]" = WeakKeyDictionary()

@@ -21,7 +21,7 @@ from willcall.stores.outages import NotServingError, not_serving_code
 from willcall.stores.scripts import LuaScript
 from workers.transport.redis import install_transport
 
-WRITES = "return redis.call('SET', KEYS[1], ARGV[1])"
+WRITES = "return redis.call('SET', KEYS[1], cjson.decode(ARGV[1]).value)"
 
 Break = Callable[[EmbeddedRedis], None]
 
@@ -94,14 +94,14 @@ def test_a_server_without_service_is_away(server: Serve, bring_about: Break, cod
     own = server(enable_debug_command="yes")
     client = connect(own.url)
     script = LuaScript(client, WRITES)
-    script(keys=["a"], args=[1])
+    script(keys=["a"], args={"value": 1})
     bring_about(own)
     install_transport()
     with pytest.raises(NotServingError, match=code) as raised:
         probe(client)
     assert isinstance(raised.value, StoreError)
     with pytest.raises(NotServingError, match=code):
-        script(keys=["a"], args=[2])
+        script(keys=["a"], args={"value": 2})
     with pytest.raises(NotServingError, match=code), client.pipeline() as pipe:
         pipe.set("a", 1).set("b", 2).execute()
     with Connection(own.url) as connection, pytest.raises(connection.connection_errors):
@@ -127,11 +127,11 @@ def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> Non
 
 def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
-    script = LuaScript(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', ARGV[1])")
-    script(keys=["a"], args=[1])
+    script = LuaScript(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', cjson.decode(ARGV[1]).value)")
+    script(keys=["a"], args={"value": 1})
     without_a_permission_of_scripts(own)
     with pytest.raises(NotServingError, match="NOPERM"):
-        script(keys=["a"], args=[2])
+        script(keys=["a"], args={"value": 2})
 
 
 def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F811 - the fixture
@@ -148,10 +148,10 @@ def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:
     script = LuaScript(client, WRITES)
     readonly(own)
     with pytest.raises(NotServingError):
-        script(keys=["a"], args=[1])
+        script(keys=["a"], args={"value": 1})
     with Redis.from_url(own.url) as other:
         other.replicaof("NO", "ONE")
-    script(keys=["a"], args=[2])
+    script(keys=["a"], args={"value": 2})
     assert client.get("a") == "2"
 
 
@@ -162,7 +162,7 @@ def test_a_patient_client_waits_until_the_server_serves(server: Serve) -> None: 
     done = threading.Event()
 
     def write() -> None:
-        script(keys=["a"], args=["kept"])
+        script(keys=["a"], args={"value": "kept"})
         done.set()
 
     thread = threading.Thread(target=write)

@@ -6,11 +6,15 @@ from redis.exceptions import ResponseError
 from tests.integration.stores.conftest import Desk
 from willcall.stores.scripts import LuaScript
 
-TEXT = "if ARGV[1] == 'bad' then return redis.error_reply('ERR bad') end return ARGV[1]"
+TEXT = """
+local args = cjson.decode(ARGV[1])
+if args.word == 'bad' then return redis.error_reply('ERR bad') end
+return args.word
+"""
 
 
 def test_each_call_has_its_own_reply(desk: Desk) -> None:
-    assert LuaScript(desk.redis, TEXT).many([([], [str(number)]) for number in range(3)]) == ["0", "1", "2"]
+    assert LuaScript(desk.redis, TEXT).many([([], {"word": str(number)}) for number in range(3)]) == ["0", "1", "2"]
     assert LuaScript(desk.redis, TEXT).many([]) == []
 
 
@@ -18,14 +22,14 @@ def test_scripts_that_redis_forgot_are_sent_again(desk: Desk) -> None:
     script = LuaScript(desk.redis, TEXT)
     for _ in range(2):
         desk.redis.script_flush()
-        assert script.many([([], ["a"]), ([], ["b"])]) == ["a", "b"]
+        assert script.many([([], {"word": "a"}), ([], {"word": "b"})]) == ["a", "b"]
 
 
 def test_an_error_between_replies_leaves_none_behind(desk: Desk) -> None:
     script = LuaScript(desk.redis, TEXT)
     with pytest.raises(ResponseError, match="bad"):
-        script.many([([], ["a"]), ([], ["bad"]), ([], ["b"])])
-    assert script([], ["next"]) == "next"
+        script.many([([], {"word": "a"}), ([], {"word": "bad"}), ([], {"word": "b"})])
+    assert script([], {"word": "next"}) == "next"
 
 
 def test_arguments_arrive_by_name_and_exactly(desk: Desk) -> None:

@@ -200,7 +200,7 @@ _CHANGE = """source.onmessage({ data: JSON.stringify({
 }) })"""
 
 
-@pytest.mark.parametrize("key", [None, "Space"])
+@pytest.mark.parametrize("key", [None, pytest.param("Space", marks=pytest.mark.proof)])
 def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
     board: Board, demo: LocalDeployment, key: str | None
 ) -> None:

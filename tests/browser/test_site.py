@@ -15,6 +15,8 @@ from tests.browser.chromium import NARROW
 from tests.browser.conftest import Open
 from tests.tools import require
 
+pytestmark = pytest.mark.proof
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -177,7 +177,6 @@ def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
     wait_for_the_end(system, expected)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"], indirect=True)
 def test_any_celery_app_on_the_broker_can_submit(deployment: Setup, broker: dict[str, str]) -> None:
     system = deployment({"tiqets/default": {}}, **broker)
     system.start("worker")

@@ -44,7 +44,9 @@ def out_of_memory(client: Redis) -> Callable[[], object]:
     return lambda: client.config_set("maxmemory", 0)
 
 
-@pytest.mark.parametrize(("bring_about", "code"), [(readonly, "READONLY"), (out_of_memory, "OOM")])
+@pytest.mark.parametrize(
+    ("bring_about", "code"), [pytest.param(readonly, "READONLY", marks=pytest.mark.proof), (out_of_memory, "OOM")]
+)
 def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     deployment: Setup, bring_about: Callable[[Redis], Callable[[], object]], code: str
 ) -> None:

@@ -110,6 +110,7 @@ def test_while_redis_is_away_callers_are_told_to_come_back_and_nothing_is_half_t
     wait_until(lambda: keyless.get("/readyz").status_code == 200)
 
 
+@pytest.mark.proof
 def test_a_redis_that_hangs_holds_nobody_for_long(keyless: Running, own_redis: EmbeddedRedis) -> None:
     os.kill(own_redis.pid, signal.SIGSTOP)
     try:

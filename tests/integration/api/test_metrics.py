@@ -211,6 +211,7 @@ def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed:
     assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 401
 
 
+@pytest.mark.proof
 def test_collecting_does_not_look_at_each_order(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)  # of its own: nobody else's commands are among those counted
     server.start()

@@ -84,6 +84,7 @@ def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pyte
     assert not [secret for secret in ("s3cret", *WEBHOOK_TOKENS.values()) if secret in written]
 
 
+@pytest.mark.proof
 def test_large_files_at_once_take_bounded_memory(desk: Desk) -> None:
     desk.submit(quantity=12)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

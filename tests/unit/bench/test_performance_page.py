@@ -113,6 +113,7 @@ def test_the_page_shows_every_picture() -> None:
     assert set(PICTURES) == set(re.findall(r"img/performance-(\w+)\.svg", page(RESULTS)))
 
 
+@pytest.mark.proof
 def test_the_same_results_make_the_same_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="comes with the bench")
     from bench.performance.plots import draw  # noqa: PLC0415 - needs it

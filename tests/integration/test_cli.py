@@ -325,47 +325,45 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
     shorter = willcall("pause", "tiqets", "--for", "1m")
     until = re.search(r"until (.+ UTC)", paused.out)
     assert until
-    assert shorter.out.startswith(f"tiqets/default was paused for longer, until {until[1]}, and stays so.")
+    assert shorter.out.startswith(f"tiqets/default is already paused for longer, until {until[1]}.")
     listed = willcall("accounts", "--json")
     assert {line["account"]: line["health"] for line in listed.lines} == {
         "tiqets/default": "paused",
         "tixstock/default": "ok",
     }
-    assert willcall("resume", "tiqets/default").out == "tiqets/default is resumed.\n"
+    assert willcall("resume", "tiqets/default").out == "tiqets/default is resumed; no orders were held.\n"
     assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is AccountHealth.OK
 
 
-def test_resume_leaves_a_retry_after_standing_and_says_until_when_unless_it_is_told_to_ask_now(
-    willcall: Willcall, redis: "Redis"
-) -> None:
+def test_resume_keeps_a_retry_after_unless_now_is_given(willcall: Willcall, redis: "Redis") -> None:
     accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
-    until = accounts.now() + 3_600
+    until = int(accounts.now()) + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     accounts.report_health(
         "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), alert
     )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")
-    assert f"asked to be left alone until {format_timestamp(until)} (in " in plain.out
+    assert f"allows no request until {format_timestamp(until)} (in " in plain.out
     assert "`willcall resume tiqets/default --now`" in plain.out
     assert accounts.state("tiqets/default", rate).health is AccountHealth.THROTTLED
     overriding = willcall("resume", "tiqets", "--now")
-    assert (overriding.code, overriding.out) == (0, "tiqets/default is resumed.\n")
+    assert (overriding.code, overriding.out) == (0, "tiqets/default is resumed; no orders were held.\n")
     assert overriding.err.startswith("Warning: --now ignores the Retry-After of tiqets/default")
     assert accounts.state("tiqets/default", rate).health is AccountHealth.OK
 
 
-def test_poll_says_when_the_order_is_asked_about_and_asks_before_a_hint_if_told_to(
-    willcall: Willcall, redis: "Redis"
-) -> None:
+def test_poll_prints_when_the_order_will_be_polled_and_now_ignores_a_hint(willcall: Willcall, redis: "Redis") -> None:
     willcall("submit", "--provider", "tiqets", "--reference", "1", "--id", "ord-1")
     hint = int((time.time() + 3_600) * 1_000)
     redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})
     plain = willcall("poll", "ord-1")
     assert (plain.code, plain.err) == (0, "")
-    assert re.fullmatch(r"Order ord-1 is asked about in (1 h|59 min .*); no sooner is allowed\.\n", plain.out)
+    assert re.fullmatch(
+        r"Order ord-1 will be polled in (1 h|59 min .*); that is the earliest time allowed\.\n", plain.out
+    )
     overriding = willcall("poll", "ord-1", "--now")
-    assert (overriding.code, overriding.out) == (0, "Order ord-1 is asked about now.\n")
+    assert (overriding.code, overriding.out) == (0, "Order ord-1 will be polled now.\n")
     assert overriding.err.startswith("Warning: --now ignores the provider's Retry-After")
 
 
@@ -378,7 +376,7 @@ def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall
     )
     willcall("pause", "tiqets")
     paused = willcall(*new, "3", "--id", "c").out
-    assert paused == "Order c accepted; tiqets/default is paused, so the order waits until that ends.\n"
+    assert paused == "Order c accepted; tiqets/default is paused, so the order is held until the account recovers.\n"
 
 
 def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:

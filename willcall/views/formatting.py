@@ -1,4 +1,4 @@
-"""Times and counts in words. All moments are epoch seconds; `now` is the server's clock."""
+"""Times, counts and states as text. All moments are epoch seconds; `now` is the server's clock."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from willcall.stores.document_fetches import FetchProgress
     from willcall.stores.orders import ExpediteResult
 
-#: Seconds after its moment from which what comes by itself is told to be overdue.
+#: Seconds after which something automatic is overdue.
 OVERDUE = 30.0
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def format_duration(seconds: float, parts: int = 2) -> str:
-    """A duration by its largest units, e.g. `23 h 59 min`; `parts` is how many of them."""
+    """Return a duration in its `parts` largest units, such as `23 h 59 min`."""
     rest = max(0, round(seconds))
     words = []
     for unit, size in _UNITS:
@@ -31,7 +31,7 @@ def format_duration(seconds: float, parts: int = 2) -> str:
 
 
 def format_relative(moment: float, now: float, parts: int = 2) -> str:
-    """`in 4 s`, `3 min ago`, or `now`."""
+    """Return `in 4 s`, `3 min ago` or `now`."""
     distance = moment - now
     if round(distance) == 0:
         return "now"
@@ -40,16 +40,16 @@ def format_relative(moment: float, now: float, parts: int = 2) -> str:
 
 
 def format_due(moment: float, now: float, parts: int = 2) -> str:
-    """When something comes by itself: `in 4 s`, `any moment`, `overdue for 3 min`."""
+    """Return when something automatic happens: `in 4 s`, `any moment` or `overdue by 3 min`."""
     if moment > now:
         return format_relative(moment, now, parts)
-    return f"overdue for {format_duration(now - moment, parts)}" if now - moment > OVERDUE else "any moment"
+    return f"overdue by {format_duration(now - moment, parts)}" if now - moment > OVERDUE else "any moment"
 
 
 def format_next_probe(probe_at: float | None, now: float, *, held: bool, beat: bool) -> str | None:
-    """When a parked account is tried by itself.
+    """Return when a stopped account is probed, or `None` where no probe is planned.
 
-    `held`: whether an order waits to be that try, which a sweep lets go; `beat`: whether one is alive, to start that.
+    `held`: whether it has held orders, one of which a sweep releases as the probe. `beat`: whether beat is running.
     """
     if probe_at is None:
         return None
@@ -57,62 +57,58 @@ def format_next_probe(probe_at: float | None, now: float, *, held: bool, beat: b
 
 
 def probe_condition(probe_at: float, now: float, *, held: bool, beat: bool) -> str | None:
-    """What else than its moment the next try of a parked account waits for."""
+    """Return what the next probe of a stopped account waits for, other than its time."""
     if held and not beat:
-        return "not before beat runs"
+        return "once beat is running"
     return None if held or probe_at > now else "with its next order"
 
 
 def describe_fetch(fetching: "FetchProgress", now: float) -> str:
-    """Why an order's documents are missing, and when they are fetched next."""
+    """Return why an order's documents are missing, and when the next download starts."""
     return f"{describe_failed_fetch(fetching)} {format_due(fetching.next_at, now)}"
 
 
 def describe_failed_fetch(fetching: "FetchProgress") -> str:
-    """The same up to the moment of the next try."""
+    """Return the same without the time of the next download."""
     tried = f"tried {format_count(fetching.tries, 'time')}" if fetching.tries else ""
     why = "; ".join(filter(None, [fetching.why, tried]))
     return f"{why}, next try" if why else "first try"
 
 
 def describe_document_warning(ticket: "Ticket") -> str | None:
-    """Say that the file of a ticket may be damaged, and how; None where nothing is known against it."""
+    """Return how the file of a ticket may be damaged, or `None`."""
     doubt = ticket.extra.get(DOCUMENT_WARNING)
     return f"may be damaged: {doubt}" if doubt else None
 
 
 def describe_resume(resumed: "ResumeResult", now: float, override: str | None) -> str:
-    """Return what is said behind the name of an account that somebody resumed.
-
-    `override`: how a person asks in spite of the provider's hint, at the place where it is read.
-    """
+    """Return the result of resuming an account, to follow its name. `override` says how to ignore a hint."""
     if resumed.until is not None:
         how = f" {override}" if override else ""
-        told = "is resumed, but its provider asked to be left alone"
         until = f"{format_timestamp(resumed.until)} ({format_relative(resumed.until, now)})"
-        return f"{told} until {until}; nothing is sent sooner.{how}"
+        return f"is resumed, but its provider allows no request until {until}.{how}"
     if resumed.probing is not None:
         return _describe_probe(resumed.probing)
     if resumed.released:
-        go = "goes" if resumed.released == 1 else "go"
-        return f"is resumed; {format_count(resumed.released, 'order')} that waited for it {go} on."
-    return "is resumed."
+        continues = "continues" if resumed.released == 1 else "continue"
+        return f"is resumed; {format_count(resumed.released, 'held order')} {continues}."
+    return "is resumed; no orders were held."
 
 
 def _describe_probe(orders: int) -> str:
-    """Say how an account that is refused or down goes on, which has so many open orders."""
+    """Return how a rejected or failing account with so many open orders is probed."""
     if not orders:
-        return "has no open orders; the next one that is submitted will check it."
+        return "has no open orders; the next one submitted will check it."
     if orders == 1:
         return "is being checked with its only open order."
     others = "other one continues" if orders == 2 else "others continue"  # noqa: PLR2004 - one and another
-    return f"is being checked with one order; the {others} once that gets a good answer."
+    return f"is being checked with one order; the {others} once that succeeds."
 
 
 def describe_first_poll(order: "Order", state: "AccountState") -> str:
-    """Return when an order that was submitted just now is polled, which its account, as it is, may put off."""
+    """Return when an order just submitted will be polled first."""
     if state.health.holds_orders:
-        return f"{order.account_key} {account_trouble(state).what}, so the order waits until that ends"
+        return f"{order.account_key} {account_trouble(state).what}, so the order is held until the account recovers"
     at = max(order.submitted_at, order.not_before or 0.0, state.hint_until or 0.0)
     if at <= order.submitted_at:
         return f"{order.account_key} will be polled immediately"
@@ -120,29 +116,29 @@ def describe_first_poll(order: "Order", state: "AccountState") -> str:
 
 
 def describe_expedited_poll(expedited: "ExpediteResult", account_key: str, now: float) -> str:
-    """Return what is said behind an order about which somebody wants to have asked."""
+    """Return when an order will be polled that was expedited, to follow its id."""
     match expedited.outcome.value:
         case "busy":
-            return "is being asked about right now, and will be once more after that"
+            return "is being polled now, and will be polled once more afterwards"
         case "held":
-            return f"waits for its account {account_key} and is asked about as soon as that goes on"
+            return f"is held, and will be polled as soon as its account {account_key} recovers"
         case "too_late":
-            return "may not be asked about any more before its deadline"
+            return "cannot be polled again before its deadline"
     when = "now" if expedited.at is None or expedited.at <= now else format_relative(expedited.at, now)
-    return f"is asked about {when}" + ("; no sooner is allowed" if when != "now" else "")
+    return f"will be polled {when}" + ("; that is the earliest time allowed" if when != "now" else "")
 
 
 def format_timestamp(moment: float) -> str:
-    """The moment in UTC, e.g. `2026-11-22 10:00:00 UTC`."""
+    """Return a moment in UTC, such as `2026-11-22 10:00:00 UTC`."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 order`, `2 orders`."""
+    """Return `1 order`, `2 orders`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def describe_longer_pause(until: float | None) -> str:
-    """What is said behind the name of an account that is to be paused, but is for longer already."""
-    end = format_timestamp(until) if until else "somebody resumes it"
-    return f"was paused for longer, until {end}, and stays so. To shorten that, resume it first."
+    """Return that an account is paused for longer already, to follow its name."""
+    end = format_timestamp(until) if until else "resumed"
+    return f"is already paused for longer, until {end}. To shorten the pause, resume the account first."

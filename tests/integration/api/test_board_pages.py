@@ -85,10 +85,10 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert "for 15 min. Its orders" not in again
     operator.post("/accounts/tiqets/default/pause", back="/")
     operator.post("/accounts/tiqets/default/pause", back="/", seconds="900")
-    told = "tiqets/default was paused for longer, until somebody resumes it, and stays so. To shorten that, resume it"
+    told = "tiqets/default is already paused for longer, until resumed. To shorten the pause, resume the account"
     assert told in words(operator.get("/"))
     operator.post("/accounts/tiqets/default/resume", back="/")
-    assert "tiqets/default is resumed." in words(operator.get("/"))
+    assert "tiqets/default is resumed" in words(operator.get("/"))
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
@@ -110,10 +110,10 @@ def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_p
         assert any(action.endswith("/resume") and "now" not in form for action, form in buttons)
     operator.post("/accounts/tiqets/default/resume", back="/")
     shown = words(operator.get("/"))
-    assert "tiqets/default is resumed, but its provider asked to be left alone until" in shown
+    assert "tiqets/default is resumed, but its provider allows no request until" in shown
     assert stores.accounts.state("tiqets/default", Rate(10, 1, 10)).hint_until == pytest.approx(until, abs=0.01)
     operator.post("/accounts/tiqets/default/resume", back="/", now="1")
-    assert "tiqets/default is resumed." in words(operator.get("/"))
+    assert "tiqets/default is resumed" in words(operator.get("/"))
     assert stores.accounts.state("tiqets/default", Rate(10, 1, 10)).hint_until is None
     assert "Try now anyway" not in words(operator.get("/"))
 
@@ -136,9 +136,9 @@ def test_an_order_is_polled_before_its_hint_by_a_button_of_its_own(
     redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint, "deadline": hint + 1})
     assert "Try now anyway" in words(operator.get("/orders/ord-1"))
     operator.post("/orders/ord-1/poll", back="/orders/ord-1")
-    assert "no sooner is allowed" in words(operator.get("/orders/ord-1"))
+    assert "that is the earliest time allowed" in words(operator.get("/orders/ord-1"))
     operator.post("/orders/ord-1/poll", back="/orders/ord-1", now="1")
-    assert "Order ord-1 is asked about now." in words(operator.get("/orders/ord-1"))
+    assert "Order ord-1 will be polled now." in words(operator.get("/orders/ord-1"))
 
 
 def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_pages_and_in_json(
@@ -219,10 +219,10 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (
-        (now + 3_600, "next try not before beat runs"),
+        (now + 3_600, "next try once beat is running"),
         (now + 3_600, "next try in "),
         (now - 1, "next try any moment"),
-        (now - 7_200, "overdue for 2 h"),
+        (now - 7_200, "overdue by 2 h"),
     ):
         redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
         assert told in words(operator.get("/"))
@@ -333,10 +333,10 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
     assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
     assert "files.example" in words(operator.get("/orders?behind=documents"))
     redis.zadd(keys.FETCHES_DUE, {"ord-3": 1_000})
-    assert "files.example first try overdue for " in words(operator.get("/orders?behind=documents"))
+    assert "files.example first try overdue by " in words(operator.get("/orders?behind=documents"))
     redis.hset(keys.fetch("ord-3"), mapping={"tries": 3, "why": "HTTP 404"})
     for path in ("/orders?behind=documents", "/orders/ord-3"):
-        assert "HTTP 404; tried 3 times, next try overdue for " in words(operator.get(path))
+        assert "HTTP 404; tried 3 times, next try overdue by " in words(operator.get(path))
     assert "The file is not here yet." in words(operator.get("/orders/ord-3"))
     redis.zrem(keys.FETCHES_DUE, "ord-3")
     assert "The file is not here, and not fetched again by itself." in words(operator.get("/orders/ord-3"))
@@ -387,7 +387,7 @@ def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Op
 def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, operator: Operator) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
     for action, told in (
-        ("poll", "; no sooner is allowed."),
+        ("poll", "; that is the earliest time allowed."),
         ("redeliver", "The status of order ord-1 has not changed yet, so there is no event."),
         ("cancel", "Order ord-1 is cancelled. Nothing is cancelled at the provider."),
         ("cancel", "Order ord-1 is cancelled already."),

@@ -146,9 +146,9 @@ def test_a_try_that_nobody_makes_is_overdue(make_context: MakeContext) -> None:
     context.redis.hset(keys.account(ACCOUNT), "probe_at", int((context.now() - 7_200) * 1_000))
     assert ", next try with its next order; " in messages(context, "accounts")[0][1]
     context.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
-    assert ", next try not before beat runs; " in messages(context, "accounts")[0][1]
+    assert ", next try once beat is running; " in messages(context, "accounts")[0][1]
     context.processes.record_heartbeat("beat", "willcall-7@here", {})
-    assert ", next try overdue for 2 h; " in messages(context, "accounts")[0][1]
+    assert ", next try overdue by 2 h; " in messages(context, "accounts")[0][1]
 
 
 def test_a_throttled_account_is_a_warning(make_context: MakeContext) -> None:

@@ -65,7 +65,7 @@ def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_u
     now = h.context.stores.accounts.now()
     assert resumed.until is not None
     assert before + HINT <= resumed.until <= now + HINT
-    assert "nothing is sent sooner" in describe_resume(resumed, now, None)
+    assert "allows no request until" in describe_resume(resumed, now, None)
     assert (h.outbox.messages, len(h.providers.ledger())) == ([], requests)
     assert state(h).hint_until == resumed.until, "the board offers to ask all the same"
 

@@ -41,7 +41,7 @@ def test_a_moment_is_told_from_now(moment: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "words"),
-    [(1_004, "in 4 s"), (1_000, "any moment"), (1_000 - OVERDUE, "any moment"), (820, "overdue for 3 min")],
+    [(1_004, "in 4 s"), (1_000, "any moment"), (1_000 - OVERDUE, "any moment"), (820, "overdue by 3 min")],
 )
 def test_what_does_not_come_by_itself_is_overdue(moment: float, words: str) -> None:
     assert format_due(moment, 1_000) == words
@@ -61,7 +61,7 @@ def test_counts_have_the_right_number() -> None:
     [
         (None, True, False, None),
         (1_004, True, True, "in 4 s"),
-        (1_004, True, False, "not before beat runs"),
+        (1_004, True, False, "once beat is running"),
         (1_004, False, False, "in 4 s"),
         (996, False, False, "with its next order"),
     ],
@@ -75,10 +75,10 @@ def test_an_account_with_held_orders_is_not_tried_without_beat(
 @pytest.mark.parametrize(
     ("open_orders", "words"),
     [
-        (0, "has no open orders; the next one that is submitted will check it."),
+        (0, "has no open orders; the next one submitted will check it."),
         (1, "is being checked with its only open order."),
-        (2, "is being checked with one order; the other one continues once that gets a good answer."),
-        (3, "is being checked with one order; the others continue once that gets a good answer."),
+        (2, "is being checked with one order; the other one continues once that succeeds."),
+        (3, "is being checked with one order; the others continue once that succeeds."),
     ],
 )
 def test_resuming_a_stopped_account_promises_only_the_requests_that_it_has_orders_for(

@@ -91,7 +91,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
 def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
     """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
     resumed = resume(context, account, override=_override(form))
-    words = describe_resume(resumed, context.stores.accounts.now(), "To ask all the same: Try now anyway.")
+    words = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway: Try now anyway.")
     return _back(request, form, f"{account.key} {words}")
 
 

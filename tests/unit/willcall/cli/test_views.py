@@ -74,7 +74,7 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     assert "when the account recovers" in text
     assert "unauthorized for 1 min, next try in 30 s" in text
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
-    assert "unauthorized for 1 min, next try not before beat runs" in " ".join(text.split())
+    assert "unauthorized for 1 min, next try once beat is running" in " ".join(text.split())
 
 
 def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
@@ -85,7 +85,7 @@ def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., 
     assert "next try" not in text
 
 
-@pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue for 2 min"), (NOW + 60, "with its next order")])
+@pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue by 2 min"), (NOW + 60, "with its next order")])
 def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
     stopped = replace(WELL, health=AccountHealth.DOWN, since=NOW - 600, probe_at=NOW - 120)
     assert f"down for 10 min, next try {words}" in shown(

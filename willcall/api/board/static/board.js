@@ -47,7 +47,7 @@ function past(moment) {
 function due(moment) {
   const late = shownAt() - moment;
   if (late < 0) return relative(moment);
-  return late > OVERDUE ? `overdue for ${span(late)}` : "any moment";
+  return late > OVERDUE ? `overdue by ${span(late)}` : "any moment";
 }
 
 function updateTimes(root) {

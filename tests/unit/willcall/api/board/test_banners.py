@@ -122,7 +122,7 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
     assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
     assert told_of(NOW - 90, 0) == (None, "next try with its next order")
     no_beat = [process for process in ALIVE if process.kind != "beat"]
-    assert told_of(NOW + 30, 1, no_beat) == (None, "next try not before beat runs")
+    assert told_of(NOW + 30, 1, no_beat) == (None, "next try once beat is running")
     assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next try")
 
 

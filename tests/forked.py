@@ -22,7 +22,12 @@ from willcall.simulator.script import Script
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["willcall.api.app", "willcall.simulator.launch", "workers.flower", "workers.run", "tests.forked"]
+    [
+        *(f"workers.processes.{name}" for name in ("api", "beat", "flower", "worker")),
+        *("celery.apps.beat", "celery.apps.worker", "celery.bin.celery"),  # Celery imports these when it starts
+        "willcall.simulator.launch",
+        "tests.forked",
+    ]
 )
 
 

@@ -9,9 +9,9 @@ from willcall.runtime.heartbeat import BEAT, Heartbeat
 from workers.transport.channel import Channel
 
 
-def send_heartbeats(app: Celery, pulse: Heartbeat) -> None:
+def send_heartbeats(app: Celery, heartbeat: Heartbeat) -> None:
     """Have the event loop of this application's worker send heartbeats."""
-    app.pulse = pulse
+    app.heartbeat = heartbeat
     app.steps["consumer"].add(HeartbeatStep)
 
 
@@ -46,8 +46,8 @@ class HeartbeatStep(bootsteps.StartStopStep):
         """Start when the loop runs: steps after this one may still wait for the broker."""
 
         def turn() -> None:
-            consumer.app.pulse.suspended = False
-            consumer.app.pulse.beat()
+            consumer.app.heartbeat.suspended = False
+            consumer.app.heartbeat.beat()
 
         self._timers = [consumer.timer.call_after(0, turn), consumer.timer.call_repeatedly(BEAT, turn)]
 
@@ -60,6 +60,6 @@ class HeartbeatStep(bootsteps.StartStopStep):
     shutdown = stop
 
     def _rest(self, consumer: Any) -> None:
-        pulse: Heartbeat = consumer.app.pulse
-        pulse.suspended = True
-        pulse.beat()
+        heartbeat: Heartbeat = consumer.app.heartbeat
+        heartbeat.suspended = True
+        heartbeat.beat()

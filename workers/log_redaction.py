@@ -2,7 +2,8 @@
 
 - An error is logged as its type. Its message follows only if the class is ours or the text is the operating system's.
 - A library's line is logged as its template, `Connected to %s`, filled with numbers, errors and the few arguments that
-  are known to be harmless. A message without arguments may have been formatted before, so it is withheld.
+  are known to be harmless. A message without arguments may have been formatted before, so it is withheld unless it is
+  known.
 - The finished line is searched for the secrets of the configuration.
 
 See docs/decisions/0016-log-redaction.md.
@@ -31,15 +32,18 @@ OMITTED, WITHHELD, REDACTED = "…", "library message withheld", "***"
 #: Shorter secrets, such as the password `dev`, are not searched for: they are parts of too many words.
 MIN_SECRET_LENGTH = 4
 
-#: First lines of libraries' templates, each with its harmless arguments: names and ids of tasks, names of workers,
-#: addresses without passwords.
-_HARMLESS: dict[str, Collection[int | str]] = {
+#: First lines of known templates, each with its harmless arguments: names and ids of tasks, names of workers, addresses
+#: without passwords.
+_KNOWN: dict[str, Collection[int | str]] = {
     "%s ready.": {0},
     "Connected to %s": {0},
     "consumer: Cannot connect to %s: %s.": {0, 2},
     "Received unregistered task of type %s.": {0},
     "Task %(name)s[%(id)s] %(description)s: %(exc)s": {"name", "id", "description"},
     "Task %(name)s[%(id)s] %(exc)s": {"name", "id"},
+    "Events of group {task} enabled by remote.": (),
+    "Events of group {task} disabled by remote.": (),
+    "Exception in ASGI application": (),
 }
 
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -99,15 +103,18 @@ def render_library_record(_: object, __: str, event: EventDict) -> EventDict:
     """Fill in the message of a line that was not logged with structlog (a structlog processor)."""
     record = event["_record"]
     arguments = event.pop("positional_args", ())
-    if arguments and isinstance(record.msg, str):
-        event["event"] = _fill(record.msg, arguments)
+    template = record.msg.rstrip() if isinstance(record.msg, str) else ""
+    if template and arguments:
+        event["event"] = _fill(template, arguments)
+    elif template in _KNOWN:
+        event["event"] = template
     else:
         event["event"], event["at"] = WITHHELD, f"{Path(record.pathname).name}:{record.lineno}"
     return event
 
 
 def _fill(template: str, arguments: Any) -> str:
-    harmless = _HARMLESS.get(template.partition("\n")[0], ())
+    harmless = _KNOWN.get(template.partition("\n")[0], ())
     places = arguments if isinstance(arguments, Mapping) else range(len(arguments))
     values = {place: str(arguments[place]) if place in harmless else _redact(arguments[place]) for place in places}
     try:

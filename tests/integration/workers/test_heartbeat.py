@@ -26,12 +26,12 @@ def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broke
         requires = (HeartbeatStep,)
 
         def start(self, consumer: Any) -> None:
-            before.append(consumer.app.pulse.suspended)
+            before.append(consumer.app.heartbeat.suspended)
 
-    with Heartbeat(Stores.connect(redis_server.url).processes, "worker") as pulse:
-        send_heartbeats(app, pulse)
+    with Heartbeat(Stores.connect(redis_server.url).processes, "worker") as heartbeat:
+        send_heartbeats(app, heartbeat)
         app.steps["consumer"].add(Later)
         with start_worker(app, perform_ping_check=False, loglevel=30):
-            wait_until(lambda: not pulse.suspended)
-        assert pulse.suspended
+            wait_until(lambda: not heartbeat.suspended)
+        assert heartbeat.suspended
     assert before == [True]

@@ -169,7 +169,7 @@ def test_every_line_of_an_attempt_says_which_it_is(log: Log) -> None:
         "seq": 1,
         "status": "fulfilled",
         "level": "info",
-        "logger": "willcall.usecases.settle",
+        "logger": "willcall.usecases.commit",
     }
     assert expected.items() <= line.items()
     assert line["timestamp"].startswith(time.strftime("%Y-%m-%dT", time.gmtime()))

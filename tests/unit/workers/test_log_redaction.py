@@ -134,12 +134,13 @@ def test_a_librarys_line_is_its_template_with_numbers_and_types_of_errors(writte
     ]
 
 
-def test_a_librarys_message_that_may_be_formatted_already_is_withheld(written: Written) -> None:
+def test_a_librarys_message_that_may_be_formatted_already_is_withheld_unless_it_is_known(written: Written) -> None:
     log = logging.getLogger("library.part")
     log.error(f"lost {SECRET}")  # noqa: G004 - as libraries do
     log.error(not_sent())
     log.error("it failed", exc_info=ValueError(SECRET))
-    assert [line["event"] for line in written()] == [WITHHELD] * 3
+    log.info("Events of group {task} enabled by remote.")
+    assert [line["event"] for line in written()] == [*[WITHHELD] * 3, "Events of group {task} enabled by remote."]
     assert written()[0]["at"].startswith("test_log_redaction.py:")
     assert written()[2]["exception"] == "ValueError"
     assert written()[2]["logger"] == "library.part"

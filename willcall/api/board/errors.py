@@ -95,7 +95,7 @@ def _failed(request: Request, error: Exception) -> Response:
         case StoreError():
             return _redis_away(request, problem)
         case _:
-            log.warning("dependency unavailable", part="documents' storage", error=problem.__cause__ or problem)
+            log.warning("dependency unavailable", service="documents", error=problem.__cause__ or problem)
             status, title = 503, "The documents' storage does not answer"
             told = "Nothing is lost. Try again in some seconds."
     response = page(request, "error.html", status, title=title, told=told)
@@ -106,7 +106,7 @@ def _failed(request: Request, error: Exception) -> Response:
 
 def _redis_away(request: Request, error: StoreError) -> Response:
     """A page that is asked for again by itself; what a button sent is not, as nobody knows whether it was done."""
-    log.warning("dependency unavailable", part="Redis", error=error.__cause__ or error)
+    log.warning("dependency unavailable", service="redis", error=error.__cause__ or error)
     looks = request.method in {"GET", "HEAD"}
     again = f"This page is loaded again every {_REFRESH} s." if looks else "Go back, and see whether it was done."
     response = page(

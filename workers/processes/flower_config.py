@@ -1,4 +1,4 @@
-"""Flower's settings: nothing can be changed through it, its memory is bounded (4 kB a task), tasks name their order."""
+"""Flower's settings: read-only, with bounded memory (4 kB per task), and with readable arguments of our tasks."""
 
 from ast import literal_eval
 from contextlib import suppress
@@ -11,8 +11,8 @@ purge_offline_workers = 300
 natural_time = False
 tasks_columns = "name,uuid,args,state,received,runtime"
 
-#: What the arguments of our tasks are, by their place.
-_FORMS = {
+#: How the positional arguments of a task are shown.
+_FORMATS = {
     "tasks.notify": "{0}  message {2}  {3}",
     "tasks.alert": "{0}  message {2}",
     "tasks.fetch_documents": "{0}",
@@ -20,18 +20,18 @@ _FORMS = {
 
 
 def format_task(task: Any) -> Any:
-    """A task with its arguments as a person reads them, the order first; one that somebody sent by hand stays so."""
+    """Return a task with readable arguments, the order first. Tasks with other arguments stay as they are."""
     with suppress(ValueError, SyntaxError, LookupError):
         if task.name == "tasks.poll":
-            task.args = _poll(literal_eval(task.args), literal_eval(task.result or "None"))
-        elif task.name in _FORMS:
-            task.args = _FORMS[task.name].format(*literal_eval(task.args))
+            task.args = _format_poll(literal_eval(task.args), literal_eval(task.result or "None"))
+        elif task.name in _FORMATS:
+            task.args = _FORMATS[task.name].format(*literal_eval(task.args))
         elif task.name == "tasks.submit":
             task.args = "  ".join(map(str, literal_eval(task.kwargs).values()))
     return task
 
 
-def _poll(args: tuple[str, int, str], attempt: int | None) -> str:
-    """Which attempt it was is what it returned: the number of its message grows faster, as not every one asks."""
+def _format_poll(args: tuple[str, int, str], attempt: int | None) -> str:
+    """Show the number of the attempt, which is the task's result: not every message is an attempt."""
     order_id, _, account = args
     return "  ".join([order_id, *([] if attempt is None else [f"attempt {attempt}"]), account])

@@ -1,15 +1,28 @@
-"""Beat's scheduler, which survives an unreachable broker and sends heartbeats."""
+"""Beat, which sends the sweeps when they are due. Any number of beats may run."""
 
 from typing import Any
 
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
+from willcall.config import Config
+from willcall.runtime.heartbeat import BEAT, Heartbeat
+from workers.app import create_app
+from workers.logs import configure_logging
+
 log = structlog.get_logger(__name__)
 
 
+def run_beat(config: Config) -> None:
+    """Run beat."""
+    configure_logging(config)
+    app = create_app(config)
+    with Heartbeat(app.willcall.stores.processes, "beat") as app.heartbeat:
+        app.Beat(scheduler=SweepScheduler, max_interval=BEAT, loglevel="INFO", quiet=True).run()
+
+
 class SweepScheduler(Scheduler):
-    """Sends at most one sweep that is due at each tick."""
+    """Sends at most one sweep that is due at each tick. It sends heartbeats, and survives an unreachable broker."""
 
     #: Celery's own is one producer for good: it never sends again once its connection was lost, and it waits for the
     #: broker without a heartbeat. Without it each sweep takes one from the pool, which reconnects.
@@ -21,7 +34,7 @@ class SweepScheduler(Scheduler):
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Return the seconds until the next tick."""
-        self.app.pulse.beat()
+        self.app.heartbeat.beat()
         delay: float = super().tick(*arguments, **options)
         return delay
 

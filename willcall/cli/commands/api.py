@@ -1,0 +1,22 @@
+"""`willcall api`."""
+
+from typing import Annotated
+
+import typer
+
+from willcall.cli.bootstrap import note_missing_accounts, open_config
+from willcall.cli.network import LOOPBACK, explain_listen_errors
+from willcall.cli.parameters import PortOption
+from workers.processes.api import run_api
+
+
+def api(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on; beyond loopback only with api.keys.")] = LOOPBACK,
+    port: PortOption = 8080,
+) -> None:
+    """Run the HTTP API."""
+    config = open_config()
+    note_missing_accounts(config.accounts)
+    with explain_listen_errors(host, port):
+        run_api(config, host, port)

@@ -1,0 +1,9 @@
+"""`willcall beat`."""
+
+from willcall.cli.bootstrap import open_config
+from workers.processes.beat import run_beat
+
+
+def beat() -> None:
+    """Run beat, which starts the sweeps."""
+    run_beat(open_config())

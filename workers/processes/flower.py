@@ -1,0 +1,80 @@
+"""Flower, the dashboard of tasks and workers. It changes nothing and shows nothing secret."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from flower import urls
+from flower.views import BaseHandler
+from flower.views.monitor import Metrics
+from tornado.ioloop import IOLoop
+from tornado.web import authenticated
+
+from tasks.queues import queue_names
+from willcall.api.server import loopback_only
+from willcall.config import Config, ConfigError
+from willcall.orders.errors import FieldError
+from workers.app import create_app
+from workers.backlog import BacklogReader
+from workers.logs import configure_logging
+
+#: The environment variable with its users: `name:password`, separated by commas. An option of the command would be
+#: visible in the process list.
+PASSWORDS = "FLOWER_BASIC_AUTH"
+
+#: Seconds to wait at the end until the workers are told to stop sending events.
+STOP_TIMEOUT = 2.0
+
+
+def run_flower(config: Config, address: str, port: int) -> None:
+    """Run Flower. Raises ConfigError if it must not listen on that address, OSError if it cannot."""
+    if not _has_password(os.environ) and not loopback_only(address):
+        why = f"is not set, and without a password Flower listens on loopback, not {address}"
+        raise ConfigError([FieldError(PASSWORDS, why)])
+    configure_logging(config)
+    app = create_app(config)
+    urls.handlers.insert(0, (r"/metrics", _Metrics))
+    if "FLOWER_BROKER_API" not in os.environ:  # RabbitMQ's management API says more
+        broker = _Broker(BacklogReader(app, queue_names(config)))
+        BaseHandler.get_broker = lambda _: broker
+    settings = Path(__file__).with_name("flower_config.py")
+    app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
+    stop_events = Thread(target=app.control.disable_events, daemon=True)
+    stop_events.start()
+    stop_events.join(STOP_TIMEOUT)
+    if stop_events.is_alive():  # the broker is unreachable, and Flower's own threads would wait for it
+        os._exit(0)
+
+
+def _has_password(environment: Mapping[str, str]) -> bool:
+    """Return whether Flower asks who you are. Raises ConfigError for passwords that nobody could enter."""
+    users = [user.partition(":") for user in environment.get(PASSWORDS, "").split(",") if PASSWORDS in environment]
+    if not all(name and password and (name + password).isascii() for name, _, password in users):
+        raise ConfigError([FieldError(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
+    return bool(users or environment.get("FLOWER_AUTH"))
+
+
+class _Broker:
+    """The queues as our metrics show them: over any broker, with delayed messages."""
+
+    def __init__(self, backlogs: BacklogReader) -> None:
+        self._backlogs = backlogs
+
+    async def queues(self, _: Collection[str]) -> list[dict[str, Any]]:
+        """Return the rows of Flower's broker page: all queues, for one that no worker serves needs a look too."""
+        found = await IOLoop.current().run_in_executor(None, self._backlogs)
+        return [
+            {"name": name, "messages": queue.ready + (queue.waiting or 0), "messages_ready": queue.ready}
+            for name, queue in found.items()
+        ]
+
+
+class _Metrics(Metrics):
+    """Flower's metrics, with a password: they contain names of tasks and workers."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Serve them as Flower does."""
+        await super().get()

@@ -1,0 +1,49 @@
+"""A worker, which runs tasks."""
+
+import sys
+
+import structlog
+
+from tasks.queues import queue_names
+from willcall.config import Config
+from willcall.runtime.heartbeat import Heartbeat, process_name
+from workers.app import CONCURRENCY, create_app
+from workers.bootsteps import send_heartbeats
+from workers.logs import configure_logging
+from workers.metrics_server import metrics_server
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that a thread runs before another one may. With Python's 5 ms, a request that has its token would wait for
+#: tens of milliseconds behind all threads that want to run.
+SWITCH_INTERVAL = 0.001
+
+
+def run_worker(
+    config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
+) -> int:
+    """Run a worker and return its exit code; `metrics_port` replaces the configured one."""
+    configure_logging(config)
+    if config.settings.notify.secret is None:
+        log.warning("callbacks are unsigned", why="notify.secret is not set")
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    served = queues or queue_names(config)
+    app = create_app(config, concurrency, served)
+    metrics = config.settings.metrics
+    port = metrics.port if metrics_port is None else metrics_port
+    with metrics_server(app.willcall.meters.registry, metrics.host, port) as address:
+        detail = {"queues": ",".join(served), "metrics": address or "none"}
+        with Heartbeat(app.willcall.stores.processes, "worker", detail) as heartbeat:
+            send_heartbeats(app, heartbeat)
+            worker = app.Worker(  # the command line of Celery would import four times as much
+                hostname=process_name(),
+                queues=served,
+                pool="threads",
+                concurrency=app.bulkhead.threads,
+                loglevel="INFO",
+                quiet=True,
+                without_gossip=True,
+                without_mingle=True,
+            )
+            worker.start()
+    return int(worker.exitcode or 0)

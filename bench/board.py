@@ -29,9 +29,9 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attention
 from willcall.simulator.script import Script
 from willcall.stores import keys
+from willcall.stores.commits import Commit
 from willcall.stores.connection import connect
 from willcall.stores.listing import OrderQuery
-from willcall.stores.orders import Commit
 from willcall.usecases.submit import submit_many
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _need_a_person(context: "Context", attention: Attention, count: int, cursor:
     for _ in range(count // 500):
         page = context.stores.listing.page(OrderQuery(provider=ACCOUNT.partition("/")[0]), 500, cursor)
         for order in page.orders:
-            context.stores.orders.commit(Commit(order, replace(order, attention=attention), keep_schedule=True))
+            context.stores.commits.write(Commit(order, replace(order, attention=attention), keep_schedule=True))
         cursor = page.next_cursor
     return cursor
 

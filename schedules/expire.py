@@ -3,7 +3,7 @@
 from functools import partial
 
 from schedules.run import BATCH, Run
-from willcall.stores.orders import LAST_ATTEMPT
+from willcall.stores.polls import LAST_ATTEMPT
 from willcall.usecases.context import Context
 from willcall.usecases.settle import settle_expired
 
@@ -20,7 +20,7 @@ def _held(run: Run, account: str) -> int:
     def look(offset: int) -> tuple[int, int]:
         nonlocal expired
         now = run.context.stores.accounts.now()
-        late = run.context.stores.orders.held_past_deadline(account, now, offset, BATCH)
+        late = run.context.stores.schedule.held_past_deadline(account, now, offset, BATCH)
         gone = [
             run.try_item(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
             for order_id in late
@@ -44,7 +44,7 @@ def _overdue(run: Run, account: str) -> int:
     def look(offset: int) -> tuple[int, int]:
         nonlocal expired
         now = run.context.stores.accounts.now()
-        seen, overrun = run.context.stores.orders.find_past_deadline(account, late_by, offset, BATCH)
+        seen, overrun = run.context.stores.schedule.find_past_deadline(account, late_by, offset, BATCH)
         gone = [
             run.try_item(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
             for order_id in overrun
@@ -59,6 +59,6 @@ def _overdue(run: Run, account: str) -> int:
 def _expire(context: Context, account: str, order_id: str, now: float) -> bool:
     order = context.stores.orders.get(order_id)
     if order is None:
-        context.stores.orders.remove_held(account, order_id)
+        context.stores.schedule.remove_held(account, order_id)
         return False
     return settle_expired(context, order, now)

@@ -30,7 +30,7 @@ def _resend(run: Run, account: str) -> int:
 
     def look(offset: int) -> tuple[int, int]:
         nonlocal resent
-        seen, messages = context.stores.orders.resend_polls(account, context.settings.sweeps.grace, offset, BATCH)
+        seen, messages = context.stores.schedule.resend_polls(account, context.settings.sweeps.grace, offset, BATCH)
         context.send_polls(account, messages)
         resent += len(messages)
         return seen, 0

@@ -12,7 +12,7 @@ from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throt
 from willcall.providers.base import Account, ListedOrder, OrderListing
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
-from willcall.stores.orders import ExpediteOutcome, Requester
+from willcall.stores.schedule import ExpediteOutcome, Requester
 from willcall.usecases.account_reports import report_throttle
 from willcall.usecases.authorize import Authorization, RetrySoon, authorize
 from willcall.usecases.commit import late_check_at
@@ -49,9 +49,9 @@ def reconcile(run: Run) -> dict[str, int]:
 
 def _check_expired(run: Run) -> int:
     """Have expired orders asked for whose late check is due; how many."""
-    orders, checked = run.context.stores.orders, 0
+    checked = 0
     now = run.context.stores.accounts.now()
-    for order_id in orders.late_checks(now, BATCH):
+    for order_id in run.context.stores.schedule.late_checks(now, BATCH):
         if not run.may_continue():
             break
         checked += run.try_item(order_id, partial(_check, run.context, order_id, now), order=order_id)
@@ -59,11 +59,11 @@ def _check_expired(run: Run) -> int:
 
 
 def _check(context: Context, order_id: str, now: float) -> bool:
-    orders = context.stores.orders
+    schedule = context.stores.schedule
     # Planned anew before anything else, so that one that fails goes to the end of the line.
-    orders.schedule_late_check(order_id, now + context.settings.sweeps.late_every)
-    order = orders.get(order_id)
-    orders.schedule_late_check(order_id, late_check_at(context, order, now) if order else None)
+    schedule.schedule_late_check(order_id, now + context.settings.sweeps.late_every)
+    order = context.stores.orders.get(order_id)
+    schedule.schedule_late_check(order_id, late_check_at(context, order, now) if order else None)
     return bool(order and _ask_soon(context, order))
 
 

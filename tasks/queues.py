@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from willcall.config import Config
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 
 #: Where any Celery app sends `tasks.submit`. All our queues have this name or begin with it and a dot, so that other
 #: Celery apps may share the broker: Celery's default queue, `celery`, is theirs.

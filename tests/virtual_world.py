@@ -28,8 +28,10 @@ from willcall.stores import scripts
 from willcall.stores.accounts import AccountStore
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
-from willcall.stores.orders import PollClaim, PollMessage, PollVerdict, Requester
+from willcall.stores.messages import PollMessage
+from willcall.stores.polls import PollClaim, PollVerdict
 from willcall.stores.registry import Stores
+from willcall.stores.schedule import Requester
 from willcall.usecases.accounts import resume
 from willcall.usecases.ask import StatusResult
 from willcall.usecases.context import Context
@@ -163,10 +165,10 @@ class World:
         self.on_task(args, countdown)
 
     def _poll(self, account_key: str, order_id: str, seq: int) -> None:
-        account, orders = self.account, self.context.stores.orders
+        account = self.account
         self.claims += 1
         claim_id, lease = f"claim-{self.claims}", lease_seconds(account)
-        claim = orders.claim(
+        claim = self.context.stores.polls.claim(
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
         self.context.send_expedited(account_key, claim.reschedules)

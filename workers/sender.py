@@ -15,7 +15,7 @@ from kombu.messaging import Producer
 from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import DeadLetter
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from workers import dead_letters
 
 log = structlog.get_logger(__name__)

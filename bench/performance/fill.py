@@ -17,7 +17,7 @@ from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from willcall.usecases.context import Context
 from willcall.usecases.poll_once import poll_once
 from willcall.usecases.submit import submit_many

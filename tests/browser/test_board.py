@@ -15,8 +15,9 @@ from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.policy import Rate
+from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.listing import OrderQuery
-from willcall.stores.orders import Commit, NewEvent, Requester
+from willcall.stores.schedule import Requester
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.orders import get_order
 from willcall.usecases.submit import submit
@@ -188,7 +189,7 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalD
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
-    demo.context.stores.orders.expedite(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
+    demo.context.stores.schedule.expedite(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
     submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
@@ -416,7 +417,7 @@ def long_order(demo: LocalDeployment) -> Order:
     attempt = Attempt(order.submitted_at, "malformed", 200, 5.0, word)
     event = NewEvent("evt_long", "order.partial", {})
     commit = Commit(order, after, tickets=True, attempt=attempt, event=event)
-    assert demo.context.stores.orders.commit(commit) is not None
+    assert demo.context.stores.commits.write(commit) is not None
     return after
 
 

@@ -17,7 +17,7 @@ from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
 from willcall.simulator.script import OrderScript
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from workers.backlog import BacklogReader
 
 pytestmark = pytest.mark.proof

@@ -21,7 +21,8 @@ from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
 from willcall.stores.inbox import Inbox, StoredPush
 from willcall.stores.operator_events import OperatorAlert, account_subject
-from willcall.stores.orders import NewOrder, OrderStore
+from willcall.stores.orders import OrderStore
+from willcall.stores.submissions import NewOrder, SubmissionStore
 from willcall.views.formatting import format_timestamp
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
     """What submitting them leaves in Redis."""
     for order_id in order_ids:
         order = SubmitOrder(provider="tiqets", reference="1", id=order_id).order()
-        OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
+        SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
 
 
 def contents(redis: "Redis") -> dict[str, bytes]:
@@ -117,7 +118,7 @@ def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcal
         submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T00:00:00Z", "--json"),
         submit("ord-1", "2222222"),
     )
-    order = OrderStore(redis, redis).get("ord-1")
+    order = OrderStore(redis).get("ord-1")
     assert order is not None
     assert again.code == 0
     assert again.document == order_to_json(order)
@@ -191,7 +192,7 @@ def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
     file_orders(redis, "ord-0")
     for order_id in ("old-0", "old-1"):
         order = SubmitOrder(provider="tiqets", account="old", reference="1", id=order_id).order()
-        OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
+        SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
     by_key, by_name, first = willcall.all(
         ("orders", "--account", "tiqets/old", "--json"),
         ("orders", "--provider", "tiqets", "--account", "default", "--json"),
@@ -234,7 +235,7 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
 def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "soon", "late", "later")
     order = SubmitOrder(provider="tiqets", account="old", reference="1", id="elsewhere").order()
-    OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
+    SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
     now = int(time.time() * 1_000)
     redis.zadd(keys.due("tiqets/default"), {"soon": now + 90_000, "late": now - 200_000, "later": now - 7_300_000})
     redis.zadd(keys.due("tiqets/old"), {"elsewhere": now - 600_000})
@@ -303,7 +304,7 @@ def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_or
     willcall: Willcall, redis: "Redis"
 ) -> None:
     order = SubmitOrder(provider="paylogic", account="former", reference="1", id="ord-1").order()
-    OrderStore(redis, redis).submit([NewOrder(order, "digest", 86_400)])
+    SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
     (line,) = (line for line in willcall("accounts").out.splitlines() if line.startswith("paylogic/former"))
     assert "is not in the configuration" in line
     assert line.rstrip().endswith("1 pending")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from willcall.orders.errors import RejectedOrderError
 from willcall.orders.submission import MAX_FIELD_ERRORS, SubmitOrder, parse_submission
-from willcall.stores.orders import submission_text
+from willcall.stores.submissions import submission_text
 
 #: Values that JSON can bring in, and Python's JSON besides.
 TEXTS = st.text(st.characters(), max_size=20) | st.sampled_from(["\ud800", "1\x00", "x" * 100_000, "٣", "a\n"])

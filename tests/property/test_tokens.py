@@ -19,7 +19,8 @@ from willcall.orders.model import OPEN, Order
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.policy import Rate
 from willcall.stores import keys
-from willcall.stores.orders import LAST_ATTEMPT, Requester
+from willcall.stores.polls import LAST_ATTEMPT
+from willcall.stores.schedule import Requester
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from willcall.orders.model import Attempt, Attention, DeliverySpeed, Order, Status
@@ -15,6 +15,11 @@ _LONGEST_WORD = 60
 def milliseconds(moment: float) -> int:
     """Seconds as whole milliseconds, rounded up: what is due is never due sooner."""
     return math.ceil(moment * 1_000)
+
+
+def hash_fields(flat: Sequence[str]) -> dict[str, str]:
+    """Return the fields of a hash from the flat list that a script replies with."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def optional_milliseconds(moment: float | None) -> int | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from willcall.stores.accounts import AccountStore
+from willcall.stores.commits import CommitStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
@@ -14,9 +15,12 @@ from willcall.stores.listing import OrderListing
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.operator_events import OperatorEventStore
 from willcall.stores.orders import OrderStore
+from willcall.stores.polls import PollStore
 from willcall.stores.processes import ProcessStore
+from willcall.stores.schedule import ScheduleStore
 from willcall.stores.sessions import SessionStore
 from willcall.stores.stats import StatsStore
+from willcall.stores.submissions import SubmissionStore
 from willcall.stores.sweeps import SweepStore
 
 
@@ -25,6 +29,10 @@ class Stores:
     """One store per subject, all over the same Redis."""
 
     orders: OrderStore
+    submissions: SubmissionStore
+    schedule: ScheduleStore
+    polls: PollStore
+    commits: CommitStore
     listing: OrderListing
     accounts: AccountStore
     oauth: OAuthStore
@@ -45,9 +53,13 @@ class Stores:
     def connect(cls, url: str, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Stores":
         """Return the stores at `url`; Redis counts as unavailable after `timeout` seconds of silence and `retries`."""
         redis, patient = connect(url, timeout=timeout, retries=retries), connect(url, patient=True)
-        orders = OrderStore(redis, patient)
+        orders = OrderStore(redis)
         return cls(
             orders=orders,
+            submissions=SubmissionStore(redis),
+            schedule=ScheduleStore(redis),
+            polls=PollStore(redis),
+            commits=CommitStore(patient),
             listing=OrderListing(redis, orders),
             accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),

@@ -7,7 +7,7 @@ from willcall.orders.hints import throttled_until
 from willcall.orders.model import Attention
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth, AccountReport
-from willcall.stores.orders import PollClaim
+from willcall.stores.polls import PollClaim
 from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.local_throttles import LocalThrottle

@@ -8,7 +8,7 @@ import structlog
 from willcall.orders.model import count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import PauseResult, ResumeResult
-from willcall.stores.orders import ProbeResult
+from willcall.stores.schedule import ProbeResult
 from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
 
@@ -58,7 +58,7 @@ def release_held(context: Context, account_key: str, may_continue: Callable[[], 
     account = context.accounts.get(account_key)
     released = 0
     while account and may_continue():
-        messages = context.stores.orders.release_held(account_key, BATCH, account.polling.minimum)
+        messages = context.stores.schedule.release_held(account_key, BATCH, account.polling.minimum)
         if not messages:
             break
         context.send_polls(account_key, messages)
@@ -70,7 +70,7 @@ def release_throttled(context: Context, account: Account, may_continue: Callable
     """Move the orders forward that met a throttle which an operator has ended, one batch at a time; return how many."""
     released, more = 0, True
     while more and may_continue():
-        more, moved = context.stores.orders.release_throttled(account.key, BATCH, account.polling.minimum)
+        more, moved = context.stores.schedule.release_throttled(account.key, BATCH, account.polling.minimum)
         context.send_expedited(account.key, moved)
         released += len(moved)
     return released
@@ -83,7 +83,7 @@ def send_probe(context: Context, account_key: str) -> int:
 
 
 def _probe(context: Context, account: Account) -> ProbeResult:
-    probe = context.stores.orders.release_probe(account.key, account.polling.minimum)
+    probe = context.stores.schedule.release_probe(account.key, account.polling.minimum)
     context.send_polls(account.key, [probe.message] if probe.message else [])
     return probe
 

@@ -9,7 +9,7 @@ from willcall.orders.pushes import InvalidPush, OrderProgress, Push, PushResult,
 from willcall.orders.ticket_documents import TicketFile, attach_file
 from willcall.providers.base import Account
 from willcall.stores.documents import UnknownDocumentError
-from willcall.stores.orders import Requester
+from willcall.stores.schedule import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.documents import FIRST_WAIT
 from willcall.usecases.orders import expedite_poll, get_order

@@ -8,8 +8,9 @@ from willcall.orders.model import Attention, Order, Status
 from willcall.orders.serialization import order_to_json
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
+from willcall.stores.commits import Commit, NewEvent, OwnedTickets
 from willcall.stores.events import new_event_id
-from willcall.stores.orders import Commit, NewEvent, OwnedTickets, PollMessage
+from willcall.stores.messages import PollMessage
 from willcall.usecases.alerts import send_alert
 from willcall.usecases.context import Context
 from willcall.usecases.deliveries import send_first_delivery
@@ -28,7 +29,7 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     """
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
     commit = replace(commit, measures=counter_names(measured), owns=_owned_tickets(context, commit))
-    committed = context.stores.orders.commit(commit, claim_id)
+    committed = context.stores.commits.write(commit, claim_id)
     due = committed.due if committed else None
     if committed:
         context.send_expedited(commit.after.account_key, committed.reschedules)

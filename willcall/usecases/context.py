@@ -10,9 +10,9 @@ from willcall.http.outbound import OutboundClient
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.providers.base import Account
 from willcall.providers.implausible_hints import ImplausibleHints
-from willcall.stores.bookings import BookingKind, Reschedule
+from willcall.stores.bookings import BookingKind
 from willcall.stores.documents import DocumentStore
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage, Reschedule
 from willcall.stores.registry import Stores
 from willcall.usecases.local_throttles import LocalThrottles
 from willcall.usecases.ports import Meters, ProviderClient, Sender

@@ -14,7 +14,7 @@ from willcall.orders.outcomes import Issued, PartlyIssued
 from willcall.orders.ticket_documents import carry_over_documents, mark_given_up, missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.document_fetches import FetchClaim, FetchOutcome
-from willcall.stores.orders import Requester
+from willcall.stores.schedule import Requester
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.downloads import ROUND, DownloadResult, download_missing
 from willcall.usecases.orders import expedite_poll
@@ -45,7 +45,7 @@ def download_issued(
     fetch_in = None
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
-    if missing_document_urls(tickets) and context.stores.orders.extend_lease(order.id, claim_id, lease):
+    if missing_document_urls(tickets) and context.stores.polls.extend_lease(order.id, claim_id, lease):
         result = download_missing(
             context, account, order.id, tickets, seconds, later=missing_document_urls(order.tickets)
         )

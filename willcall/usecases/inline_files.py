@@ -29,7 +29,7 @@ def store_inline_files(
     if not files:
         return outcome
     word = outcome.provider_status
-    if not context.stores.orders.extend_lease(order_id, claim_id, files * context.documents.patience + _LEASE_MARGIN):
+    if not context.stores.polls.extend_lease(order_id, claim_id, files * context.documents.patience + _LEASE_MARGIN):
         return NotReady(provider_status=word, detail="somebody else asks about the order")
     try:
         return replace(outcome, tickets=tuple(_stored(context, order_id, ticket) for ticket in outcome.tickets))

@@ -6,7 +6,7 @@ from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, UnknownOrderError
 from willcall.orders.model import OPEN, Order, Status
 from willcall.providers.base import Account
-from willcall.stores.orders import ExpediteOutcome, ExpediteResult, Requester
+from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
 from willcall.usecases.context import Context
 from willcall.usecases.settle import settle_cancelled
 
@@ -41,7 +41,7 @@ def request_poll(context: Context, order_id: str, *, override: bool = False) -> 
 def expedite_poll(context: Context, account: Account, order_id: str, requester: Requester) -> ExpediteResult:
     """Move an order's next attempt forward as far as its `requester` may; never postpones it."""
     minimum = account.polling.minimum
-    expedited = context.stores.orders.expedite(order_id, account.key, minimum, account.rate, requester)
+    expedited = context.stores.schedule.expedite(order_id, account.key, minimum, account.rate, requester)
     context.send_polls(account.key, [expedited.message] if expedited.message else [])
     return expedited
 

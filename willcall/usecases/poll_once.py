@@ -10,7 +10,8 @@ from structlog.contextvars import bind_contextvars
 from willcall.orders.model import OPEN, Attention, Order
 from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, extend_retry_after
 from willcall.providers.base import Account
-from willcall.stores.orders import PollClaim, PollMessage, PollVerdict
+from willcall.stores.messages import PollMessage
+from willcall.stores.polls import PollClaim, PollVerdict
 from willcall.usecases.account_reports import retry_throttle_report
 from willcall.usecases.ask import SendWindow, StatusResult, ask
 from willcall.usecases.authorize import RetrySoon
@@ -52,7 +53,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     if isinstance(lease, Malformed):  # the attempt itself will fail by the same mistake, which settles the order
         lease = 2 * account.http.total_timeout + LEASE_MARGIN
     claim_id, started = token_hex(6), time.monotonic()
-    claim = context.stores.orders.claim(
+    claim = context.stores.polls.claim(
         (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
     )
     send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
@@ -106,7 +107,7 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
 
 def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> PollResult:
     """Have an order's message come back in `seconds`, as no thread is free for its provider."""
-    now = context.stores.orders.postpone_resend(order_id, seq, seconds + context.settings.sweeps.grace)
+    now = context.stores.polls.postpone_resend(order_id, seq, seconds + context.settings.sweeps.grace)
     if now is None:
         return PollResult()
     return PollResult(next_message=(PollMessage(order_id, seq, now + seconds, has_slot=True), now))

@@ -11,7 +11,7 @@ from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.orders.statistics import CommitStatistics
 from willcall.providers.base import Account
 from willcall.stores.dead_letters import DeadLetter
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

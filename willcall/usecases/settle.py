@@ -11,8 +11,10 @@ from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth
+from willcall.stores.commits import Commit, OwnedByAnotherOrderError
+from willcall.stores.messages import PollMessage
 from willcall.stores.operator_events import OperatorAlert
-from willcall.stores.orders import Commit, OwnedByAnotherOrderError, PollClaim, PollMessage
+from willcall.stores.polls import PollClaim
 from willcall.usecases.account_reports import confirms_health, report_attempt
 from willcall.usecases.alerts import attention_alert
 from willcall.usecases.ask import StatusResult

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -23,11 +23,14 @@ from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
-from willcall.stores.orders import NewOrder, PollMessage, SubmitOutcome, submission_text
+from willcall.stores.submissions import NewOrder, SubmitOutcome, submission_text
 from willcall.usecases.apply_pushes import apply_inbox
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
 from willcall.usecases.ports import Operation
+
+if TYPE_CHECKING:
+    from willcall.stores.messages import PollMessage
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +68,7 @@ def _file(context: Context, filings: Sequence[NewOrder]) -> list[SubmitResult | 
     messages: dict[str, dict[str, PollMessage]] = defaultdict(dict)  # by account and order: one is enough
     ahead: list[Order] = []
     now = 0.0
-    for filing, became in zip(filings, context.stores.orders.submit(filings), strict=True):
+    for filing, became in zip(filings, context.stores.submissions.submit(filings), strict=True):
         order, now = filing.order, became.now
         if became.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
@@ -78,7 +81,7 @@ def _file(context: Context, filings: Sequence[NewOrder]) -> list[SubmitResult | 
     for account, first in messages.items():
         context.sender.send_polls(account, list(first.values()), now)
     with suppress(StoreError):  # a message that is sent twice costs a claim
-        context.stores.orders.confirm_sent([order_id for first in messages.values() for order_id in first])
+        context.stores.submissions.confirm_sent([order_id for first in messages.values() for order_id in first])
     for order in ahead:
         _attach(context, order)
     return results

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from willcall.orders.model import Order, Ticket
     from willcall.stores.accounts import AccountState, ResumeResult
     from willcall.stores.document_fetches import FetchProgress
-    from willcall.stores.orders import ExpediteResult
+    from willcall.stores.schedule import ExpediteResult
 
 #: Seconds after which something automatic is overdue.
 OVERDUE = 30.0

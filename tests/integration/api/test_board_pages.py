@@ -21,13 +21,14 @@ from willcall.orders.policy import Rate
 from willcall.orders.submission import SubmitOrder
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
+from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.connection import connect
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.documents import DocumentStore
 from willcall.stores.listing import OrderQuery
 from willcall.stores.operator_events import OperatorAlert, account_subject
-from willcall.stores.orders import Commit, NewEvent, NewOrder
 from willcall.stores.registry import Stores
+from willcall.stores.submissions import NewOrder
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -63,7 +64,7 @@ def change(stores: Stores, order_id: str, **fields: object) -> None:
     before = stores.orders.get(order_id)
     assert before is not None
     after = replace(before, **fields)  # type: ignore[arg-type]
-    assert stores.orders.commit(Commit(before, after, tickets="tickets" in fields)) is not None
+    assert stores.commits.write(Commit(before, after, tickets="tickets" in fields)) is not None
 
 
 def test_an_account_is_shown_with_what_waits_for_it(api: Running, operator: Operator) -> None:
@@ -269,7 +270,7 @@ def test_an_order_that_may_not_be_asked_about_again_says_so(api: Running, operat
 
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
     order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
-    stores.orders.submit([NewOrder(order, "digest", 86_400)])
+    stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     for page in ("/", "/orders/ord-1"):
         shown = words(operator.get(page))
         assert "paylogic/default" in shown
@@ -292,7 +293,7 @@ def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator
 def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, stores: Stores) -> None:
     for account in ("default", "second"):
         order = SubmitOrder(provider="tiqets", account=account, reference="1", id=f"of-{account}").order()
-        stores.orders.submit([NewOrder(order, "digest", 86_400)])
+        stores.submissions.submit([NewOrder(order, "digest", 86_400)])
         change(stores, f"of-{account}", attention=Attention.NOT_FOUND)
     page = operator.get("/").text
     assert 'href="/orders?account=tiqets/default"' in page
@@ -411,7 +412,7 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
     before = stores.orders.get("ord-1")
     assert before is not None
     event = NewEvent("evt_partial", "order.partial", {})
-    stores.orders.commit(Commit(before, replace(before, status=Status.PARTIAL), event=event))
+    stores.commits.write(Commit(before, replace(before, status=Status.PARTIAL), event=event))
     claim = stores.deliveries.claim(DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
     refused = DeliveryAttempt(claim.now, "evt_partial", "order.partial", 503, "", 5.0)
     stores.deliveries.record_delivery(

@@ -21,7 +21,7 @@ from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.operator_events import OperatorAlert, account_subject
-from willcall.stores.orders import NewOrder
+from willcall.stores.submissions import NewOrder
 from willcall.views.formatting import format_timestamp
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SECRET = "whsec_" + "QUJD" * 8
 def file_order(context: CheckContext, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
     """What submitting it leaves, overdue by so many seconds."""
     order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
-    context.stores.orders.submit([NewOrder(order, "digest", 86_400)])
+    context.stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     context.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
 
 

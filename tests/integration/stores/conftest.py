@@ -8,9 +8,12 @@ import pytest
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.policy import Rate
+from willcall.stores.commits import Commit, NewEvent
+from willcall.stores.messages import PollMessage
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
-from willcall.stores.orders import Commit, NewEvent, NewOrder, PollClaim, PollMessage, PollVerdict, SubmitOutcome
+from willcall.stores.polls import PollClaim, PollVerdict
 from willcall.stores.registry import Stores
+from willcall.stores.submissions import NewOrder, SubmitOutcome
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,11 +42,11 @@ class Desk:
             deadline_at=0,
             **fields,
         )
-        (filed,) = self.stores.orders.submit([NewOrder(order, f"digest of {order.reference}", ceiling)])
+        (filed,) = self.stores.submissions.submit([NewOrder(order, f"digest of {order.reference}", ceiling)])
         return filed.outcome, filed.message
 
     def claim(self, seq: int = 1, order_id: str = "ord-1", claim_id: str = "a", lease: float = 3_600) -> PollClaim:
-        return self.stores.orders.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE, minimum=1)
+        return self.stores.polls.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE, minimum=1)
 
     def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:
         """Claim, which must be granted: the order."""
@@ -61,7 +64,7 @@ class Desk:
         }
         after = replace(before, next_poll_at=commit.get("due_at"), **changes)
         told = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
-        committed = self.stores.orders.commit(Commit(before=before, after=after, event=told, **commit), claim_id)
+        committed = self.stores.commits.write(Commit(before=before, after=after, event=told, **commit), claim_id)
         return committed.due if committed else None
 
     def order(self, order_id: str = "ord-1") -> Order:

@@ -24,7 +24,7 @@ from willcall.stores.accounts import (
 from willcall.stores.bookings import BookingKind
 from willcall.stores.leases import LeaseStore
 from willcall.stores.oauth import LONGEST_MARGIN
-from willcall.stores.orders import PollVerdict
+from willcall.stores.polls import PollVerdict
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -184,7 +184,7 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
     report(desk, AccountSignal.ANSWERED)
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
-    desk.stores.orders.release_held(ACCOUNT, 10, 0)
+    desk.stores.schedule.release_held(ACCOUNT, 10, 0)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
     assert desk.stores.listing.attention_counts() == {}
 
@@ -196,13 +196,13 @@ def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_un
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
     for _ in range(2):
         desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-        [message] = desk.stores.orders.release_held(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
+        [message] = desk.stores.schedule.release_held(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
         probe = desk.go(message.seq)
         report(desk, AccountSignal.UNAUTHORIZED, probe=True)
         desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
         assert (desk.order().attention, desk.order().attention_at) == (Attention.UNAUTHORIZED, 1.0)
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-    [message] = desk.stores.orders.release_held(ACCOUNT, 1, 0)
+    [message] = desk.stores.schedule.release_held(ACCOUNT, 1, 0)
     desk.commit(desk.go(message.seq), attention=None)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
 
@@ -340,7 +340,7 @@ def test_resume_leaves_nothing(desk: Desk) -> None:
     report(desk, AccountSignal.UNAVAILABLE)
     desk.stores.accounts.pause(ACCOUNT, None)
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert(), now=True)
-    while desk.stores.orders.release_throttled(ACCOUNT, 10, 0)[0]:
+    while desk.stores.schedule.release_throttled(ACCOUNT, 10, 0)[0]:
         pass
     assert desk.redis.hgetall(keys.account(ACCOUNT)) == {}
 

@@ -13,9 +13,10 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import FINAL, Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
+from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.listing import OrderQuery
-from willcall.stores.orders import Commit, NewEvent, PollVerdict
+from willcall.stores.polls import PollVerdict
 
 ACCOUNTS = ("default", "second")
 
@@ -52,7 +53,7 @@ class Days:
 
     def poll(self) -> None:
         for order in self.some():
-            claim = self.desk.stores.orders.claim((order.id, order.seq), order.account_key, "a", 30, RATE, minimum=1)
+            claim = self.desk.stores.polls.claim((order.id, order.seq), order.account_key, "a", 30, RATE, minimum=1)
             if claim.verdict is PollVerdict.GO:
                 self.commit(order, claim_id="a")
 
@@ -73,7 +74,7 @@ class Days:
         keep = not claim_id and self.random.random() < 0.5
         place = {"keep_schedule": True} if keep else {"held": self.random.random() < 0.2}
         due_at = None if status in FINAL or place.get("held") else now - 1
-        self.desk.stores.orders.commit(Commit(before, after, due_at=due_at, event=event, **place), claim_id)
+        self.desk.stores.commits.write(Commit(before, after, due_at=due_at, event=event, **place), claim_id)
 
     def tell(self) -> None:
         """It is given up."""
@@ -98,7 +99,7 @@ class Days:
     def resume(self) -> None:
         for name in ACCOUNTS:
             self.desk.redis.delete(keys.account(f"tiqets/{name}"))
-            self.desk.stores.orders.release_held(f"tiqets/{name}", 5, 0)
+            self.desk.stores.schedule.release_held(f"tiqets/{name}", 5, 0)
 
     def prune(self) -> None:
         self.desk.stores.orders.prune(self.desk.now() + 1, self.random.randrange(3))

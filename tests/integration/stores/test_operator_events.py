@@ -11,7 +11,7 @@ from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, PendingSummary
 from willcall.stores.operator_events import OperatorEvent
-from willcall.stores.orders import PollVerdict as Claimed
+from willcall.stores.polls import PollVerdict as Claimed
 
 SUBJECT = f"account:{ACCOUNT}"
 PROBE = (30.0, 100.0)

@@ -9,12 +9,15 @@ from tests.waiting import STALL, crash
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
-from willcall.stores.orders import TIMELINE, ExpediteOutcome, ExpediteResult, PollVerdict, Requester, SubmitOutcome
+from willcall.stores.commits import TIMELINE
+from willcall.stores.polls import PollVerdict
+from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
+from willcall.stores.submissions import SubmitOutcome
 
 
 def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.OPERATOR) -> ExpediteResult:
     """Ask for an attempt ahead of its time."""
-    return desk.stores.orders.expedite("ord-1", ACCOUNT, minimum, RATE, requester)
+    return desk.stores.schedule.expedite("ord-1", ACCOUNT, minimum, RATE, requester)
 
 
 def snapshot(desk: Desk) -> dict[str, bytes | None]:
@@ -124,7 +127,7 @@ def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) ->
     assert desk.stores.listing.backlog(ACCOUNT, desk.now()).held == 5
     assert desk.order("ord-0").next_poll_at is None
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
-    released = desk.stores.orders.release_held(ACCOUNT, 10, 0)
+    released = desk.stores.schedule.release_held(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
     assert {desk.claim(2, f"ord-{n}").verdict for n in range(5)} <= {PollVerdict.GO, PollVerdict.WAIT}
 
@@ -134,7 +137,7 @@ def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(
     for order_id, hint in {"hinted": now + 9_000, "recent": None}.items():
         desk.submit(order_id)
         desk.commit(desk.go(order_id=order_id), due_at=now, held=True, hint_until=hint, last_poll_at=now)
-    due = {message.order_id: message.due for message in desk.stores.orders.release_held(ACCOUNT, 10, 1_000)}
+    due = {message.order_id: message.due for message in desk.stores.schedule.release_held(ACCOUNT, 10, 1_000)}
     assert due == pytest.approx({"hinted": now + 9_000, "recent": now + 1_000}, abs=0.002)
     assert desk.claim(3, "recent").verdict is PollVerdict.WAIT
 
@@ -256,7 +259,7 @@ def backdate(desk: Desk, order_id: str, due: float, account: str = ACCOUNT) -> N
 
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
-    revive = desk.stores.orders.resend_polls
+    revive = desk.stores.schedule.resend_polls
     backdate(desk, "ord-1", desk.now() - 5_000)
     for period in (2_000, 4_000, 8_000):
         assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 1_000.0, 0, 10)[1]] == [("ord-1", 1)]
@@ -269,7 +272,7 @@ def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> 
 def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
-    desk.stores.orders.resend_polls(ACCOUNT, 100.0, 0, 10)
+    desk.stores.schedule.resend_polls(ACCOUNT, 100.0, 0, 10)
     order = desk.go(1)
     assert desk.claim(1, claim_id="copy").verdict is PollVerdict.BUSY
     desk.commit(order, due_at=desk.now() + 60)
@@ -283,11 +286,11 @@ def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: D
         desk.submit(f"ord-{n}")
         backdate(desk, f"ord-{n}", now - 500 + n * 10)
     desk.go(order_id="ord-5")
-    resent = desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
+    resent = desk.stores.schedule.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-0", "ord-1", "ord-2", "ord-3"]
     stopped = int((now - 60) * 1_000)
     desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": stopped, "busy_until": stopped})
-    resent = desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
+    resent = desk.stores.schedule.resend_polls(ACCOUNT, 15.0, 0, 20)[1]
     assert [message.order_id for message in resent] == ["ord-4", "ord-6", "ord-7", "ord-8", "ord-9"]
 
 
@@ -300,10 +303,10 @@ def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(d
     desk.go(order_id="first")
     desk.redis.hset(keys.progress(ACCOUNT), "reached_at", int((now - 60) * 1_000))
     for account in (ACCOUNT, "tiqets/other"):
-        assert desk.stores.orders.resend_polls(account, 15.0, 0, 20)[1] == []
+        assert desk.stores.schedule.resend_polls(account, 15.0, 0, 20)[1] == []
     desk.redis.hset(keys.progress(ACCOUNT), "busy_until", int((now - 60) * 1_000))
-    assert [message.order_id for message in desk.stores.orders.resend_polls(ACCOUNT, 15.0, 0, 20)[1]] == ["next"]
-    assert [message.order_id for message in desk.stores.orders.resend_polls("tiqets/other", 15.0, 0, 20)[1]] == [
+    assert [message.order_id for message in desk.stores.schedule.resend_polls(ACCOUNT, 15.0, 0, 20)[1]] == ["next"]
+    assert [message.order_id for message in desk.stores.schedule.resend_polls("tiqets/other", 15.0, 0, 20)[1]] == [
         "other"
     ]
 
@@ -311,10 +314,10 @@ def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(d
 def test_an_order_whose_message_was_put_off_is_not_sent_again_meanwhile(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
-    assert desk.stores.orders.postpone_resend("ord-1", 1, 60.0) is not None
-    assert desk.stores.orders.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
-    assert desk.stores.orders.postpone_resend("ord-1", 7, 60.0) is None
-    assert desk.stores.orders.postpone_resend("no-such-order", 1, 60.0) is None
+    assert desk.stores.polls.postpone_resend("ord-1", 1, 60.0) is not None
+    assert desk.stores.schedule.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
+    assert desk.stores.polls.postpone_resend("ord-1", 7, 60.0) is None
+    assert desk.stores.polls.postpone_resend("no-such-order", 1, 60.0) is None
 
 
 def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
@@ -335,7 +338,7 @@ def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     backdate(desk, "ord-1", desk.now() - 500)
     desk.go()
     desk.redis.hset(keys.progress(ACCOUNT), mapping={"reached_at": 1, "busy_until": 1})
-    assert desk.stores.orders.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
+    assert desk.stores.schedule.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
 
 
 def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:

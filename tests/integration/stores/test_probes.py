@@ -11,7 +11,8 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, REFUSALS, AccountReport
-from willcall.stores.orders import PollMessage, PollVerdict
+from willcall.stores.messages import PollMessage
+from willcall.stores.polls import PollVerdict
 
 PROBE = (3_000.0, 10_000.0)
 
@@ -45,7 +46,7 @@ def let_probe_be_due(desk: Desk) -> None:
 def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
     """The probe that is sent when it is time for one."""
     let_probe_be_due(desk)
-    return desk.stores.orders.release_probe(ACCOUNT, minimum).message
+    return desk.stores.schedule.release_probe(ACCOUNT, minimum).message
 
 
 def probe(desk: Desk) -> str | None:
@@ -113,7 +114,7 @@ def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) ->
         assert probe(desk) == "only"
         refuse(desk, "only")
         assert 0 < announced(desk) <= PROBE[1]
-        assert desk.stores.orders.release_probe(ACCOUNT, 0).message is None
+        assert desk.stores.schedule.release_probe(ACCOUNT, 0).message is None
 
 
 def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:

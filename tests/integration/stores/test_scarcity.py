@@ -17,7 +17,8 @@ from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind
-from willcall.stores.orders import ExpediteOutcome, PollMessage, Requester
+from willcall.stores.messages import PollMessage
+from willcall.stores.schedule import ExpediteOutcome, Requester
 from willcall.usecases.accounts import resume
 from willcall.usecases.alerts import account_alert
 from willcall.usecases.orders import request_poll

@@ -27,7 +27,7 @@ from willcall.stores import keys
 from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.documents import DocumentStore
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from willcall.stores.registry import Stores
 from willcall.usecases.context import Context
 from willcall.usecases.poll_once import poll_once

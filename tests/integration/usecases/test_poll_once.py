@@ -12,7 +12,7 @@ from willcall.simulator.provider_request import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, ResumeResult
-from willcall.stores.orders import ExpediteOutcome
+from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.ask import SendWindow, ask
 from willcall.usecases.authorize import RetrySoon, authorize

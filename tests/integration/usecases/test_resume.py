@@ -10,7 +10,7 @@ from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, ResumeResult
-from willcall.stores.orders import ExpediteOutcome
+from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import resume
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.views.formatting import describe_resume

@@ -17,7 +17,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.connection import StoreError
-from willcall.stores.orders import Requester
+from willcall.stores.schedule import Requester
 from willcall.usecases import ask
 from willcall.usecases.accounts import resume
 from willcall.usecases.local_throttles import LocalThrottles

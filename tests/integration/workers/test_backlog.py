@@ -12,7 +12,7 @@ from tasks.queues import Backlog
 from tests.waiting import STALL
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from workers.app import create_app
 from workers.backlog import BacklogReader
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.waiting import wait_until
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.stores.orders import PollMessage
+from willcall.stores.messages import PollMessage
 from workers.app import create_app
 from workers.sender import poll_options
 from workers.transport.delayed import delayed_stats

@@ -74,7 +74,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         tries=tries[::-1],
         now=stores.accounts.now(),
         asks=_asks(account, order) if account else None,
-        held=stores.orders.is_held(order.account_key, order_id),
+        held=stores.schedule.is_held(order.account_key, order_id),
         fetching=stores.fetches.progress([order_id])[0],
     )
 

@@ -66,7 +66,7 @@ def _read_details(config: Config, stores: Stores, order_id: str) -> OrderDetails
         now=stores.accounts.now(),
         delivery=stores.deliveries.get(order_id),
         delivery_attempts=stores.deliveries.attempts(order_id),
-        held=stores.orders.is_held(found.account_key, order_id),
+        held=stores.schedule.is_held(found.account_key, order_id),
         fetch=stores.fetches.progress([order_id])[0],
         beat=bool(stores.processes.running("beat")),
     )

@@ -1,0 +1,191 @@
+"""Steps of orders, each written at once: status, tickets, schedule, timeline, event, alert and statistics."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from willcall.orders.errors import WillcallError
+from willcall.orders.model import Attempt, Order
+from willcall.orders.urls import callback_host
+from willcall.stores import keys
+from willcall.stores.bookings import lanes
+from willcall.stores.codec import (
+    attempt_text,
+    compact_json,
+    milliseconds,
+    mutable_fields,
+    optional_milliseconds,
+    tickets_text,
+)
+from willcall.stores.messages import Reschedule, read_reschedules
+from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys, order_subject
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: How many attempts an order's timeline keeps, the newest.
+TIMELINE = 100
+#: What `lua/commit.lua` returns if another order owns the tickets.
+_OWNED_BY_ANOTHER = -2
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A change of an order's status for the event feed and the callback. `data` is the order's JSON."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedTickets:
+    """What identifies the tickets that an order owns (see `orders.user_lists.ticket_keys`).
+
+    `exclusive`: it may own none that another order of the account owns. An order whose reference names it alone owns
+    whatever the provider returns for it.
+    """
+
+    keys: frozenset[str]
+    exclusive: bool
+
+
+class OwnedByAnotherOrderError(WillcallError):
+    """Another order of the account owns tickets of this one by now. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one step writes.
+
+    `due_at`: when the order is due next, `None` if it is not.
+    `held`: it waits for its account instead. `keep_schedule`: it waits as it did before.
+    `earliest`: when it may be due if another attempt was requested while this one was under way.
+    `tickets`: whether they changed.
+    `late_check_at`: when an expired order is checked again.
+    `fetch_in`: seconds until documents that its tickets lack are fetched, unless that is scheduled already.
+    `alert`: for operators, if the order newly needs attention.
+    `owns`: the tickets it owns from now on, for accounts with references that list all orders of a user.
+    `measures`: counted for the account (see `willcall.orders.statistics`).
+    `throttled`: its hint asks us to leave the whole account alone.
+    `answered`: a good answer that was not reported to the account; troubles before it no longer count in a row.
+    """
+
+    before: Order
+    after: Order
+    due_at: float | None = None
+    held: bool = False
+    keep_schedule: bool = False
+    earliest: float = 0.0
+    attempt: Attempt | None = None
+    tickets: bool = False
+    event: NewEvent | None = None
+    late_check_at: float | None = None
+    fetch_in: float | None = None
+    alert: OperatorAlert | None = None
+    owns: OwnedTickets | None = None
+    measures: tuple[str, ...] = ()
+    throttled: bool = False
+    answered: bool = False
+
+    @property
+    def place(self) -> Literal["keep", "held", "due", "none"]:
+        """Where the order waits from then on."""
+        if self.keep_schedule:
+            return "keep"
+        if self.held:
+            return "held"
+        return "none" if self.due_at is None else "due"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """When the order is due next (epoch seconds, 0.0 if it is not), and which bookings became due sooner."""
+
+    due: float
+    reschedules: tuple[Reschedule, ...] = ()
+
+
+class CommitStore:
+    """Commits to Redis."""
+
+    def __init__(self, patient: "Redis") -> None:
+        """Use a patient client (see `connection.connect`), so that a provider's answer survives a restart of Redis."""
+        self._commit = load(patient, "commit")
+
+    def write(self, commit: Commit, claim_id: str = "") -> CommitResult | None:
+        """Write a step, or return `None` if another step changed the order first.
+
+        `claim_id`: of the attempt, empty for a step that is no attempt. Raises OwnedByAnotherOrderError.
+        """
+        before, after = commit.before, commit.after
+        account, fields = before.account_key, mutable_fields(after)
+        due, reschedules = self._commit(
+            keys=[
+                keys.order(before.id),
+                keys.tickets(before.id),
+                keys.attempts(before.id),
+                keys.due(account),
+                keys.held(account),
+                keys.index(account, before.status),
+                keys.index(account, after.status),
+                keys.ATTENTION,
+                keys.FINAL,
+                keys.LATE,
+                keys.EVENTS,
+                keys.FETCHES_DUE,
+                keys.delivery(before.id),
+                keys.DELIVERIES_DUE,
+                keys.DELIVERIES_PENDING,
+                keys.stats_minute(""),
+                keys.stats_hour(""),
+                *alert_keys(order_subject(before.id)),
+                keys.FETCHES_PENDING,
+                keys.tokens(account),
+                *lanes(account),
+                keys.stranded(account),
+                keys.order(""),
+                keys.throttled(account),
+                keys.account(account),
+            ],
+            args={
+                "id": before.id,
+                "seq": before.seq,
+                "claim": claim_id or None,
+                "place": commit.place,
+                "due": optional_milliseconds(commit.due_at),
+                "earliest": milliseconds(commit.earliest),
+                "fields": {name: value for name, value in fields.items() if value is not None},
+                "removed": [name for name, value in fields.items() if value is None],
+                "attempt": attempt_text(commit.attempt) if commit.attempt else None,
+                "most_attempts": TIMELINE,
+                "tickets": tickets_text(after) if commit.tickets else None,
+                "late_check": optional_milliseconds(commit.late_check_at),
+                "fetch_in": optional_milliseconds(commit.fetch_in),
+                "event": _event_arguments(commit.event, after) if commit.event else None,
+                "counter": keys.counter(account, commit.measures) if commit.measures else None,
+                "minute_kept": keys.MINUTE_KEPT,
+                "hour_kept": keys.HOUR_KEPT,
+                "alert": alert_arguments(commit.alert) if commit.alert else None,
+                "throttled": commit.throttled,
+                "answered": commit.answered,
+                "ownership": _ownership_arguments(before, commit.owns) if commit.owns else None,
+            },
+        )
+        if due == _OWNED_BY_ANOTHER:
+            raise OwnedByAnotherOrderError
+        return None if due < 0 else CommitResult(due / 1_000, read_reschedules(reschedules))
+
+
+def _event_arguments(event: NewEvent, order: Order) -> dict[str, Any]:
+    arguments = {"id": event.id, "type": event.type, "data": compact_json(event.data)}
+    return {**arguments, "host": callback_host(order.callback_url)} if order.callback_url else arguments
+
+
+def _ownership_arguments(order: Order, owned: OwnedTickets) -> dict[str, Any]:
+    return {
+        "owners": keys.ticket_owners(order.account_key),
+        "owned": keys.owned_tickets(order.id),
+        "tickets": sorted(owned.keys),
+        "exclusive": owned.exclusive,
+    }

@@ -1,0 +1,157 @@
+"""Claims of orders to poll: one attempt at a time, within the account's rate."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from willcall.orders.model import Order
+from willcall.orders.policy import Rate
+from willcall.stores import keys
+from willcall.stores.bookings import lanes
+from willcall.stores.codec import hash_fields, milliseconds, order_from
+from willcall.stores.messages import Reschedule, read_reschedules
+from willcall.stores.rates import rate_arguments
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds by which the last attempt, at the deadline, may be late. The minimum between two attempts counts if longer.
+LAST_ATTEMPT = 2.0
+
+
+class PollVerdict(StrEnum):
+    """What a worker does with a poll message; see `lua/claim.lua`."""
+
+    GONE = "gone"
+    STALE = "stale"
+    CLOSED = "closed"
+    BUSY = "busy"
+    HELD = "held"
+    WAIT = "wait"
+    EXPIRE = "expire"
+    GO = "go"
+
+
+@dataclass(frozen=True, slots=True)
+class PollClaim:
+    """The answer to a claim. Moments are epoch seconds by the server's clock.
+
+    `until`: when to come back (`WAIT`).
+    `order`: for `EXPIRE` and `GO`.
+    `probe`: the attempt probes a stopped account.
+    `account_healthy`: a good answer is no news about the account and need not be reported.
+    `token_wait`: seconds until the token that was given, `None` without a new one.
+    `send_at`: the request must not leave earlier.
+    `override`: an operator has it sent despite a throttle.
+    `reschedules`: bookings that became due sooner.
+    """
+
+    verdict: PollVerdict
+    now: float
+    until: float = 0.0
+    order: Order | None = None
+    probe: bool = False
+    account_healthy: bool = False
+    token_wait: float | None = None
+    send_at: float = 0.0
+    override: bool = False
+    reschedules: tuple[Reschedule, ...] = ()
+
+    @property
+    def granted_order(self) -> Order:
+        """The order of a claim that was granted."""
+        if self.order is None:
+            raise ValueError(f"a claim with the verdict {self.verdict} has no order")
+        return self.order
+
+
+class PollStore:
+    """Claims in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._claim = load(redis, "claim")
+        self._extend_lease = load(redis, "extend_lease")
+        self._postpone_resend = load(redis, "postpone_resend")
+
+    def claim(
+        self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate, *, minimum: float
+    ) -> PollClaim:
+        """Claim an attempt for a message: (order id, seq).
+
+        `lease`: seconds until the order may be claimed again. `minimum`: seconds between two attempts.
+        """
+        order_id, seq = message
+        verdict, now, *rest = self._claim(
+            keys=[
+                keys.order(order_id),
+                keys.spec(order_id),
+                keys.tickets(order_id),
+                keys.due(account),
+                keys.held(account),
+                keys.tokens(account),
+                keys.account(account),
+                keys.ATTENTION,
+                *lanes(account),
+                keys.stranded(account),
+                keys.order(""),
+                keys.FETCHES_DUE,
+                keys.progress(account),
+            ],
+            args={
+                "id": order_id,
+                "seq": seq,
+                "claim": claim_id,
+                "lease": milliseconds(lease),
+                "rate": rate_arguments(rate),
+                "minimum": milliseconds(minimum),
+                "last_attempt": milliseconds(LAST_ATTEMPT),
+            },
+        )
+        match PollVerdict(verdict):
+            case PollVerdict.WAIT:
+                until, booked, reschedules = rest
+                return PollClaim(
+                    PollVerdict.WAIT,
+                    now / 1_000,
+                    until / 1_000,
+                    token_wait=(until - now) / 1_000 if booked else None,
+                    reschedules=read_reschedules(reschedules),
+                )
+            case PollVerdict.EXPIRE:
+                flat, spec, tickets, reschedules = rest
+                order = order_from(order_id, hash_fields(flat), spec, tickets)
+                return PollClaim(
+                    PollVerdict.EXPIRE, now / 1_000, order=order, reschedules=read_reschedules(reschedules)
+                )
+            case PollVerdict.GO:
+                flat, spec, tickets, account_mark, at_text, reschedules = rest
+                at = float(at_text)
+                fields = hash_fields(flat)
+                return PollClaim(
+                    PollVerdict.GO,
+                    now / 1_000,
+                    order=order_from(order_id, fields, spec, tickets),
+                    probe=account_mark == "probe",
+                    account_healthy=account_mark == "clean",
+                    token_wait=None if "slot" in fields else (at - now) / 1_000,
+                    send_at=at / 1_000,
+                    override="override" in fields,
+                    reschedules=read_reschedules(reschedules),
+                )
+            case other:
+                return PollClaim(other, now / 1_000)
+
+    def extend_lease(self, order_id: str, claim_id: str, lease: float) -> bool:
+        """Give a claimed attempt `lease` seconds from now. Returns whether the order is still claimed by it."""
+        args = {"claim": claim_id, "lease": milliseconds(lease)}
+        return bool(self._extend_lease(keys=[keys.order(order_id)], args=args))
+
+    def postpone_resend(self, order_id: str, seq: int, seconds: float) -> float | None:
+        """Keep an order's message, which waits elsewhere, from being sent again for `seconds`.
+
+        Returns the server's clock, or `None` if the message is stale and need not wait.
+        """
+        args = {"seq": seq, "wait": milliseconds(seconds)}
+        now = self._postpone_resend(keys=[keys.order(order_id)], args=args)
+        return None if now < 0 else now / 1_000

@@ -1,0 +1,110 @@
+"""New orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from willcall.orders.model import Order, Status
+from willcall.stores import keys
+from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, spec_of
+from willcall.stores.messages import PollMessage
+from willcall.stores.scripts import Arguments, load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds after which a call that submitted an order without confirming its first message has ended for sure.
+_CALL_ENDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order to submit. `digest` tells the same content from another; `ceiling`: seconds until its deadline."""
+
+    order: Order
+    digest: str
+    ceiling: float
+
+
+class SubmitOutcome(StrEnum):
+    """Whether an order is new, was submitted before, or conflicts with another one of its id."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitResult:
+    """The result of submitting one order, at `now` by the server's clock (epoch seconds).
+
+    `message` is the first poll of the order, `None` if it need not be sent. `pushes_ahead`: pushes that arrived before
+    the order are stored and must be applied.
+    """
+
+    outcome: SubmitOutcome
+    message: PollMessage | None
+    now: float
+    pushes_ahead: bool
+
+
+class SubmissionStore:
+    """Submissions in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._submit = load(redis, "submit")
+
+    def submit(self, new_orders: Sequence[NewOrder]) -> list[SubmitResult]:
+        """Submit orders in one round trip, each once and independently of the others."""
+        replies = self._submit.many([_submission(new) for new in new_orders])
+        return [
+            SubmitResult(
+                SubmitOutcome(outcome),
+                PollMessage(new.order.id, 1, due / 1_000) if due else None,
+                now / 1_000,
+                bool(pushes),
+            )
+            for new, (outcome, due, now, pushes) in zip(new_orders, replies, strict=True)
+        ]
+
+    def confirm_sent(self, order_ids: Sequence[str]) -> None:
+        """Record that the first messages of orders were sent. Until then, submitting again sends them again."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for order_id in order_ids:
+                pipe.hdel(keys.order(order_id), "nonce")
+            pipe.execute()
+
+
+def submission_text(order: Order) -> str:
+    """Return the text whose digest tells a repeated submission from a conflicting one."""
+    not_before = optional_milliseconds(order.not_before)
+    return compact_json([order.provider, order.account, "" if not_before is None else not_before, spec_of(order)])
+
+
+def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
+    order, account = new.order, new.order.account_key
+    return [
+        keys.order(order.id),
+        keys.spec(order.id),
+        keys.due(account),
+        keys.index(account, Status.PENDING),
+        keys.references(account),
+        keys.ACCOUNTS,
+        keys.SUBMISSIONS,
+        keys.pushes_ahead(account, order.reference),
+    ], {
+        "id": order.id,
+        "account": account,
+        "digest": new.digest,
+        "spec": compact_json(spec_of(order)),
+        "reference": order.reference,
+        "not_before": optional_milliseconds(order.not_before),
+        "ceiling": milliseconds(new.ceiling),
+        "provider": order.provider,
+        "account_name": order.account,
+        "nonce": token_hex(8),
+        "call_ends": milliseconds(_CALL_ENDS),
+    }

@@ -1,4 +1,4 @@
-"""The whole house at work: real workers, killed, throttled, locked out."""
+"""The whole system at work: real workers, killed, throttled, locked out."""
 
 import json
 from collections import Counter

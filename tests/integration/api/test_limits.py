@@ -15,13 +15,13 @@ import uvicorn
 
 from tests.integration.api.conftest import KEY, Running, problem
 from tests.integration.api.test_slow_callers import SLOW, head
-from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, house
+from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, make_system
 from willcall.api import request_body, server, webhooks
 from willcall.api.app import create_api
 from willcall.api.request_body import BODY_TIMEOUT, HEAD_START, MAX_BATCH_BYTES, SLOWEST, BodyLimits
 from willcall.orders.submission import MAX_FIELD_ERRORS
 
-__all__ = ["house"]
+__all__ = ["make_system"]
 
 JSON = {"Content-Type": "application/json"}
 #: Far above what one request may take, far below what nonsense took.
@@ -197,10 +197,10 @@ class Impatient(uvicorn.Server):
 
 
 @pytest.fixture
-def impatient(house: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def impatient(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for module, name in ((request_body, "HEAD_START"), (webhooks, "ARRIVAL"), (server, "HEAD_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.2)
-    app = create_api(house(callbacks=True).context, {}, dict, exposed=False)
+    app = create_api(make_system(callbacks=True).context, {}, dict, exposed=False)
     config = server.configuration(app)
     config.port = 0
     with Impatient(config) as url:

@@ -61,7 +61,7 @@ class Outbox:
 
 
 @dataclass
-class House:
+class System:
     """The use cases' context, the providers' control, and the chain's messages by hand."""
 
     context: Context
@@ -101,12 +101,12 @@ class House:
         return [event.type for event in self.context.stores.events.list_after(None, 100)]
 
 
-Setup = Callable[..., House]
+Setup = Callable[..., System]
 
 
 @pytest.fixture
-def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
-    """Makes a house with all accounts of the simulator; arguments are tables laid over every account's.
+def make_system(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Setup]:
+    """Makes a system with all accounts of the simulator; arguments are tables laid over every account's.
 
     With `callbacks` the providers that call back may do so; with `server` it stands on that Redis. `scripts` are
     accounts at the providers; `own` is laid over their tables.
@@ -123,7 +123,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
             scripts: Sequence[AccountScript] = (),
             own: Mapping[str, Any] = MappingProxyType({}),
             **tables: Any,
-        ) -> House:
+        ) -> System:
             script = Script(accounts=(*accounts, *scripts))
             simulator = stack.enter_context(SimulatorThread(script, clock=lambda: time.time() + sum(ahead)))
             providers = {
@@ -150,7 +150,7 @@ def house(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> Iterat
                 meters=PrometheusMeters(config.accounts),
             )
             own = redis if server is redis_server else connect(server.url)
-            return House(context, outbox, simulator.client, own, ahead)
+            return System(context, outbox, simulator.client, own, ahead)
 
         yield setup
     http.close()

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
@@ -34,25 +34,25 @@ def receiver() -> Iterator[CallbackReceiver]:
 
 
 @pytest.fixture
-def watched(house: Setup, receiver: CallbackReceiver) -> House:
-    """A house whose operators are at the receiver, which nothing but the configuration allows to be reached."""
-    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
+def watched(make_system: Setup, receiver: CallbackReceiver) -> System:
+    """A system whose operators are at the receiver, which nothing but the configuration allows to be reached."""
+    h = make_system(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
     told_at(h, receiver.url("/ops"))
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     return h
 
 
-def told_at(h: House, url: str | None) -> None:
+def told_at(h: System, url: str | None) -> None:
     settings = h.context.settings
     changed = settings.notify.model_copy(update={"ops_url": url})
     h.context = replace(h.context, settings=settings.model_copy(update={"notify": changed}))
 
 
-def messages(h: House) -> list[DeliveryMessage]:
+def messages(h: System) -> list[DeliveryMessage]:
     return [DeliveryMessage(*args, "") for name, args, _ in h.outbox.tasks if name == TASK]
 
 
-def tell(h: House) -> list[tuple[DeliveryMessage, float] | None]:
+def tell(h: System) -> list[tuple[DeliveryMessage, float] | None]:
     """Run all messages to operators, as if their time had come; what follows each is sent, and returned."""
     pending = messages(h)
     h.outbox.tasks.clear()
@@ -71,18 +71,18 @@ def answered(status: int, times: int = 1) -> dict[str, Any]:
     return {"answers": ({"do": "status", "status": status, "times": times},)}
 
 
-def submit(h: House, order_id: str = "ord-1", provider: str = "tiqets", **script: Any) -> None:
+def submit(h: System, order_id: str = "ord-1", provider: str = "tiqets", **script: Any) -> None:
     reference = script.pop("reference", str(1_000_000 + int(h.redis.incr("references"))))
     given = {"provider": provider, "reference": reference, **script}
     h.submit(OrderScript.model_validate(given), id=order_id)
 
 
-def types(h: House) -> list[str]:
+def types(h: System) -> list[str]:
     return [event.type for event in reversed(h.context.stores.ops.recent(100))]
 
 
 def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     for n in range(4):
@@ -112,7 +112,7 @@ def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
     assert h.events() == ["order.fulfilled"] * 4
 
 
-def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(watched: House) -> None:
+def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(watched: System) -> None:
     h = watched
     for n in range(REFUSALS + 2):
         submit(h, f"ord-{n}", **answered(403, times=9))
@@ -122,7 +122,7 @@ def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(w
     assert types(h) == ["order.attention"] * (REFUSALS - 1) + ["account.unauthorized"]
 
 
-def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: House) -> None:
+def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: System) -> None:
     h = watched
     names = [f"ord-{n}" for n in range(30)]
     for name in names:
@@ -146,7 +146,7 @@ def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: Ho
     assert types(h)[UNREADABLE:] == ["account.ok"]
 
 
-def probe_all(h: House, names: list[str]) -> None:
+def probe_all(h: System, names: list[str]) -> None:
     """Let the time of the next probe come, and run whichever order it is."""
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     run_sweep(h.context, "polls")
@@ -156,7 +156,7 @@ def probe_all(h: House, names: list[str]) -> None:
             h.poll(name)
 
 
-def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: House) -> None:
+def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: System) -> None:
     h = watched
     submit(h, **answered(418, times=9))
     for n in range(3):
@@ -169,7 +169,7 @@ def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: House
     assert h.order().attention is Attention.MALFORMED
 
 
-def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: House, receiver: CallbackReceiver) -> None:
+def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404, times=2))
     for _ in range(2):
@@ -193,7 +193,7 @@ def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: Hous
     ],
 )
 def test_a_reference_that_opens_an_order_is_not_told(
-    watched: House, provider: str, reference: str, told: list[str]
+    watched: System, provider: str, reference: str, told: list[str]
 ) -> None:
     h = watched
     submit(h, provider=provider, reference=reference, **answered(404))
@@ -203,7 +203,7 @@ def test_a_reference_that_opens_an_order_is_not_told(
 
 
 def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be_inside_our_network(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, "early", **answered(404))
@@ -223,7 +223,7 @@ def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be
 
 
 def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_in_the_end_that_nobody_is_told(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, **answered(404))
@@ -247,7 +247,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert receiver.host not in str(logs)
 
 
-def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receiver: CallbackReceiver) -> None:
+def test_what_waits_goes_to_where_operators_are_told_now(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -259,7 +259,7 @@ def test_what_waits_goes_to_where_operators_are_told_now(watched: House, receive
 
 
 def test_what_waits_is_given_up_where_operators_are_not_told_any_more(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, **answered(404))
@@ -270,7 +270,7 @@ def test_what_waits_is_given_up_where_operators_are_not_told_any_more(
     assert h.context.stores.ops_deliveries.pending().count == 0
 
 
-def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: House) -> None:
+def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: System) -> None:
     h = watched
     told_at(h, None)
     submit(h, **answered(404))
@@ -280,7 +280,7 @@ def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: Hous
 
 
 def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_again_by_an_answer(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     submit(h, answers=({"do": "status", "status": 429, "retry_after": 1},))
@@ -297,7 +297,7 @@ def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_aga
     assert receiver.received[-1].event["data"]["was"] == "throttled"
 
 
-def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: CallbackReceiver) -> None:
+def test_the_sweep_sends_an_alert_that_was_lost(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -311,7 +311,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: House, receiver: Callba
 
 
 def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(
-    watched: House, receiver: CallbackReceiver
+    watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
     for n in range(1, 3):

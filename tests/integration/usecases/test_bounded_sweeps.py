@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from schedules import expire, polls, prune, run
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep, sweep_for
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.integration.usecases.test_failures import Broken, counted
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
@@ -37,20 +37,20 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     return own
 
 
-def submit(h: House, *numbers: int, account: str = "default") -> list[str]:
+def submit(h: System, *numbers: int, account: str = "default") -> list[str]:
     """Orders whose ids follow from their numbers."""
     scripts = [OrderScript(provider="tiqets", reference=str(n), account=account) for n in numbers]
     return [h.submit(script, id=f"ord-{n}") for script, n in zip(scripts, numbers, strict=True)]
 
 
-def hold(h: House, *order_ids: str, deadline: float = 1) -> None:
+def hold(h: System, *order_ids: str, deadline: float = 1) -> None:
     """As if the orders waited for their account since before their deadline, which has come."""
     for number, order_id in enumerate(order_ids):
         h.redis.hset(keys.order(order_id), "deadline", int(deadline))
         h.redis.zadd(keys.held("tiqets/default"), {order_id: number + 1})
 
 
-def spoil(h: House, order_id: str) -> None:
+def spoil(h: System, order_id: str) -> None:
     """An order that no code can read."""
     h.redis.set(keys.spec(order_id), "{")
 
@@ -59,9 +59,11 @@ def failures(lines: list[Any]) -> list[Any]:
     return [line for line in lines if line["event"] == "sweep item failed"]
 
 
-def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(expire, "BATCH", 2)
-    h = house()
+    h = make_system()
     orders = submit(h, *range(7))
     hold(h, *orders)
     for order_id in orders[:3]:  # more than a batch
@@ -75,9 +77,9 @@ def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(house: Setup, mo
 
 
 def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     orders = submit(h, 1, 2)
     hold(h, *orders)
     spoil(h, orders[0])
@@ -93,8 +95,8 @@ def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
     assert len(failures(lines)) == 1
 
 
-def test_what_was_mended_is_forgotten(house: Setup) -> None:
-    h = house()
+def test_what_was_mended_is_forgotten(make_system: Setup) -> None:
+    h = make_system()
     orders = submit(h, 1)
     hold(h, *orders)
     spec = h.redis.get(keys.spec(orders[0]))
@@ -106,7 +108,7 @@ def test_what_was_mended_is_forgotten(house: Setup) -> None:
     assert h.context.stores.sweeps.failing_items("expire") == {}
 
 
-def keep_push(h: House, number: int) -> str:
+def keep_push(h: System, number: int) -> str:
     """A push ahead of its order, with a file, whose id this is."""
     document = h.context.documents.put(b"%%PDF-1.7\n%d\n%%%%EOF\n" % number, "tixstock/default")
     ticket = mark_pushed(Ticket(TicketKind.PDF, seat=str(number)), document.id, document.sha256)
@@ -117,9 +119,9 @@ def keep_push(h: House, number: int) -> str:
 
 
 def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    h = house()
+    h = make_system()
     files = [keep_push(h, number) for number in range(4)]
     with monkeypatch.context() as died:
         died.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
@@ -136,17 +138,17 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
     assert counted(h, "sweep") == 0, "that a file is gone is no mistake of ours"
 
 
-def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(house: Setup) -> None:
-    h = house()
+def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(make_system: Setup) -> None:
+    h = make_system()
     h.redis.hset(keys.sweep_failures("expire"), "gone", "[3, 1000]")
     run_sweep(h.context, "expire")
     assert h.context.stores.sweeps.failing_items("expire") == {}
 
 
 def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     for number in range(2):
         keep_push(h, number)
     with monkeypatch.context() as died:
@@ -157,8 +159,8 @@ def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order
     assert run_sweep(h.context, "inbox") == {"attached": 1, "failed": 1}
 
 
-def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_list(house: Setup) -> None:
-    h = house()
+def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_list(make_system: Setup) -> None:
+    h = make_system()
     script = {"provider": "paylogic", "reference": "a7c60009", "cancel_after": 0}
     h.submit(OrderScript.model_validate(script))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
@@ -169,8 +171,8 @@ def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_li
     assert run_sweep(broken, "reconcile") == {"late_checks": 0, "differing": 1, "failed": 1}
 
 
-def test_an_expired_order_that_cannot_be_asked_for_keeps_no_other_from_its_late_check(house: Setup) -> None:
-    h = house()
+def test_an_expired_order_that_cannot_be_asked_for_keeps_no_other_from_its_late_check(make_system: Setup) -> None:
+    h = make_system()
     orders = submit(h, 1, 2)
     for number, order_id in enumerate(orders):
         h.redis.hset(
@@ -183,10 +185,10 @@ def test_an_expired_order_that_cannot_be_asked_for_keeps_no_other_from_its_late_
 
 
 def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the_sweep_from_ending(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prune, "BATCH", 2)
-    h = house()
+    h = make_system()
     documents = [h.context.documents.put(b"%%PDF-1.7\n%d\n%%%%EOF\n" % number, "gone").id for number in range(5)]
     h.redis.sadd(keys.ORPHANED_DOCUMENTS, *documents)
     remove = type(h.context.documents).remove
@@ -204,8 +206,8 @@ def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the
     assert h.redis.smembers(keys.ORPHANED_DOCUMENTS) == {documents[0]}
 
 
-def test_an_order_that_prune_cannot_read_is_removed_all_the_same(house: Setup) -> None:
-    h = house()
+def test_an_order_that_prune_cannot_read_is_removed_all_the_same(make_system: Setup) -> None:
+    h = make_system()
     orders = submit(h, 1, 2)
     spoil(h, orders[0])
     for order_id in orders:
@@ -213,8 +215,8 @@ def test_an_order_that_prune_cannot_read_is_removed_all_the_same(house: Setup) -
     assert (run_sweep(h.context, "prune") or {})["orders"] == 2
 
 
-def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(house: Setup, sweeps: Sweeps) -> None:
-    h = house()
+def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(make_system: Setup, sweeps: Sweeps) -> None:
+    h = make_system()
     seen: list[str] = []
     for number in range(3):
         h.redis.sadd(keys.ACCOUNTS, f"tiqets/{number}")
@@ -235,8 +237,8 @@ def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(house: Setu
     assert seen == ["tiqets/0", "tiqets/1", "tiqets/2", "tiqets/0"]
 
 
-def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(house: Setup) -> None:
-    h = house()
+def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(make_system: Setup) -> None:
+    h = make_system()
     h.redis.sadd(keys.ACCOUNTS, "tiqets/a", "tiqets/b")
     h.context.stores.sweeps.save_position("polls", "tiqets/a")
     swept = sweep_for(h.context, "polls", 60)
@@ -246,9 +248,9 @@ def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(house:
 
 
 def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     configured = h.context.accounts["tiqets/default"]
     accounts = {"tiqets/default": configured, "tiqets/other": replace(configured, name="other")}
     context = replace(h.context, accounts=accounts)
@@ -268,8 +270,8 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
     assert sent == [{"default"}, {"default", "other"}]
 
 
-def test_a_run_that_outlives_its_lease_has_it_renewed(house: Setup) -> None:
-    h = house()
+def test_a_run_that_outlives_its_lease_has_it_renewed(make_system: Setup) -> None:
+    h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
@@ -279,8 +281,8 @@ def test_a_run_that_outlives_its_lease_has_it_renewed(house: Setup) -> None:
     assert lease is not None
 
 
-def test_a_run_whose_lease_somebody_else_has_stops(house: Setup) -> None:
-    h = house()
+def test_a_run_whose_lease_somebody_else_has_stops(make_system: Setup) -> None:
+    h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         run = Run(h.context, "x", time.monotonic() + 3_600, lease)
         assert run.may_continue()
@@ -290,15 +292,15 @@ def test_a_run_whose_lease_somebody_else_has_stops(house: Setup) -> None:
     assert h.redis.get(keys.lease("sweep:x")) == "somebody else"
 
 
-def test_a_lease_that_nobody_needs_for_so_long_is_not_renewed_any_more(house: Setup) -> None:
-    h = house()
+def test_a_lease_that_nobody_needs_for_so_long_is_not_renewed_any_more(make_system: Setup) -> None:
+    h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3, longest=0.0) as lease:
         wait_until(lambda: not lease)
         wait_until(lambda: not h.redis.exists(keys.lease("sweep:x")))
 
 
-def test_a_redis_that_is_away_ends_a_run(house: Setup, sweeps: Sweeps) -> None:
-    h = house()
+def test_a_redis_that_is_away_ends_a_run(make_system: Setup, sweeps: Sweeps) -> None:
+    h = make_system()
 
     def away(run: Run) -> dict[str, int]:
         def fails() -> int:
@@ -311,9 +313,9 @@ def test_a_redis_that_is_away_ends_a_run(house: Setup, sweeps: Sweeps) -> None:
         run_sweep(h.context, "away")
 
 
-def test_orders_that_go_on_do_so_as_long_as_there_is_time(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_that_go_on_do_so_as_long_as_there_is_time(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("willcall.usecases.accounts.BATCH", 1)
-    h = house()
+    h = make_system()
     hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)
     left = iter([True, True, False])
     assert release_held(h.context, "tiqets/default", lambda: next(left)) == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.scripted_server import Serve, Server, saying, whole
 from willcall.orders.model import Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued
@@ -31,14 +31,14 @@ def script(**document: Any) -> OrderScript:
     return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", "document": document, **fields})
 
 
-def fetch_again(h: House) -> Order:
+def fetch_again(h: System) -> Order:
     """Run the round that is to follow, as if its time had come."""
     h.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1}, xx=True)
     fetch_documents(h.context, "ord-1")
     return h.order()
 
 
-def reason(h: House) -> str | None:
+def reason(h: System) -> str | None:
     """Why documents are missing, as `willcall order` and the board show it."""
     (behind,) = overdue_orders(h.context.stores, OverdueKind.DOCUMENTS, 10, 0).orders
     return behind.fetching.why
@@ -74,9 +74,9 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     ],
 )
 def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
-    house: Setup, form: FileForm, kind: str, content_type: str, doubt: str | None
+    make_system: Setup, form: FileForm, kind: str, content_type: str, doubt: str | None
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(script(form=form))
     order = h.poll()
     (ticket,) = order.tickets
@@ -90,8 +90,8 @@ def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
 
 
 @pytest.mark.parametrize("form", sorted(FORMS_WITHOUT_TICKET))
-def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(house: Setup, form: FileForm) -> None:
-    h = house()
+def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(make_system: Setup, form: FileForm) -> None:
+    h = make_system()
     h.submit(script(form=form))
     order = h.poll()
     (ticket,) = order.tickets
@@ -102,8 +102,8 @@ def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(house: Setup, fo
     assert h.redis.exists(keys.documents("ord-1")) == 0
 
 
-def test_when_a_file_is_given_up_its_ticket_says_why_for_good(house: Setup) -> None:
-    h = house()
+def test_when_a_file_is_given_up_its_ticket_says_why_for_good(make_system: Setup) -> None:
+    h = make_system()
     h.submit(script(form="html"))
     h.poll()
     fetch_again(h)
@@ -115,8 +115,8 @@ def test_when_a_file_is_given_up_its_ticket_says_why_for_good(house: Setup) -> N
     assert ticket.extra["document_error"] == "the file is an HTML page"
 
 
-def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(house: Setup) -> None:
-    h = house()
+def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(make_system: Setup) -> None:
+    h = make_system()
     stores = h.context.stores
     h.submit(script(form="html"))
     h.poll()
@@ -132,15 +132,17 @@ def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(house:
 
 
 @pytest.mark.parametrize("document", [{"cookie": True}, {"redirects": 5}, {"redirects": 5, "cookie": True}])
-def test_a_document_behind_redirects_and_a_cookie_is_fetched(house: Setup, document: dict[str, Any]) -> None:
-    h = house()
+def test_a_document_behind_redirects_and_a_cookie_is_fetched(make_system: Setup, document: dict[str, Any]) -> None:
+    h = make_system()
     h.submit(script(**document))
     (ticket,) = h.poll().tickets
     assert h.context.documents.read(ticket.document or "").startswith(b"%PDF-")
 
 
-def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(house: Setup, at: Any, serve: Serve) -> None:
-    h = house()
+def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(
+    make_system: Setup, at: Any, serve: Serve
+) -> None:
+    h = make_system()
     server = serve(saying(whole(b"", "302 Found", "Location: /")))
     at(server.url + "/")
     h.submit(script())
@@ -160,9 +162,9 @@ def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(house: S
     ],
 )
 def test_a_file_that_is_still_being_made_is_fetched_until_it_is_there(
-    house: Setup, document: dict[str, Any], why: str
+    make_system: Setup, document: dict[str, Any], why: str
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(script(documents_after=60, **document))
     assert h.poll().tickets[0].document is None
     assert fetch_again(h).tickets[0].document is None
@@ -175,9 +177,9 @@ def test_a_file_that_is_still_being_made_is_fetched_until_it_is_there(
 
 @pytest.mark.parametrize("unready", ["404", "202", "page"])
 def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the_provider(
-    house: Setup, unready: str
+    make_system: Setup, unready: str
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(script(documents_after=60, unready=unready, retry_after=600))
     h.poll()
     (_, _, countdown) = h.outbox.tasks[0]
@@ -190,8 +192,8 @@ def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the
     assert h.outbox.messages == []
 
 
-def test_a_redirect_that_asks_for_patience_is_followed_after_it(house: Setup, at: Any, serve: Serve) -> None:
-    h = house()
+def test_a_redirect_that_asks_for_patience_is_followed_after_it(make_system: Setup, at: Any, serve: Serve) -> None:
+    h = make_system()
     last = serve(saying(whole(pdf("one"))))
     at(serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 600"))).url)
     h.submit(script())
@@ -204,9 +206,9 @@ def test_a_redirect_that_asks_for_patience_is_followed_after_it(house: Setup, at
 
 @pytest.mark.parametrize("unready", ["202", "page"])
 def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched(
-    house: Setup, serve: Serve, unready: str
+    make_system: Setup, serve: Serve, unready: str
 ) -> None:
-    h = house()
+    h = make_system()
     wait = whole(b"<p>wait", "202 Accepted" if unready == "202" else "200 OK", "Retry-After: 600")
 
     def odd(server: Server, connection: socket.socket) -> None:
@@ -220,15 +222,17 @@ def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched
 
 
 @pytest.mark.parametrize("status", ["200 OK", "203 Non-Authoritative Information"])
-def test_a_file_that_comes_by_another_good_status_is_kept(house: Setup, at: Any, serve: Serve, status: str) -> None:
-    h = house()
+def test_a_file_that_comes_by_another_good_status_is_kept(
+    make_system: Setup, at: Any, serve: Serve, status: str
+) -> None:
+    h = make_system()
     at(serve(saying(whole(pdf("one"), status))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is not None
 
 
-def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(house: Setup, at: Any, serve: Serve) -> None:
-    h = house()
+def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(make_system: Setup, at: Any, serve: Serve) -> None:
+    h = make_system()
     at(serve(saying(whole(pdf("one")[:300], "206 Partial Content", "Content-Range: bytes 0-299/600"))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is None
@@ -237,9 +241,9 @@ def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(house: Setup, at: An
 
 
 def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_another(
-    house: Setup, at: Any, serve: Serve
+    make_system: Setup, at: Any, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     error = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
     at(serve(saying(whole(error, "403 Forbidden", "Content-Type: application/xml"))).url)
     h.submit(script())
@@ -250,8 +254,10 @@ def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_anoth
     assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
 
 
-def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Setup, at: Any, serve: Serve) -> None:
-    h = house()
+def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(
+    make_system: Setup, at: Any, serve: Serve
+) -> None:
+    h = make_system()
     server = serve(saying(whole(make_file("png", "one"))))
     at(server.url + "/a?signature=1")
     h.submit(script())
@@ -267,13 +273,13 @@ def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(house: Set
 
 # Redirects to and from the provider's own address
 
-Own = tuple[House, Account, Server, list[str]]
+Own = tuple[System, Account, Server, list[str]]
 
 
 @pytest.fixture
-def own(house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Own:
+def own(make_system: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Own:
     """A provider of the test's own: `/api/...` redirects to `/api/file`. The list grows with each token taken."""
-    h = house()
+    h = make_system()
     taken: list[str] = []
     reserve = type(h.context.stores.accounts).reserve_token
 

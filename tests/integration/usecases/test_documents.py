@@ -11,7 +11,7 @@ import pytest
 
 from schedules.timetable import run_sweep
 from tests.full_disk import full_disk
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.scripted_server import Serve, Server, saying, whole
 from tests.waiting import STALL, Clock
 from willcall.http.address_guard import AddressGuard
@@ -51,18 +51,18 @@ def documents_of(order: Order) -> list[str | None]:
     return [ticket.document for ticket in order.tickets if ticket.kind in {TicketKind.PDF, TicketKind.BARCODE}]
 
 
-def filed(h: House, order_id: str = "ord-1") -> float | None:
+def filed(h: System, order_id: str = "ord-1") -> float | None:
     """When the order's documents are fetched next, by the index (epoch seconds)."""
     assert sorted(h.redis.zrange(keys.FETCHES_DUE, 0, -1)) == sorted(h.redis.zrange(keys.FETCHES_PENDING, 0, -1))
     due = h.redis.zscore(keys.FETCHES_DUE, order_id)
     return None if due is None else due / 1_000
 
 
-def now(h: House) -> float:
+def now(h: System) -> float:
     return h.context.stores.accounts.now()
 
 
-def due_now(h: House, order_id: str = "ord-1") -> None:
+def due_now(h: System, order_id: str = "ord-1") -> None:
     h.redis.zadd(keys.FETCHES_DUE, {order_id: 1}, xx=True)
 
 
@@ -103,8 +103,10 @@ def in_turn(*parts: bytes) -> Callable[[Server, socket.socket], None]:
         ("paylogic", "a7c60001", {}),
     ],
 )
-def test_documents_come_with_the_event(house: Setup, provider: str, reference: str, fields: dict[str, Any]) -> None:
-    h = house()
+def test_documents_come_with_the_event(
+    make_system: Setup, provider: str, reference: str, fields: dict[str, Any]
+) -> None:
+    h = make_system()
     h.submit(script(provider, reference, quantity=2, **fields))
     order = h.poll()
     assert order.status is Status.FULFILLED
@@ -122,8 +124,8 @@ def test_documents_come_with_the_event(house: Setup, provider: str, reference: s
     assert (filed(h), h.outbox.tasks) == (None, [])
 
 
-def test_what_is_no_pdf_for_us_is_left_alone(house: Setup, answers: Answers, serve: Serve) -> None:
-    h = house()
+def test_what_is_no_pdf_for_us_is_left_alone(make_system: Setup, answers: Answers, serve: Serve) -> None:
+    h = make_system()
     server = serve(saying(whole(PDF)))
     kinds = (TicketKind.LINK, TicketKind.WALLET, TicketKind.PAGE, TicketKind.SHIPMENT)
     answers(Issued((*(Ticket(kind, url=server.url) for kind in kinds), Ticket(TicketKind.BARCODE, code="1"))))
@@ -134,9 +136,9 @@ def test_what_is_no_pdf_for_us_is_left_alone(house: Setup, answers: Answers, ser
 
 
 def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without_an_event(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     server = serve(in_turn(whole(b"", "404 Not Found"), whole(PDF)))
     answers(tickets(server.url))
     h.submit(script())
@@ -169,9 +171,9 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
     ids=["status", "content", "size", "room"],
 )
 def test_why_documents_are_missing_is_kept_with_the_order(
-    house: Setup, answers: Answers, serve: Serve, answer: bytes, why: str
+    make_system: Setup, answers: Answers, serve: Serve, answer: bytes, why: str
 ) -> None:
-    h = house()
+    h = make_system()
     answers(tickets(serve(in_turn(whole(b"", "503 Service Unavailable"), answer)).url + "/1.pdf?signature=sesame"))
     h.submit(script())
     assert h.context.stores.fetches.progress(["ord-1"]) == [None]
@@ -186,9 +188,9 @@ def test_why_documents_are_missing_is_kept_with_the_order(
 
 
 def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_that_allows_it(
-    house: Setup, answers: Answers
+    make_system: Setup, answers: Answers
 ) -> None:
-    h = house()
+    h = make_system()
     answers(tickets("http://127.0.0.1:9/1.pdf?signature=sesame"))
     h.submit(script())
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
@@ -200,8 +202,8 @@ def test_that_a_documents_host_is_in_a_private_network_is_told_with_the_setting_
     assert fetching.why == "the address is not public, nor named by `outbound.allow`"
 
 
-def test_waits_grow_and_end_within_days(house: Setup, answers: Answers) -> None:
-    h = house()
+def test_waits_grow_and_end_within_days(make_system: Setup, answers: Answers) -> None:
+    h = make_system()
     answers(tickets("http://127.0.0.1:9/gone.pdf"))
     h.submit(script())
     h.poll()
@@ -219,8 +221,8 @@ def test_waits_grow_and_end_within_days(house: Setup, answers: Answers) -> None:
     assert h.order().tickets[0].url == "http://127.0.0.1:9/gone.pdf"
 
 
-def test_a_server_that_names_a_time_is_not_asked_before(house: Setup, answers: Answers, serve: Serve) -> None:
-    h = house()
+def test_a_server_that_names_a_time_is_not_asked_before(make_system: Setup, answers: Answers, serve: Serve) -> None:
+    h = make_system()
     server = serve(saying(whole(b"", "503 Service Unavailable", "Retry-After: 100")))
     answers(tickets(server.url + "/a", server.url + "/b"))
     h.submit(script())
@@ -248,9 +250,9 @@ def test_a_server_that_names_a_time_is_not_asked_before(house: Setup, answers: A
     ],
 )
 def test_a_servers_hint_is_kept_within_limits(
-    house: Setup, answers: Answers, serve: Serve, hint: str, wait: float
+    make_system: Setup, answers: Answers, serve: Serve, hint: str, wait: float
 ) -> None:
-    h = house()
+    h = make_system()
     lines = hint if hint.startswith("Date") else f"Retry-After: {hint}"
     server = serve(saying(whole(b"", "503 Service Unavailable", *lines.split("\r\n"))))
     answers(tickets(server.url + "/a"))
@@ -259,8 +261,8 @@ def test_a_servers_hint_is_kept_within_limits(
     assert h.outbox.tasks == [(TASK, ["ord-1"], wait)]
 
 
-def test_an_epoch_is_no_wait_of_a_year(house: Setup, answers: Answers, serve: Serve) -> None:
-    h = house()
+def test_an_epoch_is_no_wait_of_a_year(make_system: Setup, answers: Answers, serve: Serve) -> None:
+    h = make_system()
     server = serve(saying(whole(b"", "503 Service Unavailable", f"Retry-After: {now(h) + 600:.0f}")))
     answers(tickets(server.url + "/a"))
     h.submit(script())
@@ -270,9 +272,9 @@ def test_an_epoch_is_no_wait_of_a_year(house: Setup, answers: Answers, serve: Se
 
 
 def test_what_is_to_be_fetched_later_is_not_fetched_by_the_next_attempt(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     busy = serve(saying(whole(b"", "503 Service Unavailable", "Retry-After: 100")))
     good = serve(saying(whole(PDF)))
     one, two = (Ticket(TicketKind.PDF, url=server.url, seat=str(server.port)) for server in (busy, good))
@@ -289,7 +291,7 @@ def test_what_is_to_be_fetched_later_is_not_fetched_by_the_next_attempt(
 
 
 def test_one_that_always_fails_does_not_keep_others_of_its_host_from_being_fetched(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     def odd(server: Server, connection: socket.socket) -> None:
         while request := server.hear(connection):
@@ -297,7 +299,7 @@ def test_one_that_always_fails_does_not_keep_others_of_its_host_from_being_fetch
                 return
             connection.sendall(whole(pdf(request[5:6].decode())))
 
-    h = house()
+    h = make_system()
     server = serve(odd)
     answers(tickets(*(f"{server.url}/{name}" for name in ("bad", "2", "3", "4"))))
     h.submit(script())
@@ -312,9 +314,9 @@ def test_one_that_always_fails_does_not_keep_others_of_its_host_from_being_fetch
 
 
 def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     good = serve(saying(whole(PDF)))
     bad = serve(saying(whole(b"<p>expired</p>")))
     urls = ["http://10.255.255.1/x", "http://127.0.0.1:9/y", bad.url, good.url, "ftp://x/y", "http://[/z"]
@@ -326,8 +328,8 @@ def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
     assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
 
 
-def test_the_same_address_is_fetched_once(house: Setup, answers: Answers, serve: Serve) -> None:
-    h = house()
+def test_the_same_address_is_fetched_once(make_system: Setup, answers: Answers, serve: Serve) -> None:
+    h = make_system()
     server = serve(saying(whole(PDF)))
     answers(tickets(server.url + "/all.pdf", server.url + "/all.pdf", server.url + "/same-content.pdf"))
     h.submit(script())
@@ -337,8 +339,8 @@ def test_the_same_address_is_fetched_once(house: Setup, answers: Answers, serve:
     assert ids[0] is not None
 
 
-def test_later_polls_do_not_fetch_again_what_is_there(house: Setup, answers: Answers, serve: Serve) -> None:
-    h = house()
+def test_later_polls_do_not_fetch_again_what_is_there(make_system: Setup, answers: Answers, serve: Serve) -> None:
+    h = make_system()
     server = serve(saying(whole(PDF)))
     signed = f"{server.url}/a.pdf?signature="
     answers(PartlyIssued((Ticket(TicketKind.PDF, url=signed + "1", seat="1"),), 2))
@@ -355,9 +357,9 @@ def test_later_polls_do_not_fetch_again_what_is_there(house: Setup, answers: Ans
 
 
 def test_an_address_that_no_longer_works_has_the_provider_asked_for_a_new_one(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     expired, good = serve(saying(whole(b"", "403 Forbidden"))), serve(saying(whole(PDF)))
     answers(tickets(expired.url))
     h.submit(script())
@@ -380,9 +382,9 @@ def test_an_address_that_no_longer_works_has_the_provider_asked_for_a_new_one(
 
 
 def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_alone(
-    house: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     own, other = serve(saying(whole(PDF))), serve(saying(whole(PDF)))
     account = h.context.accounts["paylogic/default"]
     credentials = account.credentials.model_copy(update={"base_url": own.url + "/api"})
@@ -401,7 +403,7 @@ def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_a
     assert len(own.requests) == 2
 
 
-def at_own_address(h: House, url: str) -> Account:
+def at_own_address(h: System, url: str) -> Account:
     """Tiqets' account, as if its documents' server were the provider's own."""
     account = h.context.accounts["tiqets/default"]
     mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": url}))
@@ -411,9 +413,9 @@ def at_own_address(h: House, url: str) -> Account:
 
 @pytest.mark.parametrize("burst", [1, 2])
 def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_from_its_answer(
-    house: Setup, serve: Serve, burst: int
+    make_system: Setup, serve: Serve, burst: int
 ) -> None:
-    h = house(rate={"limit": 5, "period": 1, "burst": burst})
+    h = make_system(rate={"limit": 5, "period": 1, "burst": burst})
     own = serve(saying(whole(PDF)))
     mine = at_own_address(h, own.url)
     for _ in range(burst):
@@ -423,9 +425,9 @@ def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_fro
 
 
 def test_a_document_at_the_providers_own_address_waits_for_its_slot_and_is_not_given_up(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house(rate={"limit": 1, "period": 3_600, "burst": 1})
+    h = make_system(rate={"limit": 1, "period": 3_600, "burst": 1})
     own = serve(saying(whole(PDF)))
     mine = at_own_address(h, own.url)
     h.context = replace(h.context, http=Answering())
@@ -452,8 +454,8 @@ class Answering:
         return Response(200, {}, b"{}", 0.0)
 
 
-def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serve: Serve) -> None:
-    h = house()
+def test_a_429_of_the_providers_own_address_binds_the_account(make_system: Setup, serve: Serve) -> None:
+    h = make_system()
     own = serve(saying(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"))
     account = h.context.accounts["paylogic/default"]
     for base_url, health in (("https://paylogic.example", AccountHealth.OK), (own.url, AccountHealth.THROTTLED)):
@@ -462,8 +464,8 @@ def test_a_429_of_the_providers_own_address_binds_the_account(house: Setup, serv
         assert h.context.stores.accounts.state(account.key, account.rate).health is health
 
 
-def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serve) -> None:
-    h = house()
+def test_a_429_of_a_year_binds_the_account_for_an_hour(make_system: Setup, serve: Serve) -> None:
+    h = make_system()
     own = serve(saying(whole(b"", "429 Too Many Requests", "Retry-After: 31536000")))
     account = h.context.accounts["paylogic/default"]
     mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": own.url}))
@@ -476,8 +478,8 @@ def test_a_429_of_a_year_binds_the_account_for_an_hour(house: Setup, serve: Serv
     assert collected.no_token.wait == pytest.approx(3_600, abs=STALL)
 
 
-def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:
-    h = house()
+def test_loopback_is_refused_unless_it_is_allowed(make_system: Setup) -> None:
+    h = make_system()
     h.submit(script())
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     order = h.poll()
@@ -488,9 +490,9 @@ def test_loopback_is_refused_unless_it_is_allowed(house: Setup) -> None:
 
 
 def test_a_storage_that_is_away_delays_documents_and_nothing_else(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(script())
 
     def fail(*_: object) -> None:
@@ -508,9 +510,9 @@ def test_a_storage_that_is_away_delays_documents_and_nothing_else(
 
 
 def test_an_attempt_with_slow_documents_is_bounded_and_keeps_its_order(
-    house: Setup, answers: Answers, serve: Serve, clock: Clock
+    make_system: Setup, answers: Answers, serve: Serve, clock: Clock
 ) -> None:
-    h = house()
+    h = make_system()
     leases: list[float] = []
 
     def slow(server: Server, connection: socket.socket) -> None:
@@ -531,8 +533,8 @@ def test_an_attempt_with_slow_documents_is_bounded_and_keeps_its_order(
     assert leases[0] >= before + module.IN_ATTEMPT + 4
 
 
-def test_a_large_document_passes_through_without_being_held_in_memory(house: Setup, serve: Serve) -> None:
-    h = house()
+def test_a_large_document_passes_through_without_being_held_in_memory(make_system: Setup, serve: Serve) -> None:
+    h = make_system()
     large = PDF[:-7].ljust(19_000_000, b"x") + PDF[-7:]
     server = serve(saying(whole(large)))
     found = tickets(server.url).tickets
@@ -546,9 +548,9 @@ def test_a_large_document_passes_through_without_being_held_in_memory(house: Set
 
 
 def test_an_attempt_that_lost_its_order_fetches_nothing(
-    house: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     server = serve(saying(whole(PDF)))
     h.submit(script())
     exchange = h.context.http.exchange
@@ -564,8 +566,8 @@ def test_an_attempt_that_lost_its_order_fetches_nothing(
     assert filed(h) is None
 
 
-def test_a_cancelled_order_is_not_fetched_for(house: Setup) -> None:
-    h = house()
+def test_a_cancelled_order_is_not_fetched_for(make_system: Setup) -> None:
+    h = make_system()
     h.submit(script(documents_after=60))
     h.poll()
     assert filed(h) is not None
@@ -576,9 +578,9 @@ def test_a_cancelled_order_is_not_fetched_for(house: Setup) -> None:
 
 
 def test_tickets_that_change_during_a_round_are_looked_at_again(
-    house: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     server = serve(saying(whole(PDF)))
     answers(tickets("http://127.0.0.1:9/"))
     h.submit(script())
@@ -599,8 +601,8 @@ def test_tickets_that_change_during_a_round_are_looked_at_again(
     assert documents_of(h.order()) != [None]
 
 
-def test_two_rounds_at_once_are_one(house: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    h = house()
+def test_two_rounds_at_once_are_one(make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = make_system()
     answers(tickets("http://127.0.0.1:9/"))
     h.submit(script())
     h.poll()
@@ -618,9 +620,9 @@ def test_two_rounds_at_once_are_one(house: Setup, answers: Answers, monkeypatch:
 
 
 def test_a_worker_that_dies_before_it_settles_costs_a_repetition_and_no_second_file(
-    house: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(script())
 
     def die(*_: object, **__: object) -> None:
@@ -639,8 +641,8 @@ def test_a_worker_that_dies_before_it_settles_costs_a_repetition_and_no_second_f
     assert list((tmp_path / "documents").rglob("*.pdf")) == stored
 
 
-def test_the_sweep_sends_again_what_nobody_came_for(house: Setup, answers: Answers) -> None:
-    h = house()
+def test_the_sweep_sends_again_what_nobody_came_for(make_system: Setup, answers: Answers) -> None:
+    h = make_system()
     answers(tickets("http://127.0.0.1:9/"))
     h.submit(script())
     h.poll()
@@ -655,8 +657,8 @@ def test_the_sweep_sends_again_what_nobody_came_for(house: Setup, answers: Answe
     assert run_sweep(h.context, "documents") == {"resent": 1}
 
 
-def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis: "Redis") -> None:
-    h = house()
+def test_pruning_an_order_removes_its_files(make_system: Setup, tmp_path: Path, redis: "Redis") -> None:
+    h = make_system()
     h.submit(script("tixstock", "tix-1", quantity=3))
     order = h.poll()
     ids = [document for document in documents_of(order) if document]
@@ -669,8 +671,10 @@ def test_pruning_an_order_removes_its_files(house: Setup, tmp_path: Path, redis:
     assert not any("doc" in key or "ord-1" in key for key in left)
 
 
-def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(house: Setup) -> None:
-    h = house()
+def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(
+    make_system: Setup,
+) -> None:
+    h = make_system()
     fetches = h.context.stores.fetches
     assert fetches.pending() == PendingSummary(0)
     h.redis.zadd(
@@ -685,9 +689,9 @@ def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_a
 
 
 def test_since_when_an_order_lacks_documents_stays_as_it_is_until_it_lacks_none(
-    house: Setup, answers: Answers, serve: Serve
+    make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
-    h = house()
+    h = make_system()
     server = serve(in_turn(*[whole(b"", "404 Not Found")] * 3, whole(PDF)))
     answers(tickets(server.url))
     h.submit(script())

@@ -9,7 +9,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Attention, Status
 from willcall.orders.outcomes import Issued, PartlyIssued
 from willcall.providers.pushes import PushRequest
@@ -44,8 +44,8 @@ class Broken:
         return self.result
 
 
-def broken(h: House, method: str, result: Any, account: str = "tiqets/default") -> House:
-    """The same house, whose adapter of one account is broken."""
+def broken(h: System, method: str, result: Any, account: str = "tiqets/default") -> System:
+    """The same system, whose adapter of one account is broken."""
     whole = h.context.accounts[account]
     accounts = {**h.context.accounts, account: replace(whole, adapter=Broken(whole.adapter, method, result))}
     return replace(h, context=replace(h.context, accounts=MappingProxyType(accounts)))
@@ -55,7 +55,7 @@ def tiqets(**fields: Any) -> OrderScript:
     return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
 
 
-def counted(h: House, operation: str) -> float | None:
+def counted(h: System, operation: str) -> float | None:
     return h.context.meters.registry.get_sample_value("willcall_unexpected_errors_total", {"operation": operation})
 
 
@@ -77,8 +77,10 @@ def counted(h: House, operation: str) -> float | None:
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )
-def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Setup, method: str, result: Any) -> None:
-    h = broken(house(), method, result)
+def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(
+    make_system: Setup, method: str, result: Any
+) -> None:
+    h = broken(make_system(), method, result)
     h.submit(tiqets())
     with capture_logs() as lines:
         order = h.poll()
@@ -95,16 +97,18 @@ def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(house: Set
 
 
 @pytest.mark.parametrize("result", [ZeroDivisionError(), None, Issued(tickets=(None,))], ids=repr)  # type: ignore[arg-type]
-def test_a_mistake_of_ours_does_not_lose_the_providers_hint(house: Setup, result: Any) -> None:
-    h = broken(house(), "read_status", result)
+def test_a_mistake_of_ours_does_not_lose_the_providers_hint(make_system: Setup, result: Any) -> None:
+    h = broken(make_system(), "read_status", result)
     h.submit(tiqets(answers=[{"do": "usual", "retry_after": 300}]))
     order = h.poll()
     (attempt,) = h.context.stores.orders.timeline(order.id)
     assert (attempt.outcome, attempt.countdown) == ("malformed", pytest.approx(300, abs=0.01))
 
 
-def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(house: Setup) -> None:
-    h = broken(house(polling={"initial": 10, "factor": 2, "cap": 300, "minimum": 0, "ceiling": 600}), "read_status", 0)
+def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(make_system: Setup) -> None:
+    h = broken(
+        make_system(polling={"initial": 10, "factor": 2, "cap": 300, "minimum": 0, "ceiling": 600}), "read_status", 0
+    )
     h.submit(tiqets())
     waits = []
     for _ in range(3):
@@ -117,8 +121,8 @@ def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(hous
     assert h.poll().status is Status.EXPIRED
 
 
-def test_what_comes_after_a_mended_mistake_is_read_as_ever(house: Setup) -> None:
-    h = house()
+def test_what_comes_after_a_mended_mistake_is_read_as_ever(make_system: Setup) -> None:
+    h = make_system()
     broken(h, "read_status", ZeroDivisionError()).submit(tiqets())
     broken(h, "read_status", ZeroDivisionError()).poll()
     h.redis.delete(keys.tokens("tiqets/default"))
@@ -127,8 +131,10 @@ def test_what_comes_after_a_mended_mistake_is_read_as_ever(house: Setup) -> None
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), redis.ConnectionError()])
-def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(house: Setup, error: BaseException) -> None:
-    h = broken(house(), "read_status", error)
+def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(
+    make_system: Setup, error: BaseException
+) -> None:
+    h = broken(make_system(), "read_status", error)
     h.submit(tiqets())
     with pytest.raises(type(error)):
         h.poll()
@@ -136,13 +142,13 @@ def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(house: 
 
 
 def test_a_failure_while_documents_are_collected_keeps_the_tickets(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> str:
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr(downloads, "_download", fails)
-    h = house()
+    h = make_system()
     h.submit(tiqets())
     order = h.poll()
     assert order.status is Status.FULFILLED
@@ -159,7 +165,7 @@ def test_a_failure_while_documents_are_collected_keeps_the_tickets(
 
 
 def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decide = settle.decide
 
@@ -169,7 +175,7 @@ def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
         return decide(order, outcome, *rest)
 
     monkeypatch.setattr(settle, "decide", fails_on_tickets)
-    h = house()
+    h = make_system()
     h.submit(tiqets())
     h.poll()
     assert h.outcomes() == ["malformed"]
@@ -178,21 +184,21 @@ def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
 
 
 def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr(commit, "send_first_delivery", fails)
-    h = house()
+    h = make_system()
     h.submit(tiqets())
     assert h.poll().status is Status.FULFILLED
     assert h.outcomes() == ["issued"]
     assert h.events() == ["order.fulfilled"]
 
 
-def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) -> None:
-    h = house(callbacks=True)
+def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(make_system: Setup) -> None:
+    h = make_system(callbacks=True)
     account = h.context.accounts["tiqets/default"]
     pushes = Broken(account.adapter.pushes, "read_push", RecursionError(SECRET))
     with pytest.raises(UnexpectedError, match=r"^our error: RecursionError$"):
@@ -208,8 +214,8 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(house: Setup) ->
         )
 
 
-def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_orders(house: Setup) -> None:
-    h = broken(house(), "oauth.read_token", ZeroDivisionError(SECRET), "funtrips/default")
+def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_orders(make_system: Setup) -> None:
+    h = broken(make_system(), "oauth.read_token", ZeroDivisionError(SECRET), "funtrips/default")
     h.submit(OrderScript(provider="funtrips", reference="chk_1"))
     order = h.poll()
     assert (order.attention, order.attempts) == (None, 0)
@@ -218,12 +224,12 @@ def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_ord
 
 
 def test_what_waits_for_an_order_and_cannot_be_attached_by_our_mistake_keeps_nobody_from_submitting_it(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> int:
         raise ZeroDivisionError(SECRET)
 
-    h = house()
+    h = make_system()
     monkeypatch.setattr("willcall.usecases.submit.apply_inbox", fails)
     h.redis.hset(keys.pushes_ahead("tiqets/default", "1111111"), "digest", "{}")
     assert h.submit(tiqets()) == "ord-1"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
 from willcall.orders.ticket_documents import inline_file, with_inline_file
@@ -33,8 +33,8 @@ def inline(*names: str, form: FileForm = "pdf") -> tuple[Ticket, ...]:
     return tuple(with_inline_file(Ticket(TicketKind.PDF), make_file(form, name)) for name in names)
 
 
-def submitted(house: Setup, quantity: int = 1) -> House:
-    h = house()
+def submitted(make_system: Setup, quantity: int = 1) -> System:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1111111", quantity=quantity))
     return h
 
@@ -48,8 +48,10 @@ def test_a_file_travels_in_its_ticket_until_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize(("form", "kind"), [("pdf", "pdf"), ("behind_boundary", "pdf"), ("png", "image")])
-def test_files_in_an_answer_come_with_the_event(house: Setup, answers: Answers, form: FileForm, kind: str) -> None:
-    h = submitted(house, quantity=2)
+def test_files_in_an_answer_come_with_the_event(
+    make_system: Setup, answers: Answers, form: FileForm, kind: str
+) -> None:
+    h = submitted(make_system, quantity=2)
     answers(Issued(inline("a", "b", form=form)))
     order = h.poll()
     assert order.status is Status.FULFILLED
@@ -61,8 +63,8 @@ def test_files_in_an_answer_come_with_the_event(house: Setup, answers: Answers, 
     assert "data:" not in (h.redis.get(keys.tickets("ord-1")) or "")
 
 
-def test_the_same_file_in_the_next_answer_is_the_same_document(house: Setup, answers: Answers) -> None:
-    h = submitted(house, quantity=2)
+def test_the_same_file_in_the_next_answer_is_the_same_document(make_system: Setup, answers: Answers) -> None:
+    h = submitted(make_system, quantity=2)
     answers(PartlyIssued(inline("a"), 2))
     (first,) = h.poll().tickets
     answers(Issued(inline("a", "b")))
@@ -74,9 +76,9 @@ def test_the_same_file_in_the_next_answer_is_the_same_document(house: Setup, ans
 
 
 def test_tickets_do_not_count_while_their_files_cannot_be_stored(
-    house: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = submitted(house)
+    h = submitted(make_system)
     answers(Issued(inline("a")))
 
     def fail(*_: object) -> None:
@@ -92,9 +94,9 @@ def test_tickets_do_not_count_while_their_files_cannot_be_stored(
 
 
 def test_a_file_in_an_answer_that_is_too_large_needs_a_person(
-    house: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = submitted(house)
+    h = submitted(make_system)
     answers(Issued(inline("a")))
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     order = h.poll()

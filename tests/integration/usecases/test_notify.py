@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, ScriptedResponse
 from willcall.http.address_guard import AddressGuard
 from willcall.http.messages import HttpLimits
@@ -31,7 +31,7 @@ def receiver() -> Iterator[CallbackReceiver]:
         yield started
 
 
-def fulfil(h: House, url: str, order_id: str = "ord-1", **script: object) -> StoredEvent:
+def fulfil(h: System, url: str, order_id: str = "ord-1", **script: object) -> StoredEvent:
     """Submit an order with a callback URL and poll it once: the event of that."""
     reference = str(1_000_000 + int(h.redis.incr("references")))
     h.submit(
@@ -43,12 +43,12 @@ def fulfil(h: House, url: str, order_id: str = "ord-1", **script: object) -> Sto
     return list(h.context.stores.events.list_after(None, 1_000))[-1]
 
 
-def messages(h: House) -> list[tuple[DeliveryMessage, float]]:
+def messages(h: System) -> list[tuple[DeliveryMessage, float]]:
     """What was sent to tasks.notify, with the countdowns."""
     return [(DeliveryMessage(*args), countdown) for name, args, countdown in h.outbox.tasks if name == "tasks.notify"]
 
 
-def tell(h: House) -> tuple[DeliveryMessage, float] | None:
+def tell(h: System) -> tuple[DeliveryMessage, float] | None:
     """Run the latest message, as if its time had come: what follows it, which is sent."""
     notice, _ = messages(h)[-1]
     if h.redis.zscore(keys.DELIVERIES_DUE, notice.subject) is not None:
@@ -59,20 +59,20 @@ def tell(h: House) -> tuple[DeliveryMessage, float] | None:
     return again
 
 
-def statuses(h: House, order_id: str = "ord-1") -> list[int | None]:
+def statuses(h: System, order_id: str = "ord-1") -> list[int | None]:
     return [made.http_status for made in h.context.stores.deliveries.attempts(order_id)]
 
 
-def telling(h: House, order_id: str = "ord-1") -> CallbackStatus:
+def telling(h: System, order_id: str = "ord-1") -> CallbackStatus:
     stands = h.context.stores.deliveries.get(order_id)
     assert stands is not None
     return stands.status
 
 
 def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
-    house: Setup, receiver: CallbackReceiver
+    make_system: Setup, receiver: CallbackReceiver
 ) -> None:
-    h = house()
+    h = make_system()
     event = fulfil(h, receiver.url("/hooks?key=1"))
     assert messages(h) == [(DeliveryMessage("ord-1", event.id, 1, receiver.host), 0.0)]
     assert tell(h) is None
@@ -89,16 +89,16 @@ def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
     assert statuses(h) == [200]
 
 
-def test_an_order_without_a_callback_url_sends_no_message(house: Setup) -> None:
-    h = house()
+def test_an_order_without_a_callback_url_sends_no_message(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.poll()
     assert h.events() == ["order.fulfilled"]
     assert messages(h) == []
 
 
-def test_every_kind_of_event_is_told(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_every_kind_of_event_is_told(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url(), "partly", provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     tell(h)
     assert settle_expired(h.context, h.order("partly"), h.context.stores.accounts.now())
@@ -113,9 +113,9 @@ def test_every_kind_of_event_is_told(house: Setup, receiver: CallbackReceiver) -
 
 
 def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_last(
-    house: Setup, receiver: CallbackReceiver
+    make_system: Setup, receiver: CallbackReceiver
 ) -> None:
-    h = house()
+    h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(500, 404, 301, 500, RESET, 502, 500, 429, 500, 503)
     waits = []
@@ -133,8 +133,8 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
-def test_retry_after_is_never_undercut(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_retry_after_is_never_undercut(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(429, {"Retry-After": "3600"}))
     again = tell(h)
@@ -146,8 +146,8 @@ def test_retry_after_is_never_undercut(house: Setup, receiver: CallbackReceiver)
     assert len(receiver.received) == 1
 
 
-def test_410_ends_it_at_once(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_410_ends_it_at_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(410, {"Retry-After": "5"}))
     assert tell(h) is None
@@ -155,8 +155,8 @@ def test_410_ends_it_at_once(house: Setup, receiver: CallbackReceiver) -> None:
     assert list(h.context.stores.listing.attention_counts().values()) == [1]
 
 
-def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_a_redirect_is_a_failure_and_is_not_followed(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(307, {"Location": receiver.url("/elsewhere")}))
     assert tell(h) is not None
@@ -164,8 +164,8 @@ def test_a_redirect_is_a_failure_and_is_not_followed(house: Setup, receiver: Cal
     assert statuses(h) == [307]
 
 
-def test_a_large_answer_is_ignored(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_a_large_answer_is_ignored(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(200, body=b"x" * 3_000_000))
     assert tell(h) is None
@@ -173,13 +173,13 @@ def test_a_large_answer_is_ignored(house: Setup, receiver: CallbackReceiver) -> 
 
 
 def test_a_backend_that_hangs_is_given_up_after_the_time_out(
-    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert notify.LIMITS.total_timeout + 15 < notify.LEASE
     monkeypatch.setattr(
         notify, "LIMITS", HttpLimits(connect_timeout=60, read_timeout=0.2, total_timeout=60, max_bytes=100)
     )
-    h = house()
+    h = make_system()
     fulfil(h, receiver.url())
     receiver.script(HANG)
     assert tell(h) is not None
@@ -188,8 +188,8 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
     assert receiver.host not in made.why
 
 
-def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_a_private_address_that_is_not_allowed_is_never_reached(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     fulfil(h, receiver.url())
     assert tell(h) is None
@@ -197,8 +197,8 @@ def test_a_private_address_that_is_not_allowed_is_never_reached(house: Setup, re
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
-def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_without_a_secret_messages_are_unsigned(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     settings = h.context.settings
     unsigned = settings.model_copy(update={"notify": settings.notify.model_copy(update={"secret": None})})
     h.context = replace(h.context, settings=unsigned)
@@ -210,9 +210,9 @@ def test_without_a_secret_messages_are_unsigned(house: Setup, receiver: Callback
 
 
 def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
-    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     event = fulfil(h, receiver.url())
     with monkeypatch.context() as patch:
         patch.setattr(notify, "decide_delivery", lambda *_: (_ for _ in ()).throw(SystemExit))
@@ -227,8 +227,8 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
     assert telling(h) is CallbackStatus.DELIVERED
 
 
-def test_copies_of_a_message_tell_once(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_copies_of_a_message_tell_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
     with ThreadPoolExecutor(8) as pool:
@@ -236,8 +236,10 @@ def test_copies_of_a_message_tell_once(house: Setup, receiver: CallbackReceiver)
     assert len(receiver.received) == 1
 
 
-def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_a_newer_event_supersedes_one_that_could_not_be_delivered(
+    make_system: Setup, receiver: CallbackReceiver
+) -> None:
+    h = make_system()
     older = fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(500, 200)
     again = tell(h)
@@ -253,9 +255,9 @@ def test_a_newer_event_supersedes_one_that_could_not_be_delivered(house: Setup, 
 
 
 def test_an_event_that_comes_during_a_post_follows_it(
-    house: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     post = h.context.outbound.post
     busy: list[object] = []
@@ -275,8 +277,8 @@ def test_an_event_that_comes_during_a_post_follows_it(
     assert [message.event["type"] for message in receiver.received] == ["order.partial", "order.cancelled"]
 
 
-def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_the_sweep_sends_a_message_that_was_lost_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     [(lost, _)] = messages(h)
     h.outbox.tasks.clear()
@@ -289,8 +291,8 @@ def test_the_sweep_sends_a_message_that_was_lost_once(house: Setup, receiver: Ca
     assert len(receiver.received) == 1
 
 
-def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_a_telling_that_is_put_off_keeps_its_try(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
     later = postpone_delivery(h.context.stores.deliveries, notice, 7.0)
@@ -301,8 +303,8 @@ def test_a_telling_that_is_put_off_keeps_its_try(house: Setup, receiver: Callbac
     assert statuses(h) == []
 
 
-def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_redelivering_tells_again_under_the_same_id(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
     tell(h)
@@ -317,8 +319,8 @@ def test_redelivering_tells_again_under_the_same_id(house: Setup, receiver: Call
 
 
 @pytest.mark.parametrize(("url", "words"), [(None, "no callback_url"), ("http://127.0.0.1:9/", "has not changed yet")])
-def test_what_cannot_be_redelivered_is_said(house: Setup, url: str | None, words: str) -> None:
-    h = house()
+def test_what_cannot_be_redelivered_is_said(make_system: Setup, url: str | None, words: str) -> None:
+    h = make_system()
     with pytest.raises(UnknownOrderError):
         redeliver(h.context, "ord-1")
     h.submit(OrderScript(provider="tiqets", reference="1"), callback_url=url)
@@ -326,8 +328,8 @@ def test_what_cannot_be_redelivered_is_said(house: Setup, url: str | None, words
         redeliver(h.context, "ord-1")
 
 
-def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_what_has_left_the_feed_cannot_be_redelivered(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     tell(h)
     h.context.stores.events.prune(h.context.stores.accounts.now() + 10)
@@ -335,8 +337,10 @@ def test_what_has_left_the_feed_cannot_be_redelivered(house: Setup, receiver: Ca
         redeliver(h.context, "ord-1")
 
 
-def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_an_event_after_an_undeliverable_one_says_nothing_of_that(
+    make_system: Setup, receiver: CallbackReceiver
+) -> None:
+    h = make_system()
     fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(410, 200)
     tell(h)
@@ -347,8 +351,8 @@ def test_an_event_after_an_undeliverable_one_says_nothing_of_that(house: Setup, 
     assert receiver.received[-1].event["data"]["attention"] is None
 
 
-def test_prune_waits_for_the_backend_to_be_told(house: Setup, receiver: CallbackReceiver) -> None:
-    h = house()
+def test_prune_waits_for_the_backend_to_be_told(make_system: Setup, receiver: CallbackReceiver) -> None:
+    h = make_system()
     fulfil(h, receiver.url())
     h.redis.zadd(keys.FINAL, {"ord-1": 1})
     assert run_sweep(h.context, "prune")["orders"] == 0

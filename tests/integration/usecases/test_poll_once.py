@@ -5,7 +5,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.simulator.provider_request import SLACK
@@ -29,8 +29,8 @@ def tiqets(**fields: object) -> OrderScript:
     return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
 
 
-def test_an_order_is_polled_to_its_tickets(house: Setup) -> None:
-    h = house()
+def test_an_order_is_polled_to_its_tickets(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=0, quantity=2))
     order = h.poll()
     assert order.status is Status.FULFILLED
@@ -40,8 +40,8 @@ def test_an_order_is_polled_to_its_tickets(house: Setup) -> None:
     assert [message.seq for message in h.outbox.messages] == [1]
 
 
-def test_a_202_is_waited_for_as_long_as_it_says(house: Setup) -> None:
-    h = house()
+def test_a_202_is_waited_for_as_long_as_it_says(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=600, pending_hint={"retry_after": 7}))
     before = h.context.stores.accounts.now()
     order = h.poll()
@@ -81,7 +81,7 @@ FORMS = [
 ]
 
 
-def assert_waits(h: House, seconds: float) -> None:
+def assert_waits(h: System, seconds: float) -> None:
     """The one request was answered, and the next is due so many seconds later, as exactly as can be told."""
     order, (request,) = h.order(), h.providers.ledger(provider=h.order().provider)
     (attempt,) = h.context.stores.orders.timeline(order.id)
@@ -92,8 +92,8 @@ def assert_waits(h: House, seconds: float) -> None:
     )
 
 
-def test_a_pending_order_is_not_asked_about_before_the_hint(house: Setup) -> None:
-    h = house()
+def test_a_pending_order_is_not_asked_about_before_the_hint(make_system: Setup) -> None:
+    h = make_system()
     h.submit(voordemensen(ready_after=600, answers=[{"do": "usual", "retry_after": 120}]))
     h.poll()
     assert h.outcomes() == ["not_ready"]
@@ -101,8 +101,8 @@ def test_a_pending_order_is_not_asked_about_before_the_hint(house: Setup) -> Non
 
 
 @pytest.mark.parametrize("answer", HINTED, ids=lambda answer: str(answer.get("status", answer["do"])))
-def test_no_second_request_leaves_before_the_hint_of_any_answer(house: Setup, answer: dict[str, object]) -> None:
-    h = house()
+def test_no_second_request_leaves_before_the_hint_of_any_answer(make_system: Setup, answer: dict[str, object]) -> None:
+    h = make_system()
     h.submit(tiqets(answers=[answer | {"retry_after": 120}]))
     h.poll()
     assert_waits(h, 120)
@@ -127,8 +127,8 @@ def test_no_second_request_leaves_before_the_hint_of_any_answer(house: Setup, an
     ],
     ids=str,
 )
-def test_tickets_are_read_in_whatever_they_come_packed(house: Setup, packing: dict[str, object]) -> None:
-    h = house()
+def test_tickets_are_read_in_whatever_they_come_packed(make_system: Setup, packing: dict[str, object]) -> None:
+    h = make_system()
     h.submit(voordemensen(ready_after=0, answers=[{"do": "usual", "packing": packing}]))
     order = h.poll()
     assert order.status is Status.FULFILLED
@@ -137,8 +137,8 @@ def test_tickets_are_read_in_whatever_they_come_packed(house: Setup, packing: di
 
 
 @pytest.mark.parametrize("hint", FORMS, ids=str)
-def test_a_hint_holds_in_every_form(house: Setup, hint: dict[str, object]) -> None:
-    h = house()
+def test_a_hint_holds_in_every_form(make_system: Setup, hint: dict[str, object]) -> None:
+    h = make_system()
     h.submit(tiqets(answers=[{"do": "status", "status": 429, "retry_after": 120, **hint}]))
     order = h.poll()
     assert_waits(h, 120)
@@ -147,15 +147,15 @@ def test_a_hint_holds_in_every_form(house: Setup, hint: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("hint", [86_401, 31_536_000])
-def test_a_hint_of_more_than_a_day_leaves_one_attempt_at_the_deadline(house: Setup, hint: int) -> None:
-    h = house()
+def test_a_hint_of_more_than_a_day_leaves_one_attempt_at_the_deadline(make_system: Setup, hint: int) -> None:
+    h = make_system()
     h.submit(tiqets(answers=[{"do": "status", "status": 404, "retry_after": hint}]))
     order = h.poll()
     assert order.next_poll_at == order.deadline_at
 
 
-def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(house: Setup) -> None:
-    h = house(polling={"ceiling": 86_400})
+def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(make_system: Setup) -> None:
+    h = make_system(polling={"ceiling": 86_400})
     h.submit(tiqets(answers=[{"do": "status", "status": 429, "retry_after": 31_536_000}]))
     order = h.poll()
     state = h.context.stores.accounts.state("tiqets/default", h.context.accounts["tiqets/default"].rate)
@@ -164,8 +164,8 @@ def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(house: Setup) ->
     assert state.until == pytest.approx(order.next_poll_at, abs=0.01)
 
 
-def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_once(house: Setup) -> None:
-    h = house(polling={"ceiling": 500 * 86_400})
+def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_once(make_system: Setup) -> None:
+    h = make_system(polling={"ceiling": 500 * 86_400})
     day = 86_400
     for days in (399, 401, 402):
         name, fields = f"a7c6{days}", {"fulfillment_starts_after": days * day}
@@ -180,8 +180,8 @@ def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_onc
         assert logged == (["a date more than 400 days ahead"] if days == 401 else [])
 
 
-def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:
-    h = house()
+def test_a_message_behind_the_fence_asks_nothing(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=600))
     h.poll()
     assert poll_once(h.context, "ord-1", 1, "funtrips/default") == PollResult()
@@ -200,8 +200,10 @@ def test_a_message_behind_the_fence_asks_nothing(house: Setup) -> None:
         ({"do": "status", "status": 403, "times": 2}, "unauthorized", "unauthorized"),
     ],
 )
-def test_trouble_is_waited_out_and_never_final(house: Setup, fault: dict, outcome: str, attention: str | None) -> None:
-    h = house()
+def test_trouble_is_waited_out_and_never_final(
+    make_system: Setup, fault: dict, outcome: str, attention: str | None
+) -> None:
+    h = make_system()
     h.submit(tiqets(answers=[fault]))
     h.poll()
     h.redis.delete(keys.tokens("tiqets/default"))
@@ -213,8 +215,8 @@ def test_trouble_is_waited_out_and_never_final(house: Setup, fault: dict, outcom
     assert (order.status, order.attention) == (Status.FULFILLED, None)
 
 
-def test_an_aged_access_token_is_renewed_without_parking_the_account(house: Setup) -> None:
-    h = house()
+def test_an_aged_access_token_is_renewed_without_parking_the_account(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=600))
     h.poll()
     h.providers.update_account("funtrips", expire_tokens=True)
@@ -227,8 +229,8 @@ def test_an_aged_access_token_is_renewed_without_parking_the_account(house: Setu
     assert len(tokens) == 2
 
 
-def test_a_fresh_access_token_that_is_refused_parks_the_account(house: Setup) -> None:
-    h = house()
+def test_a_fresh_access_token_that_is_refused_parks_the_account(make_system: Setup) -> None:
+    h = make_system()
     h.providers.update_account("funtrips", revoked=True)
     h.submit(funtrips())
     order = h.poll()
@@ -238,8 +240,8 @@ def test_a_fresh_access_token_that_is_refused_parks_the_account(house: Setup) ->
     assert h.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.UNAUTHORIZED
 
 
-def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: Setup) -> None:
-    h = house()
+def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips())
     h.context.stores.oauth.lock("funtrips/default", 30)
     account = h.context.accounts["funtrips/default"]
@@ -251,14 +253,14 @@ def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(house: S
     assert h.poll().status is Status.FULFILLED
 
 
-def test_a_repeated_attempt_keeps_the_minimum_too(house: Setup) -> None:
-    h = house(polling={"minimum": 100, "initial": 100, "cap": 100})
+def test_a_repeated_attempt_keeps_the_minimum_too(make_system: Setup) -> None:
+    h = make_system(polling={"minimum": 100, "initial": 100, "cap": 100})
     assert lease_seconds(h.context.accounts["tiqets/default"]) > 100
     assert lease_seconds(h.context.accounts["voordemensen/default"]) > 10
 
 
-def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(house: Setup) -> None:
-    h = house()
+def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(make_system: Setup) -> None:
+    h = make_system()
     h.submit(tiqets())
     account, order = h.context.accounts["tiqets/default"], h.order()
     now = time.monotonic()
@@ -267,9 +269,9 @@ def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(ho
 
 
 def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     h.submit(tiqets())
     exchange = h.context.http.exchange
 
@@ -282,8 +284,8 @@ def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(
     assert h.events() == ["order.cancelled"]
 
 
-def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
-    h = house()
+def test_a_late_cancellation_is_taken_when_somebody_asks(make_system: Setup) -> None:
+    h = make_system()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
     assert request_poll(h.context, "ord-1").outcome is ExpediteOutcome.SENT
@@ -292,8 +294,8 @@ def test_a_late_cancellation_is_taken_when_somebody_asks(house: Setup) -> None:
         request_poll(h.context, "ord-1")
 
 
-def test_pausing_and_resuming_an_account(house: Setup) -> None:
-    h = house()
+def test_pausing_and_resuming_an_account(make_system: Setup) -> None:
+    h = make_system()
     h.submit(tiqets())
     account = h.context.accounts["tiqets/default"]
     pause(h.context, account, None)
@@ -304,8 +306,8 @@ def test_pausing_and_resuming_an_account(house: Setup) -> None:
     assert h.poll().status is Status.FULFILLED
 
 
-def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(house: Setup) -> None:
-    h = house()
+def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(make_system: Setup) -> None:
+    h = make_system()
     h.submit(tiqets())
     assert poll_once(h.context, "ord-1", 1, "tiqets/gone") == PollResult()
     assert (h.order().status, h.outcomes()) == (Status.PENDING, [])
@@ -327,16 +329,18 @@ def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_thei
         ({"provider": "tiqets", "reference": "1", "not_before": "2026-11-22T10:00:00"}, ["not_before", "timezone"]),
     ],
 )
-def test_a_bad_payload_is_refused_with_everything_that_is_wrong(house: Setup, payload: dict, words: list[str]) -> None:
-    h = house()
+def test_a_bad_payload_is_refused_with_everything_that_is_wrong(
+    make_system: Setup, payload: dict, words: list[str]
+) -> None:
+    h = make_system()
     with pytest.raises(RejectedOrderError) as caught:
         submit(h.context, payload)
     assert all(word in str(caught.value) for word in words)
     assert list(h.redis.scan_iter()) == []
 
 
-def test_the_same_id_with_other_content_is_a_conflict(house: Setup) -> None:
-    h = house()
+def test_the_same_id_with_other_content_is_a_conflict(make_system: Setup) -> None:
+    h = make_system()
     payload = {"id": "x", "provider": "tiqets", "reference": "1"}
     assert submit(h.context, payload).new
     assert not submit(h.context, dict(payload)).new

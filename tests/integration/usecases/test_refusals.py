@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.waiting import STALL
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
@@ -16,23 +16,23 @@ ACCOUNT = "tiqets/default"
 REFUSED = {"do": "status", "status": 403, "times": None}
 
 
-def submit(h: House, order_id: str, *answers: dict[str, Any], **fields: Any) -> None:
+def submit(h: System, order_id: str, *answers: dict[str, Any], **fields: Any) -> None:
     reference = str(1_000_000 + int(h.redis.incr("references")))
     script = {"provider": "tiqets", "reference": reference, "answers": answers, **fields}
     h.submit(OrderScript.model_validate(script), id=order_id)
 
 
-def state(h: House) -> AccountState:
+def state(h: System) -> AccountState:
     return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
 
 
-def forget_throttle(h: House) -> None:
+def forget_throttle(h: System) -> None:
     """As if the time of the throttle had passed, and tokens had come back."""
     h.redis.delete(keys.tokens(ACCOUNT))
 
 
-def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(house: Setup) -> None:
-    h = house()
+def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(make_system: Setup) -> None:
+    h = make_system()
     submit(h, "ord-1", {"do": "status", "status": 403, "gateway": True, "retry_after": 30})
     before = h.context.stores.accounts.now()
     order = h.poll("ord-1")
@@ -41,8 +41,8 @@ def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(house: Se
     assert before + 30 <= (order.hint_until or 0) <= h.context.stores.accounts.now() + 30
 
 
-def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(house: Setup) -> None:
-    h = house()
+def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(make_system: Setup) -> None:
+    h = make_system()
     for n in range(4):
         submit(h, f"ord-{n}")
     h.providers.update_account("tiqets", down="gateway")
@@ -57,8 +57,8 @@ def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(hou
     assert h.poll("ord-0").status is Status.FULFILLED
 
 
-def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(house: Setup) -> None:
-    h = house()
+def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(make_system: Setup) -> None:
+    h = make_system()
     submit(h, "bad", {"do": "status", "status": 403, "gateway": True, "times": None})
     for n in range(3):
         submit(h, f"good-{n}")
@@ -71,7 +71,7 @@ def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(h
     assert (stopped, h.order("bad").attention) == (AccountHealth.OK, Attention.UNAUTHORIZED)
 
 
-def probe(h: House) -> str | None:
+def probe(h: System) -> str | None:
     """Let the time of the next probe come and run it: the order about which the provider was asked."""
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     h.outbox.messages.clear()
@@ -84,8 +84,8 @@ def probe(h: House) -> str | None:
     return None
 
 
-def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(house: Setup) -> None:
-    h = house()
+def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(make_system: Setup) -> None:
+    h = make_system()
     misfiled, good = [f"misfiled-{n}" for n in range(10)], [f"good-{n}" for n in range(3)]
     for name in misfiled:
         submit(h, name, REFUSED)
@@ -99,8 +99,8 @@ def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(house: 
     assert state(h).health is AccountHealth.OK
 
 
-def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(house: Setup) -> None:
-    h = house()
+def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(make_system: Setup) -> None:
+    h = make_system()
     names = [f"ord-{n}" for n in range(4)]
     for name in names:
         submit(h, name, REFUSED)
@@ -117,9 +117,9 @@ def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(hou
 
 
 def test_a_good_answer_counts_between_refusals_though_it_was_asked_for_before_them(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     for name in ("bad-1", "bad-2", "bad-3", "bad-4"):
         submit(h, name, REFUSED)
     submit(h, "good")

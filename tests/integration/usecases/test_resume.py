@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import POLLING, House, Setup
+from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -21,17 +21,17 @@ HINT = 300
 ANSWERS = {AccountHealth.UNAUTHORIZED: (401, 1), AccountHealth.DOWN: (503, OUTAGES)}
 
 
-def submit(h: House, order_id: str, *answers: dict[str, Any]) -> None:
+def submit(h: System, order_id: str, *answers: dict[str, Any]) -> None:
     reference = str(1_000_000 + int(h.redis.incr("references")))
     script = {"provider": "tiqets", "reference": reference, "answers": answers, "ready_after": 0}
     h.submit(OrderScript.model_validate(script), id=order_id)
 
 
-def state(h: House) -> AccountState:
+def state(h: System) -> AccountState:
     return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
 
 
-def stop(h: House, health: AccountHealth, retry_after: int | None = None) -> list[str]:
+def stop(h: System, health: AccountHealth, retry_after: int | None = None) -> list[str]:
     """Orders whose answers stop their account, each with this hint."""
     status, count = ANSWERS[health]
     names = [f"ord-{n}" for n in range(count)]
@@ -44,7 +44,7 @@ def stop(h: House, health: AccountHealth, retry_after: int | None = None) -> lis
     return names
 
 
-def run_messages(h: House) -> None:
+def run_messages(h: System) -> None:
     """Run what is on its way, each with a token at hand."""
     for message in h.outbox.messages[:]:
         assert message.due <= h.context.stores.accounts.now()
@@ -55,9 +55,9 @@ def run_messages(h: House) -> None:
 
 @pytest.mark.parametrize("health", ANSWERS)
 def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_until_when(
-    house: Setup, health: AccountHealth
+    make_system: Setup, health: AccountHealth
 ) -> None:
-    h = house()
+    h = make_system()
     before = h.context.stores.accounts.now()
     stop(h, health, HINT)
     requests = len(h.providers.ledger())
@@ -72,9 +72,9 @@ def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_u
 
 @pytest.mark.parametrize("health", ANSWERS)
 def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
-    house: Setup, health: AccountHealth
+    make_system: Setup, health: AccountHealth
 ) -> None:
-    h = house()
+    h = make_system()
     names = stop(h, health, HINT)
     resumed = resume(h.context, h.context.accounts[ACCOUNT], override=True)
     assert (resumed.probing is not None, resumed.until, state(h).hint_until) == (True, None, None)
@@ -87,8 +87,8 @@ def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
     assert {h.order(name).status for name in names} == {Status.FULFILLED}
 
 
-def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_request(house: Setup) -> None:
-    h = house()
+def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_request(make_system: Setup) -> None:
+    h = make_system()
     (name,) = stop(h, AccountHealth.UNAUTHORIZED)
     cancel_order(h.context, name)
     resumed = resume(h.context, h.context.accounts[ACCOUNT])
@@ -100,8 +100,8 @@ def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_r
 
 
 @pytest.mark.parametrize("refused", [True, False])
-def test_poll_promises_no_request_while_the_account_is_stopped(house: Setup, *, refused: bool) -> None:
-    h = house(polling=POLLING | {"ceiling": 7_200})
+def test_poll_promises_no_request_while_the_account_is_stopped(make_system: Setup, *, refused: bool) -> None:
+    h = make_system(polling=POLLING | {"ceiling": 7_200})
     submit(h, "waiting", {"do": "status", "status": 503, "retry_after": HINT})
     h.poll("waiting")
     account = h.context.accounts[ACCOUNT]

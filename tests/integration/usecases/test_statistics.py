@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.integration.usecases.conftest import POLLING, House, Setup
+from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
 from willcall.orders.outcomes import OUTCOME_NAMES
 from willcall.orders.pushes import TicketsPush
@@ -36,18 +36,18 @@ def funtrips(**fields: object) -> OrderScript:
     return OrderScript.model_validate({"provider": "funtrips", "reference": "chk_1", **fields})
 
 
-def counted(house: House, account: str = "funtrips/default") -> Counter[str]:
+def counted(system: System, account: str = "funtrips/default") -> Counter[str]:
     """What was counted, but for how late attempts were."""
-    counts = house.context.stores.stats.last_minutes(2).get(account, Counter())
+    counts = system.context.stores.stats.last_minutes(2).get(account, Counter())
     return Counter({name: count for name, count in counts.items() if not name.startswith("late:")})
 
 
-def metered_value(house: House, name: str, **labels: str) -> float | None:
-    return house.context.meters.registry.get_sample_value(name, labels)
+def metered_value(system: System, name: str, **labels: str) -> float | None:
+    return system.context.meters.registry.get_sample_value(name, labels)
 
 
-def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(house: Setup) -> None:
-    h = house()
+def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
     h.poll()
     assert counted(h) == {"outcome:malformed": 1}
@@ -57,8 +57,8 @@ def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(house: Setup) ->
     assert lateness == ["late:inf"]  # `poll` makes the order due at the beginning of time
 
 
-def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(house: Setup) -> None:
-    h = house()
+def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=600))
     cancel_order(h.context, "ord-1")
     assert counted(h) == {"ended:cancelled": 1}
@@ -67,8 +67,8 @@ def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(house: Se
     assert counted(h) == {"ended:cancelled": 1, "ended:expired": 1}
 
 
-def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(house: Setup) -> None:
-    h = house()
+def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript.model_validate({"provider": "tixstock", "reference": "tix_1", "ready_after": 600}))
     account = h.context.accounts["tixstock/default"]
     push = TicketsPush((Ticket(TicketKind.BARCODE, code="4711"),), complete=True, detail="pushed")
@@ -78,8 +78,8 @@ def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(house: Setup
     assert counted(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
 
 
-def test_meters_say_what_the_statistics_say(house: Setup) -> None:
-    h = house()
+def test_meters_say_what_the_statistics_say(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
     h.poll()
     h.poll()
@@ -94,15 +94,15 @@ def test_meters_say_what_the_statistics_say(house: Setup) -> None:
     assert metered_value(h, "willcall_provider_request_seconds_count", **account) == 3  # one for the access token
 
 
-def test_what_never_came_back_yet_is_counted_as_0_so_that_its_first_time_is_seen(house: Setup) -> None:
-    h, account = house(), {"provider": "funtrips", "account": "default"}
+def test_what_never_came_back_yet_is_counted_as_0_so_that_its_first_time_is_seen(make_system: Setup) -> None:
+    h, account = make_system(), {"provider": "funtrips", "account": "default"}
     assert {
         metered_value(h, "willcall_attempts_total", **account, outcome=name) for name in OUTCOME_NAMES.values()
     } == {0}
 
 
-def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
-    h = house()
+def test_an_answer_that_no_longer_counts_is_no_attempt(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=0))
     order = h.order()
     h.redis.hset(keys.order("ord-1"), "due", 1)
@@ -112,8 +112,8 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(house: Setup) -> None:
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0
 
 
-def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(house: Setup) -> None:
-    h = house(rate={"limit": 1, "period": 3_600, "burst": 1}, polling=POLLING | {"ceiling": 86_400})
+def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(make_system: Setup) -> None:
+    h = make_system(rate={"limit": 1, "period": 3_600, "burst": 1}, polling=POLLING | {"ceiling": 86_400})
     for n in (1, 2):
         h.submit(funtrips(reference=f"chk_{n}", ready_after=600), id=f"ord-{n}")
         h.poll(f"ord-{n}")
@@ -125,8 +125,8 @@ def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_n
     assert metered_value(h, "willcall_token_wait_seconds_count", **account) == 2
 
 
-def test_tries_to_tell_a_backend_count_by_what_follows_them(house: Setup) -> None:
-    h = house()
+def test_tries_to_tell_a_backend_count_by_what_follows_them(make_system: Setup) -> None:
+    h = make_system()
     h.submit(funtrips(ready_after=0), callback_url="http://127.0.0.1:9/hook")
     h.poll()
     ((_, arguments, _),) = h.outbox.tasks

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.lossy_proxy import LossyProxy
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
@@ -22,26 +22,26 @@ def proxy(redis_server: EmbeddedRedis) -> Iterator[LossyProxy]:
 
 
 @pytest.fixture
-def shaky(house: Setup, proxy: LossyProxy) -> House:
-    """A house whose connections to Redis pass the proxy, with its scripts loaded."""
-    made = house(server=proxy)
+def shaky(make_system: Setup, proxy: LossyProxy) -> System:
+    """A system whose connections to Redis pass the proxy, with its scripts loaded."""
+    made = make_system(server=proxy)
     submit(made.context, {**ORDER, "id": "first"})
     made.outbox.messages.clear()
     return made
 
 
-def sent(house: House) -> list[tuple[str, int]]:
-    return [(message.order_id, message.seq) for message in house.outbox.messages]
+def sent(system: System) -> list[tuple[str, int]]:
+    return [(message.order_id, message.seq) for message in system.outbox.messages]
 
 
-def test_a_submission_whose_answer_was_lost_is_new_and_sends_its_message(shaky: House, proxy: LossyProxy) -> None:
+def test_a_submission_whose_answer_was_lost_is_new_and_sends_its_message(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-1")
     assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=True)
     assert (proxy.lost, sent(shaky)) == (1, [("ord-1", 1)])
     assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=False)
 
 
-def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky: House, proxy: LossyProxy) -> None:
+def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-2")
     accepted = submit_many(shaky.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
     assert proxy.lost == 1
@@ -52,7 +52,7 @@ def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky:
 
 @pytest.mark.parametrize(("age", "new"), [(0, False), (10_000, True)])
 def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitted_again(
-    shaky: House, proxy: LossyProxy, age: int, *, new: bool
+    shaky: System, proxy: LossyProxy, age: int, *, new: bool
 ) -> None:
     proxy.lose_answers_to(b"ord-1", times=2)
     with pytest.raises(StoreError):
@@ -66,8 +66,8 @@ def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitt
     assert sent(shaky) == [("ord-1", 1)]
 
 
-def test_an_order_that_was_asked_about_sends_nothing_when_it_is_submitted_again(house: Setup) -> None:
-    made = house()
+def test_an_order_that_was_asked_about_sends_nothing_when_it_is_submitted_again(make_system: Setup) -> None:
+    made = make_system()
     submit(made.context, ORDER)
     made.poll()
     before = sent(made)

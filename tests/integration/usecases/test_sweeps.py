@@ -6,7 +6,7 @@ import pytest
 
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -14,13 +14,13 @@ from willcall.usecases.accounts import pause
 from willcall.usecases.poll_once import poll_once
 
 
-def overdue(h: House, order_id: str = "ord-1") -> None:
+def overdue(h: System, order_id: str = "ord-1") -> None:
     h.redis.hset(keys.order(order_id), "due", 1)
     h.redis.zadd(keys.due(h.order(order_id).account_key), {order_id: 1})
 
 
-def test_revive_sends_an_overdue_order_again(house: Setup) -> None:
-    h = house()
+def test_revive_sends_an_overdue_order_again(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.outbox.messages.clear()
     assert run_sweep(h.context, "polls") == {"resent": 0, "released": 0}
@@ -30,8 +30,8 @@ def test_revive_sends_an_overdue_order_again(house: Setup) -> None:
     assert run_sweep(h.context, "polls") == {"resent": 0, "released": 0}
 
 
-def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
-    h = house()
+def test_revive_walks_past_those_that_were_sent_already(make_system: Setup) -> None:
+    h = make_system()
     for n in range(1_200):
         h.redis.hset(keys.order(f"o{n}"), mapping={"seq": 1, "resend_at": 9e15})
         h.redis.zadd(keys.due("tiqets/default"), {f"o{n}": 1})
@@ -41,8 +41,8 @@ def test_revive_walks_past_those_that_were_sent_already(house: Setup) -> None:
     assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
 
 
-def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(house: Setup) -> None:
-    h = house()
+def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.outbox.messages.clear()
     overdue(h)
@@ -55,8 +55,8 @@ def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(
     assert h.poll().attempts == 1
 
 
-def test_expire_ends_orders_whose_account_stays_parked(house: Setup) -> None:
-    h = house()
+def test_expire_ends_orders_whose_account_stays_parked(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     pause(h.context, h.context.accounts["tiqets/default"], None)
     h.poll()
@@ -68,8 +68,8 @@ def test_expire_ends_orders_whose_account_stays_parked(house: Setup) -> None:
     assert h.events() == ["order.expired"]
 
 
-def test_an_expired_order_is_asked_for_again_later_and_may_be_fulfilled_yet(house: Setup) -> None:
-    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
+def test_an_expired_order_is_asked_for_again_later_and_may_be_fulfilled_yet(make_system: Setup) -> None:
+    h = make_system(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
     h.submit(OrderScript(provider="tiqets", reference="1", answers=({"do": "status", "status": 404},)))  # type: ignore[arg-type]
     assert h.poll().status is Status.EXPIRED
     assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 0}
@@ -80,8 +80,8 @@ def test_an_expired_order_is_asked_for_again_later_and_may_be_fulfilled_yet(hous
     assert h.redis.zcard(keys.LATE) == 0
 
 
-def test_late_checks_end_a_week_after_the_order_expired(house: Setup) -> None:
-    h = house(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
+def test_late_checks_end_a_week_after_the_order_expired(make_system: Setup) -> None:
+    h = make_system(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
     h.submit(OrderScript(provider="tiqets", reference="1", ends="never"))
     h.poll()
     week = 7 * 86_400_000
@@ -94,8 +94,8 @@ def test_late_checks_end_a_week_after_the_order_expired(house: Setup) -> None:
 
 
 @pytest.mark.parametrize(("provider", "reference"), [("funtrips", "chk_9"), ("paylogic", "a7c60009")])
-def test_a_list_that_differs_has_the_order_asked_for(house: Setup, provider: str, reference: str) -> None:
-    h = house()
+def test_a_list_that_differs_has_the_order_asked_for(make_system: Setup, provider: str, reference: str) -> None:
+    h = make_system()
     script = OrderScript.model_validate({"provider": provider, "reference": reference, "cancel_after": 0})
     h.submit(script)
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
@@ -104,8 +104,8 @@ def test_a_list_that_differs_has_the_order_asked_for(house: Setup, provider: str
     assert h.poll().status is Status.CANCELLED
 
 
-def test_prune_forgets_after_the_retention(house: Setup) -> None:
-    h = house()
+def test_prune_forgets_after_the_retention(make_system: Setup) -> None:
+    h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.poll()
     assert run_sweep(h.context, "prune") == {"orders": 0, "events": 0, "documents": 0}
@@ -115,17 +115,17 @@ def test_prune_forgets_after_the_retention(house: Setup) -> None:
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_runs_once_at_a_time(house: Setup, name: str) -> None:
-    h = house()
+def test_a_sweep_runs_once_at_a_time(make_system: Setup, name: str) -> None:
+    h = make_system()
     with h.context.stores.leases.hold(f"sweep:{name}", 3_600):
         assert run_sweep(h.context, name) is None
     assert run_sweep(h.context, name) is not None
 
 
 def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     left: list[int] = []
 
     def dies(_: Run) -> dict[str, int]:
@@ -138,11 +138,11 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
     assert left[0] <= 15_000
 
 
-def test_how_a_sweep_went_is_kept_also_when_it_fails(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_a_sweep_went_is_kept_also_when_it_fails(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: Run) -> dict[str, int]:
         raise ZeroDivisionError("a text that may hold anything")
 
-    h = house()
+    h = make_system()
     sweeps = h.context.stores.sweeps
     run_sweep(h.context, "expire")
     assert sweeps.last_runs()["expire"].counts == {"expired": 0}

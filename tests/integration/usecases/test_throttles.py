@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import POLLING, House, Setup
+from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.http.messages import Response
 from willcall.orders.model import Status
@@ -27,19 +27,19 @@ from willcall.usecases.orders import expedite_poll
 THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]
 
 
-def submit(h: House, *, provider: str = "tiqets") -> None:
+def submit(h: System, *, provider: str = "tiqets") -> None:
     """Two orders of one account; asking about the first gets a 429."""
     for number, answers in ((1, THROTTLED), (2, [])):
         script = {"provider": provider, "reference": str(number), "answers": answers, "ready_after": 0}
         h.submit(OrderScript.model_validate(script), id=f"ord-{number}")
 
 
-def asked(h: House, kind: str = "status") -> list[str]:
+def asked(h: System, kind: str = "status") -> list[str]:
     """The references that the provider was asked about."""
     return [entry["reference"] for entry in h.providers.ledger() if entry["kind"] == kind]
 
 
-def throttled(h: House, account: str = "tiqets/default") -> bool:
+def throttled(h: System, account: str = "tiqets/default") -> bool:
     """Whether everybody knows."""
     return h.context.stores.accounts.state(account, h.context.accounts[account].rate).health is AccountHealth.THROTTLED
 
@@ -56,7 +56,7 @@ def after_claim(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -
     monkeypatch.setattr(ask, "authorize", wrapped)
 
 
-def after_answer(monkeypatch: pytest.MonkeyPatch, h: House, action: Callable[[], object]) -> None:
+def after_answer(monkeypatch: pytest.MonkeyPatch, h: System, action: Callable[[], object]) -> None:
     """Have something happen when the next answer has come."""
     exchange = h.context.http.exchange
 
@@ -71,9 +71,9 @@ def after_answer(monkeypatch: pytest.MonkeyPatch, h: House, action: Callable[[],
 
 @pytest.mark.parametrize("provider", ["tiqets", "funtrips"])
 def test_a_request_that_was_claimed_before_a_429_does_not_leave_after_it(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, provider: str
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
-    h = house(polling=POLLING | {"ceiling": 7_200})
+    h = make_system(polling=POLLING | {"ceiling": 7_200})
     submit(h, provider=provider)
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     order = h.poll("ord-2")
@@ -88,9 +88,9 @@ def test_a_request_that_was_claimed_before_a_429_does_not_leave_after_it(
 
 
 def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     submit(h)
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     h.poll("ord-2")
@@ -102,10 +102,10 @@ def test_a_person_may_end_a_throttle_that_this_process_has_told_of(
 
 
 def test_a_429_that_redis_could_not_be_told_of_still_binds_and_is_told_later(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
     monkeypatch.setattr("willcall.stores.connection.PATIENCE", 0.0)
-    h = house(server=own_server)
+    h = make_system(server=own_server)
     submit(h)
     after_answer(monkeypatch, h, own_server.kill)
     with pytest.raises(StoreError):
@@ -120,9 +120,9 @@ def test_a_429_that_redis_could_not_be_told_of_still_binds_and_is_told_later(
 
 
 def test_a_429_is_told_when_redis_is_back(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
-    h = house(server=own_server)
+    h = make_system(server=own_server)
     submit(h)
     after_answer(monkeypatch, h, own_server.kill)
     sleeps: list[float] = []
@@ -140,9 +140,9 @@ def test_a_429_is_told_when_redis_is_back(
 
 
 def test_a_connection_that_broke_while_it_was_idle_costs_no_wait(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
-    h = house(server=own_server)
+    h = make_system(server=own_server)
     submit(h)
     h.poll("ord-2")
 
@@ -156,8 +156,8 @@ def test_a_connection_that_broke_while_it_was_idle_costs_no_wait(
     assert throttled(h)
 
 
-def test_nothing_is_written_between_a_429_and_the_telling_of_it(house: Setup) -> None:
-    h = house()
+def test_nothing_is_written_between_a_429_and_the_telling_of_it(make_system: Setup) -> None:
+    h = make_system()
     submit(h, provider="funtrips")
     h.poll("ord-1")
     token = h.context.stores.oauth.get("funtrips/default")
@@ -166,9 +166,9 @@ def test_nothing_is_written_between_a_429_and_the_telling_of_it(house: Setup) ->
 
 
 def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     script = OrderScript(provider="funtrips", reference="chk_1", ready_after=600)
     h.submit(script)
     h.context.stores.oauth.put("funtrips/default", "old", 100)
@@ -180,8 +180,8 @@ def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
     assert throttled(h, "funtrips/default")
 
 
-def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    h = house()
+def test_a_429_to_a_request_for_a_list_binds_the_account(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = make_system()
     refusals = [Response(429, {"retry-after": "3600"}, b"", received_at=0.0)]
     accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
     monkeypatch.setattr(h.context.http, "exchange", lambda *_: refusals.pop())
@@ -204,9 +204,9 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(house: Setup, monkeypat
     ids=["200", "404", "503", "too large"],
 )
 def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
-    house: Setup, monkeypatch: pytest.MonkeyPatch, answer: Response | Malformed
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch, answer: Response | Malformed
 ) -> None:
-    h = house()
+    h = make_system()
     account = h.context.accounts["paylogic/default"]
     asked_for: list[object] = []
     monkeypatch.setattr(h.context.http, "exchange", lambda *asked: asked_for.append(asked) or answer)
@@ -236,9 +236,9 @@ def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
 
 
 def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     page = Response(403, {"content-type": "text/html", "server": "cloudflare"}, b"<html>", received_at=0.0)
     exchange = h.context.http.exchange
     monkeypatch.setattr(
@@ -250,8 +250,8 @@ def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
     assert not throttled(h, "funtrips/default")
 
 
-def test_a_hint_beside_the_tickets_holds_for_a_callback_that_comes_after_them(house: Setup) -> None:
-    h = house()
+def test_a_hint_beside_the_tickets_holds_for_a_callback_that_comes_after_them(make_system: Setup) -> None:
+    h = make_system()
     script = {"provider": "tiqets", "reference": "1", "answers": [{"do": "usual", "retry_after": 3_600}]}
     h.submit(OrderScript.model_validate(script))
     before = h.context.stores.accounts.now()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from tests.waiting import STALL
 from willcall.orders.model import Order, Status
 from willcall.simulator.script import AccountScript, OrderScript
@@ -20,24 +20,24 @@ ACCOUNT = "funtrips/default"
 ODD = {"client_id": "box office", "client_secret": "a+b/c=%:"}
 
 
-def submit(h: House, order_id: str = "ord-1", **fields: Any) -> None:
+def submit(h: System, order_id: str = "ord-1", **fields: Any) -> None:
     script = {"provider": "funtrips", "reference": f"chk_{order_id}", **fields}
     h.submit(OrderScript.model_validate(script), id=order_id)
 
 
-def state(h: House) -> AccountState:
+def state(h: System) -> AccountState:
     return h.context.stores.accounts.state(ACCOUNT, h.context.accounts[ACCOUNT].rate)
 
 
-def tokens_asked_for(h: House) -> int:
+def tokens_asked_for(h: System) -> int:
     return sum(entry["kind"] == "token" for entry in h.providers.ledger(provider="funtrips"))
 
 
-def alerts(h: House) -> list[str]:
+def alerts(h: System) -> list[str]:
     return [event.type for event in reversed(h.context.stores.ops.recent(100))]
 
 
-def probe(h: House, order_id: str) -> Order:
+def probe(h: System, order_id: str) -> Order:
     """Have an order probe the account, as if the time for it had come."""
     h.redis.delete(keys.tokens(ACCOUNT))
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
@@ -47,18 +47,18 @@ def probe(h: House, order_id: str) -> Order:
 @pytest.mark.parametrize("setting", [None, "right"])
 @pytest.mark.parametrize("dialect", ["basic", "basic_raw", "body"])
 def test_a_token_is_got_in_the_dialect_that_the_endpoint_speaks(
-    house: Setup, dialect: str, setting: str | None
+    make_system: Setup, dialect: str, setting: str | None
 ) -> None:
     given = {"token_auth": dialect} if setting else {}
-    h = house(scripts=[AccountScript(provider="funtrips", credentials=ODD, token_auth=dialect)], own=given)
+    h = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD, token_auth=dialect)], own=given)
     submit(h)
     assert h.poll().status is Status.FULFILLED
     assert state(h).health is AccountHealth.OK
     assert tokens_asked_for(h) == (1 if setting else ["basic", "basic_raw", "body"].index(dialect) + 1)
 
 
-def test_the_dialect_that_worked_is_remembered(house: Setup) -> None:
-    h = house(scripts=[AccountScript(provider="funtrips", credentials=ODD, token_auth="body")])
+def test_the_dialect_that_worked_is_remembered(make_system: Setup) -> None:
+    h = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD, token_auth="body")])
     submit(h)
     h.poll()
     h.context.stores.oauth.reject(ACCOUNT, h.redis.hget(keys.oauth(ACCOUNT), "token") or "")
@@ -67,8 +67,8 @@ def test_the_dialect_that_worked_is_remembered(house: Setup) -> None:
     assert tokens_asked_for(h) == 4
 
 
-def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(house: Setup) -> None:
-    h = house(scripts=[AccountScript(provider="funtrips", credentials=ODD)])
+def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(make_system: Setup) -> None:
+    h = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD)])
     h.providers.update_account("funtrips", revoked=True)
     submit(h)
     submit(h, "ord-2")
@@ -78,18 +78,18 @@ def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(ho
     assert alerts(h) == ["account.unauthorized"]
 
 
-def test_the_lease_lasts_for_a_token_in_each_dialect_and_the_question(house: Setup) -> None:
-    accounts = house(scripts=[AccountScript(provider="funtrips", credentials=ODD)]).context.accounts
+def test_the_lease_lasts_for_a_token_in_each_dialect_and_the_question(make_system: Setup) -> None:
+    accounts = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD)]).context.accounts
     assert lease_seconds(accounts[ACCOUNT]) > 4 * accounts[ACCOUNT].http.total_timeout
 
 
 @pytest.mark.parametrize("form", ["number", "text", "absent"])
 @pytest.mark.parametrize("status", [200, 201, 203])
-def test_any_success_hands_out_a_token(house: Setup, status: int, form: str) -> None:
+def test_any_success_hands_out_a_token(make_system: Setup, status: int, form: str) -> None:
     script = AccountScript.model_validate(
         {"provider": "funtrips", "token_status": status, "token_lifetime_form": form, "token_lifetime": 900}
     )
-    h = house(scripts=[script])
+    h = make_system(scripts=[script])
     submit(h)
     assert h.poll().status is Status.FULFILLED
     life = h.redis.pttl(keys.oauth(ACCOUNT)) / 1_000
@@ -97,8 +97,8 @@ def test_any_success_hands_out_a_token(house: Setup, status: int, form: str) -> 
 
 
 @pytest.mark.parametrize("trouble", ["html", "503", "404", "no_token", "unreadable", "reset"])
-def test_a_broken_token_endpoint_is_one_outage_of_the_account(house: Setup, trouble: str) -> None:
-    h = house()
+def test_a_broken_token_endpoint_is_one_outage_of_the_account(make_system: Setup, trouble: str) -> None:
+    h = make_system()
     h.providers.update_account("funtrips", token_down=trouble)
     names = [f"ord-{n}" for n in range(OUTAGES + 3)]
     for name in names:
@@ -117,9 +117,9 @@ def test_a_broken_token_endpoint_is_one_outage_of_the_account(house: Setup, trou
 
 
 def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
-    house: Setup, monkeypatch: pytest.MonkeyPatch
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = house()
+    h = make_system()
     h.providers.update_account("funtrips", token_down="503")
     exchange = h.context.http.exchange
 
@@ -145,18 +145,18 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     [{"codings": ["gzip_members"], "content_encoding": "none"}, {"charset": "utf-16"}, {"content_encoding": "gzip"}],
     ids=["gzip", "utf-16", "plain"],
 )
-def test_tokens_and_lists_are_read_in_whatever_they_come_packed(house: Setup, packing: dict[str, Any]) -> None:
+def test_tokens_and_lists_are_read_in_whatever_they_come_packed(make_system: Setup, packing: dict[str, Any]) -> None:
     answers = ({"do": "usual", "packing": packing},)
     script = {"provider": "funtrips", "token_answers": answers, "list_answers": answers}
-    h = house(scripts=[AccountScript.model_validate(script)])
+    h = make_system(scripts=[AccountScript.model_validate(script)])
     submit(h, cancel_after=0)
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
     accounts = {ACCOUNT: h.context.accounts[ACCOUNT]}
     assert run_sweep(replace(h.context, accounts=accounts), "reconcile") == {"late_checks": 0, "differing": 1}
 
 
-def test_a_hint_beside_a_good_token_holds_for_the_next_one(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    h = house()
+def test_a_hint_beside_a_good_token_holds_for_the_next_one(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = make_system()
     exchange = h.context.http.exchange
 
     def patient(account: Any, request: Any) -> Any:
@@ -175,8 +175,8 @@ def test_a_hint_beside_a_good_token_holds_for_the_next_one(house: Setup, monkeyp
     assert tokens_asked_for(h) == 1
 
 
-def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(house: Setup) -> None:
-    h = house()
+def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(make_system: Setup) -> None:
+    h = make_system()
     submit(h)
     h.poll()
     h.redis.hset(keys.oauth(ACCOUNT), "margin", 10**9)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.usecases.conftest import House, Setup
+from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import RejectedOrderError
 from willcall.orders.model import Order, Status
 from willcall.orders.serialization import rfc3339
@@ -31,20 +31,20 @@ users = pytest.mark.parametrize(("provider", "account", "reference", "user"), US
 class Shop:
     """A user's orders at one provider, and ours for them."""
 
-    def __init__(self, house: House, provider: str, account: str, reference: str, user: str) -> None:
-        self.house, self.provider, self.account, self.reference, self.user = house, provider, account, reference, user
+    def __init__(self, system: System, provider: str, account: str, reference: str, user: str) -> None:
+        self.system, self.provider, self.account, self.reference, self.user = system, provider, account, reference, user
 
     def bought(self, name: str, quantity: int = 1, **fields: Any) -> None:
         """The user has an order at the provider."""
         script = {"provider": self.provider, "account": self.account, "reference": name, "external_user_id": self.user}
-        self.house.providers.add_orders([OrderScript.model_validate(script | {"quantity": quantity, **fields})])
+        self.system.providers.add_orders([OrderScript.model_validate(script | {"quantity": quantity, **fields})])
 
     def submit(self, order_id: str, quantity: int = 1, **fields: Any) -> str:
         payload = {"provider": self.provider, "account": self.account, "reference": self.reference}
-        return submit(self.house.context, {"id": order_id, "quantity": quantity, **payload, **fields}).order_id
+        return submit(self.system.context, {"id": order_id, "quantity": quantity, **payload, **fields}).order_id
 
     def poll(self, order_id: str) -> Order:
-        return self.house.poll(order_id)
+        return self.system.poll(order_id)
 
 
 def held(order: Order) -> set[str]:
@@ -52,8 +52,8 @@ def held(order: Order) -> set[str]:
 
 
 @pytest.fixture
-def shop(house: Setup, provider: str, account: str, reference: str, user: str) -> Shop:
-    return Shop(house(rate=RATE), provider, account, reference, user)
+def shop(make_system: Setup, provider: str, account: str, reference: str, user: str) -> Shop:
+    return Shop(make_system(rate=RATE), provider, account, reference, user)
 
 
 @users
@@ -103,7 +103,7 @@ def test_a_repeated_ticket_in_the_list_counts_once(shop: Shop) -> None:
 @users
 def test_when_it_was_bought_can_be_said(shop: Shop) -> None:
     shop.bought("first", issued_ago=3 * 86_400.0)
-    now = shop.house.context.stores.accounts.now()
+    now = shop.system.context.stores.accounts.now()
     shop.submit("new-1")
     shop.submit("new-2", bought_at=rfc3339(now - 4 * 86_400.0))
     assert shop.poll("new-1").status is Status.PENDING
@@ -114,11 +114,11 @@ def test_when_it_was_bought_can_be_said(shop: Shop) -> None:
 def test_orders_asked_about_at_once_take_different_tickets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.submit("warm-up")
     shop.poll("warm-up")  # leaves an access token, for which one of two attempts would wait
-    cancel_order(shop.house.context, "warm-up")
+    cancel_order(shop.system.context, "warm-up")
     shop.bought("first")
     for name in ("new-1", "new-2"):
         shop.submit(name)
-    together, orders = Barrier(2), shop.house.context.stores.orders
+    together, orders = Barrier(2), shop.system.context.stores.orders
     ownership = orders.ownership
 
     def both_read_first(*arguments: Any) -> Any:
@@ -141,7 +141,7 @@ def test_what_a_cancelled_order_held_is_free_again(shop: Shop) -> None:
     shop.bought("first", quantity=1)
     shop.submit("new-1", quantity=2)
     assert shop.poll("new-1").status is Status.PARTIAL
-    cancel_order(shop.house.context, "new-1")
+    cancel_order(shop.system.context, "new-1")
     shop.submit("new-2")
     assert shop.poll("new-2").status is Status.FULFILLED
 
@@ -152,23 +152,23 @@ def test_who_holds_what_goes_with_the_order(shop: Shop) -> None:
     shop.submit("new-1")
     assert shop.poll("new-1").status is Status.FULFILLED
     owners = keys.ticket_owners(f"{shop.provider}/{shop.account}")
-    assert set(shop.house.redis.hvals(owners)) == {"new-1"}
-    assert shop.house.context.stores.orders.prune(shop.house.context.stores.accounts.now() + 1, 10) == (1, 1)
-    assert not shop.house.redis.exists(owners, keys.owned_tickets("new-1"))
+    assert set(shop.system.redis.hvals(owners)) == {"new-1"}
+    assert shop.system.context.stores.orders.prune(shop.system.context.stores.accounts.now() + 1, 10) == (1, 1)
+    assert not shop.system.redis.exists(owners, keys.owned_tickets("new-1"))
 
 
 @users
 def test_a_users_list_needs_a_quantity(shop: Shop) -> None:
     payload = {"provider": shop.provider, "account": shop.account, "reference": shop.reference}
     with pytest.raises(RejectedOrderError, match="quantity") as caught:
-        submit(shop.house.context, payload)
+        submit(shop.system.context, payload)
     assert [problem.field for problem in caught.value.errors] == ["quantity"]
-    (result,) = submit_many(shop.house.context, [payload])
+    (result,) = submit_many(shop.system.context, [payload])
     assert isinstance(result, RejectedOrderError)
 
 
-def test_what_an_order_of_its_own_reference_holds_is_no_other_orders(house: Setup) -> None:
-    made = house(rate=RATE)
+def test_what_an_order_of_its_own_reference_holds_is_no_other_orders(make_system: Setup) -> None:
+    made = make_system(rate=RATE)
     shop = Shop(made, "funtrips", "default", "user:u1", "u1")
     shop.bought("chk-1")
     submit(made.context, {"id": "by-checkout", "provider": "funtrips", "reference": "chk-1"})
@@ -177,8 +177,8 @@ def test_what_an_order_of_its_own_reference_holds_is_no_other_orders(house: Setu
     assert made.poll("by-user").status is Status.PENDING
 
 
-def test_other_providers_pay_nothing_for_it(house: Setup) -> None:
-    made = house(rate=RATE)
+def test_other_providers_pay_nothing_for_it(make_system: Setup) -> None:
+    made = make_system(rate=RATE)
     made.submit(OrderScript(provider="tiqets", reference="1111111"))
     assert made.poll().status is Status.FULFILLED
     assert not made.redis.keys(f"{keys.PREFIX}own*")

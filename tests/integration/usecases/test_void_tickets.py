@@ -12,8 +12,8 @@ from willcall.simulator.script import OrderScript
 from willcall.usecases.orders import request_poll
 
 
-def test_a_transferred_ticket_is_shown_as_void_and_the_others_complete_the_order(house: Setup) -> None:
-    made = house()
+def test_a_transferred_ticket_is_shown_as_void_and_the_others_complete_the_order(make_system: Setup) -> None:
+    made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=3, transferred=1))
     order = made.poll()
     assert order.status is Status.FULFILLED
@@ -23,8 +23,8 @@ def test_a_transferred_ticket_is_shown_as_void_and_the_others_complete_the_order
     assert all(ticket.document for ticket in order.tickets if ticket.kind == "pdf")
 
 
-def test_an_order_whose_tickets_are_all_void_waits(house: Setup) -> None:
-    made = house()
+def test_an_order_whose_tickets_are_all_void_waits(make_system: Setup) -> None:
+    made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=2, transferred=2))
     order = made.poll()
     assert (order.status, made.outcomes()) == (Status.PENDING, ["not_ready"])
@@ -32,20 +32,20 @@ def test_an_order_whose_tickets_are_all_void_waits(house: Setup) -> None:
     assert "void" in made.context.stores.orders.timeline("ord-1")[0].why
 
 
-def test_a_download_link_alone_fulfils_nothing(house: Setup) -> None:
-    made = house()
+def test_a_download_link_alone_fulfils_nothing(make_system: Setup) -> None:
+    made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=2, only_a_download=True))
     assert (made.poll().status, made.outcomes()) == (Status.PENDING, ["not_ready"])
 
 
-def test_a_combo_is_one_entrance(house: Setup) -> None:
-    made = house()
+def test_a_combo_is_one_entrance(make_system: Setup) -> None:
+    made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=3, combo=True), quantity=1)
     assert made.poll().status is Status.FULFILLED
 
 
-def test_a_fulfilled_order_keeps_what_a_later_list_lacks(house: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = house()
+def test_a_fulfilled_order_keeps_what_a_later_list_lacks(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=3))
     before = made.poll()
     exchange = made.context.http.exchange

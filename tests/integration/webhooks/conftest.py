@@ -1,4 +1,4 @@
-"""The webhook route behind a real uvicorn, over the use cases' house."""
+"""The webhook route behind a real uvicorn, over the use cases' system."""
 
 import hashlib
 import hmac
@@ -16,13 +16,13 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.integration.usecases.conftest import WEBHOOK_TOKENS, House, Setup, house
+from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, System, make_system
 from willcall.api.webhooks import webhook_routes
 from willcall.orders.model import Order
 from willcall.usecases.context import Context
 from willcall.usecases.submit import submit
 
-__all__ = ["house"]
+__all__ = ["make_system"]
 
 #: The simulator's bearer token of Tixstock's account, hence the key of its signatures.
 KEY = "tixstock-default-token"
@@ -63,16 +63,16 @@ def general(name: str, reference: str = "o-1", **fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Desk:
-    """A house with its webhooks open."""
+    """A system with its webhooks open."""
 
-    house: House
+    system: System
     url: str
 
     def submit(
         self, reference: str = "o-1", quantity: int | None = 2, provider: str = "tixstock", **fields: Any
     ) -> str:
         payload = {"id": "ord-1", "provider": provider, "reference": reference, "quantity": quantity, **fields}
-        return submit(self.house.context, {name: value for name, value in payload.items() if value}).order_id
+        return submit(self.system.context, {name: value for name, value in payload.items() if value}).order_id
 
     def post(self, path: str, body: Any = b"", headers: dict[str, str] | None = None) -> requests.Response:
         return requests.post(f"{self.url}/webhooks/{path}", data=body, headers=headers, timeout=60)
@@ -97,7 +97,7 @@ class Desk:
         return self.post(f"tiqets/default/{WEBHOOK_TOKENS['tiqets']}", body)
 
     def order(self) -> Order:
-        return self.house.order()
+        return self.system.order()
 
 
 class Server(uvicorn.Server):
@@ -141,6 +141,6 @@ def open_webhooks() -> Iterator[OpenWebhooks]:
 
 
 @pytest.fixture
-def desk(house: Setup, open_webhooks: OpenWebhooks) -> Desk:
-    made = house(callbacks=True)
+def desk(make_system: Setup, open_webhooks: OpenWebhooks) -> Desk:
+    made = make_system(callbacks=True)
     return Desk(made, open_webhooks(made.context))

@@ -44,7 +44,7 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
     (ticket,) = order.tickets
     assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
     assert ticket.extra.get("document_warning") == doubt
-    assert desk.house.context.documents.read(ticket.document or "") == content
+    assert desk.system.context.documents.read(ticket.document or "") == content
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_holds_no_ticket_is_refused_with_what_it_is_and_a_person_looks(
     assert answer["message"] == f"Listing failed to be fulfilled for the order: {why}."
     order = desk.order()
     assert (order.status, order.attention, order.tickets) == (Status.PENDING, Attention.MALFORMED, ())
-    (attempt,) = desk.house.context.stores.orders.timeline("ord-1")
+    (attempt,) = desk.system.context.stores.orders.timeline("ord-1")
     assert attempt.why.endswith(why)
 
 
@@ -89,7 +89,7 @@ def test_base64_is_read_in_every_form(desk: Desk, encode: Callable[[bytes], byte
     desk.submit(quantity=1)
     assert desk.answer(upload(file=encode(PDF).decode()))["success"] is True
     (ticket,) = desk.order().tickets
-    assert desk.house.context.documents.read(ticket.document or "") == PDF
+    assert desk.system.context.documents.read(ticket.document or "") == PDF
 
 
 def test_a_file_whose_base64_was_cut_off_is_kept_with_a_doubt(desk: Desk) -> None:
@@ -129,8 +129,8 @@ def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
 def test_files_that_an_answer_holds_itself_complete_an_order(desk: Desk, encoding: str) -> None:
     document = {"inline": True, "form": "behind_boundary", "encoding": encoding}
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "document": document}
-    desk.house.submit(OrderScript.model_validate(script))
-    order = desk.house.poll()
+    desk.system.submit(OrderScript.model_validate(script))
+    order = desk.system.poll()
     assert order.status is Status.FULFILLED
     assert [(ticket.url, ticket.content_type) for ticket in order.tickets] == [(None, "application/pdf")] * 2
     assert len({ticket.document for ticket in order.tickets}) == 2
@@ -139,18 +139,18 @@ def test_files_that_an_answer_holds_itself_complete_an_order(desk: Desk, encodin
 def test_a_page_in_an_answer_is_no_ticket_and_a_person_looks(desk: Desk) -> None:
     document = {"inline": True, "form": "html"}
     script = {"provider": "tixstock", "reference": "o-1", "document": document}
-    desk.house.submit(OrderScript.model_validate(script))
-    order = desk.house.poll()
+    desk.system.submit(OrderScript.model_validate(script))
+    order = desk.system.poll()
     assert (order.status, order.attention) == (Status.PENDING, Attention.MALFORMED)
-    (attempt,) = desk.house.context.stores.orders.timeline("ord-1")
+    (attempt,) = desk.system.context.stores.orders.timeline("ord-1")
     assert "a file in the answer is an HTML page, so it is not counted" in attempt.why
 
 
 def test_a_file_that_was_pushed_and_stands_in_an_answer_lets_in_one(called: Desk) -> None:
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "partial_after": 0, "ready_after": 600}
-    called.house.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
+    called.system.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
     answers(called, 1)
-    order = called.house.poll()
+    order = called.system.poll()
     assert order.status is Status.PARTIAL
     (ticket,) = order.tickets
     assert ticket.extra["pushed"]
@@ -165,7 +165,7 @@ def test_the_simulator_pushes_files_of_every_form_in_every_encoding(called: Desk
         {"kind": "mobile", "ticket": 3, "form": "pkpass", "encoding": "unpadded"},
     ]
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 4, "ready_after": 600, "pushes": sent}
-    called.house.submit(OrderScript.model_validate(script))
+    called.system.submit(OrderScript.model_validate(script))
     successes = ['"success": true' in entry["answer"] for entry in answers(called, len(sent))]
     assert successes == [True, True, False, True, True]
     order = called.order()

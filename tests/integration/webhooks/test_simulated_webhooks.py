@@ -19,28 +19,28 @@ def called(desk: Desk) -> Desk:
     """A desk whose providers know its address."""
     for provider, token in WEBHOOK_TOKENS.items():
         url = f"{desk.url}/webhooks/{provider}/default/{token}"
-        desk.house.providers.update_account(provider, webhook_url=url)
+        desk.system.providers.update_account(provider, webhook_url=url)
     return desk
 
 
 def answers(desk: Desk, count: int, provider: str = "tixstock") -> list[dict[str, Any]]:
-    wait_until(lambda: len(desk.house.providers.pushes(provider=provider)) >= count)
-    found: list[dict[str, Any]] = desk.house.providers.pushes(provider=provider)
+    wait_until(lambda: len(desk.system.providers.pushes(provider=provider)) >= count)
+    found: list[dict[str, Any]] = desk.system.providers.pushes(provider=provider)
     assert len(found) == count
     return found
 
 
 def test_tixstock_pushes_an_order_to_its_end(called: Desk) -> None:
-    called.house.submit(
+    called.system.submit(
         OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=600, cancel_after=600)
     )
-    called.house.let_time_pass_for_providers(600)
+    called.system.let_time_pass_for_providers(600)
     answers(called, 3)
-    called.house.let_time_pass_for_providers(600)
+    called.system.let_time_pass_for_providers(600)
     sent = answers(called, 4)
     assert [entry["kind"] for entry in sent] == ["eticket"] * 3 + ["update"]
     assert all(entry["accepted"] for entry in sent)
-    assert called.house.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
+    assert called.system.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
 
 
 def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> None:
@@ -52,21 +52,21 @@ def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> N
         {"kind": "eticket", "ticket": 0, "size": 300_000},
     ]
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 3, "ready_after": 600, "pushes": pushes}
-    called.house.providers.add_orders([script])
+    called.system.providers.add_orders([script])
     assert [entry["status"] for entry in answers(called, 6)] == [200] * 6
     called.submit(quantity=3)
     order = called.order()
     assert order.status is Status.FULFILLED
     assert [(ticket.kind, ticket.seat) for ticket in order.tickets] == [("link", "102"), ("pdf", "101"), ("pdf", "100")]
-    document = called.house.context.documents.get(order.tickets[2].document or "")
+    document = called.system.context.documents.get(order.tickets[2].document or "")
     assert document is not None
     assert document.size >= 300_000
 
 
 def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(
-    house: Setup, open_webhooks: OpenWebhooks
+    make_system: Setup, open_webhooks: OpenWebhooks
 ) -> None:
-    made = house(callbacks=True)
+    made = make_system(callbacks=True)
     url = open_webhooks(made.context)
     with SimulatorThread(Script(push_minute=0.1)) as simulator:
         target = f"{url}/webhooks/tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
@@ -83,26 +83,26 @@ def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(
 
 def test_tiqets_notifies_of_each_change_and_never_more(called: Desk) -> None:
     script = OrderScript(provider="tiqets", reference="1111111", ready_after=600, cancel_after=600)
-    called.house.submit(script)
-    assert called.house.poll().status is Status.PENDING
-    called.house.let_time_pass_for_providers(600)
+    called.system.submit(script)
+    assert called.system.poll().status is Status.PENDING
+    called.system.let_time_pass_for_providers(600)
     answers(called, 1, "tiqets")
     assert called.order().next_poll_at is not None
-    assert called.house.poll().status is Status.FULFILLED
-    called.house.let_time_pass_for_providers(600)
+    assert called.system.poll().status is Status.FULFILLED
+    called.system.let_time_pass_for_providers(600)
     answers(called, 2, "tiqets")
-    assert called.house.poll().status is Status.CANCELLED
-    assert [entry["answer"] for entry in called.house.providers.pushes()] == ["", ""]
+    assert called.system.poll().status is Status.CANCELLED
+    assert [entry["answer"] for entry in called.system.providers.pushes()] == ["", ""]
 
 
 def test_calls_can_be_made_at_run_time(called: Desk) -> None:
-    called.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    called.house.providers.push("tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"})
+    called.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    called.system.providers.push("tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"})
     answers(called, 1)
     assert called.order().attention is Attention.MALFORMED
-    called.house.providers.push("tixstock", "o-1", {"kind": "paper"})
+    called.system.providers.push("tixstock", "o-1", {"kind": "paper"})
     answers(called, 2)
     assert called.order().status is Status.FULFILLED
     for mistake in ({"kind": "notification"}, {"kind": "eticket", "ticket": 2}):
         with pytest.raises(SimulatorError):
-            called.house.providers.push("tixstock", "o-1", mistake)
+            called.system.providers.push("tixstock", "o-1", mistake)

@@ -16,7 +16,7 @@ def links(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def contents(desk: Desk) -> list[bytes]:
-    return sorted(desk.house.context.documents.read(ticket.document or "") for ticket in desk.order().tickets)
+    return sorted(desk.system.context.documents.read(ticket.document or "") for ticket in desk.order().tickets)
 
 
 @pytest.mark.parametrize("word", ["TBC", None])
@@ -105,9 +105,9 @@ def test_a_corrected_file_replaces_that_of_its_seat_alone(desk: Desk) -> None:
 
 
 def test_a_pushed_file_and_the_same_polled_count_once(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
     desk.answer(seat(100))
-    order = desk.house.poll()
+    order = desk.system.poll()
     assert (order.status, len(order.tickets)) == (Status.PARTIAL, 1)
     assert desk.answer(seat(101))["order_status"] == "Delivered"
     order = desk.order()
@@ -116,11 +116,11 @@ def test_a_pushed_file_and_the_same_polled_count_once(desk: Desk) -> None:
 
 
 def test_a_second_file_that_is_only_polled_completes_the_order(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
     desk.answer(seat(100))
-    assert desk.house.poll().status is Status.PARTIAL
-    desk.house.let_time_pass_for_providers(600)
-    order = desk.house.poll()
+    assert desk.system.poll().status is Status.PARTIAL
+    desk.system.let_time_pass_for_providers(600)
+    order = desk.system.poll()
     assert order.status is Status.FULFILLED
     assert "100" in [ticket.seat for ticket in order.tickets]
 
@@ -134,17 +134,17 @@ def test_a_push_takes_nothing_from_a_fulfilled_order(desk: Desk) -> None:
 
 
 def test_a_push_takes_nothing_from_an_order_that_polls_fulfilled(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=4))
-    before = desk.house.poll()
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=4))
+    before = desk.system.poll()
     assert (before.status, len(before.tickets)) == (Status.FULFILLED, 4)
     desk.answer(upload(row="TBC", seat="TBC", pdf=pdf("another")))
     assert {ticket.url for ticket in before.tickets} <= {ticket.url for ticket in desk.order().tickets}
 
 
 def test_pushes_do_not_complete_what_the_provider_counts_more_of(desk: Desk) -> None:
-    desk.house.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=4, ready_after=600)])
+    desk.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=4, ready_after=600)])
     desk.submit(quantity=2)
-    desk.house.poll()
+    desk.system.poll()
     answers = [desk.answer(seat(n))["order_status"] for n in range(1, 5)]
     assert answers == ["Approved"] * 3 + ["Delivered"]
 
@@ -179,7 +179,7 @@ def test_the_address_of_a_file_in_a_push_is_kept_and_fetched(desk: Desk) -> None
     assert desk.answer(upload(file="https://files.example/1.pdf"))["order_status"] == "Delivered"
     (ticket,) = desk.order().tickets
     assert (ticket.kind, ticket.url, ticket.document) == ("pdf", "https://files.example/1.pdf", None)
-    assert desk.house.redis.zscore(keys.FETCHES_DUE, "ord-1")
+    assert desk.system.redis.zscore(keys.FETCHES_DUE, "ord-1")
 
 
 @pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"0": part}])

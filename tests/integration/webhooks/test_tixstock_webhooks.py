@@ -63,11 +63,11 @@ def test_an_order_is_complete_when_every_seat_has_its_ticket(desk: Desk, kind: s
         ("pdf", "V", "100"),
         ("pdf", "V", "101"),
     ]
-    assert [desk.house.context.documents.read(ticket.document or "") for ticket in order.tickets] == [
+    assert [desk.system.context.documents.read(ticket.document or "") for ticket in order.tickets] == [
         pdf("seat 100"),
         pdf("seat 101"),
     ]
-    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+    assert desk.system.events() == ["order.partial", "order.fulfilled"]
 
 
 def test_general_admission_is_counted_by_content(desk: Desk) -> None:
@@ -105,9 +105,9 @@ def test_a_repeated_push_changes_nothing_and_is_answered_from_how_the_order_stan
     assert desk.answer(first) == desk.answer(first)
     complete = desk.answer(second)
     assert complete["order_status"] == "Delivered"
-    before = (desk.order(), desk.house.outcomes(), desk.house.events())
+    before = (desk.order(), desk.system.outcomes(), desk.system.events())
     assert [desk.answer(first), desk.answer(second)] == [complete, complete]
-    assert (desk.order(), desk.house.outcomes(), desk.house.events()) == before
+    assert (desk.order(), desk.system.outcomes(), desk.system.events()) == before
 
 
 def test_a_repeated_push_counts_what_came_since(desk: Desk) -> None:
@@ -131,7 +131,7 @@ def test_a_repeated_push_does_not_revive_an_order_that_tixstock_has_cancelled(de
 def test_a_repeated_push_of_an_order_that_its_caller_cancelled_is_not_answered_as_delivered(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(1))
-    cancel_order(desk.house.context, "ord-1")
+    cancel_order(desk.system.context, "ord-1")
     answer = desk.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (True, "Accepted")
 
@@ -147,16 +147,16 @@ def test_a_repeated_push_does_not_undo_a_correction_made_since(desk: Desk, *, ah
         desk.submit(quantity=1)
     assert desk.answer(seat(1))["order_status"] == "Delivered"
     (ticket,) = desk.order().tickets
-    assert desk.house.context.documents.read(ticket.document or "") == pdf("corrected")
+    assert desk.system.context.documents.read(ticket.document or "") == pdf("corrected")
 
 
 def test_a_push_of_an_earlier_order_is_taken_by_a_later_one_with_the_same_reference(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(1))
-    cancel_order(desk.house.context, "ord-1")
+    cancel_order(desk.system.context, "ord-1")
     desk.submit(quantity=2, id="ord-2")
     assert desk.answer(seat(1))["message"] == "The ticket was taken; the order has 1 of 2."
-    assert desk.house.order("ord-2").status is Status.PARTIAL
+    assert desk.system.order("ord-2").status is Status.PARTIAL
 
 
 def test_a_push_that_could_not_be_used_is_tried_again_when_it_is_repeated(desk: Desk) -> None:
@@ -189,7 +189,7 @@ def test_the_same_in_another_form_is_no_other_ticket(desk: Desk, otherwise: Any)
     document = desk.order().tickets[0].document
     assert desk.answer(otherwise(seat(100)))["order_status"] == "Approved"
     assert [ticket.document for ticket in desk.order().tickets] == [document]
-    assert desk.house.events() == ["order.partial"]
+    assert desk.system.events() == ["order.partial"]
 
 
 def test_a_corrected_file_for_a_seat_takes_the_place_of_the_first(desk: Desk) -> None:
@@ -197,7 +197,7 @@ def test_a_corrected_file_for_a_seat_takes_the_place_of_the_first(desk: Desk) ->
     desk.answer(seat(100))
     desk.answer(upload(seat="100", pdf=pdf("corrected")))
     (ticket,) = desk.order().tickets
-    assert desk.house.context.documents.read(ticket.document or "") == pdf("corrected")
+    assert desk.system.context.documents.read(ticket.document or "") == pdf("corrected")
 
 
 @pytest.mark.parametrize("sequence", list(permutations(range(3))))
@@ -209,27 +209,27 @@ def test_pushes_come_in_any_order(desk: Desk, sequence: tuple[int, ...]) -> None
 
 
 def test_without_a_quantity_the_provider_is_asked_at_once_how_many_there_are(desk: Desk) -> None:
-    desk.house.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)])
+    desk.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)])
     desk.submit(quantity=None)
-    desk.house.poll()
+    desk.system.poll()
     assert desk.answer(seat(100))["order_status"] == "Approved"
     assert desk.order().status is Status.PARTIAL
-    assert desk.house.outbox.messages[-1].due <= desk.house.context.stores.accounts.now()
-    assert desk.house.poll().status is Status.FULFILLED
+    assert desk.system.outbox.messages[-1].due <= desk.system.context.stores.accounts.now()
+    assert desk.system.poll().status is Status.FULFILLED
     assert desk.order().tickets[0].document is not None
 
 
 def test_what_comes_ahead_of_its_order_is_kept_and_attached_on_submit(desk: Desk) -> None:
     for push in (seat(101), seat(100), seat(100)):
         assert desk.answer(push)["success"] is True
-    assert len(list(desk.house.context.stores.inbox.list_all())) == 2
+    assert len(list(desk.system.context.stores.inbox.list_all())) == 2
     desk.submit(quantity=2)
     order = desk.order()
     assert order.status is Status.FULFILLED
-    assert {desk.house.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
-    assert list(desk.house.context.stores.inbox.list_all()) == []
-    assert desk.house.redis.zcard(keys.INBOX) == 0
-    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+    assert {desk.system.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
+    assert list(desk.system.context.stores.inbox.list_all()) == []
+    assert desk.system.redis.zcard(keys.INBOX) == 0
+    assert desk.system.events() == ["order.partial", "order.fulfilled"]
     assert desk.answer(seat(101))["order_status"] == "Delivered"
     assert desk.order() == order
 
@@ -238,8 +238,8 @@ def test_many_orders_submitted_at_once_get_what_came_ahead_of_them(desk: Desk) -
     desk.answer(seat(1, reference="o-1"))
     desk.answer(seat(1, reference="o-3"))
     orders = [{"id": f"m-{n}", "provider": "tixstock", "reference": f"o-{n}", "quantity": 1} for n in range(5)]
-    submit_many(desk.house.context, orders)
-    stored = desk.house.context.stores.orders.get_many([f"m-{n}" for n in range(5)])
+    submit_many(desk.system.context, orders)
+    stored = desk.system.context.stores.orders.get_many([f"m-{n}" for n in range(5)])
     assert [order.status.value for order in stored if order] == [
         "pending",
         "fulfilled",
@@ -269,7 +269,7 @@ def test_a_final_word_is_taken(desk: Desk, word: str, status: Status, reason: st
     assert (answer["success"], answer["order_status"], answer["external_id"]) == (True, word, "o-1")
     order = desk.order()
     assert (order.status, order.reason, order.provider_status, order.next_poll_at) == (status, reason, word, None)
-    assert desk.house.events() == [f"order.{status}"]
+    assert desk.system.events() == [f"order.{status}"]
 
 
 def test_a_fulfilled_order_can_be_cancelled_later(desk: Desk) -> None:
@@ -277,24 +277,24 @@ def test_a_fulfilled_order_can_be_cancelled_later(desk: Desk) -> None:
     desk.answer(seat(1))
     desk.answer(update("Refunded"))
     assert desk.order().status is Status.CANCELLED
-    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
 def test_an_expired_order_can_still_be_fulfilled(desk: Desk) -> None:
     desk.submit(quantity=2)
-    desk.house.redis.hset(keys.order("ord-1"), mapping={"deadline": 1, "ask": 0})
-    assert desk.house.poll().status is Status.EXPIRED
+    desk.system.redis.hset(keys.order("ord-1"), mapping={"deadline": 1, "ask": 0})
+    assert desk.system.poll().status is Status.EXPIRED
     assert desk.answer(seat(1))["order_status"] == "Approved"
     assert desk.order().status is Status.EXPIRED
-    assert desk.house.redis.zscore(keys.LATE, "ord-1")
+    assert desk.system.redis.zscore(keys.LATE, "ord-1")
     assert desk.answer(seat(2))["order_status"] == "Delivered"
     assert desk.order().status is Status.FULFILLED
-    assert desk.house.events() == ["order.expired", "order.fulfilled"]
+    assert desk.system.events() == ["order.expired", "order.fulfilled"]
 
 
 def test_a_ticket_for_a_cancelled_order_is_not_taken(desk: Desk) -> None:
     desk.submit()
-    cancel_order(desk.house.context, "ord-1")
+    cancel_order(desk.system.context, "ord-1")
     answer = desk.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (False, "Accepted")
     assert answer["message"] == "Listing failed to be fulfilled for the order: the order is cancelled."
@@ -309,12 +309,12 @@ def test_an_update_with_a_tracking_id_is_a_parcel(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("word", "answered"), [("Sale on Hold", "Sale on Hold"), ("Commissionable", "Approved")])
 def test_any_other_update_has_the_provider_asked(desk: Desk, word: str, answered: str) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    desk.house.poll()
-    asked = len(desk.house.outbox.messages)
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    desk.system.poll()
+    asked = len(desk.system.outbox.messages)
     assert desk.answer(update(word))["order_status"] == answered
-    assert len(desk.house.outbox.messages) == asked + 1
-    assert desk.house.outbox.messages[-1].due <= desk.house.context.stores.accounts.now()
+    assert len(desk.system.outbox.messages) == asked + 1
+    assert desk.system.outbox.messages[-1].due <= desk.system.context.stores.accounts.now()
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_what_cannot_be_used_is_refused_and_leaves_a_trace(desk: Desk, fields: d
     }
     order = desk.order()
     assert (order.status, order.tickets, order.attention) == (Status.PENDING, (), Attention.MALFORMED)
-    (line,) = desk.house.context.stores.orders.timeline("ord-1")
+    (line,) = desk.system.context.stores.orders.timeline("ord-1")
     assert (line.outcome, line.http_status, line.why) == ("malformed", None, f"order.eticket_fulfilment: {why}")
     assert order.attempts == 0
     assert desk.answer(seat(1))["success"] is True
@@ -348,18 +348,18 @@ def test_a_spoilt_push_ahead_of_its_order_is_refused_and_traced_when_the_order_c
     assert desk.answer(upload(file="%%%"))["success"] is False
     desk.submit()
     assert desk.order().attention is Attention.MALFORMED
-    assert desk.house.outcomes() == ["malformed"]
+    assert desk.system.outcomes() == ["malformed"]
 
 
 @pytest.mark.parametrize("key", ["", "another-token"])
 def test_a_wrong_signature_is_401_and_changes_nothing(desk: Desk, key: str) -> None:
     desk.submit()
-    before = {name: desk.house.redis.dump(name) for name in desk.house.redis.scan_iter()}
+    before = {name: desk.system.redis.dump(name) for name in desk.system.redis.scan_iter()}
     response = desk.push(seat(1), key or "x")
     assert response.status_code == 401
     assert response.json()["success"] is False
     assert response.json()["message"]
-    assert {name: desk.house.redis.dump(name) for name in desk.house.redis.scan_iter()} == before
+    assert {name: desk.system.redis.dump(name) for name in desk.system.redis.scan_iter()} == before
 
 
 @pytest.mark.parametrize(
@@ -371,19 +371,19 @@ def test_a_signed_body_that_says_nothing_is_refused_politely(desk: Desk, body: b
 
 
 def test_a_push_leaves_the_order_where_it_waits(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    due = desk.house.poll().next_poll_at
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    due = desk.system.poll().next_poll_at
     desk.answer(seat(1))
-    order, message = desk.order(), desk.house.outbox.messages[-1]
+    order, message = desk.order(), desk.system.outbox.messages[-1]
     assert (order.status, order.next_poll_at) == (Status.PARTIAL, due)
     assert (message.seq, message.due) == (order.seq, due)
-    account = desk.house.context.accounts["tixstock/default"]
-    pause(desk.house.context, account, None)
-    desk.house.poll()
+    account = desk.system.context.accounts["tixstock/default"]
+    pause(desk.system.context, account, None)
+    desk.system.poll()
     desk.answer(seat(1, additional_file="https://files.example/other.pdf"))
     assert desk.order().next_poll_at is None
-    assert resume(desk.house.context, account).released == 1
-    assert desk.house.poll().status is Status.PARTIAL
+    assert resume(desk.system.context, account).released == 1
+    assert desk.system.poll().status is Status.PARTIAL
 
 
 def test_a_poll_in_flight_does_not_undo_a_push_nor_is_its_answer_lost(
@@ -391,41 +391,41 @@ def test_a_poll_in_flight_does_not_undo_a_push_nor_is_its_answer_lost(
 ) -> None:
     fault = {"do": "status", "status": 503, "retry_after": 700}
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "answers": [fault]}
-    desk.house.submit(OrderScript.model_validate(script))
-    exchange = desk.house.context.http.exchange
+    desk.system.submit(OrderScript.model_validate(script))
+    exchange = desk.system.context.http.exchange
 
     def push_first(*arguments: Any) -> Any:
         desk.answer(seat(1))
         return exchange(*arguments)
 
-    monkeypatch.setattr(desk.house.context.http, "exchange", push_first)
-    order = desk.house.poll()
+    monkeypatch.setattr(desk.system.context.http, "exchange", push_first)
+    order = desk.system.poll()
     assert (order.status, len(order.tickets), order.attempts) == (Status.PARTIAL, 1, 1)
     assert order.hint_until is not None
-    assert order.hint_until > desk.house.context.stores.accounts.now() + 500
-    assert desk.house.outcomes() == ["partly_issued", "unavailable"]
-    assert desk.house.outbox.messages[-1].seq == order.seq
+    assert order.hint_until > desk.system.context.stores.accounts.now() + 500
+    assert desk.system.outcomes() == ["partly_issued", "unavailable"]
+    assert desk.system.outbox.messages[-1].seq == order.seq
 
 
 def test_a_poll_in_flight_that_says_cancelled_counts_after_the_last_ticket(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=1, ends="cancelled"))
-    exchange = desk.house.context.http.exchange
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=1, ends="cancelled"))
+    exchange = desk.system.context.http.exchange
 
     def push_first(*arguments: Any) -> Any:
         desk.answer(seat(1))
         return exchange(*arguments)
 
-    monkeypatch.setattr(desk.house.context.http, "exchange", push_first)
-    assert desk.house.poll().status is Status.CANCELLED
-    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+    monkeypatch.setattr(desk.system.context.http, "exchange", push_first)
+    assert desk.system.poll().status is Status.CANCELLED
+    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
 def test_a_poll_does_not_take_back_what_was_pushed(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
+    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
     desk.answer(seat(101))
-    order = desk.house.poll()
+    order = desk.system.poll()
     assert order.status is Status.PARTIAL
     assert [(ticket.seat, bool(ticket.extra.get("pushed"))) for ticket in order.tickets] == [("101", True)]
 
@@ -436,7 +436,7 @@ def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monk
 
     desk.submit()
     with monkeypatch.context() as away:
-        away.setattr(desk.house.context.stores.orders, "find_by_reference", gone)
+        away.setattr(desk.system.context.stores.orders, "find_by_reference", gone)
         response = desk.push(seat(1))
     assert (response.status_code, response.headers["retry-after"]) == (503, "30")
     assert desk.order().status is Status.PENDING
@@ -446,9 +446,9 @@ def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monk
 def test_while_files_cannot_be_written_nothing_is_half_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.submit()
     with monkeypatch.context() as away:
-        away.setattr(desk.house.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
+        away.setattr(desk.system.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
         assert desk.push(seat(1)).status_code == 503
-    assert (desk.order().status, desk.house.outcomes()) == (Status.PENDING, [])
+    assert (desk.order().status, desk.system.outcomes()) == (Status.PENDING, [])
     assert desk.answer(seat(1))["success"] is True
 
 
@@ -456,25 +456,25 @@ def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_s
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.answer(seat(1))
-    assert run_sweep(desk.house.context, "inbox") == {"attached": 0}
+    assert run_sweep(desk.system.context, "inbox") == {"attached": 0}
     with monkeypatch.context() as dies:
         dies.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         desk.submit(quantity=1)
     assert desk.order().status is Status.PENDING
-    assert run_sweep(desk.house.context, "inbox") == {"attached": 1}
+    assert run_sweep(desk.system.context, "inbox") == {"attached": 1}
     assert desk.order().status is Status.FULFILLED
-    assert run_sweep(desk.house.context, "inbox") == {"attached": 0}
+    assert run_sweep(desk.system.context, "inbox") == {"attached": 0}
 
 
 def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.answer(seat(1))
     with monkeypatch.context() as dies:
-        dies.setattr(desk.house.context.stores.inbox, "remove_pushes", lambda _: None)
+        dies.setattr(desk.system.context.stores.inbox, "remove_pushes", lambda _: None)
         desk.submit(quantity=2)
     order = desk.order()
-    assert run_sweep(desk.house.context, "inbox") == {"attached": 1}
+    assert run_sweep(desk.system.context, "inbox") == {"attached": 1}
     assert desk.order() == order
-    assert desk.house.events() == ["order.partial"]
+    assert desk.system.events() == ["order.partial"]
 
 
 def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
@@ -484,11 +484,11 @@ def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
     assert all(answer["success"] for answer in answers)
     assert desk.order().status is Status.FULFILLED
     assert sorted(ticket.seat or "" for ticket in desk.order().tickets) == [str(n) for n in range(8)]
-    assert desk.house.events() == ["order.partial", "order.fulfilled"]
+    assert desk.system.events() == ["order.partial", "order.fulfilled"]
 
 
-def test_the_words_of_the_account_are_answered(house: Setup, open_webhooks: OpenWebhooks) -> None:
-    made = house(callbacks=True)
+def test_the_words_of_the_account_are_answered(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
+    made = make_system(callbacks=True)
     account = made.context.accounts["tixstock/default"]
     words = AnswerWords(partial="Pending Review", complete="Commissionable", paper="Sent", failed="Rejected")
     given = replace(account, credentials=account.credentials.model_copy(update={"answers": words}))
@@ -514,8 +514,8 @@ def test_a_file_of_20_mb_is_taken(desk: Desk) -> None:
     content = pdf("large", size=20_000_000 - 40)
     desk.submit(quantity=1)
     assert desk.answer(upload(pdf=content))["order_status"] == "Delivered"
-    assert desk.house.context.documents.read(desk.order().tickets[0].document or "") == content
-    assert max(len(desk.house.redis.dump(name) or b"") for name in desk.house.redis.scan_iter()) < 10_000
+    assert desk.system.context.documents.read(desk.order().tickets[0].document or "") == content
+    assert max(len(desk.system.redis.dump(name) or b"") for name in desk.system.redis.scan_iter()) < 10_000
 
 
 @pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b"[1,,],"])

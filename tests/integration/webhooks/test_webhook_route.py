@@ -38,8 +38,8 @@ def test_whoever_is_unknown_gets_one_and_the_same_404(desk: Desk, path: str) -> 
     assert dict(response.headers) | {"date": ""} == dict(desk.post("a/b/c").headers) | {"date": ""}
 
 
-def test_an_account_without_a_webhook_token_takes_no_calls(house: Setup, open_webhooks: OpenWebhooks) -> None:
-    url = open_webhooks(house().context)
+def test_an_account_without_a_webhook_token_takes_no_calls(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
+    url = open_webhooks(make_system().context)
     assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
 
 
@@ -100,50 +100,52 @@ def test_tiqets_is_answered_exactly_200_whatever_it_says(desk: Desk) -> None:
     for body in (b"", b"[]", b"\xff", b'{"order_reference_id": "nobody"}', b'{"order_reference_id": {}}'):
         response = desk.post(path, body)
         assert (response.status_code, response.content) == (200, b"")
-    assert list(desk.house.redis.scan_iter()) == []
+    assert list(desk.system.redis.scan_iter()) == []
 
 
 def test_a_notification_of_tiqets_has_the_order_asked_about_at_once(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
-    order = desk.house.poll()
+    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    order = desk.system.poll()
     assert order.next_poll_at is not None
-    assert order.next_poll_at > desk.house.context.stores.accounts.now() + 100
+    assert order.next_poll_at > desk.system.context.stores.accounts.now() + 100
     for _ in range(2):
         assert desk.notify("1111111").status_code == 200
-    message = desk.house.outbox.messages[-1]
+    message = desk.system.outbox.messages[-1]
     assert message.seq == order.seq + 1
-    assert message.due <= desk.house.context.stores.accounts.now()
-    assert desk.house.redis.hget(keys.order("ord-1"), "express") == "1"
+    assert message.due <= desk.system.context.stores.accounts.now()
+    assert desk.system.redis.hget(keys.order("ord-1"), "express") == "1"
     assert desk.order().status is Status.PENDING
 
 
 def test_a_notification_during_an_attempt_is_followed_by_another(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
-    exchange = desk.house.context.http.exchange
+    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    exchange = desk.system.context.http.exchange
 
     def notify_first(*arguments: object) -> object:
         desk.notify("1111111")
         return exchange(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk.house.context.http, "exchange", notify_first)
-    order = desk.house.poll()
+    monkeypatch.setattr(desk.system.context.http, "exchange", notify_first)
+    order = desk.system.poll()
     assert order.next_poll_at is not None
     assert order.next_poll_at <= time.time() + 1
 
 
 def test_a_notification_long_after_done_brings_the_cancellation(desk: Desk) -> None:
-    desk.house.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=600))
-    assert desk.house.poll().status is Status.FULFILLED
-    desk.house.let_time_pass_for_providers(600)
+    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=600))
+    assert desk.system.poll().status is Status.FULFILLED
+    desk.system.let_time_pass_for_providers(600)
     assert desk.notify("1111111").status_code == 200
-    assert desk.house.poll().status is Status.CANCELLED
-    assert desk.house.events() == ["order.fulfilled", "order.cancelled"]
+    assert desk.system.poll().status is Status.CANCELLED
+    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
-def test_where_the_provider_may_call_back_it_is_polled_slowly(house: Setup) -> None:
-    strategies = {key: account.polling.strategy for key, account in house(callbacks=True).context.accounts.items()}
+def test_where_the_provider_may_call_back_it_is_polled_slowly(make_system: Setup) -> None:
+    strategies = {
+        key: account.polling.strategy for key, account in make_system(callbacks=True).context.accounts.items()
+    }
     assert {key for key, strategy in strategies.items() if strategy == "interval"} == {
         "tiqets/default",
         "tixstock/default",
     }
-    assert {account.polling.strategy for account in house().context.accounts.values()} == {"exponential"}
+    assert {account.polling.strategy for account in make_system().context.accounts.values()} == {"exponential"}

@@ -40,7 +40,7 @@ def test_every_health_but_ok_has_its_advice() -> None:
 
 
 def overview_of(line: AccountSummary) -> Overview:
-    """Of a house in which nothing is told but of this account."""
+    """Of a system in which nothing is told but of this account."""
     return Overview(
         NOW, [line], {}, AttentionSummary([], {}), PendingSummary(0), None, [], {}, {}, [], [], PendingSummary(0), 0
     )

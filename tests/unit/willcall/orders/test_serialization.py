@@ -1,4 +1,4 @@
-"""The JSON that leaves the house."""
+"""The JSON that leaves the system."""
 
 import json
 from datetime import UTC, datetime

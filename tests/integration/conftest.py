@@ -88,7 +88,7 @@ class Willcall:
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Willcall]:
+def unconfigured(tmp_path: Path) -> Iterator[Willcall]:
     """A folder without a configuration."""
     willcall = Willcall(tmp_path)
     yield willcall
@@ -111,7 +111,7 @@ def _tree(child: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 
 @pytest.fixture
-def willcall(bare: Willcall, redis_server: EmbeddedRedis, redis: "Redis") -> Willcall:  # noqa: ARG001 - empties it
+def willcall(unconfigured: Willcall, redis_server: EmbeddedRedis, redis: "Redis") -> Willcall:  # noqa: ARG001 - empties it
     """A folder whose configuration names two accounts and our Redis, which is empty."""
-    bare.configure(CONFIG.format(redis_url=redis_server.url))
-    return bare
+    unconfigured.configure(CONFIG.format(redis_url=redis_server.url))
+    return unconfigured

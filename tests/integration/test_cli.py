@@ -45,8 +45,8 @@ def contents(redis: "Redis") -> dict[str, bytes]:
     return {str(key): redis.dump(key) or b"" for key in redis.scan_iter()}
 
 
-def test_five_mistakes_in_the_configuration_are_told_at_once(bare: Willcall) -> None:
-    bare.configure("""
+def test_five_mistakes_in_the_configuration_are_told_at_once(unconfigured: Willcall) -> None:
+    unconfigured.configure("""
 redis_url = "http://user:hunter2@localhost"
 colour = "blue"
 [providers.nobody.default]
@@ -57,7 +57,7 @@ rate.limit = -1
 [providers.tixstock.default]
 base_url = "https://pf.tixstock.com/v1"
 """)
-    ended = bare("check-config")
+    ended = unconfigured("check-config")
     assert ended.code == 2
     assert not ended.out
     for mistake in (
@@ -79,17 +79,17 @@ def test_a_good_configuration_is_shown_without_its_secrets(willcall: Willcall, r
     assert redis_server.url.split(":")[2].split("@")[0] not in ended.out + ended.err
 
 
-def test_without_accounts_a_command_says_how_to_make_one(bare: Willcall, redis_server: EmbeddedRedis) -> None:
-    bare.configure(f'redis_url = "{redis_server.url}"')
-    ended = bare("accounts")
+def test_without_accounts_a_command_says_how_to_make_one(unconfigured: Willcall, redis_server: EmbeddedRedis) -> None:
+    unconfigured.configure(f'redis_url = "{redis_server.url}"')
+    ended = unconfigured("accounts")
     assert ended.code == 0
     assert "[providers.tiqets.default]" in ended.err
 
 
-def test_a_redis_that_is_away_is_told_in_one_sentence(bare: Willcall) -> None:
+def test_a_redis_that_is_away_is_told_in_one_sentence(unconfigured: Willcall) -> None:
     port = free_port()
-    bare.configure(f'redis_url = "redis://:hunter2@127.0.0.1:{port}/0"')
-    ended = bare("order", "ord-1")
+    unconfigured.configure(f'redis_url = "redis://:hunter2@127.0.0.1:{port}/0"')
+    ended = unconfigured("order", "ord-1")
     assert ended.code == 1
     assert ended.err.startswith(f"willcall: cannot connect to Redis at redis://127.0.0.1:{port}/0 (password hidden)")
     assert "willcall up" not in ended.err, "it starts none where one is named"
@@ -201,9 +201,9 @@ def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
     assert [order["id"] for order in by_key.lines] == ["old-1", "old-0"]
     assert [order["id"] for order in by_name.lines] == ["ord-0"]
     assert "--account tiqets/old --limit 1 --cursor" in first.err
-    unknown, bare_name = willcall.all(("orders", "--account", "tiqets/odl"), ("orders", "--account", "old"))
+    unknown, name_only = willcall.all(("orders", "--account", "tiqets/odl"), ("orders", "--account", "old"))
     assert (unknown.code, "account tiqets/odl is not configured" in unknown.err) == (2, True)
-    assert (bare_name.code, "must be PROVIDER/ACCOUNT" in bare_name.err) == (2, True)
+    assert (name_only.code, "must be PROVIDER/ACCOUNT" in name_only.err) == (2, True)
 
 
 def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: Willcall, redis: "Redis") -> None:

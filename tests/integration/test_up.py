@@ -52,47 +52,47 @@ def ports() -> tuple[str, ...]:
     return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
 
 
-def test_up_runs_everything_in_a_folder_until_a_signal(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports(), start_new_session=True)
-    announced = bare.folder / "var" / "up.json"
+def test_up_runs_everything_in_a_folder_until_a_signal(unconfigured: Willcall) -> None:
+    unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = unconfigured.start("up", *ports(), start_new_session=True)
+    announced = unconfigured.folder / "var" / "up.json"
     wait_until(announced.exists)
     assert announced.stat().st_mode & 0o777 == 0o600
-    other, orders = bare.finish(bare.start("up")), bare("import", "/dev/null")
+    other, orders = unconfigured.finish(unconfigured.start("up")), unconfigured("import", "/dev/null")
     assert (other.code, orders.code) == (1, 0)
     assert "running in this folder already" in other.err
     os.killpg(up.pid, signal.SIGINT)
-    assert bare.finish(up).code == 0
+    assert unconfigured.finish(up).code == 0
     assert not announced.exists()
-    assert bare("orders").code == 1
+    assert unconfigured("orders").code == 1
 
 
 @pytest.mark.proof
-def test_up_stops_at_a_signal_during_a_destructor(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.run("-c", STOPPED_IN_A_DESTRUCTOR, "up", *ports())
+def test_up_stops_at_a_signal_during_a_destructor(unconfigured: Willcall) -> None:
+    unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = unconfigured.run("-c", STOPPED_IN_A_DESTRUCTOR, "up", *ports())
     _, err = up.communicate(timeout=60)
     assert up.returncode == 0
     assert err.endswith("Everything is stopped.\n")
 
 
 @pytest.mark.proof
-def test_up_stops_everything_when_one_process_dies(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports())
+def test_up_stops_everything_when_one_process_dies(unconfigured: Willcall) -> None:
+    unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = unconfigured.start("up", *ports())
     os.kill(started(up)["beat"], signal.SIGKILL)
-    assert bare.finish(up).code == 1
+    assert unconfigured.finish(up).code == 1
 
 
 @pytest.mark.proof
-def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    up = bare.start("up", *ports())
+def test_up_stops_everything_when_its_redis_dies(unconfigured: Willcall) -> None:
+    unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    up = unconfigured.start("up", *ports())
     children = started(up).values()
-    announced = bare.folder / "var" / "up.json"
+    announced = unconfigured.folder / "var" / "up.json"
     with Redis.from_url(json.loads(announced.read_text())["redis_url"]) as client:
         os.kill(client.info("server")["process_id"], signal.SIGKILL)
-    ended = bare.finish(up)
+    ended = unconfigured.finish(up)
     assert ended.code == 1
     assert "redis stopped (rc=-9), see var/redis/redis.log" in ended.err
     assert not any(map(psutil.pid_exists, children))
@@ -100,20 +100,20 @@ def test_up_stops_everything_when_its_redis_dies(bare: Willcall) -> None:
 
 
 @pytest.mark.proof
-def test_the_next_up_stops_what_a_killed_one_left(bare: Willcall) -> None:
-    bare.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
-    killed = bare.start("up", *ports(), start_new_session=True)
-    announced = bare.folder / "var" / "up.json"
+def test_the_next_up_stops_what_a_killed_one_left(unconfigured: Willcall) -> None:
+    unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
+    killed = unconfigured.start("up", *ports(), start_new_session=True)
+    announced = unconfigured.folder / "var" / "up.json"
     children = started(killed).values()
     url = json.loads(announced.read_text())["redis_url"]
     killed.kill()
     killed.wait()
     with Redis.from_url(url) as client:
         assert client.ping()
-        again = bare.start("up", *ports())
+        again = unconfigured.start("up", *ports())
         wait_until(lambda: announced.exists() and url not in announced.read_text())
         with pytest.raises(RedisConnectionError):
             client.ping()
     wait_until(lambda: not any(map(psutil.pid_exists, children)))
     again.send_signal(signal.SIGTERM)
-    assert bare.finish(again).code == 0
+    assert unconfigured.finish(again).code == 0

@@ -1,1 +1,1 @@
-"""Development tools: every process on this machine, a callback receiver, and the demo."""
+"""Development tools: a local deployment, a callback receiver, an embedded Redis, the demo and `willcall up`."""

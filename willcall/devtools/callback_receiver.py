@@ -1,6 +1,6 @@
-"""A backend on loopback that is told of events: verifies every signature, answers as scripted, keeps a ledger.
+"""A callback receiver on loopback for the demo, the tests and the bench.
 
-For the demo, the tests and the bench.
+It verifies every signature, responds as scripted and records every request.
 """
 
 import json
@@ -17,13 +17,13 @@ from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-#: Signs events where the configuration is made for this receiver.
+#: Signs callbacks in configurations that are made for this receiver.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedResponse:
-    """What a receiver does with a request: `status` 0 hangs until its caller goes, -1 resets the connection."""
+    """A response to a callback. Status 0 hangs until the client disconnects, -1 resets the connection."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -35,9 +35,9 @@ HANG, RESET = ScriptedResponse(0), ScriptedResponse(-1)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCallback:
-    """One request. `event` is its body; `verified` says that its signature is good. `at` is epoch seconds.
+    """One request. `event` is its body, `verified` says whether its signature is valid, `at` is epoch seconds.
 
-    `status` is what it is answered with, see `Answer`.
+    `status` is that of its `ScriptedResponse`.
     """
 
     path: str
@@ -51,12 +51,12 @@ class ReceivedCallback:
 
 class _ReceiverServer(ThreadingHTTPServer):
     daemon_threads = True
-    #: All threads of several workers may call at once.
+    #: All threads of several workers may connect at once.
     request_queue_size = 128
 
 
 class CallbackReceiver:
-    """Use as a context manager. Answers 200 unless a path is scripted; the last answer of a script stays."""
+    """A context manager. Responds with 200 unless a path is scripted; the last response of a script stays."""
 
     def __init__(self, secret: str = SECRET) -> None:
         self._webhook = Webhook(secret)
@@ -64,7 +64,7 @@ class CallbackReceiver:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.received: list[ReceivedCallback] = []
-        #: The most requests whose callers waited at the same time.
+        #: The most requests that waited for a response at the same time.
         self.most_at_once = 0
         self._connections: set[socket.socket] = set()
         receiver = self
@@ -91,26 +91,26 @@ class CallbackReceiver:
 
     @property
     def host(self) -> str:
-        """Host and port."""
+        """The host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def url(self, path: str = "/") -> str:
-        """A callback URL; scripts and ledger are per path."""
+        """Return a callback URL; scripts and records are per path."""
         return f"http://{self.host}{path}"
 
-    def script(self, *answers: ScriptedResponse | int, path: str = "/") -> None:
-        """What a path answers, one after the other; the last one stays."""
+    def script(self, *responses: ScriptedResponse | int, path: str = "/") -> None:
+        """Set the responses of a path, one after the other; the last one stays."""
         with self._lock:
             self._scripts[path] = deque(
-                ScriptedResponse(answer) if isinstance(answer, int) else answer for answer in answers
+                ScriptedResponse(response) if isinstance(response, int) else response for response in responses
             )
 
     def message_ids(self, path: str = "/") -> list[str]:
-        """The ids of the messages that came, in their order."""
+        """Return the ids of the received messages, in order of arrival."""
         return [message.id for message in self.received if message.path == path]
 
     def serve(self, request: BaseHTTPRequestHandler) -> None:
-        """Take one message; called by the server."""
+        """Handle one request; called by the server."""
         body = request.rfile.read(int(request.headers["content-length"]))
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
@@ -118,42 +118,52 @@ class CallbackReceiver:
             verified = True
         except WebhookVerificationError:
             verified = False
-        event = json.loads(body)
         with self._lock:
-            answers = self._scripts[request.path]
-            answer = (answers.popleft() if len(answers) > 1 else answers[0]) if answers else ScriptedResponse()
+            response = self._next_response(request.path)
             self.received.append(
                 ReceivedCallback(
-                    request.path, headers["webhook-id"], event, headers, verified, at=time.time(), status=answer.status
+                    path=request.path,
+                    id=headers["webhook-id"],
+                    event=json.loads(body),
+                    headers=headers,
+                    verified=verified,
+                    at=time.time(),
+                    status=response.status,
                 )
             )
-            if answer != RESET:  # whose connection ends by itself
+            if response != RESET:  # the connection ends by itself
                 self._connections.add(request.connection)
-            waiting = sum(not _has_gone(connection, 0) for connection in self._connections)
+            waiting = sum(not _disconnects(connection, 0) for connection in self._connections)
             self.most_at_once = max(self.most_at_once, waiting)
         with suppress(OSError):
-            self._answer(request, answer)
+            self._respond(request, response)
         with self._lock:
             self._connections.discard(request.connection)
 
-    def _answer(self, request: BaseHTTPRequestHandler, answer: ScriptedResponse) -> None:
+    def _next_response(self, path: str) -> ScriptedResponse:
+        responses = self._scripts[path]
+        if not responses:
+            return ScriptedResponse()
+        return responses.popleft() if len(responses) > 1 else responses[0]
+
+    def _respond(self, request: BaseHTTPRequestHandler, response: ScriptedResponse) -> None:
         request.close_connection = True
-        if answer == HANG:
-            while not (self._stopped.is_set() or _has_gone(request.connection, 0.05)):
+        if response == HANG:
+            while not (self._stopped.is_set() or _disconnects(request.connection, 0.05)):
                 pass
-        elif answer == RESET:
+        elif response == RESET:
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
         else:
-            request.send_response(answer.status)
-            for name, value in {**answer.headers, "content-length": str(len(answer.body))}.items():
+            request.send_response(response.status)
+            for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
                 request.send_header(name, value)
             request.end_headers()
-            request.wfile.write(answer.body)
+            request.wfile.write(response.body)
 
 
-def _has_gone(connection: socket.socket, seconds: float) -> bool:
-    """Whether a caller, who has nothing more to say, hangs up within that time."""
+def _disconnects(connection: socket.socket, seconds: float) -> bool:
+    """Return whether the client closes the connection within that time."""
     waiting = poll()
     waiting.register(connection, POLLIN)
     return bool(waiting.poll(seconds * 1_000))

@@ -1,8 +1,7 @@
-"""The main job end to end on this machine, against simulated providers.
+"""`willcall demo`: the main job end to end on this machine, against simulated providers.
 
-Starts Redis, the five providers, a worker, beat, the API and a backend; submits orders of every kind over HTTP; shows
-their progress; ends by itself with what came of them, what the backend was told, and the providers' own account of how
-they were asked.
+Starts Redis, the five providers, a worker, beat, the API and a backend. Submits orders of every kind over HTTP and
+shows their progress. Prints the orders' statuses, the callbacks, and the providers' verdict on the requests.
 """
 
 import json
@@ -34,10 +33,10 @@ TIMEOUT = 150.0
 
 
 def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
-    """Run it and show what came of it; whether all went as scripted.
+    """Run the demo and print its results. Returns whether all orders ended as scripted.
 
-    `svg` gets a picture of the end, `keep` all that the processes wrote and, in `issued.json`, what of the providers
-    may not stand in their logs.
+    `svg` is a file for a picture of the results. `keep` is a folder for everything that the processes write, and for
+    `issued.json`, which lists the providers' secrets that must not appear in logs.
     """
     console = Console(record=svg is not None, width=110 if svg else None)
     script = demo_script(seed=seed)
@@ -57,14 +56,14 @@ def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
     console.print(verdict_panel(progress, verdict, changes, pushes))
     if svg:
         drawn = console.export_svg(title="make demo")
-        # A picture of the documentation loads no font from another host.
+        # A picture in the documentation must not load a font from another host.
         svg.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
     return not progress.unfinished and not progress.undelivered and bool(verdict["ok"])
 
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    """A folder to work in: one that stays, or goes with the block."""
+    """Yield the folder to keep, or a temporary one."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep

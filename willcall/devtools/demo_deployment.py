@@ -13,13 +13,13 @@ from willcall.orders.model import Attempt, Order
 from willcall.simulator.demo_script import RATES
 from willcall.simulator.script import OrderScript, Script
 
-#: Seconds after which an order that the demo never fulfils expires.
+#: Seconds after which orders that are never fulfilled expire.
 CEILING = 30.0
-#: Polling that suits a run of seconds; the providers' own minimum and hints hold all the same.
+#: Polling for a run of seconds; the providers' minimum intervals and hints still hold.
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0.2, "interval": [2, 3], "missing_grace": 10}
 HEALTH = {"probe": [1, 5], "throttle_pause": 2}
 SWEEPS = {"polls": 2, "expire": 2, "reconcile": 3, "grace": 5}
-#: One order in so many has a backend that is busy at first: it takes the event when it is told again.
+#: One order in so many has a backend that is busy at first, and accepts the callback when it is retried.
 BUSY = 13
 
 
@@ -46,7 +46,7 @@ class DemoProgress:
 
 
 def demo_deployment(folder: Path, script: Script, *, ceiling: float = CEILING, **settings: Any) -> LocalDeployment:
-    """The deployment for a script's accounts. `settings` are further keys and tables of the config."""
+    """Return the deployment for a script's accounts. `settings` are further keys and tables of the config."""
     accounts = {
         f"{provider}/{account}": {
             "rate": {"limit": limit, "period": 1, "burst": limit},
@@ -60,7 +60,7 @@ def demo_deployment(folder: Path, script: Script, *, ceiling: float = CEILING, *
 
 
 def start_processes(deployment: LocalDeployment) -> None:
-    """Start a worker, beat and the API; come back when they answer."""
+    """Start a worker, beat and the API, and wait until they respond."""
     deployment.start("worker")
     deployment.start("beat")
     deployment.start_api()
@@ -71,23 +71,23 @@ def start_processes(deployment: LocalDeployment) -> None:
 def submit_orders(
     deployment: LocalDeployment, backend: CallbackReceiver, orders: tuple[OrderScript, ...]
 ) -> dict[str, str]:
-    """Script the orders, then submit them over HTTP: order id -> the status at which it should end."""
+    """Script the orders, then submit them over HTTP. Returns the expected final status by order id."""
     deployment.providers.add_orders(orders)
     expected: dict[str, str] = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
     keys = [key.get_secret_value() for key in deployment.context.settings.api.keys]
     with Client(deployment.api_url, *keys[:1]) as client:
-        refused = [
+        rejected = [
             result.error for result in client.submit_many(_submissions(backend, expected, orders)) if result.error
         ]
-    if refused:
-        raise RuntimeError(f"the API refuses {len(refused)} orders of the demo: {refused[0].detail}")
+    if rejected:
+        raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0].detail}")
     return expected
 
 
 def _submissions(
     backend: CallbackReceiver, order_ids: Iterable[str], orders: Iterable[OrderScript]
 ) -> Iterator[dict[str, Any]]:
-    """What is submitted; the backend of some orders is too busy to be told at once."""
+    """Yield what is submitted; the backend of some orders is busy at first."""
     for number, (order_id, order) in enumerate(zip(order_ids, orders, strict=True)):
         path = f"/events/{order_id}"
         if number % BUSY == 0:

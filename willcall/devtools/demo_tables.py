@@ -1,4 +1,4 @@
-"""What the demo shows."""
+"""The tables and panels of the demo."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ COLOURS = {
 
 
 def progress_table(progress: DemoProgress, elapsed: float) -> RenderableType:
-    """While it runs: orders by status per provider, and the latest attempts."""
+    """Return orders by status per provider, and the latest attempts, while the demo runs."""
     table = Table(title=f"{elapsed:4.0f} s", title_justify="left", expand=True)
     table.add_column("provider")
     for status, colour in COLOURS.items():
@@ -40,7 +40,7 @@ def progress_table(progress: DemoProgress, elapsed: float) -> RenderableType:
 
 
 def summary_table(progress: DemoProgress, verdict: Mapping[str, Any]) -> Table:
-    """At the end: how the orders ended, how often and how punctually each provider was asked."""
+    """Return how orders ended, and how often and how punctually each provider was polled."""
     title = f"{len(progress.orders)} orders, {len(verdict['providers'])} providers"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("provider", no_wrap=True)
@@ -65,24 +65,24 @@ def summary_table(progress: DemoProgress, verdict: Mapping[str, Any]) -> Table:
 def verdict_panel(
     progress: DemoProgress, verdict: Mapping[str, Any], events: int, pushes: Sequence[Mapping[str, Any]]
 ) -> Panel:
-    """The last word: whether all went as scripted, by the orders, the backend and the providers' ledger."""
+    """Return whether orders, callbacks and requests went as scripted."""
     tickets = [ticket for order in progress.orders.values() for ticket in order.tickets]
     documents = len({ticket.document for ticket in tickets if ticket.document})
-    told = len({message.id for message in progress.callbacks if message.verified})
-    again = len(progress.callbacks) - told
+    delivered = len({message.id for message in progress.callbacks if message.verified})
+    again = len(progress.callbacks) - delivered
     lines = [
         f"{len(progress.orders) - len(progress.unfinished)} of {len(progress.orders)} orders ended as scripted",
-        f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks taken from Tiqets and Tixstock",
+        f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks received from Tiqets and Tixstock",
         f"{events} events, one for each change of status",
-        f"{told} signed callbacks, {events - told} superseded by a newer event; {again} had to be sent again",
-        "the providers' ledger: "
-        + ("never asked too early, never over the rate, never two at once" if verdict["ok"] else "FAULTS"),
+        f"{delivered} signed callbacks, {events - delivered} superseded by a newer event; {again} retried",
+        "requests: "
+        + ("none too early, none over the rate, none at once for one order" if verdict["ok"] else "FAULTS"),
         *(f"  {fault}" for fault in verdict["faults"]),
         *(
             f"  {order.id} ({order.provider}) is {order.status}, not {progress.expected[order.id]}"
             for order in progress.unfinished
         ),
-        *(f"  the backend does not know how {order_id} ended" for order_id in progress.undelivered),
+        *(f"  the backend has not accepted how {order_id} ended" for order_id in progress.undelivered),
     ]
     good = verdict["ok"] and not progress.unfinished and not progress.undelivered
     return Panel("\n".join(lines), title="as scripted" if good else "NOT as scripted", style="green" if good else "red")
@@ -114,5 +114,5 @@ def _counts(orders: list[Order]) -> list[str]:
 
 
 def _percentile(values: list[float], share: float) -> float:
-    """The value below which `share` of the sorted values lie; 0 where there are none."""
+    """Return the value below which `share` of the sorted values lie, or 0 for no values."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0

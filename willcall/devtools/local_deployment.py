@@ -1,6 +1,7 @@
-"""Everything that Willcall needs, in child processes on this machine: for the demo, the tests and the bench.
+"""A local deployment in process processes, for the demo, the tests and the bench.
 
-Redis, the five providers, any number of workers, beats and APIs. Each child can be killed and started again.
+It has Redis, the five simulated providers, and any number of workers, beats and APIs. Each process can be killed and
+started again.
 """
 
 import os
@@ -27,43 +28,43 @@ from willcall.simulator.script import Script
 from willcall.usecases.context import Context
 from workers.app import create_app
 
-#: Seconds that a child gets to finish what it is doing.
+#: Seconds that a process gets to stop.
 STOP_TIMEOUT = 30.0
-#: Seconds that children get to start.
+#: Seconds that processes get to start.
 START_TIMEOUT = 60.0
-#: Who may see Flower: its name and password.
+#: The user and password of Flower.
 FLOWER_LOGIN = ("operator", "flower-password")
-#: Providers that call back, and the end of their accounts' webhook addresses.
+#: Webhook tokens of the providers that send pushes.
 WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
 
 
 class ChildProcess(Protocol):
-    """A process that a deployment has started: the part of `subprocess.Popen` that is needed of it."""
+    """The part of `subprocess.Popen` that a deployment needs of a process."""
 
     pid: int
 
     def poll(self) -> int | None:
-        """Its exit code, None while it runs."""
+        """Return the exit code, or `None` while it runs."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired after that many seconds."""
+        """Wait for the exit code. Raises subprocess.TimeoutExpired."""
 
     def send_signal(self, sig: int, /) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send a signal, unless it has ended."""
 
     def terminate(self) -> None:
-        """Tell it to stop."""
+        """Stop it."""
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as a crash would."""
 
 
-#: Starts `willcall <command>` with an environment, in a folder, its output appended to a file.
+#: Starts `willcall <command>` with an environment, in a folder, and appends its output to a file.
 Launcher = Callable[[Sequence[str], Mapping[str, str], Path, Path], ChildProcess]
 
 
 def launch_process(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> ChildProcess:
-    """Start `willcall <command>` with Python of its own."""
+    """Start `willcall <command>` as a new process."""
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "willcall.cli", *command],
@@ -76,7 +77,7 @@ def launch_process(command: Sequence[str], environment: Mapping[str, str], folde
 
 
 class LocalDeployment:
-    """Use as a context manager: Redis and the providers run for the block, workers and beats when started."""
+    """A context manager. Redis and the providers run inside the block, workers and beats once they are started."""
 
     def __init__(
         self,
@@ -89,11 +90,16 @@ class LocalDeployment:
         simulator: type[SimulatorProcess] = SimulatorProcess,
         **settings: Any,
     ) -> None:
-        """`accounts`: `<provider>/<account>` -> tables laid over the simulator's (rate, polling, ...).
+        """Describe the deployment.
 
-        Only the accounts named are configured. `settings` are further keys and tables of the config. With `callbacks`
-        the providers that can call back do so, and callbacks are signed with the receiver's secret. `launch`
-        starts the children, `simulator` the providers.
+        Args:
+            folder: for the configuration, logs and data.
+            script: of the simulator.
+            accounts: the accounts to configure, `<provider>/<account>`, with tables that override the simulator's.
+            callbacks: whether providers send pushes, and callbacks are signed with the receiver's secret.
+            launch: starts processes.
+            simulator: runs the providers.
+            settings: further keys and tables of the configuration.
         """
         self.folder = folder
         self.redis = EmbeddedRedis(folder / "redis")
@@ -102,27 +108,27 @@ class LocalDeployment:
         self._callbacks = callbacks
         self._launch = launch
         self._settings = settings
-        #: Where the API and Flower listen, once they are started.
+        #: The ports of the API and Flower, once they are started.
         self.api_port = free_port()
         self.flower_port = free_port()
-        self._children: list[ChildProcess] = []
+        self._processes: list[ChildProcess] = []
         self._app: Celery | None = None
 
     def __enter__(self) -> Self:
         self.redis.start()
         self._simulator.__enter__()
         (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
-        for key in self._calling:
+        for key in self._pushing:
             provider, _, name = key.partition("/")
             url = f"{self.api_url}/webhooks/{key}/{WEBHOOK_TOKENS[provider]}"
             self.providers.update_account(provider, name, webhook_url=url)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for child in self._children:
-            child.send_signal(signal.SIGTERM)
-        for child in self._children:
-            self._end(child)
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            self._end(process)
         self._simulator.stop()
         if self._app:
             self._app.close()
@@ -130,67 +136,67 @@ class LocalDeployment:
 
     @property
     def providers(self) -> SimulatorClient:
-        """The simulator's control."""
+        """The client of the simulator."""
         return self._simulator.client
 
     @property
     def app(self) -> Celery:
-        """The application of this process, over the deployment's configuration."""
+        """The Celery app of this process, with the deployment's configuration."""
         if self._app is None:
             self._app = create_app(load(self.environment))
         return self._app
 
     @property
     def context(self) -> Context:
-        """What use cases are given."""
+        """The context of use cases."""
         context: Context = self.app.willcall
         return context
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a process that belongs to the deployment."""
+        """The environment of the deployment's processes."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
 
     def start(self, *command: str, **environment: str) -> ChildProcess:
-        """Start `willcall <command>` as a child; its output goes to `<first word>.log` in the folder."""
+        """Start `willcall <command>`; its output goes to `<first word>.log` in the folder."""
         log = self.folder / f"{command[0]}.log"
-        child = self._launch(command, self.environment | environment, Path(__file__).parents[2], log)
-        self._children.append(child)
-        return child
+        process = self._launch(command, self.environment | environment, Path(__file__).parents[2], log)
+        self._processes.append(process)
+        return process
 
     def wait_for_workers(self, count: int) -> None:
-        """Wait until `count` workers answer. Raises TimeoutError, with what the workers logged."""
+        """Wait until `count` workers respond. Raises TimeoutError with the end of their log."""
         deadline, patience = time.monotonic() + START_TIMEOUT, 0.5
         while time.monotonic() < deadline:
             if len(self.app.control.ping(timeout=patience, limit=count)) >= count:
                 return
-            patience *= 1.5  # a busy machine answers later
+            patience *= 1.5  # a busy machine responds later
         raise TimeoutError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
 
     @property
     def api_url(self) -> str:
-        """Where the API is, once it is started."""
+        """The address of the API, once it is started."""
         return f"http://127.0.0.1:{self.api_port}"
 
     def start_api(self) -> ChildProcess:
-        """Start the API; `wait_for_api` says when it answers."""
+        """Start the API; `wait_for_api` waits until it responds."""
         return self.start("api", "--port", str(self.api_port))
 
     def wait_for_api(self) -> None:
-        """Wait until the API and all that it needs answers. Raises TimeoutError, with what it logged."""
+        """Wait until the API and all that it needs respond. Raises TimeoutError with the end of its log."""
         self._wait_for(f"{self.api_url}/readyz", "api.log")
 
     @property
     def flower_url(self) -> str:
-        """Where Flower is, once it is started."""
+        """The address of Flower, once it is started."""
         return f"http://127.0.0.1:{self.flower_port}"
 
     def start_flower(self) -> ChildProcess:
-        """Start Flower, which asks for `FLOWER_LOGIN`; come back when it answers. Raises TimeoutError."""
-        child = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
+        """Start Flower with `FLOWER_LOGIN`, and wait until it responds. Raises TimeoutError."""
+        process = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
         self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
-        return child
+        return process
 
     def _wait_for(self, url: str, log: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -200,22 +206,22 @@ class LocalDeployment:
             time.sleep(0.05)
         raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
-    def kill(self, child: ChildProcess) -> None:
-        """End a child as a crash would."""
-        child.kill()
-        child.wait()
-        self._children.remove(child)
+    def kill(self, process: ChildProcess) -> None:
+        """Kill a process, as a crash would."""
+        process.kill()
+        process.wait()
+        self._processes.remove(process)
 
-    def _end(self, child: ChildProcess) -> None:
+    def _end(self, process: ChildProcess) -> None:
         try:
-            child.wait(STOP_TIMEOUT)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
 
     @property
-    def _calling(self) -> list[str]:
-        """The accounts whose provider calls back."""
+    def _pushing(self) -> list[str]:
+        """The accounts whose provider sends pushes."""
         return [key for key in self._accounts if self._callbacks and key.partition("/")[0] in WEBHOOK_TOKENS]
 
     def _config(self) -> str:
@@ -223,13 +229,13 @@ class LocalDeployment:
         providers: dict[str, dict[str, Any]] = {}
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
-            token = {"webhook_token": WEBHOOK_TOKENS[provider]} if key in self._calling else {}
+            token = {"webhook_token": WEBHOOK_TOKENS[provider]} if key in self._pushing else {}
             providers.setdefault(provider, {})[name] = {**known[provider][name], **token, **tables}
-        ours: dict[str, Any] = {
+        config: dict[str, Any] = {
             "redis_url": self.redis.url,
             "documents_url": f"file://{self.folder}/documents",
             "outbound": {"allow": ["127.0.0.0/8"]},  # the providers' documents are on this machine too
         }
         if self._callbacks:
-            ours["notify"] = {"secret": SECRET}
-        return to_toml({**ours, **self._settings, "providers": providers})
+            config["notify"] = {"secret": SECRET}
+        return to_toml({**config, **self._settings, "providers": providers})

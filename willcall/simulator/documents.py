@@ -47,8 +47,9 @@ def is_signed(name: str, query: Mapping[str, str], now: float) -> bool:
 
 def pdf(text: str, *, size: int = 0) -> bytes:
     """Return a valid one-page PDF 1.4 with `text` (ASCII without parentheses), padded to at least `size` bytes."""
-    bare = _pdf(text, "")
-    return bare if len(bare) + 2 > size else _pdf(text, f"%{'.' * (size - len(bare) - 2)}\n")
+    unpadded = _pdf(text, "")
+    missing = size - len(unpadded) - 2
+    return unpadded if missing < 0 else _pdf(text, f"%{'.' * missing}\n")
 
 
 def _pdf(text: str, padding: str) -> bytes:

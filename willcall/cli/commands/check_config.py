@@ -5,7 +5,7 @@ import typer
 from willcall.cli.bootstrap import note_missing_accounts, open_config
 from willcall.cli.output.accounts_table import describe_rate
 from willcall.cli.output.console import redact_url, stdout_console
-from willcall.cli.output.styles import bare_table
+from willcall.cli.output.styles import plain_table
 from willcall.orders.policy import PollPolicy
 from willcall.views.formatting import format_count, format_duration
 
@@ -19,7 +19,7 @@ def check_config() -> None:
         typer.echo(f"Broker: {redact_url(config.settings.broker_url)}")
     note_missing_accounts(config.accounts)
     if config.accounts:
-        table = bare_table()
+        table = plain_table()
         for title in ("account", "rate", "polling", "at most for"):
             table.add_column(title, overflow="fold")
         for key, account in sorted(config.accounts.items()):

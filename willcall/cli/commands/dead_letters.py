@@ -7,7 +7,7 @@ import typer
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
-from willcall.cli.output.styles import bare_table
+from willcall.cli.output.styles import plain_table
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.dead_letters import Via, clear, dead_letter_schema, requeue
 from willcall.views.formatting import format_count, format_relative
@@ -46,7 +46,7 @@ def _print_list(*, as_json: bool) -> None:
 
 
 def _print_table(letters: list[DeadLetter], now: float) -> None:
-    table = bare_table()
+    table = plain_table()
     for title in ("id", "queue", "when", "why"):
         table.add_column(title, overflow="fold")
     for letter in letters:

@@ -6,7 +6,7 @@ import typer
 
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
-from willcall.cli.output.styles import bare_table
+from willcall.cli.output.styles import plain_table
 from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
 from willcall.stores.inbox import KEPT_FOR, StoredPush
@@ -41,7 +41,7 @@ def _push_to_json(push: StoredPush) -> dict[str, object]:
 
 
 def _print_table(pushes: list[StoredPush], now: float) -> None:
-    table = bare_table()
+    table = plain_table()
     for title in ("account", "reference", "received", "stored until", "content"):
         table.add_column(title, overflow="fold")
     for push in pushes:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from willcall.cli.doctor.findings import CheckResult, Level
 from willcall.cli.output.console import strip_control_characters
-from willcall.cli.output.styles import bare_table
+from willcall.cli.output.styles import plain_table
 from willcall.views.formatting import format_count
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.UNKNOWN: "dim"}
@@ -17,7 +17,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level
 
 def results_table(results: Sequence[CheckResult]) -> Table:
     """Return a row per finding; how to fix it stands below."""
-    table = bare_table()
+    table = plain_table()
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("finding", overflow="fold")

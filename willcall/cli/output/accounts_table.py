@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.queues import poll_queue
-from willcall.cli.output.styles import HEALTH_STYLES, bare_table, describe_health
+from willcall.cli.output.styles import HEALTH_STYLES, describe_health, plain_table
 from willcall.orders.advice import TROUBLES
 from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
@@ -47,7 +47,7 @@ def row_to_json(row: AccountRow) -> dict[str, Any]:
 
 def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Table:
     """Return one row per account, and one for the messages that several accounts of a provider share."""
-    table = bare_table()
+    table = plain_table()
     table.add_column("account", no_wrap=True)
     table.add_column("health", min_width=12)
     table.add_column("tokens", no_wrap=True)

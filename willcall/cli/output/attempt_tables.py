@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from willcall.cli.output.console import strip_control_characters
-from willcall.cli.output.styles import INDENT, WIDE, bare_table
+from willcall.cli.output.styles import INDENT, WIDE, plain_table
 from willcall.orders.callbacks import CallbackStatus
 from willcall.orders.model import Attempt
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
@@ -60,7 +60,7 @@ def callback_attempts(
 
 
 def _attempts_table(wide: bool, subject: str, durations: Sequence[str]) -> Table:
-    table = bare_table()
+    table = plain_table()
     table.add_column("when", no_wrap=True)
     if wide:
         table.add_column("at", no_wrap=True, style="dim")

@@ -47,5 +47,5 @@ def redact_url(url: str) -> str:
     """Return a Redis or broker URL without its password and its query, which may contain a password too."""
     parts = urlsplit(url)
     secret = bool(parts.password or parts.query)
-    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    return f"{bare} (password hidden)" if secret else bare
+    redacted = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return f"{redacted} (password hidden)" if secret else redacted

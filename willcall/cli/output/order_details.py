@@ -10,7 +10,7 @@ from rich.text import Text
 
 from willcall.cli.output.attempt_tables import callback_attempts, poll_attempts
 from willcall.cli.output.console import strip_control_characters
-from willcall.cli.output.styles import INDENT, STATUS_STYLES, bare_table, describe_health
+from willcall.cli.output.styles import INDENT, STATUS_STYLES, describe_health, plain_table
 from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.model import OPEN, Attempt, Order, Ticket
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
@@ -130,7 +130,7 @@ def _next_poll(details: OrderDetails) -> Text:
 
 
 def _tickets(tickets: Sequence[Ticket]) -> Table:
-    table = bare_table()
+    table = plain_table()
     for title in ("kind", "code", "seat", "valid"):
         if title == "kind" or any(_ticket_cell(ticket, title) for ticket in tickets):
             table.add_column(title, overflow="fold")

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from willcall.cli.output.console import strip_control_characters
-from willcall.cli.output.styles import STATUS_STYLES, WIDE, bare_table
+from willcall.cli.output.styles import STATUS_STYLES, WIDE, plain_table
 from willcall.orders.model import Order
 from willcall.views.formatting import describe_fetch, format_duration, format_relative
 from willcall.views.overdue import OverdueOrder
@@ -18,7 +18,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
     `stopped`: the accounts whose orders are held, with the reason; see `stopped_accounts`.
     """
     wide = width >= WIDE
-    table = bare_table()
+    table = plain_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)
@@ -43,7 +43,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
 
 def overdue_table(orders: Sequence[OverdueOrder], now: float) -> Table:
     """Return one row per overdue order: for how long, the hosts involved, and why documents are missing."""
-    table = bare_table()
+    table = plain_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
     table.add_column("status", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Colours, bare tables and the health of an account in words."""
+"""Colours, plain tables and descriptions of an account's health."""
 
 from rich.table import Table
 
@@ -24,7 +24,7 @@ INDENT = (0, 0, 0, 2)
 WIDE = 110
 
 
-def bare_table() -> Table:
+def plain_table() -> Table:
     """Return a table without borders, its columns two spaces apart."""
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 

@@ -2,7 +2,7 @@
 
 https://docs.funtrips.io - the body of the 200 is not documented in full. Each path returns another form, so that a
 client has to read all of them: a list of records for `checkout_id`, an object with `items` for the records of a user
-or of all users, the bare record for a headless checkout.
+or of all users, a single record for a headless checkout.
 """
 
 from base64 import b64decode

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from bench.performance import cores
-from bench.performance.contestants import ACCOUNT
-from bench.performance.fill import fill
+from bench.performance.machine import measured_core, use_driver_core
 from bench.performance.orders import LONG, batches, payloads
+from bench.performance.results import median
 from bench.performance.speed import cpu
-from bench.performance.statistics import median
+from bench.performance.systems import ACCOUNT
+from bench.performance.waiting import create_waiting_orders
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attention
 from willcall.simulator.script import Script
@@ -65,7 +65,7 @@ def measure(orders: int) -> tuple[Sequence[Page], float, float]:
         LocalDeployment(Path(folder), Script(), accounts) as deployment,
     ):
         _fill(deployment, orders)
-        with cores.measured_core():
+        with measured_core():
             child = deployment.start_api()
         deployment.wait_for_api()
         api = psutil.Process(child.pid)
@@ -81,7 +81,7 @@ def measure(orders: int) -> tuple[Sequence[Page], float, float]:
 
 def _fill(deployment: LocalDeployment, orders: int) -> None:
     context = deployment.context
-    fill(context, range(POLLED))
+    create_waiting_orders(context, range(POLLED))
     each = (orders - POLLED) // len(ACCOUNTS)
     for place, key in enumerate(ACCOUNTS):
         provider, _, account = key.partition("/")
@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.board", description="The order board's cost.")
     parser.add_argument("--orders", type=int, default=ORDERS)
     orders = parser.parse_args().orders
-    cores.confine()
+    use_driver_core()
     pages, alone, watched = measure(orders)
     typical, slowest = median(page.seconds for page in pages), max(page.seconds for page in pages)
     live = watched - alone

@@ -1,1 +1,1 @@
-"""Willcall beside a well-tuned plain Celery and a bare loop of requests, measured in one run on one machine."""
+"""Willcall compared with a well-tuned plain Celery and a bare loop of requests, in one run on one machine."""

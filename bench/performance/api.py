@@ -1,86 +1,156 @@
-"""`python -m bench.performance.api`: orders and webhooks a second over HTTP, and the API's CPU for each.
+"""`python -m bench.performance.api`: orders and webhooks per second over HTTP, and the API's CPU time for each.
 
-The API runs on the measured core; its callers, Redis and the simulator on the other.
+The API runs on the measured core; its clients, Redis and the simulator on the other.
 """
 
 import argparse
+import json
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 
-from bench.performance import calls, cores
-from bench.performance.calls import Call
-from bench.performance.contestants import wait_until
-from bench.performance.orders import LONG, order_id, reference
-from bench.performance.results import Window
+from bench.performance.machine import measured_core, use_driver_core
+from bench.performance.orders import LONG, batches, order_id, payloads, reference
+from bench.performance.results import Window, median, ratios
 from bench.performance.speed import cpu
-from bench.performance.statistics import median, ratios
+from bench.performance.systems import wait_until
 from willcall.devtools.embedded_redis import free_port
-from willcall.devtools.local_deployment import LocalDeployment
+from willcall.devtools.local_deployment import WEBHOOK_TOKENS, LocalDeployment
 from willcall.orders.model import Status
-from willcall.simulator.script import PushScript, Script
+from willcall.simulator.order_status import SimulatedStatus
+from willcall.simulator.providers import REGISTRY
+from willcall.simulator.providers.base import OrderSnapshot
+from willcall.simulator.script import OrderScript, ProviderName, PushScript, Script
 from willcall.usecases.submit import submit_many
 
-#: What is measured, as it is called on the page.
+#: Concurrent clients, each a thread with a persistent connection.
+CONNECTIONS = 8
+#: Size of the PDF in a webhook, bytes.
+PDF = 50_000
+#: Seconds after which a call has failed.
+TIMEOUT = 30.0
+
+_JSON = {"Content-Type": "application/json"}
+_REDIRECT = 300
+
+
+#: What is measured, as named on the page.
 ONE_BY_ONE, BARE, BATCH = "orders one by one", "orders one by one, bare FastAPI", "orders in batches of 1,000"
 TIXSTOCK, TIQETS = "Tixstock webhooks", "Tiqets notifications"
 
-#: Calls before the first window: threads and connections are there.
+#: Calls before the first window, which start all threads and connections.
 WARM_UP = 200
 _ACCOUNTS: Mapping[str, Mapping[str, object]] = {"tiqets/default": {}, "tixstock/default": {}}
 _WAIT = (LONG, LONG)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A process that listens on this machine."""
+class HttpCall:
+    path: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: _JSON)
+
+
+def order_calls(numbers: range, between: tuple[float, float]) -> list[HttpCall]:
+    """Return a call for each order."""
+    return [HttpCall("/v1/orders", json.dumps(each).encode()) for each in payloads(numbers, between)]
+
+
+def batch_calls(numbers: range, between: tuple[float, float]) -> list[HttpCall]:
+    """Return a call for each batch of orders."""
+    return [
+        HttpCall("/v1/orders:batch", json.dumps({"orders": some}).encode())
+        for some in batches(payloads(numbers, between))
+    ]
+
+
+def webhook_calls(provider: ProviderName, numbers: Iterable[int], script: PushScript) -> list[HttpCall]:
+    """Return the webhook of each order, as the simulator makes and signs it."""
+    simulated = REGISTRY[provider]
+    credentials = simulated.default_credentials("default")
+    path = f"/webhooks/{provider}/default/{WEBHOOK_TOKENS[provider]}"
+    calls = []
+    for number in numbers:
+        order = OrderScript(provider=provider, reference=reference(number))
+        view = OrderSnapshot(order, SimulatedStatus.ISSUED, known_at=0, now=0, origin="", secrets=[f"{number:032x}"])
+        push = simulated.push(view, script, credentials)
+        calls.append(HttpCall(path, push.body, push.headers))
+    return calls
+
+
+def send_calls(port: int, calls: Sequence[HttpCall], connections: int = CONNECTIONS) -> None:
+    """Send all calls to this machine, shared among the clients. Raises RuntimeError for an error response."""
+    with ThreadPoolExecutor(connections) as clients:
+        shares = [calls[first::connections] for first in range(connections)]
+        for client in [clients.submit(_send_share, port, share) for share in shares]:
+            client.result()
+
+
+def _send_share(port: int, calls: Sequence[HttpCall]) -> None:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
+        for call in calls:
+            connection.request("POST", call.path, call.body, dict(call.headers))
+            response = connection.getresponse()
+            text = response.read()
+            if response.status >= _REDIRECT:
+                raise RuntimeError(f"{call.path.partition('/default/')[0]}: {response.status} {text[:200]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredServer:
+    """An API process on this machine."""
 
     process: psutil.Process
     port: int
 
-    def window(self, given: Sequence[Call], count: int) -> Window:
-        """What the calls come to, which hold `count` orders or webhooks."""
+    def measure(self, given: Sequence[HttpCall], count: int) -> Window:
+        """Send calls that contain `count` orders or webhooks, and measure."""
         start, used = time.monotonic(), cpu(self.process)
-        calls.send(self.port, given)
+        send_calls(self.port, given)
         return Window(count, time.monotonic() - start, cpu(self.process) - used)
 
 
 def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str, list[Window]]:
-    """Windows by what is measured; all take turns. `pushed`: webhooks of each kind in a round, at most `singles`."""
+    """Measure the kinds of calls in turn, round by round; return the windows of each kind.
+
+    `pushed` is the number of webhooks of each kind in a round, at most `singles`.
+    """
     windows: dict[str, list[Window]] = {name: [] for name in (ONE_BY_ONE, BARE, BATCH, TIXSTOCK, TIQETS)}
-    with TemporaryDirectory(prefix="willcall-bench-") as folder, _stage(Path(folder)) as (deployment, ours, bare):
+    with TemporaryDirectory(prefix="willcall-bench-") as folder, _servers(Path(folder)) as (deployment, ours, bare):
         for server in (ours, bare):
-            calls.send(server.port, calls.one_by_one(range(WARM_UP), _WAIT))
+            send_calls(server.port, order_calls(range(WARM_UP), _WAIT))
         first = WARM_UP
         for _ in range(rounds):
             alone, rest = range(first, first + singles), range(first + singles, first + singles + batched)
             pushes = alone[:pushed]
             _expect_pushes(deployment, pushes)
-            orders = calls.one_by_one(alone, _WAIT)
-            windows[ONE_BY_ONE].append(ours.window(orders, singles))
-            windows[BARE].append(bare.window(orders, singles))
-            windows[BATCH].append(ours.window(calls.batched(rest, _WAIT), batched))
-            eticket = PushScript(kind="eticket", size=calls.PDF)
-            windows[TIXSTOCK].append(ours.window(calls.webhooks("tixstock", pushes, eticket), pushed))
+            orders = order_calls(alone, _WAIT)
+            windows[ONE_BY_ONE].append(ours.measure(orders, singles))
+            windows[BARE].append(bare.measure(orders, singles))
+            windows[BATCH].append(ours.measure(batch_calls(rest, _WAIT), batched))
+            eticket = PushScript(kind="eticket", size=PDF)
+            windows[TIXSTOCK].append(ours.measure(webhook_calls("tixstock", pushes, eticket), pushed))
             notification = PushScript(kind="notification")
-            windows[TIQETS].append(ours.window(calls.webhooks("tiqets", pushes, notification), pushed))
+            windows[TIQETS].append(ours.measure(webhook_calls("tiqets", pushes, notification), pushed))
             first = rest.stop
-        _require(deployment, "tiqets/default", Status.PENDING, first)
-        _require(deployment, "tixstock/default", Status.FULFILLED, rounds * pushed)
+        _check_count(deployment, "tiqets/default", Status.PENDING, first)
+        _check_count(deployment, "tixstock/default", Status.FULFILLED, rounds * pushed)
     return windows
 
 
 @contextmanager
-def _stage(folder: Path) -> Iterator[tuple[LocalDeployment, Server, Server]]:
-    """Ours and the bare one, over one Redis."""
+def _servers(folder: Path) -> Iterator[tuple[LocalDeployment, MeasuredServer, MeasuredServer]]:
+    """Start Willcall's API and the bare one, over one Redis."""
     with LocalDeployment(folder, Script(), _ACCOUNTS, callbacks=True) as deployment:
         port = free_port()
         command = [
@@ -92,7 +162,7 @@ def _stage(folder: Path) -> Iterator[tuple[LocalDeployment, Server, Server]]:
             "--port",
             str(port),
         ]
-        with cores.measured_core():
+        with measured_core():
             ours = deployment.start_api()
             bare = subprocess.Popen(command)  # noqa: S603 - ours
         try:
@@ -100,8 +170,8 @@ def _stage(folder: Path) -> Iterator[tuple[LocalDeployment, Server, Server]]:
             wait_until(lambda: _listens(port), "the bare API listens")
             yield (
                 deployment,
-                Server(psutil.Process(ours.pid), deployment.api_port),
-                Server(psutil.Process(bare.pid), port),
+                MeasuredServer(psutil.Process(ours.pid), deployment.api_port),
+                MeasuredServer(psutil.Process(bare.pid), port),
             )
         finally:
             bare.terminate()
@@ -114,7 +184,7 @@ def _listens(port: int) -> bool:
 
 
 def _expect_pushes(deployment: LocalDeployment, numbers: range) -> None:
-    """Orders whose ticket Tixstock is going to push."""
+    """Submit the orders whose tickets Tixstock pushes."""
     payloads = [
         {"id": f"tixstock-{order_id(number)}", "provider": "tixstock", "reference": reference(number), "quantity": 1}
         for number in numbers
@@ -122,22 +192,21 @@ def _expect_pushes(deployment: LocalDeployment, numbers: range) -> None:
     submit_many(deployment.context, payloads)
 
 
-def _require(deployment: LocalDeployment, account: str, status: Status, count: int) -> None:
-    """All that was sent is there. Raises RuntimeError."""
+def _check_count(deployment: LocalDeployment, account: str, status: Status, count: int) -> None:
+    """Raise RuntimeError unless so many orders have the status."""
     found = deployment.context.stores.listing.counts(account)[status]
     if found != count:
-        raise RuntimeError(f"{found} orders of {account} are {status}, {count} should be")
+        raise RuntimeError(f"{found} orders of {account} are {status}, expected {count}")
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.performance.api", description="The API's throughput.")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--singles", type=int, default=1_000, help="orders one by one in a round (default: 1,000)")
-    parser.add_argument("--batched", type=int, default=10_000, help="orders in batches in a round (default: 10,000)")
-    parser.add_argument("--pushed", type=int, default=300, help="webhooks of each kind in a round (default: 300)")
+    parser.add_argument("--singles", type=int, default=1_000, help="orders one by one per round (default: 1,000)")
+    parser.add_argument("--batched", type=int, default=10_000, help="orders in batches per round (default: 10,000)")
+    parser.add_argument("--pushed", type=int, default=300, help="webhooks of each kind per round (default: 300)")
     given = parser.parse_args()
-    cores.confine()
+    use_driver_core()
     measured = measure(given.rounds, given.singles, given.batched, given.pushed)
     for name, windows in measured.items():
         costs = ", ".join(f"{each.cost:.2f}" for each in windows)

@@ -1,6 +1,6 @@
-"""`python -m bench.performance.bare_api`: the least that an API over FastAPI can do, for comparison with ours.
+"""`python -m bench.performance.bare_api`: a minimal FastAPI app to compare Willcall's API with.
 
-It parses the same orders and keeps each by one HSET: no key, no log, no index, no message. It listens as ours does.
+It parses the same orders and stores each by one HSET, without key, log, index and message. It uses the same server.
 """
 
 import argparse
@@ -14,11 +14,10 @@ from willcall.orders.submission import SubmitOrder
 
 
 def create(redis: Redis) -> FastAPI:
-    """The application."""
     app = FastAPI()
 
     @app.post("/v1/orders", status_code=201)
-    def take(order: SubmitOrder) -> JSONResponse:
+    def submit(order: SubmitOrder) -> JSONResponse:
         redis.hset(f"bare:{order.id}", "order", order.model_dump_json())
         return JSONResponse({"id": order.id}, 201)
 
@@ -26,7 +25,6 @@ def create(redis: Redis) -> FastAPI:
 
 
 def main() -> None:
-    """Serve until a signal."""
     parser = argparse.ArgumentParser(prog="python -m bench.performance.bare_api")
     parser.add_argument("--redis", required=True, help="its URL")
     parser.add_argument("--port", type=int, required=True)

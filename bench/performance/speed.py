@@ -1,4 +1,4 @@
-"""`python -m bench.performance.speed`: polls per second and CPU per poll at full load, side by side."""
+"""`python -m bench.performance.speed`: CPU time per poll at full load, and orders submitted per second."""
 
 import argparse
 import sys
@@ -8,83 +8,82 @@ from contextlib import ExitStack
 
 import psutil
 
-from bench.performance import cores
-from bench.performance.contestants import (
+from bench.performance.machine import measured_core, use_driver_core
+from bench.performance.orders import LONG
+from bench.performance.results import Submission, Window, median, ratios
+from bench.performance.systems import (
     BareLoop,
-    Contestant,
     Load,
+    MeasuredSystem,
     PlainCelery,
     PlainCeleryRetry,
-    Poller,
+    PollingSystem,
     Willcall,
     wait_until,
 )
-from bench.performance.results import Window
-from bench.performance.statistics import median, ratios
 
-CONTESTANTS: tuple[type[Contestant], ...] = (Willcall, PlainCelery, PlainCeleryRetry, BareLoop)
-#: Due each second: more than a worker can do in one.
+SYSTEMS: tuple[type[MeasuredSystem], ...] = (Willcall, PlainCelery, PlainCeleryRetry, BareLoop)
+#: Orders due every second: more than one worker can poll.
 ORDERS = 1_500
-#: Seconds that a contestant gets to be busy again before it is measured.
+#: Seconds for a resumed worker to be busy again before it is measured.
 SETTLE = 1.5
-#: Seconds between the first poll and the first window: everything is loaded, all threads run.
+#: Seconds between the first poll and the first window, by which all threads run.
 WARM_UP = 2.0
 
 
 def measure(
-    load: Load, rounds: int, seconds: float, contestants: Sequence[type[Contestant]] = CONTESTANTS
+    load: Load, rounds: int, seconds: float, systems: Sequence[type[MeasuredSystem]] = SYSTEMS
 ) -> Mapping[str, list[Window]]:
-    """Windows of each contestant by name.
+    """Return the windows of each system by name.
 
-    They take turns: while one works the others are stopped, so that what else happens on the machine falls on all.
+    The systems take turns: while one runs the others are stopped, so that what else happens on the machine affects all.
     """
-    windows: dict[str, list[Window]] = {each.name: [] for each in contestants}
+    windows: dict[str, list[Window]] = {each.name: [] for each in systems}
     with ExitStack() as stack:
-        workers = [(each, _busy(each)) for each in (stack.enter_context(each(load)) for each in contestants)]
+        workers = [(each, _start_busy(each)) for each in (stack.enter_context(each(load)) for each in systems)]
         for _ in range(rounds):
-            for contestant, worker in workers:
+            for system, worker in workers:
                 worker.resume()
                 time.sleep(SETTLE)
-                windows[contestant.name].append(window(contestant.asked, worker, seconds))
+                windows[system.name].append(window(system.requests_received, worker, seconds))
                 worker.suspend()
     return windows
 
 
-def window(asked: Callable[[], int], worker: psutil.Process, seconds: float) -> Window:
-    """What a worker does in a window; the provider counts."""
-    before, start, used = asked(), time.monotonic(), cpu(worker)
+def window(requests: Callable[[], int], worker: psutil.Process, seconds: float) -> Window:
+    """Measure a worker for a window; the provider counts the requests."""
+    before, start, used = requests(), time.monotonic(), cpu(worker)
     time.sleep(seconds)
-    return Window(asked() - before, time.monotonic() - start, cpu(worker) - used)
+    return Window(requests() - before, time.monotonic() - start, cpu(worker) - used)
 
 
 def cpu(process: psutil.Process) -> float:
-    """CPU seconds of a process so far."""
+    """Return the CPU seconds that a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def _busy(contestant: Contestant) -> psutil.Process:
-    """A worker that has been busy for a moment, and is stopped."""
-    if isinstance(contestant, Poller):
-        contestant.hand_in(range(contestant.load.orders))
-    worker = contestant.start()
-    wait_until(lambda: contestant.asked() > 0, f"a request by {contestant.name}")
+def _start_busy(system: MeasuredSystem) -> psutil.Process:
+    """Start a worker, let it warm up, and suspend it."""
+    if isinstance(system, PollingSystem):
+        system.submit(range(system.load.orders))
+    worker = system.start()
+    wait_until(lambda: system.requests_received() > 0, f"a request by {system.name}")
     time.sleep(WARM_UP)
     worker.suspend()
     return worker
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.performance.speed", description="CPU per poll.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=float, default=5.0, help="seconds (default: 5)")
     parser.add_argument("--threads", type=int, default=64)
-    parser.add_argument("--latency", type=float, default=0.1, help="seconds until the provider answers (default: 0.1)")
-    parser.add_argument("--only", choices=[each.name for each in CONTESTANTS], action="append")
+    parser.add_argument("--latency", type=float, default=0.1, help="seconds until the provider responds (default: 0.1)")
+    parser.add_argument("--only", choices=[each.name for each in SYSTEMS], action="append")
     given = parser.parse_args()
-    cores.confine()
-    chosen = [each for each in CONTESTANTS if each.name in (given.only or each.name)]
+    use_driver_core()
+    chosen = [each for each in SYSTEMS if each.name in (given.only or each.name)]
     measured = measure(Load(ORDERS, given.threads, given.latency), given.rounds, given.window, chosen)
     for name, windows in measured.items():
         costs = ", ".join(f"{each.cost:.2f}" for each in windows)
@@ -93,6 +92,27 @@ def main() -> None:
     if {Willcall.name, PlainCelery.name} <= set(measured):
         ours, theirs = ([each.cost for each in measured[name]] for name in (Willcall.name, PlainCelery.name))
         sys.stdout.write(f"CPU per poll, Willcall / plain Celery: {median(ratios(ours, theirs)):.2f} x\n")
+
+
+def measure_submission(rounds: int, singles: int, batched: int) -> Mapping[str, Submission]:
+    """Submit `singles` orders one by one and `batched` ones in batches to each system in turn; no worker runs."""
+    results = {each.name: Submission([], []) for each in (Willcall, PlainCelery)}
+    load = Load(orders=0, threads=1, latency=0)
+    with Willcall(load) as ours, PlainCelery(load) as theirs:
+        for number in range(rounds):
+            first = number * (singles + batched)
+            for poller in (ours, theirs):
+                submission = results[poller.name]
+                submission.one_by_one.append(_rate(poller, range(first, first + singles), batch=False))
+                rest = range(first + singles, first + singles + batched)
+                submission.batch.append(_rate(poller, rest, batch=True))
+    return results
+
+
+def _rate(poller: PollingSystem, numbers: range, *, batch: bool) -> float:
+    """Return the orders per second of a process on the measured core."""
+    with measured_core():
+        return len(numbers) / poller.submit(numbers, (LONG, LONG), batch=batch)
 
 
 if __name__ == "__main__":

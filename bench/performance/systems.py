@@ -1,4 +1,4 @@
-"""Those who compete. Each has a Redis and a simulated provider of its own, and a worker on the measured core."""
+"""The systems that are compared. Each has its own Redis and simulator, and a worker on the measured core."""
 
 import subprocess
 import sys
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 import psutil
 from redis import Redis
 
-from bench.performance import cores, plain
+from bench.performance import plain_celery
+from bench.performance.machine import measured_core
 from bench.performance.orders import LONG, batches, order_id, payloads, reference
 from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
 from willcall.simulator.script import OrderScript, Script, SlowFault
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from willcall.providers.tiqets.adapter import TiqetsCredentials
 
 ACCOUNT = "tiqets/default"
-#: More than any contestant can do, so that the rate never holds one up.
+#: More than any system can do, so that the rate is no limit.
 RATE = {"limit": 100_000, "period": 1, "burst": 100_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What all contestants are given.
+    """The load for all systems.
 
-    `orders`: how many the provider knows, and never has tickets for; `threads` of the worker; seconds until the
-    provider answers (`latency`), and until the next poll (`countdown`).
+    The provider knows `orders` orders and never issues their tickets. A worker has `threads` threads. `latency` is the
+    seconds until the provider responds, `countdown` those until the next poll.
     """
 
     orders: int
@@ -43,7 +44,6 @@ class Load:
 
     @property
     def script(self) -> Script:
-        """What the provider is told."""
         slow = (SlowFault(do="hang", seconds=self.latency, times=None),) if self.latency else ()
         numbers = range(self.orders)
         orders = [
@@ -54,13 +54,13 @@ class Load:
 
     @property
     def polling(self) -> Mapping[str, object]:
-        """Willcall's settings: instant orders come back after the countdown, delayed ones only wait."""
+        """Willcall's polling settings: instant orders are polled after the countdown, delayed ones only wait."""
         countdown = {"initial": self.countdown, "factor": 1, "cap": self.countdown, "minimum": self.countdown / 2}
         return countdown | {"interval": [LONG, LONG]}
 
 
 def wait_until(holds: Callable[[], bool], what: str, longest: float = 60.0) -> None:
-    """Wait for something, `longest` seconds. Raises TimeoutError, which says `what` did not happen."""
+    """Wait until a condition holds. Raises TimeoutError naming `what` after `longest` seconds."""
     deadline = time.monotonic() + longest
     while not holds():
         if time.monotonic() > deadline:
@@ -68,8 +68,8 @@ def wait_until(holds: Callable[[], bool], what: str, longest: float = 60.0) -> N
         time.sleep(0.1)
 
 
-class Contestant(ABC):
-    """One who polls; a context manager that starts all but the worker."""
+class MeasuredSystem(ABC):
+    """A system that polls. As a context manager it starts everything but the worker."""
 
     name: ClassVar[str]
 
@@ -96,63 +96,59 @@ class Contestant(ABC):
         """Start a worker on the measured core."""
 
     def start(self) -> psutil.Process:
-        """Start a worker; it is idle where no orders are handed in."""
-        with cores.measured_core():
+        """Start a worker. It is idle unless orders are submitted."""
+        with measured_core():
             self._workers.append(self.launch())
         return psutil.Process(self._workers[-1].pid)
 
     def kill(self, worker: ChildProcess | None = None) -> None:
-        """End a worker, the only one unless given, as a crash would."""
+        """Kill a worker, by default the only one."""
         worker = worker or self._workers[0]
         worker.kill()
         worker.wait()
         self._workers.remove(worker)
 
-    def asked(self) -> int:
-        """How many requests the provider has had."""
+    def requests_received(self) -> int:
         return sum(order["requests"] for order in self.deployment.providers.orders())
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment of the baseline's processes."""
+        """The environment variables of the baseline's processes."""
         credentials = cast("TiqetsCredentials", self.deployment.context.accounts[ACCOUNT].credentials)
         orders, key = f"{credentials.base_url}/orders", credentials.api_key.get_secret_value()
-        return plain.environment(self.deployment.redis.url, orders, key, self.load.countdown)
+        return plain_celery.environment(self.deployment.redis.url, orders, key, self.load.countdown)
 
 
-class Poller(Contestant):
-    """A contestant who takes orders and comes back to each."""
+class PollingSystem(MeasuredSystem):
+    """A system to which orders are submitted, and which reschedules each."""
 
     @abstractmethod
-    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
-        """Hand in orders that are due evenly between two countdowns; the seconds that it took."""
+    def submit(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
+        """Submit orders with evenly spread countdowns; return how many seconds that took."""
 
     @abstractmethod
     def attempts(self, number: int) -> list[tuple[float, float]]:
-        """When each attempt at an order began (epoch seconds), and by how many seconds that was late."""
+        """Return when each attempt began (epoch seconds) and how many seconds late it was."""
 
     @abstractmethod
-    def due(self, number: int) -> float:
-        """When an order is to be polled next, epoch seconds."""
+    def next_due(self, number: int) -> float:
+        """Return when the order is due next (epoch seconds)."""
 
 
-class Willcall(Poller):
-    """Willcall's own worker with the whole chain: claim, ask, decide, settle, reschedule."""
+class Willcall(PollingSystem):
+    """Willcall's own worker with the whole poll chain."""
 
     name = "Willcall"
 
     def launch(self) -> ChildProcess:
-        """`willcall worker`."""
         return self.deployment.start("worker", "--concurrency", str(self.load.threads))
 
     def kill(self, worker: ChildProcess | None = None) -> None:
-        """End a worker; the deployment forgets it, too."""
         worker = worker or self._workers[0]
         self.deployment.kill(worker)
         self._workers.remove(worker)
 
-    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
-        """By the use cases that stand behind the command line."""
+    def submit(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
         context, given = self.deployment.context, payloads(numbers, countdown)
         context.stores.accounts.now()  # the connection is open
         started = time.perf_counter()
@@ -165,64 +161,57 @@ class Willcall(Poller):
         return time.perf_counter() - started
 
     def attempts(self, number: int) -> list[tuple[float, float]]:
-        """From the order's timeline."""
         timeline = self.deployment.context.stores.orders.timeline(order_id(number))
         return [(attempt.at, attempt.late) for attempt in timeline]
 
-    def due(self, number: int) -> float:
-        """As the order itself says."""
+    def next_due(self, number: int) -> float:
         order = self.deployment.context.stores.orders.get(order_id(number))
         return order.next_poll_at or 0.0 if order else 0.0
 
 
-class PlainCelery(Poller):
-    """The baseline, see `plain`."""
+class PlainCelery(PollingSystem):
+    """The baseline, see `plain_celery.py`."""
 
     name = "plain Celery"
 
     def launch(self) -> ChildProcess:
-        """A Celery worker."""
-        options = [*plain.WORKER, f"--concurrency={self.load.threads}"]
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", plain.__name__, "worker", *options]
+        options = [*plain_celery.WORKER, f"--concurrency={self.load.threads}"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", plain_celery.__name__, "worker", *options]
         return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
 
-    def hand_in(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
-        """In a process of its own, because Willcall's transport is at home in this one."""
+    def submit(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
+        """Submit in another process, as this one has Willcall's transport installed."""
         options = {"first": numbers.start, "count": len(numbers), "from": countdown[0], "to": countdown[1]}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        command = [sys.executable, "-m", "bench.performance.plain_orders", *given, *(["--batch"] if batch else [])]
+        command = [sys.executable, "-m", "bench.performance.plain_celery", *given, *(["--batch"] if batch else [])]
         printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
         return float(printed.stdout)
 
     def attempts(self, number: int) -> list[tuple[float, float]]:
-        """From the order's hash."""
-        fields = self.redis.hgetall(plain.state_key(order_id(number)))
+        fields = self.redis.hgetall(plain_celery.state_key(order_id(number)))
         return sorted((float(name), float(late)) for name, late in fields.items() if name != "status")
 
-    def due(self, number: int) -> float:
-        """After the answer to the last attempt and the countdown."""
+    def next_due(self, number: int) -> float:
         attempts = self.attempts(number)
         return attempts[-1][0] + self.load.latency + self.load.countdown if attempts else 0.0
 
 
 class PlainCeleryRetry(PlainCelery):
-    """The baseline, coming back by `self.retry(countdown=...)`, which is how Celery's documentation does it."""
+    """The baseline with `self.retry(countdown=...)`, as in Celery's documentation."""
 
     name = "plain Celery, retry()"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The baseline's, told to retry."""
-        return {**super().environment, plain.RETRY: "1"}
+        return {**super().environment, plain_celery.RETRY: "1"}
 
 
-class BareLoop(Contestant):
-    """Nothing but the requests, over and over: the limit."""
+class BareLoop(MeasuredSystem):
+    """Nothing but the requests: the upper limit."""
 
     name = "bare loop"
 
     def launch(self) -> ChildProcess:
-        """The loop."""
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
-        command = [sys.executable, "-m", "bench.performance.loop", *options]
+        command = [sys.executable, "-m", "bench.performance.bare_loop", *options]
         return subprocess.Popen(command, env=self.environment)  # noqa: S603 - ours

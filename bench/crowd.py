@@ -12,7 +12,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.chaos.aftermath import orders_after
+from bench.chaos.final_state import final_orders
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import FINAL
 from willcall.simulator.script import AccountScript, OrderScript, Script
@@ -114,7 +114,7 @@ def _finish(deployment: LocalDeployment, ids: Sequence[str]) -> list[float]:
     """How late each attempt was, once all orders have ended."""
     while not all(order and order.status in FINAL for order in deployment.context.stores.orders.get_many(ids)):
         time.sleep(0.5)
-    return [attempt.late for order in orders_after(deployment, ids).values() for attempt in order.timeline]
+    return [attempt.late for order in final_orders(deployment, ids).values() for attempt in order.timeline]
 
 
 def _tasks(deployment: LocalDeployment) -> int:

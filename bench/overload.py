@@ -17,8 +17,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.chaos.aftermath import messages_left, orders_after
-from bench.chaos.history import Ended
+from bench.chaos.final_state import final_orders, messages_left
+from bench.chaos.history import FinalOrder
 from bench.crowd import crowd, crowd_table, crowd_violations
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
@@ -144,10 +144,10 @@ def run(orders: int, load: float) -> Result:
             drained = not redis.zcard("willcall:due:tiqets/default") and not messages_left(redis)
             samples.append(_sample(redis, time.time() - started, len(ids)))
             _show(samples[-1])
-        lateness = _lateness(orders_after(deployment, ids), started)
+        lateness = _lateness(final_orders(deployment, ids), started)
         probes = _hand_in(deployment, len(ids), PROBES, ready_after=0)
         time.sleep(5)
-        late = [late for _, late in _lateness(orders_after(deployment, probes), started)]
+        late = [late for _, late in _lateness(final_orders(deployment, probes), started)]
     sys.stderr.write("\n")
     return Result(load, samples, lateness, late, drained)
 
@@ -192,7 +192,7 @@ def _sample(redis: "Redis", at: float, orders: int) -> Sample:
     return Sample(at, orders, sum(messages.values()), int(redis.info("memory")["used_memory"]))
 
 
-def _lateness(ended: Mapping[str, Ended], started: float) -> list[tuple[float, float]]:
+def _lateness(ended: Mapping[str, FinalOrder], started: float) -> list[tuple[float, float]]:
     return sorted((attempt.claimed - started, attempt.late) for order in ended.values() for attempt in order.timeline)
 
 

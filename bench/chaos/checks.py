@@ -5,8 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from bench.chaos.history import Alert, Asked, History, Hit, Message, Request, SeenEvent
-from bench.chaos.plan import OUTAGES, Kind
+from bench.chaos.faults import OUTAGES, FaultKind
+from bench.chaos.history import (
+    AccountAlert,
+    CallbackMessage,
+    History,
+    InjectedFault,
+    PolledOrder,
+    ProviderRequest,
+    StreamEvent,
+)
 from willcall.simulator.accounts import RateMeter
 
 Check = Callable[[History], list[str]]
@@ -40,16 +48,16 @@ MAY_BECOME: Mapping[str, frozenset[str]] = {
 
 #: Hits that can keep an attempt from being written. Neither a freeze, which is shorter than the lease, nor a polite
 #: stop, nor a cut connection, which is tried again at once, is an excuse.
-_UNSETTLED = OUTAGES | {Kind.WORKER_KILL}
+_UNSETTLED = OUTAGES | {FaultKind.WORKER_KILL}
 #: Hits after which the API is not there for a while.
-API_HITS = frozenset({Kind.API_KILL, Kind.API_TERM})
+API_HITS = frozenset({FaultKind.API_KILL, FaultKind.API_TERM})
 #: Seconds that the next API may take to start, on a busy machine; and that a call may wait for its answer.
 API_START, API_ANSWER = 10.0, 15.0
 #: What a provider is answered: its call is taken, or Redis is away.
 _ANSWERS = {200, 503}
 
 #: Hits that delay the moment at which others learn what an answer said: nobody can be told, or nobody tells.
-_UNHEARD = OUTAGES | {Kind.WORKER_FREEZE}
+_UNHEARD = OUTAGES | {FaultKind.WORKER_FREEZE}
 #: Seconds after such a hit until everybody has learned: the longest wait between two tries to tell (0.5 s), and what
 #: connections take, all of which are made anew then, on a busy machine.
 RECONNECT = 1.0
@@ -61,7 +69,7 @@ def every_order_ended_as_scripted(history: History) -> list[str]:
     """No accepted order is lost, and each has the end that the provider gave it."""
     found = []
     for order in history.submitted.values():
-        ended = history.ended.get(order.id)
+        ended = history.final_orders.get(order.id)
         status = ended.status if ended else "unknown"
         if order.accepted is None:
             found.append(f"{order.id}: nobody accepted it")
@@ -86,7 +94,7 @@ def no_request_too_early(history: History) -> list[str]:
         if request.too_early_by <= 0:
             continue
         claimed = claims.get(request.number, request.arrived)
-        thawed = _any(history.hits, {Kind.WORKER_FREEZE}, claimed, request.arrived)
+        thawed = _any(history.faults, {FaultKind.WORKER_FREEZE}, claimed, request.arrived)
         decided = claimed if thawed or request.arrived - claimed <= UNDER_WAY else request.arrived
         if not any(_unheard(each, request, decided, history) for each in throttled):
             found.append(f"{_shown(request)} came {request.too_early_by:.3f} s too early")
@@ -107,7 +115,7 @@ def no_request_after_the_deadline(history: History) -> list[str]:
     after = Counter(
         each.order_id
         for each in history.asked()
-        if each.order_id in history.ended and each.request.arrived > history.ended[each.order_id].deadline
+        if each.order_id in history.final_orders and each.request.arrived > history.final_orders[each.order_id].deadline
     )
     return [f"{order_id}: {count} requests after the deadline" for order_id, count in after.items() if count > 1]
 
@@ -124,13 +132,13 @@ def only_known_orders_are_asked_about(history: History) -> list[str]:
 
 def one_event_per_change(history: History) -> list[str]:
     """Per order the events tell a way through the state machine that ends where the order stands."""
-    told: dict[str, list[str]] = defaultdict(list)
+    types: dict[str, list[str]] = defaultdict(list)
     for event in history.stream:
-        told[event.order_id].append(event.type.removeprefix("order."))
+        types[event.order_id].append(event.type.removeprefix("order."))
     found = [f"event {event_id} is there {count} times" for event_id, count in _repeated(history.stream)]
-    for order_id in history.ended.keys() | told.keys():
-        way = ["pending", *told[order_id]]
-        ended = history.ended.get(order_id)
+    for order_id in history.final_orders.keys() | types.keys():
+        way = ["pending", *types[order_id]]
+        ended = history.final_orders.get(order_id)
         if not all(after in MAY_BECOME.get(before, ()) for before, after in pairwise(way)):
             found.append(f"{order_id}: no way that an order goes: {' -> '.join(way)}")
         elif ended is None or way[-1] != ended.status:
@@ -170,7 +178,7 @@ def tokens_never_exceeded(history: History) -> list[str]:
     claims = {each.request.number: each.attempt.claimed for each in history.asked() if each.attempt}
     for request in history.status_requests:
         claimed = claims.get(request.number, request.arrived)
-        thawed = _any(history.hits, {Kind.WORKER_FREEZE}, claimed, request.arrived)
+        thawed = _any(history.faults, {FaultKind.WORKER_FREEZE}, claimed, request.arrived)
         times[request.account].append(claimed if thawed else request.arrived)
     found = []
     for account, rate in history.rates.items():
@@ -197,11 +205,14 @@ def only_true_messages_are_told(history: History) -> list[str]:
     orders = {event.id: event.order_id for event in history.stream}
     return [
         f"message {message.id} to the backend of {message.order_id} is {wrong}"
-        for message in history.told
+        for message in history.callbacks
         for wrong, is_so in (
             ("not signed", not message.verified),
             ("no event of the stream", message.id not in orders),
-            ("of another order", not message.order_id == message.told_of == orders.get(message.id, message.told_of)),
+            (
+                "of another order",
+                not message.order_id == message.body_order_id == orders.get(message.id, message.body_order_id),
+            ),
         )
         if is_so
     ]
@@ -210,13 +221,13 @@ def only_true_messages_are_told(history: History) -> list[str]:
 def messages_keep_the_order(history: History) -> list[str]:
     """No backend hears of an event, for the first time or again, after it has heard of a later one of that order."""
     places = {event.id: place for place, event in enumerate(history.stream)}
-    told: dict[str, list[Message]] = defaultdict(list)
-    for message in sorted(history.told, key=lambda message: message.at):
+    by_order: dict[str, list[CallbackMessage]] = defaultdict(list)
+    for message in sorted(history.callbacks, key=lambda message: message.at):
         if message.id in places:
-            told[message.order_id].append(message)
+            by_order[message.order_id].append(message)
     return [
         f"{order_id}: {after.id} came after {before.id}, which is later"
-        for order_id, messages in told.items()
+        for order_id, messages in by_order.items()
         for before, after in pairwise(messages)
         if places[after.id] < places[before.id]
     ]
@@ -224,7 +235,7 @@ def messages_keep_the_order(history: History) -> list[str]:
 
 def every_last_event_is_delivered(history: History) -> list[str]:
     """Whatever was superseded, the backend of each order has taken the event that is true."""
-    taken = {message.id for message in history.told if message.taken}
+    taken = {message.id for message in history.callbacks if message.taken}
     last = {event.order_id: event for event in history.stream}
     return [
         f"{order_id}: {event.type} ({event.id}) was never taken"
@@ -237,9 +248,9 @@ def every_repeated_message_is_explained(history: History) -> list[str]:
     """A message that was taken comes again only where a hit kept the answer from being written."""
     taken: dict[str, float] = {}
     found = []
-    for message in sorted(history.told, key=lambda message: message.at):
+    for message in sorted(history.callbacks, key=lambda message: message.at):
         before = taken.get(message.id)
-        if before is not None and not _any(history.hits, _UNSETTLED, before, _settled_by(before, history)):
+        if before is not None and not _any(history.faults, _UNSETTLED, before, _settled_by(before, history)):
             found.append(f"{message.order_id}: {message.id} came again after it was taken, and nothing was hit then")
         if message.taken:
             taken[message.id] = message.at
@@ -252,16 +263,16 @@ def every_call_of_a_provider_is_answered(history: History) -> list[str]:
         f"the call about {'/'.join(push.name)} at {push.sent:.3f} got {push.status or 'no answer'}"
         for push in history.pushes
         if push.status not in _ANSWERS
-        and (push.status or not _any(history.hits, API_HITS, push.sent - API_START, push.sent + API_ANSWER))
+        and (push.status or not _any(history.faults, API_HITS, push.sent - API_START, push.sent + API_ANSWER))
     ]
 
 
 def every_pdf_is_kept(history: History) -> list[str]:
     """The PDFs of fulfilled orders are in the document store, and their tickets name them."""
     return [
-        f"{order_id}: {ended.unkept} of its PDFs are not kept"
-        for order_id, ended in history.ended.items()
-        if ended.status == "fulfilled" and ended.unkept
+        f"{order_id}: {ended.missing_documents} of its PDFs are not kept"
+        for order_id, ended in history.final_orders.items()
+        if ended.status == "fulfilled" and ended.missing_documents
     ]
 
 
@@ -277,7 +288,7 @@ def indexes_are_empty(history: History) -> list[str]:
 
 def nothing_died_by_itself(history: History) -> list[str]:
     """Only what was hit has ended: a Redis that goes away is no reason to die."""
-    return [f"{death.process} ended with {death.code}: {death.words}" for death in history.deaths]
+    return [f"{death.process} ended with {death.code}: {death.words}" for death in history.exits]
 
 
 CHECKS: tuple[Check, ...] = (
@@ -303,12 +314,12 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def explanation(asked: Asked, history: History) -> str | None:
+def explanation(asked: PolledOrder, history: History) -> str | None:
     """The hit, the death, or the final word pushed meanwhile, that kept a request from being settled; None: nothing."""
     start, end = asked.request.arrived - TRAVEL, _settled_by(asked.request.finished, history)
-    named = [hit.kind.value for hit in history.hits if hit.kind in _UNSETTLED and hit.meets(start, end)]
-    named += [f"{death.process} died" for death in history.deaths if start <= death.at <= end + SETTLE_MARGIN]
-    ended = history.ended.get(asked.order_id)
+    named = [hit.kind.value for hit in history.faults if hit.kind in _UNSETTLED and hit.overlaps(start, end)]
+    named += [f"{death.process} died" for death in history.exits if start <= death.at <= end + SETTLE_MARGIN]
+    ended = history.final_orders.get(asked.order_id)
     if ended and MAY_BECOME.get(ended.status) == frozenset():
         named += ["ended by a push" for at in ended.pushed if start - SETTLE_MARGIN <= at <= end]
     return named[0] if named else None
@@ -318,12 +329,14 @@ def _settled_by(answered: float, history: History) -> float:
     """When an answer is written at the latest; a worker that is frozen meanwhile writes it when it goes on."""
     end = answered + SETTLE_MARGIN
     thaws = [
-        hit.end + SETTLE_MARGIN for hit in history.hits if hit.kind is Kind.WORKER_FREEZE and hit.meets(answered, end)
+        hit.end + SETTLE_MARGIN
+        for hit in history.faults
+        if hit.kind is FaultKind.WORKER_FREEZE and hit.overlaps(answered, end)
     ]
     return max([end, *thaws])
 
 
-def _unheard(throttled: Asked, request: Request, decided: float, history: History) -> bool:
+def _unheard(throttled: PolledOrder, request: ProviderRequest, decided: float, history: History) -> bool:
     """Whether it may be this 429 that the request could not know of."""
     gave = throttled.request
     if gave.account != request.account or not -LONGEST_THROTTLE <= gave.finished - request.arrived <= 0:
@@ -331,37 +344,37 @@ def _unheard(throttled: Asked, request: Request, decided: float, history: Histor
     return decided < _heard(throttled, history)
 
 
-def _heard(throttled: Asked, history: History) -> float:
+def _heard(throttled: PolledOrder, history: History) -> float:
     """When everybody knew of a 429 at the latest; never, where its worker was killed before it told anybody."""
     answered = throttled.request.finished
     if throttled.attempt is None and _killed(throttled, history):
         return math.inf
     heard = answered
-    for hit in sorted(history.hits, key=lambda hit: hit.start):
+    for hit in sorted(history.faults, key=lambda hit: hit.start):
         # After an outage connections are made anew; a worker that goes on before the answer comes is as any other.
-        since = answered if hit.kind is Kind.WORKER_FREEZE else answered - RECONNECT
-        if hit.kind in _UNHEARD and hit.meets(since, max(answered + TELLING, heard)):
+        since = answered if hit.kind is FaultKind.WORKER_FREEZE else answered - RECONNECT
+        if hit.kind in _UNHEARD and hit.overlaps(since, max(answered + TELLING, heard)):
             heard = max(heard, hit.end + RECONNECT)
     return heard
 
 
-def _killed(asked: Asked, history: History) -> bool:
+def _killed(asked: PolledOrder, history: History) -> bool:
     """Whether a worker was killed, or died, between a request and when what it brought is written."""
     start, end = asked.request.arrived - TRAVEL, _settled_by(asked.request.finished, history)
-    return _any(history.hits, {Kind.WORKER_KILL}, start, end) or any(
-        start <= death.at <= end + SETTLE_MARGIN for death in history.deaths
+    return _any(history.faults, {FaultKind.WORKER_KILL}, start, end) or any(
+        start <= death.at <= end + SETTLE_MARGIN for death in history.exits
     )
 
 
-def _any(hits: Iterable[Hit], kinds: Iterable[Kind], start: float, end: float) -> bool:
-    return any(hit.kind in kinds and hit.meets(start, end) for hit in hits)
+def _any(hits: Iterable[InjectedFault], kinds: Iterable[FaultKind], start: float, end: float) -> bool:
+    return any(hit.kind in kinds and hit.overlaps(start, end) for hit in hits)
 
 
-def _repeated(events: Iterable[SeenEvent | Alert]) -> Iterator[tuple[str, int]]:
+def _repeated(events: Iterable[StreamEvent | AccountAlert]) -> Iterator[tuple[str, int]]:
     ids = sorted(event.id for event in events)
     counts = ((event_id, len(list(same))) for event_id, same in groupby(ids))
     return ((event_id, count) for event_id, count in counts if count > 1)
 
 
-def _shown(request: Request) -> str:
+def _shown(request: ProviderRequest) -> str:
     return f"request {request.number} ({'/'.join(request.name)}, {request.kind}) at {request.arrived:.3f}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.chaos.plan import Kind
+from bench.chaos.faults import FaultKind
 from willcall.simulator.script import ProviderName, RateScript
 
 #: Seconds by which a request may seem to come before its claim: Redis' clock has whole milliseconds.
@@ -18,21 +18,21 @@ Name = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class InjectedFault:
     """What was done to a process, from when to when."""
 
-    kind: Kind
+    kind: FaultKind
     target: str
     start: float
     end: float
 
-    def meets(self, start: float, end: float) -> bool:
+    def overlaps(self, start: float, end: float) -> bool:
         """Whether it was under way at some time in between."""
         return self.start <= end and self.end >= start
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class ProcessExit:
     """A process that ended although nobody hit it, or badly when it was told to; and its last words."""
 
     process: str
@@ -42,7 +42,7 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class SubmittedOrder:
     """An order as the harness handed it in and scripted it. `accepted` is None where nobody took it."""
 
     id: str
@@ -53,7 +53,7 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ProviderRequest:
     """A line of the simulator's ledger."""
 
     number: int
@@ -75,7 +75,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class CommittedAttempt:
     """An attempt of an order's timeline: when it was claimed, how late that was. Pushes are none."""
 
     claimed: float
@@ -84,7 +84,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinalOrder:
     """An order in Redis after the run, with its timeline, oldest first.
 
     `pushed`: when pushes of its provider changed it. `unkept`: how many of its PDFs are not in the document store.
@@ -92,13 +92,13 @@ class Ended:
 
     status: str
     deadline: float
-    timeline: tuple[Settled, ...] = ()
+    timeline: tuple[CommittedAttempt, ...] = ()
     pushed: tuple[float, ...] = ()
-    unkept: int = 0
+    missing_documents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class SeenEvent:
+class StreamEvent:
     """An entry of the stream."""
 
     cursor: str
@@ -108,7 +108,7 @@ class SeenEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class AccountAlert:
     """What operators are told of an account: how it had been, by what they were told before, and how it is."""
 
     id: str
@@ -118,7 +118,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class ProviderPush:
     """A call that a provider made. `attempt` counts from 1; `status` is None where it got no answer."""
 
     name: Name
@@ -129,7 +129,7 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class CallbackMessage:
     """A callback as it came to the receiver, and the `status` it was answered with.
 
     `order_id` is whose `callback_url` it came to, `told_of` the order that the body names; `id` the `webhook-id`.
@@ -137,7 +137,7 @@ class Message:
 
     at: float
     order_id: str
-    told_of: str
+    body_order_id: str
     id: str
     verified: bool
     status: int
@@ -149,60 +149,64 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PolledOrder:
     """A status request of an order, and the settled attempt that it belongs to: None where none was written."""
 
     order_id: str
-    request: Request
-    attempt: Settled | None
+    request: ProviderRequest
+    attempt: CommittedAttempt | None
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """One run. `followed` is what the event ledger saw, `stream` what the stream holds afterwards."""
 
-    submitted: Mapping[str, Submitted]
-    ended: Mapping[str, Ended]
-    requests: tuple[Request, ...]
-    followed: tuple[SeenEvent, ...]
-    stream: tuple[SeenEvent, ...]
-    hits: tuple[Hit, ...]
-    deaths: tuple[Death, ...]
+    submitted: Mapping[str, SubmittedOrder]
+    final_orders: Mapping[str, FinalOrder]
+    requests: tuple[ProviderRequest, ...]
+    followed: tuple[StreamEvent, ...]
+    stream: tuple[StreamEvent, ...]
+    faults: tuple[InjectedFault, ...]
+    exits: tuple[ProcessExit, ...]
     rates: Mapping[tuple[ProviderName, str], RateScript]
     #: In the order in which they came, and were answered.
-    told: tuple[Message, ...] = ()
-    pushes: tuple[Push, ...] = ()
-    alerts: tuple[Alert, ...] = ()
+    callbacks: tuple[CallbackMessage, ...] = ()
+    pushes: tuple[ProviderPush, ...] = ()
+    alerts: tuple[AccountAlert, ...] = ()
     #: Messages left in the broker, and orders left in the indexes of what is to be done, by key.
     messages: Mapping[str, int] = field(default_factory=dict)
     indexes: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def status_requests(self) -> list[Request]:
+    def status_requests(self) -> list[ProviderRequest]:
         """The requests for orders."""
         return [request for request in self.requests if request.kind == "status"]
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PolledOrder]:
         """Every status request of a submitted order, in order of arrival, with its attempt."""
         ids = {order.name: order.id for order in self.submitted.values()}
-        by_order: dict[str, list[Request]] = defaultdict(list)
+        by_order: dict[str, list[ProviderRequest]] = defaultdict(list)
         for request in self.status_requests:
             if request.name in ids:
                 by_order[ids[request.name]].append(request)
         found = [
-            Asked(order_id, *pair)
+            PolledOrder(order_id, *pair)
             for order_id, requests in by_order.items()
-            for pair in match(requests, self.ended[order_id].timeline if order_id in self.ended else ())
+            for pair in match_attempts(
+                requests, self.final_orders[order_id].timeline if order_id in self.final_orders else ()
+            )
         ]
         return sorted(found, key=lambda asked: asked.request.arrived)
 
 
-def match(requests: Iterable[Request], timeline: Iterable[Settled]) -> list[tuple[Request, Settled | None]]:
+def match_attempts(
+    requests: Iterable[ProviderRequest], timeline: Iterable[CommittedAttempt]
+) -> list[tuple[ProviderRequest, CommittedAttempt | None]]:
     """One order's requests with their attempts.
 
     An attempt's request is the first between its claim and the next one's; what follows or precedes was never settled.
     """
-    pairs: list[tuple[Request, Settled | None]] = []
+    pairs: list[tuple[ProviderRequest, CommittedAttempt | None]] = []
     waiting = sorted(requests, key=lambda request: request.arrived)
     attempts = sorted(timeline, key=lambda attempt: attempt.claimed)
     ends = [after.claimed for after in attempts[1:]] + [float("inf")]
@@ -214,14 +218,14 @@ def match(requests: Iterable[Request], timeline: Iterable[Settled]) -> list[tupl
     return pairs + [(request, None) for request in waiting]
 
 
-def read_ledger(path: Path) -> tuple[Request, ...]:
+def read_ledger(path: Path) -> tuple[ProviderRequest, ...]:
     """The simulator's JSON lines, in order of arrival."""
     with path.open(encoding="utf-8") as lines:
         found = [_request(json.loads(line)) for line in lines]
     return tuple(sorted(found, key=lambda request: request.number))
 
 
-def _request(entry: Mapping[str, Any]) -> Request:
+def _request(entry: Mapping[str, Any]) -> ProviderRequest:
     same = (
         "number",
         "kind",
@@ -235,4 +239,4 @@ def _request(entry: Mapping[str, Any]) -> Request:
         "fault",
     )
     name = (entry["provider"], entry["account"] or "", entry["reference"] or "")
-    return Request(name=name, **{field: entry[field] for field in same})
+    return ProviderRequest(name=name, **{field: entry[field] for field in same})

@@ -20,7 +20,7 @@ from willcall.simulator.script import (
 #: Seconds within which an order is ready. Hints are shorter than the shortest lease, 8 s.
 READY = 20.0
 #: Orders for which `RATES` are made; they shrink with fewer orders, so that waves always meet them.
-MANY = 2_000
+FULL_SIZE = 2_000
 #: Requests per second, and at once.
 RATES: dict[tuple[ProviderName, str], int] = {
     ("funtrips", "default"): 40,
@@ -49,12 +49,12 @@ _PACKINGS: list[dict[str, Any]] = [
     {"charset": "utf-16", "content_type": "application/json; charset=utf-8"},
 ]
 #: Providers that can show half of an order.
-CAN_HALVE = ("tixstock", "paylogic", "voordemensen")
+PARTIAL_PROVIDERS = ("tixstock", "paylogic", "voordemensen")
 
 
 def rates(count: int) -> dict[tuple[ProviderName, str], RateScript]:
     """What each account may do in a run of `count` orders."""
-    limits = {key: max(3, round(limit * min(1.0, count / MANY))) for key, limit in RATES.items()}
+    limits = {key: max(3, round(limit * min(1.0, count / FULL_SIZE))) for key, limit in RATES.items()}
     return {key: RateScript(limit=limit, burst=limit) for key, limit in limits.items()}
 
 
@@ -138,7 +138,7 @@ def _plain(random: Random, _: ProviderName) -> dict[str, Any]:
 
 
 def _halves(random: Random, provider: ProviderName) -> dict[str, Any]:
-    if provider not in CAN_HALVE:
+    if provider not in PARTIAL_PROVIDERS:
         return _plain(random, provider)
     partial, ready = random.uniform(0, 6), random.uniform(8, READY)
     return {"partial_after": round(partial, 1), "ready_after": round(ready, 1), "quantity": 2}

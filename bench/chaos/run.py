@@ -11,12 +11,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 from bench.chaos import orders
-from bench.chaos.aftermath import alerts, chores_left, messages_left, orders_after, orders_left, whole_stream
-from bench.chaos.cast import Cast, ChaosDeployment
 from bench.chaos.checks import JITTER
-from bench.chaos.follower import Follower
-from bench.chaos.history import History, Message, Push, read_ledger
-from bench.chaos.plan import Blow, plan
+from bench.chaos.event_ledger import EventLedger
+from bench.chaos.faults import PlannedFault, plan_faults
+from bench.chaos.final_state import account_alerts, final_orders, messages_left, orders_left, read_stream, work_left
+from bench.chaos.history import CallbackMessage, History, ProviderPush, read_ledger
+from bench.chaos.processes import ChaosDeployment, ProcessGroup
 from bench.chaos.submitter import Submitter, path_of
 from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
 from willcall.simulator.script import Script
@@ -32,19 +32,19 @@ SWEEPS = {"polls": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "rec
 PUSH_MINUTE = 1.0
 
 #: The share of the run in which orders come in.
-COMING = 2 / 3
+SUBMISSION_SHARE = 2 / 3
 #: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up,
 #: which is the lease of an attempt that was killed while it fetched documents, 50 s, an outage of Redis, and the
 #: throttles that follow one another while a line of late orders is worked off.
 CEILING = 120.0
 #: Seconds that the last orders may be late, and that the broker may take to become empty: what a killed worker had
 #: fetched is given back after the visibility timeout.
-CALM, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0
+LATE_LIMIT, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0
 #: Seconds that what follows an order's end may take: a killed worker keeps the lease of a delivery (45 s), or that of
 #: a round for documents (55 s).
-CHORES = 80.0
+FOLLOW_UP_LIMIT = 80.0
 #: Seconds between two looks.
-TICK = 0.05
+INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +82,32 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
     ):
         deployment.wait_for_workers(2)
         deployment.wait_for_api()
-        follower = Follower(deployment.redis.url, folder / "events.jsonl")
-        submitter = Submitter(deployment, receiver, scripts, minutes * 60 * COMING)
+        follower = EventLedger(deployment.redis.url, folder / "events.jsonl")
+        submitter = Submitter(deployment, receiver, scripts, minutes * 60 * SUBMISSION_SHARE)
         follower.start()
         submitter.start()
-        finished = _play(cast, plan(seed, minutes * 60), minutes * 60, submitter, follower)
+        finished = _play(cast, plan_faults(seed, minutes * 60), minutes * 60, submitter, follower)
         with connect(deployment.redis.url) as redis:
-            _await(lambda: not chores_left(redis), CHORES, cast)
+            _await(lambda: not work_left(redis), FOLLOW_UP_LIMIT, cast)
             cast.dismiss("beat")
             _await(lambda: not messages_left(redis), DRAIN, cast)
             submitted = submitter.finish()
             cast.dismiss("api")
             left = messages_left(redis), orders_left(redis)
-            ended, stream = orders_after(deployment, submitted), whole_stream(redis)
-            pushes, alerted = tuple(_push(entry) for entry in deployment.providers.pushes()), alerts(deployment)
+            ended, stream = final_orders(deployment, submitted), read_stream(redis)
+            pushes, alerted = tuple(_push(entry) for entry in deployment.providers.pushes()), account_alerts(deployment)
         followed = follower.finish()
         cast.dismiss("worker")
     history = History(
         submitted=submitted,
-        ended=ended,
+        final_orders=ended,
         requests=read_ledger(deployment.ledger),
         followed=followed,
         stream=stream,
-        hits=tuple(sorted(cast.hits, key=lambda hit: hit.start)),
-        deaths=tuple(cast.deaths),
+        faults=tuple(sorted(cast.faults, key=lambda hit: hit.start)),
+        exits=tuple(cast.exits),
         rates=rates,
-        told=tuple(_message(received) for received in receiver.received),
+        callbacks=tuple(_message(received) for received in receiver.received),
         pushes=pushes,
         alerts=alerted,
         messages=left[0],
@@ -118,9 +118,9 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
 
 
 @contextmanager
-def _playing(deployment: ChaosDeployment) -> Iterator[Cast]:
+def _playing(deployment: ChaosDeployment) -> Iterator[ProcessGroup]:
     """The cast; whatever goes wrong, nothing of it stays frozen or alive."""
-    cast = Cast(deployment)
+    cast = ProcessGroup(deployment)
     try:
         yield cast
     except BaseException:
@@ -129,12 +129,14 @@ def _playing(deployment: ChaosDeployment) -> Iterator[Cast]:
         raise
 
 
-def _play(cast: Cast, blows: list[Blow], seconds: float, submitter: Submitter, follower: Follower) -> bool:
+def _play(
+    cast: ProcessGroup, blows: list[PlannedFault], seconds: float, submitter: Submitter, follower: EventLedger
+) -> bool:
     """Strike as planned, then wait in calm; whether every order has ended as scripted before the limit."""
     started = time.monotonic()
     steps = [(blow.at, cast.begin, blow) for blow in blows] + [(blow.at + blow.lasts, cast.end, blow) for blow in blows]
     steps.sort(key=lambda step: step[0])
-    limit = max(seconds, seconds * COMING + CEILING) + CALM
+    limit = max(seconds, seconds * SUBMISSION_SHARE + CEILING) + LATE_LIMIT
     ended, shown, count = 0, -1.0, submitter.count
     while (elapsed := time.monotonic() - started) < limit:
         while steps and steps[0][0] <= elapsed:
@@ -148,13 +150,13 @@ def _play(cast: Cast, blows: list[Blow], seconds: float, submitter: Submitter, f
             _show(f"{elapsed:4.0f} s  {len(tried)}/{count} submitted  {ended} ended as scripted", cast)
             if ended == count and not steps:
                 break
-        time.sleep(TICK)
+        time.sleep(INTERVAL)
     cast.end_all()
     sys.stderr.write("\n")
     return ended == count
 
 
-def _await(done: Callable[[], bool], seconds: float, cast: Cast) -> None:
+def _await(done: Callable[[], bool], seconds: float, cast: ProcessGroup) -> None:
     """Wait in calm, for so long at most."""
     until = time.monotonic() + seconds
     while not done() and time.monotonic() < until:
@@ -162,21 +164,21 @@ def _await(done: Callable[[], bool], seconds: float, cast: Cast) -> None:
         time.sleep(0.5)
 
 
-def _message(received: ReceivedCallback) -> Message:
+def _message(received: ReceivedCallback) -> CallbackMessage:
     order_id = received.path.removeprefix(path_of(""))
-    return Message(
+    return CallbackMessage(
         received.at, order_id, received.event.get("order_id", ""), received.id, received.verified, received.status
     )
 
 
-def _push(entry: Mapping[str, Any]) -> Push:
+def _push(entry: Mapping[str, Any]) -> ProviderPush:
     name = (entry["provider"], entry["account"], entry["reference"])
-    return Push(name, entry["sent"], entry["attempt"], entry["status"], entry["accepted"])
+    return ProviderPush(name, entry["sent"], entry["attempt"], entry["status"], entry["accepted"])
 
 
-def _show(progress: str, cast: Cast) -> None:
-    last = f"last: {cast.hits[-1].kind}" if cast.hits else ""
-    line = f"{progress}  {len(cast.hits)} hits  {len(cast.deaths)} died by themselves  {last}"
+def _show(progress: str, cast: ProcessGroup) -> None:
+    last = f"last: {cast.faults[-1].kind}" if cast.faults else ""
+    line = f"{progress}  {len(cast.faults)} hits  {len(cast.exits)} died by themselves  {last}"
     sys.stderr.write(f"\r{line:<110}")
     sys.stderr.flush()
 

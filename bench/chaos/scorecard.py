@@ -3,16 +3,76 @@
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench.chaos.checks import CHECKS
-from bench.chaos.figures import Figures, figures
+from bench.chaos.checks import API_HITS, CHECKS, explanation
 from bench.chaos.history import History
 from bench.chaos.run import Outcome
 
 #: Findings shown per check.
 MOST = 12
+
+
+#: An outcome of the timeline that the provider's 429 became.
+THROTTLED = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts, and seconds where a name says so."""
+
+    attempts: int
+    requests: int
+    other_requests: int
+    surplus: dict[str, int]
+    throttled: int
+    faults: dict[str, int]
+    #: Calls of providers: all, those that were accepted, those made again.
+    pushes: tuple[int, int, int]
+    #: Messages to backends: all, those whose event had come before, events that were told of.
+    callbacks: tuple[int, int, int]
+    #: Of all settled attempts: p50, p99, max.
+    lateness: tuple[float, float, float]
+    #: Per hit, from its end to the next claim that was settled, or the next call that the API took; None where none
+    #: followed.
+    recovery: tuple[float | None, ...]
+
+
+def figures(history: History) -> Figures:
+    """Count."""
+    asked = history.asked()
+    attempts = [attempt for order in history.final_orders.values() for attempt in order.timeline]
+    late = sorted(attempt.late for attempt in attempts)
+    claims = sorted(each.attempt.claimed for each in asked if each.attempt)
+    taken = sorted(push.sent for push in history.pushes if push.accepted)
+    events = {message.id for message in history.callbacks}
+    surplus = (explanation(each, history) for each in asked if each.attempt is None)
+    return Figures(
+        attempts=len(attempts),
+        requests=len(history.status_requests),
+        other_requests=len(history.requests) - len(history.status_requests),
+        surplus=dict(Counter(why or "unexplained" for why in surplus)),
+        throttled=sum(request.status == THROTTLED for request in history.requests),
+        faults=dict(Counter(request.fault for request in history.requests if request.fault)),
+        pushes=(
+            len(history.pushes),
+            sum(push.accepted for push in history.pushes),
+            sum(push.attempt > 1 for push in history.pushes),
+        ),
+        callbacks=(len(history.callbacks), len(history.callbacks) - len(events), len(events)),
+        lateness=(quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1.0)),
+        recovery=tuple(
+            next((at - hit.end for at in (taken if hit.kind in API_HITS else claims) if at > hit.end), None)
+            for hit in history.faults
+        ),
+    )
+
+
+def quantile(ascending: Sequence[float], share: float) -> float:
+    """The value below which `share` of the values lie; 0 where there are none."""
+    return ascending[min(int(share * len(ascending)), len(ascending) - 1)] if ascending else 0.0
 
 
 def failures(history: History) -> dict[str, list[str]]:
@@ -56,7 +116,7 @@ def scorecard(
 def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
     history = outcome.history
     ways = Counter(order.way for order in history.submitted.values())
-    kinds = Counter(hit.kind.value for hit in history.hits)
+    kinds = Counter(hit.kind.value for hit in history.faults)
     surplus = ", ".join(f"{count} {why}" for why, count in counted.surplus.items()) or "none"
     rows = [
         ("orders", f"{len(history.submitted)} ({ways['task']} by `tasks.submit`, {ways['api']} by HTTP)"),
@@ -69,12 +129,12 @@ def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
         ("requests never settled, and why", surplus),
         ("answers 429", str(counted.throttled)),
         ("calls of providers: made / accepted / made again", _slashed(counted.pushes)),
-        ("callbacks: messages / repeats / distinct events", _slashed(counted.told)),
+        ("callbacks: messages / repeats / distinct events", _slashed(counted.callbacks)),
         ("troubles made", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
         ("messages sent again by `polls`", str(outcome.revived)),
         ("events", str(len(history.stream))),
         ("lateness p50 / p99 / max", " / ".join(f"{value:.2f} s" for value in counted.lateness)),
-        ("died by themselves", str(len(history.deaths))),
+        ("died by themselves", str(len(history.exits))),
     ]
     return _table(("what", "figure"), rows)
 
@@ -109,7 +169,7 @@ def _hits(outcome: Outcome, counted: Figures) -> Iterator[str]:
             f"{hit.end - hit.start:.2f} s",
             "-" if recovery is None else f"{recovery:.2f} s",
         )
-        for hit, recovery in zip(outcome.history.hits, counted.recovery, strict=True)
+        for hit, recovery in zip(outcome.history.faults, counted.recovery, strict=True)
     ]
     yield from _table(("at", "hit", "whom", "for", "recovery"), rows)
 

@@ -9,7 +9,7 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from bench.chaos.history import Submitted
+from bench.chaos.history import SubmittedOrder
 from tasks.queues import SUBMIT
 from willcall.client import Client
 from willcall.client.errors import Unavailable
@@ -43,7 +43,7 @@ class Submitter(Thread):
     ) -> None:
         """The deployment and the receiver run already; each order's backend is a path of the receiver."""
         super().__init__(name="submitter", daemon=True)
-        self.submitted: dict[str, Submitted] = {}
+        self.submitted: dict[str, SubmittedOrder] = {}
         self.retries = 0
         self.count = len(scripts)
         self._stage = deployment
@@ -72,7 +72,7 @@ class Submitter(Thread):
                     else:
                         self._hand_in(order_id, script, way)
 
-    def finish(self) -> dict[str, Submitted]:
+    def finish(self) -> dict[str, SubmittedOrder]:
         """Give up on what nobody took; everything that was tried."""
         self._enough.set()
         self.join(30.0)
@@ -93,7 +93,7 @@ class Submitter(Thread):
                     accepted = time.time()
         finally:
             name = (script.provider, script.account, script.reference)
-            self.submitted[order_id] = Submitted(order_id, name, script.expected, accepted, way)
+            self.submitted[order_id] = SubmittedOrder(order_id, name, script.expected, accepted, way)
 
     def _try(self, way: str, payload: dict[str, Any]) -> None:
         match way:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from bench.chaos.history import Alert, Ended, History, Message, Push, Request, SeenEvent, Settled, Submitted
+from bench.chaos.history import (
+    AccountAlert,
+    CallbackMessage,
+    CommittedAttempt,
+    FinalOrder,
+    History,
+    ProviderPush,
+    ProviderRequest,
+    StreamEvent,
+    SubmittedOrder,
+)
 from willcall.simulator.script import RateScript
 
 Spoil = Callable[..., History]
@@ -14,9 +24,9 @@ Spoil = Callable[..., History]
 ONE, TWO = ("tiqets", "default", "1"), ("tiqets", "default", "2")
 
 
-def request(number: int, name: tuple[str, str, str], arrived: float, **fields: Any) -> Request:
+def request(number: int, name: tuple[str, str, str], arrived: float, **fields: Any) -> ProviderRequest:
     """A status request that takes 10 ms."""
-    return Request(
+    return ProviderRequest(
         **{
             "number": number,
             "name": name,
@@ -29,13 +39,13 @@ def request(number: int, name: tuple[str, str, str], arrived: float, **fields: A
     )
 
 
-def message(at: float, event_id: str, order_id: str, **fields: Any) -> Message:
+def message(at: float, event_id: str, order_id: str, **fields: Any) -> CallbackMessage:
     """A callback that is as it should be."""
-    return Message(
+    return CallbackMessage(
         **{
             "at": at,
             "order_id": order_id,
-            "told_of": order_id,
+            "body_order_id": order_id,
             "id": event_id,
             "verified": True,
             "status": 200,
@@ -45,37 +55,39 @@ def message(at: float, event_id: str, order_id: str, **fields: Any) -> Message:
 
 
 EVENTS = (
-    SeenEvent("1-0", "evt_1", "order.partial", "a"),
-    SeenEvent("2-0", "evt_2", "order.expired", "b"),
-    SeenEvent("3-0", "evt_3", "order.fulfilled", "a"),
+    StreamEvent("1-0", "evt_1", "order.partial", "a"),
+    StreamEvent("2-0", "evt_2", "order.expired", "b"),
+    StreamEvent("3-0", "evt_3", "order.fulfilled", "a"),
 )
 
 #: The first one of order a was not taken, and superseded before it was due again.
-TOLD = (
+CALLBACKS = (
     message(100.1, "evt_1", "a", status=503),
     message(110.1, "evt_3", "a"),
     message(130.1, "evt_2", "b", status=503),
     message(135.3, "evt_2", "b"),
 )
 PUSHES = (
-    Push(ONE, 109.0, 1, 503, accepted=False),
-    Push(ONE, 110.0, 2, 200, accepted=True),
+    ProviderPush(ONE, 109.0, 1, 503, accepted=False),
+    ProviderPush(ONE, 110.0, 2, 200, accepted=True),
 )
 
 ALERTS = (
-    Alert("evt_4", "account:tiqets/default", "ok", "down"),
-    Alert("evt_5", "account:tiqets/default", "down", "unauthorized"),
-    Alert("evt_6", "account:tiqets/default", "unauthorized", "ok"),
+    AccountAlert("evt_4", "account:tiqets/default", "ok", "down"),
+    AccountAlert("evt_5", "account:tiqets/default", "down", "unauthorized"),
+    AccountAlert("evt_6", "account:tiqets/default", "unauthorized", "ok"),
 )
 
 GOOD = History(
     submitted={
-        "a": Submitted("a", ONE, "fulfilled", accepted=99.0),
-        "b": Submitted("b", TWO, "expired", accepted=99.0, way="task"),
+        "a": SubmittedOrder("a", ONE, "fulfilled", accepted=99.0),
+        "b": SubmittedOrder("b", TWO, "expired", accepted=99.0, way="task"),
     },
-    ended={
-        "a": Ended("fulfilled", 200.0, (Settled(100.0, "partly_issued"), Settled(110.0, "issued"))),
-        "b": Ended("expired", 130.0, (Settled(105.0, "not_ready"), Settled(130.0, "not_ready"))),
+    final_orders={
+        "a": FinalOrder(
+            "fulfilled", 200.0, (CommittedAttempt(100.0, "partly_issued"), CommittedAttempt(110.0, "issued"))
+        ),
+        "b": FinalOrder("expired", 130.0, (CommittedAttempt(105.0, "not_ready"), CommittedAttempt(130.0, "not_ready"))),
     },
     requests=(
         request(1, ONE, 100.02),
@@ -85,10 +97,10 @@ GOOD = History(
     ),
     followed=EVENTS,
     stream=EVENTS,
-    hits=(),
-    deaths=(),
+    faults=(),
+    exits=(),
     rates={("tiqets", "default"): RateScript(limit=1, burst=1)},
-    told=TOLD,
+    callbacks=CALLBACKS,
     pushes=PUSHES,
     alerts=ALERTS,
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.chaos.aftermath import is_push
+from bench.chaos.final_state import is_push
 from willcall.orders.model import Attempt
 
 

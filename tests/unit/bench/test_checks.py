@@ -5,17 +5,28 @@ import pytest
 
 from bench.chaos import checks
 from bench.chaos.checks import CHECKS, Check
-from bench.chaos.figures import figures
-from bench.chaos.history import Death, Ended, History, Hit, Push, Request, SeenEvent, Settled, Submitted, match
-from bench.chaos.plan import OUTAGES, Kind
-from tests.unit.bench.conftest import ALERTS, EVENTS, GOOD, ONE, PUSHES, TOLD, TWO, Spoil, message, request
+from bench.chaos.faults import OUTAGES, FaultKind
+from bench.chaos.history import (
+    CommittedAttempt,
+    FinalOrder,
+    History,
+    InjectedFault,
+    ProcessExit,
+    ProviderPush,
+    ProviderRequest,
+    StreamEvent,
+    SubmittedOrder,
+    match_attempts,
+)
+from bench.chaos.scorecard import figures
+from tests.unit.bench.conftest import ALERTS, CALLBACKS, EVENTS, GOOD, ONE, PUSHES, TWO, Spoil, message, request
 
 
-def hit(kind: Kind, start: float, end: float | None = None) -> Hit:
-    return Hit(kind, "somebody", start, start if end is None else end)
+def hit(kind: FaultKind, start: float, end: float | None = None) -> InjectedFault:
+    return InjectedFault(kind, "somebody", start, start if end is None else end)
 
 
-def with_request(*more: Request) -> tuple[Request, ...]:
+def with_request(*more: ProviderRequest) -> tuple[ProviderRequest, ...]:
     return (*GOOD.requests, *more)
 
 
@@ -25,10 +36,10 @@ def test_a_good_history_passes(check: Check) -> None:
 
 
 BAD: list[tuple[Check, dict[str, object]]] = [
-    (checks.every_order_ended_as_scripted, {"ended": {"a": GOOD.ended["a"]}}),
-    (checks.every_order_ended_as_scripted, {"ended": {**GOOD.ended, "b": Ended("pending", 130.0)}}),
-    (checks.every_order_ended_as_scripted, {"submitted": {"a": Submitted("a", ONE, "failed", accepted=1.0)}}),
-    (checks.every_order_ended_as_scripted, {"submitted": {"a": Submitted("a", ONE, "fulfilled", accepted=None)}}),
+    (checks.every_order_ended_as_scripted, {"final_orders": {"a": GOOD.final_orders["a"]}}),
+    (checks.every_order_ended_as_scripted, {"final_orders": {**GOOD.final_orders, "b": FinalOrder("pending", 130.0)}}),
+    (checks.every_order_ended_as_scripted, {"submitted": {"a": SubmittedOrder("a", ONE, "failed", accepted=1.0)}}),
+    (checks.every_order_ended_as_scripted, {"submitted": {"a": SubmittedOrder("a", ONE, "fulfilled", accepted=None)}}),
     (checks.no_request_too_early, {"requests": with_request(request(5, ONE, 112.0, too_early_by=0.01))}),
     (checks.one_request_at_a_time, {"requests": with_request(request(5, ONE, 110.025, in_flight=1))}),
     (
@@ -42,32 +53,44 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     (checks.one_alert_per_change, {"alerts": (*ALERTS, replace(ALERTS[2], id="evt_7", was="ok"))}),
     (checks.one_event_per_change, {"stream": EVENTS[:2]}),
     (checks.one_event_per_change, {"stream": (*EVENTS, replace(EVENTS[2], cursor="4-0"))}),
-    (checks.one_event_per_change, {"stream": (*EVENTS, SeenEvent("4-0", "evt_4", "order.fulfilled", "a"))}),
+    (checks.one_event_per_change, {"stream": (*EVENTS, StreamEvent("4-0", "evt_4", "order.fulfilled", "a"))}),
     (checks.one_event_per_change, {"stream": (EVENTS[2], EVENTS[1], EVENTS[0])}),
-    (checks.one_event_per_change, {"stream": (*EVENTS, SeenEvent("4-0", "evt_4", "order.failed", "c"))}),
+    (checks.one_event_per_change, {"stream": (*EVENTS, StreamEvent("4-0", "evt_4", "order.failed", "c"))}),
     (checks.no_event_lost, {"stream": EVENTS[:2]}),
     (checks.no_event_lost, {"followed": EVENTS[1:]}),
     (checks.no_event_lost, {"followed": (EVENTS[1], EVENTS[0], EVENTS[2])}),
     (checks.no_event_lost, {"followed": (*EVENTS, EVENTS[2])}),
     (checks.tokens_never_exceeded, {"requests": with_request(request(5, ONE, 110.1))}),
     (checks.every_repeat_is_explained, {"requests": with_request(request(5, ONE, 112.0))}),
-    (checks.every_repeat_is_explained, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], timeline=())}}),
-    (checks.only_true_messages_are_told, {"told": (*TOLD, replace(TOLD[1], verified=False))}),
-    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_9", "a"))}),
-    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "b"))}),
-    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "a", told_of="b"))}),
-    (checks.only_true_messages_are_told, {"told": (*TOLD, message(140.0, "evt_3", "unknown"))}),
-    (checks.messages_keep_the_order, {"told": (*TOLD, message(140.0, "evt_1", "a"))}),
-    (checks.messages_keep_the_order, {"told": (message(99.0, "evt_3", "a"), *TOLD)}),
-    (checks.every_last_event_is_delivered, {"told": TOLD[:3]}),
-    (checks.every_last_event_is_delivered, {"told": (TOLD[0], *TOLD[2:])}),
-    (checks.every_repeated_message_is_explained, {"told": (*TOLD, message(136.0, "evt_2", "b"))}),
-    (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, 500, accepted=False))}),
-    (checks.every_call_of_a_provider_is_answered, {"pushes": (*PUSHES, Push(ONE, 111.0, 1, None, accepted=False))}),
-    (checks.every_pdf_is_kept, {"ended": {**GOOD.ended, "a": replace(GOOD.ended["a"], unkept=1)}}),
+    (
+        checks.every_repeat_is_explained,
+        {"final_orders": {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], timeline=())}},
+    ),
+    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, replace(CALLBACKS[1], verified=False))}),
+    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_9", "a"))}),
+    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "b"))}),
+    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "a", body_order_id="b"))}),
+    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "unknown"))}),
+    (checks.messages_keep_the_order, {"callbacks": (*CALLBACKS, message(140.0, "evt_1", "a"))}),
+    (checks.messages_keep_the_order, {"callbacks": (message(99.0, "evt_3", "a"), *CALLBACKS)}),
+    (checks.every_last_event_is_delivered, {"callbacks": CALLBACKS[:3]}),
+    (checks.every_last_event_is_delivered, {"callbacks": (CALLBACKS[0], *CALLBACKS[2:])}),
+    (checks.every_repeated_message_is_explained, {"callbacks": (*CALLBACKS, message(136.0, "evt_2", "b"))}),
+    (
+        checks.every_call_of_a_provider_is_answered,
+        {"pushes": (*PUSHES, ProviderPush(ONE, 111.0, 1, 500, accepted=False))},
+    ),
+    (
+        checks.every_call_of_a_provider_is_answered,
+        {"pushes": (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))},
+    ),
+    (
+        checks.every_pdf_is_kept,
+        {"final_orders": {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], missing_documents=1)}},
+    ),
     (checks.broker_is_empty, {"messages": {"willcall.poll.tiqets": 1}}),
     (checks.indexes_are_empty, {"indexes": {"willcall:due:tiqets/default": 1}}),
-    (checks.nothing_died_by_itself, {"deaths": (Death("worker 1", 100.0, 1),)}),
+    (checks.nothing_died_by_itself, {"exits": (ProcessExit("worker 1", 100.0, 1),)}),
 ]
 
 
@@ -79,22 +102,22 @@ def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], sp
 @pytest.mark.parametrize(
     ("kind", "explains"),
     [
-        (Kind.WORKER_KILL, True),
-        (Kind.REDIS_KILL, True),
-        (Kind.REDIS_FREEZE, True),
-        (Kind.REDIS_READONLY, True),
-        (Kind.REDIS_FULL, True),
-        (Kind.WORKER_FREEZE, False),
-        (Kind.WORKER_TERM, False),
-        (Kind.CLIENTS_KILL, False),
-        (Kind.BEAT_KILL, False),
-        (Kind.API_KILL, False),
-        (Kind.API_TERM, False),
+        (FaultKind.WORKER_KILL, True),
+        (FaultKind.REDIS_KILL, True),
+        (FaultKind.REDIS_FREEZE, True),
+        (FaultKind.REDIS_READONLY, True),
+        (FaultKind.REDIS_FULL, True),
+        (FaultKind.WORKER_FREEZE, False),
+        (FaultKind.WORKER_TERM, False),
+        (FaultKind.CLIENTS_KILL, False),
+        (FaultKind.BEAT_KILL, False),
+        (FaultKind.API_KILL, False),
+        (FaultKind.API_TERM, False),
     ],
 )
-def test_only_a_kill_or_an_outage_explains_a_repeat(kind: Kind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
+def test_only_a_kill_or_an_outage_explains_a_repeat(kind: FaultKind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    found = checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(kind, 113.0),)))
+    found = checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(kind, 113.0),)))
     assert (found == []) is explains
 
 
@@ -105,61 +128,66 @@ def test_what_a_frozen_worker_had_still_to_write_may_be_cut_until_it_has_gone_on
     spoil: Spoil,
 ) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    frozen, killed = hit(Kind.WORKER_FREEZE, 114.5, 118.0), hit(Kind.REDIS_KILL, start)
-    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(frozen,)))
-    assert (checks.every_repeat_is_explained(spoil(requests=repeated, hits=(frozen, killed))) == []) is explains
+    frozen, killed = hit(FaultKind.WORKER_FREEZE, 114.5, 118.0), hit(FaultKind.REDIS_KILL, start)
+    assert checks.every_repeat_is_explained(spoil(requests=repeated, faults=(frozen,)))
+    assert (checks.every_repeat_is_explained(spoil(requests=repeated, faults=(frozen, killed))) == []) is explains
 
 
 @pytest.mark.parametrize("start", [111.9, 117.5])
 def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(Kind.WORKER_KILL, start),)))
+    assert checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),)))
 
 
 def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_what_was_never_settled(
     spoil: Spoil,
 ) -> None:
-    failed = replace(GOOD.ended["a"], status="failed", pushed=(112.005,))
+    failed = replace(GOOD.final_orders["a"], status="failed", pushed=(112.005,))
     overtaken = with_request(request(5, ONE, 112.0))
-    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": failed})) == []
+    assert (
+        checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": failed}))
+        == []
+    )
     earlier = replace(failed, pushed=(108.5,))
-    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": earlier}))
+    assert checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier}))
     went_on = replace(failed, status="fulfilled")
-    assert checks.every_repeat_is_explained(spoil(requests=overtaken, ended={**GOOD.ended, "a": went_on}))
+    assert checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": went_on}))
 
 
 def test_a_request_that_was_on_its_way_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0))
-    assert checks.every_repeat_is_explained(spoil(requests=repeated, hits=(hit(Kind.WORKER_KILL, 111.95),))) == []
+    assert (
+        checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, 111.95),))) == []
+    )
 
 
 def test_a_message_comes_again_where_its_worker_was_killed(spoil: Spoil) -> None:
-    again = (*TOLD, message(181.0, "evt_2", "b"))
-    killed = (hit(Kind.WORKER_KILL, 135.4),)
-    assert checks.every_repeated_message_is_explained(spoil(told=again, hits=killed)) == []
-    assert checks.messages_keep_the_order(spoil(told=again)) == []
+    again = (*CALLBACKS, message(181.0, "evt_2", "b"))
+    killed = (hit(FaultKind.WORKER_KILL, 135.4),)
+    assert checks.every_repeated_message_is_explained(spoil(callbacks=again, faults=killed)) == []
+    assert checks.messages_keep_the_order(spoil(callbacks=again)) == []
 
 
 def test_an_api_that_was_hit_answers_nothing_for_a_while(spoil: Spoil) -> None:
-    unanswered = (*PUSHES, Push(ONE, 111.0, 1, None, accepted=False))
-    for kind in (Kind.API_KILL, Kind.API_TERM):
-        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, hits=(hit(kind, 108.0),))) == []
-    for other in (hit(Kind.WORKER_KILL, 108.0), hit(Kind.API_KILL, 90.0)):
-        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, hits=(other,)))
+    unanswered = (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))
+    for kind in (FaultKind.API_KILL, FaultKind.API_TERM):
+        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
+    for other in (hit(FaultKind.WORKER_KILL, 108.0), hit(FaultKind.API_KILL, 90.0)):
+        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, faults=(other,)))
 
 
-def throttled(*, settled: bool) -> Callable[[Spoil, tuple[Hit, ...]], History]:
+def throttled(*, settled: bool) -> Callable[[Spoil, tuple[InjectedFault, ...]], History]:
     """Order b hears a 429 at 105.01; order a is asked about a second later, which is too early."""
 
-    def make(spoil: Spoil, hits: tuple[Hit, ...]) -> History:
+    def make(spoil: Spoil, hits: tuple[InjectedFault, ...]) -> History:
         early = (
             request(1, ONE, 100.02),
             request(2, TWO, 105.01, status=429),
             request(5, ONE, 106.0, too_early_by=1.0, allowed_at=107.0),
         )
-        timeline = GOOD.ended["b"].timeline[0 if settled else 1 :]
-        ended = {**GOOD.ended, "b": replace(GOOD.ended["b"], timeline=timeline)}
-        return spoil(requests=early, ended=ended, hits=hits)
+        timeline = GOOD.final_orders["b"].timeline[0 if settled else 1 :]
+        ended = {**GOOD.final_orders, "b": replace(GOOD.final_orders["b"], timeline=timeline)}
+        return spoil(requests=early, final_orders=ended, faults=hits)
 
     return make
 
@@ -171,22 +199,25 @@ def test_a_429_binds_no_request_that_was_claimed_just_before(spoil: Spoil, claim
         request(2, TWO, 105.01, status=429),
         request(5, ONE, 105.3, too_early_by=1.7, allowed_at=107.0),
     )
-    first, *_ = GOOD.ended["a"].timeline
-    ended = {**GOOD.ended, "a": replace(GOOD.ended["a"], timeline=(first, replace(first, claimed=claimed)))}
-    assert bool(checks.no_request_too_early(spoil(requests=early, ended=ended))) is blamed
+    first, *_ = GOOD.final_orders["a"].timeline
+    ended = {
+        **GOOD.final_orders,
+        "a": replace(GOOD.final_orders["a"], timeline=(first, replace(first, claimed=claimed))),
+    }
+    assert bool(checks.no_request_too_early(spoil(requests=early, final_orders=ended))) is blamed
 
 
 def test_a_429_whose_worker_was_killed_binds_nobody(spoil: Spoil) -> None:
     lost = throttled(settled=False)
     assert checks.no_request_too_early(lost(spoil, ())) != []
-    assert checks.no_request_too_early(lost(spoil, (hit(Kind.WORKER_KILL, 105.02),))) == []
+    assert checks.no_request_too_early(lost(spoil, (hit(FaultKind.WORKER_KILL, 105.02),))) == []
 
 
 def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: Spoil) -> None:
     told = throttled(settled=True)
     assert checks.no_request_too_early(told(spoil, ())) != []
-    assert checks.no_request_too_early(told(spoil, (hit(Kind.WORKER_FREEZE, 105.0, 108.0),))) == []
-    assert checks.no_request_too_early(told(spoil, (hit(Kind.WORKER_FREEZE, 103.0, 104.9),))) != []
+    assert checks.no_request_too_early(told(spoil, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []
+    assert checks.no_request_too_early(told(spoil, (hit(FaultKind.WORKER_FREEZE, 103.0, 104.9),))) != []
 
 
 @pytest.mark.parametrize(
@@ -204,7 +235,7 @@ def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: S
 @pytest.mark.parametrize("kind", sorted(OUTAGES))
 def test_a_429_binds_others_when_redis_can_be_reached_again(
     spoil: Spoil,
-    kind: Kind,
+    kind: FaultKind,
     settled: bool,  # noqa: FBT001
     outages: list[tuple[float, float]],
     blamed: bool,  # noqa: FBT001
@@ -215,34 +246,38 @@ def test_a_429_binds_others_when_redis_can_be_reached_again(
 
 def test_a_429_to_an_order_that_a_push_ended_meanwhile_binds_all_the_same(spoil: Spoil) -> None:
     history = throttled(settled=False)(spoil, ())
-    ended = {**history.ended, "b": replace(history.ended["b"], status="failed", pushed=(105.015,))}
-    assert checks.no_request_too_early(replace(history, ended=ended)) != []
+    ended = {**history.final_orders, "b": replace(history.final_orders["b"], status="failed", pushed=(105.015,))}
+    assert checks.no_request_too_early(replace(history, final_orders=ended)) != []
 
 
 def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil: Spoil) -> None:
     requests = (request(1, ONE, 100.02), request(2, TWO, 105.01), request(3, ONE, 110.02), request(4, TWO, 114.3))
     ended = {
-        "a": GOOD.ended["a"],
-        "b": Ended("expired", 130.0, (Settled(105.0, "not_ready"), Settled(111.4, "not_ready"))),
+        "a": GOOD.final_orders["a"],
+        "b": FinalOrder("expired", 130.0, (CommittedAttempt(105.0, "not_ready"), CommittedAttempt(111.4, "not_ready"))),
     }
     more = (*requests, request(5, ONE, 114.4))
-    timeline = (*GOOD.ended["a"].timeline, Settled(114.39, "issued"))
+    timeline = (*GOOD.final_orders["a"].timeline, CommittedAttempt(114.39, "issued"))
     ended["a"] = replace(ended["a"], timeline=timeline)
-    frozen = (hit(Kind.WORKER_FREEZE, 111.5, 114.2),)
-    assert checks.tokens_never_exceeded(spoil(requests=more, ended=ended)) != []
-    assert checks.tokens_never_exceeded(spoil(requests=more, ended=ended, hits=frozen)) == []
+    frozen = (hit(FaultKind.WORKER_FREEZE, 111.5, 114.2),)
+    assert checks.tokens_never_exceeded(spoil(requests=more, final_orders=ended)) != []
+    assert checks.tokens_never_exceeded(spoil(requests=more, final_orders=ended, faults=frozen)) == []
 
 
 def test_late_truths_are_ways_that_an_order_goes(spoil: Spoil) -> None:
-    cancelled = (*EVENTS, SeenEvent("4-0", "evt_4", "order.cancelled", "a"))
-    ended = {**GOOD.ended, "a": replace(GOOD.ended["a"], status="cancelled")}
-    assert checks.one_event_per_change(spoil(stream=cancelled, ended=ended)) == []
+    cancelled = (*EVENTS, StreamEvent("4-0", "evt_4", "order.cancelled", "a"))
+    ended = {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], status="cancelled")}
+    assert checks.one_event_per_change(spoil(stream=cancelled, final_orders=ended)) == []
 
 
 def test_an_attempts_request_is_the_first_after_its_claim() -> None:
     requests = [request(number, ONE, arrived) for number, arrived in enumerate([1.0, 2.1, 2.9, 5.0, 6.0])]
-    attempts = [Settled(2.0, "not_ready"), Settled(4.9995, "not_ready"), Settled(7.0, "unavailable")]
-    assert [(found.arrived, attempt and attempt.claimed) for found, attempt in match(requests, attempts)] == [
+    attempts = [
+        CommittedAttempt(2.0, "not_ready"),
+        CommittedAttempt(4.9995, "not_ready"),
+        CommittedAttempt(7.0, "unavailable"),
+    ]
+    assert [(found.arrived, attempt and attempt.claimed) for found, attempt in match_attempts(requests, attempts)] == [
         (1.0, None),
         (2.1, 2.0),
         (2.9, None),
@@ -253,9 +288,9 @@ def test_an_attempts_request_is_the_first_after_its_claim() -> None:
 
 def test_the_figures_name_the_reason_of_each_repeat_and_the_recovery_from_each_hit(spoil: Spoil) -> None:
     requests = with_request(request(5, ONE, 112.0), request(6, ONE, 120.0))
-    hits = (hit(Kind.WORKER_KILL, 112.5), hit(Kind.REDIS_KILL, 131.0, 132.0), hit(Kind.API_KILL, 108.0))
-    counted = figures(spoil(requests=requests, hits=hits))
+    hits = (hit(FaultKind.WORKER_KILL, 112.5), hit(FaultKind.REDIS_KILL, 131.0, 132.0), hit(FaultKind.API_KILL, 108.0))
+    counted = figures(spoil(requests=requests, faults=hits))
     assert counted.surplus == {"worker killed": 1, "unexplained": 1}
     assert counted.recovery == (17.5, None, 2.0)
-    assert (counted.pushes, counted.told) == ((2, 1, 1), (4, 1, 3))
+    assert (counted.pushes, counted.callbacks) == ((2, 1, 1), (4, 1, 3))
     assert (counted.attempts, counted.requests) == (4, 6)

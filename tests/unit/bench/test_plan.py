@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from bench.chaos import orders
-from bench.chaos.plan import LASTS, PAIR, QUIET, TRACKS, Kind, plan
+from bench.chaos.faults import DURATIONS, PAIR, QUIET, TRACKS, FaultKind, plan_faults
 from willcall.config import load
 from willcall.simulator.account_tables import account_tables
 from willcall.simulator.script import PROVIDERS, Script
@@ -12,14 +12,14 @@ from willcall.usecases.poll_once import LEASE_MARGIN
 
 
 def test_the_same_seed_gives_the_same_hits_and_orders_and_another_seed_others() -> None:
-    assert plan(1, 120) == plan(1, 120) != plan(2, 120)
+    assert plan_faults(1, 120) == plan_faults(1, 120) != plan_faults(2, 120)
     assert orders.orders(1, 100) == orders.orders(1, 100) != orders.orders(2, 100)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_kind_of_hit_comes_in_a_minute_and_a_half_within_the_run(seed: int) -> None:
-    blows = plan(seed, 90)
-    assert {blow.kind for blow in blows} == set(Kind)
+    blows = plan_faults(seed, 90)
+    assert {blow.kind for blow in blows} == set(FaultKind)
     assert all(blow.at >= QUIET and blow.at + blow.lasts <= 90 - QUIET for blow in blows)
     assert {blow.target for blow in blows} <= set(range(PAIR))
     for kinds, (gap, _) in TRACKS:
@@ -28,7 +28,7 @@ def test_every_kind_of_hit_comes_in_a_minute_and_a_half_within_the_run(seed: int
 
 
 def test_a_worker_is_never_frozen_for_as_long_as_the_margin_of_its_leases() -> None:
-    assert LASTS[Kind.WORKER_FREEZE][1] < LEASE_MARGIN
+    assert DURATIONS[FaultKind.WORKER_FREEZE][1] < LEASE_MARGIN
 
 
 def test_the_orders_fit_the_simulator_and_the_references_the_providers() -> None:

@@ -11,7 +11,7 @@ QUIET = 5.0
 PAIR = 2
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """A way to hit a process."""
 
     WORKER_KILL = "worker killed"
@@ -28,51 +28,51 @@ class Kind(StrEnum):
 
 
 #: While one of these lasts nothing can be written, whether Redis answers or not.
-OUTAGES = frozenset({Kind.REDIS_KILL, Kind.REDIS_FREEZE, Kind.REDIS_READONLY, Kind.REDIS_FULL})
+OUTAGES = frozenset({FaultKind.REDIS_KILL, FaultKind.REDIS_FREEZE, FaultKind.REDIS_READONLY, FaultKind.REDIS_FULL})
 
 
 #: How long each lasts, seconds: from, to. A worker is frozen for less than the margin of its leases, 5 s.
-LASTS: dict[Kind, tuple[float, float]] = {
-    Kind.WORKER_FREEZE: (1.0, 4.5),
-    Kind.REDIS_KILL: (0.5, 3.0),
-    Kind.REDIS_FREEZE: (1.0, 10.0),
-    Kind.REDIS_READONLY: (0.5, 5.0),
-    Kind.REDIS_FULL: (0.5, 5.0),
+DURATIONS: dict[FaultKind, tuple[float, float]] = {
+    FaultKind.WORKER_FREEZE: (1.0, 4.5),
+    FaultKind.REDIS_KILL: (0.5, 3.0),
+    FaultKind.REDIS_FREEZE: (1.0, 10.0),
+    FaultKind.REDIS_READONLY: (0.5, 5.0),
+    FaultKind.REDIS_FULL: (0.5, 5.0),
 }
 #: Hits of one track follow each other; the tracks do not know of one another. With seconds in between: from, to.
-TRACKS: tuple[tuple[Sequence[Kind], tuple[float, float]], ...] = (
-    ((Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.WORKER_FREEZE, Kind.BEAT_KILL), (1.5, 6.0)),
-    ((*sorted(OUTAGES), Kind.CLIENTS_KILL), (4.0, 10.0)),
-    ((Kind.API_KILL, Kind.API_TERM), (7.0, 15.0)),
+TRACKS: tuple[tuple[Sequence[FaultKind], tuple[float, float]], ...] = (
+    ((FaultKind.WORKER_KILL, FaultKind.WORKER_TERM, FaultKind.WORKER_FREEZE, FaultKind.BEAT_KILL), (1.5, 6.0)),
+    ((*sorted(OUTAGES), FaultKind.CLIENTS_KILL), (4.0, 10.0)),
+    ((FaultKind.API_KILL, FaultKind.API_TERM), (7.0, 15.0)),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class PlannedFault:
     """A hit to come: `at` seconds after the start, for `lasts` seconds, on the first or second of a pair."""
 
     at: float
-    kind: Kind
+    kind: FaultKind
     target: int
     lasts: float = 0.0
 
 
-def plan(seed: int, seconds: float) -> list[Blow]:
+def plan_faults(seed: int, seconds: float) -> list[PlannedFault]:
     """The hits of a run of `seconds`, in order of time."""
     random = Random(seed)  # noqa: S311 - has to be repeatable
     blows = [blow for kinds, gap in TRACKS for blow in _track(random, kinds, gap, seconds - QUIET)]
     return sorted(blows, key=lambda blow: blow.at)
 
 
-def _track(random: Random, kinds: Sequence[Kind], gap: tuple[float, float], end: float) -> Iterator[Blow]:
+def _track(random: Random, kinds: Sequence[FaultKind], gap: tuple[float, float], end: float) -> Iterator[PlannedFault]:
     """Every kind once, in any order, before any comes again."""
-    at, bag = QUIET, list[Kind]()
+    at, bag = QUIET, list[FaultKind]()
     while True:
         bag = bag or random.sample(kinds, len(kinds))
         kind = bag.pop()
         at += random.uniform(*gap)
-        lasts = round(random.uniform(*LASTS[kind]), 2) if kind in LASTS else 0.0
+        lasts = round(random.uniform(*DURATIONS[kind]), 2) if kind in DURATIONS else 0.0
         if at + lasts > end:
             return
-        yield Blow(round(at, 2), kind, random.randrange(PAIR), lasts)
+        yield PlannedFault(round(at, 2), kind, random.randrange(PAIR), lasts)
         at += lasts

@@ -13,8 +13,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from bench.chaos.history import Death, Hit
-from bench.chaos.plan import PAIR, Blow, Kind
+from bench.chaos.faults import PAIR, FaultKind, PlannedFault
+from bench.chaos.history import InjectedFault, ProcessExit
 from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
 from willcall.simulator.launch import SimulatorProcess
 from willcall.simulator.script import Script
@@ -24,12 +24,12 @@ CONCURRENCY = 16
 #: What a process that was told to stop ends with: it did as told, or had not begun.
 _STOPPED = {0, -signal.SIGTERM}
 #: Seconds that a worker which was told to stop may take: the longest exchange, and what is left of Redis' outage.
-POLITE = 25.0
+SHUTDOWN_TIMEOUT = 25.0
 
 #: How many of each there are.
 ROLES: Mapping[str, int] = {"worker": PAIR, "beat": PAIR, "api": 1}
 #: Those who cannot be there twice, as they listen on one port: the next one starts when the one before has gone.
-_ALONE = {"api"}
+_SINGLE = {"api"}
 
 
 class ChaosDeployment(LocalDeployment):
@@ -45,7 +45,7 @@ class ChaosDeployment(LocalDeployment):
 
 
 @dataclass(slots=True)
-class Part:
+class ManagedProcess:
     """One of the cast: the process that plays it now."""
 
     role: str
@@ -59,48 +59,48 @@ class Part:
         return f"{self.role}{number} (pid {self.process.pid})"
 
 
-class Cast:
+class ProcessGroup:
     """Two workers, two beats, an API and Redis. Everything is done from one thread, and nothing waits long."""
 
     def __init__(self, deployment: LocalDeployment) -> None:
         """Starts the processes."""
-        self.hits: list[Hit] = []
-        self.deaths: list[Death] = []
+        self.faults: list[InjectedFault] = []
+        self.exits: list[ProcessExit] = []
         self._stage = deployment
         self._parts = {
             (role, number): self._start(role, number) for role, count in ROLES.items() for number in range(count)
         }
-        self._leaving: list[tuple[Part, float]] = []
-        self._begun: dict[Blow, tuple[float, str, Callable[[], object]]] = {}
+        self._leaving: list[tuple[ManagedProcess, float]] = []
+        self._begun: dict[PlannedFault, tuple[float, str, Callable[[], object]]] = {}
 
-    def begin(self, blow: Blow) -> None:
+    def begin(self, blow: PlannedFault) -> None:
         """Strike."""
         start = time.time()
         target = "Redis"
         undo: Callable[[], object] = _nothing
         match blow.kind:
-            case Kind.WORKER_KILL:
+            case FaultKind.WORKER_KILL:
                 target = self._replace("worker", blow.target)
-            case Kind.BEAT_KILL:
+            case FaultKind.BEAT_KILL:
                 target = self._replace("beat", blow.target)
-            case Kind.API_KILL:
+            case FaultKind.API_KILL:
                 target = self._replace("api", 0)
-            case Kind.WORKER_TERM:
+            case FaultKind.WORKER_TERM:
                 target = self._relieve("worker", blow.target)
-            case Kind.API_TERM:
+            case FaultKind.API_TERM:
                 target = self._relieve("api", 0)
-            case Kind.WORKER_FREEZE:
+            case FaultKind.WORKER_FREEZE:
                 part = self._parts["worker", blow.target]
                 target, undo = part.name, _freeze(part.process.pid)
             case _:
                 undo = self._strike_redis(blow.kind)
         self._begun[blow] = (start, target, undo)
 
-    def end(self, blow: Blow) -> None:
+    def end(self, blow: PlannedFault) -> None:
         """Undo what lasted, and note the hit."""
         start, target, undo = self._begun.pop(blow)
         undo()
-        self.hits.append(Hit(blow.kind, target, start, time.time()))
+        self.faults.append(InjectedFault(blow.kind, target, start, time.time()))
 
     def end_all(self) -> None:
         """Undo everything at once."""
@@ -112,20 +112,20 @@ class Cast:
         for key, part in list(self._parts.items()):
             code = part.process.poll()
             if code is not None:
-                self.deaths.append(Death(part.name, time.time(), code, self._last_words(part)))
+                self.exits.append(ProcessExit(part.name, time.time(), code, self._last_words(part)))
                 self._stage.kill(part.process)
                 self._parts[key] = self._start(*key)
         for part, since in list(self._leaving):
-            late = time.time() - since > POLITE
+            late = time.time() - since > SHUTDOWN_TIMEOUT
             if late or part.process.poll() is not None:
                 self._stage.kill(part.process)
                 self._leaving.remove((part, since))
-                if part.role in _ALONE:
+                if part.role in _SINGLE:
                     self._parts[part.role, part.number] = self._start(part.role, part.number)
             code = part.process.poll()
             if code is not None and code not in _STOPPED:
-                words = f"did not stop within {POLITE:.0f} s" if late else self._last_words(part)
-                self.deaths.append(Death(f"{part.name}, while it stopped,", time.time(), code, words))
+                words = f"did not stop within {SHUTDOWN_TIMEOUT:.0f} s" if late else self._last_words(part)
+                self.exits.append(ProcessExit(f"{part.name}, while it stopped,", time.time(), code, words))
 
     def dismiss(self, role: str) -> None:
         """Stop all of a role."""
@@ -140,7 +140,7 @@ class Cast:
         self._parts.clear()
         self._leaving.clear()
 
-    def _start(self, role: str, number: int) -> Part:
+    def _start(self, role: str, number: int) -> ManagedProcess:
         match role:
             case "worker":
                 process = self._stage.start("worker", "--concurrency", str(CONCURRENCY))
@@ -148,7 +148,7 @@ class Cast:
                 process = self._stage.start_api()
             case _:
                 process = self._stage.start(role)
-        return Part(role, number, process)
+        return ManagedProcess(role, number, process)
 
     def _replace(self, role: str, number: int) -> str:
         """Kill one; another one takes over at once."""
@@ -166,27 +166,27 @@ class Cast:
             return "nobody: it is leaving"
         part.process.terminate()
         self._leaving.append((part, time.time()))
-        if role not in _ALONE:
+        if role not in _SINGLE:
             self._parts[role, number] = self._start(role, number)
         return part.name
 
-    def _last_words(self, part: Part) -> str:
-        return last_words(self._stage.folder / f"{part.role}.log")
+    def _last_words(self, part: ManagedProcess) -> str:
+        return last_log_line(self._stage.folder / f"{part.role}.log")
 
-    def _strike_redis(self, kind: Kind) -> Callable[[], object]:
+    def _strike_redis(self, kind: FaultKind) -> Callable[[], object]:
         """Hit Redis; what undoes it."""
         redis = self._stage.redis
         match kind:
-            case Kind.REDIS_KILL:
+            case FaultKind.REDIS_KILL:
                 redis.kill()
                 return redis.start
-            case Kind.REDIS_FREEZE:
+            case FaultKind.REDIS_FREEZE:
                 return _freeze(redis.pid)
-            case Kind.REDIS_READONLY:
+            case FaultKind.REDIS_READONLY:
                 # A replica without a master, as a former master is during a failover: it answers and refuses to write.
                 self._tell_redis("REPLICAOF", "127.0.0.1", "1")
                 return partial(self._tell_redis, "REPLICAOF", "NO", "ONE")
-            case Kind.REDIS_FULL:
+            case FaultKind.REDIS_FULL:
                 self._tell_redis("CONFIG", "SET", "maxmemory", "1")
                 return partial(self._tell_redis, "CONFIG", "SET", "maxmemory", "0")
         self._cut_connections()
@@ -205,7 +205,7 @@ class Cast:
                 return
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     """The latest error or critical line of a log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
     for line in reversed(lines):
@@ -221,10 +221,10 @@ def last_words(log: Path) -> str:
 
 def _freeze(pid: int) -> Callable[[], object]:
     os.kill(pid, signal.SIGSTOP)
-    return lambda: _thaw(pid)
+    return lambda: _resume(pid)
 
 
-def _thaw(pid: int) -> None:
+def _resume(pid: int) -> None:
     """The process may have been killed meanwhile."""
     try:
         os.kill(pid, signal.SIGCONT)

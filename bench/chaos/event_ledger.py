@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from bench.chaos.history import SeenEvent
+from bench.chaos.history import StreamEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +22,14 @@ EVERY = 0.1
 PAGE = 500
 
 
-def read_events(redis: "Redis", cursor: str | None) -> list[SeenEvent]:
+def read_events(redis: "Redis", cursor: str | None) -> list[StreamEvent]:
     """A page of events behind the cursor, None: from the first. Raises RedisError."""
     start = f"({cursor}" if cursor else "-"
     entries = cast("Sequence[tuple[str, dict[str, str]]]", redis.xrange(STREAM, start, "+", PAGE))
-    return [SeenEvent(entry, fields["id"], fields["type"], fields["order_id"]) for entry, fields in entries]
+    return [StreamEvent(entry, fields["id"], fields["type"], fields["order_id"]) for entry, fields in entries]
 
 
-class Follower(Thread):
+class EventLedger(Thread):
     """Follows the stream from its beginning until it is told to finish; a Redis that is away is asked again."""
 
     def __init__(self, url: str, path: Path) -> None:
@@ -38,7 +38,7 @@ class Follower(Thread):
         self.path = path
         #: The type of each order's latest event.
         self.latest: dict[str, str] = {}
-        self.events: list[SeenEvent] = []
+        self.events: list[StreamEvent] = []
         self._redis = Redis.from_url(url, decode_responses=True, socket_timeout=2.0)
         self._enough = Event()
 
@@ -58,14 +58,14 @@ class Follower(Thread):
                 if len(page) < PAGE:
                     self._enough.wait(EVERY)
 
-    def finish(self) -> tuple[SeenEvent, ...]:
+    def finish(self) -> tuple[StreamEvent, ...]:
         """Read what is left and end; everything that was seen."""
         self._enough.set()
         self.join(30.0)
         self._redis.close()
         return tuple(self.events)
 
-    def _page(self) -> list[SeenEvent]:
+    def _page(self) -> list[StreamEvent]:
         try:
             return read_events(self._redis, self.events[-1].cursor if self.events else None)
         except RedisError:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
-from bench.chaos.follower import read_events
-from bench.chaos.history import Alert, Ended, SeenEvent, Settled
+from bench.chaos.event_ledger import read_events
+from bench.chaos.history import AccountAlert, CommittedAttempt, FinalOrder, StreamEvent
 from tasks.queues import SUBMIT
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.stores.documents import StorageError, UnknownDocumentError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: More events for operators than are kept.
 _ALERTS = 10_000
-_TO_DO = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox"))
+_WORK_INDEXES = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox"))
 #: What the lists of queues begin with, and those of remote control's answers, which are no tasks.
 _QUEUES, _ANSWERS = (f"{SUBMIT}.", f"{SUBMIT}\x06"), "willcall.reply."
 
@@ -33,16 +33,20 @@ def messages_left(redis: "Redis") -> dict[str, int]:
 
 def orders_left(redis: "Redis") -> dict[str, int]:
     """Orders in the indexes of what is to be done, by key: asked about, told of, fetched for, given their pushes."""
-    keys = [*redis.scan_iter(f"{PREFIX}due:*", count=1_000), *redis.scan_iter(f"{PREFIX}held:*", count=1_000), *_TO_DO]
+    keys = [
+        *redis.scan_iter(f"{PREFIX}due:*", count=1_000),
+        *redis.scan_iter(f"{PREFIX}held:*", count=1_000),
+        *_WORK_INDEXES,
+    ]
     return {key: count for key in sorted(keys) if (count := _size(redis, key))}
 
 
-def chores_left(redis: "Redis") -> bool:
+def work_left(redis: "Redis") -> bool:
     """Whether backends are still to be told, documents to be fetched, or pushes to be given to their orders."""
-    return any(_size(redis, key) for key in _TO_DO)
+    return any(_size(redis, key) for key in _WORK_INDEXES)
 
 
-def orders_after(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[str, Ended]:
+def final_orders(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[str, FinalOrder]:
     """The orders that there are, with their timelines."""
     return {
         order.id: _ended(deployment, order)
@@ -51,34 +55,34 @@ def orders_after(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[
     }
 
 
-def whole_stream(redis: "Redis") -> tuple[SeenEvent, ...]:
+def read_stream(redis: "Redis") -> tuple[StreamEvent, ...]:
     """Every event, oldest first."""
-    events: list[SeenEvent] = []
+    events: list[StreamEvent] = []
     while page := read_events(redis, events[-1].cursor if events else None):
         events += page
     return tuple(events)
 
 
-def alerts(deployment: LocalDeployment) -> tuple[Alert, ...]:
+def account_alerts(deployment: LocalDeployment) -> tuple[AccountAlert, ...]:
     """What operators are told of accounts, oldest first."""
     events = reversed(deployment.context.stores.ops.recent(_ALERTS))
     return tuple(
-        Alert(event.id, event.subject, event.data["was"], event.data["health"])
+        AccountAlert(event.id, event.subject, event.data["was"], event.data["health"])
         for event in events
         if event.type != "order.attention"
     )
 
 
-def _ended(deployment: LocalDeployment, order: "Order") -> Ended:
+def _ended(deployment: LocalDeployment, order: "Order") -> FinalOrder:
     timeline = deployment.context.stores.orders.timeline(order.id)
     polls = [line for line in timeline if not is_push(line)]
     documents = [ticket.document for ticket in order.tickets if ticket.comparison_kind == "pdf"]
-    return Ended(
+    return FinalOrder(
         order.status.value,
         order.deadline_at,
-        tuple(Settled(line.at, line.outcome, line.late) for line in polls),
+        tuple(CommittedAttempt(line.at, line.outcome, line.late) for line in polls),
         pushed=tuple(line.at for line in timeline if is_push(line)),
-        unkept=sum(document is None or not _is_kept(deployment, document) for document in documents),
+        missing_documents=sum(document is None or not _is_kept(deployment, document) for document in documents),
     )
 
 

@@ -1,8 +1,7 @@
-"""`python -m bench.board`: how soon the order board's first page is there, and what live updates cost.
+"""`python -m bench.board`: the load time of the order board's first page, and the CPU cost of live updates.
 
-The API has one core, everything else the other. 100,000 orders wait at five accounts, and 12,000 of them need a person.
-10,000 were polled, and a day of such hours was counted. Exit code 0 only if the first page is there soon enough, and
-updates cost little enough.
+The API has one core, everything else the other. 100,000 orders wait at five accounts; 12,000 of them need attention,
+10,000 were polled, and there are statistics of a day. Exit code 0 if the page and the updates are within their limits.
 """
 
 import argparse
@@ -38,19 +37,19 @@ if TYPE_CHECKING:
     from willcall.usecases.context import Context
 
 ORDERS, POLLED = 100_000, 10_000
-#: Orders that need a person, by reason.
-NEEDY = {Attention.UNAUTHORIZED: 10_000, Attention.NOT_FOUND: 1_500, Attention.MALFORMED: 500}
+#: Orders that need attention, by reason.
+ATTENTION = {Attention.UNAUTHORIZED: 10_000, Attention.NOT_FOUND: 1_500, Attention.MALFORMED: 500}
 ACCOUNTS = (ACCOUNT, "funtrips/default", "tixstock/default", "voordemensen/default", "paylogic/default")
 
-#: Seconds in which the first page must be there, and the share of a core that live updates may take.
-FIRST_PAGE, LIVE = 0.3, 0.05
-#: First pages; people who watch, for how long (seconds), and how often something changes meanwhile (a second).
-PAGES, VIEWERS, WATCHED, CHANGES = 20, 5, 30.0, 10
+#: Limits: seconds for the first page, and the share of a core for live updates.
+MAX_SECONDS, MAX_SHARE = 0.3, 0.05
+#: First pages, viewers, seconds that they watch, and changes per second meanwhile.
+PAGES, VIEWERS, SECONDS, CHANGES = 20, 5, 30.0, 10
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One first page: seconds until it was there, CPU seconds of the API, bytes."""
+    """One load of the first page: seconds, CPU seconds of the API, bytes."""
 
     seconds: float
     cpu: float
@@ -58,7 +57,7 @@ class Page:
 
 
 def measure(orders: int) -> tuple[Sequence[Page], float, float]:
-    """First pages, the first of a new process among them; shares of a core while nobody and while some watch."""
+    """Return the first pages, that of a new process first, and the shares of a core without and with viewers."""
     accounts: dict[str, dict[str, object]] = {key: {} for key in ACCOUNTS}
     with (
         TemporaryDirectory(prefix="willcall-bench-") as folder,
@@ -89,13 +88,13 @@ def _fill(deployment: LocalDeployment, orders: int) -> None:
         for some in batches(payloads(range(start, start + each), (LONG, 2 * LONG))):
             submit_many(context, [{**one, "provider": provider, "account": account} for one in some])
     cursor = None
-    for attention, count in NEEDY.items():
-        cursor = _need_a_person(context, attention, count * orders // ORDERS, cursor)
+    for attention, count in ATTENTION.items():
+        cursor = _set_attention(context, attention, count * orders // ORDERS, cursor)
     _spread_counters(deployment)
 
 
-def _need_a_person(context: "Context", attention: Attention, count: int, cursor: str | None) -> str | None:
-    """Orders of one account that need a person, as an attempt would have left them."""
+def _set_attention(context: "Context", attention: Attention, count: int, cursor: str | None) -> str | None:
+    """Make orders of one account need attention, as a poll would."""
     for _ in range(count // 500):
         page = context.stores.listing.page(OrderQuery(provider=ACCOUNT.partition("/")[0]), 500, cursor)
         for order in page.orders:
@@ -105,7 +104,7 @@ def _need_a_person(context: "Context", attention: Attention, count: int, cursor:
 
 
 def _spread_counters(deployment: LocalDeployment) -> None:
-    """Have the day before been like the hour that was filled."""
+    """Copy the statistics of the current hour to the day before."""
     now = int(time.time())
     with connect(deployment.redis.url) as redis:
         for span, name, count in ((3_600, keys.stats_hour, 24), (60, keys.stats_minute, 15)):
@@ -115,18 +114,17 @@ def _spread_counters(deployment: LocalDeployment) -> None:
 
 
 def _page(deployment: LocalDeployment, api: psutil.Process) -> Page:
-    """A first page over a connection of its own."""
+    """Load the first page over a new connection."""
     used, started = cpu(api), time.monotonic()
     answer = requests.get(deployment.api_url, timeout=30)
     seconds = time.monotonic() - started
     if answer.status_code != requests.codes.ok:
-        raise RuntimeError(f"the board answers {answer.status_code}")
+        raise RuntimeError(f"the board responds with {answer.status_code}")
     return Page(seconds, cpu(api) - used, len(answer.content))
 
 
 @contextmanager
 def _viewer(deployment: LocalDeployment) -> Iterator[None]:
-    """Someone who watches the board."""
     with requests.get(f"{deployment.api_url}/board/stream", stream=True, timeout=30) as answer:
         reading = threading.Thread(target=_read, args=(answer,), daemon=True)
         reading.start()
@@ -141,15 +139,15 @@ def _read(answer: requests.Response) -> None:
 
 @contextmanager
 def _changing(deployment: LocalDeployment) -> Iterator[None]:
-    """Orders come in all the while, so that every look finds something new."""
+    """Submit orders all the time, so that every update has something new."""
     stop = threading.Event()
 
     def change() -> None:
         number = 0
         while not stop.wait(1 / CHANGES):
             number += 1
-            wish = {"id": f"new-{number}", "provider": "tiqets", "reference": f"9{number:07}"}
-            submit_many(deployment.context, [wish])
+            order = {"id": f"new-{number}", "provider": "tiqets", "reference": f"9{number:07}"}
+            submit_many(deployment.context, [order])
 
     changing = threading.Thread(target=change)
     changing.start()
@@ -161,14 +159,13 @@ def _changing(deployment: LocalDeployment) -> Iterator[None]:
 
 
 def _share(process: psutil.Process) -> float:
-    """The share of a core that a process takes for a while."""
+    """Measure the share of a core that a process takes."""
     used, started = cpu(process), time.monotonic()
-    time.sleep(WATCHED)
+    time.sleep(SECONDS)
     return (cpu(process) - used) / (time.monotonic() - started)
 
 
 def main() -> None:
-    """Measure and judge."""
     parser = argparse.ArgumentParser(prog="python -m bench.board", description="The order board's cost.")
     parser.add_argument("--orders", type=int, default=ORDERS)
     orders = parser.parse_args().orders
@@ -183,7 +180,7 @@ def main() -> None:
         f"{median(page.cpu for page in pages) * 1_000:.0f} ms CPU, {pages[0].size / 1_000:.0f} kB\n"
         f"{VIEWERS} viewers, {CHANGES} changes a second {watched:6.1%} of a core; {alone:.1%} without viewers\n"
     )
-    sys.exit(0 if slowest < FIRST_PAGE and live < LIVE else 1)
+    sys.exit(0 if slowest < MAX_SECONDS and live < MAX_SHARE else 1)
 
 
 if __name__ == "__main__":

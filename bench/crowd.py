@@ -1,7 +1,7 @@
-"""Two hundred orders at a provider that takes 8 s an answer, beside a healthy one: `python -m bench.overload --crowd`.
+"""`python -m bench.overload --crowd`: 200 orders at a provider that takes 8 s to respond, beside a healthy provider.
 
-The healthy provider's polls are at most 0.2 s later than without the crowd, and the worker runs about as many poll
-tasks as it makes requests.
+Passes if polls of the healthy provider are at most 0.2 s later than without the crowd, and the worker runs about as
+many poll tasks as it makes requests.
 """
 
 import time
@@ -18,9 +18,8 @@ from willcall.orders.model import FINAL
 from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.usecases.submit import submit
 
-#: The crowd: orders, and seconds that its provider takes for an answer. The healthy provider's orders, and how long
-#: they are polled.
-CROWD, ANSWER = 200, 8.0
+#: The crowd: orders, and seconds until its provider responds. The healthy provider: orders, and seconds of polling.
+CROWD, LATENCY = 200, 8.0
 HEALTHY, POLLED_FOR = 40, 20.0
 CONCURRENCY = 8
 
@@ -31,15 +30,15 @@ ACCOUNT = {
 }
 SWEEPS = {"polls": 2, "grace": 3}
 
-#: Seconds by which the crowd may make the healthy provider's latest poll later.
-LATER = 0.2
-#: Poll tasks per request: one each, and what the start of the crowd's line costs.
-MOST_TASKS = 1.5
+#: Seconds by which the crowd may delay the healthy provider's latest poll.
+MAX_DELAY = 0.2
+#: Poll tasks per request: one each, plus those until the crowd fills all slots.
+MAX_TASKS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class CrowdResult:
-    """How late the healthy provider's polls were without and with the crowd; tasks and requests made beside it."""
+    """The lateness of the healthy provider's polls without and with the crowd; tasks and requests with it."""
 
     alone: Sequence[float]
     beside: Sequence[float]
@@ -47,7 +46,7 @@ class CrowdResult:
     requests: int
 
 
-def crowd() -> CrowdResult:
+def run_crowd() -> CrowdResult:
     """Poll the healthy provider alone, then beside the crowd."""
     accounts = {"tiqets/default": ACCOUNT, "tixstock/default": ACCOUNT}
     scripts = tuple(AccountScript(provider=provider, minimum=0) for provider in ("tiqets", "tixstock"))
@@ -59,7 +58,7 @@ def crowd() -> CrowdResult:
         deployment.start("worker", "--concurrency", str(CONCURRENCY))
         deployment.wait_for_workers(1)
         alone = _finish(deployment, _healthy(deployment, "alone"))
-        slow: list[Any] = [{"do": "hang", "seconds": ANSWER, "times": 100}]
+        slow: list[Any] = [{"do": "hang", "seconds": LATENCY, "times": 100}]
         _submit(
             deployment,
             {
@@ -67,25 +66,23 @@ def crowd() -> CrowdResult:
                 for number in range(CROWD)
             },
         )
-        time.sleep(ANSWER)
+        time.sleep(LATENCY)
         tasks, requests = _tasks(deployment), len(deployment.providers.ledger())
         beside = _finish(deployment, _healthy(deployment, "beside"))
         return CrowdResult(alone, beside, _tasks(deployment) - tasks, len(deployment.providers.ledger()) - requests)
 
 
 def crowd_violations(result: CrowdResult) -> list[str]:
-    """What does not hold."""
-    later = max(result.beside) - max(result.alone)
+    delay = max(result.beside) - max(result.alone)
     found = {
-        f"the healthy provider's latest poll is {later:.2f} s later": later > LATER,
-        f"{result.tasks} poll tasks for {result.requests} requests": result.tasks > MOST_TASKS * result.requests,
+        f"the healthy provider's latest poll is {delay:.2f} s later": delay > MAX_DELAY,
+        f"{result.tasks} poll tasks for {result.requests} requests": result.tasks > MAX_TASKS * result.requests,
     }
     return [what for what, wrong in found.items() if wrong]
 
 
 def crowd_table(result: CrowdResult) -> str:
-    """A row for each half of the run."""
-    rows = {"alone": result.alone, f"beside {CROWD} orders at {ANSWER:g} s": result.beside}
+    rows = {"alone": result.alone, f"beside {CROWD} orders at {LATENCY:g} s": result.beside}
     lines = [f"{'healthy provider':30}  polls  median    latest"]
     lines += [f"{name:30}  {len(late):5}  {median(late):6.3f}  {max(late):6.3f} s" for name, late in rows.items()]
     return "\n".join([*lines, f"beside the crowd: {result.tasks} poll tasks, {result.requests} requests"])
@@ -111,13 +108,13 @@ def _submit(deployment: LocalDeployment, scripts: Mapping[str, OrderScript]) -> 
 
 
 def _finish(deployment: LocalDeployment, ids: Sequence[str]) -> list[float]:
-    """How late each attempt was, once all orders have ended."""
+    """Wait until all orders are final; return how late each attempt was."""
     while not all(order and order.status in FINAL for order in deployment.context.stores.orders.get_many(ids)):
         time.sleep(0.5)
     return [attempt.late for order in final_orders(deployment, ids).values() for attempt in order.timeline]
 
 
 def _tasks(deployment: LocalDeployment) -> int:
-    """How many poll tasks the worker has run."""
+    """Return how many poll tasks the worker has run."""
     stats = deployment.app.control.inspect(timeout=60, limit=1).stats() or {}
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())

@@ -1,8 +1,12 @@
-"""`python -m bench.overload`: more is due than one worker can ask for, for a minute; then the load stops.
+"""`python -m bench.overload`: for a minute more polls are due than one worker can make; then the load stops.
 
-Shows that the sweep which re-sends overdue orders neither buries a busy worker under copies nor keeps it from asking,
-that lateness grows about linearly and is gone once the backlog is worked off, and that Redis' memory stays bounded.
-Exit code 0 only if so. With `--crowd`: see `bench.crowd`.
+Passes (exit code 0) if
+
+- the sweep that re-sends overdue orders neither floods a busy worker with copies nor keeps it from polling,
+- lateness grows about linearly and disappears once the backlog is drained,
+- Redis' memory stays bounded.
+
+With `--crowd`: see `bench.crowd`.
 """
 
 import argparse
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from bench.chaos.final_state import final_orders, messages_left
 from bench.chaos.history import FinalOrder
-from bench.crowd import crowd, crowd_table, crowd_violations
+from bench.crowd import crowd_table, crowd_violations, run_crowd
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
 from willcall.stores.connection import connect
@@ -28,29 +32,29 @@ from willcall.usecases.submit import submit
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Every order is due each second, the rate allows any number, and the worker has few threads.
+#: Every order is due every second, the rate is no limit, and the worker has few threads.
 POLLING = {"initial": 1, "factor": 1, "cap": 1, "minimum": 0.5, "ceiling": 600}
 RATE = {"limit": 10_000, "period": 1, "burst": 10_000}
 SWEEPS = {"polls": 2, "grace": 3}
 CONCURRENCY = 4
 
-#: Messages in the broker per order: the one that counts, and stale ones, whose number the doubling period bounds.
-MOST_MESSAGES = 3.0
+#: Messages in the broker per order: the current one, and stale ones, which the doubling period limits.
+MAX_MESSAGES = 3.0
 #: Bytes of Redis per order: state, indexes, timeline and messages.
-MOST_BYTES = 8_000.0
-#: How well a straight line has to explain the lateness of the load, 1 is entirely.
-STRAIGHT = 0.8
-#: The share of the first row's attempts below which a worker that has a backlog does something else than ask.
-STARVED = 0.3
+MAX_BYTES = 8_000.0
+#: Share of the variance of the lateness that a straight line has to explain.
+MIN_LINEARITY = 0.8
+#: A worker with a backlog that makes less than this share of the first row's attempts is not polling.
+MIN_ATTEMPTS = 0.3
 #: Seconds that an order submitted after the drain may be late.
-WELL_AGAIN = 1.0
-#: Seconds of a row of the table; orders after the drain; the longest drain, seconds.
-ROW, PROBES, LONGEST_DRAIN = 10, 50, 120.0
+MAX_LATENESS = 1.0
+#: Seconds per row of the table, orders after the drain, longest drain in seconds.
+ROW, PROBES, MAX_DRAIN = 10, 50, 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One second: how many orders there are so far, messages in the broker, bytes that Redis uses."""
+    """One second: orders submitted so far, messages in the broker, bytes of Redis."""
 
     at: float
     orders: int
@@ -60,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole run. `lateness`: (when claimed, how late) of all attempts; `probes`: how late, after the drain."""
+    """A run. `lateness` has the claim time and the lateness of all attempts, `probes` the lateness after the drain."""
 
     load: float
     samples: Sequence[Sample]
@@ -70,36 +74,36 @@ class Result:
 
 
 def violations(result: Result) -> list[str]:
-    """What does not hold."""
+    """Return what the result violates."""
     most = max(sample.messages / max(sample.orders, 1) for sample in _settled(result.samples))
     first, orders = result.samples[0].memory, result.samples[-1].orders
     memory = (max(sample.memory for sample in result.samples) - first) / max(orders, 1)
     growth = list(rows(at_late for at_late in result.lateness if at_late[0] < result.load).items())
-    idle = starved(result)
+    idle = starved_rows(result)
     found = {
-        f"hardly an attempt in the ten seconds from {', '.join(map(str, idle))} s on, among {orders} orders": bool(
+        f"hardly any attempts in the ten seconds from {', '.join(map(str, idle))} s on, among {orders} orders": bool(
             idle
         ),
-        f"{most:.1f} messages per order": most > MOST_MESSAGES,
-        f"{memory:.0f} bytes of Redis per order": memory > MOST_BYTES,
-        f"lateness is no straight line: {straightness(growth):.2f}": straightness(growth) < STRAIGHT,
-        "the backlog was not worked off": not result.drained,
-        "orders after the drain are late": max(result.probes, default=float("inf")) > WELL_AGAIN,
+        f"{most:.1f} messages per order": most > MAX_MESSAGES,
+        f"{memory:.0f} bytes of Redis per order": memory > MAX_BYTES,
+        f"lateness does not grow linearly: {linearity(growth):.2f}": linearity(growth) < MIN_LINEARITY,
+        "the backlog was not drained": not result.drained,
+        "orders after the drain are late": max(result.probes, default=float("inf")) > MAX_LATENESS,
     }
     return [what for what, wrong in found.items() if wrong]
 
 
-def starved(result: Result) -> list[int]:
-    """The full rows in which orders were due but the worker asked for less than a share of the usual."""
+def starved_rows(result: Result) -> list[int]:
+    """Return the rows in which orders were due but the worker made far fewer attempts than in the first row."""
     attempts = Counter(int(at // ROW) * ROW for at, _ in result.lateness)
     last = max(attempts, default=0) if result.drained else result.samples[-1].at
     full = [start for start in range(0, int(last), ROW) if start + ROW <= last]
     usual = attempts[0]
-    return [start for start in full if attempts[start] < STARVED * usual]
+    return [start for start in full if attempts[start] < MIN_ATTEMPTS * usual]
 
 
-def straightness(points: Sequence[tuple[float, float]]) -> float:
-    """The share of the values' variance that a straight line explains; 1 for fewer than three points."""
+def linearity(points: Sequence[tuple[float, float]]) -> float:
+    """Return the share of the variance that a straight line explains; 1 for fewer than three points."""
     if len(points) < 3:  # noqa: PLR2004 - two points are a line
         return 1.0
     xs, ys = zip(*points, strict=True)
@@ -111,7 +115,7 @@ def straightness(points: Sequence[tuple[float, float]]) -> float:
 
 
 def rows(lateness: Iterable[tuple[float, float]]) -> Mapping[int, float]:
-    """The median lateness by the second at which a row of the table begins."""
+    """Return the median lateness by the second at which a row of the table begins."""
     by_row: dict[int, list[float]] = defaultdict(list)
     for at, late in lateness:
         by_row[int(at // ROW) * ROW].append(late)
@@ -119,7 +123,7 @@ def rows(lateness: Iterable[tuple[float, float]]) -> Mapping[int, float]:
 
 
 def run(orders: int, load: float) -> Result:
-    """Saturate, stop, drain, probe."""
+    """Saturate the worker, stop, wait for the drain, submit probes."""
     account = {"rate": RATE, "polling": POLLING}
     with (
         TemporaryDirectory(prefix="willcall-overload-") as folder,
@@ -134,18 +138,18 @@ def run(orders: int, load: float) -> Result:
         ids: list[str] = []
         while (elapsed := time.time() - started) < load:
             count = min(orders, round(orders * (elapsed + 1) / load)) - len(ids)
-            ids += _hand_in(deployment, len(ids), count, ready_after=load - elapsed)
+            ids += _submit(deployment, len(ids), count, ready_after=load - elapsed)
             samples.append(_sample(redis, elapsed, len(ids)))
             _show(samples[-1])
             time.sleep(max(0.0, started + elapsed + 1 - time.time()))
         drained = False
-        while not drained and time.time() - started < load + LONGEST_DRAIN:
+        while not drained and time.time() - started < load + MAX_DRAIN:
             time.sleep(1)
             drained = not redis.zcard("willcall:due:tiqets/default") and not messages_left(redis)
             samples.append(_sample(redis, time.time() - started, len(ids)))
             _show(samples[-1])
         lateness = _lateness(final_orders(deployment, ids), started)
-        probes = _hand_in(deployment, len(ids), PROBES, ready_after=0)
+        probes = _submit(deployment, len(ids), PROBES, ready_after=0)
         time.sleep(5)
         late = [late for _, late in _lateness(final_orders(deployment, probes), started)]
     sys.stderr.write("\n")
@@ -153,7 +157,6 @@ def run(orders: int, load: float) -> Result:
 
 
 def table(result: Result) -> str:
-    """A row per ten seconds."""
     lines = ["   from    orders  messages  Redis MB  attempts  lateness"]
     late = rows(result.lateness)
     for start in range(0, int(result.samples[-1].at) + 1, ROW):
@@ -164,16 +167,16 @@ def table(result: Result) -> str:
             counts = f"{within[-1].orders:8}  {messages:8}  {memory:8.1f}  {attempts:8}"
             lines.append(f"{start:5} s  {counts}  {late.get(start, nan):6.1f} s")
     probes = max(result.probes, default=nan)
-    return "\n".join([*lines, f"after the drain: {len(result.probes)} attempts, the latest by {probes:.2f} s"])
+    return "\n".join([*lines, f"after the drain: {len(result.probes)} attempts, {probes:.2f} s late at most"])
 
 
 def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """The samples with enough orders for a ratio to mean something."""
+    """Return the samples with enough orders for meaningful ratios."""
     most = samples[-1].orders
     return [sample for sample in samples if sample.orders >= most / 10] or samples
 
 
-def _hand_in(deployment: LocalDeployment, first: int, count: int, *, ready_after: float) -> list[str]:
+def _submit(deployment: LocalDeployment, first: int, count: int, *, ready_after: float) -> list[str]:
     numbers = range(first, first + count)
     scripts = [
         OrderScript(provider="tiqets", reference=str(1_000_000 + number), ready_after=ready_after) for number in numbers
@@ -202,15 +205,16 @@ def _show(sample: Sample) -> None:
 
 
 def main() -> int:
-    """Run, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m bench.overload", description="More than one worker can do.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.overload", description="More polls than a worker can make."
+    )
     parser.add_argument("--orders", type=int, default=3_000, help="how many (default: 3000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (default: 60)")
     parser.add_argument("--crowd", action="store_true", help="a crowd at a slow provider beside a healthy one instead")
     given = parser.parse_args()
     if given.crowd:
-        crowded = crowd()
-        shown, found = crowd_table(crowded), crowd_violations(crowded)
+        crowd = run_crowd()
+        shown, found = crowd_table(crowd), crowd_violations(crowd)
     else:
         result = run(given.orders, given.seconds)
         shown, found = table(result), violations(result)

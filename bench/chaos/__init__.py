@@ -1,17 +1,19 @@
-"""A seeded run in which workers, beats, the API and Redis are hit at random, judged by independent ledgers.
+"""A seeded chaos run: processes and Redis are killed, frozen or cut off at random, and independent ledgers judge.
 
-Orders come in as Celery tasks, over HTTP and directly; the providers that can call back do; each order's backend is
-told, and a quarter of them take nothing at first. The ledgers: every request that reached a provider, every event as it
-appeared in the stream, every message that reached a backend, every call that a provider made.
+Orders are submitted as Celery tasks, over HTTP and directly. Providers that have webhooks call back. Each order has a
+backend, and a quarter of the backends reject their first callback. The ledgers are: every request that reached a
+provider, every event as it appeared in the stream, every callback that a backend received, every webhook that a
+provider sent.
 
-What is promised under these hits, and so checked, stands at each function of `checks`. What is not promised:
+`checks.py` holds the promises, one function each. These are not promised:
 
-- A worker that is frozen between its claim and its request for longer than the lease's margin (5 s) may ask while
-  another one asks. Workers are frozen for less than that here, so two requests at once are always a fault.
-- Redis runs with `appendfsync everysec`. That may lose the last second when the machine dies; the death of the process,
-  which is what happens here, loses nothing that was answered, because the file is written before the answer is.
-- A hint dies with the worker that heard it. The order is leased for longer than any hint of this run, so it is not
-  asked about too early; but a 429 speaks for the whole account, and others may ask until it is known.
-- A backend may be told the same twice, under the same id, where a hit kept its answer from being written.
-- A provider whose call got no answer calls again, five times within 15 s here; what it has given up is polled for.
+- A worker that is frozen between its claim and its request for longer than the margin of its lease (5 s) may poll while
+  another one does. Workers are frozen for less than that here, so two requests at once are always a failure.
+- Redis runs with `appendfsync everysec`, which may lose the last second when the machine dies. Here only the process
+  dies, which loses nothing that was acknowledged, as Redis writes the file before it replies.
+- A hint is lost with the worker that received it. The lease of the order is longer than any hint of this run, so the
+  order is not polled too early. But a 429 applies to the whole account, and other orders may be polled until the
+  account's state has it.
+- A backend may receive the same event twice, under the same id, where a fault kept its response from being stored.
+- A provider whose webhook got no response sends it again, five times within 15 s here. Then the order is polled.
 """

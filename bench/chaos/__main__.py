@@ -15,10 +15,9 @@ CARDS = Path(__file__).parents[2] / "docs" / "chaos"
 
 
 def main() -> int:
-    """Run, judge, write the card."""
-    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description="Break things, then judge.")
-    parser.add_argument("--seed", type=int, required=True, help="decides orders and hits")
-    parser.add_argument("--minutes", type=float, default=2.0, help="how long things are hit (default: 2)")
+    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description="Inject faults, then check promises.")
+    parser.add_argument("--seed", type=int, required=True, help="decides orders and faults")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long faults are injected (default: 2)")
     parser.add_argument("--orders", type=int, default=2_000, help="how many (default: 2000)")
     parser.add_argument("--card", type=Path, help="where the score card goes (default: docs/chaos/seed-N.md)")
     given = parser.parse_args()

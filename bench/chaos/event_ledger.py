@@ -1,4 +1,4 @@
-"""The independent event ledger: it follows the stream and writes down each event as it sees it."""
+"""The independent event ledger: it follows the stream and records each event as it appears."""
 
 import json
 from dataclasses import asdict
@@ -14,39 +14,38 @@ from bench.chaos.history import StreamEvent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The stream's name, which the promise is about; not taken from the code that writes it.
+#: The stream's name, which is promised; deliberately not imported from the product.
 STREAM = "willcall:events"
-#: Seconds between two looks.
+#: Seconds between two reads.
 EVERY = 0.1
 #: Events read at a time.
 PAGE = 500
 
 
 def read_events(redis: "Redis", cursor: str | None) -> list[StreamEvent]:
-    """A page of events behind the cursor, None: from the first. Raises RedisError."""
+    """Return the page of events behind the cursor, `None`: from the first. Raises RedisError."""
     start = f"({cursor}" if cursor else "-"
     entries = cast("Sequence[tuple[str, dict[str, str]]]", redis.xrange(STREAM, start, "+", PAGE))
     return [StreamEvent(entry, fields["id"], fields["type"], fields["order_id"]) for entry, fields in entries]
 
 
 class EventLedger(Thread):
-    """Follows the stream from its beginning until it is told to finish; a Redis that is away is asked again."""
+    """Follow the stream from its beginning until `finish`; retry while Redis is unavailable."""
 
     def __init__(self, url: str, path: Path) -> None:
-        """`path`: where the events go, a JSON line each."""
         super().__init__(name="event ledger", daemon=True)
         self.path = path
         #: The type of each order's latest event.
         self.latest: dict[str, str] = {}
         self.events: list[StreamEvent] = []
         self._redis = Redis.from_url(url, decode_responses=True, socket_timeout=2.0)
-        self._enough = Event()
+        self._finishing = Event()
 
     def run(self) -> None:
-        """Read until there is nothing more and it is enough."""
+        """Read until `finish` was called and nothing is left."""
         with self.path.open("a", encoding="utf-8") as ledger:
             while True:
-                done = self._enough.is_set()
+                done = self._finishing.is_set()
                 page = self._page()
                 for event in page:
                     ledger.write(json.dumps(asdict(event)) + "\n")
@@ -56,11 +55,11 @@ class EventLedger(Thread):
                 if not page and done:
                     return
                 if len(page) < PAGE:
-                    self._enough.wait(EVERY)
+                    self._finishing.wait(EVERY)
 
     def finish(self) -> tuple[StreamEvent, ...]:
-        """Read what is left and end; everything that was seen."""
-        self._enough.set()
+        """Read what is left, end, and return all events."""
+        self._finishing.set()
         self.join(30.0)
         self._redis.close()
         return tuple(self.events)

@@ -1,4 +1,4 @@
-"""What Redis holds after a run."""
+"""The contents of Redis after a run."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from willcall.orders.model import Attempt, Order
 
-#: More events for operators than are kept.
+#: More events for operators than are stored.
 _ALERTS = 10_000
 _WORK_INDEXES = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox"))
-#: What the lists of queues begin with, and those of remote control's answers, which are no tasks.
+#: Prefixes of the lists of queues, and of the replies of remote control, which are not tasks.
 _QUEUES, _ANSWERS = (f"{SUBMIT}.", f"{SUBMIT}\x06"), "willcall.reply."
 
 
 def messages_left(redis: "Redis") -> dict[str, int]:
-    """Messages in the broker by key: queues of any priority, waiting ones, claimed ones."""
+    """Return the number of messages in the broker by key: queues of any priority, delayed and claimed messages."""
     lists = cast("Iterable[str]", redis.scan_iter(f"{SUBMIT}*", count=1_000, _type="list"))
     ready = [key for key in lists if key == SUBMIT or (key.startswith(_QUEUES) and not key.startswith(_ANSWERS))]
     tasks = [*ready, *redis.scan_iter(delayed_messages("*"), count=1_000), CLAIMS, CLAIMS_INDEX]
@@ -32,7 +32,7 @@ def messages_left(redis: "Redis") -> dict[str, int]:
 
 
 def orders_left(redis: "Redis") -> dict[str, int]:
-    """Orders in the indexes of what is to be done, by key: asked about, told of, fetched for, given their pushes."""
+    """Return the number of orders in the indexes of work to do, by key."""
     keys = [
         *redis.scan_iter(f"{PREFIX}due:*", count=1_000),
         *redis.scan_iter(f"{PREFIX}held:*", count=1_000),
@@ -42,12 +42,12 @@ def orders_left(redis: "Redis") -> dict[str, int]:
 
 
 def work_left(redis: "Redis") -> bool:
-    """Whether backends are still to be told, documents to be fetched, or pushes to be given to their orders."""
+    """Return whether callbacks, documents or pushes are still to be processed."""
     return any(_size(redis, key) for key in _WORK_INDEXES)
 
 
 def final_orders(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[str, FinalOrder]:
-    """The orders that there are, with their timelines."""
+    """Return the stored orders with their timelines."""
     return {
         order.id: _ended(deployment, order)
         for order in deployment.context.stores.orders.get_many(list(order_ids))
@@ -56,7 +56,7 @@ def final_orders(deployment: LocalDeployment, order_ids: Iterable[str]) -> dict[
 
 
 def read_stream(redis: "Redis") -> tuple[StreamEvent, ...]:
-    """Every event, oldest first."""
+    """Return all events, oldest first."""
     events: list[StreamEvent] = []
     while page := read_events(redis, events[-1].cursor if events else None):
         events += page
@@ -64,7 +64,7 @@ def read_stream(redis: "Redis") -> tuple[StreamEvent, ...]:
 
 
 def account_alerts(deployment: LocalDeployment) -> tuple[AccountAlert, ...]:
-    """What operators are told of accounts, oldest first."""
+    """Return the events for operators about accounts, oldest first."""
     events = reversed(deployment.context.stores.ops.recent(_ALERTS))
     return tuple(
         AccountAlert(event.id, event.subject, event.data["was"], event.data["health"])
@@ -82,16 +82,16 @@ def _ended(deployment: LocalDeployment, order: "Order") -> FinalOrder:
         order.deadline_at,
         tuple(CommittedAttempt(line.at, line.outcome, line.late) for line in polls),
         pushed=tuple(line.at for line in timeline if is_push(line)),
-        missing_documents=sum(document is None or not _is_kept(deployment, document) for document in documents),
+        missing_documents=sum(document is None or not _is_stored(deployment, document) for document in documents),
     )
 
 
 def is_push(line: "Attempt") -> bool:
-    """Whether a line tells of a push: no request of ours, and its kind, which Tixstock calls `order.something`."""
+    """Return whether a timeline entry is of a push: no request, and a kind that Tixstock calls `order.something`."""
     return line.http_status is None and line.why.startswith("order.")
 
 
-def _is_kept(deployment: LocalDeployment, document: str) -> bool:
+def _is_stored(deployment: LocalDeployment, document: str) -> bool:
     known = deployment.context.documents.get(document)
     try:
         return known is not None and sha256(deployment.context.documents.read(document)).hexdigest() == known.sha256

@@ -1,4 +1,4 @@
-"""What happened, as plain data: what the checks judge. All times are epoch seconds."""
+"""The history of a run as plain data, which the checks judge. All times are epoch seconds."""
 
 import json
 from collections import defaultdict
@@ -10,7 +10,7 @@ from typing import Any
 from bench.chaos.faults import FaultKind
 from willcall.simulator.script import ProviderName, RateScript
 
-#: Seconds by which a request may seem to come before its claim: Redis' clock has whole milliseconds.
+#: Seconds by which a request may seem to precede its claim: Redis' times are whole milliseconds.
 CLOCK = 0.002
 
 #: Provider, account, reference: what the simulator knows an order by.
@@ -19,7 +19,7 @@ Name = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """What was done to a process, from when to when."""
+    """A fault that was injected into a process, from `start` to `end`."""
 
     kind: FaultKind
     target: str
@@ -27,13 +27,13 @@ class InjectedFault:
     end: float
 
     def overlaps(self, start: float, end: float) -> bool:
-        """Whether it was under way at some time in between."""
+        """Return whether the fault was active at some time in between."""
         return self.start <= end and self.end >= start
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessExit:
-    """A process that ended although nobody hit it, or badly when it was told to; and its last words."""
+    """A process that ended without a fault, or with an error when asked to stop; and its last log line."""
 
     process: str
     at: float
@@ -43,18 +43,18 @@ class ProcessExit:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedOrder:
-    """An order as the harness handed it in and scripted it. `accepted` is None where nobody took it."""
+    """An order as submitted and scripted. `accepted` is `None` where it never was."""
 
     id: str
     name: Name
     expected: str
     accepted: float | None
-    way: str = "direct"
+    route: str = "direct"
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """A line of the simulator's ledger."""
+    """An entry of the simulator's ledger."""
 
     number: int
     name: Name
@@ -76,7 +76,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommittedAttempt:
-    """An attempt of an order's timeline: when it was claimed, how late that was. Pushes are none."""
+    """An attempt in an order's timeline: when it was claimed, and how late that was."""
 
     claimed: float
     outcome: str
@@ -99,7 +99,7 @@ class FinalOrder:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """An entry of the stream."""
+    """An entry of the event stream."""
 
     cursor: str
     id: str
@@ -109,7 +109,7 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class AccountAlert:
-    """What operators are told of an account: how it had been, by what they were told before, and how it is."""
+    """An event for operators: the health of an account as notified before, and now."""
 
     id: str
     account: str
@@ -119,7 +119,7 @@ class AccountAlert:
 
 @dataclass(frozen=True, slots=True)
 class ProviderPush:
-    """A call that a provider made. `attempt` counts from 1; `status` is None where it got no answer."""
+    """A webhook that a provider sent. `attempt` counts from 1; `status` is `None` without a response."""
 
     name: Name
     sent: float
@@ -130,7 +130,7 @@ class ProviderPush:
 
 @dataclass(frozen=True, slots=True)
 class CallbackMessage:
-    """A callback as it came to the receiver, and the `status` it was answered with.
+    """A callback as received, and the `status` of the response.
 
     `order_id` is whose `callback_url` it came to, `told_of` the order that the body names; `id` the `webhook-id`.
     """
@@ -143,14 +143,13 @@ class CallbackMessage:
     status: int
 
     @property
-    def taken(self) -> bool:
-        """Whether the answer was 2xx."""
+    def accepted(self) -> bool:
         return self.status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
 @dataclass(frozen=True, slots=True)
 class PolledOrder:
-    """A status request of an order, and the settled attempt that it belongs to: None where none was written."""
+    """A status request of an order, and its committed attempt, `None` where none was committed."""
 
     order_id: str
     request: ProviderRequest
@@ -159,7 +158,7 @@ class PolledOrder:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One run. `followed` is what the event ledger saw, `stream` what the stream holds afterwards."""
+    """One run. `followed` are the events that the ledger saw, `stream` those in the stream afterwards."""
 
     submitted: Mapping[str, SubmittedOrder]
     final_orders: Mapping[str, FinalOrder]
@@ -169,21 +168,20 @@ class History:
     faults: tuple[InjectedFault, ...]
     exits: tuple[ProcessExit, ...]
     rates: Mapping[tuple[ProviderName, str], RateScript]
-    #: In the order in which they came, and were answered.
+    #: In the order of arrival.
     callbacks: tuple[CallbackMessage, ...] = ()
     pushes: tuple[ProviderPush, ...] = ()
     alerts: tuple[AccountAlert, ...] = ()
-    #: Messages left in the broker, and orders left in the indexes of what is to be done, by key.
+    #: Messages left in the broker, and orders left in the indexes of work to do, by key.
     messages: Mapping[str, int] = field(default_factory=dict)
     indexes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def status_requests(self) -> list[ProviderRequest]:
-        """The requests for orders."""
         return [request for request in self.requests if request.kind == "status"]
 
     def asked(self) -> list[PolledOrder]:
-        """Every status request of a submitted order, in order of arrival, with its attempt."""
+        """Return every status request of a submitted order, in order of arrival, with its attempt."""
         ids = {order.name: order.id for order in self.submitted.values()}
         by_order: dict[str, list[ProviderRequest]] = defaultdict(list)
         for request in self.status_requests:
@@ -202,9 +200,9 @@ class History:
 def match_attempts(
     requests: Iterable[ProviderRequest], timeline: Iterable[CommittedAttempt]
 ) -> list[tuple[ProviderRequest, CommittedAttempt | None]]:
-    """One order's requests with their attempts.
+    """Pair the requests of one order with its attempts.
 
-    An attempt's request is the first between its claim and the next one's; what follows or precedes was never settled.
+    An attempt's request is the first between its claim and the next one. The other requests were never committed.
     """
     pairs: list[tuple[ProviderRequest, CommittedAttempt | None]] = []
     waiting = sorted(requests, key=lambda request: request.arrived)
@@ -219,7 +217,7 @@ def match_attempts(
 
 
 def read_ledger(path: Path) -> tuple[ProviderRequest, ...]:
-    """The simulator's JSON lines, in order of arrival."""
+    """Read the simulator's JSON lines, in order of arrival."""
     with path.open(encoding="utf-8") as lines:
         found = [_request(json.loads(line)) for line in lines]
     return tuple(sorted(found, key=lambda request: request.number))

@@ -1,4 +1,4 @@
-"""The processes of a run: who plays, who is hit, who takes over, who died by itself."""
+"""The processes of a run: starting them, injecting faults, replacing those that ended."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from willcall.simulator.script import Script
 
 #: Threads per worker.
 CONCURRENCY = 16
-#: What a process that was told to stop ends with: it did as told, or had not begun.
-_STOPPED = {0, -signal.SIGTERM}
-#: Seconds that a worker which was told to stop may take: the longest exchange, and what is left of Redis' outage.
+#: Exit codes of a process that was asked to stop.
+_STOPPED_CODES = {0, -signal.SIGTERM}
+#: Seconds that a worker may take to stop: the longest exchange, and the rest of an outage of Redis.
 SHUTDOWN_TIMEOUT = 25.0
 
-#: How many of each there are.
+#: The number of processes of each role.
 ROLES: Mapping[str, int] = {"worker": PAIR, "beat": PAIR, "api": 1}
-#: Those who cannot be there twice, as they listen on one port: the next one starts when the one before has gone.
+#: Roles that listen on a port: the next process starts once the one before has ended.
 _SINGLE = {"api"}
 
 
@@ -38,7 +38,6 @@ class ChaosDeployment(LocalDeployment):
     def __init__(
         self, folder: Path, script: Script, accounts: Mapping[str, Mapping[str, Any]], **settings: Any
     ) -> None:
-        """As for any deployment."""
         super().__init__(folder, script, accounts, **settings)
         self.ledger = folder / "ledger.jsonl"
         self._simulator = SimulatorProcess(script, ledger=self.ledger)
@@ -46,7 +45,7 @@ class ChaosDeployment(LocalDeployment):
 
 @dataclass(slots=True)
 class ManagedProcess:
-    """One of the cast: the process that plays it now."""
+    """A role and the process that has it now."""
 
     role: str
     number: int
@@ -54,128 +53,123 @@ class ManagedProcess:
 
     @property
     def name(self) -> str:
-        """For people."""
         number = f" {self.number + 1}" if ROLES[self.role] > 1 else ""
         return f"{self.role}{number} (pid {self.process.pid})"
 
 
 class ProcessGroup:
-    """Two workers, two beats, an API and Redis. Everything is done from one thread, and nothing waits long."""
+    """Two workers, two beats, an API and Redis. One thread does everything, and no call blocks for long."""
 
     def __init__(self, deployment: LocalDeployment) -> None:
-        """Starts the processes."""
         self.faults: list[InjectedFault] = []
         self.exits: list[ProcessExit] = []
-        self._stage = deployment
-        self._parts = {
+        self._deployment = deployment
+        self._processes = {
             (role, number): self._start(role, number) for role, count in ROLES.items() for number in range(count)
         }
-        self._leaving: list[tuple[ManagedProcess, float]] = []
-        self._begun: dict[PlannedFault, tuple[float, str, Callable[[], object]]] = {}
+        self._stopping: list[tuple[ManagedProcess, float]] = []
+        self._active: dict[PlannedFault, tuple[float, str, Callable[[], object]]] = {}
 
-    def begin(self, blow: PlannedFault) -> None:
-        """Strike."""
+    def begin(self, fault: PlannedFault) -> None:
         start = time.time()
         target = "Redis"
-        undo: Callable[[], object] = _nothing
-        match blow.kind:
+        end_fault: Callable[[], object] = _nothing
+        match fault.kind:
             case FaultKind.WORKER_KILL:
-                target = self._replace("worker", blow.target)
+                target = self._replace("worker", fault.target)
             case FaultKind.BEAT_KILL:
-                target = self._replace("beat", blow.target)
+                target = self._replace("beat", fault.target)
             case FaultKind.API_KILL:
                 target = self._replace("api", 0)
             case FaultKind.WORKER_TERM:
-                target = self._relieve("worker", blow.target)
+                target = self._restart("worker", fault.target)
             case FaultKind.API_TERM:
-                target = self._relieve("api", 0)
+                target = self._restart("api", 0)
             case FaultKind.WORKER_FREEZE:
-                part = self._parts["worker", blow.target]
-                target, undo = part.name, _freeze(part.process.pid)
+                managed = self._processes["worker", fault.target]
+                target, end_fault = managed.name, _freeze(managed.process.pid)
             case _:
-                undo = self._strike_redis(blow.kind)
-        self._begun[blow] = (start, target, undo)
+                end_fault = self._fault_redis(fault.kind)
+        self._active[fault] = (start, target, end_fault)
 
-    def end(self, blow: PlannedFault) -> None:
-        """Undo what lasted, and note the hit."""
-        start, target, undo = self._begun.pop(blow)
-        undo()
-        self.faults.append(InjectedFault(blow.kind, target, start, time.time()))
+    def end(self, fault: PlannedFault) -> None:
+        """End a fault and record it."""
+        start, target, end_fault = self._active.pop(fault)
+        end_fault()
+        self.faults.append(InjectedFault(fault.kind, target, start, time.time()))
 
     def end_all(self) -> None:
-        """Undo everything at once."""
-        for blow in list(self._begun):
-            self.end(blow)
+        for fault in list(self._active):
+            self.end(fault)
 
     def supervise(self) -> None:
-        """Put a new process in the place of one that ended, and kill what does not leave."""
-        for key, part in list(self._parts.items()):
-            code = part.process.poll()
+        """Replace processes that ended, and kill those that do not stop in time."""
+        for key, managed in list(self._processes.items()):
+            code = managed.process.poll()
             if code is not None:
-                self.exits.append(ProcessExit(part.name, time.time(), code, self._last_words(part)))
-                self._stage.kill(part.process)
-                self._parts[key] = self._start(*key)
-        for part, since in list(self._leaving):
+                self.exits.append(ProcessExit(managed.name, time.time(), code, self._last_log_line(managed)))
+                self._deployment.kill(managed.process)
+                self._processes[key] = self._start(*key)
+        for managed, since in list(self._stopping):
             late = time.time() - since > SHUTDOWN_TIMEOUT
-            if late or part.process.poll() is not None:
-                self._stage.kill(part.process)
-                self._leaving.remove((part, since))
-                if part.role in _SINGLE:
-                    self._parts[part.role, part.number] = self._start(part.role, part.number)
-            code = part.process.poll()
-            if code is not None and code not in _STOPPED:
-                words = f"did not stop within {SHUTDOWN_TIMEOUT:.0f} s" if late else self._last_words(part)
-                self.exits.append(ProcessExit(f"{part.name}, while it stopped,", time.time(), code, words))
+            if late or managed.process.poll() is not None:
+                self._deployment.kill(managed.process)
+                self._stopping.remove((managed, since))
+                if managed.role in _SINGLE:
+                    self._processes[managed.role, managed.number] = self._start(managed.role, managed.number)
+            code = managed.process.poll()
+            if code is not None and code not in _STOPPED_CODES:
+                words = f"did not stop within {SHUTDOWN_TIMEOUT:.0f} s" if late else self._last_log_line(managed)
+                self.exits.append(ProcessExit(f"{managed.name}, while stopping,", time.time(), code, words))
 
-    def dismiss(self, role: str) -> None:
-        """Stop all of a role."""
-        for part in [part for part in self._parts.values() if part.role == role]:
-            part.process.terminate()
-            del self._parts[part.role, part.number]
+    def stop(self, role: str) -> None:
+        """Ask all processes of a role to stop."""
+        for managed in [managed for managed in self._processes.values() if managed.role == role]:
+            managed.process.terminate()
+            del self._processes[managed.role, managed.number]
 
     def kill_all(self) -> None:
-        """End every worker, beat and API at once."""
-        for part in [*self._parts.values(), *(part for part, _ in self._leaving)]:
-            self._stage.kill(part.process)
-        self._parts.clear()
-        self._leaving.clear()
+        for managed in [*self._processes.values(), *(managed for managed, _ in self._stopping)]:
+            self._deployment.kill(managed.process)
+        self._processes.clear()
+        self._stopping.clear()
 
     def _start(self, role: str, number: int) -> ManagedProcess:
         match role:
             case "worker":
-                process = self._stage.start("worker", "--concurrency", str(CONCURRENCY))
+                process = self._deployment.start("worker", "--concurrency", str(CONCURRENCY))
             case "api":
-                process = self._stage.start_api()
+                process = self._deployment.start_api()
             case _:
-                process = self._stage.start(role)
+                process = self._deployment.start(role)
         return ManagedProcess(role, number, process)
 
     def _replace(self, role: str, number: int) -> str:
-        """Kill one; another one takes over at once."""
-        part = self._parts.get((role, number))
-        if part is None:
-            return "nobody: it is leaving"
-        self._stage.kill(part.process)
-        self._parts[role, number] = self._start(role, number)
-        return part.name
+        """Kill a process and start another one."""
+        managed = self._processes.get((role, number))
+        if managed is None:
+            return "none: it is stopping"
+        self._deployment.kill(managed.process)
+        self._processes[role, number] = self._start(role, number)
+        return managed.name
 
-    def _relieve(self, role: str, number: int) -> str:
-        """Tell one to stop; another one takes over at once, or as soon as there is room for it."""
-        part = self._parts.pop((role, number), None)
-        if part is None:
-            return "nobody: it is leaving"
-        part.process.terminate()
-        self._leaving.append((part, time.time()))
+    def _restart(self, role: str, number: int) -> str:
+        """Ask a process to stop and start another one, at once or when the port is free."""
+        managed = self._processes.pop((role, number), None)
+        if managed is None:
+            return "none: it is stopping"
+        managed.process.terminate()
+        self._stopping.append((managed, time.time()))
         if role not in _SINGLE:
-            self._parts[role, number] = self._start(role, number)
-        return part.name
+            self._processes[role, number] = self._start(role, number)
+        return managed.name
 
-    def _last_words(self, part: ManagedProcess) -> str:
-        return last_log_line(self._stage.folder / f"{part.role}.log")
+    def _last_log_line(self, managed: ManagedProcess) -> str:
+        return last_log_line(self._deployment.folder / f"{managed.role}.log")
 
-    def _strike_redis(self, kind: FaultKind) -> Callable[[], object]:
-        """Hit Redis; what undoes it."""
-        redis = self._stage.redis
+    def _fault_redis(self, kind: FaultKind) -> Callable[[], object]:
+        """Inject a fault into Redis; return what ends it."""
+        redis = self._deployment.redis
         match kind:
             case FaultKind.REDIS_KILL:
                 redis.kill()
@@ -183,30 +177,30 @@ class ProcessGroup:
             case FaultKind.REDIS_FREEZE:
                 return _freeze(redis.pid)
             case FaultKind.REDIS_READONLY:
-                # A replica without a master, as a former master is during a failover: it answers and refuses to write.
-                self._tell_redis("REPLICAOF", "127.0.0.1", "1")
-                return partial(self._tell_redis, "REPLICAOF", "NO", "ONE")
+                # A replica without a master, like a former master during a failover: it responds, but rejects writes.
+                self._send_redis("REPLICAOF", "127.0.0.1", "1")
+                return partial(self._send_redis, "REPLICAOF", "NO", "ONE")
             case FaultKind.REDIS_FULL:
-                self._tell_redis("CONFIG", "SET", "maxmemory", "1")
-                return partial(self._tell_redis, "CONFIG", "SET", "maxmemory", "0")
+                self._send_redis("CONFIG", "SET", "maxmemory", "1")
+                return partial(self._send_redis, "CONFIG", "SET", "maxmemory", "0")
         self._cut_connections()
         return _nothing
 
-    def _tell_redis(self, *command: str) -> None:
-        with Redis.from_url(self._stage.redis.url, socket_timeout=5.0) as redis:
+    def _send_redis(self, *command: str) -> None:
+        with Redis.from_url(self._deployment.redis.url, socket_timeout=5.0) as redis:
             redis.execute_command(*command)
 
     def _cut_connections(self) -> None:
-        with Redis.from_url(self._stage.redis.url, socket_timeout=1.0) as redis:
+        with Redis.from_url(self._deployment.redis.url, socket_timeout=1.0) as redis:
             try:
                 for kind in ("normal", "pubsub"):
                     redis.execute_command("CLIENT KILL", "TYPE", kind)
-            except RedisError:  # away just now: its connections are gone as it is
+            except RedisError:  # unavailable: its connections are closed anyway
                 return
 
 
 def last_log_line(log: Path) -> str:
-    """The latest error or critical line of a log."""
+    """Return the latest critical line of a log, or else the last line."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
     for line in reversed(lines):
         try:
@@ -225,7 +219,7 @@ def _freeze(pid: int) -> Callable[[], object]:
 
 
 def _resume(pid: int) -> None:
-    """The process may have been killed meanwhile."""
+    """Resume a process, which may have been killed meanwhile."""
     try:
         os.kill(pid, signal.SIGCONT)
     except ProcessLookupError:
@@ -233,4 +227,4 @@ def _resume(pid: int) -> None:
 
 
 def _nothing() -> None:
-    """A hit that is over at once."""
+    """End a fault that takes no time."""

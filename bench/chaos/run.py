@@ -1,4 +1,4 @@
-"""One run from its start to its history. It ends in bounded time, whatever happens."""
+"""A chaos run from its start to its history. It ends in bounded time, whatever happens."""
 
 import json
 import sys
@@ -23,45 +23,45 @@ from willcall.simulator.script import Script
 from willcall.stores.connection import connect
 from workers.broker import VISIBILITY_TIMEOUT
 
-#: Polling that suits a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 14 s.
+#: Settings for a run of minutes. The lease of an attempt is its longest exchange and 5 s: 8 s, with OAuth 14 s.
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}
 SWEEPS = {"polls": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
-#: Seconds of a minute in the providers' schedules of repeated calls: the fifth call, 15 s after the first, is the last.
+#: Seconds of a minute in the providers' webhook schedules: the fifth and last attempt is 15 s after the first.
 PUSH_MINUTE = 1.0
 
-#: The share of the run in which orders come in.
+#: The share of the run during which orders are submitted.
 SUBMISSION_SHARE = 2 / 3
-#: Seconds from submission to the ceiling: the time to be ready, and the longest that the hits of a run can hold up,
-#: which is the lease of an attempt that was killed while it fetched documents, 50 s, an outage of Redis, and the
-#: throttles that follow one another while a line of late orders is worked off.
+#: Seconds from submission to the deadline: the time to be ready, plus the longest delay by faults. That is the lease of
+#: an attempt that was killed while it fetched documents (50 s), an outage of Redis, and the throttles that follow one
+#: another while late orders are polled.
 CEILING = 120.0
-#: Seconds that the last orders may be late, and that the broker may take to become empty: what a killed worker had
-#: fetched is given back after the visibility timeout.
+#: Seconds that the last orders may be late, and that the broker may take to become empty: messages of a killed worker
+#: are restored after the visibility timeout.
 LATE_LIMIT, DRAIN = 40.0, VISIBILITY_TIMEOUT + 20.0
-#: Seconds that what follows an order's end may take: a killed worker keeps the lease of a delivery (45 s), or that of
-#: a round for documents (55 s).
+#: Seconds that the work after an order's end may take: a killed worker holds the lease of a delivery (45 s) or of a
+#: round of downloads (55 s).
 FOLLOW_UP_LIMIT = 80.0
-#: Seconds between two looks.
+#: Seconds between two checks.
 INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known after a run. `revived`: messages that the sweep sent again. `finished`: before the limit."""
+    """The result of a run. `resent` counts messages that the sweep sent again; `finished`: within the time limit."""
 
     history: History
     seconds: float
     started: float
-    revived: int
+    resent: int
     retries: int
     finished: bool
     folder: Path
 
 
 def run(seed: int, minutes: float, count: int) -> Outcome:
-    """Run it. The folder with all ledgers and logs stays."""
+    """Run, and leave a folder with all ledgers and logs."""
     folder, started = Path(mkdtemp(prefix=f"willcall-chaos-{seed}-")), time.time()
     scripts = orders.orders(seed, count)
     rates = orders.rates(count)
@@ -78,34 +78,34 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
     with (
         CallbackReceiver() as receiver,
         ChaosDeployment(folder, script, tables, callbacks=True, sweeps=SWEEPS) as deployment,
-        _playing(deployment) as cast,
+        _processes(deployment) as processes,
     ):
         deployment.wait_for_workers(2)
         deployment.wait_for_api()
-        follower = EventLedger(deployment.redis.url, folder / "events.jsonl")
+        event_ledger = EventLedger(deployment.redis.url, folder / "events.jsonl")
         submitter = Submitter(deployment, receiver, scripts, minutes * 60 * SUBMISSION_SHARE)
-        follower.start()
+        event_ledger.start()
         submitter.start()
-        finished = _play(cast, plan_faults(seed, minutes * 60), minutes * 60, submitter, follower)
+        finished = _inject(processes, plan_faults(seed, minutes * 60), minutes * 60, submitter, event_ledger)
         with connect(deployment.redis.url) as redis:
-            _await(lambda: not work_left(redis), FOLLOW_UP_LIMIT, cast)
-            cast.dismiss("beat")
-            _await(lambda: not messages_left(redis), DRAIN, cast)
+            _await(lambda: not work_left(redis), FOLLOW_UP_LIMIT, processes)
+            processes.stop("beat")
+            _await(lambda: not messages_left(redis), DRAIN, processes)
             submitted = submitter.finish()
-            cast.dismiss("api")
+            processes.stop("api")
             left = messages_left(redis), orders_left(redis)
             ended, stream = final_orders(deployment, submitted), read_stream(redis)
             pushes, alerted = tuple(_push(entry) for entry in deployment.providers.pushes()), account_alerts(deployment)
-        followed = follower.finish()
-        cast.dismiss("worker")
+        followed = event_ledger.finish()
+        processes.stop("worker")
     history = History(
         submitted=submitted,
         final_orders=ended,
         requests=read_ledger(deployment.ledger),
         followed=followed,
         stream=stream,
-        faults=tuple(sorted(cast.faults, key=lambda hit: hit.start)),
-        exits=tuple(cast.exits),
+        faults=tuple(sorted(processes.faults, key=lambda fault: fault.start)),
+        exits=tuple(processes.exits),
         rates=rates,
         callbacks=tuple(_message(received) for received in receiver.received),
         pushes=pushes,
@@ -114,53 +114,55 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
         indexes=left[1],
     )
     seconds = time.time() - started
-    return Outcome(history, seconds, started, _revived(folder / "worker.log"), submitter.retries, finished, folder)
+    return Outcome(history, seconds, started, _resent(folder / "worker.log"), submitter.retries, finished, folder)
 
 
 @contextmanager
-def _playing(deployment: ChaosDeployment) -> Iterator[ProcessGroup]:
-    """The cast; whatever goes wrong, nothing of it stays frozen or alive."""
-    cast = ProcessGroup(deployment)
+def _processes(deployment: ChaosDeployment) -> Iterator[ProcessGroup]:
+    """Start the processes; on an error, none of them stays frozen or alive."""
+    processes = ProcessGroup(deployment)
     try:
-        yield cast
+        yield processes
     except BaseException:
-        cast.end_all()
-        cast.kill_all()
+        processes.end_all()
+        processes.kill_all()
         raise
 
 
-def _play(
-    cast: ProcessGroup, blows: list[PlannedFault], seconds: float, submitter: Submitter, follower: EventLedger
+def _inject(
+    processes: ProcessGroup, faults: list[PlannedFault], seconds: float, submitter: Submitter, event_ledger: EventLedger
 ) -> bool:
-    """Strike as planned, then wait in calm; whether every order has ended as scripted before the limit."""
+    """Inject the planned faults, then wait; return whether every order ended as scripted within the limit."""
     started = time.monotonic()
-    steps = [(blow.at, cast.begin, blow) for blow in blows] + [(blow.at + blow.lasts, cast.end, blow) for blow in blows]
+    steps = [(fault.at, processes.begin, fault) for fault in faults] + [
+        (fault.at + fault.lasts, processes.end, fault) for fault in faults
+    ]
     steps.sort(key=lambda step: step[0])
     limit = max(seconds, seconds * SUBMISSION_SHARE + CEILING) + LATE_LIMIT
     ended, shown, count = 0, -1.0, submitter.count
     while (elapsed := time.monotonic() - started) < limit:
         while steps and steps[0][0] <= elapsed:
-            _, act, blow = steps.pop(0)
-            act(blow)
-        cast.supervise()
+            _, act, fault = steps.pop(0)
+            act(fault)
+        processes.supervise()
         if elapsed - shown >= 1:
             shown = elapsed
-            tried, latest = dict(submitter.submitted), dict(follower.latest)
+            tried, latest = dict(submitter.submitted), dict(event_ledger.latest)
             ended = sum(latest.get(order.id) == order.expected for order in tried.values())
-            _show(f"{elapsed:4.0f} s  {len(tried)}/{count} submitted  {ended} ended as scripted", cast)
+            _show(f"{elapsed:4.0f} s  {len(tried)}/{count} submitted  {ended} ended as scripted", processes)
             if ended == count and not steps:
                 break
         time.sleep(INTERVAL)
-    cast.end_all()
+    processes.end_all()
     sys.stderr.write("\n")
     return ended == count
 
 
-def _await(done: Callable[[], bool], seconds: float, cast: ProcessGroup) -> None:
-    """Wait in calm, for so long at most."""
+def _await(done: Callable[[], bool], seconds: float, processes: ProcessGroup) -> None:
+    """Wait without faults, for so many seconds at most."""
     until = time.monotonic() + seconds
     while not done() and time.monotonic() < until:
-        cast.supervise()
+        processes.supervise()
         time.sleep(0.5)
 
 
@@ -176,14 +178,14 @@ def _push(entry: Mapping[str, Any]) -> ProviderPush:
     return ProviderPush(name, entry["sent"], entry["attempt"], entry["status"], entry["accepted"])
 
 
-def _show(progress: str, cast: ProcessGroup) -> None:
-    last = f"last: {cast.faults[-1].kind}" if cast.faults else ""
-    line = f"{progress}  {len(cast.faults)} hits  {len(cast.exits)} died by themselves  {last}"
+def _show(progress: str, processes: ProcessGroup) -> None:
+    last = f"last: {processes.faults[-1].kind}" if processes.faults else ""
+    line = f"{progress}  {len(processes.faults)} faults  {len(processes.exits)} unexpected exits  {last}"
     sys.stderr.write(f"\r{line:<110}")
     sys.stderr.flush()
 
 
-def _revived(log: Path) -> int:
-    """Messages that the sweep `polls` sent again, by the workers' log."""
+def _resent(log: Path) -> int:
+    """Return how many messages the sweep `polls` sent again, according to the workers' log."""
     lines = (line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"resent"' in line)
     return sum(int(json.loads(line).get("resent", 0)) for line in lines)

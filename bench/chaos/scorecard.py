@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from bench.chaos.checks import API_HITS, CHECKS, explanation
+from bench.chaos.checks import API_FAULTS, CHECKS, explanation
 from bench.chaos.history import History
 from bench.chaos.run import Outcome
 
 #: Findings shown per check.
-MOST = 12
+MAX_FINDINGS = 12
 
 
-#: An outcome of the timeline that the provider's 429 became.
 THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Counts, and seconds where a name says so."""
+    """Counts, and seconds where noted."""
 
     attempts: int
     requests: int
@@ -29,19 +28,17 @@ class Figures:
     surplus: dict[str, int]
     throttled: int
     faults: dict[str, int]
-    #: Calls of providers: all, those that were accepted, those made again.
+    #: Webhooks: all, accepted ones, retries.
     pushes: tuple[int, int, int]
-    #: Messages to backends: all, those whose event had come before, events that were told of.
+    #: Callbacks: all, repeats of an event, distinct events.
     callbacks: tuple[int, int, int]
-    #: Of all settled attempts: p50, p99, max.
+    #: Of all committed attempts: p50, p99, max.
     lateness: tuple[float, float, float]
-    #: Per hit, from its end to the next claim that was settled, or the next call that the API took; None where none
-    #: followed.
+    #: Of each fault, from its end to the next claim that was committed, or the next webhook that the API accepted.
     recovery: tuple[float | None, ...]
 
 
 def figures(history: History) -> Figures:
-    """Count."""
     asked = history.asked()
     attempts = [attempt for order in history.final_orders.values() for attempt in order.timeline]
     late = sorted(attempt.late for attempt in attempts)
@@ -64,31 +61,30 @@ def figures(history: History) -> Figures:
         callbacks=(len(history.callbacks), len(history.callbacks) - len(events), len(events)),
         lateness=(quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1.0)),
         recovery=tuple(
-            next((at - hit.end for at in (taken if hit.kind in API_HITS else claims) if at > hit.end), None)
-            for hit in history.faults
+            next((at - fault.end for at in (taken if fault.kind in API_FAULTS else claims) if at > fault.end), None)
+            for fault in history.faults
         ),
     )
 
 
 def quantile(ascending: Sequence[float], share: float) -> float:
-    """The value below which `share` of the values lie; 0 where there are none."""
+    """Return the value below which `share` of the values lie, 0 without values."""
     return ascending[min(int(share * len(ascending)), len(ascending) - 1)] if ascending else 0.0
 
 
 def failures(history: History) -> dict[str, list[str]]:
-    """What each check found wrong, by the check's name."""
+    """Return what each check found wrong, by its name."""
     return {check.__name__: check(history) for check in CHECKS}
 
 
 def passed(outcome: Outcome, found: Mapping[str, list[str]]) -> bool:
-    """Whether every check passed in time."""
     return outcome.finished and not any(found.values())
 
 
 def scorecard(
     outcome: Outcome, found: Mapping[str, list[str]], *, command: str, seed: int, software: Mapping[str, str]
 ) -> str:
-    """The whole card; `software` are versions that only the run could tell."""
+    """Return the card; `software` are versions beyond those of installed packages."""
     return "\n".join(
         [
             f"# Chaos, seed {seed}: {'passed' if passed(outcome, found) else 'FAILED'}",
@@ -101,9 +97,9 @@ def scorecard(
             "",
             *_verdict(outcome, found),
             "",
-            "## Hits",
+            "## Faults",
             "",
-            *_hits(outcome, figures(outcome.history)),
+            *_faults(outcome, figures(outcome.history)),
             "",
             "## Versions",
             "",
@@ -115,28 +111,28 @@ def scorecard(
 
 def _figures(outcome: Outcome, counted: Figures) -> Iterator[str]:
     history = outcome.history
-    ways = Counter(order.way for order in history.submitted.values())
-    kinds = Counter(hit.kind.value for hit in history.faults)
+    ways = Counter(order.route for order in history.submitted.values())
+    kinds = Counter(fault.kind.value for fault in history.faults)
     surplus = ", ".join(f"{count} {why}" for why, count in counted.surplus.items()) or "none"
     rows = [
         ("orders", f"{len(history.submitted)} ({ways['task']} by `tasks.submit`, {ways['api']} by HTTP)"),
         ("duration", f"{outcome.seconds:.0f} s"),
-        ("hits", ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())),
-        ("submissions that had to be repeated", str(outcome.retries)),
+        ("faults", ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())),
+        ("submissions that were retried", str(outcome.retries)),
         ("status requests", str(counted.requests)),
         ("other requests (access tokens, lists)", str(counted.other_requests)),
-        ("attempts written", str(counted.attempts)),
-        ("requests never settled, and why", surplus),
-        ("answers 429", str(counted.throttled)),
-        ("calls of providers: made / accepted / made again", _slashed(counted.pushes)),
-        ("callbacks: messages / repeats / distinct events", _slashed(counted.callbacks)),
-        ("troubles made", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
-        ("messages sent again by `polls`", str(outcome.revived)),
+        ("attempts committed", str(counted.attempts)),
+        ("polls never committed, and why", surplus),
+        ("responses with 429", str(counted.throttled)),
+        ("webhooks: sent / accepted / retries", _slashed(counted.pushes)),
+        ("callbacks: received / repeats / distinct events", _slashed(counted.callbacks)),
+        ("provider faults", ", ".join(f"{count} {fault}" for fault, count in sorted(counted.faults.items()))),
+        ("messages sent again by `polls`", str(outcome.resent)),
         ("events", str(len(history.stream))),
         ("lateness p50 / p99 / max", " / ".join(f"{value:.2f} s" for value in counted.lateness)),
-        ("died by themselves", str(len(history.exits))),
+        ("unexpected exits", str(len(history.exits))),
     ]
-    return _table(("what", "figure"), rows)
+    return _table(("figure", "value"), rows)
 
 
 def _slashed(counts: Sequence[int]) -> str:
@@ -152,26 +148,26 @@ def _verdict(outcome: Outcome, found: Mapping[str, list[str]]) -> Iterator[str]:
     for name, wrong in found.items():
         if wrong:
             yield from ("", f"### {name.replace('_', ' ')}", "")
-            yield from (f"- {line}" for line in wrong[:MOST])
-            if len(wrong) > MOST:
-                yield f"- and {len(wrong) - MOST} more"
+            yield from (f"- {line}" for line in wrong[:MAX_FINDINGS])
+            if len(wrong) > MAX_FINDINGS:
+                yield f"- and {len(wrong) - MAX_FINDINGS} more"
 
 
-def _hits(outcome: Outcome, counted: Figures) -> Iterator[str]:
-    yield "Recovery: seconds from the end of the hit to the next claim whose attempt was written."
-    yield "For the API: to the next call of a provider that it took."
+def _faults(outcome: Outcome, counted: Figures) -> Iterator[str]:
+    yield "Recovery: seconds from the end of the fault to the next claim whose attempt was committed."
+    yield "For the API: to the next webhook that it accepted."
     yield ""
     rows = [
         (
-            f"{hit.start - outcome.started:.1f} s",
-            hit.kind.value,
-            hit.target,
-            f"{hit.end - hit.start:.2f} s",
+            f"{fault.start - outcome.started:.1f} s",
+            fault.kind.value,
+            fault.target,
+            f"{fault.end - fault.start:.2f} s",
             "-" if recovery is None else f"{recovery:.2f} s",
         )
-        for hit, recovery in zip(outcome.history.faults, counted.recovery, strict=True)
+        for fault, recovery in zip(outcome.history.faults, counted.recovery, strict=True)
     ]
-    yield from _table(("at", "hit", "whom", "for", "recovery"), rows)
+    yield from _table(("at", "fault", "target", "duration", "recovery"), rows)
 
 
 def _versions(software: Mapping[str, str]) -> list[tuple[str, str]]:

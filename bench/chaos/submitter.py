@@ -1,4 +1,4 @@
-"""Orders are handed in by waves while things break, by three ways in, each again until somebody takes it."""
+"""Submits the orders in waves and by three routes, each again until it is accepted."""
 
 import time
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 from willcall.usecases.submit import submit
 
-#: Waves of a run.
+#: Number of waves.
 WAVES = 8
-#: By turns: as a Celery task, as a backend's own Celery application would; over HTTP; in this process.
-WAYS = ("task", "api", "direct", "direct", "direct")
-#: Seconds for which the client by itself asks an API again that is away.
+#: Routes in turn: as a Celery task, as a backend's own Celery app would; over HTTP; directly, in this process.
+ROUTES = ("task", "api", "direct", "direct", "direct")
+#: Seconds for which the client retries while the API is unavailable.
 PATIENCE = 2.0
-#: One backend in so many does not take its first message, and asks for a second to pass.
+#: One backend in this many rejects its first callback and asks to wait a second.
 FLAKY = 4
 _BUSY = ScriptedResponse(503, {"retry-after": "1"})
-#: Seconds between two tries.
-AGAIN = 0.2
+#: Seconds between two attempts.
+RETRY_AFTER = 0.2
 
 
 class Submitter(Thread):
-    """Hands in all orders within `seconds`. An order whose submission failed is handed in again, as backends do."""
+    """Submit all orders within `seconds`, each again until it is accepted, as backends do."""
 
     def __init__(
         self,
@@ -41,70 +41,69 @@ class Submitter(Thread):
         scripts: Sequence[OrderScript],
         seconds: float,
     ) -> None:
-        """The deployment and the receiver run already; each order's backend is a path of the receiver."""
         super().__init__(name="submitter", daemon=True)
         self.submitted: dict[str, SubmittedOrder] = {}
         self.retries = 0
         self.count = len(scripts)
-        self._stage = deployment
+        self._deployment = deployment
         self._receiver = receiver
         self._client = Client(deployment.api_url, patience=PATIENCE)
         self._scripts = scripts
         self._pause = seconds / WAVES
-        self._enough = Event()
+        self._stopping = Event()
 
     def run(self) -> None:
-        """Wave after wave. Those that go over HTTP wait for the API by themselves, and hold up nobody else."""
+        """Submit wave after wave. Those over HTTP may wait for the API, so they have a thread of their own."""
         started = time.monotonic()
         size = -(-len(self._scripts) // WAVES)
         with ThreadPoolExecutor(1, "submitter over HTTP") as over_http:
             for wave in range(WAVES):
-                self._enough.wait(max(0.0, started + wave * self._pause - time.monotonic()))
+                self._stopping.wait(max(0.0, started + wave * self._pause - time.monotonic()))
                 first = wave * size
                 scripts = self._scripts[first : first + size]
-                self._stage.providers.add_orders(scripts)
+                self._deployment.providers.add_orders(scripts)
                 for number, script in enumerate(scripts, first):
-                    order_id, way = f"ord-{number:05}", WAYS[number % len(WAYS)]
+                    order_id, route = f"ord-{number:05}", ROUTES[number % len(ROUTES)]
                     if number % FLAKY == 0:
                         self._receiver.script(_BUSY, 200, path=path_of(order_id))
-                    if way == "api":
-                        over_http.submit(self._hand_in, order_id, script, way)
+                    if route == "api":
+                        over_http.submit(self._submit, order_id, script, route)
                     else:
-                        self._hand_in(order_id, script, way)
+                        self._submit(order_id, script, route)
 
     def finish(self) -> dict[str, SubmittedOrder]:
-        """Give up on what nobody took; everything that was tried."""
-        self._enough.set()
+        """Give up on orders that were not accepted yet; return all."""
+        self._stopping.set()
         self.join(30.0)
         return dict(self.submitted)
 
-    def _hand_in(self, order_id: str, script: OrderScript, way: str) -> None:
+    def _submit(self, order_id: str, script: OrderScript, route: str) -> None:
         payload = script.model_dump(include={"provider", "account", "reference", "quantity"})
         payload |= {"id": order_id, "callback_url": self._receiver.url(path_of(order_id))}
         accepted = None
         try:
-            while accepted is None and not self._enough.is_set():
+            while accepted is None and not self._stopping.is_set():
                 try:
-                    self._try(way, payload)
+                    self._send(route, payload)
                 except (RedisError, OperationalError, Unavailable, AttributeError):  # the last is kombu's in an outage
                     self.retries += 1
-                    self._enough.wait(AGAIN)
+                    self._stopping.wait(RETRY_AFTER)
                 else:
                     accepted = time.time()
         finally:
             name = (script.provider, script.account, script.reference)
-            self.submitted[order_id] = SubmittedOrder(order_id, name, script.expected, accepted, way)
+            self.submitted[order_id] = SubmittedOrder(order_id, name, script.expected, accepted, route)
 
-    def _try(self, way: str, payload: dict[str, Any]) -> None:
-        match way:
+    def _send(self, route: str, payload: dict[str, Any]) -> None:
+        match route:
             case "task":
-                self._stage.app.send_task("tasks.submit", kwargs=payload, queue=SUBMIT)
+                self._deployment.app.send_task("tasks.submit", kwargs=payload, queue=SUBMIT)
             case "api":
                 self._client.submit(**payload)
             case _:
-                submit(self._stage.context, payload)
+                submit(self._deployment.context, payload)
 
 
 def path_of(order_id: str) -> str:
-    """Where an order's backend is told."""
+    """Return the path of an order's callbacks."""
     return f"/{order_id}"

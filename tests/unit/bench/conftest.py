@@ -81,7 +81,7 @@ ALERTS = (
 GOOD = History(
     submitted={
         "a": SubmittedOrder("a", ONE, "fulfilled", accepted=99.0),
-        "b": SubmittedOrder("b", TWO, "expired", accepted=99.0, way="task"),
+        "b": SubmittedOrder("b", TWO, "expired", accepted=99.0, route="task"),
     },
     final_orders={
         "a": FinalOrder(

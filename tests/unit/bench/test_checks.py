@@ -46,8 +46,8 @@ BAD: list[tuple[Check, dict[str, object]]] = [
         checks.no_request_after_the_deadline,
         {"requests": with_request(request(5, TWO, 131.0), request(6, TWO, 132.0))},
     ),
-    (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ("tiqets", "default", "3"), 1.0))}),
-    (checks.only_known_orders_are_asked_about, {"requests": with_request(request(5, ONE, 1.0, auth="wrong"))}),
+    (checks.only_known_orders_are_polled, {"requests": with_request(request(5, ("tiqets", "default", "3"), 1.0))}),
+    (checks.only_known_orders_are_polled, {"requests": with_request(request(5, ONE, 1.0, auth="wrong"))}),
     (checks.one_alert_per_change, {"alerts": ALERTS[1:]}),
     (checks.one_alert_per_change, {"alerts": (*ALERTS, ALERTS[2])}),
     (checks.one_alert_per_change, {"alerts": (*ALERTS, replace(ALERTS[2], id="evt_7", was="ok"))}),
@@ -60,37 +60,37 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     (checks.no_event_lost, {"followed": EVENTS[1:]}),
     (checks.no_event_lost, {"followed": (EVENTS[1], EVENTS[0], EVENTS[2])}),
     (checks.no_event_lost, {"followed": (*EVENTS, EVENTS[2])}),
-    (checks.tokens_never_exceeded, {"requests": with_request(request(5, ONE, 110.1))}),
-    (checks.every_repeat_is_explained, {"requests": with_request(request(5, ONE, 112.0))}),
+    (checks.rate_never_exceeded, {"requests": with_request(request(5, ONE, 110.1))}),
+    (checks.every_uncommitted_poll_is_explained, {"requests": with_request(request(5, ONE, 112.0))}),
     (
-        checks.every_repeat_is_explained,
+        checks.every_uncommitted_poll_is_explained,
         {"final_orders": {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], timeline=())}},
     ),
-    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, replace(CALLBACKS[1], verified=False))}),
-    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_9", "a"))}),
-    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "b"))}),
-    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "a", body_order_id="b"))}),
-    (checks.only_true_messages_are_told, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "unknown"))}),
-    (checks.messages_keep_the_order, {"callbacks": (*CALLBACKS, message(140.0, "evt_1", "a"))}),
-    (checks.messages_keep_the_order, {"callbacks": (message(99.0, "evt_3", "a"), *CALLBACKS)}),
+    (checks.every_callback_is_genuine, {"callbacks": (*CALLBACKS, replace(CALLBACKS[1], verified=False))}),
+    (checks.every_callback_is_genuine, {"callbacks": (*CALLBACKS, message(140.0, "evt_9", "a"))}),
+    (checks.every_callback_is_genuine, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "b"))}),
+    (checks.every_callback_is_genuine, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "a", body_order_id="b"))}),
+    (checks.every_callback_is_genuine, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "unknown"))}),
+    (checks.callbacks_keep_the_order, {"callbacks": (*CALLBACKS, message(140.0, "evt_1", "a"))}),
+    (checks.callbacks_keep_the_order, {"callbacks": (message(99.0, "evt_3", "a"), *CALLBACKS)}),
     (checks.every_last_event_is_delivered, {"callbacks": CALLBACKS[:3]}),
     (checks.every_last_event_is_delivered, {"callbacks": (CALLBACKS[0], *CALLBACKS[2:])}),
-    (checks.every_repeated_message_is_explained, {"callbacks": (*CALLBACKS, message(136.0, "evt_2", "b"))}),
+    (checks.every_repeated_callback_is_explained, {"callbacks": (*CALLBACKS, message(136.0, "evt_2", "b"))}),
     (
-        checks.every_call_of_a_provider_is_answered,
+        checks.every_webhook_gets_a_response,
         {"pushes": (*PUSHES, ProviderPush(ONE, 111.0, 1, 500, accepted=False))},
     ),
     (
-        checks.every_call_of_a_provider_is_answered,
+        checks.every_webhook_gets_a_response,
         {"pushes": (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))},
     ),
     (
-        checks.every_pdf_is_kept,
+        checks.every_pdf_is_stored,
         {"final_orders": {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], missing_documents=1)}},
     ),
     (checks.broker_is_empty, {"messages": {"willcall.poll.tiqets": 1}}),
     (checks.indexes_are_empty, {"indexes": {"willcall:due:tiqets/default": 1}}),
-    (checks.nothing_died_by_itself, {"exits": (ProcessExit("worker 1", 100.0, 1),)}),
+    (checks.no_process_crashed, {"exits": (ProcessExit("worker 1", 100.0, 1),)}),
 ]
 
 
@@ -117,7 +117,7 @@ def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], sp
 )
 def test_only_a_kill_or_an_outage_explains_a_repeat(kind: FaultKind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    found = checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(kind, 113.0),)))
+    found = checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(hit(kind, 113.0),)))
     assert (found == []) is explains
 
 
@@ -129,14 +129,18 @@ def test_what_a_frozen_worker_had_still_to_write_may_be_cut_until_it_has_gone_on
 ) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
     frozen, killed = hit(FaultKind.WORKER_FREEZE, 114.5, 118.0), hit(FaultKind.REDIS_KILL, start)
-    assert checks.every_repeat_is_explained(spoil(requests=repeated, faults=(frozen,)))
-    assert (checks.every_repeat_is_explained(spoil(requests=repeated, faults=(frozen, killed))) == []) is explains
+    assert checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(frozen,)))
+    assert (
+        checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(frozen, killed))) == []
+    ) is explains
 
 
 @pytest.mark.parametrize("start", [111.9, 117.5])
 def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    assert checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),)))
+    assert checks.every_uncommitted_poll_is_explained(
+        spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),))
+    )
 
 
 def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_what_was_never_settled(
@@ -145,35 +149,44 @@ def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_w
     failed = replace(GOOD.final_orders["a"], status="failed", pushed=(112.005,))
     overtaken = with_request(request(5, ONE, 112.0))
     assert (
-        checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": failed}))
+        checks.every_uncommitted_poll_is_explained(
+            spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": failed})
+        )
         == []
     )
     earlier = replace(failed, pushed=(108.5,))
-    assert checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier}))
+    assert checks.every_uncommitted_poll_is_explained(
+        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier})
+    )
     went_on = replace(failed, status="fulfilled")
-    assert checks.every_repeat_is_explained(spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": went_on}))
+    assert checks.every_uncommitted_poll_is_explained(
+        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": went_on})
+    )
 
 
 def test_a_request_that_was_on_its_way_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0))
     assert (
-        checks.every_repeat_is_explained(spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, 111.95),))) == []
+        checks.every_uncommitted_poll_is_explained(
+            spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, 111.95),))
+        )
+        == []
     )
 
 
 def test_a_message_comes_again_where_its_worker_was_killed(spoil: Spoil) -> None:
     again = (*CALLBACKS, message(181.0, "evt_2", "b"))
     killed = (hit(FaultKind.WORKER_KILL, 135.4),)
-    assert checks.every_repeated_message_is_explained(spoil(callbacks=again, faults=killed)) == []
-    assert checks.messages_keep_the_order(spoil(callbacks=again)) == []
+    assert checks.every_repeated_callback_is_explained(spoil(callbacks=again, faults=killed)) == []
+    assert checks.callbacks_keep_the_order(spoil(callbacks=again)) == []
 
 
 def test_an_api_that_was_hit_answers_nothing_for_a_while(spoil: Spoil) -> None:
     unanswered = (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))
     for kind in (FaultKind.API_KILL, FaultKind.API_TERM):
-        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
+        assert checks.every_webhook_gets_a_response(spoil(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
     for other in (hit(FaultKind.WORKER_KILL, 108.0), hit(FaultKind.API_KILL, 90.0)):
-        assert checks.every_call_of_a_provider_is_answered(spoil(pushes=unanswered, faults=(other,)))
+        assert checks.every_webhook_gets_a_response(spoil(pushes=unanswered, faults=(other,)))
 
 
 def throttled(*, settled: bool) -> Callable[[Spoil, tuple[InjectedFault, ...]], History]:
@@ -260,8 +273,8 @@ def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil:
     timeline = (*GOOD.final_orders["a"].timeline, CommittedAttempt(114.39, "issued"))
     ended["a"] = replace(ended["a"], timeline=timeline)
     frozen = (hit(FaultKind.WORKER_FREEZE, 111.5, 114.2),)
-    assert checks.tokens_never_exceeded(spoil(requests=more, final_orders=ended)) != []
-    assert checks.tokens_never_exceeded(spoil(requests=more, final_orders=ended, faults=frozen)) == []
+    assert checks.rate_never_exceeded(spoil(requests=more, final_orders=ended)) != []
+    assert checks.rate_never_exceeded(spoil(requests=more, final_orders=ended, faults=frozen)) == []
 
 
 def test_late_truths_are_ways_that_an_order_goes(spoil: Spoil) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bench.overload import Result, Sample, rows, straightness, table, violations
+from bench.overload import Result, Sample, linearity, rows, table, violations
 
 GOOD = Result(
     load=40.0,
@@ -43,5 +43,5 @@ def test_rows_are_medians_of_ten_seconds() -> None:
 
 
 def test_a_line_is_straight_and_noise_is_not() -> None:
-    assert straightness([(0, 1), (1, 3), (2, 5)]) == pytest.approx(1.0)
-    assert straightness([(0, 1), (1, -1), (2, 1), (3, -1)]) < 0.5
+    assert linearity([(0, 1), (1, 3), (2, 5)]) == pytest.approx(1.0)
+    assert linearity([(0, 1), (1, -1), (2, 1), (3, -1)]) < 0.5

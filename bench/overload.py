@@ -205,9 +205,7 @@ def _show(sample: Sample) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.overload", description="More polls than a worker can make."
-    )
+    parser = argparse.ArgumentParser(prog="python -m bench.overload", description="More polls than a worker can make.")
     parser.add_argument("--orders", type=int, default=3_000, help="how many (default: 3000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (default: 60)")
     parser.add_argument("--crowd", action="store_true", help="a crowd at a slow provider beside a healthy one instead")

@@ -73,8 +73,8 @@ def main() -> None:
     with TemporaryDirectory() as folder, running_demo(Path(folder)) as demo, chromium() as browser:
         flower_tasks(browser, demo)
         order = patient_order(demo)
-        board(browser, demo, "board", "/", "need a person")
-        board(browser, demo, "board-phone", "/", "need a person", width=NARROW)
+        board(browser, demo, "board", "/", "need attention")
+        board(browser, demo, "board-phone", "/", "need attention", width=NARROW)
         board(browser, demo, "board-order", f"/orders/{order.id}", "fulfilled")
         make_trouble(demo)
         board(browser, demo, "board-trouble", "/", REFUSED, dark=True)

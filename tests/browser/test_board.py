@@ -31,9 +31,9 @@ PAGES = (
     "/",
     "/orders",
     "/orders?attention=true",
-    "/orders?behind=overdue",
-    "/orders?behind=untold",
-    "/orders?behind=documents",
+    "/orders?late=overdue",
+    "/orders?late=undelivered",
+    "/orders?late=documents",
     "/search?q=nothing",
     f"/orders/{UNKNOWN['id']}",
 )
@@ -135,7 +135,7 @@ def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board,
 
 def test_the_pulse_tells_that_workers_beat_and_sweeps_are_well(board: Board) -> None:
     pulse = board().locator(".status-bar")
-    expect(pulse).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ events? on the way\s+live"))
+    expect(pulse).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ callbacks? pending\s+live"))
 
 
 @pytest.mark.usefixtures("resumed")

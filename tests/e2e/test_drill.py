@@ -1,4 +1,4 @@
-"""The drill: it is three in the morning, and a provider refuses our key. What do operators see, and what is lost?"""
+"""An incident at night: a provider rejects our API key. What do operators see, and what is lost?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ KEY = "operator-key-of-the-drill"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 PROVIDERS = {"tiqets": "2{:06}", "tixstock": "TX{:06}", "funtrips": "chk_{:06}", "paylogic": "a7c6{:06}"}
 #: What the board says on top while the key is refused.
-ALARM = "tiqets/default refuses our key"
+ALARM = "tiqets/default is rejecting our API key"
 #: Orders at each provider, and the seconds after which their tickets are there.
 ORDERS, READY = 8, 8.0
 

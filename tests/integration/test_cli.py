@@ -310,7 +310,7 @@ def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_or
     assert line.rstrip().endswith("1 pending")
     (shown,) = (line for line in willcall("accounts", "--json").lines if line["account"] == "paylogic/former")
     assert (shown["health"], shown["why"], shown["orders"]["pending"]) == (
-        "forgotten",
+        "unconfigured",
         "is not in the configuration",
         1,
     )

@@ -58,7 +58,7 @@ def test_every_alert_says_how_bad_it_is_and_leads_to_its_entry_in_the_runbook() 
     for rule in RULES:
         name = rule["alert"]
         assert rule["labels"]["severity"] in {"page", "ticket"}, name
-        assert rule["annotations"].keys() == {"summary", "description", "runbook"}, name
+        assert rule["annotations"].keys() == {"summary", "description", "impact", "action", "runbook"}, name
         # A pager would make a link of `runbook_url`, and there is no address that is everybody's.
         assert rule["annotations"]["runbook"] == f"docs/ops/runbook.md#{name.lower()}"
         assert name.lower() in anchors

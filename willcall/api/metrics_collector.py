@@ -50,7 +50,9 @@ class MetricsCollector(Collector):
         overdue = _by_account("willcall_orders_overdue", "Open orders overdue by more than sweeps.grace.")
         held = _by_account("willcall_orders_held", "Open orders whose account is stopped.")
         oldest = _by_account("willcall_orders_oldest_overdue_seconds", "How long the most overdue order has been due.")
-        forgotten = _by_account("willcall_orders_forgotten", "Open orders whose account is not in the configuration.")
+        unconfigured = _by_account(
+            "willcall_orders_unconfigured", "Open orders whose account is not in the configuration."
+        )
         listing, late = self._stores.listing, now - self._context.settings.sweeps.grace
         accounts = sorted({*self._context.accounts, *self._stores.orders.accounts()})
         for key, tally in zip(accounts, listing.summaries(accounts, late), strict=True):
@@ -61,8 +63,8 @@ class MetricsCollector(Collector):
             overdue.add_metric(labels, tally.backlog.due)
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
-            forgotten.add_metric(labels, 0 if key in self._context.accounts else count_open(tally.counts))
-        yield from (orders, waiting, overdue, held, oldest, forgotten)
+            unconfigured.add_metric(labels, 0 if key in self._context.accounts else count_open(tally.counts))
+        yield from (orders, waiting, overdue, held, oldest, unconfigured)
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
         )

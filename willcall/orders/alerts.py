@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.model import Attention, Order
 from willcall.orders.serialization import order_to_json, rfc3339
+from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,6 @@ class AccountChange:
 
 def account_alert_data(account_key: str, change: AccountChange) -> dict[str, Any]:
     provider, _, name = account_key.partition("/")
-    well = change.health == "ok"
     return {
         "provider": provider,
         "account": name,
@@ -31,8 +30,14 @@ def account_alert_data(account_key: str, change: AccountChange) -> dict[str, Any
         "since": rfc3339(change.since / 1_000),
         "why": change.why,
         "orders_waiting": change.waiting,
-        "what_to_do": "Nothing: its orders go on by themselves." if well else TROUBLES[change.health].mend(account_key),
+        "what_to_do": _instructions(account_key, change.health),
     }
+
+
+def _instructions(account_key: str, health: str) -> str:
+    if health == "ok":
+        return "Nothing: its orders continue automatically."
+    return ACCOUNT_TROUBLES[health].for_account(account_key)
 
 
 def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, Any]:
@@ -48,6 +53,6 @@ def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, A
 
 
 def with_advice(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an attention event with the reason and what to do about it."""
-    advice = ADVICE[Attention(document["attention"])]
-    return {**document, "why": advice.reason, "what_to_do": advice.mend(document["id"])}
+    """Return the data with why the order needs attention and what to do about it."""
+    advice = ORDER_TROUBLES[Attention(document["attention"])]
+    return {**document, "why": advice.what, "what_to_do": advice.for_order(document["id"])}

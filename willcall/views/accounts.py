@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import OPEN, Status, count_open
+from willcall.orders.troubles import ACCOUNT_TROUBLES, Trouble
 from willcall.providers.base import Account
 from willcall.schemas import accounts as schemas
 from willcall.schemas.base import utc
@@ -32,7 +32,7 @@ class AccountView:
 
     @property
     def held(self) -> bool:
-        """Whether it has orders one of which can be the next try."""
+        """Whether it has an order that can be sent as the next probe."""
         return self.backlog.held > 0 or any(self.counts.get(status, 0) for status in OPEN)
 
 
@@ -48,23 +48,23 @@ def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
 
 def account_trouble(state: AccountState) -> Trouble:
     """What is wrong with an account that is not well, with what is beneath a pause."""
-    trouble = TROUBLES[state.without_pause.health]
+    trouble = ACCOUNT_TROUBLES[state.without_pause.health]
     return trouble.paused() if state.underlying else trouble
 
 
 def stopped_accounts(
     stores: "Stores", configured: Mapping[str, Account], account_keys: Collection[str]
 ) -> dict[str, str]:
-    """Those of these accounts whose orders wait until they go on, with why by the names of `advice.TROUBLES`."""
+    """Return those of the accounts whose orders wait, each with its key in `ACCOUNT_TROUBLES`."""
     found = {}
     for key in set(account_keys):
         health = stores.accounts.state(key, configured[key].rate).health if key in configured else None
         if health is None or health.holds_orders:
-            found[key] = health.value if health else "forgotten"
+            found[key] = health.value if health else "unconfigured"
     return found
 
 
-def forgotten_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
+def unconfigured_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
     """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
     found = {key: count_open(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
     return {key: waiting for key, waiting in found.items() if waiting}

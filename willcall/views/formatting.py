@@ -72,7 +72,7 @@ def describe_failed_fetch(fetching: "FetchProgress") -> str:
     """Return the same without the time of the next download."""
     tried = f"tried {format_count(fetching.tries, 'time')}" if fetching.tries else ""
     why = "; ".join(filter(None, [fetching.why, tried]))
-    return f"{why}, next try" if why else "first try"
+    return f"{why}, next attempt" if why else "first attempt"
 
 
 def describe_document_warning(ticket: "Ticket") -> str | None:

@@ -1,7 +1,4 @@
-"""Orders of which something is behind: themselves, the telling of their backends, or the storing of their documents.
-
-And operators who are not told yet.
-"""
+"""Orders with something overdue: a poll, a callback or documents. And alerts that operators have not received."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +14,19 @@ from willcall.stores.registry import Stores
 
 
 class OverdueKind(StrEnum):
-    """What is behind."""
+    """What is overdue: the poll, the callback, or documents."""
 
     OVERDUE = "overdue"
-    UNTOLD = "untold"
+    UNDELIVERED = "undelivered"
     DOCUMENTS = "documents"
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueOrder:
-    """An order, since when (epoch seconds) something of it is behind, and the hosts that it depends on.
+    """An order with something overdue since a moment (epoch seconds), and the hosts that it depends on.
 
-    One that is overdue depends on its account, and names no host. `fetching`: of documents, why they are missing and
-    when they are fetched next. `given_up`: why they are not fetched any more.
+    An overdue poll depends on its account and names no host. `fetching`: why documents are missing and when they are
+    fetched next. `given_up`: why they are no longer fetched.
     """
 
     order: Order
@@ -41,7 +38,7 @@ class OverdueOrder:
 
 @dataclass(frozen=True, slots=True)
 class OverdueOrders:
-    """Those that have been behind for longest, the worst first, and how many there are at all."""
+    """The orders that have been overdue for longest, the worst first, and how many there are in all."""
 
     orders: Sequence[OverdueOrder]
     count: int
@@ -49,10 +46,9 @@ class OverdueOrders:
 
 @dataclass(frozen=True, slots=True)
 class PendingAlerts:
-    """Events that operators are still to be told of: how many, and the subject of the oldest, since when (epoch s).
+    """How many alerts operators have not received, and the subject of the oldest, since when (epoch seconds).
 
-    `answer` is what came of the last try to tell of that one, None where there was none yet. `late`: so old that
-    somebody should look.
+    `answer`: the result of the last attempt to deliver that one, if there was one. `late`: it has waited for too long.
     """
 
     count: int
@@ -63,12 +59,12 @@ class PendingAlerts:
 
     @property
     def answered(self) -> str:
-        """The last answer as a clause."""
+        """The last answer, as a clause."""
         return f"the last answer: {self.answer}" if self.answer else "not tried yet"
 
 
 def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
-    """What operators are still to be told of, None where there is nothing; the rule is that for backends."""
+    """Return the alerts that operators have not received, or None if there are none."""
     pending = stores.ops_deliveries.pending()
     if pending.oldest_at is None or pending.oldest is None:
         return None
@@ -77,24 +73,24 @@ def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
 
 
 def overdue_orders(
-    stores: Stores, behind: OverdueKind, most: int, grace: float, of: OrderQuery | None = None
+    stores: Stores, kind: OverdueKind, most: int, grace: float, of: OrderQuery | None = None
 ) -> OverdueOrders:
-    """Up to `most` orders of which it is behind.
+    """Return up to `most` orders with this overdue.
 
-    `grace`: seconds after its time from which an order is overdue (`sweeps.grace`). `of`: of those that are overdue, at
-    which provider or account.
+    `grace`: a poll is overdue this many seconds after its time (`sweeps.grace`). `of`: the provider or account of the
+    overdue polls.
     """
-    if behind is OverdueKind.OVERDUE:
+    if kind is OverdueKind.OVERDUE:
         count, entries = stores.listing.overdue(of or OrderQuery(), stores.accounts.now() - grace, most)
-    elif behind is OverdueKind.UNTOLD:
+    elif kind is OverdueKind.UNDELIVERED:
         count, entries = stores.deliveries.pending().count, stores.deliveries.oldest(most)
     else:
         count, entries = _lacking_documents(stores, most)
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
-    fetching = stores.fetches.progress(ids) if behind is OverdueKind.DOCUMENTS else [None] * len(ids)
+    fetching = stores.fetches.progress(ids) if kind is OverdueKind.DOCUMENTS else [None] * len(ids)
     found = [
-        OverdueOrder(order, since, _hosts(order, behind), standing, None if standing else _given_up(order, behind))
+        OverdueOrder(order, since, _hosts(order, kind), standing, None if standing else _given_up(order, kind))
         for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
         if order
     ]
@@ -110,13 +106,13 @@ def _lacking_documents(stores: Stores, most: int) -> tuple[int, list[tuple[str, 
     return count, list(entries.items())[:most]
 
 
-def _given_up(order: Order, behind: OverdueKind) -> str | None:
-    return given_up_reasons(order.tickets) if behind is OverdueKind.DOCUMENTS else None
+def _given_up(order: Order, kind: OverdueKind) -> str | None:
+    return given_up_reasons(order.tickets) if kind is OverdueKind.DOCUMENTS else None
 
 
-def _hosts(order: Order, behind: OverdueKind) -> list[str]:
-    match behind:
-        case OverdueKind.UNTOLD:
+def _hosts(order: Order, kind: OverdueKind) -> list[str]:
+    match kind:
+        case OverdueKind.UNDELIVERED:
             return [callback_host(order.callback_url)] if order.callback_url else []
         case OverdueKind.DOCUMENTS:
             return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
@@ -124,7 +120,7 @@ def _hosts(order: Order, behind: OverdueKind) -> list[str]:
 
 
 def _last_answer(stores: Stores, subject: str) -> str | None:
-    """What came of the last try to tell operators of the subject's latest event."""
+    """Return the result of the last attempt to deliver the subject's latest event."""
     delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.attempts(subject)
     if not delivery or not tries or tries[-1].event_id != delivery.event_id:
         return None

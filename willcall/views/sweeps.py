@@ -1,4 +1,4 @@
-"""Whether the sweeps run in time: one rule for everybody who tells of it."""
+"""Which sweeps are overdue."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from willcall.stores.processes import RunningProcess
 from willcall.stores.sweeps import SweepRun
 
-#: A sweep is missed after so many of its intervals, but not before so many seconds.
-MISSED, AT_LEAST = 3, 30.0
+#: A sweep is overdue after this many of its intervals, but not before this many seconds.
+_INTERVALS, _AT_LEAST = 3, 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueSweep:
-    """A sweep that did not run in time. `every`: seconds; `ran_at`: its last run, epoch seconds, None: none yet."""
+    """A sweep that is overdue: its interval in seconds, and its last run in epoch seconds, if there was one."""
 
     name: str
     every: float
@@ -22,24 +22,24 @@ class OverdueSweep:
 def overdue_sweeps(
     last: Mapping[str, SweepRun], intervals: Mapping[str, float], processes: Iterable[RunningProcess], now: float
 ) -> list[OverdueSweep]:
-    """By the last run of each, and its interval; one that failed is in time, and told of for itself.
+    """Return the sweeps whose last run is too long ago. A failed run counts as in time: it is a trouble of its own.
 
-    `processes`: those that are alive; the first beat among them gave each its first run an interval after it began.
+    A sweep that never ran is measured from the start of the first beat among `processes`.
     """
     began = min((process.since for process in processes if process.kind == "beat"), default=None)
-    missed = []
+    overdue = []
     for name, every in intervals.items():
         run = last.get(name)
         since = max((moment for moment in (run and run.at, began) if moment), default=now)
-        if not (run and run.error) and now - since > max(MISSED * every, AT_LEAST):
-            missed.append(OverdueSweep(name, every, run.at if run else None))
-    return missed
+        if not (run and run.error) and now - since > max(_INTERVALS * every, _AT_LEAST):
+            overdue.append(OverdueSweep(name, every, run.at if run else None))
+    return overdue
 
 
 def restart_advice(*, beat: bool, worker: bool) -> str:
-    """How missed sweeps are made to run again, by who is alive; to be followed by more."""
+    """Return what makes overdue sweeps run again, as the beginning of a sentence."""
     if not beat:
         return "Start beat"
     if not worker:
         return "Start a worker"
-    return "See whether a worker serves the queue willcall.sweeps and is not overrun; if one does, restart beat"
+    return "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart beat"

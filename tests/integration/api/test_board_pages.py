@@ -81,7 +81,7 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     shown = words(operator.get("/"))
     assert "tiqets/default is paused for 15 min. Its orders wait; their deadlines go on." in shown
-    assert "1 order waits. A person wanted it so" in shown
+    assert "1 order waits. Paused by an operator" in shown
     again = words(operator.get("/"))
     assert "for 15 min. Its orders" not in again
     operator.post("/accounts/tiqets/default/pause", back="/")
@@ -151,9 +151,9 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     stores.accounts.report_health("tiqets/default", refused, (30, 600), told)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
-    assert "tiqets/default is paused, and refuses our key" in shown
+    assert "tiqets/default is paused and is rejecting our API key" in shown
     assert "tiqets /default paused key refused since " in shown
-    assert "Its account, tiqets/default, is paused, and refuses our key" in words(operator.get("/orders/ord-1"))
+    assert "Its account, tiqets/default, is paused and is rejecting our API key" in words(operator.get("/orders/ord-1"))
     document = api.get("/v1/accounts").json()["items"][0]
     assert (document["health"], document["why"]) == ("paused", None)
     assert (document["beneath"]["health"], document["beneath"]["why"]) == ("unauthorized", "401")
@@ -171,7 +171,9 @@ def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Ope
 def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
     assert "2 problems need fixing" in shown
-    assert shown.index("No worker is alive") < shown.index("Beat is not alive") < shown.index("Fulfilled per hour")
+    assert (
+        shown.index("No workers are running") < shown.index("Beat is not running") < shown.index("Fulfilled per hour")
+    )
 
 
 def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Stores) -> None:
@@ -184,8 +186,9 @@ def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Store
     stores.sweeps.record_success("polls", stores.accounts.now() - 60, 0.1, {})
     shown = words(operator.get("/"))
     assert "sweeps ok" not in shown
-    assert shown.count("1 sweep missed") == 2, "beside the verdict, and as an alarm"
-    assert "Start beat; willcall sweep runs them now." in shown
+    assert "1 sweep overdue" in shown, "beside the headline"
+    assert "1 background sweep is overdue" in shown
+    assert "Start beat; willcall sweep runs the sweeps now." in shown
 
 
 def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
@@ -197,7 +200,7 @@ def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
     page = operator.get("/")
     shown = words(page)
     assert "not known there 1 The provider does not know this reference." in shown
-    assert "answer unreadable 1 The provider's answer could not be read." in html.unescape(shown)
+    assert "answer unreadable 1 The provider's response could not be read." in html.unescape(shown)
     assert 'action="/orders/ord-1/cancel"' in page.text
     assert 'action="/orders/ord-2/poll"' in page.text
     assert 'action="/orders/ord-2/cancel"' not in page.text
@@ -220,22 +223,22 @@ def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_noth
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (
-        (now + 3_600, "next try once beat is running"),
-        (now + 3_600, "next try in "),
-        (now - 1, "next try any moment"),
+        (now + 3_600, "next attempt once beat is running"),
+        (now + 3_600, "next attempt in "),
+        (now - 1, "next attempt any moment"),
         (now - 7_200, "overdue by 2 h"),
     ):
         redis.hset(keys.account("tiqets/default"), "probe_at", int(probe_at * 1_000))
         assert told in words(operator.get("/"))
         stores.processes.record_heartbeat("beat", "willcall-7@box", {})
     shown = words(operator.get("/"))
-    assert "tiqets/default refuses our key" in shown
-    assert "61 orders wait. Customers have no tickets yet" in shown
+    assert "tiqets/default is rejecting our API key" in shown
+    assert "61 orders wait. No order will be marked failed" in shown
     assert "key refused 60" in shown
     assert "the-other" in shown
     assert "held-" not in shown
     page = words(operator.get("/orders/held-1"))
-    assert "Its account, tiqets/default, refuses our key" in page
+    assert "Its account, tiqets/default, is rejecting our API key" in page
     assert page.count("To do") == 1, "of the account, and not once more of the order"
     assert "put one that works into [providers.tiqets.default]" in page
 
@@ -275,7 +278,7 @@ def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operat
         shown = words(operator.get(page))
         assert "paylogic/default" in shown
         assert "is not in the configuration" in shown
-        assert "Put the account back, or cancel its orders." in shown
+        assert "Put the account back into the configuration, or cancel its orders." in shown
 
 
 def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator: Operator) -> None:
@@ -321,23 +324,23 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
         operator.post(f"/orders/{order_id}/cancel")
         redis.zadd(keys.DELIVERIES_PENDING, {order_id: 1_000 if order_id == "ord-2" else 2_000})
     page = operator.get("/")
-    assert 'href="/orders?behind=untold"' in page.text
-    untold = operator.get("/orders?behind=untold")
-    shown = words(untold)
+    assert 'href="/orders?late=undelivered"' in page.text
+    undelivered = operator.get("/orders?late=undelivered")
+    shown = words(undelivered)
     assert shown.index("ord-2.example") < shown.index("ord-1.example")
     assert "ord-3" not in shown
-    assert "sesame" not in untold.text
-    assert 'action="/orders/ord-2/redeliver"' in untold.text
-    assert "No order is like that" in words(operator.get("/orders?behind=documents"))
+    assert "sesame" not in undelivered.text
+    assert 'action="/orders/ord-2/redeliver"' in undelivered.text
+    assert "No order is like that" in words(operator.get("/orders?late=documents"))
     redis.zadd(keys.FETCHES_PENDING, {"ord-3": 1_000})
     redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf?sesame"}]))
-    assert "ord-3 tiqets/default" in words(operator.get("/orders?behind=documents"))
-    assert "files.example" in words(operator.get("/orders?behind=documents"))
+    assert "ord-3 tiqets/default" in words(operator.get("/orders?late=documents"))
+    assert "files.example" in words(operator.get("/orders?late=documents"))
     redis.zadd(keys.FETCHES_DUE, {"ord-3": 1_000})
-    assert "files.example first try overdue by " in words(operator.get("/orders?behind=documents"))
+    assert "files.example first attempt overdue by " in words(operator.get("/orders?late=documents"))
     redis.hset(keys.fetch("ord-3"), mapping={"tries": 3, "why": "HTTP 404"})
-    for path in ("/orders?behind=documents", "/orders/ord-3"):
-        assert "HTTP 404; tried 3 times, next try overdue by " in words(operator.get(path))
+    for path in ("/orders?late=documents", "/orders/ord-3"):
+        assert "HTTP 404; tried 3 times, next attempt overdue by " in words(operator.get(path))
     assert "The file is not here yet." in words(operator.get("/orders/ord-3"))
     redis.zrem(keys.FETCHES_DUE, "ord-3")
     assert "The file is not here, and not fetched again by itself." in words(operator.get("/orders/ord-3"))
@@ -357,17 +360,17 @@ def test_overdue_orders_are_listed_the_latest_first_and_led_to_by_their_figures(
         redis.zadd(keys.due("tiqets/default"), {order_id: int((now - late) * 1_000)})
     redis.zadd(keys.due("tixstock/default"), {"elsewhere": int((now - 14_500) * 1_000)})
     page = operator.get("/")
-    for link in ("/orders?behind=overdue", "/orders?behind=overdue&amp;account=tiqets/default"):
+    for link in ("/orders?late=overdue", "/orders?late=overdue&amp;account=tiqets/default"):
         assert f'href="{link}"' in page.text
     assert "3 orders overdue" in words(page)
-    listed = words(operator.get("/orders?behind=overdue"))
+    listed = words(operator.get("/orders?late=overdue"))
     assert re.search(r"later tiqets/default pending 1 d 1 h .* elsewhere .* 4 h \d+ min .* late .* 2 h \d+ min", listed)
     assert "soon" not in listed
-    of_one = words(operator.get("/orders?behind=overdue&account=tixstock/default"))
+    of_one = words(operator.get("/orders?late=overdue&account=tixstock/default"))
     assert "elsewhere" in of_one
     assert "later" not in of_one
     operator.post("/accounts/tixstock/default/pause")
-    paused = operator.get("/orders?behind=overdue&provider=tixstock")
+    paused = operator.get("/orders?late=overdue&provider=tixstock")
     assert "waits for its account" in words(paused)
     assert 'action="/orders/elsewhere/poll"' not in paused.text
 

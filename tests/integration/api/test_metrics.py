@@ -74,8 +74,8 @@ def test_an_account_that_left_the_configuration_still_has_its_orders_counted(api
     desk.redis.sadd(keys.ACCOUNTS, "tiqets/former")
     desk.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})
     shown, former = Shown(api), {"provider": "tiqets", "account": "former"}
-    assert (shown("orders", **former, status="pending"), shown("orders_forgotten", **former)) == (1, 1)
-    assert shown("orders_forgotten", **DEFAULT) == 0
+    assert (shown("orders", **former, status="pending"), shown("orders_unconfigured", **former)) == (1, 1)
+    assert shown("orders_unconfigured", **DEFAULT) == 0
 
 
 def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Running, desk: Desk) -> None:

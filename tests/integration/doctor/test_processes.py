@@ -142,7 +142,7 @@ def test_the_fix_for_overdue_sweeps_depends_on_what_is_running(swept: CheckConte
 
     assert fix().startswith("Start a worker; ")
     live(swept, queues="willcall.sweeps")
-    assert "; if one does, restart beat; " in fix()
+    assert "; if so, restart beat; " in fix()
     swept.processes.remove("beat", HERE)
     assert fix().startswith("Start beat; ")
 

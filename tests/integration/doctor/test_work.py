@@ -114,12 +114,12 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(make_con
     context.stores.accounts.resume(ACCOUNT, told_of("resumed"))
     report(context, AccountSignal.UNAVAILABLE, OUTAGES)
     ((level, what),) = messages(context, "accounts")
-    assert (level, what[:30]) == ("error", "tiqets/default does not answer")
+    assert (level, what[:25]) == ("error", "tiqets/default is failing")
     report(context, AccountSignal.ANSWERED)
     report(context, AccountSignal.UNAUTHORIZED)
     (finding,) = findings(context, "accounts")
     assert finding.level == "error"
-    assert finding.message.startswith("tiqets/default refuses our key")
+    assert finding.message.startswith("tiqets/default is rejecting our API key")
     assert "since " in finding.message
     assert "[providers.tiqets.default]" in str(finding.fix)
 
@@ -132,9 +132,9 @@ def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(
     context.stores.accounts.pause(ACCOUNT, context.now() + 3_600)
     (finding,) = findings(context, "accounts")
     assert finding.level == "error"
-    assert finding.message.startswith("tiqets/default is paused, and refuses our key for ")
+    assert finding.message.startswith("tiqets/default is paused and is rejecting our API key for ")
     assert ", paused until " in finding.message
-    assert "next try" not in finding.message
+    assert "next attempt" not in finding.message
     assert "[providers.tiqets.default]" in str(finding.fix)
     assert "go on by themselves" not in str(finding.fix)
     assert ok_message(context, "orders") == "1 open order, none overdue"
@@ -144,18 +144,18 @@ def test_a_try_that_nobody_makes_is_overdue(make_context: MakeContext) -> None:
     context = make_context()
     report(context, AccountSignal.UNAUTHORIZED)
     context.redis.hset(keys.account(ACCOUNT), "probe_at", int((context.now() - 7_200) * 1_000))
-    assert ", next try with its next order; " in messages(context, "accounts")[0][1]
+    assert ", next attempt with its next order; " in messages(context, "accounts")[0][1]
     context.redis.zadd(keys.held(ACCOUNT), {"ord-1": 1})
-    assert ", next try once beat is running; " in messages(context, "accounts")[0][1]
+    assert ", next attempt once beat is running; " in messages(context, "accounts")[0][1]
     context.processes.record_heartbeat("beat", "willcall-7@here", {})
-    assert ", next try overdue by 2 h; " in messages(context, "accounts")[0][1]
+    assert ", next attempt overdue by 2 h; " in messages(context, "accounts")[0][1]
 
 
 def test_a_throttled_account_is_a_warning(make_context: MakeContext) -> None:
     context = make_context()
     report(context, AccountSignal.THROTTLED, until=context.now() + 3_600)
     ((level, what),) = messages(context, "accounts")
-    assert (level, what[:27]) == ("warning", "tiqets/default throttles us")
+    assert (level, what[:34]) == ("warning", "tiqets/default is rate-limiting us")
 
 
 def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none(
@@ -170,7 +170,7 @@ def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none
     assert (level, what[:66]) == ("warning", "tiqets/default has requests booked far ahead: 3 requests, the last")
     ok_message(make_context(sweeps={"booked_ahead": 8_000}), "accounts")
     redis.hset(keys.tokens("tiqets/default"), "blocked", int((now + 6_900) * 1_000))
-    assert [what[:27] for _, what in messages(context, "accounts")] == ["tiqets/default throttles us"]
+    assert [what[:34] for _, what in messages(context, "accounts")] == ["tiqets/default is rate-limiting us"]
 
 
 def test_orders_of_an_account_that_is_not_configured_any_more_are_told(make_context: MakeContext) -> None:
@@ -340,7 +340,7 @@ def test_documents_that_stay_away_are_told(make_context: MakeContext) -> None:
     context.redis.zadd(keys.FETCHES_DUE, {"ord-1": (context.now() + 250) * 1_000})
     context.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
     (finding,) = findings(context, "documents")
-    assert "; the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next try in 4 min " in finding.message
+    assert "; the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next attempt in 4 min " in finding.message
     for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
         assert command in str(finding.fix)
 

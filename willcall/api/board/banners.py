@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from willcall.api.board import labels
 from willcall.api.board.overview import AccountSummary, Overview
-from willcall.orders.advice import OVERBOOKED, TROUBLES
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
+from willcall.orders.troubles import ACCOUNT_TROUBLES, SYSTEM_TROUBLES, Trouble
 from willcall.stores.accounts import AccountHealth
 from willcall.views.accounts import account_trouble
 from willcall.views.formatting import format_count, format_duration, probe_condition
@@ -41,7 +41,7 @@ class Banner:
 
 def banners(overview: Overview) -> list[Banner]:
     """All that is wrong, the gravest first."""
-    parts = (_processes, _sweeps, _accounts, _forgotten, _behind, _dead_letters)
+    parts = (_processes, _sweeps, _accounts, _unconfigured, _behind, _dead_letters)
     found = [banner for part in parts for banner in part(overview)]
     return sorted(found, key=lambda banner: not banner.critical)
 
@@ -56,14 +56,14 @@ def headline(overview: Overview, found: list[Banner]) -> str:
             return f"{format_count(grave, 'problem')} {'needs' if grave == 1 else 'need'} fixing"
         return format_count(len(troubles), "warning")
     if orders > 0:
-        return f"{format_count(orders, 'order')} {'needs' if orders == 1 else 'need'} a person"
+        return f"{format_count(orders, 'order')} {'needs' if orders == 1 else 'need'} attention"
     paused = [
         line for line in overview.accounts if line.view.state.health is AccountHealth.PAUSED and line.view.open_orders
     ]
     waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
     if paused:
         return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
-    return f"All is well, {waiting[0].lower()}{waiting[1:]} for tickets"
+    return f"All healthy, {waiting[0].lower()}{waiting[1:]} for tickets"
 
 
 def waiting_words(number: int) -> str:
@@ -72,57 +72,59 @@ def waiting_words(number: int) -> str:
 
 
 def _processes(overview: Overview) -> Iterator[Banner]:
-    if not overview.running("worker"):
-        yield _nobody(
-            overview,
-            "worker",
-            title="No worker is alive",
-            effect="Nothing is asked and no backend is told. Orders keep their place and go on.",
-            remedy="Start one: willcall worker. If there is one, its log says why it cannot reach Redis.",
-        )
-    if not overview.running("beat"):
-        yield _nobody(
-            overview,
-            "beat",
-            title="Beat is not alive",
-            effect="Orders go on, but accounts that were refused or down are not tried again, and held orders, expiry "
-            "and what a dead worker left wait for the next beat.",
-            remedy="Start one: willcall beat. Several may run.",
-        )
-
-
-def _nobody(overview: Overview, kind: str, title: str, effect: str, remedy: str) -> Banner:
-    """No process of a kind is alive, since the last sign of one."""
-    last = overview.last_heartbeats.get(kind)
-    why = f"The last was {last.name}" if last else None
-    return Banner(
-        kind, critical=True, title=title, effect=effect, remedy=remedy, since=last.at if last else None, why=why
-    )
+    for kind in ("worker", "beat"):
+        if not overview.running(kind):
+            last = overview.last_heartbeats.get(kind)
+            yield _banner(
+                kind,
+                SYSTEM_TROUBLES[f"no_{kind}"],
+                since=last.at if last else None,
+                why=f"Last seen: {last.name}" if last else None,
+            )
 
 
 def _sweeps(overview: Overview) -> Iterator[Banner]:
     for name, run in sorted(overview.sweeps.items()):
         if run.error:
-            yield Banner(
-                "sweep",
-                critical=False,
-                title=f"The sweep {name} failed",
-                effect="What it would have mended waits for its next run.",
-                remedy=f"Its log has the error; willcall sweep {name} runs it now.",
-                since=run.at,
-                why=run.error,
-            )
-    if overview.overdue_sweeps:
-        names = ", ".join(sweep.name for sweep in overview.overdue_sweeps)
-        how = restart_advice(beat=bool(overview.running("beat")), worker=bool(overview.running("worker")))
-        yield Banner(
+            yield _banner("sweep", SYSTEM_TROUBLES["sweep_failed"], since=run.at, why=run.error, sweep=name)
+    overdue = overview.overdue_sweeps
+    if overdue:
+        trouble = SYSTEM_TROUBLES["sweeps_overdue"]
+        restart = restart_advice(beat=bool(overview.running("beat")), worker=bool(overview.running("worker")))
+        yield _banner(
             "missed",
-            critical=False,
-            title=f"{format_count(len(overview.overdue_sweeps), 'sweep')} missed",
-            effect=f"What these would have mended waits: {names}.",
-            remedy=f"{how}; willcall sweep runs them now.",
-            since=min((sweep.ran_at for sweep in overview.overdue_sweeps if sweep.ran_at), default=None),
+            trouble,
+            title=f"{format_count(len(overdue), 'background sweep')} {'is' if len(overdue) == 1 else 'are'} overdue",
+            effect=f"{trouble.effect.rstrip('.')}: {', '.join(sweep.name for sweep in overdue)}.",
+            since=min((sweep.ran_at for sweep in overdue if sweep.ran_at), default=None),
+            restart=restart,
         )
+
+
+def _banner(
+    kind: str,
+    trouble: Trouble,
+    *,
+    title: str = "",
+    effect: str = "",
+    since: float | None = None,
+    why: str | None = None,
+    orders_url: str | None = None,
+    messages_url: str | None = None,
+    **placeholders: str,
+) -> Banner:
+    """Return the banner of a trouble of the deployment."""
+    return Banner(
+        kind,
+        critical=trouble.critical,
+        title=title or trouble.what.format(**placeholders),
+        effect=effect or trouble.effect,
+        remedy=trouble.instructions(**placeholders),
+        since=since,
+        why=why,
+        orders_url=orders_url,
+        messages_url=messages_url,
+    )
 
 
 def _accounts(overview: Overview) -> Iterator[Banner]:
@@ -132,26 +134,24 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
         if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
             yield _overbooked(line, overview.now)
         if line.view.state.health is AccountHealth.OK and line.overdue:
-            working = bool(overview.running("worker"))
+            trouble = ACCOUNT_TROUBLES["overdue"]
             yield Banner(
                 "overdue",
                 critical=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
                 title=f"{line.key}: {format_count(line.overdue, 'order')} overdue",
-                effect="Tickets that are there already are fetched late.",
-                remedy="Workers do not keep up: start more. A wait for the rate does not count."
-                if working
-                else "They go on when a worker runs.",
-                orders_url=f"/orders?behind={OverdueKind.OVERDUE}&account={line.key}",
+                effect=trouble.effect,
+                remedy=trouble.remedy if overview.running("worker") else "They continue once a worker runs.",
+                orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={line.key}",
             )
 
 
 def _overbooked(line: AccountSummary, now: float) -> Banner:
     """More of an account is due than its rate allows."""
-    state, trouble = line.view.state, OVERBOOKED
+    state, trouble = line.view.state, ACCOUNT_TROUBLES["overbooked"]
     ahead = format_duration(state.booked_ahead(now))
     return Banner(
         "overbooked",
-        critical=trouble.grave,
+        critical=trouble.critical,
         title=f"{line.key} {trouble.what}",
         effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
         remedy=labels.fix(trouble, line.key),
@@ -165,7 +165,7 @@ def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
     until, then = _by_itself(line, now, beat=beat)
     return Banner(
         state.health.value,
-        critical=trouble.grave,
+        critical=trouble.critical,
         title=f"{line.key} {trouble.what}",
         effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
         remedy=labels.fix(trouble, line.key),
@@ -178,23 +178,23 @@ def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
 
 
 def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float | None, str]:
-    """When what happens to an account that is not well: an order that is held is the next try."""
+    """Return when the account is probed or resumes, and which of both. A held order is sent as the next probe."""
     state = line.view.state
-    if state.underlying or not TROUBLES[state.health].grave:
-        goes_on = "is tried again" if state.underlying else "goes on"
-        return state.until, goes_on if state.until else ""
+    if state.underlying or not ACCOUNT_TROUBLES[state.health].critical:
+        continues = "is probed again" if state.underlying else "resumes"
+        return state.until, continues if state.until else ""
     if state.probe_at is None:
         return None, ""
     awaited = probe_condition(state.probe_at, now, held=line.view.held, beat=beat)
-    return (None, f"next try {awaited}") if awaited else (state.probe_at, "next try")
+    return (None, f"next attempt {awaited}") if awaited else (state.probe_at, "next attempt")
 
 
-def _forgotten(overview: Overview) -> Iterator[Banner]:
-    trouble = TROUBLES["forgotten"]
+def _unconfigured(overview: Overview) -> Iterator[Banner]:
+    trouble = ACCOUNT_TROUBLES["unconfigured"]
     for key, waiting in overview.unconfigured.items():
         yield Banner(
-            "forgotten",
-            critical=trouble.grave,
+            "unconfigured",
+            critical=trouble.critical,
             title=f"{key} {trouble.what}",
             effect=f"{waiting_words(waiting)}. {trouble.effect}",
             remedy=labels.fix(trouble, key),
@@ -202,57 +202,48 @@ def _forgotten(overview: Overview) -> Iterator[Banner]:
 
 
 def _behind(overview: Overview) -> Iterator[Banner]:
-    """What has waited for longer than it may: to tell backends and operators, to store documents."""
-    told, operators, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
-    if told.waited(overview.now) >= CALLBACK_LATE_AFTER:
-        yield Banner(
-            "untold",
-            critical=False,
-            title=f"{format_count(told.count, 'event')} on the way to backends",
-            effect="They are told again and again, for three days; until then they do not know.",
-            remedy="Look at the backend's own logs: the orders' pages show what it answered.",
-            since=told.oldest_at,
-            orders_url=f"/orders?behind={OverdueKind.UNTOLD}",
+    """What has waited for too long: callbacks, alerts to operators, documents."""
+    callbacks, alerts, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
+    if callbacks.waited(overview.now) >= CALLBACK_LATE_AFTER:
+        yield _banner(
+            "undelivered",
+            SYSTEM_TROUBLES["callbacks_late"],
+            title=f"{format_count(callbacks.count, 'callback')} not delivered",
+            since=callbacks.oldest_at,
+            orders_url=f"/orders?late={OverdueKind.UNDELIVERED}",
         )
-    if operators and operators.late:
-        yield Banner(
+    if alerts and alerts.late:
+        yield _banner(
             "operators",
-            critical=False,
-            title=f"Operators are not told of {format_count(operators.count, 'event')}",
-            effect="Who relies on that does not know what happened. They are told again and again, for three days.",
-            remedy="Mend what listens at notify.ops_url, or correct it: willcall doctor tries to reach it.",
-            since=operators.since,
-            why=operators.answered,
+            SYSTEM_TROUBLES["alerts_late"],
+            title=f"{format_count(alerts.count, 'alert')} to operators not delivered",
+            since=alerts.since,
+            why=alerts.answered,
         )
     if documents.waited(overview.now) >= DOCUMENTS_LATE_AFTER:
-        yield Banner(
+        yield _banner(
             "lacking",
-            critical=False,
-            title=f"Documents of {format_count(documents.count, 'order')} are not stored",
-            effect="Their customers have the provider's address at most. They are tried again, for three days.",
-            remedy="See whether the documents' hosts answer, and whether there is room to store them: willcall doctor.",
+            SYSTEM_TROUBLES["documents_late"],
+            title=f"Documents of {format_count(documents.count, 'order')} are missing",
             since=documents.oldest_at,
-            orders_url=f"/orders?behind={OverdueKind.DOCUMENTS}",
+            orders_url=f"/orders?late={OverdueKind.DOCUMENTS}",
         )
-    if overview.documents_given_up.count:
-        yield Banner(
+    given_up = overview.documents_given_up
+    if given_up.count:
+        yield _banner(
             "given_up",
-            critical=False,
-            title=f"Documents of {format_count(overview.documents_given_up.count, 'order')} were given up",
-            effect="Their customers have the provider's address at most. They are not fetched again.",
-            remedy="Ask the provider for the files: each order's page says why they could not be fetched.",
-            since=overview.documents_given_up.oldest_at,
-            orders_url=f"/orders?behind={OverdueKind.DOCUMENTS}",
+            SYSTEM_TROUBLES["documents_given_up"],
+            title=f"Documents of {format_count(given_up.count, 'order')} were given up",
+            since=given_up.oldest_at,
+            orders_url=f"/orders?late={OverdueKind.DOCUMENTS}",
         )
 
 
 def _dead_letters(overview: Overview) -> Iterator[Banner]:
     if overview.dead_letters:
-        yield Banner(
+        yield _banner(
             "dead-letters",
-            critical=False,
+            SYSTEM_TROUBLES["dead_letters"],
             title=f"{format_count(overview.dead_letters, 'message')} could not be processed",
-            effect="If one was a submission, its order does not exist here.",
-            remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
             messages_url="/dead-letters",
         )

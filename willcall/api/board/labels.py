@@ -1,17 +1,17 @@
 """The board's words for states, answers and events; what of a reference or a ticket is shown at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import inf
 
 from willcall.api.board.events import DeliveryStatus
-from willcall.orders.advice import ADVICE, TROUBLES, Advice, Trouble
 from willcall.orders.callbacks import is_accepted
 from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order, Ticket, TicketKind
 from willcall.orders.serialization import rfc3339
 from willcall.orders.statistics import BUCKET_BOUNDS, quantile
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document, stored_file  # noqa: F401 - the same
+from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES, Trouble
 from willcall.orders.urls import (
     redact_callback_url,
     web_host,  # noqa: F401 - templates read it here
@@ -64,9 +64,9 @@ _STANDS = {
 
 _FILES = {TicketKind.IMAGE: "image", TicketKind.ARCHIVE: "archive", TicketKind.WALLET: "wallet pass"}
 
-_HAPPENED = {f"account.{health}": trouble.what for health, trouble in TROUBLES.items()} | {
-    "account.throttled": "has been throttling us for long",
-    "account.ok": "is well again",
+_HAPPENED = {f"account.{health}": trouble.what for health, trouble in ACCOUNT_TROUBLES.items()} | {
+    "account.throttled": "has been rate-limiting us for long",
+    "account.ok": "has recovered",
 }
 
 _HEALTH = {
@@ -88,19 +88,19 @@ def result_label(attempt: Attempt) -> str:
     return _CAME_BACK.get(attempt.outcome, attempt.outcome.replace("_", " "))
 
 
-def advice(order: Order) -> Advice | None:
+def advice(order: Order) -> Trouble | None:
     """What its reason for attention means, with what is to be done here."""
     return _here(order.attention) if order.attention else None
 
 
-def filter_advice(attention: str | None) -> Advice | None:
+def filter_advice(attention: str | None) -> Trouble | None:
     """What a reason means that orders are filtered by; None for all reasons together."""
     return _here(Attention(attention)) if attention in set(Attention) else None
 
 
-def _here(attention: Attention) -> Advice:
-    found = ADVICE[attention]
-    return Advice(found.reason, found.customer, found.remedy.format(**_HERE))
+def _here(attention: Attention) -> Trouble:
+    trouble = ORDER_TROUBLES[attention]
+    return replace(trouble, remedy=trouble.instructions(**_HERE))
 
 
 def attention_label(attention: Attention) -> str:
@@ -200,7 +200,7 @@ def response_label(made: DeliveryAttempt) -> str:
 
 def fix(trouble: Trouble, account_key: str) -> str:
     """What to do about an account that is not well, with what is done here."""
-    return trouble.mend(account_key, "resume it")
+    return trouble.for_account(account_key, "press Resume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class AttentionGroup:
 
     attention: Attention
     title: str
-    advice: Advice
+    advice: Trouble
     count: int
     accounts: Sequence[tuple[str, int]]
     orders: Sequence[Order]

@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 from willcall.api.board.events import EventRow, event_rows
 from willcall.api.board.labels import REDACTED, is_secret_reference, redacted
-from willcall.orders.advice import TROUBLES, Trouble
 from willcall.orders.model import Attempt, Order
+from willcall.orders.troubles import ACCOUNT_TROUBLES, Trouble
 from willcall.providers.base import Account, OrderQuery
 from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
@@ -44,7 +44,7 @@ class OrderView:
         if self.order.finished_at is not None:
             return None
         if self.account is None:
-            return TROUBLES["forgotten"]
+            return ACCOUNT_TROUBLES["unconfigured"]
         return None if self.account.health is AccountHealth.OK else account_trouble(self.account)
 
     @property

@@ -13,7 +13,7 @@ from willcall.stores.operator_events import OperatorEvent
 from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context
-from willcall.views.accounts import AccountView, forgotten_accounts, refused_accounts, view_account
+from willcall.views.accounts import AccountView, refused_accounts, unconfigured_accounts, view_account
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
 
@@ -128,7 +128,7 @@ def read_overview(context: Context) -> Overview:
     return Overview(
         now=now,
         accounts=_summaries(context, now),
-        unconfigured=forgotten_accounts(stores, context.accounts),
+        unconfigured=unconfigured_accounts(stores, context.accounts),
         survey=stores.listing.attention_summary(refused_accounts(stores, context.accounts), ORDERS_SHOWN),
         undelivered=stores.deliveries.pending(),
         operator_alerts=pending_alerts(stores, now),

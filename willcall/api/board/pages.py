@@ -61,11 +61,11 @@ def board(request: Request, context: ContextDep, _: NoParameters) -> Response:
 class _BoardQuery(OrdersQuery):
     """Which orders to show. `account` is an account's key.
 
-    `behind`: those of which this is behind, a list of its own; of the filters, provider and account go with `overdue`.
+    `late`: list only orders with this overdue. Only `overdue` can be combined with provider and account.
     """
 
     account: str | None = Field(default=None, max_length=200)
-    behind: OverdueKind | None = None
+    late: OverdueKind | None = None
 
 
 async def _filters(request: Request) -> _BoardQuery:
@@ -78,10 +78,10 @@ async def _filters(request: Request) -> _BoardQuery:
 
 @router.get("/orders")
 def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
-    """Orders, newest first, or those of which something is behind, the worst first."""
+    """Show orders, newest first, or those with something overdue, the worst first."""
     wanted = Listed(query.status, query.provider, query.reasons, query.account)
-    if query.behind:
-        return _orders_behind(request, context, query.behind, wanted)
+    if query.late:
+        return _late_orders(request, context, query.late, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
     asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
@@ -97,13 +97,13 @@ def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, 
     )
 
 
-def _orders_behind(request: Request, context: Context, behind: OverdueKind, wanted: Listed) -> Response:
-    found = overdue_orders(context.stores, behind, _PAGE, context.settings.sweeps.grace, wanted)
+def _late_orders(request: Request, context: Context, late: OverdueKind, wanted: Listed) -> Response:
+    found = overdue_orders(context.stores, late, _PAGE, context.settings.sweeps.grace, wanted)
     return page(
         request,
-        "behind.html",
-        behind=behind.value,
-        place=(wanted.account or wanted.provider) if behind is OverdueKind.OVERDUE else None,
+        "late_orders.html",
+        late=late.value,
+        place=(wanted.account or wanted.provider) if late is OverdueKind.OVERDUE else None,
         found=found.orders,
         count=found.count,
         stopped=_stopped(context, (one.order for one in found.orders)),

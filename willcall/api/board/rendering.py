@@ -89,9 +89,16 @@ def _environment() -> Environment:
         "coming": format_due,
         "fetched_in_vain": describe_failed_fetch,
         "segment": lambda text: quote(text, safe=""),
+        "code": _code,
         "number": lambda number: f"{number:,}",
     }
     return environment
+
+
+def _code(text: str) -> Markup:
+    """Show what stands between backticks as code."""
+    code, plain = Markup("<code>{}</code>"), Markup("{}")
+    return Markup().join((code if number % 2 else plain).format(part) for number, part in enumerate(text.split("`")))
 
 
 @cache

@@ -18,7 +18,7 @@ from willcall.cli.output.accounts_table import (
 from willcall.cli.output.console import print_json_line, stdout_console
 from willcall.config import Config
 from willcall.stores.connection import connect
-from willcall.views.accounts import forgotten_accounts, view_account
+from willcall.views.accounts import unconfigured_accounts, view_account
 from workers.transport.delayed import DelayedStats, delayed_stats
 
 
@@ -34,7 +34,7 @@ def list_accounts(
         AccountRow(view_account(stores, account, now), delayed.get(poll_queue(key)))
         for key, account in sorted(config.accounts.items())
     ]
-    keys = list(forgotten_accounts(stores, config.accounts))
+    keys = list(unconfigured_accounts(stores, config.accounts))
     unconfigured = dict(zip(keys, stores.listing.summaries(keys, now), strict=True))
     if as_json:
         for document in [*map(row_to_json, rows), *starmap(unconfigured_to_json, unconfigured.items())]:

@@ -81,7 +81,7 @@ def list_orders(
 
 _OVERDUE_KINDS = {
     "--overdue": OverdueKind.OVERDUE,
-    "--undelivered": OverdueKind.UNTOLD,
+    "--undelivered": OverdueKind.UNDELIVERED,
     "--documents": OverdueKind.DOCUMENTS,
 }
 

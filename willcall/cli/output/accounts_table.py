@@ -10,9 +10,9 @@ from rich.text import Text
 
 from tasks.queues import poll_queue
 from willcall.cli.output.styles import HEALTH_STYLES, describe_health, plain_table
-from willcall.orders.advice import TROUBLES
 from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
+from willcall.orders.troubles import ACCOUNT_TROUBLES
 from willcall.stores.listing import AccountSummary
 from willcall.views.accounts import AccountView, account_schema
 from workers.transport.delayed import DelayedStats
@@ -65,7 +65,7 @@ def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Tab
 
 def add_unconfigured(table: Table, account_key: str, summary: AccountSummary) -> None:
     """Add a row for an account that is missing from the configuration."""
-    what = Text(TROUBLES["forgotten"].what, "red")
+    what = Text(ACCOUNT_TROUBLES["unconfigured"].what, "red")
     table.add_row(Text(account_key), what, "", _listed(asdict(summary.backlog)), _listed(summary.counts))
 
 
@@ -73,8 +73,8 @@ def unconfigured_to_json(account_key: str, summary: AccountSummary) -> dict[str,
     """Return an account that is missing from the configuration as JSON."""
     return {
         "account": account_key,
-        "health": "forgotten",
-        "why": TROUBLES["forgotten"].what,
+        "health": "unconfigured",
+        "why": ACCOUNT_TROUBLES["unconfigured"].what,
         "backlog": asdict(summary.backlog),
         "orders": {status.value: count for status, count in summary.counts.items()},
     }

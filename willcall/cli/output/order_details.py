@@ -11,9 +11,9 @@ from rich.text import Text
 from willcall.cli.output.attempt_tables import callback_attempts, poll_attempts
 from willcall.cli.output.console import strip_control_characters
 from willcall.cli.output.styles import INDENT, STATUS_STYLES, describe_health, plain_table
-from willcall.orders.advice import ADVICE, TROUBLES
 from willcall.orders.model import OPEN, Attempt, Order, Ticket
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
+from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES
 from willcall.orders.urls import redact_callback_url, web_host
 from willcall.stores.accounts import AccountState
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
@@ -54,9 +54,9 @@ def order_details(details: OrderDetails, width: int, attempt_limit: int | None =
     order = details.order
     parts: list[RenderableType] = [_title(order), Padding(_facts(details), INDENT)]
     if order.attention:
-        advice = ADVICE[order.attention]
+        advice = ORDER_TROUBLES[order.attention]
         title = (f"Attention: {order.attention.replace('_', ' ')}. ", "bold yellow")
-        parts += ["", Padding(Text.assemble(title, f"{advice.reason} {advice.mend(order.id)}"), INDENT)]
+        parts += ["", Padding(Text.assemble(title, f"{advice.what} {advice.for_order(order.id)}"), INDENT)]
     if order.tickets:
         parts += ["", Text(f"Tickets ({len(order.tickets)})", "bold"), Padding(_tickets(order.tickets), INDENT)]
     if details.fetch:
@@ -122,7 +122,7 @@ def _next_poll(details: OrderDetails) -> Text:
     else:
         text.append("none; the provider allows no attempt before the deadline")
     if account is None:
-        text.append(f"\nthe account {TROUBLES['forgotten'].what}, so the order is not polled", "yellow")
+        text.append(f"\nthe account {ACCOUNT_TROUBLES['unconfigured'].what}, so the order is not polled", "yellow")
     elif account.health.value != "ok":
         health = describe_health(account, now, held=details.held, beat=details.beat)
         text.append(f"\nthe account is {health}", "yellow")

@@ -84,7 +84,7 @@ def _when(order: Order, stopped: str | None, now: float) -> Text:
     if order.finished_at is not None:
         when = f"ended {format_relative(order.finished_at, now, 1)}"
     elif stopped:
-        when = f"held: account {'not configured' if stopped == 'forgotten' else stopped}"
+        when = f"held: account {'not configured' if stopped == 'unconfigured' else stopped}"
     elif order.next_poll_at is None:
         when = "waiting"
     elif order.next_poll_at <= now:

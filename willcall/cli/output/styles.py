@@ -42,7 +42,7 @@ def describe_health(state: AccountState, now: float, *, held: bool, beat: bool) 
             left = f"{health}, {format_duration(state.until - now)} left" if state.until else f"{health} until resumed"
             return f"{left}; {_health_since(state.underlying, now)}" if state.underlying else left
     probe = format_next_probe(state.probe_at, now, held=held, beat=beat)
-    return f"{_health_since(state, now)}{f', next try {probe}' if probe else ''}"
+    return f"{_health_since(state, now)}{f', next attempt {probe}' if probe else ''}"
 
 
 def _health_since(state: AccountState, now: float) -> str:

@@ -72,9 +72,9 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     stopped = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when the account recovers" in text
-    assert "unauthorized for 1 min, next try in 30 s" in text
+    assert "unauthorized for 1 min, next attempt in 30 s" in text
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True, beat=False)
-    assert "unauthorized for 1 min, next try once beat is running" in " ".join(text.split())
+    assert "unauthorized for 1 min, next attempt once beat is running" in " ".join(text.split())
 
 
 def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
@@ -82,13 +82,13 @@ def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., 
     paused = replace(WELL, health=AccountHealth.PAUSED, since=NOW - 60, underlying=refused)
     text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
     assert "the account is paused until resumed; unauthorized for 2 h" in text
-    assert "next try" not in text
+    assert "next attempt" not in text
 
 
 @pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue by 2 min"), (NOW + 60, "with its next order")])
 def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
     stopped = replace(WELL, health=AccountHealth.DOWN, since=NOW - 600, probe_at=NOW - 120)
-    assert f"down for 10 min, next try {words}" in shown(
+    assert f"down for 10 min, next attempt {words}" in shown(
         replace(ORDER, next_poll_at=next_poll_at), stopped, held=next_poll_at is None
     )
 
@@ -147,16 +147,16 @@ def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
     for fetching, words in (
         (
             FetchProgress(3, "HTTP 404", NOW + 250),
-            "Documents missing: HTTP 404; tried 3 times, next try in 4 min",
+            "Documents missing: HTTP 404; tried 3 times, next attempt in 4 min",
         ),
-        (FetchProgress(0, None, NOW + 4), "Documents missing: first try in 4 s"),
+        (FetchProgress(0, None, NOW + 4), "Documents missing: first attempt in 4 s"),
     ):
         view = order_details(OrderDetails(order, [], WELL, NOW, fetch=fetching), 120)
         assert words in " ".join(printed(view, 120).split())
     behind = OverdueOrder(order, NOW - 60, ["files.example"], FetchProgress(3, "HTTP 404", NOW + 250))
     text = printed(overdue_table([behind], NOW), 120)
     assert "files.example" in text
-    assert "HTTP 404; tried 3 times, next try in 4 min 10 s" in " ".join(text.split())
+    assert "HTTP 404; tried 3 times, next attempt in 4 min 10 s" in " ".join(text.split())
     text = printed(overdue_table([OverdueOrder(order, NOW - 60, [], given_up="the file is an HTML page")], NOW), 120)
     assert "given up: the file is an HTML page" in " ".join(text.split())
 
@@ -203,7 +203,7 @@ def test_a_list_shows_ids_in_full(printed: Print, width: int) -> None:
     [
         ({}, "paused", "held: account paused"),
         ({"next_poll_at": None}, "down", "held: account down"),
-        ({"next_poll_at": None}, "forgotten", "held: account not configured"),
+        ({"next_poll_at": None}, "unconfigured", "held: account not configured"),
         ({"next_poll_at": NOW - 200}, None, "due 3 min ago"),
         ({"next_poll_at": NOW}, None, "due"),
         ({"next_poll_at": None}, None, "waiting"),

@@ -2,13 +2,13 @@
 
 from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, warning
-from willcall.orders.advice import OVERBOOKED, TROUBLES, Trouble
 from willcall.orders.model import Attention, count_open
+from willcall.orders.troubles import ACCOUNT_TROUBLES, Trouble
 from willcall.views.accounts import (
     AccountView,
     account_trouble,
-    forgotten_accounts,
     refused_accounts,
+    unconfigured_accounts,
     view_account,
 )
 from willcall.views.formatting import format_count, format_duration, format_next_probe, format_timestamp
@@ -23,11 +23,11 @@ def check_accounts(context: CheckContext) -> list[Finding]:
     stores, accounts, now = context.stores, context.config.accounts, context.now()
     views = [view_account(stores, accounts[key], now) for key in sorted(accounts)]
     beat = bool(context.processes.running("beat"))
-    found = [judge_account(view, now, beat=beat) for view in views if view.state.health in TROUBLES]
+    found = [judge_account(view, now, beat=beat) for view in views if view.state.health in ACCOUNT_TROUBLES]
     limit = context.config.settings.sweeps.booked_ahead
     found += [_overbooked(view, now) for view in views if view.state.booked_ahead(now) > limit]
-    for key, waiting in forgotten_accounts(stores, accounts).items():
-        found.append(_account_finding(TROUBLES["forgotten"], key, "", waiting))
+    for key, waiting in unconfigured_accounts(stores, accounts).items():
+        found.append(_account_finding(ACCOUNT_TROUBLES["unconfigured"], key, "", waiting))
     return found or [ok(f"{format_count(len(accounts), 'account')}, all healthy" if accounts else "none")]
 
 
@@ -36,9 +36,9 @@ def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
     state, trouble = view.state.without_pause, account_trouble(view.state)
     when = f" ({state.why})" if state.why else ""
     when += f" for {format_duration(now - state.since)}, since {format_timestamp(state.since)}" if state.since else ""
-    if trouble.grave and not view.state.underlying:
+    if trouble.critical and not view.state.underlying:
         probe = format_next_probe(state.probe_at, now, held=view.held, beat=beat)
-        when += f", next try {probe}" if probe else ""
+        when += f", next attempt {probe}" if probe else ""
     elif view.state.until:
         when += f",{' paused' if view.state.underlying else ''} until {format_timestamp(view.state.until)}"
     return _account_finding(trouble, view.account.key, when, view.open_orders)
@@ -47,12 +47,12 @@ def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
 def _overbooked(view: AccountView, now: float) -> Finding:
     state = view.state
     when = f": {format_count(state.booked, 'request')}, the last in {format_duration(state.booked_ahead(now))}"
-    return _account_finding(OVERBOOKED, view.account.key, when, view.open_orders)
+    return _account_finding(ACCOUNT_TROUBLES["overbooked"], view.account.key, when, view.open_orders)
 
 
 def _account_finding(trouble: Trouble, key: str, when: str, waiting: int) -> Finding:
     message = f"{key} {trouble.what}{when}; {format_count(waiting, 'open order')}"
-    return (error if trouble.grave else warning)(message, trouble.mend(key))
+    return (error if trouble.critical else warning)(message, trouble.for_account(key))
 
 
 def check_orders(context: CheckContext) -> list[Finding]:
@@ -68,8 +68,8 @@ def check_orders(context: CheckContext) -> list[Finding]:
             continue
         account, fix = key, "Check the workers and queues above; if they are healthy, start more workers."
         if key not in context.config.accounts:
-            trouble = TROUBLES["forgotten"]
-            account, fix = f"{key}, which {trouble.what}", trouble.mend(key)
+            trouble = ACCOUNT_TROUBLES["unconfigured"]
+            account, fix = f"{key}, which {trouble.what}", trouble.for_account(key)
         overdue = format_count(summary.backlog.due, "overdue order")
         message = f"{overdue} of {account}; the oldest, {summary.first}, by {format_duration(late)}"
         found.append((error if late >= TOO_LATE else warning)(message, fix))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from tasks.queues import queue_names
 from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
+from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError, probe
 from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN, Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun, SweepStore
@@ -30,8 +31,7 @@ def _judge_workers(
     missing = [worker for worker in seen if worker not in running]
     if not running:
         why = _describe_last_heartbeat(missing, last, now) or "no provider is polled and no callback is sent"
-        fix = "Start one with `willcall worker`, and check the log of the last."
-        return [error(f"no worker is running; {why}", fix)]
+        return [error(f"no worker is running; {why}", SYSTEM_TROUBLES["no_worker"].remedy)]
     found = [
         warning(
             f"{worker.name} has sent no heartbeat for {format_duration(now - worker.last_seen)}",
@@ -62,8 +62,7 @@ def check_beat(context: CheckContext) -> list[Finding]:
         probe(context.redis)  # a Redis that accepts no writes gets no heartbeats either
         last = context.processes.last_heartbeats().get("beat")
         why = _describe_last_heartbeat(seen, last, now) or "no sweep is started, so nothing that was lost is repaired"
-        fix = "Start it with `willcall beat`, and check the log of the last."
-        return [error(f"beat is not running; {why}", fix)]
+        return [error(f"beat is not running; {why}", SYSTEM_TROUBLES["no_beat"].remedy)]
     latest = max(beat.last_seen for beat in running)
     return [ok(f"{format_count(len(running), 'beat')}, last heartbeat {format_duration(now - latest)} ago")]
 
@@ -76,9 +75,9 @@ def check_sweeps(context: CheckContext) -> list[Finding]:
     found = [_sweep_failed(name, last[name], now) for name in intervals if name in last and last[name].error]
     overdue = overdue_sweeps(last, intervals, beats, now)
     if overdue:
-        fix = restart_advice(beat=bool(beats), worker=bool(workers))
+        restart = restart_advice(beat=bool(beats), worker=bool(workers))
         sweeps = ", ".join(_describe_overdue_sweep(sweep, now) for sweep in overdue)
-        found.append(error(f"overdue: {sweeps}", f"{fix}; `willcall sweep` runs them by hand."))
+        found.append(error(f"overdue: {sweeps}", SYSTEM_TROUBLES["sweeps_overdue"].instructions(restart=restart)))
     if found or not beats:
         return found or [unknown("beat is not running")]
     latest = max((run.at for run in last.values()), default=None)
@@ -123,7 +122,7 @@ def _describe_last_heartbeat(missing: Iterable[RunningProcess], last: Heartbeat 
 
 
 def _sweep_failed(name: str, run: SweepRun, now: float) -> Finding:
-    fix = f"Check the workers' logs of that time; `willcall sweep {name}` runs it by hand."
+    fix = SYSTEM_TROUBLES["sweep_failed"].instructions(sweep=name)
     return error(f"{name} failed {format_relative(run.at, now)}: {run.error}", fix)
 
 

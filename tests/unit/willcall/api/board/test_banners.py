@@ -84,17 +84,17 @@ def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(l
 
 def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> None:
     assert titles(overview(line(orders=1))) == []
-    assert told(overview(line(orders=1))) == "All is well, 1 order waits for tickets"
-    assert told(overview(line(orders=7), line(orders=5))) == "All is well, 12 orders wait for tickets"
-    assert told(overview()) == "All is well, no order waits for tickets"
+    assert told(overview(line(orders=1))) == "All healthy, 1 order waits for tickets"
+    assert told(overview(line(orders=7), line(orders=5))) == "All healthy, 12 orders wait for tickets"
+    assert told(overview()) == "All healthy, no order waits for tickets"
 
 
 @pytest.mark.parametrize(
     ("health", "critical", "title"),
     [
-        (AccountHealth.UNAUTHORIZED, True, "tiqets/default refuses our key"),
-        (AccountHealth.DOWN, True, "tiqets/default does not answer"),
-        (AccountHealth.THROTTLED, False, "tiqets/default throttles us"),
+        (AccountHealth.UNAUTHORIZED, True, "tiqets/default is rejecting our API key"),
+        (AccountHealth.DOWN, True, "tiqets/default is failing"),
+        (AccountHealth.THROTTLED, False, "tiqets/default is rate-limiting us"),
         (AccountHealth.PAUSED, False, "tiqets/default is paused"),
     ],
 )
@@ -118,12 +118,12 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
         (banner,) = (banner for banner in found if banner.account)
         return banner.until, banner.then
 
-    assert told_of(NOW + 30, 0) == (NOW + 30, "next try")
-    assert told_of(NOW - 90, 1) == (NOW - 90, "next try")
-    assert told_of(NOW - 90, 0) == (None, "next try with its next order")
+    assert told_of(NOW + 30, 0) == (NOW + 30, "next attempt")
+    assert told_of(NOW - 90, 1) == (NOW - 90, "next attempt")
+    assert told_of(NOW - 90, 0) == (None, "next attempt with its next order")
     no_beat = [process for process in ALIVE if process.kind != "beat"]
-    assert told_of(NOW + 30, 1, no_beat) == (None, "next try once beat is running")
-    assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next try")
+    assert told_of(NOW + 30, 1, no_beat) == (None, "next attempt once beat is running")
+    assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next attempt")
 
 
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
@@ -136,12 +136,12 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
         undelivered=PendingSummary(3, NOW - 3_600),
     )
     assert titles(found) == [
-        "Beat is not alive",
-        "paylogic/default does not answer",
+        "Beat is not running",
+        "paylogic/default is failing",
         "funtrips/old is not in the configuration",
         "The sweep polls failed",
         "tiqets/default is paused",
-        "3 events on the way to backends",
+        "3 callbacks not delivered",
     ]
     assert told(found) == "3 problems need fixing"
 
@@ -150,11 +150,11 @@ def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
     signs = {"worker": Heartbeat("willcall-7@box", NOW - 7_200)}
     workers, beat = banners(overview(processes=[], last_heartbeats=signs))
     assert (workers.title, workers.since, workers.why) == (
-        "No worker is alive",
+        "No workers are running",
         NOW - 7_200,
-        "The last was willcall-7@box",
+        "Last seen: willcall-7@box",
     )
-    assert (beat.title, beat.since, beat.why) == ("Beat is not alive", None, None)
+    assert (beat.title, beat.since, beat.why) == ("Beat is not running", None, None)
 
 
 def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
@@ -163,7 +163,7 @@ def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None
     assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
     assert told(overview(paused, line("paylogic", AccountHealth.PAUSED, 1))) == "3 orders wait for paused accounts"
     nothing_waits = overview(line(health=AccountHealth.PAUSED), line("paylogic", orders=3))
-    assert told(nothing_waits) == "All is well, 3 orders wait for tickets"
+    assert told(nothing_waits) == "All healthy, 3 orders wait for tickets"
 
 
 def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
@@ -173,9 +173,9 @@ def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
     (banner,) = banners(
         found := overview(paused, survey=AttentionSummary([], {("tiqets/default", Attention.UNAUTHORIZED): 2}))
     )
-    assert (banner.title, banner.kind) == ("tiqets/default is paused, and refuses our key", "unauthorized")
+    assert (banner.title, banner.kind) == ("tiqets/default is paused and is rejecting our API key", "unauthorized")
     assert (banner.critical, banner.since, banner.why) == (True, NOW - 7_200, "401")
-    assert (banner.until, banner.then) == (NOW + 60, "is tried again")
+    assert (banner.until, banner.then) == (NOW + 60, "is probed again")
     assert told(found) == "1 problem needs fixing"
     assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
@@ -185,13 +185,13 @@ def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line)
     (many,) = banners(overview(line(overdue=601)))
     assert (few.title, few.critical, many.critical) == ("tiqets/default: 1 order overdue", False, True)
     assert "start more" in few.remedy
-    assert "when a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
+    assert "once a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
 
 
 def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
     key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
     survey = AttentionSummary([], {key_refused: 40, unknown: 1})
-    assert told(overview(line(), survey=survey)) == "41 orders need a person"
+    assert told(overview(line(), survey=survey)) == "41 orders need attention"
     refused_account = overview(line(health=AccountHealth.UNAUTHORIZED), survey=survey)
     assert told(refused_account) == "1 problem needs fixing"
     assert refused_account.covered_by_accounts == 40
@@ -204,21 +204,21 @@ def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
 def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert titles(overview(line(), documents_pending=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
     (given_up,) = banners(overview(line(), documents_given_up=PendingSummary(1, NOW - 60, "ord-1")))
-    assert (given_up.title, given_up.orders_url) == ("Documents of 1 order were given up", "/orders?behind=documents")
+    assert (given_up.title, given_up.orders_url) == ("Documents of 1 order were given up", "/orders?late=documents")
     (banner,) = banners(overview(line(), documents_pending=PendingSummary(2, NOW - 1_800, "ord-1")))
-    assert (banner.title, banner.critical) == ("Documents of 2 orders are not stored", False)
+    assert (banner.title, banner.critical) == ("Documents of 2 orders are missing", False)
 
 
 def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
-    untold = PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
-    assert titles(overview(line(), operator_alerts=replace(untold, late=False))) == []
-    (banner,) = banners(overview(line(), operator_alerts=untold))
-    assert (banner.title, banner.since) == ("Operators are not told of 2 events", NOW - 3_600)
+    pending = PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
+    assert titles(overview(line(), operator_alerts=replace(pending, late=False))) == []
+    (banner,) = banners(overview(line(), operator_alerts=pending))
+    assert (banner.title, banner.since) == ("2 alerts to operators not delivered", NOW - 3_600)
     assert banner.why == "the last answer: HTTP 503"
 
 
 @pytest.mark.parametrize(
-    ("what", "orders"), [("undelivered", "/orders?behind=untold"), ("documents_pending", "/orders?behind=documents")]
+    ("what", "orders"), [("undelivered", "/orders?late=undelivered"), ("documents_pending", "/orders?late=documents")]
 )
 def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
     (banner,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
@@ -227,7 +227,7 @@ def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) 
 
 def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
     (banner,) = banners(overview(line(orders=9, overdue=3)))
-    assert banner.orders_url == "/orders?behind=overdue&account=tiqets/default"
+    assert banner.orders_url == "/orders?late=overdue&account=tiqets/default"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
     [
         ("beat", "Start beat;"),
         ("worker", "Start a worker;"),
-        ("api", "See whether a worker serves the queue willcall.sweeps and is not overrun; if one does, restart beat;"),
+        ("api", "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart beat;"),
     ],
 )
 def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
@@ -247,6 +247,6 @@ def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away:
         for banner in banners(overview(line(), overdue_sweeps=missed, processes=processes))
         if banner.kind == "missed"
     )
-    assert (banner.title, banner.since) == ("3 sweeps missed", NOW - 120)
+    assert (banner.title, banner.since) == ("3 background sweeps are overdue", NOW - 120)
     assert "polls, notify, inbox" in banner.effect
     assert banner.remedy.startswith(remedy)

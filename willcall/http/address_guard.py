@@ -4,9 +4,7 @@ import re
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -55,14 +53,15 @@ class AddressGuard:
         if len(url) > LONGEST_URL or _INVALID.search(url):
             return "the URL is too long or has characters that no URL has"
         try:
-            parts = parse_url(url)
-        except LocationParseError:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
             return "the URL cannot be read"
         problems = {
             "the URL is neither http nor https": parts.scheme not in {"http", "https"},
-            "the URL holds credentials": parts.auth is not None,
-            "the URL names no host or no port": not parts.host or parts.port == 0,
-            f"the address is {NOT_PUBLIC}": not self._admits_host(parts.host or ""),
+            "the URL holds credentials": "@" in parts.netloc,
+            "the URL names no host or no port": not parts.hostname or port == 0,
+            f"the address is {NOT_PUBLIC}": not self._admits_host(parts.hostname or ""),
         }
         return next((why for why, applies in problems.items() if applies), None)
 

@@ -6,8 +6,6 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from idna import IDNAError
 from idna import encode as idna_encode
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 #: Scheme and authority. What stands before an `@` is no host; the guard refuses it.
@@ -60,10 +58,10 @@ def redirect_target(url: str, location: str) -> str:
 
 def _origin(url: str) -> _Origin:
     try:
-        parts = parse_url(url)
-    except LocationParseError:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
         return None, None, None
-    return parts.scheme, parts.host, parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
 
 
 def _decoded(location: str) -> str:

@@ -3,7 +3,6 @@
 import gzip
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -541,18 +540,6 @@ def test_time_is_bounded_over_all_redirects_together(serve: Serve, outbound: Out
     assert clock.now == began + LIMITS.total_timeout, "two were asked, and the last one not any more"
 
 
-def test_nothing_listens(outbound: OutboundClient) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert outbound.get(f"http://127.0.0.1:{port}/", LIMITS) == RequestFailure("connection refused")
-
-
-def test_the_environment_is_not_asked(serve: Serve, outbound: OutboundClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert isinstance(outbound.get(serve(saying(whole())).url, LIMITS), Response)
-
-
 def test_cookies_are_not_kept(serve: Serve, outbound: OutboundClient) -> None:
     server = serve(saying(whole(b"", "200 OK", "Set-Cookie: a=b")))
     for _ in range(2):
@@ -587,24 +574,3 @@ def test_a_redirect_leads_from_http_to_https_and_never_back(
     assert refused == RequestFailure("a redirect leads from https to http", bad_redirect=True)
     assert plain.connections == 0
     trusting.close()
-
-
-def test_threads_share_it(serve: Serve, outbound: OutboundClient) -> None:
-    def echo(server: Server, connection: socket.socket) -> None:
-        while request := server.hear(connection):
-            connection.sendall(whole(request.split(b" ")[1]))
-
-    server, wrong = serve(echo), []
-
-    def ask(number: int) -> None:
-        for turn in range(20):
-            response = outbound.get(f"{server.url}/{number}-{turn}", LIMITS)
-            if not (isinstance(response, Response) and response.body == f"/{number}-{turn}".encode()):
-                wrong.append(response)
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []

@@ -1,7 +1,7 @@
-"""The run that `willcall demo` shows: all five providers, every kind of reference and of trouble.
+"""The script of `willcall demo`: all five providers, every kind of reference and of fault.
 
-Durations suit a client that starts polling at 0.5 s, waits 3 s at most and finishes within some 40 s.
-Orders that `expect` "expired" are never told an end; the client must be given a short deadline for them.
+Durations suit a client whose countdowns are 0.5 s to 3 s, and which finishes within some 40 s. Orders that `expect`
+"expired" never get a final status; the client needs a short deadline for them.
 """
 
 from random import Random
@@ -10,7 +10,7 @@ from typing import Any
 from willcall.simulator.providers.paylogic import EVENT
 from willcall.simulator.script import AccountScript, OrderScript, ProviderName, RateScript, Script
 
-#: Requests per second, and at once. `headless` and `user` are for what a user's own credentials show.
+#: Requests per second, and at once. The accounts `headless` and `user` have a user's own credentials.
 RATES: dict[tuple[ProviderName, str], int] = {
     ("funtrips", "default"): 20,
     ("funtrips", "headless"): 10,
@@ -21,12 +21,12 @@ RATES: dict[tuple[ProviderName, str], int] = {
     ("paylogic", "user"): 5,
 }
 
-#: Seconds by which requests of a busy machine bunch up on their way to the simulator.
+#: Seconds by which a busy machine may delay one request more than another.
 JITTER = 0.1
 
 
 def demo_script(*, seed: int = 1) -> Script:
-    """The accounts and orders. The same seed gives the same script."""
+    """Return the accounts and orders. The same seed gives the same script."""
     random = Random(seed)
     accounts = [
         AccountScript(provider=provider, name=name, rate=RateScript(limit=limit, burst=limit))
@@ -37,22 +37,22 @@ def demo_script(*, seed: int = 1) -> Script:
 
 
 def _order(provider: ProviderName, reference: str, **fields: Any) -> OrderScript:
-    """One order; the fields are those of an `OrderScript`."""
+    """Return an order; the fields are those of an `OrderScript`."""
     return OrderScript.model_validate({"provider": provider, "reference": reference, **fields})
 
 
 def _status(status: int, retry_after: int | None = None, form: str = "seconds") -> dict[str, Any]:
-    """An error status, once."""
+    """Return a fault: an error status, once."""
     return {"do": "status", "status": status, "retry_after": retry_after, "form": form}
 
 
 def _soon(random: Random, longest: float = 9.0) -> float:
-    """Seconds until an ordinary order is ready."""
+    """Return the seconds until an ordinary order is ready."""
     return round(random.uniform(0.0, longest), 1)
 
 
 def _funtrips(random: Random) -> list[OrderScript]:
-    """202s in both forms of `Retry-After`, users with several orders, sessions, and a token that dies."""
+    """202s with both forms of `Retry-After`, users with several orders, sessions, and a token that expires."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("funtrips", f"chk-{name}", **fields)
@@ -78,7 +78,7 @@ def _funtrips(random: Random) -> list[OrderScript]:
 
 
 def _tiqets(random: Random) -> list[OrderScript]:
-    """Words in the body; a hang, broken connections and bodies of no use."""
+    """Status words in the body; a hang, broken connections and unusable bodies."""
 
     def order(number: int, **fields: Any) -> OrderScript:
         return _order("tiqets", str(1_111_111 + number), **fields)
@@ -102,7 +102,7 @@ def _tiqets(random: Random) -> list[OrderScript]:
 
 
 def _tixstock(random: Random) -> list[OrderScript]:
-    """Items that get their files one after the other."""
+    """Items that get their files one by one."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("tixstock", f"tix-{name}", **fields)
@@ -120,7 +120,7 @@ def _tixstock(random: Random) -> list[OrderScript]:
 
 
 def _voordemensen() -> list[OrderScript]:
-    """Asked every 10 s at most, so ready on the first or on the second request."""
+    """Polled every 10 s at most, so ready at the first or second request."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("voordemensen", f"Vdm{name}-QmBxG-9WhAj", **fields)
@@ -135,7 +135,7 @@ def _voordemensen() -> list[OrderScript]:
 
 
 def _paylogic(random: Random) -> list[OrderScript]:
-    """Links that appear with the tickets, dates to wait for, and all ways to name a ticket."""
+    """Links that appear with the tickets, announced dates, and all references of tickets."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("paylogic", f"a7c6{name}", **fields)

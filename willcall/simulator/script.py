@@ -1,7 +1,7 @@
-"""What the providers are told to do: accounts, orders and the faults on an order's way.
+"""The format of scripts: accounts, orders, faults and pushes, as a JSON or TOML file.
 
-A script is a JSON or TOML file of this shape; every field but `provider` and `reference` has a default.
-All durations are seconds. An order's clock starts when the simulator gets to know it.
+Every field but `provider` and `reference` has a default. All durations are seconds. An order's clock starts when it is
+added to the simulator.
 """
 
 import tomllib
@@ -42,41 +42,41 @@ VOORDEMENSEN_MINIMUM = 10.0
 
 
 class _ScriptModel(BaseModel):
-    """Immutable; an unknown field is a mistake in the script."""
+    """Immutable; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BodyEncoding(_ScriptModel):
-    """How the body goes onto the wire, and what the labels say of it, which need not be the same."""
+    """How a body is encoded, and what its headers say about that, which may differ."""
 
-    #: Any of Python's codecs; JSON is written in it, with its letters as they are.
+    #: Any of Python's codecs; JSON is written in it without escapes.
     charset: str = "utf-8"
     #: Applied one after the other.
     codings: tuple[ContentCoding, ...] = ()
-    #: The header as it is; None leaves it out.
+    #: The header's value; None leaves the header out.
     content_encoding: str | None = None
     content_type: str = "application/json"
 
 
 class _Fault(_ScriptModel):
-    """What can be wrong with any answer. A 429 stops the whole account for `retry_after`, others their order."""
+    """The fields of all faults. A 429 stops the whole account for `retry_after`, other responses their order."""
 
-    #: How many requests get it, one after the other; None is all from then on.
+    #: How many requests in a row get it; None is all from then on.
     times: PositiveInt | None = 1
     retry_after: NonNegativeInt | None = None
     form: HintForm = "seconds"
-    #: Further lines of `Retry-After`, as they are; none of them asks for longer.
+    #: Further `Retry-After` headers; none of them may be longer.
     also: tuple[str, ...] = ()
-    #: Seconds by which the server's clock is ahead: its `Date`, and the moments in `Retry-After`.
+    #: Seconds by which the server's clock is ahead, in `Date` and in the dates of `Retry-After`.
     clock: float = 0.0
     packing: BodyEncoding | None = None
 
 
 class StatusFault(_Fault):
-    """An error status. A 429, or a 403 with `retry_after`, stops the whole account for so long.
+    """An error status. A 429, or a 403 with `retry_after`, stops the whole account for that long.
 
-    It has the provider's own form; with `gateway` it is the page that a content delivery network puts in its place.
+    The body has the provider's own form, or with `gateway` that of a content delivery network.
     """
 
     do: Literal["status"]
@@ -85,9 +85,9 @@ class StatusFault(_Fault):
 
 
 class BadResponseFault(_Fault):
-    """A 200 that is of no use, a broken connection, or (`token_expired`) a bearer that is void from now.
+    """An unusable 200, a broken connection, or (`token_expired`) a bearer token that is invalid from now on.
 
-    `usual` is the answer that time gives, with what else the fault says.
+    `usual` is the usual response, with the other fields of the fault.
     """
 
     do: Literal[
@@ -105,7 +105,7 @@ class BadResponseFault(_Fault):
 
 
 class SlowFault(_Fault):
-    """`hang` is silent for `seconds` and then answers as usual; `slow_drip` spreads the body over them."""
+    """`hang` waits `seconds` before the usual response; `slow_drip` sends the body over that time."""
 
     do: Literal["hang", "slow_drip"]
     seconds: PositiveFloat
@@ -136,59 +136,57 @@ class PendingHint(_ScriptModel):
 
 
 class DocumentScript(_ScriptModel):
-    """What the files behind an order's addresses are, and what stands before them.
-
-    `redirects` lead to each, one after the other. With `cookie` an address redirects to itself and sets a cookie,
-    without which it redirects for ever. `unready` is the answer before `documents_after`, with `retry_after`.
-    `inline`: Tixstock's answers hold the files themselves, in base64. `encoding` is how that is written, also in the
-    pushes that the provider makes by itself.
-    """
+    """The files of an order's tickets, and how they are served."""
 
     form: FileForm = "pdf"
+    #: tixstock: responses contain the files themselves, in base64.
     inline: bool = False
+    #: The form of that base64, also in the pushes that the provider sends by itself.
     encoding: Encoding = "standard"
+    #: How many redirects lead to each file.
     redirects: NonNegativeInt = 0
+    #: Whether an address redirects to itself and sets a cookie, until the client sends that cookie.
     cookie: bool = False
+    #: The response before `documents_after`, with `retry_after`.
     unready: Literal["404", "202", "page"] = "404"
     retry_after: NonNegativeInt | None = None
 
 
 class PushScript(_ScriptModel):
-    """One call of the provider to its client, `after` seconds from when the simulator got to know the order.
-
-    tixstock: `ticket` is which of the order's tickets it brings, `form` what its file is, `size` pads a PDF to at least
-    so many bytes, `encoding` is how the base64 is written, `status` the word of an `update`. `spoil` makes it useless:
-    no base64, no ticket, a wrong signature.
-    """
+    """One push from the provider to its client, `after` seconds from when the order was added."""
 
     kind: Literal["eticket", "mobile", "mobile_link", "paper", "update", "notification"]
     after: NonNegativeFloat = 0.0
+    #: tixstock: the index of the ticket that it contains, and the form of its file.
     ticket: NonNegativeInt = 0
     general_admission: bool = False
     form: FileForm = "pdf"
+    #: The least size of a PDF in bytes.
     size: NonNegativeInt = 0
     row: str | None = "V"
     seat: str | None = "auto"
     listing: str = "9211231"
     proofs: NonNegativeInt = 0
     encoding: Encoding = "standard"
+    #: The status word of an `update`.
     status: str = "Approved"
+    #: Makes it unusable: no base64, no ticket, or a wrong signature.
     spoil: Literal["base64", "pdf", "signature"] | None = None
-    #: How often it is sent, one right after the other.
+    #: How many times it is sent in a row.
     times: PositiveInt = 1
 
     def check(self, provider: str, quantity: int) -> None:
-        """Raise ValueError where the provider sends no such call, or the order has no such ticket."""
+        """Raise ValueError where the provider sends no such push, or the order has no such ticket."""
         if provider != ("tiqets" if self.kind == "notification" else "tixstock"):
-            raise ValueError(f"{provider} sends no call of the kind {self.kind}")
+            raise ValueError(f"{provider} sends no {self.kind} push")
         if self.ticket >= quantity:
             raise ValueError(f"there is no ticket {self.ticket} in an order of {quantity}")
 
 
 class OrderScript(_ScriptModel):
-    """What one reference answers, over time.
+    """The responses for one reference over time.
 
-    `expect` is the status at which a well-behaved client ends; where left out it follows from the rest.
+    `expect` is the final status in a correct client. By default it follows from the other fields.
     """
 
     provider: ProviderName
@@ -197,24 +195,24 @@ class OrderScript(_ScriptModel):
     #: funtrips and paylogic: also shown under `user:<external_user_id>`, or `me` / `mine` for these names.
     external_user_id: str | None = None
     quantity: PositiveInt = 1
-    #: funtrips and paylogic: an order of long ago, in a user's list: its tickets were issued, and its event was over,
-    #: so long before the simulator got to know it.
+    #: funtrips and paylogic: an old order in a user's list: its tickets were issued, and its event was over, this long
+    #: before it was added.
     issued_ago: NonNegativeFloat | None = None
-    #: funtrips and paylogic: each record or ticket of the order is listed so often.
+    #: funtrips and paylogic: how many times each record or ticket of the order is listed.
     listed_times: PositiveInt = 1
     #: tixstock: webhooks name "TBC" for row and seat.
     placeholder_seats: bool = False
-    #: paylogic: so many of the order's tickets are transferred, hence void; the first ones.
+    #: paylogic: how many of the first tickets are transferred, hence void.
     transferred: NonNegativeInt = 0
     #: paylogic: the order is a combo: a parent product, with the tickets for its parts.
     combo: bool = False
-    #: paylogic: the order does not hold its tickets, it only links to their download.
+    #: paylogic: the order only links to the download of its tickets.
     only_a_download: bool = False
     ready_after: NonNegativeFloat = 0.0
     ends: ScriptedEnd = "fulfilled"
-    #: Half of the tickets (at least one) exist from then on; voordemensen says `partial`.
+    #: From when half of the tickets (at least one) exist; voordemensen reports `partial`.
     partial_after: NonNegativeFloat | None = None
-    #: From the moment the tickets are issued until the fulfilled order turns cancelled.
+    #: How long after issuing the order is cancelled.
     cancel_after: NonNegativeFloat | None = None
     pending_hint: PendingHint = PendingHint()
     #: paylogic: `fulfillment_starts_at`, and no e-ticket before.
@@ -224,9 +222,9 @@ class OrderScript(_ScriptModel):
     #: The order's PDFs are not found before that.
     documents_after: NonNegativeFloat = 0.0
     document: DocumentScript = DocumentScript()
-    #: The PDFs' addresses are signed anew in each answer, and each is good for so long; None is for good.
+    #: How long the address of a PDF is valid, which each response signs anew; None is for good.
     link_life: PositiveFloat | None = None
-    #: Used up one per request, before the answer that time gives.
+    #: Faults for the first requests, before the usual responses.
     answers: tuple[Fault, ...] = ()
     #: tixstock and tiqets, where the account has a `webhook_url`; None is what the provider sends by itself.
     pushes: tuple[PushScript, ...] | None = None
@@ -244,12 +242,12 @@ class OrderScript(_ScriptModel):
 
     @property
     def hopeless(self) -> bool:
-        """Whether a fault for all requests keeps the end from being learnt."""
+        """Whether a fault for all requests hides the final status."""
         return any(fault.times is None and fault.do != "usual" for fault in self.answers)
 
     @property
     def expected(self) -> ExpectedStatus:
-        """The status at which a well-behaved client ends."""
+        """The final status in a correct client."""
         if self.expect is not None:
             return self.expect
         if self.ends == "never" or self.hopeless:
@@ -258,7 +256,7 @@ class OrderScript(_ScriptModel):
 
 
 class RateScript(_ScriptModel):
-    """At most `burst` requests at once and `limit` per `period` seconds on top."""
+    """At most `burst` requests at once, and `limit` more per `period` seconds."""
 
     limit: PositiveFloat
     period: PositiveFloat = 1.0
@@ -266,7 +264,7 @@ class RateScript(_ScriptModel):
 
 
 class AccountScript(_ScriptModel):
-    """One set of credentials and what its owner may do.
+    """One set of credentials and its limits.
 
     `credentials` are named as in a client's account table (`api_key`, `client_id`, ...); those left out are
     the `default_credentials` of the provider, which differ from account to account.
@@ -275,7 +273,7 @@ class AccountScript(_ScriptModel):
     provider: ProviderName
     name: str = "default"
     credentials: dict[str, str] = {}
-    #: What the ledger holds the client to; None is unlimited. The simulator does not enforce it.
+    #: The rate that the ledger checks; None is unlimited. The simulator does not enforce it.
     rate: RateScript | None = None
     #: Least time between two requests for one order; None is the provider's own.
     minimum: NonNegativeFloat | None = None
@@ -285,17 +283,17 @@ class AccountScript(_ScriptModel):
     token_lifetime_form: Literal["number", "text", "absent"] = "number"
     #: The HTTP status with which a token is handed out.
     token_status: Literal[200, 201, 203] = 200
-    #: The only way in which the token endpoint takes client id and secret; None takes any.
+    #: The only form in which the token endpoint accepts credentials; None accepts any.
     token_auth: TokenAuth | None = None
-    #: What the token endpoint does in place of handing out tokens.
+    #: What the token endpoint does instead of issuing tokens.
     token_down: TokenFailure | None = None
-    #: What goes wrong with the next requests for a list and for a token, one after the other.
+    #: Faults for the next requests for a list and for a token.
     list_answers: tuple[Fault, ...] = ()
     token_answers: tuple[Fault, ...] = ()
     revoked: bool = False
     forbidden: bool = False
     down: DownMode | None = None
-    #: The client's address, with the secret part in it; None is never called.
+    #: The client's webhook address, with its token; None sends no pushes.
     webhook_url: str | None = None
 
     @property
@@ -317,20 +315,20 @@ class AccountUpdate(_ScriptModel):
     rate: RateScript | None = None
     minimum: NonNegativeFloat | None = None
     webhook_url: str | None = None
-    #: Voids every OAuth token handed out so far.
+    #: Expires every OAuth token issued so far.
     expire_tokens: bool = False
 
 
 class Script(_ScriptModel):
-    """A whole run. Each provider has an account `default` unless the script describes it otherwise."""
+    """A whole run. Each provider has an account `default`, which the script may describe."""
 
     accounts: tuple[AccountScript, ...] = ()
     orders: tuple[OrderScript, ...] = ()
-    #: Requests that arrive this soon after a 429 was sent were evidently under way before it.
+    #: Requests that arrive this soon after a 429 were under way before it.
     grace: NonNegativeFloat = 0.25
-    #: How long a minute of the providers' schedules of repeated calls takes.
+    #: How long a minute takes in the providers' schedules of repeated pushes.
     push_minute: PositiveFloat = 60.0
-    #: How much longer the network may hold up one request than another; widens the rate's burst by as much.
+    #: How much longer the network may delay one request than another; the burst allows for it.
     jitter: NonNegativeFloat = 0.0
 
 

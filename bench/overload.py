@@ -104,7 +104,7 @@ def starved_rows(result: Result) -> list[int]:
 
 def linearity(points: Sequence[tuple[float, float]]) -> float:
     """Return the share of the variance that a straight line explains; 1 for fewer than three points."""
-    if len(points) < 3:  # noqa: PLR2004 - two points are a line
+    if len(points) < 3:
         return 1.0
     xs, ys = zip(*points, strict=True)
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)

@@ -57,7 +57,7 @@ class PlannedFault:
 
 def plan_faults(seed: int, seconds: float) -> list[PlannedFault]:
     """Return the faults of a run of `seconds`, in order of time."""
-    random = Random(seed)  # noqa: S311 - has to be repeatable
+    random = Random(seed)
     faults = [fault for kinds, gap in TRACKS for fault in _track(random, kinds, gap, seconds - QUIET)]
     return sorted(faults, key=lambda fault: fault.at)
 

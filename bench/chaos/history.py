@@ -144,7 +144,7 @@ class CallbackMessage:
 
     @property
     def accepted(self) -> bool:
-        return self.status // 100 == 2  # noqa: PLR2004 - 2xx
+        return self.status in range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)

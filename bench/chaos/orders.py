@@ -67,7 +67,7 @@ def accounts(count: int) -> tuple[AccountScript, ...]:
 
 def orders(seed: int, count: int) -> list[OrderScript]:
     """`count` orders; the same seed gives the same."""
-    random = Random(seed)  # noqa: S311 - has to be repeatable
+    random = Random(seed)
     own = [
         _order("funtrips", "me", account="headless", ready_after=3),
         _order("paylogic", "mine", account="user", ready_after=4, quantity=2),
@@ -88,13 +88,13 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
         fields |= {"quantity": 1} | _plain(random, provider)
     else:
         fields |= random.choices(_FATES, _FATE_WEIGHTS)[0](random, provider)
-    if random.random() < 0.35:  # noqa: PLR2004 - a share of the orders
+    if random.random() < 0.35:
         fields["answers"] = _trouble(random, provider)
     if provider == "voordemensen":
         fields["answers"] = [*_SLOW, *fields.get("answers", [])]
-    if random.random() < 0.4:  # noqa: PLR2004 - a share of the orders
+    if random.random() < 0.4:
         fields |= _document(random)
-    if random.random() < 0.2:  # noqa: PLR2004 - a share of the orders
+    if random.random() < 0.2:
         fields |= _odd_tickets(provider, fields)
     if provider == "funtrips":
         hint = {"retry_after": random.choice([None, 1, 2, 4]), "form": random.choice(["seconds", "date"])}
@@ -145,7 +145,7 @@ def _halves(random: Random, provider: ProviderName) -> dict[str, Any]:
 
 
 def _declined(random: Random, provider: ProviderName) -> dict[str, Any]:
-    ends = "failed" if provider in CAN_FAIL and random.random() < 0.5 else "cancelled"  # noqa: PLR2004 - a coin
+    ends = "failed" if provider in CAN_FAIL and random.random() < 0.5 else "cancelled"
     return {"ready_after": round(random.uniform(0, READY), 1), "ends": ends}
 
 
@@ -171,7 +171,7 @@ def _document(random: Random) -> dict[str, Any]:
         "form": random.choice(_FORMS),
         "encoding": random.choice(get_args(Encoding)),
         "redirects": random.choice([0, 0, 1, 5]),
-        "cookie": random.random() < 0.3,  # noqa: PLR2004 - a share of them
+        "cookie": random.random() < 0.3,
         "unready": random.choice(["404", "202", "page"]),
         "retry_after": random.choice([None, 1, 2]),
     }

@@ -164,7 +164,7 @@ def _servers(folder: Path) -> Iterator[tuple[LocalDeployment, MeasuredServer, Me
         ]
         with measured_core():
             ours = deployment.start_api()
-            bare = subprocess.Popen(command)  # noqa: S603 - ours
+            bare = subprocess.Popen(command)
         try:
             deployment.wait_for_api()
             wait_until(lambda: _listens(port), "the bare API listens")

@@ -104,5 +104,5 @@ def by_window(attempts: Iterable[tuple[float, float]], opened: float, seconds: f
 
 def spread(values: Sequence[float]) -> str:
     """Return the range of values as text."""
-    digits = 0 if min(values) >= 100 else 2  # noqa: PLR2004 - hundreds need no fractions
+    digits = 0 if min(values) >= 100 else 2
     return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"

@@ -177,14 +177,14 @@ class PlainCelery(PollingSystem):
     def launch(self) -> ChildProcess:
         options = [*plain_celery.WORKER, f"--concurrency={self.load.threads}"]
         command = [sys.executable, "-m", "celery", "--quiet", "-A", plain_celery.__name__, "worker", *options]
-        return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+        return subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
 
     def submit(self, numbers: range, countdown: tuple[float, float] = (0.0, 0.0), *, batch: bool = True) -> float:
         """Submit in another process, as this one has Willcall's transport installed."""
         options = {"first": numbers.start, "count": len(numbers), "from": countdown[0], "to": countdown[1]}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "bench.performance.plain_celery", *given, *(["--batch"] if batch else [])]
-        printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
+        printed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True)
         return float(printed.stdout)
 
     def attempts(self, number: int) -> list[tuple[float, float]]:
@@ -214,4 +214,4 @@ class BareLoop(MeasuredSystem):
     def launch(self) -> ChildProcess:
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
         command = [sys.executable, "-m", "bench.performance.bare_loop", *options]
-        return subprocess.Popen(command, env=self.environment)  # noqa: S603 - ours
+        return subprocess.Popen(command, env=self.environment)

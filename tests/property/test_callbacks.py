@@ -1,4 +1,4 @@
-"""The retry policy of callbacks, over everything that a receiver can say."""
+"""The retry policy of callbacks, for any response."""
 
 from random import Random
 from urllib.parse import quote, urlencode
@@ -18,7 +18,7 @@ RNGS = st.randoms(use_true_random=False)
 
 
 @given(st.integers(200, 299), st.integers(1, LAST), HINTS, RNGS)
-def test_any_2xx_is_the_end_of_it(status: int, tries: int, hint: float | None, rng: Random) -> None:
+def test_any_2xx_ends_the_delivery(status: int, tries: int, hint: float | None, rng: Random) -> None:
     decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
     assert (decision.status, decision.wait) == (CallbackStatus.DELIVERED, None)
 
@@ -35,9 +35,7 @@ def test_a_failure_waits_as_scheduled_or_as_asked_never_less(
 
 
 @given(FAILURES, st.integers(1, LAST - 1), st.floats(0, 10**8), RNGS)
-def test_a_receiver_that_names_a_time_is_tried_exactly_then(
-    status: int | None, tries: int, hint: float, rng: Random
-) -> None:
+def test_a_hint_of_the_receiver_is_followed_exactly(status: int | None, tries: int, hint: float, rng: Random) -> None:
     """Unless the schedule itself waits for longer; what is not plausible counts as a day."""
     decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
     assert decision.wait is not None
@@ -46,7 +44,7 @@ def test_a_receiver_that_names_a_time_is_tried_exactly_then(
 
 
 @given(FAILURES, st.integers(LAST, LAST + 5), HINTS, RNGS)
-def test_the_last_failure_ends_it(status: int | None, tries: int, hint: float | None, rng: Random) -> None:
+def test_the_last_failure_ends_the_delivery(status: int | None, tries: int, hint: float | None, rng: Random) -> None:
     decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
     assert (decision.status, decision.wait) == (CallbackStatus.UNDELIVERABLE, None)
 
@@ -56,7 +54,7 @@ def test_the_last_failure_ends_it(status: int | None, tries: int, hint: float | 
     "tried",
     [PostResult(410), PostResult(410, retry_after=5), PostResult(None, "not allowed", refused=True)],
 )
-def test_what_is_gone_or_refused_is_not_tried_again(tried: PostResult, tries: int, rng: Random) -> None:
+def test_a_gone_or_forbidden_endpoint_is_not_retried(tried: PostResult, tries: int, rng: Random) -> None:
     assert decide_delivery(tried, tries, rng).status is CallbackStatus.UNDELIVERABLE
 
 
@@ -74,7 +72,7 @@ def test_the_schedule_is_the_standards() -> None:
         ("http://[::1]:80/", "[::1]:80"),
     ],
 )
-def test_backends_are_told_apart_by_host_and_port(url: str, host: str) -> None:
+def test_backends_are_distinguished_by_host_and_port(url: str, host: str) -> None:
     assert callback_host(url) == host
 
 

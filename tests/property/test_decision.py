@@ -1,4 +1,4 @@
-"""The poll policy, for every order, answer and setting that hypothesis can think of."""
+"""The poll policy, for any order, outcome and settings."""
 
 import math
 from dataclasses import replace
@@ -75,13 +75,15 @@ def test_a_hint_beyond_a_day_leaves_an_order_its_attempt_at_the_deadline(
 
 
 @given(orders(), policies(), randoms, st.floats(DAY + 1, 1e12))
-def test_a_429_holds_an_account_for_a_day_at_most(order: Order, policy: PollPolicy, rng: Random, wait: float) -> None:
+def test_a_429_throttles_an_account_for_at_most_a_day(
+    order: Order, policy: PollPolicy, rng: Random, wait: float
+) -> None:
     assert decide(order, Throttled(retry_after=DAY), policy, NOW, rng).account_blocked_until == NOW + DAY
     assert decide(order, Throttled(retry_after=wait), policy, NOW, rng).account_blocked_until == NOW + HOUR
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_a_person_may_ask_before_an_announced_date_but_not_before_a_hint(
+def test_an_operator_may_poll_before_an_announced_date_but_not_before_a_hint(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     after = decide(order, outcome, policy, NOW, rng).order
@@ -102,7 +104,7 @@ def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: P
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_an_open_order_is_always_looked_at_again(
+def test_an_open_order_always_has_a_next_wake_up(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     decision = decide(order, outcome, policy, NOW, rng)

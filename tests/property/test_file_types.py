@@ -1,4 +1,4 @@
-"""What a file is: whatever the bytes, one answer, and never a page for a ticket."""
+"""Detecting file types: any bytes have one result, and an HTML page is never a ticket."""
 
 import io
 from typing import get_args
@@ -23,12 +23,12 @@ def found(content: bytes) -> DetectedFile | None:
 
 
 @given(st.binary(max_size=3_000))
-def test_any_bytes_are_recognized_or_refused(content: bytes) -> None:
+def test_any_bytes_are_accepted_or_rejected(content: bytes) -> None:
     found(content)
 
 
 @given(FORMS, st.data())
-def test_any_damage_to_any_file_is_recognized_or_refused(form: FileForm, data: st.DataObject) -> None:
+def test_any_damaged_file_is_accepted_or_rejected(form: FileForm, data: st.DataObject) -> None:
     content = bytearray(make_file(form, "a1"))
     for _ in range(data.draw(st.integers(0, 3))):
         start = data.draw(st.integers(0, len(content)))
@@ -42,7 +42,7 @@ def test_blanks_around_a_pdf_are_no_damage(before: bytes, after: bytes) -> None:
 
 
 @given(st.integers(5, len(WHOLE) - 2))
-def test_a_pdf_that_is_clipped_anywhere_is_one_with_a_doubt(length: int) -> None:
+def test_a_truncated_pdf_is_accepted_with_a_warning(length: int) -> None:
     clipped = found(WHOLE[:length])
     assert clipped is not None
     assert clipped.type is PDF

@@ -1,4 +1,4 @@
-"""What pushes do to an order, whatever their number, content and sequence."""
+"""Pushes of any number, content and sequence."""
 
 from dataclasses import replace
 from random import Random
@@ -61,7 +61,7 @@ def test_the_same_pushes_again_change_nothing(order: Order, pushes: list[Push]) 
 
 
 @given(st.lists(TICKETS, max_size=6), st.randoms(use_true_random=False))
-def test_how_many_get_in_does_not_depend_on_the_sequence(tickets: list[Ticket], random: Random) -> None:
+def test_the_count_does_not_depend_on_the_sequence(tickets: list[Ticket], random: Random) -> None:
     shuffled = random.sample(tickets, len(tickets))
     assert (
         count_admissions(merge_pushed((), tickets))
@@ -71,7 +71,7 @@ def test_how_many_get_in_does_not_depend_on_the_sequence(tickets: list[Ticket], 
 
 
 @given(orders(), st.lists(TICKETS, min_size=1, max_size=4).map(tuple), outcomes)
-def test_no_poll_takes_back_what_was_pushed(order: Order, tickets: tuple[Ticket, ...], outcome: object) -> None:
+def test_no_poll_removes_pushed_tickets(order: Order, tickets: tuple[Ticket, ...], outcome: object) -> None:
     order = replace(order, tickets=merge_pushed((), tickets))
     after = decide(order, outcome, PollPolicy(), NOW, Random(1)).order  # type: ignore[arg-type]
     assert count_admissions(after.tickets) >= count_admissions(order.tickets)

@@ -171,7 +171,7 @@ def test_a_number_of_the_year_around_is_a_moment(value: str, read: RetryAfter) -
     ],
     ids=["digits", "zeros", "digits and a letter", "points", "values", "days", "blanks"],
 )
-def test_a_header_of_any_length_is_read_in_no_time(text: str, wait: float | None) -> None:
+def test_a_header_of_any_length_is_parsed_quickly(text: str, wait: float | None) -> None:
     """Seconds of this thread's own; what grows with the square of the length takes minutes."""
     started = time.thread_time()
     assert wait_of(text, NOW) == wait

@@ -1,4 +1,4 @@
-"""Counting durations in buckets, for all that hypothesis can think of, and what a change of an order says."""
+"""Statistics of commits, and durations in buckets."""
 
 from collections import Counter
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_a_larger_share_has_no_smaller_quantile(name: str, seconds: list[float],
     assert small <= large
 
 
-def test_of_nothing_there_is_no_quantile() -> None:
+def test_without_values_there_is_no_quantile() -> None:
     assert quantile({"outcome:issued": 5, "ticket:10": 3}, LATENESS, 0.5) is None
 
 
@@ -55,7 +55,7 @@ def test_a_bound_belongs_to_its_bucket(seconds: float, name: str) -> None:
 
 
 @given(orders(), orders())
-def test_only_a_change_to_a_final_status_is_an_end(before: Order, after: Order) -> None:
+def test_only_a_transition_to_a_final_status_counts_as_ended(before: Order, after: Order) -> None:
     measured = commit_statistics(before, after, None)
     assert measured.ended == (after.status if after.status in FINAL and after.status is not before.status else None)
     assert (measured.ticket is not None) <= (measured.ended is Status.FULFILLED)

@@ -1,4 +1,4 @@
-"""Whatever is submitted is refused in words or can be filed."""
+"""Any submission is rejected with reasons or can be stored."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ FIELDS = st.sampled_from([*SubmitOrder.model_fields]) | TEXTS
 
 
 @given(st.dictionaries(FIELDS, VALUES, max_size=8))
-def test_a_submission_is_refused_in_words_or_can_be_filed(fields: dict[str, object]) -> None:
+def test_a_submission_is_rejected_with_reasons_or_can_be_stored(fields: dict[str, object]) -> None:
     try:
         order = parse_submission({"provider": "tiqets", "reference": "1", **fields}).order()
     except RejectedOrderError as error:
@@ -31,7 +31,7 @@ def test_a_submission_is_refused_in_words_or_can_be_filed(fields: dict[str, obje
     assert len(str(refused)) < 5_000
 
 
-def test_what_is_told_of_a_submission_does_not_grow_with_what_is_wrong() -> None:
+def test_the_list_of_errors_is_bounded() -> None:
     numbers = {str(number): number for number in range(400)}
     for fields, first in (
         ({"metadata": numbers}, "metadata.0"),

@@ -1,4 +1,4 @@
-"""Counting people, against a model that tries every way to give tickets to people."""
+"""Counting people, against a model that tries every assignment of tickets to people."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -68,7 +68,7 @@ def _fewest(tickets: list[Ticket]) -> int:
 
 
 @given(lists([TicketKind.PDF], 7))
-def test_pushed_and_polled_files_are_at_least_so_many_peoples(tickets: list[Ticket]) -> None:
+def test_the_count_of_pushed_and_polled_files_is_a_lower_bound(tickets: list[Ticket]) -> None:
     assert count_admissions(tickets) == _fewest(tickets)
 
 

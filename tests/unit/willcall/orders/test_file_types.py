@@ -1,4 +1,4 @@
-"""What a file is, by its bytes."""
+"""Detecting file types."""
 
 import io
 import struct
@@ -46,7 +46,7 @@ def archive(*names: str, comment: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize("form", sorted(set(get_args(FileForm)) - FORMS_WITHOUT_TICKET))
-def test_every_form_of_ticket_is_recognized(form: FileForm) -> None:
+def test_every_form_of_ticket_is_accepted(form: FileForm) -> None:
     types = {"png", "jpeg", "gif", "webp"}
     expected = {"pkpass": "application/vnd.apple.pkpass", "pkpasses": "application/vnd.apple.pkpasses"}
     expected |= {"zip": "application/zip"} | {name: f"image/{name}" for name in types}
@@ -66,7 +66,7 @@ def test_every_form_of_ticket_is_recognized(form: FileForm) -> None:
         ("empty", "empty"),
     ],
 )
-def test_what_holds_no_ticket_is_refused_with_what_it_is(form: FileForm, why: str) -> None:
+def test_a_file_without_a_ticket_is_rejected_with_its_type(form: FileForm, why: str) -> None:
     assert why_refused(make_file(form, "a1")) == why
 
 
@@ -101,12 +101,12 @@ def test_what_holds_no_ticket_is_refused_with_what_it_is(form: FileForm, why: st
         (UPDATED[:-30], NO_END),
     ],
 )
-def test_a_pdf_that_viewers_open_is_one_and_damage_is_a_doubt(content: bytes, doubt: str | None) -> None:
+def test_a_pdf_that_viewers_open_is_accepted_and_damage_is_a_warning(content: bytes, doubt: str | None) -> None:
     assert found(content) == DetectedFile(FILE_TYPES["application/pdf"], doubt)
 
 
 @pytest.mark.parametrize("distance", [65_530, 65_536, 131_060, 131_072])
-def test_an_end_and_an_object_are_found_wherever_chunks_meet(distance: int) -> None:
+def test_an_end_mark_and_an_object_are_found_across_chunks(distance: int) -> None:
     for shift in range(12):
         filler = b"%" + b"." * (distance + shift) + b"\n"
         assert found(b"x\n%PDF-1.4\n" + filler + b"1 0 obj<<>>endobj\n%%EOF").warning == BYTES_BEFORE
@@ -138,12 +138,12 @@ def test_an_end_and_an_object_are_found_wherever_chunks_meet(distance: int) -> N
         (b"Rar!\x1a\x07\x01\x00", "of an unknown type"),
     ],
 )
-def test_pages_errors_and_other_files_are_refused(content: bytes, why: str) -> None:
+def test_pages_errors_and_other_files_are_rejected(content: bytes, why: str) -> None:
     assert why_refused(content) == why
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "gif"])
-def test_an_image_that_is_clipped_or_has_bytes_before_it_is_kept_with_a_doubt(form: FileForm) -> None:
+def test_a_damaged_image_is_accepted_with_a_warning(form: FileForm) -> None:
     whole = make_file(form, "a1")
     assert found(whole).warning is None
     assert found(whole + b"\0" * 2_000).warning is None
@@ -162,7 +162,7 @@ def test_an_image_that_is_clipped_or_has_bytes_before_it_is_kept_with_a_doubt(fo
         (("a.pkpass", "a.pdf"), "application/zip"),
     ],
 )
-def test_an_archive_is_what_its_files_make_it(names: tuple[str, ...], content_type: str) -> None:
+def test_the_type_of_an_archive_follows_its_files(names: tuple[str, ...], content_type: str) -> None:
     assert found(archive(*names)).type.content_type == content_type
     assert found(b"\n" + archive(*names, comment=b"thank you") + b"\0" * 2_000).type.content_type == content_type
 
@@ -177,11 +177,11 @@ def test_an_archive_is_what_its_files_make_it(names: tuple[str, ...], content_ty
         ("x/pass.json",),
     ],
 )
-def test_an_archive_without_a_ticket_is_refused(names: tuple[str, ...]) -> None:
+def test_an_archive_without_a_ticket_is_rejected(names: tuple[str, ...]) -> None:
     assert why_refused(archive(*names)) == "a zip archive without a ticket in it"
 
 
-def test_an_archive_that_is_clipped_or_broken_is_refused() -> None:
+def test_a_broken_archive_is_rejected() -> None:
     whole = archive("a.pdf")
     assert why_refused(whole[:-30]) == "a zip archive without a readable directory"
     beyond = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 4_000_000, 0, 0)
@@ -199,7 +199,7 @@ def test_an_archive_in_the_zip64_form_is_read() -> None:
     assert found(whole[:at] + record + end).type.content_type == "application/zip"
 
 
-def test_an_archive_of_a_great_many_files_costs_little_memory() -> None:
+def test_an_archive_with_many_files_needs_little_memory() -> None:
     file = io.BytesIO(archive(*(f"{number}.pdf" for number in range(30_000))))
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -209,7 +209,7 @@ def test_an_archive_of_a_great_many_files_costs_little_memory() -> None:
     assert peak < 3_000_000
 
 
-def test_a_bomb_is_not_unpacked() -> None:
+def test_a_zip_bomb_is_not_unpacked() -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("a.pdf", b"\0" * 50_000_000)

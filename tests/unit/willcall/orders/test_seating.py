@@ -34,7 +34,7 @@ from willcall.orders.seating import Seating, normalize_label, seating_of
         *("100-103", "100 - 103", "1, 2", "1/2", "5 to 8", "A-F", "1 & 2"),
     ],
 )
-def test_a_placeholder_and_several_seats_are_no_place(text: str | None) -> None:
+def test_a_placeholder_or_several_seats_name_no_seat(text: str | None) -> None:
     assert normalize_label(text) is None
 
 
@@ -52,11 +52,11 @@ def test_a_placeholder_and_several_seats_are_no_place(text: str | None) -> None:
         ),
     ],
 )
-def test_a_place_is_compared_in_its_plain_form(text: str, plain: str) -> None:
+def test_labels_are_normalized(text: str, plain: str) -> None:
     assert normalize_label(text) == plain
 
 
-def test_what_is_not_said_proves_nothing() -> None:
+def test_an_unknown_part_does_not_make_seats_different() -> None:
     seat = Seating("l", "104", "v", "100")
     assert not seat.differs(Seating())
     assert not seat.differs(Seating("other", None, "v", None))
@@ -64,7 +64,7 @@ def test_what_is_not_said_proves_nothing() -> None:
     assert seat.differs(Seating("l", "105"))
 
 
-def test_the_listing_of_a_ticket_is_part_of_its_place() -> None:
+def test_the_listing_is_part_of_the_seating() -> None:
     ticket = Ticket(TicketKind.PDF, row="V", seat="TBC", extra={"listing_id": "9211231"})
     assert seating_of(ticket) == Seating("9211231", None, "v", None)
     assert not seating_of(ticket).exact

@@ -6,7 +6,7 @@ import pytest
 from willcall.orders.strict_json import MAX_KEYS, MAX_TOKENS, InvalidJsonError, parse_json
 
 
-def test_what_is_json_is_read() -> None:
+def test_valid_json_is_parsed() -> None:
     value = {"id": "é\u2028\U0001f600", "n": [1, -1.5, None, True], "empty": {}, "escaped": '"[{,\\'}
     assert parse_json(json.dumps(value).encode()) == parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -33,7 +33,7 @@ def test_what_is_json_is_read() -> None:
         (json.dumps(dict.fromkeys(map(str, range(MAX_KEYS + 1)))).encode(), "an object of more than 1,000 keys"),
     ],
 )
-def test_what_is_ambiguous_or_no_json_is_refused_in_words(text: bytes, problem: str) -> None:
+def test_ambiguous_or_invalid_json_is_rejected_with_a_reason(text: bytes, problem: str) -> None:
     with pytest.raises(InvalidJsonError) as refused:
         parse_json(text)
     assert problem in str(refused.value)
@@ -46,7 +46,7 @@ MORE_PIECES = [b"{},", b'"",', b'""', b"1,", b"[", b"[[", b",", b"{["]
 
 
 @pytest.mark.parametrize("piece", [*PIECES, *(pytest.param(each, marks=pytest.mark.proof) for each in MORE_PIECES)])
-def test_punctuation_without_end_is_refused_before_it_takes_memory(piece: bytes) -> None:
+def test_endless_punctuation_is_rejected_before_it_takes_memory(piece: bytes) -> None:
     text = b"[" + piece * (3_000_000 // len(piece))
     tracemalloc.start()
     with pytest.raises(InvalidJsonError, match="contains more than 500,000 values"):
@@ -57,11 +57,11 @@ def test_punctuation_without_end_is_refused_before_it_takes_memory(piece: bytes)
 
 
 @pytest.mark.parametrize("end", [b'"]', b'",1]'])
-def test_punctuation_inside_of_strings_counts_for_nothing(end: bytes) -> None:
+def test_punctuation_inside_strings_does_not_count(end: bytes) -> None:
     text = b'["' + rb"[{,\"\\ " * 600_000 + end
     assert len(parse_json(text)[0]) == 600_000 * 6
 
 
-def test_a_string_that_does_not_end_is_read_once() -> None:
+def test_an_unterminated_string_is_scanned_once() -> None:
     with pytest.raises(InvalidJsonError, match="is not JSON"):
         parse_json(b'"' + rb"\"" * MAX_TOKENS * 4)

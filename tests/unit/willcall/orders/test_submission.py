@@ -1,4 +1,4 @@
-"""What is taken as an order, and what is not."""
+"""Validation of submitted orders."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def parsed(**fields: Any) -> SubmitOrder:
     return parse_submission({**ORDER, **fields})
 
 
-def test_an_order_needs_no_more_than_its_provider_and_its_reference() -> None:
+def test_only_provider_and_reference_are_required() -> None:
     assert parsed().id.startswith("ord_")
     assert parsed().id != parsed().id
 
@@ -40,11 +40,11 @@ def test_an_order_needs_no_more_than_its_provider_and_its_reference() -> None:
         ("colour", "blue"),
     ],
 )
-def test_what_cannot_be_taken_is_named(field: str, value: object) -> None:
+def test_the_invalid_field_is_named(field: str, value: object) -> None:
     with pytest.raises(RejectedOrderError) as caught:
         parsed(**{field: value})
     assert [problem.field.partition(".")[0] for problem in caught.value.errors] == [field]
 
 
-def test_a_time_is_taken_in_any_zone() -> None:
+def test_a_time_may_be_in_any_zone() -> None:
     assert parsed(not_before="2026-11-22T11:00:00+01:00").order().not_before == 1_795_341_600

@@ -1,4 +1,4 @@
-"""Which tickets get a document, and which document a ticket keeps when it is listed anew."""
+"""Which tickets need a document, and which document a ticket keeps when it is listed again."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,12 +39,12 @@ def carried(new: list[Ticket], old: list[Ticket]) -> list[str | None]:
         (ticket(kind=TicketKind.WALLET), False),
     ],
 )
-def test_pdfs_that_are_elsewhere_are_fetched_and_nothing_else(one: Ticket, *, lacks: bool) -> None:
+def test_only_files_that_are_not_stored_are_fetched(one: Ticket, *, lacks: bool) -> None:
     assert lacks_document(one) is lacks
     assert bool(missing_document_urls([one])) is lacks
 
 
-def test_documents_go_to_the_tickets_of_their_address() -> None:
+def test_documents_are_attached_by_url() -> None:
     mine = [ticket("https://x/1"), ticket("https://x/2"), ticket("https://x/1"), ticket("https://x/1", document="old")]
     assert missing_document_urls(mine) == ["https://x/1", "https://x/2"]
     got = attach_documents(mine, {"https://x/1": TicketFile("new", "application/pdf")})
@@ -62,7 +62,7 @@ def test_documents_go_to_the_tickets_of_their_address() -> None:
         ("application/vnd.apple.pkpasses", TicketKind.WALLET),
     ],
 )
-def test_a_ticket_that_is_a_file_becomes_what_the_file_is(content_type: str, kind: TicketKind) -> None:
+def test_a_ticket_takes_the_kind_of_its_file(content_type: str, kind: TicketKind) -> None:
     file = TicketFile("doc_1", content_type)
     filed = attach_file(ticket(), file)
     assert (filed.kind, filed.document, filed.content_type) == (kind, "doc_1", content_type)
@@ -73,14 +73,14 @@ def test_a_ticket_that_is_a_file_becomes_what_the_file_is(content_type: str, kin
     assert (code.kind, code.content_type) == (TicketKind.BARCODE, content_type)
 
 
-def test_what_is_damaged_stands_with_the_ticket_until_a_whole_file_comes() -> None:
+def test_a_warning_stays_until_an_undamaged_file_is_attached() -> None:
     doubtful = attach_file(ticket(extra={"a": 1}), TicketFile("doc_1", "application/pdf", "no end"))
     assert doubtful.extra == {"a": 1, "document_warning": "no end"}
     assert stored_file(doubtful) == TicketFile("doc_1", "application/pdf", "no end")
     assert attach_file(doubtful, TicketFile("doc_2", "application/pdf")).extra == {"a": 1}
 
 
-def test_why_an_address_was_given_up_stands_with_the_ticket_until_its_file_comes() -> None:
+def test_the_reason_for_giving_up_stays_until_a_file_is_attached() -> None:
     one, two = mark_given_up(
         [ticket("https://x/1"), ticket("https://x/2", document="doc_2")], {"https://x/1": "HTTP 404"}
     )
@@ -89,7 +89,7 @@ def test_why_an_address_was_given_up_stands_with_the_ticket_until_its_file_comes
     assert attach_file(one, TicketFile("doc_1", "application/pdf")).extra == {}
 
 
-def test_a_ticket_that_was_kept_before_files_had_a_type_is_a_pdf() -> None:
+def test_a_document_without_a_content_type_is_a_pdf() -> None:
     assert stored_file(ticket(document="doc_1")) == TicketFile("doc_1", "application/pdf")
     assert stored_file(ticket()) is None
 
@@ -103,11 +103,11 @@ def test_a_file_of_another_kind_is_carried_over_to_what_is_listed_as_a_pdf(conte
         assert carried_over == replace(old, url=address)
 
 
-def test_a_ticket_of_the_same_address_keeps_its_document() -> None:
+def test_a_ticket_with_the_same_url_keeps_its_document() -> None:
     assert carried([ticket(code="2")], [ticket(code="1", document="doc_1")]) == ["doc_1"]
 
 
-def test_a_ticket_whose_address_was_signed_anew_keeps_its_document() -> None:
+def test_a_ticket_with_a_newly_signed_url_keeps_its_document() -> None:
     old = [ticket("https://x/a?s=1", seat="1", document="one"), ticket("https://x/b?s=1", seat="2", document="two")]
     new = [ticket("https://x/b?s=2", seat="2"), ticket("https://x/a?s=2", seat="1"), ticket("https://x/c", seat="3")]
     assert carried(new, old) == ["two", "one", None]
@@ -120,17 +120,17 @@ def test_extra_fields_are_compared_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize("name", ["seat", "row", "section", "code", "valid_from"])
-def test_a_ticket_that_differs_otherwise_is_another(name: str) -> None:
+def test_a_ticket_that_differs_otherwise_does_not_keep_the_document(name: str) -> None:
     old = [ticket("https://x/download?id=1", document="one")]
     assert carried([replace(ticket("https://x/download?id=2"), **{name: "x"})], old) == [None]
 
 
-def test_tickets_that_only_the_query_tells_apart_are_not_mixed_up() -> None:
+def test_tickets_that_differ_only_in_the_query_are_not_confused() -> None:
     old = [ticket("https://x/get?id=1", document="one"), ticket("https://x/get?id=2", document="two")]
     assert carried([ticket("https://x/get?id=2"), ticket("https://x/get?id=3")], old) == ["two", None]
     assert carried([ticket("https://x/get?id=3")], old) == [None]
     assert carried([ticket("https://x/get?id=3"), ticket("https://x/get?id=4")], old[:1]) == [None, None]
 
 
-def test_a_document_that_is_there_stays() -> None:
+def test_an_attached_document_stays() -> None:
     assert carried([ticket(document="pushed")], [ticket(document="old")]) == ["pushed"]

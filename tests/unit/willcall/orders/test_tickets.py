@@ -1,4 +1,4 @@
-"""Which tickets are the same, whom they let in, and what becomes of an order's tickets."""
+"""Identity, counting and merging of tickets."""
 
 from dataclasses import replace
 from typing import Any
@@ -86,20 +86,20 @@ def test_a_pushed_and_a_polled_copy_count_once_and_one_is_kept() -> None:
     assert listed_urls(tickets[0]) == ["https://t.example/1"]
 
 
-def test_what_a_poll_listed_before_is_known_again() -> None:
+def test_a_listed_copy_of_an_earlier_poll_is_recognized() -> None:
     first = merge_polled([pushed("a", row="V", seat="100")], [polled("1?signed=x")])
     second = merge_polled(first, [polled("2?signed=y"), polled("1?signed=y")])
     assert count_admissions(second) == 2
     assert [ticket.url for ticket in second] == ["https://t.example/2?signed=y", None]
 
 
-def test_where_nobody_can_tell_which_is_a_copy_all_are_kept_and_none_counts_twice() -> None:
+def test_ambiguous_copies_are_all_stored_and_none_counts_twice() -> None:
     tickets = merge_polled([pushed("a", row="V", seat="100")], [polled("1"), polled("2")])
     assert len(tickets) == 3
     assert count_admissions(tickets) == 2
 
 
-def test_a_copy_is_known_by_its_content() -> None:
+def test_a_copy_is_recognized_by_its_content() -> None:
     tickets = merge_polled([pushed("a", row="V", seat="100")], [polled("1"), polled("2", document="doc-a")])
     assert [ticket.document for ticket in tickets] == [None, "doc-a"]
     assert count_admissions(tickets) == 2

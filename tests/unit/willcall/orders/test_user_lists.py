@@ -1,4 +1,4 @@
-"""Choosing an order's own tickets from a user's list."""
+"""Selecting an order's tickets from a user's list."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def purchase(name: str, size: int = 1, at: float | None = None) -> Purchase:
     return Purchase(tuple(Ticket(TicketKind.BARCODE, code=f"{name}-{n}") for n in range(size)), at)
 
 
-def test_a_purchase_of_just_that_size_comes_before_parts_of_others() -> None:
+def test_a_purchase_of_the_right_size_is_preferred_to_parts_of_others() -> None:
     lists = [purchase("a", 3, at=1), purchase("b", 2, at=2), purchase("c", 2, at=3)]
     assert select_tickets(lists, 2, Ownership()) == lists[1].tickets
     others = ticket_keys(lists[1].tickets[:1])

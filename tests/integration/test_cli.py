@@ -1,6 +1,6 @@
 """The `willcall` command as a user runs it, over a real Redis.
 
-Commands that end by themselves run in this process, those that are told to stop or are watched in their own.
+Commands that end by themselves run in this process, others as child processes.
 """
 
 import json
@@ -45,7 +45,7 @@ def contents(redis: "Redis") -> dict[str, bytes]:
     return {str(key): redis.dump(key) or b"" for key in redis.scan_iter()}
 
 
-def test_five_mistakes_in_the_configuration_are_told_at_once(unconfigured: Willcall) -> None:
+def test_all_configuration_errors_are_reported_at_once(unconfigured: Willcall) -> None:
     unconfigured.configure("""
 redis_url = "http://user:hunter2@localhost"
 colour = "blue"
@@ -79,14 +79,16 @@ def test_a_good_configuration_is_shown_without_its_secrets(willcall: Willcall, r
     assert redis_server.url.split(":")[2].split("@")[0] not in ended.out + ended.err
 
 
-def test_without_accounts_a_command_says_how_to_make_one(unconfigured: Willcall, redis_server: EmbeddedRedis) -> None:
+def test_without_accounts_a_command_says_how_to_configure_one(
+    unconfigured: Willcall, redis_server: EmbeddedRedis
+) -> None:
     unconfigured.configure(f'redis_url = "{redis_server.url}"')
     ended = unconfigured("accounts")
     assert ended.code == 0
     assert "[providers.tiqets.default]" in ended.err
 
 
-def test_a_redis_that_is_away_is_told_in_one_sentence(unconfigured: Willcall) -> None:
+def test_an_unreachable_redis_is_reported_in_one_sentence(unconfigured: Willcall) -> None:
     port = free_port()
     unconfigured.configure(f'redis_url = "redis://:hunter2@127.0.0.1:{port}/0"')
     ended = unconfigured("order", "ord-1")
@@ -109,7 +111,7 @@ def test_refused_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis")
     assert contents(redis) == {}
 
 
-def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcall, redis: "Redis") -> None:
+def test_an_order_is_accepted_once_and_a_conflict_changes_nothing(willcall: Willcall, redis: "Redis") -> None:
     new = willcall(*submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T01:00:00+01:00"))
     assert new.code == 0
     assert "2099-01-01 00:00:00 UTC" in new.out
@@ -127,7 +129,7 @@ def test_an_order_is_taken_once_and_a_conflict_changes_nothing(willcall: Willcal
     assert contents(redis) == before
 
 
-def test_an_import_takes_the_good_lines_and_reports_the_bad_ones(willcall: Willcall, redis: "Redis") -> None:
+def test_an_import_submits_the_good_lines_and_reports_the_bad_ones(willcall: Willcall, redis: "Redis") -> None:
     good = [json.dumps({"id": f"ord-{n}", "provider": "tiqets", "reference": f"{n}"}) for n in range(100)]
     bad = [
         "{",
@@ -176,7 +178,7 @@ def test_orders_of_a_paused_account_are_held_in_the_list(willcall: Willcall, red
     assert "held: account paused" in willcall("orders").out
 
 
-def test_a_narrow_terminal_is_told_what_a_wide_one_shows(willcall: Willcall, redis: "Redis") -> None:
+def test_a_narrow_terminal_gets_a_note_about_hidden_columns(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-0", "ord-1")
     narrow = run(willcall.folder, "orders", "--all", around={"COLUMNS": "80"})
     assert "reference" not in narrow.out
@@ -206,7 +208,9 @@ def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
     assert (name_only.code, "must be PROVIDER/ACCOUNT" in name_only.err) == (2, True)
 
 
-def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: Willcall, redis: "Redis") -> None:
+def test_orders_with_undelivered_callbacks_or_missing_documents_are_listed_oldest_first(
+    willcall: Willcall, redis: "Redis"
+) -> None:
     for order_id in ("ord-1", "ord-2", "ord-3"):
         willcall(
             *submit(order_id, order_id, "--callback-url", f"https://{order_id}.example/hooks?token=top-secret-key")
@@ -232,7 +236,7 @@ def test_orders_of_which_something_is_behind_are_listed_oldest_first(willcall: W
     assert [order["id"] for order in json_lines] == ["ord-2", "ord-1"]
 
 
-def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willcall: Willcall, redis: "Redis") -> None:
+def test_overdue_orders_are_listed_the_longest_overdue_first(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "soon", "late", "later")
     order = SubmitOrder(provider="tiqets", account="old", reference="1", id="elsewhere").order()
     SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
@@ -258,7 +262,7 @@ def test_overdue_orders_are_listed_with_how_late_they_are_the_latest_first(willc
     assert (refused.code, "--overdue: can only be combined" in refused.err) == (2, True)
 
 
-def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis: "Redis") -> None:
+def test_an_order_can_be_watched_polled_and_cancelled(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-1")
     watching = willcall.start("order", "ord-1", "--watch", "--json")
     assert watching.stdout is not None
@@ -276,7 +280,7 @@ def test_an_order_can_be_watched_hurried_and_cancelled(willcall: Willcall, redis
     assert "by the caller" in view.out
 
 
-def test_a_backend_is_told_again_when_a_person_says_so(willcall: Willcall, redis: "Redis") -> None:
+def test_an_event_can_be_redelivered(willcall: Willcall, redis: "Redis") -> None:
     assert willcall(*submit("ord-1", "1111111", "--callback-url", "https://backend.example/hooks")).code == 0
     early = willcall("redeliver", "ord-1")
     assert (early.code, early.err) == (
@@ -290,7 +294,7 @@ def test_a_backend_is_told_again_when_a_person_says_so(willcall: Willcall, redis
     assert "Callbacks  order.cancelled is being delivered" in view.out
 
 
-def test_accounts_show_the_messages_that_wait_for_their_time(willcall: Willcall) -> None:
+def test_accounts_show_scheduled_messages(willcall: Willcall) -> None:
     later = ("submit", "--provider", "tiqets", "--reference", "1", "--not-before", "2100-01-01T00:00:00Z")
     assert willcall(*later).code == 0
     listed = {line["account"]: line["waiting"] for line in willcall("accounts", "--json").lines}
@@ -305,9 +309,9 @@ def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_or
 ) -> None:
     order = SubmitOrder(provider="paylogic", account="former", reference="1", id="ord-1").order()
     SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
-    (line,) = (line for line in willcall("accounts").out.splitlines() if line.startswith("paylogic/former"))
-    assert "is not in the configuration" in line
-    assert line.rstrip().endswith("1 pending")
+    (row,) = (row for row in willcall("accounts").out.splitlines() if row.startswith("paylogic/former"))
+    assert "is not in the configuration" in row
+    assert row.rstrip().endswith("1 pending")
     (shown,) = (line for line in willcall("accounts", "--json").lines if line["account"] == "paylogic/former")
     assert (shown["health"], shown["why"], shown["orders"]["pending"]) == (
         "unconfigured",
@@ -368,7 +372,7 @@ def test_poll_prints_when_the_order_will_be_polled_and_now_ignores_a_hint(willca
     assert overriding.err.startswith("Warning: --now ignores the provider's Retry-After")
 
 
-def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall, redis: "Redis") -> None:
+def test_submit_promises_no_request_that_the_account_postpones(willcall: Willcall, redis: "Redis") -> None:
     new = ("submit", "--provider", "tiqets", "--reference")
     assert willcall(*new, "1", "--id", "a").out == "Order a accepted; tiqets/default will be polled immediately.\n"
     redis.hset(keys.tokens("tiqets/default"), "blocked", int((time.time() + 3_600) * 1_000))
@@ -380,7 +384,7 @@ def test_submit_promises_no_request_that_the_account_puts_off(willcall: Willcall
     assert paused == "Order c accepted; tiqets/default is paused, so the order is held until the account recovers.\n"
 
 
-def test_inbox_shows_what_came_ahead_of_its_order(willcall: Willcall, redis: "Redis") -> None:
+def test_inbox_lists_pushes_without_an_order(willcall: Willcall, redis: "Redis") -> None:
     assert "The inbox is empty" in willcall("inbox").err
     ticket = Ticket(TicketKind.PDF, document="doc_1", seat="100")
     push = StoredPush(

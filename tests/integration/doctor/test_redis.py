@@ -1,4 +1,4 @@
-"""Redis as the state's keeper and as the broker: real servers that are not as they should be."""
+"""Redis as the state store and as the broker: real servers with problems."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.stores import keys
 
 
-def test_the_embedded_server_is_well(make_context: MakeContext) -> None:
+def test_the_embedded_server_is_healthy(make_context: MakeContext) -> None:
     found = ok_message(make_context(), "redis")
     assert "append-only file, no eviction" in found
     assert "(password hidden)" in found
@@ -29,13 +29,13 @@ def test_the_embedded_server_is_well(make_context: MakeContext) -> None:
         ({"maxmemory_policy": "allkeys-lru"}, "warning", "its eviction policy is allkeys-lru"),
     ],
 )
-def test_a_server_that_may_lose_orders_is_wrong(
+def test_a_server_that_may_lose_orders_is_reported(
     make_context: MakeContext, server: Serve, settings: dict[str, Any], level: str, what: str
 ) -> None:
     assert messages(make_context(redis_url=server(**settings).url), "redis") == [(level, what)]
 
 
-def test_memory_that_runs_out_is_told_before_and_when_it_has(make_context: MakeContext, server: Serve) -> None:
+def test_scarce_memory_is_a_warning_and_full_memory_an_error(make_context: MakeContext, server: Serve) -> None:
     own = server()
     with Redis.from_url(own.url) as client:
         client.setrange("much", 20_000_000, "x")  # beside which a connection more is little
@@ -51,7 +51,7 @@ def test_memory_that_runs_out_is_told_before_and_when_it_has(make_context: MakeC
         assert (level, "OOM" in what) == ("error", True)
 
 
-def test_a_replica_takes_no_writes(make_context: MakeContext, server: Serve) -> None:
+def test_a_replica_is_an_error(make_context: MakeContext, server: Serve) -> None:
     primary = server()
     password = primary.url.split(":")[2].partition("@")[0]
     replica = server(replicaof=f"127.0.0.1 {primary.port}", masterauth=password)
@@ -60,7 +60,7 @@ def test_a_replica_takes_no_writes(make_context: MakeContext, server: Serve) -> 
     ]
 
 
-def test_a_snapshot_that_failed_is_told(make_context: MakeContext, server: Serve) -> None:
+def test_a_failed_snapshot_is_a_warning(make_context: MakeContext, server: Serve) -> None:
     own = server()
     (own.folder / "dump.rdb").mkdir()
     with Redis.from_url(own.url) as client:
@@ -80,10 +80,10 @@ def test_a_snapshot_that_failed_is_told(make_context: MakeContext, server: Serve
         ({"aof_last_bgrewrite_status": "err"}, "warning", "it could not rewrite its append-only file, which grows"),
     ],
 )
-def test_what_a_server_says_of_itself_is_judged(
+def test_the_info_of_a_server_is_checked(
     monkeypatch: pytest.MonkeyPatch, make_context: MakeContext, says: dict[str, Any], level: str, what: str
 ) -> None:
-    """Its own words, but for the one that no server at hand can be brought to say."""
+    """One field is replaced by what no server at hand can report."""
     context = make_context()
     info = context.redis.info() | says
     monkeypatch.setattr(context.redis, "info", lambda: info)
@@ -98,7 +98,7 @@ def test_what_a_server_says_of_itself_is_judged(
         (300, "error", "its clock is 5 min behind this machine's"),
     ],
 )
-def test_clocks_that_are_apart_are_told(
+def test_clocks_that_differ_are_reported(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, ahead: float, level: str, what: str
 ) -> None:
     context = make_context()
@@ -109,7 +109,7 @@ def test_clocks_that_are_apart_are_told(
     assert messages(context, "redis") == [(level, what)]
 
 
-def test_why_a_server_cannot_be_had_is_told_without_its_password(
+def test_a_connection_error_is_reported_without_the_password(
     make_context: MakeContext, redis_server: EmbeddedRedis
 ) -> None:
     port = redis_server.port
@@ -125,7 +125,7 @@ def test_why_a_server_cannot_be_had_is_told_without_its_password(
         assert "hunter2" not in finding.message
 
 
-def test_a_user_that_may_not_write_is_told(make_context: MakeContext, server: Serve) -> None:
+def test_a_user_that_may_not_write_is_an_error(make_context: MakeContext, server: Serve) -> None:
     own = server()
     with Redis.from_url(own.url) as client:
         client.acl_setuser("reader", enabled=True, passwords=["+hunter2"], keys=["*"], commands=["+info", "+time"])
@@ -135,7 +135,7 @@ def test_a_user_that_may_not_write_is_told(make_context: MakeContext, server: Se
     assert "hunter2" not in finding.message
 
 
-def test_a_server_that_hangs_does_not_answer_in_time(
+def test_a_server_that_hangs_times_out(
     make_context: MakeContext, server: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = server()
@@ -148,7 +148,7 @@ def test_a_server_that_hangs_does_not_answer_in_time(
     assert finding.message.endswith("timed out")
 
 
-def test_a_broker_of_its_own_is_judged_like_the_state(make_context: MakeContext, server: Serve) -> None:
+def test_a_separate_broker_is_checked_like_the_state_store(make_context: MakeContext, server: Serve) -> None:
     assert "append-only file" in ok_message(make_context(broker_url=server().url), "broker")
     loose = server(appendonly="no")
     assert messages(make_context(broker_url=loose.url), "broker") == [("error", "it has no append-only file")]
@@ -156,14 +156,14 @@ def test_a_broker_of_its_own_is_judged_like_the_state(make_context: MakeContext,
     assert "broker_url" in (finding.fix or "")
 
 
-def test_a_rabbitmq_that_is_away_is_told_without_its_password(make_context: MakeContext) -> None:
+def test_an_unreachable_rabbitmq_is_reported_without_its_password(make_context: MakeContext) -> None:
     (finding,) = findings(make_context(broker_url=f"amqp://willcall:hunter2@127.0.0.1:{free_port()}//"), "broker")
     assert finding.level == "error"
     assert "cannot connect to" in finding.message
     assert "hunter2" not in finding.message
 
 
-def test_looking_leaves_nothing_behind(make_context: MakeContext, redis: Redis) -> None:
+def test_the_check_leaves_nothing_behind(make_context: MakeContext, redis: Redis) -> None:
     ok_message(make_context(), "redis")
     assert all(redis.pttl(key) > 0 for key in redis.scan_iter())
 
@@ -184,7 +184,7 @@ def test_a_state_that_was_replaced_is_reported_beside_what_is_wrong(make_context
     assert [level for level, _ in messages(context, "redis")] == ["error", "warning"]
 
 
-def test_a_server_with_too_many_clients_is_not_to_be_started(make_context: MakeContext, server: Serve) -> None:
+def test_a_server_with_too_many_clients_has_its_own_fix(make_context: MakeContext, server: Serve) -> None:
     full = server(maxclients=1)
     with Redis.from_url(full.url) as other:
         other.ping()
@@ -192,7 +192,7 @@ def test_a_server_with_too_many_clients_is_not_to_be_started(make_context: MakeC
     assert (finding.fix or "").startswith("It has as many clients as it allows: raise its `maxclients`")
 
 
-def test_a_user_without_the_right_to_write_a_hash_is_named(make_context: MakeContext, server: Serve) -> None:
+def test_a_user_without_permission_to_write_a_hash_is_an_error(make_context: MakeContext, server: Serve) -> None:
     bound = server()
     with Redis.from_url(bound.url) as other:
         other.acl_setuser("default", enabled=True, commands=["-hset"])

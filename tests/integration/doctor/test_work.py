@@ -32,7 +32,7 @@ SECRET = "whsec_" + "QUJD" * 8
 
 
 def file_order(context: CheckContext, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
-    """What submitting it leaves, overdue by so many seconds."""
+    """Submit an order that is overdue by so many seconds."""
     order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
     context.stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     context.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
@@ -41,21 +41,21 @@ def file_order(context: CheckContext, order_id: str, late: float = 0, provider: 
 def report(context: CheckContext, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
-        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), told_of(f"{signal}-{number}"))
+        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), alert_of(f"{signal}-{number}"))
 
 
-def told_of(change: str) -> OperatorAlert:
-    """The event of a change of the account, of which nobody is told."""
+def alert_of(change: str) -> OperatorAlert:
+    """An alert about a change of the account, which is not sent."""
     return OperatorAlert(f"evt-{change}", account_subject(ACCOUNT), send=False)
 
 
-def test_messages_that_move_are_well(make_context: MakeContext, redis: "Redis") -> None:
+def test_messages_that_move_are_ok(make_context: MakeContext, redis: "Redis") -> None:
     redis.lpush("willcall.poll.tiqets", "a message", "another")
     redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": 9e15})
     assert ok_message(make_context(), "queues") == "2 messages ready, 1 scheduled"
 
 
-def test_messages_that_nobody_moves_or_takes_are_told(make_context: MakeContext, redis: "Redis") -> None:
+def test_messages_without_a_worker_are_reported(make_context: MakeContext, redis: "Redis") -> None:
     context = make_context()
     redis.zadd("willcall:broker:delayed:willcall.poll.tixstock", {"a message": (context.now() - 7_200) * 1_000})
     redis.lpush("willcall.poll.tiqets", *range(1_000))
@@ -65,7 +65,7 @@ def test_messages_that_nobody_moves_or_takes_are_told(make_context: MakeContext,
     ]
 
 
-def test_orders_in_time_are_well(make_context: MakeContext) -> None:
+def test_orders_in_time_are_ok(make_context: MakeContext) -> None:
     context = make_context()
     for number in range(3):
         file_order(context, f"ord-{number}")
@@ -73,7 +73,7 @@ def test_orders_in_time_are_well(make_context: MakeContext) -> None:
 
 
 @pytest.mark.parametrize(("late", "level"), [(100, "warning"), (301, "error")])
-def test_overdue_orders_and_those_that_need_a_person_are_told(
+def test_overdue_orders_and_those_that_need_attention_are_reported(
     make_context: MakeContext, late: float, level: str
 ) -> None:
     context = make_context()
@@ -87,7 +87,7 @@ def test_overdue_orders_and_those_that_need_a_person_are_told(
     )
 
 
-def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_that_need_a_person(
+def test_orders_of_a_rejected_account_are_counted_apart(
     make_context: MakeContext,
 ) -> None:
     context = make_context()
@@ -103,7 +103,7 @@ def test_orders_whose_account_is_refused_are_counted_with_it_and_not_with_those_
     assert ok_message(context, "orders") == "3 open orders, none overdue"
 
 
-def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(make_context: MakeContext) -> None:
+def test_accounts_without_tickets_are_reported_with_why_and_since_when(make_context: MakeContext) -> None:
     context = make_context()
     file_order(context, "ord-1")
     assert ok_message(context, "accounts") == "2 accounts, all healthy"
@@ -111,7 +111,7 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(make_con
     ((level, what),) = messages(context, "accounts")
     assert (level, what[:24]) == ("warning", "tiqets/default is paused")
     assert what.endswith("; 1 open order")
-    context.stores.accounts.resume(ACCOUNT, told_of("resumed"))
+    context.stores.accounts.resume(ACCOUNT, alert_of("resumed"))
     report(context, AccountSignal.UNAVAILABLE, OUTAGES)
     ((level, what),) = messages(context, "accounts")
     assert (level, what[:25]) == ("error", "tiqets/default is failing")
@@ -124,7 +124,7 @@ def test_accounts_that_give_no_tickets_are_told_with_why_and_since_when(make_con
     assert "[providers.tiqets.default]" in str(finding.fix)
 
 
-def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(make_context: MakeContext) -> None:
+def test_a_rejected_account_is_an_error_even_while_it_is_paused(make_context: MakeContext) -> None:
     context = make_context()
     file_order(context, "ord-1")
     context.redis.zadd(keys.attention(ACCOUNT, "unauthorized"), {"ord-1": 1})
@@ -140,7 +140,7 @@ def test_an_account_that_is_refused_is_still_wrong_while_somebody_has_paused_it(
     assert ok_message(context, "orders") == "1 open order, none overdue"
 
 
-def test_a_try_that_nobody_makes_is_overdue(make_context: MakeContext) -> None:
+def test_a_probe_that_does_not_happen_is_overdue(make_context: MakeContext) -> None:
     context = make_context()
     report(context, AccountSignal.UNAUTHORIZED)
     context.redis.hset(keys.account(ACCOUNT), "probe_at", int((context.now() - 7_200) * 1_000))
@@ -158,7 +158,7 @@ def test_a_throttled_account_is_a_warning(make_context: MakeContext) -> None:
     assert (level, what[:34]) == ("warning", "tiqets/default is rate-limiting us")
 
 
-def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none(
+def test_requests_booked_far_ahead_are_a_warning_except_by_a_throttle(
     make_context: MakeContext, redis: "Redis"
 ) -> None:
     context = make_context()
@@ -173,13 +173,13 @@ def test_requests_that_are_booked_far_ahead_are_a_warning_and_a_throttle_is_none
     assert [what[:34] for _, what in messages(context, "accounts")] == ["tiqets/default is rate-limiting us"]
 
 
-def test_orders_of_an_account_that_is_not_configured_any_more_are_told(make_context: MakeContext) -> None:
+def test_orders_of_an_unconfigured_account_are_reported(make_context: MakeContext) -> None:
     context = make_context()
     file_order(context, "ord-1", provider="paylogic")
     assert messages(context, "accounts") == [("error", "paylogic/default is not in the configuration; 1 open order")]
 
 
-def test_what_helps_overdue_orders_is_the_account_where_it_is_not_configured_any_more(
+def test_overdue_orders_of_an_unconfigured_account_have_its_fix(
     make_context: MakeContext,
 ) -> None:
     context = make_context()
@@ -201,7 +201,7 @@ def test_documents_are_written_read_and_removed(make_context: MakeContext, tmp_p
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
 
 
-def test_a_place_for_documents_that_cannot_be_written_is_told(make_context: MakeContext, tmp_path: Path) -> None:
+def test_a_document_store_that_is_not_writable_is_an_error(make_context: MakeContext, tmp_path: Path) -> None:
     """Root ignores modes, but can put no folder into a file either."""
     context = make_context(documents_url=f"file://{tmp_path}/place/documents")
     (tmp_path / "place").write_text("no folder")
@@ -210,7 +210,7 @@ def test_a_place_for_documents_that_cannot_be_written_is_told(make_context: Make
     assert what.endswith("is not writable: NotADirectoryError")
 
 
-def test_a_disk_without_room_for_documents_is_told(make_context: MakeContext, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error(make_context: MakeContext, tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
     context = make_context()
     with full_disk():
@@ -220,17 +220,17 @@ def test_a_disk_without_room_for_documents_is_told(make_context: MakeContext, tm
     assert str(finding.fix).startswith("Free some space")
 
 
-def test_a_folder_that_is_not_there_is_named_in_full_and_not_made(
+def test_a_missing_folder_is_named_in_full_and_not_created(
     make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever stores the first document makes it, where it can be made."""
+    """The first document creates it."""
     context = make_context(documents_url="file://./var/documents")
     monkeypatch.chdir(tmp_path)
     assert ok_message(context, "documents").startswith(f"file://{tmp_path}/var/documents does not exist yet; ")
     assert not (tmp_path / "var").exists()
 
 
-def test_a_place_for_documents_that_does_not_answer_is_told(make_context: MakeContext) -> None:
+def test_a_document_store_that_is_unreachable_is_an_error(make_context: MakeContext) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"ftp://user:top-secret@127.0.0.1:{free.getsockname()[1]}/documents"
@@ -250,9 +250,7 @@ def ops(port: int, scheme: str = "http", host: str = "127.0.0.1") -> dict[str, d
     return {"notify": {"secret": SECRET, "ops_url": f"{scheme}://{host}:{port}/hooks/top-secret-path"}}
 
 
-def test_operators_that_can_be_reached_and_backends_that_are_told_are_well(
-    make_context: MakeContext, listener: socket.socket
-) -> None:
+def test_callbacks_are_ok_while_operators_can_be_reached(make_context: MakeContext, listener: socket.socket) -> None:
     context = make_context(**ops(listener.getsockname()[1]))
     assert ok_message(context, "callbacks") == "0 callbacks pending; operators can be reached"
     connection, _ = listener.accept()
@@ -264,14 +262,14 @@ def test_callbacks_without_a_secret_are_a_warning(make_context: MakeContext) -> 
     assert messages(make_context(), "callbacks") == [("warning", "callbacks are not signed")]
 
 
-def test_why_operators_cannot_be_reached_is_told_without_their_address(make_context: MakeContext) -> None:
+def test_a_failed_connection_to_operators_is_reported_without_the_address(make_context: MakeContext) -> None:
     (finding,) = findings(make_context(**ops(free_port())), "callbacks")
     assert finding.level == "error"
     assert finding.message == "cannot connect to `notify.ops_url`: connection refused"
     assert "secret" not in str(finding)
 
 
-def test_an_operators_certificate_that_nobody_vouches_for_is_told(
+def test_an_untrusted_certificate_of_operators_is_an_error(
     make_context: MakeContext, listener: socket.socket, certificate: Path
 ) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -280,7 +278,7 @@ def test_an_operators_certificate_that_nobody_vouches_for_is_told(
     def greet() -> None:
         connection, _ = listener.accept()
         with pytest.raises(ssl.SSLError), server.wrap_socket(connection, server_side=True):
-            raise AssertionError("it was believed")
+            raise AssertionError("it was trusted")
 
     greeting = threading.Thread(target=greet)
     greeting.start()
@@ -291,7 +289,7 @@ def test_an_operators_certificate_that_nobody_vouches_for_is_told(
     assert "TLS certificate verification failed" in what
 
 
-def test_events_that_stay_undelivered_are_told(make_context: MakeContext) -> None:
+def test_undelivered_callbacks_are_a_warning(make_context: MakeContext) -> None:
     context = make_context(notify={"secret": SECRET})
     context.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (context.now() - 300) * 1_000})
     assert ok_message(context, "callbacks").startswith("1 callback pending")
@@ -302,7 +300,7 @@ def test_events_that_stay_undelivered_are_told(make_context: MakeContext) -> Non
         assert command in str(finding.fix)
 
 
-def test_operators_who_are_not_told_are_told_of_with_the_last_answer(
+def test_undelivered_alerts_are_a_warning_with_the_last_response(
     make_context: MakeContext, listener: socket.socket
 ) -> None:
     context = make_context(**ops(listener.getsockname()[1]))
@@ -327,7 +325,7 @@ def test_operators_who_are_not_told_are_told_of_with_the_last_answer(
     assert "`notify.ops_url`" in str(finding.fix)
 
 
-def test_documents_that_stay_away_are_told(make_context: MakeContext) -> None:
+def test_missing_documents_are_a_warning(make_context: MakeContext) -> None:
     context = make_context()
     context.redis.zadd(
         keys.FETCHES_PENDING, {"ord-1": (context.now() - 900) * 1_000, "ord-2": (context.now() + 5) * 1_000}
@@ -345,7 +343,7 @@ def test_documents_that_stay_away_are_told(make_context: MakeContext) -> None:
         assert command in str(finding.fix)
 
 
-def test_documents_that_were_given_up_are_told(make_context: MakeContext) -> None:
+def test_documents_that_were_given_up_are_a_warning(make_context: MakeContext) -> None:
     context = make_context()
     context.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-1": (context.now() - 7_200) * 1_000})
     (finding,) = findings(context, "documents")

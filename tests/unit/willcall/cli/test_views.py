@@ -61,14 +61,14 @@ def shown(printed: Print) -> Callable[..., str]:
     return render
 
 
-def test_an_order_tells_when_it_is_asked_about_next(shown: Callable[..., str]) -> None:
+def test_an_order_shows_its_next_poll(shown: Callable[..., str]) -> None:
     text = shown(ORDER)
     assert "in 4 s" in text
     assert "not ready" in text
     assert "6 s ago" in text
 
 
-def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[..., str]) -> None:
+def test_an_order_of_a_stopped_account_shows_what_it_waits_for(shown: Callable[..., str]) -> None:
     stopped = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 60, probe_at=NOW + 30)
     text = shown(replace(ORDER, next_poll_at=None), stopped, held=True)
     assert "when the account recovers" in text
@@ -77,7 +77,7 @@ def test_an_order_of_a_stopped_account_tells_what_it_waits_for(shown: Callable[.
     assert "unauthorized for 1 min, next attempt once beat is running" in " ".join(text.split())
 
 
-def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., str]) -> None:
+def test_a_pause_does_not_hide_that_the_account_is_rejected(shown: Callable[..., str]) -> None:
     refused = replace(WELL, health=AccountHealth.UNAUTHORIZED, since=NOW - 7_200, probe_at=NOW - 60)
     paused = replace(WELL, health=AccountHealth.PAUSED, since=NOW - 60, underlying=refused)
     text = " ".join(shown(replace(ORDER, next_poll_at=None), paused, held=True).split())
@@ -86,20 +86,22 @@ def test_a_pause_does_not_hide_that_the_account_is_refused(shown: Callable[..., 
 
 
 @pytest.mark.parametrize(("next_poll_at", "words"), [(None, "overdue by 2 min"), (NOW + 60, "with its next order")])
-def test_a_try_that_does_not_come_is_overdue(shown: Callable[..., str], next_poll_at: float | None, words: str) -> None:
+def test_a_probe_that_does_not_happen_is_overdue(
+    shown: Callable[..., str], next_poll_at: float | None, words: str
+) -> None:
     stopped = replace(WELL, health=AccountHealth.DOWN, since=NOW - 600, probe_at=NOW - 120)
     assert f"down for 10 min, next attempt {words}" in shown(
         replace(ORDER, next_poll_at=next_poll_at), stopped, held=next_poll_at is None
     )
 
 
-def test_an_order_that_is_held_goes_on_with_a_sweep_once_its_account_does(shown: Callable[..., str]) -> None:
+def test_a_held_order_continues_with_a_sweep_once_its_account_recovers(shown: Callable[..., str]) -> None:
     waits = replace(ORDER, next_poll_at=None)
     assert "with the next sweep `polls`, as the account has recovered" in shown(waits, held=True)
     assert "none; the provider allows no attempt before the deadline" in shown(waits)
 
 
-def test_an_order_without_an_account_in_the_config_says_that_nobody_asks_about_it(shown: Callable[..., str]) -> None:
+def test_an_order_without_a_configured_account_says_that_it_is_not_polled(shown: Callable[..., str]) -> None:
     assert "the account is not in the configuration" in shown(ORDER, None)
 
 
@@ -108,7 +110,7 @@ def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str],
     assert f"Attention: {attention.replace('_', ' ')}. T" in shown(replace(ORDER, attention=attention))
 
 
-def test_what_a_provider_says_cannot_steer_the_terminal(shown: Callable[..., str]) -> None:
+def test_provider_text_cannot_control_the_terminal(shown: Callable[..., str]) -> None:
     ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J[red]code\x9b1m", url="https://example.com\x1b/")
     odd = replace(
         ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
@@ -142,7 +144,7 @@ def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_sign
         assert "sesame" not in text
 
 
-def test_an_order_tells_why_its_documents_are_missing(printed: Print) -> None:
+def test_an_order_shows_why_its_documents_are_missing(printed: Print) -> None:
     order = replace(ORDER, status=Status.FULFILLED, tickets=(Ticket(TicketKind.PDF, url="https://files.example/1"),))
     for fetching, words in (
         (
@@ -169,7 +171,7 @@ def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> Non
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize(
-    ("telling", "next_try_at", "words"),
+    ("status", "next_try_at", "words"),
     [
         (CallbackStatus.PENDING, NOW, "order.fulfilled is being delivered"),
         (CallbackStatus.PENDING, NOW + 290, "order.fulfilled will be retried in 4 min 50 s"),
@@ -177,14 +179,14 @@ def test_a_callback_is_shown_without_its_token(shown: Callable[..., str]) -> Non
         (CallbackStatus.UNDELIVERABLE, None, "order.fulfilled could not be delivered"),
     ],
 )
-def test_an_order_tells_how_far_its_backend_is(
-    printed: Print, width: int, telling: CallbackStatus, next_try_at: float | None, words: str
+def test_an_order_shows_the_state_of_its_callback(
+    printed: Print, width: int, status: CallbackStatus, next_try_at: float | None, words: str
 ) -> None:
     tries = [
         DeliveryAttempt(NOW - 20, "evt_1", "order.fulfilled", None, "connection refused", 5.2),
         DeliveryAttempt(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
     ]
-    delivery = DeliveryState("evt_1", "order.fulfilled", telling, next_try_at)
+    delivery = DeliveryState("evt_1", "order.fulfilled", status, next_try_at)
     text = printed(order_details(OrderDetails(ORDER, [], WELL, NOW, delivery, tries), width), width)
     for each in (words, "10 s ago", "503", "5 min", "connection refused"):
         assert each in text
@@ -210,7 +212,7 @@ def test_a_list_shows_ids_in_full(printed: Print, width: int) -> None:
         ({"status": Status.FULFILLED, "finished_at": NOW - 60}, "paused", "ended 1 min ago"),
     ],
 )
-def test_a_list_tells_what_an_order_waits_for(
+def test_a_list_shows_what_an_order_waits_for(
     printed: Print, fields: dict[str, object], stopped: str | None, words: str
 ) -> None:
     order = replace(ORDER, id="ord-1", **fields)  # type: ignore[arg-type]
@@ -261,8 +263,8 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
         )
         for name, waiting in (("default", 10), ("second", 0))
     ]
-    lines = [line.split() for line in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
-    (queue,) = [at for at, line in enumerate(lines) if "queued" in line]
+    lines = [row.split() for row in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
+    (queue,) = [at for at, row in enumerate(lines) if "queued" in row]
     assert lines[queue] == ["tiqets,", "all", "10", "queued"]
     assert lines[queue + 1] == ["100", "s", "behind"]
-    assert queue > next(at for at, line in enumerate(lines) if line[0] == "tiqets/second")
+    assert queue > next(at for at, row in enumerate(lines) if row[0] == "tiqets/second")

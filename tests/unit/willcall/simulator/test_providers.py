@@ -252,7 +252,7 @@ def test_other_paths_are_not_there(start: Start, path: str) -> None:
     assert sim.entries()[0]["kind"] == "other"
 
 
-def test_accounts_are_told_apart_by_their_credentials(start: Start) -> None:
+def test_accounts_are_distinguished_by_their_credentials(start: Start) -> None:
     second = {"provider": "tiqets", "name": "second", "credentials": {"api_key": "own"}}
     sim = start({"provider": "tiqets", "account": "second"}, accounts=(second,))
     own = {"Authorization": "Token own"}

@@ -113,7 +113,7 @@ def _check_memory(info: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _clock_difference(client: "Redis", clock: Callable[[], float]) -> float:
-    """Return by how many seconds Redis' clock is ahead of ours, within the duration of the request."""
+    """Return how many seconds Redis' clock is ahead, give or take the duration of the request."""
     before = clock()
     moment, micros = client.time()
     return float(moment + micros / 1e6 - (before + clock()) / 2)

@@ -30,7 +30,7 @@ from willcall.providers.reading import with_retry_after
 from willcall.providers.registry import ADAPTERS
 
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
-#: Outcomes that change what the customer gets, so that only a good answer may lead to them.
+#: Outcomes that change what the customer gets, so that only a good response may lead to them.
 WEIGHTY = (Issued, PartlyIssued, Declined, Cancelled)
 
 DEEP = 10_000
@@ -61,7 +61,7 @@ AWKWARD: dict[str, bytes] = {
     "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
 }
 
-#: Fields that the providers' answers have, to be filled with values of the wrong type.
+#: Fields that the providers' responses have, to be filled with values of the wrong type.
 FIELDS = (
     *("order_status", "tickets_pdf_url", "order_reference_id", "success", "error_code"),
     *("tickets", "items", "data", "results", "fulfillments", "status", "state", "pdf_url", "checkout_id"),
@@ -116,13 +116,13 @@ def credentials_of(name: str, kind: int) -> Credentials:
     return ADAPTERS[name].credentials.model_validate(TABLES[name][kind])
 
 
-def answer_of(body: bytes = b"", status: int = 200, **headers: str) -> Response:
+def response_of(body: bytes = b"", status: int = 200, **headers: str) -> Response:
     names = {key.replace("_", "-"): value for key, value in headers.items()}
     return Response(status, names, body, received_at=NOW)
 
 
-def read(name: str, reference: str, answer: Response) -> Outcome:
-    outcome = with_retry_after(ADAPTERS[name].read_status(OrderQuery(reference), answer), answer)
+def read(name: str, reference: str, response: Response) -> Outcome:
+    outcome = with_retry_after(ADAPTERS[name].read_status(OrderQuery(reference), response), response)
     assert type(outcome) in OUTCOME_NAMES
     return outcome
 
@@ -159,14 +159,14 @@ def test_every_provider_of_the_registry_is_tested_here() -> None:
 @pytest.mark.parametrize("body", AWKWARD.values(), ids=AWKWARD)
 def test_an_awkward_body_is_one_harmless_outcome(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
-    assert not isinstance(read(name, reference, answer_of(body)), WEIGHTY)
+    assert not isinstance(read(name, reference, response_of(body)), WEIGHTY)
 
 
 @asked
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"null", b"[1]", b"42"])
 def test_a_body_that_is_no_document_is_malformed(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
-    assert isinstance(read(name, reference, answer_of(body)), Malformed)
+    assert isinstance(read(name, reference, response_of(body)), Malformed)
 
 
 @asked
@@ -175,7 +175,7 @@ def test_wrong_types_are_one_harmless_outcome(name: str, kind: int, reference: s
     del kind
     for value in WRONG:
         for document in ({field: value}, [{field: value}], {"data": {field: value}}, {"_embedded": {field: value}}):
-            outcome = read(name, reference, answer_of(json.dumps(document).encode()))
+            outcome = read(name, reference, response_of(json.dumps(document).encode()))
             assert not isinstance(outcome, WEIGHTY), document
 
 
@@ -184,15 +184,15 @@ def test_every_http_status_is_one_harmless_outcome(name: str, kind: int, referen
     del kind
     for status in range(100, 600):
         for body in (b"", b"<html>", b"{}"):
-            assert not isinstance(read(name, reference, answer_of(body, status)), WEIGHTY), status
+            assert not isinstance(read(name, reference, response_of(body, status)), WEIGHTY), status
 
 
 @asked
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_malformed(name: str, kind: int, reference: str, status: int) -> None:
     del kind
-    answer = answer_of(b"", status, location="https://elsewhere.example/")
-    assert isinstance(read(name, reference, answer), Malformed)
+    response = response_of(b"", status, location="https://elsewhere.example/")
+    assert isinstance(read(name, reference, response), Malformed)
 
 
 @asked
@@ -210,14 +210,14 @@ def test_a_status_that_speaks_for_itself_is_believed(
     name: str, kind: int, reference: str, status: int, outcome: Outcome
 ) -> None:
     del kind
-    assert read(name, reference, answer_of(b"<html>", status)) == outcome
+    assert read(name, reference, response_of(b"<html>", status)) == outcome
 
 
 @asked
 @pytest.mark.parametrize("body", [b"", b'{"detail":"forbidden"}'])
 def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
-    assert read(name, reference, answer_of(body, 403)) == Unauthorized(whole_account=False, detail="HTTP 403")
+    assert read(name, reference, response_of(body, 403)) == Unauthorized(whole_account=False, detail="HTTP 403")
 
 
 @asked
@@ -225,26 +225,26 @@ def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, bod
     ("header", "seconds"),
     [("17", 17.0), ("0", 0.0), ("Sun, 22 Nov 2026 11:00:30 GMT", 30.0), ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0)],
 )
-def test_a_hint_counts_whatever_the_answer(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
+def test_a_hint_counts_whatever_the_response(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
     """Be it an order that is pending, an error, a redirect or a body that cannot be read."""
     del kind
     for status in range(200, 600):
         for body in (b"", b"<html>", UNKNOWN_WORD[name]):
-            assert read(name, reference, answer_of(body, status, retry_after=header)).retry_after == seconds, status
+            assert read(name, reference, response_of(body, status, retry_after=header)).retry_after == seconds, status
 
 
 @asked
-def test_a_date_counts_from_the_answers_own_date(name: str, kind: int, reference: str) -> None:
+def test_a_date_counts_from_the_responses_own_date(name: str, kind: int, reference: str) -> None:
     del kind
     skewed = {"date": "Sun, 22 Nov 2026 10:50:00 GMT", "retry_after": "Sun, 22 Nov 2026 10:52:00 GMT"}
     for status in (200, 202, 404, 429, 503):
-        assert read(name, reference, answer_of(UNKNOWN_WORD[name], status, **skewed)).retry_after == 120.0
+        assert read(name, reference, response_of(UNKNOWN_WORD[name], status, **skewed)).retry_after == 120.0
 
 
 @asked
 def test_an_unknown_status_word_waits_and_is_kept(name: str, kind: int, reference: str) -> None:
     del kind
-    outcome = read(name, reference, answer_of(UNKNOWN_WORD[name]))
+    outcome = read(name, reference, response_of(UNKNOWN_WORD[name]))
     assert isinstance(outcome, NotReady)
     assert outcome.provider_status is not None
     assert outcome.provider_status.lower() == "exploded"
@@ -256,18 +256,18 @@ def test_an_unknown_status_word_waits_and_is_kept(name: str, kind: int, referenc
 def test_any_json_is_one_outcome(name: str, kind: int, reference: str, document: Any, status: int) -> None:
     del kind
     body = json.dumps(document).encode()
-    outcome = read(name, reference, answer_of(body, status))
+    outcome = read(name, reference, response_of(body, status))
     if status != 200:
         assert not isinstance(outcome, WEIGHTY)
     if ADAPTERS[name].listing:
-        ADAPTERS[name].listing.read_list(answer_of(body, status))
+        ADAPTERS[name].listing.read_list(response_of(body, status))
 
 
 @asked
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_one_harmless_outcome(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
-    assert not isinstance(read(name, reference, answer_of(body)), WEIGHTY)
+    assert not isinstance(read(name, reference, response_of(body)), WEIGHTY)
 
 
 @pytest.mark.parametrize("name", [name for name, adapter in sorted(ADAPTERS.items()) if adapter.oauth])
@@ -275,8 +275,8 @@ def test_any_bytes_are_one_harmless_outcome(name: str, kind: int, reference: str
     body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()),
     status=st.sampled_from([200, 200, 201, 302, 400, 401, 404, 429, 503]),
 )
-def test_any_answer_of_a_token_endpoint_is_a_token_or_an_outcome(name: str, status: int, body: bytes) -> None:
-    token = ADAPTERS[name].oauth.read_token(answer_of(body, status))
+def test_any_response_of_a_token_endpoint_is_a_token_or_an_outcome(name: str, status: int, body: bytes) -> None:
+    token = ADAPTERS[name].oauth.read_token(response_of(body, status))
     if isinstance(token, AccessToken):
         assert status in {200, 201}
         assert token.value
@@ -290,7 +290,7 @@ def test_details_never_quote_the_body(name: str, kind: int, reference: str) -> N
     del kind
     for body in (b'{"order_status": 5, "message": "S3CRET"}', b"S3CRET", b'{"errors": [{"code": "S3CRET"}]}'):
         for status in (200, 400, 403, 500):
-            assert "S3CRET" not in (read(name, reference, answer_of(body, status)).detail or "")
+            assert "S3CRET" not in (read(name, reference, response_of(body, status)).detail or "")
 
 
 @asked

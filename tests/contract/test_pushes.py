@@ -85,10 +85,10 @@ def read(name: str, body: bytes) -> PushReading:
     reading = pushes.read_push(signed(name, body), credentials)
     assert isinstance(reading, ParsedPush | UnverifiedPush | UnreadablePush)
     for progress in PROGRESS:
-        answer = pushes.answer_push(reading, progress, credentials)
-        assert isinstance(answer, PushResponse)
-        answer.body.encode()
-        assert answer.status == 200
+        response = pushes.answer_push(reading, progress, credentials)
+        assert isinstance(response, PushResponse)
+        response.body.encode()
+        assert response.status == 200
     if isinstance(reading, ParsedPush):
         assert reading.reference
         assert isinstance(reading.push, TicketsPush | OutcomePush | ChangePush | InvalidPush)

@@ -1,4 +1,4 @@
-"""Each recorded answer of a provider is read as its case says.
+"""Each recorded response of a provider is read as its case says.
 
 A case is a folder `tests/fixtures/<provider>/<case>/` with `body`, the bytes as they came, and `status.json`:
 `status`, `headers`, `reference`, `quantity`, optionally `received_at` and `bought_at` (epoch seconds), `headless` (the
@@ -28,38 +28,38 @@ KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at",
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
-def test_every_provider_has_recorded_answers(name: str) -> None:
+def test_every_provider_has_recorded_responses(name: str) -> None:
     assert [case for case in CASES if case.parent.name == name]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_a_recorded_answer_is_read_as_its_case_says(case: Path) -> None:
+def test_a_recorded_response_is_read_as_its_case_says(case: Path) -> None:
     recorded = json.loads((case / "status.json").read_text())
     assert set(recorded) <= KEYS
     name = case.parent.name
     one = ADAPTERS[name]
     credentials = one.credentials.model_validate(TABLES[name][1 if recorded.get("headless") else 0])
     one.check_reference(recorded["reference"], credentials)
-    answer = Response(
+    response = Response(
         recorded["status"],
         recorded["headers"],
         (case / "body").read_bytes(),
         received_at=recorded.get("received_at", 1_795_345_200.0),
     )
-    question = OrderQuery(recorded["reference"], recorded["quantity"], bought_at=recorded.get("bought_at", -math.inf))
-    outcome = with_retry_after(one.read_status(question, answer), answer)
+    query = OrderQuery(recorded["reference"], recorded["quantity"], bought_at=recorded.get("bought_at", -math.inf))
+    outcome = with_retry_after(one.read_status(query, response), response)
     _compare(outcome, dict(recorded["expect"]))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_a_recorded_answer_means_the_same_in_every_charset(case: Path) -> None:
+def test_a_recorded_response_means_the_same_in_every_charset(case: Path) -> None:
     """Whether its label says so, says nothing or is wrong."""
     recorded, body = json.loads((case / "status.json").read_text()), (case / "body").read_bytes()
-    one, question = ADAPTERS[case.parent.name], OrderQuery(recorded["reference"], recorded["quantity"])
+    one, query = ADAPTERS[case.parent.name], OrderQuery(recorded["reference"], recorded["quantity"])
 
     def read(body: bytes, **headers: str) -> Outcome:
         named = {"content-type": headers["label"]} if headers else {}
-        return one.read_status(question, Response(recorded["status"], recorded["headers"] | named, body, 1.8e9))
+        return one.read_status(query, Response(recorded["status"], recorded["headers"] | named, body, 1.8e9))
 
     expected = read(body)
     text = body.decode("utf-8-sig")

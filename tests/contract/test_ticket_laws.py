@@ -1,4 +1,4 @@
-"""How many people a provider's answer lets in: what holds for every provider, tried on its recorded answers.
+"""How many people a provider's response lets in: what holds for every provider, tried on its recorded responses.
 
 Neither the sequence of its lists nor a repetition in them changes the number, and a void ticket takes nothing away.
 """
@@ -25,20 +25,20 @@ from willcall.providers.registry import ADAPTERS
 LISTS = {"items", "data", "results", "fulfillments", "tickets", "shop:ticket", "file", "mobile_links"}
 #: At Tixstock an item without a file stands for a ticket to come: two equal ones are two.
 COUNTED = {"tixstock": {"items"}}
-#: At voordemensen a list of several is none of its answers.
+#: At voordemensen a list of several is none of its responses.
 COUNTED["voordemensen"] = LISTS
 
 
 def recorded(case: Path) -> tuple[str, dict[str, Any], Any]:
     name, status = case.parent.name, json.loads((case / "status.json").read_text())
-    answer = Response(200, {}, (case / "body").read_bytes(), 0.0)
-    body = read_json(answer) if name in {"funtrips", "voordemensen"} else read_lenient_object(answer)
+    response = Response(200, {}, (case / "body").read_bytes(), 0.0)
+    body = read_json(response) if name in {"funtrips", "voordemensen"} else read_lenient_object(response)
     return name, status, body
 
 
 def read(name: str, status: dict[str, Any], body: Any) -> Outcome:
-    answer = Response(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
-    return ADAPTERS[name].read_status(OrderQuery(status["reference"], status["quantity"]), answer)
+    response = Response(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
+    return ADAPTERS[name].read_status(OrderQuery(status["reference"], status["quantity"]), response)
 
 
 def lists_of(value: Any, name: str = "items") -> Iterator[tuple[str, list[Any]]]:
@@ -60,7 +60,7 @@ WITH_TICKETS = [case for case in CASES if recorded(case)[1]["expect"]["outcome"]
 cases = pytest.mark.parametrize("case", WITH_TICKETS, ids=lambda case: f"{case.parent.name}/{case.name}")
 
 
-def test_every_provider_has_answers_with_tickets() -> None:
+def test_every_provider_has_responses_with_tickets() -> None:
     assert {case.parent.name for case in WITH_TICKETS} == set(ADAPTERS)
 
 

@@ -110,7 +110,7 @@ def test_a_post_follows_no_redirect(serve: Serve, outbound: OutboundClient, stat
     assert elsewhere.connections == 0
 
 
-def test_a_post_that_was_taken_counts_whatever_its_answer_holds(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_post_that_was_taken_counts_whatever_its_response_holds(serve: Serve, outbound: OutboundClient) -> None:
     for rest in (b"Content-Length: 9\r\n\r\nx", b"Content-Length: 5000\r\n\r\n", b"Content-Encoding: br\r\n\r\nx"):
         response = outbound.post(serve(once(b"HTTP/1.1 200 OK\r\n" + rest)).url, b"x", {}, LIMITS)
         assert isinstance(response, Response)
@@ -189,7 +189,7 @@ def test_an_allowed_name_is_reached(serve: Serve, names: dict[str, list[str]]) -
 
 
 def hops(most: int) -> Script:
-    """A script that redirects `/5` to `/4` and so on, by each status in turn, and answers `/0`."""
+    """A script that redirects `/5` to `/4` and so on, by each status in turn, and responses `/0`."""
     statuses = ("301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect")
 
     def script(server: Server, connection: socket.socket) -> None:
@@ -519,13 +519,13 @@ def test_what_is_cut_off_is_a_failure(serve: Serve, outbound: OutboundClient) ->
 
 
 def test_time_is_bounded_over_all_redirects_together(serve: Serve, outbound: OutboundClient, clock: Clock) -> None:
-    def sleepy(answer: bytes) -> Script:
-        """Half of the time has gone by before it answers."""
+    def sleepy(response: bytes) -> Script:
+        """Half of the time has gone by before it responses."""
 
         def script(server: Server, connection: socket.socket) -> None:
             server.hear(connection)
             clock.now += LIMITS.total_timeout / 2
-            connection.sendall(answer)
+            connection.sendall(response)
 
         return script
 

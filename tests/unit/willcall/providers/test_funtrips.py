@@ -30,7 +30,7 @@ OAUTH = FuntripsCredentials(
 HEADLESS = FuntripsCredentials(base_url=BASE, public_bearer=SecretStr("public-1"))
 
 
-def answer(document: Any = None, status: int = 200, **headers: str) -> Response:
+def respond(document: Any = None, status: int = 200, **headers: str) -> Response:
     body = b"" if document is None else json.dumps(document).encode()
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, received_at=0.0)
 
@@ -163,32 +163,32 @@ def test_no_scope_is_sent_where_there_is_none() -> None:
     ],
 )
 def test_a_token_is_used_for_as_long_as_it_says(life: Any, seconds: float) -> None:
-    token = ADAPTER.oauth.read_token(answer({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
+    token = ADAPTER.oauth.read_token(respond({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
     assert token == AccessToken("t", expires_in=seconds)
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER", "BearerToken", None])
 @pytest.mark.parametrize("status", [200, 201, 202, 203])
 def test_any_success_with_a_token_is_a_token(status: int, kind: str | None) -> None:
-    token = ADAPTER.oauth.read_token(answer({"access_token": "t", "token_type": kind}, status))
+    token = ADAPTER.oauth.read_token(respond({"access_token": "t", "token_type": kind}, status))
     assert token == AccessToken("t", expires_in=300)
 
 
 @pytest.mark.parametrize("value", [None, "", "two words", "line\n\nbreak", "caf\u00e9", {"a": 1}])
 def test_a_token_that_cannot_be_sent_is_an_outage(value: Any) -> None:
-    assert isinstance(ADAPTER.oauth.read_token(answer({"access_token": value})), Unavailable)
+    assert isinstance(ADAPTER.oauth.read_token(respond({"access_token": value})), Unavailable)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
-    outcome = ADAPTER.oauth.read_token(answer({"error": "invalid_client"}, status))
+    outcome = ADAPTER.oauth.read_token(respond({"error": "invalid_client"}, status))
     assert isinstance(outcome, Unauthorized)
     assert outcome.whole_account
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 404, 405, 410, 418, 500, 502, 503])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{", b'{"status": "ok"}', b"\xff\xfe\x00"])
-def test_an_answer_without_a_token_is_an_outage_of_the_endpoint(status: int, body: bytes) -> None:
+def test_a_response_without_a_token_is_an_outage_of_the_endpoint(status: int, body: bytes) -> None:
     outcome = ADAPTER.oauth.read_token(Response(status, {"retry-after": "9"}, body, received_at=0.0))
     assert isinstance(outcome, Unavailable)
     assert (outcome.retry_after, outcome.request_sent) == (9.0, False)
@@ -196,8 +196,9 @@ def test_an_answer_without_a_token_is_an_outage_of_the_endpoint(status: int, bod
 
 
 def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
-    assert ADAPTER.oauth.read_token(answer(None, 429, retry_after="9")) == Throttled(retry_after=9.0, detail="HTTP 429")
-    assert isinstance(ADAPTER.oauth.read_token(answer({"error": "temporarily_unavailable"}, 400)), Unavailable)
+    throttled = ADAPTER.oauth.read_token(respond(None, 429, retry_after="9"))
+    assert throttled == Throttled(retry_after=9.0, detail="HTTP 429")
+    assert isinstance(ADAPTER.oauth.read_token(respond({"error": "temporarily_unavailable"}, 400)), Unavailable)
     page = Response(403, {"server": "cloudflare"}, b"<html>", received_at=0.0)
     assert isinstance(ADAPTER.oauth.read_token(page), Throttled)
 
@@ -207,20 +208,20 @@ def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
 
 @pytest.mark.parametrize("word", ["PENDING", "CONFIRMED", "COMPLETED", "TELEPORTED", None])
 def test_a_200_with_tickets_has_them_whatever_the_word(word: str | None) -> None:
-    outcome = ADAPTER.read_status(OrderQuery("c1"), answer([record(status=word)]))
+    outcome = ADAPTER.read_status(OrderQuery("c1"), respond([record(status=word)]))
     assert isinstance(outcome, Issued)
     assert outcome.provider_status == word
 
 
 def test_a_failed_record_never_makes_an_order_issued() -> None:
     for reference in ("c1", "user:7"):
-        outcome = ADAPTER.read_status(OrderQuery(reference), answer([record(status="FAILED")]))
+        outcome = ADAPTER.read_status(OrderQuery(reference), respond([record(status="FAILED")]))
         assert not isinstance(outcome, Issued)
 
 
 def test_what_else_is_there_is_kept_in_extra() -> None:
     ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
-    outcome = ADAPTER.read_status(OrderQuery("c1"), answer(record(tickets=[ticket], venue="Hall")))
+    outcome = ADAPTER.read_status(OrderQuery("c1"), respond(record(tickets=[ticket], venue="Hall")))
     assert isinstance(outcome, Issued)
     assert outcome.tickets[0].extra == {
         "seat": {"label": "A1"},
@@ -231,7 +232,7 @@ def test_what_else_is_there_is_kept_in_extra() -> None:
 
 @pytest.mark.parametrize(("quantity", "name"), [(None, "issued"), (0, "issued"), (1, "issued"), (2, "partly_issued")])
 def test_a_users_list_is_counted(quantity: int | None, name: str) -> None:
-    outcome = ADAPTER.read_status(OrderQuery("user:7", quantity), answer({"items": [record()]}))
+    outcome = ADAPTER.read_status(OrderQuery("user:7", quantity), respond({"items": [record()]}))
     assert outcome_name(outcome) == name
 
 
@@ -252,18 +253,18 @@ def test_a_users_list_is_counted(quantity: int | None, name: str) -> None:
 @pytest.mark.parametrize("field", ["created_at", "createdAt", "purchase_date"])
 def test_a_purchase_made_before_the_order_was_bought_does_not_count(created: object, name: str, field: str) -> None:
     bought_at = datetime(2026, 3, 3, 12, tzinfo=UTC).timestamp()
-    listed = answer({"items": [record(**{field: created})]})
+    listed = respond({"items": [record(**{field: created})]})
     assert outcome_name(ADAPTER.read_status(OrderQuery("user:7", 1, bought_at=bought_at), listed)) == name
 
 
 def test_the_age_of_an_event_and_of_a_barcode_say_nothing_of_the_purchase() -> None:
     old = {"created_at": "2020-01-01T00:00:00Z"}
-    listed = answer({"items": [record(event=old, tickets=[{"barcode": "1", **old}])]})
+    listed = respond({"items": [record(event=old, tickets=[{"barcode": "1", **old}])]})
     assert outcome_name(ADAPTER.read_status(OrderQuery("user:7", 1, bought_at=1_772_000_000.0), listed)) == "issued"
 
 
 def test_a_checkout_is_not_counted() -> None:
-    assert isinstance(ADAPTER.read_status(OrderQuery("c1", quantity=5), answer(record())), Issued)
+    assert isinstance(ADAPTER.read_status(OrderQuery("c1", quantity=5), respond(record())), Issued)
 
 
 # The list
@@ -286,7 +287,7 @@ def test_the_list_says_what_each_checkout_comes_to() -> None:
         record("c4", status="CANCELLED"),
         {"status": "COMPLETED", "tickets": []},
     ]
-    listed = ADAPTER.listing.read_list(answer({"items": records}))
+    listed = ADAPTER.listing.read_list(respond({"items": records}))
     assert {one.reference: type(one.outcome) for one in listed} == {
         "c1": Issued,
         "c2": Issued,
@@ -297,12 +298,12 @@ def test_the_list_says_what_each_checkout_comes_to() -> None:
 
 def test_the_list_is_bounded() -> None:
     records = [record(f"c{number}") for number in range(1_200)]
-    assert len(ADAPTER.listing.read_list(answer(records))) == 1_000
+    assert len(ADAPTER.listing.read_list(respond(records))) == 1_000
 
 
 @pytest.mark.parametrize(("document", "status"), [([record()], 500), ([record()], 202), ("x", 200), ([1], 200)])
 def test_a_list_that_cannot_be_read_lists_nothing(document: Any, status: int) -> None:
-    assert ADAPTER.listing.read_list(answer(document, status)) == []
+    assert ADAPTER.listing.read_list(respond(document, status)) == []
 
 
 def test_polling_follows_the_guide() -> None:

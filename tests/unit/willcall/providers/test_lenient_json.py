@@ -21,7 +21,7 @@ VALUES = st.recursive(
 )
 
 
-def answer(body: str | bytes) -> Response:
+def respond(body: str | bytes) -> Response:
     return Response(200, {}, body.encode() if isinstance(body, str) else body, 0.0)
 
 
@@ -35,55 +35,55 @@ def printed(value: Any) -> str:
     return json.dumps(value)
 
 
-@given(VALUES, st.sampled_from([None, 1]), st.booleans())
+@given(value=VALUES, indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
 def test_valid_json_keeps_its_meaning(value: Any, indent: int | None, *, ascii_only: bool) -> None:
     body = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     assert json.loads(repair(body)) == value
-    assert read_lenient(answer(body)) == value
+    assert read_lenient(respond(body)) == value
 
 
 @given(VALUES)
 def test_commas_and_comments_are_read_past(value: Any) -> None:
-    assert read_lenient(answer(printed(value))) == value
+    assert read_lenient(respond(printed(value))) == value
 
 
 @given(st.text() | st.lists(st.sampled_from(list('{}[]",/\\ \n:1a')), max_size=60).map("".join))
 def test_no_text_raises(text: str) -> None:
     repair(text)
-    read_lenient(answer(text.encode(errors="surrogatepass")))
+    read_lenient(respond(text.encode(errors="surrogatepass")))
 
 
 @given(st.binary())
 def test_no_bytes_raise(body: bytes) -> None:
-    read_lenient_object(answer(body))
+    read_lenient_object(respond(body))
 
 
 def test_a_comment_that_the_text_ends_in_stops_before_the_closing_brackets() -> None:
-    assert read_lenient(answer('{"a": [ // See "b]" there. // And this. ] } ')) == {"a": []}
+    assert read_lenient(respond('{"a": [ // See "b]" there. // And this. ] } ')) == {"a": []}
 
 
 @pytest.mark.parametrize(
     "body", ["[1 /* see [2], */ ]", "/* a\n* b **/ [/**/1,/* c */]", "[1] /* x */", '[1 /* "2 */]']
 )
 def test_block_comments_are_read_past(body: str) -> None:
-    assert read_lenient(answer(body)) == [1]
+    assert read_lenient(respond(body)) == [1]
 
 
 def test_a_string_may_look_like_a_block_comment() -> None:
-    assert read_lenient(answer('["/* a */",]')) == ["/* a */"]
+    assert read_lenient(respond('["/* a */",]')) == ["/* a */"]
 
 
 def test_brackets_inside_a_comment_that_ends_with_its_line_are_not_closing_ones() -> None:
-    assert read_lenient(answer("[1 // see [2]\n]")) == [1]
+    assert read_lenient(respond("[1 // see [2]\n]")) == [1]
 
 
 @pytest.mark.parametrize("body", ["", "{", '{"a": }', "[1 2]", "{,", '["open', "/* block */ 1 x", "[1,,]"])
 def test_what_is_still_no_json_is_malformed(body: str) -> None:
-    assert isinstance(read_lenient(answer(body)), Malformed)
+    assert isinstance(read_lenient(respond(body)), Malformed)
 
 
 def test_a_list_is_no_object() -> None:
-    assert isinstance(read_lenient_object(answer("[1,]")), Malformed)
+    assert isinstance(read_lenient_object(respond("[1,]")), Malformed)
 
 
 @pytest.mark.timeout(20)
@@ -92,4 +92,4 @@ def test_a_list_is_no_object() -> None:
     ['\\"' * 2_000_000, "," * 4_000_000, '"' * 4_000_001, "[" + ", " * 2_000_000, "/" * 4_000_000, "/*" * 2_000_000],
 )
 def test_time_grows_with_the_length_only(body: str) -> None:
-    assert isinstance(read_lenient(answer(body)), Malformed)
+    assert isinstance(read_lenient(respond(body)), Malformed)

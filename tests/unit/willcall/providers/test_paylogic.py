@@ -58,12 +58,12 @@ def ticket(*, status: str = "valid", **links: str) -> dict[str, Any]:
     return {"uid": UID, "status": status, "_links": hrefs}
 
 
-def answer(body: Any, status: int = 200) -> Response:
+def respond(body: Any, status: int = 200) -> Response:
     return Response(status, {}, json.dumps(body).encode(), 1_795_341_600.0)
 
 
 def read(reference: str, body: Any, quantity: int | None = None) -> Any:
-    return ADAPTER.read_status(OrderQuery(reference, quantity), answer(body))
+    return ADAPTER.read_status(OrderQuery(reference, quantity), respond(body))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_list_of_orders_is_read_like_each_order() -> None:
         {"status": "cancelled"},
         {"uid": "c", "status": "new word"},
     ]
-    listed = ADAPTER.listing.read_list(answer({"_embedded": {"shop:order": orders}}))
+    listed = ADAPTER.listing.read_list(respond({"_embedded": {"shop:order": orders}}))
     assert [(entry.reference, type(entry.outcome)) for entry in listed] == [
         ("a", Issued),
         ("b", Cancelled),
@@ -187,7 +187,7 @@ def test_a_list_of_orders_is_read_like_each_order() -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 503])
 def test_an_error_lists_nothing(status: int) -> None:
-    assert ADAPTER.listing.read_list(answer({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
+    assert ADAPTER.listing.read_list(respond({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
 
 
 @given(st.sampled_from(REFERENCES), BODIES | EMBEDDED.map(lambda embedded: {"_embedded": embedded}) | JSON)
@@ -212,14 +212,14 @@ def test_a_ticket_with_an_unknown_word_never_counts(word: str, reference: str) -
 
 
 @given(st.sampled_from(REFERENCES), st.binary(), st.integers(100, 599))
-def test_no_answer_raises(reference: str, body: bytes, status: int) -> None:
+def test_no_response_raises(reference: str, body: bytes, status: int) -> None:
     ADAPTER.read_status(OrderQuery(reference), Response(status, {}, body, 0.0))
     ADAPTER.listing.read_list(Response(status, {}, body, 0.0))
 
 
 @given(EMBEDDED | st.fixed_dictionaries({"shop:order": st.lists(BODIES, max_size=3) | JSON}))
 def test_no_list_raises(embedded: Any) -> None:
-    ADAPTER.listing.read_list(answer({"_embedded": embedded}))
+    ADAPTER.listing.read_list(respond({"_embedded": embedded}))
 
 
 @given(st.sampled_from([UID, f"ticket:{UID}", CODE]), BODIES)

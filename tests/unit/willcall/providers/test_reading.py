@@ -1,4 +1,4 @@
-"""Reading answers: the HTTP status first, then JSON, then values of any type."""
+"""Reading responses: the HTTP status first, then JSON, then values of any type."""
 
 import json
 import math
@@ -27,13 +27,13 @@ from willcall.providers.reading import (
 NOW = 1_795_345_200.0  # 2026-11-22T11:00:00Z
 
 
-def answer(body: bytes = b"", status: int = 200, hint: str | None = None) -> Response:
+def respond(body: bytes = b"", status: int = 200, hint: str | None = None) -> Response:
     return Response(status, {} if hint is None else {"retry-after": hint}, body, received_at=NOW)
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, ()), (202, (200, 202)), (409, (409,))])
 def test_a_status_whose_body_is_read_decides_nothing(status: int, ok: tuple[int, ...]) -> None:
-    assert status_outcome(answer(status=status), *ok) is None
+    assert status_outcome(respond(status=status), *ok) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_status_whose_body_is_read_decides_nothing(status: int, ok: tuple[int,
     ],
 )
 def test_every_other_status_has_its_outcome(status: int, kind: type) -> None:
-    outcome = status_outcome(answer(status=status))
+    outcome = status_outcome(respond(status=status))
     assert type(outcome) is kind
     assert outcome.detail == f"HTTP {status}"
 
@@ -66,7 +66,7 @@ def test_401_speaks_of_the_account_and_403_of_the_order() -> None:
     whole_account = [
         outcome.whole_account
         for status in (401, 403)
-        if isinstance(outcome := status_outcome(answer(status=status)), Unauthorized)
+        if isinstance(outcome := status_outcome(respond(status=status)), Unauthorized)
     ]
     assert whole_account == [True, False]
 
@@ -115,7 +115,7 @@ def test_403_that_says_when_to_come_back_is_a_throttle_until_then(body: bytes, h
 
 
 def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() -> None:
-    assert isinstance(status_outcome(answer(status=200), 202), Malformed)
+    assert isinstance(status_outcome(respond(status=200), 202), Malformed)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() ->
         ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0),
     ],
 )
-def test_the_hint_counts_from_when_the_answer_came(hint: str | None, seconds: float | None) -> None:
-    assert retry_after(answer(hint=hint)) == seconds
+def test_the_hint_counts_from_when_the_response_came(hint: str | None, seconds: float | None) -> None:
+    assert retry_after(respond(hint=hint)) == seconds
 
 
 @pytest.mark.parametrize(
@@ -152,29 +152,29 @@ def test_the_hint_counts_from_when_the_answer_came(hint: str | None, seconds: fl
     ],
 )
 def test_what_is_no_json_is_malformed(body: bytes) -> None:
-    assert isinstance(read_json(answer(body)), Malformed)
+    assert isinstance(read_json(respond(body)), Malformed)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_json_is_read_in_its_encodings(encoding: str) -> None:
-    assert read_json(answer('{"naam": "caf\u00e9 \U0001f3ab"}'.encode(encoding))) == {"naam": "caf\u00e9 \U0001f3ab"}
+    assert read_json(respond('{"naam": "caf\u00e9 \U0001f3ab"}'.encode(encoding))) == {"naam": "caf\u00e9 \U0001f3ab"}
 
 
 def test_a_whole_surrogate_pair_is_read() -> None:
-    assert read_json(answer(b'"\\ud83c\\udfab \\\\ud800"')) == "\U0001f3ab \\ud800"
+    assert read_json(respond(b'"\\ud83c\\udfab \\\\ud800"')) == "\U0001f3ab \\ud800"
 
 
 @given(st.binary())
 def test_whatever_is_read_can_be_written_again(body: bytes) -> None:
-    value = read_json(answer(body))
+    value = read_json(respond(body))
     if not isinstance(value, Malformed):
         json.dumps(value, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"x"', b"true", b""])
 def test_only_an_object_is_an_object(body: bytes) -> None:
-    assert isinstance(read_object(answer(body)), Malformed)
-    assert read_object(answer(b'{"a": 1}')) == {"a": 1}
+    assert isinstance(read_object(respond(body)), Malformed)
+    assert read_object(respond(b'{"a": 1}')) == {"a": 1}
 
 
 @pytest.mark.parametrize(

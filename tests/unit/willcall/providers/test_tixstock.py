@@ -44,8 +44,8 @@ BODIES = st.fixed_dictionaries({"data": ORDERS | JSON}, optional={"errors": JSON
 
 
 def read(body: Any, quantity: int | None = None, status: int = 200) -> Any:
-    question = OrderQuery("3434341233", quantity)
-    return ADAPTER.read_status(question, Response(status, {}, json.dumps(body).encode(), 0.0))
+    query = OrderQuery("3434341233", quantity)
+    return ADAPTER.read_status(query, Response(status, {}, json.dumps(body).encode(), 0.0))
 
 
 def test_the_order_is_asked_for_by_our_id_with_the_bearer_token() -> None:

@@ -111,11 +111,11 @@ def test_the_environment_is_not_asked(
 # What comes back
 
 
-def test_an_answer_comes_back_whole(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_response_comes_back_whole(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b'{"a": 1}', "202 Accepted", "Retry-After: 5", "X-Twice: one", "X-TWICE: two")))
-    answer = get(transport, server)
+    response = get(transport, server)
     expected = {"retry-after": "5", "x-twice": "one", "content-length": "8"}
-    assert answer == Response(202, expected, b'{"a": 1}', received_at=NOW)
+    assert response == Response(202, expected, b'{"a": 1}', received_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -130,33 +130,33 @@ def test_an_answer_comes_back_whole(serve: Serve, transport: ProviderTransport) 
     ids=["chunked", "length and close", "until close", "HTTP/1.0", "after a 100"],
 )
 def test_a_body_is_read_in_every_framing(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
-    answer = get(transport, serve(once(said)))
-    assert isinstance(answer, Response)
-    assert answer.body == b"abcde"
+    response = get(transport, serve(once(said)))
+    assert isinstance(response, Response)
+    assert response.body == b"abcde"
 
 
-def test_an_answer_without_a_body_is_an_answer(serve: Serve, transport: ProviderTransport) -> None:
-    answer = get(transport, serve(saying(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n")))
-    assert isinstance(answer, Response)
-    assert (answer.status, answer.body) == (204, b"")
+def test_a_response_without_a_body_is_an_answer(serve: Serve, transport: ProviderTransport) -> None:
+    response = get(transport, serve(saying(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n")))
+    assert isinstance(response, Response)
+    assert (response.status, response.body) == (204, b"")
 
 
 def test_the_longest_of_several_hints_counts(serve: Serve, transport: ProviderTransport) -> None:
     """Each line may be a list, and the comma of a date ends no value."""
     lines = ("5", "Sun, 22 Nov 2026 11:02:00 GMT", "7, 90")
     server = serve(saying(whole(b"{}", "429 Slow Down", *(f"Retry-After: {line}" for line in lines))))
-    answer = get(transport, server)
-    assert isinstance(answer, Response)
-    assert retry_after(answer) == 120.0
+    response = get(transport, server)
+    assert isinstance(response, Response)
+    assert retry_after(response) == 120.0
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_redirect_is_a_response_and_is_not_followed(serve: Serve, transport: ProviderTransport) -> None:
     elsewhere = serve(saying(whole()))
     server = serve(saying(whole(b"", "302 Found", f"Location: {elsewhere.url}/stolen")))
     request = Request("GET", server.url, headers={"Authorization": "Token s3cret"})
-    answer = transport.exchange(account(), request)
-    assert isinstance(answer, Response)
-    assert answer.status == 302
+    response = transport.exchange(account(), request)
+    assert isinstance(response, Response)
+    assert response.status == 302
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
 
@@ -212,12 +212,12 @@ def test_a_connection_idle_for_long_is_not_used_again(
     assert server.connections == 2
 
 
-def test_an_unread_rest_does_not_reach_the_next_answer(serve: Serve, transport: ProviderTransport) -> None:
+def test_an_unread_rest_does_not_reach_the_next_response(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b"x" * 50_000)))
     assert isinstance(get(transport, server), Malformed)
-    answer = get(transport, server, max_bytes=100_000)
-    assert isinstance(answer, Response)
-    assert answer.body == b"x" * 50_000
+    response = get(transport, server, max_bytes=100_000)
+    assert isinstance(response, Response)
+    assert response.body == b"x" * 50_000
 
 
 def test_threads_share_an_account(serve: Serve, transport: ProviderTransport) -> None:
@@ -228,8 +228,8 @@ def test_threads_share_an_account(serve: Serve, transport: ProviderTransport) ->
     server = serve(echo)
     paths = [f"/{number}" for number in range(300)]
     with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(lambda path: get(transport, server, path), paths))
-    assert [answer.body.decode() for answer in answers if isinstance(answer, Response)] == paths
+        responses = list(threads.map(lambda path: get(transport, server, path), paths))
+    assert [response.body.decode() for response in responses if isinstance(response, Response)] == paths
     assert server.connections <= 16
 
 
@@ -319,9 +319,9 @@ def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
     transport = ProviderTransport()
     server = serve(over_tls(certificate))
     for _ in range(2):
-        answer = transport.exchange(account(), Request("GET", f"https://localhost:{server.port}/"))
-        assert isinstance(answer, Response)
-        assert answer.body == b"over TLS"
+        response = transport.exchange(account(), Request("GET", f"https://localhost:{server.port}/"))
+        assert isinstance(response, Response)
+        assert response.body == b"over TLS"
     assert server.connections == 1
     other = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
     assert other == Unavailable(request_sent=False, detail="TLS certificate verification failed")
@@ -370,7 +370,7 @@ def test_a_reset_of_a_used_connection_is_not_retried(serve: Serve, transport: Pr
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
     ],
 )
-def test_a_cut_off_or_broken_answer_is_unavailable(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
+def test_a_cut_off_or_broken_response_is_unavailable(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
     outcome = get(transport, serve(once(said)))
     assert isinstance(outcome, Unavailable)
     assert outcome.request_sent
@@ -395,9 +395,9 @@ def test_a_cut_off_200_keeps_its_hint(serve: Serve, transport: ProviderTransport
     ids=["cut off", "too large", "br", "broken gzip"],
 )
 def test_a_429_speaks_by_its_headers_whatever_its_body(serve: Serve, transport: ProviderTransport, rest: bytes) -> None:
-    answer = get(transport, serve(once(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n" + rest)))
-    assert isinstance(answer, Response)
-    assert (answer.status, answer.headers["retry-after"], answer.body) == (429, "7", b"")
+    response = get(transport, serve(once(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n" + rest)))
+    assert isinstance(response, Response)
+    assert (response.status, response.headers["retry-after"], response.body) == (429, "7", b"")
 
 
 # Slow
@@ -469,9 +469,9 @@ def test_a_200_that_cannot_be_read_keeps_its_hint(serve: Serve, transport: Provi
 
 def test_a_dripping_429_keeps_its_hint(serve: Serve, transport: ProviderTransport, clock: Clock) -> None:
     start = b"HTTP/1.1 429 Slow Down\r\nRetry-After: 9\r\nContent-Length: 900000\r\n\r\n"
-    answer = get(transport, serve(slow(start, b"x", clock)), max_bytes=1_000_000)
-    assert isinstance(answer, Response)
-    assert (answer.headers["retry-after"], answer.body) == ("9", b"")
+    response = get(transport, serve(slow(start, b"x", clock)), max_bytes=1_000_000)
+    assert isinstance(response, Response)
+    assert (response.headers["retry-after"], response.body) == ("9", b"")
     assert clock.now >= LIMITS.total_timeout
 
 
@@ -483,16 +483,16 @@ def packed(body: bytes) -> bytes:
 
 
 def test_gzip_is_unpacked(serve: Serve, transport: ProviderTransport) -> None:
-    answer = get(transport, serve(saying(packed(gzip.compress(b'{"a": "' + b"b" * 900 + b'"}')))))
-    assert isinstance(answer, Response)
-    assert answer.body == b'{"a": "' + b"b" * 900 + b'"}'
+    response = get(transport, serve(saying(packed(gzip.compress(b'{"a": "' + b"b" * 900 + b'"}')))))
+    assert isinstance(response, Response)
+    assert response.body == b'{"a": "' + b"b" * 900 + b'"}'
 
 
-def test_an_answer_of_just_the_size_limit_is_whole(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_response_of_just_the_size_limit_is_whole(serve: Serve, transport: ProviderTransport) -> None:
     for said in (whole(b"x" * 1_000), packed(gzip.compress(b"x" * 1_000))):
-        answer = get(transport, serve(saying(said)))
-        assert isinstance(answer, Response)
-        assert len(answer.body) == 1_000
+        response = get(transport, serve(saying(said)))
+        assert isinstance(response, Response)
+        assert len(response.body) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_an_answer_of_just_the_size_limit_is_whole(serve: Serve, transport: Prov
     ],
     ids=["length", "gzip", "until close", "chunks"],
 )
-def test_an_answer_beyond_the_size_limit_is_malformed(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
+def test_a_response_beyond_the_size_limit_is_malformed(serve: Serve, transport: ProviderTransport, said: bytes) -> None:
     assert get(transport, serve(once(said))) == Malformed(detail="response larger than 1000 bytes")
 
 
@@ -563,9 +563,9 @@ def test_a_coding_that_cannot_be_read_is_malformed_and_named(
 def test_plain_bytes_are_read_as_they_are_whatever_their_label(
     serve: Serve, transport: ProviderTransport, label: str
 ) -> None:
-    answer = get(transport, serve(saying(whole(b'{"a": 1}', "200 OK", f"Content-Encoding: {label}"))))
-    assert isinstance(answer, Response)
-    assert answer.body == b'{"a": 1}'
+    response = get(transport, serve(saying(whole(b'{"a": 1}', "200 OK", f"Content-Encoding: {label}"))))
+    assert isinstance(response, Response)
+    assert response.body == b'{"a": 1}'
 
 
 @pytest.mark.parametrize(
@@ -573,9 +573,9 @@ def test_plain_bytes_are_read_as_they_are_whatever_their_label(
 )
 def test_packed_bytes_are_unpacked_whatever_their_label(serve: Serve, transport: ProviderTransport, label: str) -> None:
     for body in (gzip.compress(b"{}"), gzip.compress(gzip.compress(b"{}"))):
-        answer = get(transport, serve(saying(whole(body, "200 OK", *([label] if label else [])))))
-        assert isinstance(answer, Response)
-        assert answer.body == b"{}"
+        response = get(transport, serve(saying(whole(body, "200 OK", *([label] if label else [])))))
+        assert isinstance(response, Response)
+        assert response.body == b"{}"
 
 
 # Quiet

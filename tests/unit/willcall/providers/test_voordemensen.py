@@ -82,7 +82,7 @@ def test_only_a_paid_order_with_a_page_and_tickets_is_issued(body: Any) -> None:
 
 
 @given(st.binary(), st.integers(100, 599))
-def test_no_answer_raises(body: bytes, status: int) -> None:
+def test_no_response_raises(body: bytes, status: int) -> None:
     ADAPTER.read_status(OrderQuery(KEY), Response(status, {}, body, 0.0))
 
 

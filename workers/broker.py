@@ -11,8 +11,7 @@ from kombu.entity import Queue
 
 from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
-from willcall.stores.redis_url import for_kombu
-from willcall.stores.sentinel import SCHEME, SentinelUrl, is_sentinel, read_url
+from willcall.stores.redis_urls import SENTINEL_SCHEME, SentinelUrl, for_kombu, is_sentinel, read_sentinel_url
 from workers.remote_control import SETTINGS, WillcallCelery
 
 #: Seconds after which Redis gives a message of a dead worker to another one: longer than any attempt takes.
@@ -35,7 +34,7 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     if scheme == "rediss" and "ssl_" not in urlsplit(url).query:
         url += f"{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"  # kombu accepts any certificate otherwise
     if is_sentinel(url):
-        sentinels = read_url(url)
+        sentinels = read_sentinel_url(url)
         url = _kombu_url(sentinels)
         settings["broker_transport_options"] |= {
             "master_name": sentinels.master,
@@ -81,4 +80,4 @@ def _kombu_url(sentinels: SentinelUrl) -> str:
     """Return one URL per Sentinel, each with the credentials and the database of Redis, as kombu wants them."""
     credentials = f"{quote(sentinels.username or '', '')}:{quote(sentinels.password or '', '')}@"
     addresses = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in sentinels.sentinels)
-    return ";".join(f"{SCHEME}://{credentials}{address}/{sentinels.database}" for address in addresses)
+    return ";".join(f"{SENTINEL_SCHEME}://{credentials}{address}/{sentinels.database}" for address in addresses)

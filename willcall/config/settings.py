@@ -8,9 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from willcall.http.address_guard import parse_allowed
 from willcall.providers.credentials import LINE_BREAK, check_line
-from willcall.stores import sentinel
 from willcall.stores.file_storage import check_url
-from willcall.stores.redis_url import check_options
+from willcall.stores.redis_urls import SENTINEL_SCHEME, check_options, is_sentinel, read_sentinel_url
 
 #: A key that people type into a form of the open web must not be guessed.
 SHORTEST_OPERATOR_KEY = 16
@@ -130,16 +129,16 @@ class MetricsSettings(ConfigTable):
 
 
 def _redis_url(value: str) -> str:
-    return _url(value, "redis", "rediss", "unix", sentinel.SCHEME)
+    return _url(value, "redis", "rediss", "unix", SENTINEL_SCHEME)
 
 
 def _broker_url(value: str) -> str:
-    return value and _url(value, "redis", "rediss", "redis+socket", sentinel.SCHEME, "amqp", "amqps")
+    return value and _url(value, "redis", "rediss", "redis+socket", SENTINEL_SCHEME, "amqp", "amqps")
 
 
 def _url(value: str, *schemes: str) -> str:
-    if sentinel.is_sentinel(value):
-        sentinel.read_url(value)
+    if is_sentinel(value):
+        read_sentinel_url(value)
         return value
     try:
         parts = urlsplit(value)

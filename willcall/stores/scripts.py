@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from threading import local
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
+
+from willcall.stores.redis_internals import run_commands
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.connection import AbstractConnection, ConnectionPool
 
 #: The arguments of a script by name.
 Arguments = Mapping[str, Any]
@@ -28,7 +27,7 @@ _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 @cache
 def source(package: str, name: str) -> str:
-    """The text of `lua/<name>.lua` in a package, with its includes."""
+    """Return the text of `lua/<name>.lua` in a package, with its includes."""
     text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
     return _INCLUDE.sub(lambda match: source(package, match[1]), text)
 
@@ -46,14 +45,13 @@ def pack_arguments(arguments: Arguments) -> str:
 class LuaScript:
     """A script that is called like a function. Redis gets its text once, and again after a restart.
 
-    Each thread keeps a connection for its scripts, because taking one from the pool costs more than the command. Errors
-    are retried as the client's own commands are.
+    Each thread keeps a connection for its scripts, because taking one from the pool costs more than the command.
     """
 
     def __init__(self, redis: "Redis", text: str) -> None:
         self._text = text
         self._pool = redis.connection_pool
-        #: For pipelines, and for the digest that both share.
+        #: For pipelines.
         self.registered = redis.register_script(text)
         self._sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
@@ -71,46 +69,11 @@ class LuaScript:
 
     def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
-            return self._exchange(commands)
+            return run_commands(self._pool, commands)
         except NoScriptError:
-            return self._exchange([("SCRIPT", "LOAD", self._text), *commands])[1:]
-
-    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The replies to all commands. Raises the first error, when all have been read."""
-        connection: Any = _own_connection(self._pool)  # its methods carry no types
-
-        def once() -> list[Any]:
-            connection.send_packed_command(connection.pack_commands(commands))
-            return [_reply(connection) for _ in commands]
-
-        connection.connect()  # does nothing while connected; retries by itself, which must not be multiplied
-        replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise reply
-        return replies
+            return run_commands(self._pool, [("SCRIPT", "LOAD", self._text), *commands])[1:]
 
 
 def load(redis: "Redis", name: str) -> LuaScript:
     """Return one of the stores' scripts."""
     return LuaScript(redis, source("willcall.stores", name))
-
-
-_connections: "WeakKeyDictionary[ConnectionPool, local]" = WeakKeyDictionary()
-
-
-def _reply(connection: Any) -> Any:
-    """One reply; an error is returned, for others come after it."""
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
-
-
-def _own_connection(pool: "ConnectionPool") -> "AbstractConnection":
-    """The calling thread's connection, made as the pool makes its own; it is closed with the thread or the pool."""
-    threads = _connections.setdefault(pool, local())
-    if not hasattr(threads, "connection"):
-        threads.connection = pool.connection_class(**pool.connection_kwargs)
-    connection: AbstractConnection = threads.connection
-    return connection

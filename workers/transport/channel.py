@@ -13,7 +13,7 @@ from redis import Redis
 
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import BROKER, PROBE
-from willcall.stores.outages import detecting_outages
+from willcall.stores.redis_internals import detecting_outages
 from willcall.stores.scripts import pack_arguments
 from workers.transport.delayed import without_eta
 from workers.transport.encoding import REDELIVERED, parse, placeholder, split_redeliveries

@@ -189,7 +189,7 @@ def test_a_server_with_too_many_clients_has_its_own_fix(make_context: MakeContex
     with Redis.from_url(full.url) as other:
         other.ping()
         (finding,) = findings(make_context(redis_url=full.url), "redis")
-    assert (finding.fix or "").startswith("It has as many clients as it allows: raise its `maxclients`")
+    assert (finding.fix or "").startswith("It has as many clients as it allows. Raise its `maxclients`")
 
 
 def test_a_user_without_permission_to_write_a_hash_is_an_error(make_context: MakeContext, server: Serve) -> None:

@@ -6,19 +6,18 @@ from pathlib import Path
 import pytest
 
 from willcall.config import ConfigError, load
-from willcall.stores.redis_url import for_kombu
-from willcall.stores.sentinel import SentinelUrl, read_url
+from willcall.stores.redis_urls import SentinelUrl, for_kombu, read_sentinel_url
 from workers.broker import celery_app
 
 
 def test_a_sentinel_url_says_all_that_is_needed() -> None:
-    url = read_url("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=o%20ther")
+    url = read_sentinel_url("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=o%20ther")
     assert url == SentinelUrl((("one", 26_379), ("::1", 26_380)), "tickets", 3, "willcall", "p@ss", "o ther")
-    assert read_url("sentinel://one/tickets") == SentinelUrl((("one", 26_379),), "tickets")
+    assert read_sentinel_url("sentinel://one/tickets") == SentinelUrl((("one", 26_379),), "tickets")
 
 
 def test_no_repr_of_a_sentinel_url_shows_a_secret() -> None:
-    shown = repr(read_url("sentinel://:hunter2@one/tickets/0?sentinel_password=hunter3"))
+    shown = repr(read_sentinel_url("sentinel://:hunter2@one/tickets/0?sentinel_password=hunter3"))
     assert "hunter" not in shown
 
 
@@ -29,12 +28,12 @@ def test_no_repr_of_a_sentinel_url_shows_a_secret() -> None:
         ("sentinel://one/tickets/zero", "number of a database"),
         ("sentinel://one:port/tickets", "name each Sentinel"),
         ("sentinel://one,,two/tickets", "name each Sentinel"),
-        ("sentinel://one/tickets?db=3", "no other option"),
+        ("sentinel://one/tickets?db=3", "the only one is sentinel_password"),
     ],
 )
 def test_what_is_wrong_with_a_sentinel_url_is_said_in_words(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        read_url(url)
+        read_sentinel_url(url)
 
 
 def test_the_certificate_of_a_broker_is_verified_unless_its_url_says_otherwise() -> None:

@@ -37,7 +37,7 @@ class Ended:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a command finds around it, wherever it runs: nothing of ours but `more`, and a wide terminal."""
+    """What a command finds around it, wherever it runs: none of our variables but `more`, and a wide terminal."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("WILLCALL_", "FLOWER_"))}
     return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"} | more
 

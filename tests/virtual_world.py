@@ -93,7 +93,7 @@ class World:
     losses: int = 0
     #: Since when orders wait for a token.
     waiting: dict[str, float] = field(default_factory=dict)
-    #: When answers came: the order, what it was told, the moment.
+    #: When answers came: the order, its outcome, the moment.
     answered: list[tuple[str, Outcome, float]] = field(default_factory=list)
     _done: int = 0
     _sweeping: bool = False
@@ -148,7 +148,7 @@ class World:
         return order
 
     def times(self, order_id: str) -> list[float]:
-        """When an order was asked about."""
+        """When an order was polled."""
         return [sent.at for sent in self.sent if sent.order_id == order_id]
 
     def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:

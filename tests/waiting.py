@@ -21,7 +21,7 @@ def wait_until(true: Callable[[], object], seconds: float = 2 * STALL) -> None:
 
 
 def crash(server: EmbeddedRedis) -> None:
-    """Kill Redis once all it was told is in its file: while the disk is busy it keeps writes back, for two seconds."""
+    """Kill Redis once its file holds all it received: while the disk is busy it holds writes back, for two seconds."""
     with Redis.from_url(server.url) as client:
         wait_until(lambda: client.info("persistence")["aof_buffer_length"] == 0)
     server.kill()

@@ -78,7 +78,7 @@ def make_trouble(deployment: LocalDeployment) -> None:
 
 
 def patient_order(deployment: LocalDeployment) -> Order:
-    """The fulfilled order that was asked about most often."""
+    """The fulfilled order that was polled most often."""
     fulfilled = deployment.context.stores.listing.page(OrderQuery(Status.FULFILLED), 200).orders
     return max(fulfilled, key=lambda order: order.attempts)
 

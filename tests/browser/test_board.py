@@ -25,8 +25,8 @@ from willcall.usecases.submit import submit
 Board = Callable[..., Page]
 
 LATER = "2099-01-01T00:00:00Z"
-#: A page with this is told of changes by the test alone: `source.onmessage(...)`.
-_TOLD_BY_HAND = "window.EventSource = class { constructor() { window.source = this; } close() {} };"
+#: The test alone sends changes to a page with this: `source.onmessage(...)`.
+_CHANGES_BY_HAND = "window.EventSource = class { constructor() { window.source = this; } close() {} };"
 PAGES = (
     "/",
     "/orders",
@@ -66,17 +66,17 @@ def board(operator: BrowserContext, demo: LocalDeployment, watch: Callable[[Page
 
 @pytest.fixture
 def order(demo: LocalDeployment, request: pytest.FixtureRequest) -> Order:
-    """An order that waits for long, whose backend would be told."""
+    """An order that waits for long, and has a callback URL."""
     order_id = f"board-{request.node.name.removeprefix('test_')[:40]}"
     url = f"http://127.0.0.1:9/{order_id}"
-    wish = {"id": order_id, "provider": "tiqets", "reference": "4444444", "not_before": LATER, "callback_url": url}
-    submit(demo.context, wish)
+    payload = {"id": order_id, "provider": "tiqets", "reference": "4444444", "not_before": LATER, "callback_url": url}
+    submit(demo.context, payload)
     return get_order(demo.context, order_id)
 
 
 @pytest.fixture
 def resumed(demo: LocalDeployment) -> Iterator[None]:
-    """Whatever happens to the account, it goes on in the end."""
+    """Resumes the account in the end, whatever happens to it."""
     yield
     resume(demo.context, demo.context.accounts["paylogic/user"])
 
@@ -133,9 +133,9 @@ def test_every_account_is_shown_with_its_health_numbers_and_charts(board: Board,
     expect(took).to_be_visible()
 
 
-def test_the_pulse_tells_that_workers_beat_and_sweeps_are_well(board: Board) -> None:
-    pulse = board().locator(".status-bar")
-    expect(pulse).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ callbacks? pending\s+live"))
+def test_the_status_bar_says_that_workers_beat_and_sweeps_are_healthy(board: Board) -> None:
+    status = board().locator(".status-bar")
+    expect(status).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ callbacks? pending\s+live"))
 
 
 @pytest.mark.usefixtures("resumed")
@@ -154,7 +154,7 @@ def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None
 @pytest.mark.proof
 def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
-    page.add_init_script(_TOLD_BY_HAND)
+    page.add_init_script(_CHANGES_BY_HAND)
     page.goto(demo.api_url)
     live, tell = (
         page.locator(".status-bar [data-live]"),
@@ -195,7 +195,7 @@ def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalD
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
 
 
-#: What else is told of the order while something is pressed.
+#: Another change of the order, while something is pressed.
 _CHANGE = """source.onmessage({ data: JSON.stringify({
     order: document.getElementById("order").innerHTML + "<i>something new</i>",
 }) })"""
@@ -206,7 +206,7 @@ def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
     board: Board, demo: LocalDeployment, key: str | None
 ) -> None:
     page = board("/search?q=nothing")
-    page.add_init_script(_TOLD_BY_HAND)
+    page.add_init_script(_CHANGES_BY_HAND)
     page.clock.install()
     page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
     poll = page.get_by_role("button", name="Poll now").first
@@ -228,7 +228,7 @@ def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
 @pytest.mark.proof
 def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
-    page.add_init_script(_TOLD_BY_HAND)
+    page.add_init_script(_CHANGES_BY_HAND)
     page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
     page.get_by_role("heading", name=UNKNOWN["id"]).hover()
     page.mouse.down()
@@ -251,7 +251,7 @@ def test_an_account_is_paused_and_resumed_by_buttons(board: Board) -> None:
     expect(row(page, "paylogic/user").locator(".state")).to_have_text("ok")
 
 
-def test_an_order_that_needs_a_person_is_listed_with_reason_remedy_and_button(board: Board) -> None:
+def test_an_order_that_needs_attention_is_listed_with_reason_remedy_and_button(board: Board) -> None:
     page = board()
     group = page.locator("article.group").filter(has_text="The provider does not know this reference.")
     expect(group).to_contain_text("Compare it with the purchase")
@@ -312,7 +312,7 @@ def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: LocalDeploy
     expect(page.locator("table.orders")).not_to_contain_text(secret.reference)
 
 
-def test_an_order_is_cancelled_by_a_second_press_and_its_backend_told_again(board: Board, order: Order) -> None:
+def test_an_order_is_cancelled_by_a_second_press_and_its_callback_redelivered(board: Board, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     page.get_by_text("Cancel …").click()
     page.get_by_role("button", name="Cancel this order").click()
@@ -383,12 +383,12 @@ def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_long_names_and_spans_break_in_the_list_of_what_needs_a_person(board: Board, width: int) -> None:
+def test_long_names_and_spans_break_in_the_list_of_what_needs_attention(board: Board, width: int) -> None:
     page = board("/", width)
     page.evaluate("""document.querySelectorAll(".rows .meta > span")
         .forEach(words => words.append(" for 23 hours and 59 minutes at voordemensen/a-long-name"));
         document.querySelectorAll(".rows .acts")
-        .forEach(acts => acts.insertAdjacentHTML("beforeend", "<button>Tell again</button><button>Cancel</button>"))""")
+        .forEach(acts => acts.insertAdjacentHTML("beforeend", "<button>Redeliver</button><button>Cancel</button>"))""")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
 
 
@@ -400,10 +400,16 @@ _OUTSIDE = """[...document.querySelectorAll(".card, .banner-text, .banner-action
 
 @pytest.fixture(scope="module")
 def long_order(demo: LocalDeployment) -> Order:
-    """An order that needs a person, whose words from outside are as long as they may be and have no space."""
+    """An order that needs attention, whose words from outside are as long as they may be and have no space."""
     order_id, word = "L" * 128, "W" * 200
-    wish = {"id": order_id, "provider": "tiqets", "reference": word, "not_before": LATER, "metadata": {"W" * 60: word}}
-    submit(demo.context, wish | {"callback_url": f"https://backend.example/{word}"})
+    payload = {
+        "id": order_id,
+        "provider": "tiqets",
+        "reference": word,
+        "not_before": LATER,
+        "metadata": {"W" * 60: word},
+    }
+    submit(demo.context, payload | {"callback_url": f"https://backend.example/{word}"})
     order = get_order(demo.context, order_id)
     ticket = Ticket(TicketKind.BARCODE, code=word, section=word, url=f"https://{'w' * 60}.example/{word}")
     after = replace(

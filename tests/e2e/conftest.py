@@ -25,8 +25,8 @@ HTTP = {"read_timeout": 2, "total_timeout": 3}
 SWEEPS = {"polls": 0.5, "notify": 0.5, "expire": 1, "reconcile": 2, "alerts": 0.5, "grace": 2}
 #: Those that run every two seconds or more often.
 OFTEN = ("polls", "notify", "expire", "reconcile", "alerts")
-#: Backends are on loopback, and verify what they are told.
-TELLING = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
+#: Backends are on loopback, and verify their callbacks.
+CALLBACKS = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
 WIDE = {"limit": 200, "period": 1, "burst": 200}
 #: Seconds by which a busy machine may hold up one request more than another on its way to the simulator.
 JITTER = 0.5
@@ -55,7 +55,7 @@ def deployments(folder: Path) -> Iterator[Setup]:
             ]
             script = Script(accounts=tuple(scripts), jitter=JITTER)
             return stack.enter_context(
-                LocalDeployment(folder, script, tables, **FORKED, **{"sweeps": SWEEPS, **TELLING, **settings})
+                LocalDeployment(folder, script, tables, **FORKED, **{"sweeps": SWEEPS, **CALLBACKS, **settings})
             )
 
         yield setup

@@ -1,4 +1,4 @@
-"""Backends are told by real workers: one that hangs beside one that answers, and a worker killed in between."""
+"""Real workers call backends: one that hangs beside one that answers, and a worker killed in between."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_a_dead_backend_delays_neither_other_backends_nor_polls(
 
 
 @pytest.mark.proof
-def test_a_worker_killed_while_it_tells_has_the_same_event_told_again(
+def test_an_event_whose_worker_is_killed_during_delivery_is_delivered_again(
     deployment: Setup, receivers: list[CallbackReceiver]
 ) -> None:
     backend = receivers[0]

@@ -30,7 +30,7 @@ def events_per_change(deployment: LocalDeployment) -> Counter[tuple[str, str]]:
 
 
 @pytest.mark.proof
-def test_a_crowd_is_asked_for_at_the_rate_and_not_woken_in_vain_again_and_again(deployment: Setup) -> None:
+def test_a_crowd_is_polled_at_the_rate_and_not_woken_needlessly(deployment: Setup) -> None:
     limit = {"limit": 50, "period": 1, "burst": 10}
     patient = {"read_timeout": 30, "total_timeout": 40}  # an answer that a busy machine holds up is no second request
     system = deployment({"tiqets/default": {"rate": limit, "http": patient}})
@@ -132,7 +132,7 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
     assert asked == sum(order.attempts for order in orders_of(system, expected))
 
 
-def test_a_revoked_key_parks_the_account_fails_nothing_and_all_goes_on_when_it_works_again(deployment: Setup) -> None:
+def test_a_revoked_key_parks_the_account_fails_nothing_and_all_resumes_when_it_works_again(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
     system.start("worker")
@@ -194,7 +194,7 @@ def test_any_celery_app_on_the_broker_can_submit(deployment: Setup, broker: dict
     assert "secret-reference" not in log.read_text()
 
 
-def test_a_person_can_ask_now_and_cancel(deployment: Setup) -> None:
+def test_an_operator_can_poll_now_and_cancel(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}})
     system.start("worker")
     expected = submit_all(system, [tiqets(1, ready_after=1), tiqets(2, ends="never")])

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.proof
 
 #: Seconds that the slow provider takes for an answer, and how many orders it has.
 ANSWER, CROWD = 1.0, 60
-#: Orders of the healthy provider, each of which is asked about a few times.
+#: Orders of the healthy provider, each of which is polled a few times.
 HEALTHY = 20
 PATIENT = {"http": {"read_timeout": 30, "total_timeout": 40}}
 #: Every overdue order would be sent again at once, if the sweep took a crowd for lost messages.
@@ -55,7 +55,7 @@ def test_a_crowd_at_a_slow_provider_makes_nobody_else_late_and_no_needless_tasks
     assert late[len(late) // 2] <= usual[len(usual) // 2] + ANSWER / 4, "a place is kept for the healthy provider"
     wait_until(lambda: len(unlike(system, crowded)) < CROWD / 4, 100)
     made = len(system.providers.ledger()) - requests
-    # Over Redis none is made in vain. What RabbitMQ delivers without a place comes back, ever more rarely.
+    # Over Redis none is needless. What RabbitMQ delivers without a free slot is redelivered, ever more rarely.
     assert polls(system) - tasks <= (1.5 if not broker else 6) * made + CROWD / 4
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]

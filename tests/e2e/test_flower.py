@@ -150,7 +150,7 @@ def test_what_an_outside_application_submits_is_seen_nowhere(flower: LocalDeploy
     known = tasks(flower)
     assert known["good"]["state"] == "SUCCESS"
     assert known["good"]["kwargs"] == "{'id': 'ord-good', 'provider': 'voordemensen', 'quantity': 2}"
-    assert "unheard" not in known, "its sender told of it, with all that it sent"
+    assert "unheard" not in known, "its sender announced it, with all that it sent"
     for text in (everything(flower), log(flower, "worker"), log(flower, "flower")):
         assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
 
@@ -173,7 +173,7 @@ def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_not
     ]
 
 
-def test_messages_that_no_task_can_take_are_put_aside_without_being_quoted(
+def test_messages_that_no_task_accepts_become_dead_letters_without_being_quoted(
     flower: LocalDeployment, outside: Celery
 ) -> None:
     before = log(flower, "worker").count('"event": "dead letter"')
@@ -222,7 +222,7 @@ def test_the_queues_are_known_over_either_broker(deployment: Setup, broker: dict
 
 
 @pytest.mark.proof
-def test_workers_tell_of_tasks_only_while_flower_runs(deployment: Setup) -> None:
+def test_workers_send_task_events_only_while_flower_runs(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}})
     system.start("worker")
     system.wait_for_workers(1)

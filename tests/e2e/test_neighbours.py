@@ -212,7 +212,7 @@ def test_a_message_of_the_neighbour_for_later_is_parked(system: LocalDeployment,
         wait_for_the_end(system, {f"later-{protocol}": "fulfilled"})
 
 
-def test_nothing_of_ours_has_a_name_that_another_application_may_use(system: LocalDeployment) -> None:
+def test_no_key_has_a_name_that_another_application_may_use(system: LocalDeployment) -> None:
     system.app.control.inspect(timeout=1.0).ping()
     with Redis.from_url(system.redis.url, decode_responses=True) as redis:
         shops = (

@@ -1,4 +1,4 @@
-"""Redis is there and does not serve: our processes wait, say so once, and go on by themselves."""
+"""Redis is there and does not serve: our processes wait, say so once, and resume by themselves."""
 
 import json
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
     expected = submit_all(system, [tiqets(number, ready_after=3) for number in range(20)])
     with Redis.from_url(system.redis.url) as client:
         wait_until(lambda: len(system.context.stores.sweeps.last_runs()) >= len(OFTEN))
-        mend = bring_about(client)
+        repair = bring_about(client)
         wait_until(lambda: ask(f"{system.api_url}/readyz")[0] == 503)
         _, document, _ = ask(f"{system.api_url}/readyz")
         assert document["parts"]["redis"]["detail"] == f"does not serve: {code}"
@@ -68,7 +68,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
         refused = client.info("errorstats")
         wait_until(lambda: client.info("errorstats") != refused)  # they try again
         lines = len(log_lines(system, "worker"))
-        mend()
+        repair()
         wait_for_the_end(system, expected)
     assert {name: child.poll() for name, child in children.items()} == dict.fromkeys(children)
     wait_until(lambda: ask(f"{system.api_url}/readyz")[0] == 200)

@@ -1,4 +1,4 @@
-"""State and messages in a Redis that fails over while orders wait, are polled and are told of."""
+"""State and messages in a Redis that fails over while orders wait, are polled and notified."""
 
 from pathlib import Path
 

@@ -162,12 +162,7 @@ def test_of_several_addresses_only_the_admitted_ones_are_used(serve: Serve, name
 
 def test_what_the_operators_own_url_opened_is_open_to_nobody_else(serve: Serve, names: dict[str, list[str]]) -> None:
     names["alerts.internal"] = ["127.0.0.1"]
-
-    def lasting(_: Server, connection: socket.socket) -> None:
-        while connection.recv(65_536):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    server, outbound = serve(lasting), client()
+    server, outbound = serve(saying(whole(b"ok"))), client()
     url = f"http://alerts.internal:{server.port}/"
     for _ in range(2):
         assert isinstance(outbound.post(url, b"{}", {}, LIMITS, trusted=True), Response)

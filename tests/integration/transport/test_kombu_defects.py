@@ -1,4 +1,4 @@
-"""Defects of kombu 5.7.0 that the transport mends. Where it is cheap the stock transport shows the defect beside it."""
+"""Defects of kombu 5.7.0 that the transport fixes. Where it is cheap the stock transport shows the defect beside it."""
 
 import signal
 import subprocess
@@ -167,7 +167,7 @@ def test_claims_whose_answer_was_lost_are_answered_again(
         message.ack()
 
 
-def test_how_often_a_message_was_not_finished_is_told_and_given_back_counts_once(
+def test_a_message_says_how_often_it_was_not_finished_and_given_back_counts_once(
     connect: Connect, redis: Redis
 ) -> None:
     channel = connect(**(QUICK | {"visibility_timeout": -1, "unacked_restore_interval": 0})).default_channel

@@ -1,4 +1,4 @@
-"""Signs of life of real processes: who is killed or frozen falls silent, who waits for its broker does not."""
+"""Heartbeats of real processes: a killed or frozen one sends none, one that waits for its broker does."""
 
 import signal
 
@@ -28,13 +28,13 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> 
     wait_until(lambda: alive(processes) == {killed.pid, frozen.pid, well.pid})
     frozen.send_signal(signal.SIGSTOP)
     setting.kill(killed)
-    signs = 0
-    while signs < 2:  # between two signs of one worker each of the others would have given one
+    heartbeats = 0
+    while heartbeats < 2:  # between two of one worker each of the others would have sent one
         for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
             redis.zadd(keys.PROCESSES, {member: seen - RUNNING_WITHIN * 1_000})
         wait_until(lambda: bool(alive(processes)))
         assert alive(processes) == {well.pid}
-        signs += 1
+        heartbeats += 1
     frozen.send_signal(signal.SIGCONT)
     wait_until(lambda: frozen.pid in alive(processes))
 

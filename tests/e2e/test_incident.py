@@ -18,7 +18,7 @@ from willcall.simulator.script import OrderScript
 pytestmark = pytest.mark.proof
 
 #: Opens the board.
-KEY = "operator-key-of-the-drill"
+KEY = "operator-key-of-the-incident"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 PROVIDERS = {"tiqets": "2{:06}", "tixstock": "TX{:06}", "funtrips": "chk_{:06}", "paylogic": "a7c6{:06}"}
 #: What the board says on top while the key is refused.
@@ -29,7 +29,7 @@ ORDERS, READY = 8, 8.0
 
 @pytest.fixture
 def pager() -> Iterator[CallbackReceiver]:
-    """Where operators are told."""
+    """Where operators are notified."""
     with CallbackReceiver() as started:
         yield started
 

@@ -79,22 +79,22 @@ def _compare_list(run: Run, account: Account) -> int:
     token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
     if isinstance(token, NoToken):
         return 0
-    answer = _list(context, account, listing, since, token.claimed)
-    if isinstance(answer, RetrySoon):
+    response = _list(context, account, listing, since, token.claimed)
+    if isinstance(response, RetrySoon):
         return 0
-    outcome = status_outcome(answer) if isinstance(answer, Response) else answer
-    hint = retry_after(answer) if isinstance(answer, Response) else answer.retry_after
+    outcome = status_outcome(response) if isinstance(response, Response) else response
+    hint = retry_after(response) if isinstance(response, Response) else response.retry_after
     wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
     if wait:
         stores.accounts.postpone_list(account.key, wait)
     # A gateway that refuses the list alone must not stop the account every time.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
-    if not isinstance(answer, Response):
+    if not isinstance(response, Response):
         log.warning("list unavailable", account=account.key)
         return 0
     differing = 0
-    for entry in listing.read_list(answer):
+    for entry in listing.read_list(response):
         if not run.may_continue():
             break
         differing += run.try_item(

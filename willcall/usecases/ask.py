@@ -38,7 +38,7 @@ class SendWindow:
     """When the request of an attempt may be sent, all in monotonic seconds.
 
     `claimed`: when the token was asked for. `send_at`: the moment of the token. `send_before`: after that, the lease
-    could end before the answer is here. `override`: a person sends it in spite of a throttle.
+    could end before the response is here. `override`: a person sends it in spite of a throttle.
     """
 
     claimed: float
@@ -58,34 +58,34 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
         return authorization
     if not isinstance(authorization, Authorization):
         return StatusResult(authorization)
-    question = OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
-    request = account.adapter.status_request(question, account.credentials, authorization.token)
+    query = OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
+    request = account.adapter.status_request(query, account.credentials, authorization.token)
     if not _wait_for_token(context, account, window):
         return RetrySoon()
     if time.monotonic() > window.send_before or context.throttles.blocks(account.key, claimed):
         return RetrySoon()
-    answer = context.exchange(account, request)
-    if not isinstance(answer, Response):
-        return StatusResult(answer)
-    answer = replace(answer, received_at=now + time.monotonic() - claimed)
+    response = context.exchange(account, request)
+    if not isinstance(response, Response):
+        return StatusResult(response)
+    response = replace(response, received_at=now + time.monotonic() - claimed)
     outcome = guarded(
         context,
         Operation.ATTEMPT,
-        lambda: _read(context, account, order.id, question, answer),
+        lambda: _read(context, account, order.id, query, response),
         order=order.id,
         account=account.key,
     )
     outcome = _after_authorization(context, account, authorization, outcome)
-    return StatusResult(with_retry_after(outcome, answer), answer.status)
+    return StatusResult(with_retry_after(outcome, response), response.status)
 
 
-def _read(context: Context, account: Account, order_id: str, question: OrderQuery, answer: Response) -> Outcome:
+def _read(context: Context, account: Account, order_id: str, query: OrderQuery, response: Response) -> Outcome:
     """Return what an answer means. In a user's list, other orders of the account may hold some of the tickets."""
     user_lists = account.adapter.user_lists
-    if user_lists and account.adapter.is_user_list(question.reference):
-        keys = user_lists.ticket_keys(question, answer)
-        question = replace(question, ownership=context.stores.orders.ownership(account.key, order_id, keys))
-    outcome = account.adapter.read_status(question, answer)
+    if user_lists and account.adapter.is_user_list(query.reference):
+        keys = user_lists.ticket_keys(query, response)
+        query = replace(query, ownership=context.stores.orders.ownership(account.key, order_id, keys))
+    outcome = account.adapter.read_status(query, response)
     if type(outcome) not in OUTCOME_NAMES:
         raise TypeError("an adapter has to return one of the outcomes")
     return outcome

@@ -93,16 +93,17 @@ def _fetch(
 def _exchange(
     context: Context, account: Account, oauth: OAuth, request: Request
 ) -> AccessToken | Unauthorized | Throttled | Unavailable:
-    answer = context.exchange(account, request)
-    if isinstance(answer, Response):
-        token = guarded(context, Operation.ATTEMPT, lambda: oauth.read_token(answer), account=account.key)
+    response = context.exchange(account, request)
+    if isinstance(response, Response):
+        token = guarded(context, Operation.ATTEMPT, lambda: oauth.read_token(response), account=account.key)
         if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
             why = f"no access token: {token.detail}"
-            return Unavailable(request_sent=False, retry_after=retry_after(answer), detail=why)
+            return Unavailable(request_sent=False, retry_after=retry_after(response), detail=why)
         if isinstance(token, AccessToken):
-            _leave_alone(context, account, retry_after(answer))
+            _leave_alone(context, account, retry_after(response))
         return token
-    return Unavailable(request_sent=False, retry_after=answer.retry_after, detail=f"no access token: {answer.detail}")
+    why = f"no access token: {response.detail}"
+    return Unavailable(request_sent=False, retry_after=response.retry_after, detail=why)
 
 
 def _leave_alone(context: Context, account: Account, seconds: float | None) -> None:

@@ -86,9 +86,9 @@ def _asks(account: Account, order: Order) -> str | None:
     """
     secret = is_secret_reference(order)
     reference = _without_secrets(order.reference) if secret else order.reference
-    question = OrderQuery(reference, order.quantity, order.language)
+    query = OrderQuery(reference, order.quantity, order.language)
     try:
-        request = account.adapter.status_request(question, account.credentials, "")
+        request = account.adapter.status_request(query, account.credentials, "")
     except ValueError:
         return None
     asks = f"{request.method} {request.url}" + (f"?{urlencode(request.params)}" if request.params else "")

@@ -132,7 +132,8 @@ class ProviderPush:
 class CallbackMessage:
     """A callback as received, and the `status` of the response.
 
-    `order_id` is whose `callback_url` it came to, `told_of` the order that the body names; `id` the `webhook-id`.
+    `order_id` is the order whose `callback_url` received it, `body_order_id` the one that the body names, `id` the
+    `webhook-id`.
     """
 
     at: float

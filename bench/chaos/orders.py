@@ -1,4 +1,4 @@
-"""Orders of all providers and reference kinds, with every trouble that a provider can make: by seed."""
+"""Seeded orders of all providers and kinds of references, with every fault that a provider can have."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -32,13 +32,13 @@ RATES: dict[tuple[ProviderName, str], int] = {
     ("paylogic", "user"): 5,
 }
 WEIGHTS: Mapping[ProviderName, int] = {"funtrips": 28, "tiqets": 28, "tixstock": 16, "voordemensen": 8, "paylogic": 20}
-#: References under which no end is told but a good one: single tickets, and a user's list, which may hold other orders.
+#: References whose orders always end well: single tickets, and a user's list, which may hold other orders.
 _ALWAYS_GOOD = (*SINGLE, "user:")
-#: The first answers of a provider that is slow: a crowd at it must not hold up the others.
+#: The first responses of a slow provider: its orders must not delay those of others.
 _SLOW: list[dict[str, Any]] = [{"do": "hang", "seconds": 2.0}] * 2
 #: Files that hold a ticket, in every form.
 _FORMS: list[FileForm] = sorted(set(get_args(FileForm)) - FORMS_WITHOUT_TICKET)
-#: Bodies that are not what their labels say.
+#: Bodies that do not match their headers.
 _PACKINGS: list[dict[str, Any]] = [
     {"content_encoding": "UTF-8"},
     {"content_encoding": "gzip"},
@@ -53,20 +53,20 @@ PARTIAL_PROVIDERS = ("tixstock", "paylogic", "voordemensen")
 
 
 def rates(count: int) -> dict[tuple[ProviderName, str], RateScript]:
-    """What each account may do in a run of `count` orders."""
+    """Return the rate of each account in a run of `count` orders."""
     limits = {key: max(3, round(limit * min(1.0, count / FULL_SIZE))) for key, limit in RATES.items()}
     return {key: RateScript(limit=limit, burst=limit) for key, limit in limits.items()}
 
 
 def accounts(count: int) -> tuple[AccountScript, ...]:
-    """The accounts, held to these rates, one with a token endpoint that has ways of its own."""
+    """Return the accounts with these rates, one of them with an unusual token endpoint."""
     scripts = {key: {"provider": key[0], "name": key[1], "rate": rate} for key, rate in rates(count).items()}
     scripts["funtrips", "default"] |= {"token_auth": "body", "token_status": 201, "token_lifetime_form": "text"}
     return tuple(map(AccountScript.model_validate, scripts.values()))
 
 
 def orders(seed: int, count: int) -> list[OrderScript]:
-    """`count` orders; the same seed gives the same."""
+    """Return `count` orders, the same for the same seed."""
     random = Random(seed)
     own = [
         _order("funtrips", "me", account="headless", ready_after=3),
@@ -87,15 +87,15 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
     if fields["reference"].startswith(_ALWAYS_GOOD):
         fields |= {"quantity": 1} | _plain(random, provider)
     else:
-        fields |= random.choices(_FATES, _FATE_WEIGHTS)[0](random, provider)
+        fields |= random.choices(_ENDINGS, _ENDING_WEIGHTS)[0](random, provider)
     if random.random() < 0.35:
-        fields["answers"] = _trouble(random, provider)
+        fields["answers"] = _provider_faults(random, provider)
     if provider == "voordemensen":
         fields["answers"] = [*_SLOW, *fields.get("answers", [])]
     if random.random() < 0.4:
         fields |= _document(random)
     if random.random() < 0.2:
-        fields |= _odd_tickets(provider, fields)
+        fields |= _unusual_tickets(provider, fields)
     if provider == "funtrips":
         hint = {"retry_after": random.choice([None, 1, 2, 4]), "form": random.choice(["seconds", "date"])}
         fields["pending_hint"] = hint
@@ -103,7 +103,7 @@ def _any_order(random: Random, provider: ProviderName, number: int) -> OrderScri
 
 
 def _reference(random: Random, provider: ProviderName, number: int) -> dict[str, Any]:
-    """One of the provider's kinds of references, unique by `number`."""
+    """Return a reference of a random kind, unique by `number`."""
     kinds: dict[ProviderName, list[dict[str, Any]]] = {
         "funtrips": [
             {"reference": f"chk-{number}"},
@@ -122,8 +122,8 @@ def _reference(random: Random, provider: ProviderName, number: int) -> dict[str,
     return random.choice(kinds[provider])
 
 
-def _odd_tickets(provider: ProviderName, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Tickets that are there twice, without seats, or void."""
+def _unusual_tickets(provider: ProviderName, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for tickets that are listed twice, have no seats, or are void."""
     if provider == "tixstock":
         return {"placeholder_seats": True}
     if provider == "funtrips":
@@ -154,19 +154,19 @@ def _never(_: Random, __: ProviderName) -> dict[str, Any]:
 
 
 def _later(random: Random, provider: ProviderName) -> dict[str, Any]:
-    """What only one provider does: dates to wait for, forms to fill in."""
+    """Return what only Paylogic has: announced dates and personalization."""
     if provider != "paylogic":
         return _plain(random, provider)
     what = random.choice(["fulfillment_starts_after", "needs_personalization_until"])
     return {what: round(random.uniform(1, 6), 1)}
 
 
-_FATES: list[Callable[[Random, ProviderName], dict[str, Any]]] = [_plain, _halves, _declined, _never, _later]
-_FATE_WEIGHTS = [60, 15, 10, 4, 11]
+_ENDINGS: list[Callable[[Random, ProviderName], dict[str, Any]]] = [_plain, _halves, _declined, _never, _later]
+_ENDING_WEIGHTS = [60, 15, 10, 4, 11]
 
 
 def _document(random: Random) -> dict[str, Any]:
-    """What the files of an order are, and what stands before them."""
+    """Return the form of an order's files and the obstacles to downloading them."""
     document = {
         "form": random.choice(_FORMS),
         "encoding": random.choice(get_args(Encoding)),
@@ -178,8 +178,8 @@ def _document(random: Random) -> dict[str, Any]:
     return {"document": document, "documents_after": random.choice([0.0, 0.0, 0.0, 2.0])}
 
 
-def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
-    """What goes wrong with the first request or two."""
+def _provider_faults(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
+    """Return what goes wrong with the first requests."""
     wait = random.choice([1, 2])
     hint = {
         "retry_after": wait,
@@ -187,7 +187,7 @@ def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
         "clock": random.choice([0, 0, -600, 3_600]),
         "also": random.choice([[], ["1", "soon"]]),
     }
-    troubles: list[tuple[int, list[dict[str, Any]]]] = [
+    faults: list[tuple[int, list[dict[str, Any]]]] = [
         (2, [{"do": "status", "status": 429, **hint}]),
         (1, [{"do": "status", "status": 403, "gateway": True, **hint}]),
         (1, [{"do": "status", "status": 403, "gateway": True}]),
@@ -206,4 +206,4 @@ def _trouble(random: Random, provider: ProviderName) -> list[dict[str, Any]]:
         (4, [{"do": "cut"}]),
         (1 if provider == "funtrips" else 0, [{"do": "token_expired"}]),
     ]
-    return random.choices([answers for _, answers in troubles], [weight for weight, _ in troubles])[0]
+    return random.choices([answers for _, answers in faults], [weight for weight, _ in faults])[0]

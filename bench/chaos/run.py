@@ -187,5 +187,5 @@ def _show(progress: str, processes: ProcessGroup) -> None:
 
 def _resent(log: Path) -> int:
     """Return how many messages the sweep `polls` sent again, according to the workers' log."""
-    lines = (line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"resent"' in line)
-    return sum(int(json.loads(line).get("resent", 0)) for line in lines)
+    entries = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return sum(int(json.loads(entry).get("resent", 0)) for entry in entries if '"resent"' in entry)

@@ -43,7 +43,7 @@ def figures(history: History) -> Figures:
     attempts = [attempt for order in history.final_orders.values() for attempt in order.timeline]
     late = sorted(attempt.late for attempt in attempts)
     claims = sorted(each.attempt.claimed for each in asked if each.attempt)
-    taken = sorted(push.sent for push in history.pushes if push.accepted)
+    accepted = sorted(push.sent for push in history.pushes if push.accepted)
     events = {message.id for message in history.callbacks}
     surplus = (explanation(each, history) for each in asked if each.attempt is None)
     return Figures(
@@ -61,7 +61,7 @@ def figures(history: History) -> Figures:
         callbacks=(len(history.callbacks), len(history.callbacks) - len(events), len(events)),
         lateness=(quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1.0)),
         recovery=tuple(
-            next((at - fault.end for at in (taken if fault.kind in API_FAULTS else claims) if at > fault.end), None)
+            next((at - fault.end for at in (accepted if fault.kind in API_FAULTS else claims) if at > fault.end), None)
             for fault in history.faults
         ),
     )

@@ -1,1 +1,1 @@
-"""Willcall compared with a well-tuned plain Celery and a bare loop of requests, in one run on one machine."""
+"""Willcall compared with a well-tuned plain Celery and a request loop of requests, in one run on one machine."""

@@ -45,7 +45,7 @@ _REDIRECT = 300
 
 
 #: What is measured, as named on the page.
-ONE_BY_ONE, BARE, BATCH = "orders one by one", "orders one by one, bare FastAPI", "orders in batches of 1,000"
+ONE_BY_ONE, MINIMAL, BATCH = "orders one by one", "orders one by one, minimal FastAPI", "orders in batches of 1,000"
 TIXSTOCK, TIQETS = "Tixstock webhooks", "Tiqets notifications"
 
 #: Calls before the first window, which start all threads and connections.
@@ -125,9 +125,9 @@ def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str
 
     `pushed` is the number of webhooks of each kind in a round, at most `singles`.
     """
-    windows: dict[str, list[Window]] = {name: [] for name in (ONE_BY_ONE, BARE, BATCH, TIXSTOCK, TIQETS)}
-    with TemporaryDirectory(prefix="willcall-bench-") as folder, _servers(Path(folder)) as (deployment, ours, bare):
-        for server in (ours, bare):
+    windows: dict[str, list[Window]] = {name: [] for name in (ONE_BY_ONE, MINIMAL, BATCH, TIXSTOCK, TIQETS)}
+    with TemporaryDirectory(prefix="willcall-bench-") as folder, _servers(Path(folder)) as (deployment, ours, minimal):
+        for server in (ours, minimal):
             send_calls(server.port, order_calls(range(WARM_UP), _WAIT))
         first = WARM_UP
         for _ in range(rounds):
@@ -136,7 +136,7 @@ def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str
             _expect_pushes(deployment, pushes)
             orders = order_calls(alone, _WAIT)
             windows[ONE_BY_ONE].append(ours.measure(orders, singles))
-            windows[BARE].append(bare.measure(orders, singles))
+            windows[MINIMAL].append(minimal.measure(orders, singles))
             windows[BATCH].append(ours.measure(batch_calls(rest, _WAIT), batched))
             eticket = PushScript(kind="eticket", size=PDF)
             windows[TIXSTOCK].append(ours.measure(webhook_calls("tixstock", pushes, eticket), pushed))
@@ -150,13 +150,13 @@ def measure(rounds: int, singles: int, batched: int, pushed: int) -> Mapping[str
 
 @contextmanager
 def _servers(folder: Path) -> Iterator[tuple[LocalDeployment, MeasuredServer, MeasuredServer]]:
-    """Start Willcall's API and the bare one, over one Redis."""
+    """Start Willcall's API and the minimal one, over one Redis."""
     with LocalDeployment(folder, Script(), _ACCOUNTS, callbacks=True) as deployment:
         port = free_port()
         command = [
             sys.executable,
             "-m",
-            "bench.performance.bare_api",
+            "bench.performance.minimal_api",
             "--redis",
             deployment.redis.url,
             "--port",
@@ -164,18 +164,18 @@ def _servers(folder: Path) -> Iterator[tuple[LocalDeployment, MeasuredServer, Me
         ]
         with measured_core():
             ours = deployment.start_api()
-            bare = subprocess.Popen(command)
+            minimal = subprocess.Popen(command)
         try:
             deployment.wait_for_api()
-            wait_until(lambda: _listens(port), "the bare API listens")
+            wait_until(lambda: _listens(port), "the minimal API listens")
             yield (
                 deployment,
                 MeasuredServer(psutil.Process(ours.pid), deployment.api_port),
-                MeasuredServer(psutil.Process(bare.pid), port),
+                MeasuredServer(psutil.Process(minimal.pid), port),
             )
         finally:
-            bare.terminate()
-            bare.wait()
+            minimal.terminate()
+            minimal.wait()
 
 
 def _listens(port: int) -> bool:
@@ -212,8 +212,8 @@ def main() -> None:
         costs = ", ".join(f"{each.cost:.2f}" for each in windows)
         rate, cost = median(each.rate for each in windows), median(each.cost for each in windows)
         sys.stdout.write(f"{name:32}{rate:6.0f}/s {cost:6.2f} ms CPU each ({costs})\n")
-    ours, bare = ([each.cost for each in measured[name]] for name in (ONE_BY_ONE, BARE))
-    sys.stdout.write(f"CPU per order, Willcall / bare FastAPI: {median(ratios(ours, bare)):.2f} x\n")
+    ours, minimal = ([each.cost for each in measured[name]] for name in (ONE_BY_ONE, MINIMAL))
+    sys.stdout.write(f"CPU per order, Willcall / minimal FastAPI: {median(ratios(ours, minimal)):.2f} x\n")
 
 
 if __name__ == "__main__":

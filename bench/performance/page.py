@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 
 from bench.performance import plain_celery, recovery, speed, waiting
-from bench.performance.api import BARE, BATCH, CONNECTIONS, ONE_BY_ONE, PDF, TIQETS, TIXSTOCK
+from bench.performance.api import BATCH, CONNECTIONS, MINIMAL, ONE_BY_ONE, PDF, TIQETS, TIXSTOCK
 from bench.performance.results import (
     Recovery,
     Results,
@@ -71,7 +71,7 @@ def summary(results: Results) -> str:
         ("after kill -9: orders in flight", *(_latest(each.in_flight) for each in back), "", "within 60 s"),
         ("submit, one by one", *_submitted(results.submission, "one_by_one"), "at least 1 x"),
         ("submit, in batches", *_submitted(results.submission, "batch"), "at least 3 x"),
-        (f"HTTP: {ONE_BY_ONE} (vs. bare FastAPI)", *_compared_with_bare(results.api), ""),
+        (f"HTTP: {ONE_BY_ONE} (vs. minimal FastAPI)", *_compared_with_minimal(results.api), ""),
         *((f"HTTP: {name}", _rate(results.api[name]), "", "", "") for name in (BATCH, TIXSTOCK, TIQETS)),
     ]
     return table(("figure", OURS, THEIRS, "ratio", "target"), rows)
@@ -124,13 +124,13 @@ def submissions(submission: Mapping[str, Submission]) -> str:
 
 
 def apis(api: Mapping[str, list[Window]]) -> str:
-    bare = [window.cost for window in api[BARE]]
+    minimal = [window.cost for window in api[MINIMAL]]
     rows = []
     for name, windows in api.items():
         costs = [window.cost for window in windows]
-        ratio = "" if name in {TIXSTOCK, TIQETS} else f"{median(ratios(costs, bare)):.2f} x"
+        ratio = "" if name in {TIXSTOCK, TIQETS} else f"{median(ratios(costs, minimal)):.2f} x"
         rows.append((name, _rate(windows), f"{median(costs):.2f} ms", spread(costs), ratio))
-    return table(("", "per second", "CPU each", "range, ms", "CPU vs. bare"), rows)
+    return table(("", "per second", "CPU each", "range, ms", "CPU vs. minimal"), rows)
 
 
 def recoveries(recovery: Mapping[str, Recovery]) -> str:
@@ -169,10 +169,10 @@ def _rate(windows: Sequence[Window]) -> str:
     return f"{median(window.rate for window in windows):,.0f}/s"
 
 
-def _compared_with_bare(api: Mapping[str, list[Window]]) -> tuple[str, str, str]:
-    ours, bare = api[ONE_BY_ONE], api[BARE]
-    ratio = median(ratios((window.rate for window in ours), (window.rate for window in bare)))
-    return _rate(ours), _rate(bare), f"{ratio:.2f} x"
+def _compared_with_minimal(api: Mapping[str, list[Window]]) -> tuple[str, str, str]:
+    ours, minimal = api[ONE_BY_ONE], api[MINIMAL]
+    ratio = median(ratios((window.rate for window in ours), (window.rate for window in minimal)))
+    return _rate(ours), _rate(minimal), f"{ratio:.2f} x"
 
 
 def _latest(waits: Sequence[float | None]) -> str:

@@ -12,17 +12,17 @@ from bench.performance.machine import measured_core, use_driver_core
 from bench.performance.orders import LONG
 from bench.performance.results import Submission, Window, median, ratios
 from bench.performance.systems import (
-    BareLoop,
     Load,
     MeasuredSystem,
     PlainCelery,
     PlainCeleryRetry,
     PollingSystem,
+    RequestLoop,
     Willcall,
     wait_until,
 )
 
-SYSTEMS: tuple[type[MeasuredSystem], ...] = (Willcall, PlainCelery, PlainCeleryRetry, BareLoop)
+SYSTEMS: tuple[type[MeasuredSystem], ...] = (Willcall, PlainCelery, PlainCeleryRetry, RequestLoop)
 #: Orders due every second: more than one worker can poll.
 ORDERS = 1_500
 #: Seconds for a resumed worker to be busy again before it is measured.

@@ -206,12 +206,12 @@ class PlainCeleryRetry(PlainCelery):
         return {**super().environment, plain_celery.RETRY: "1"}
 
 
-class BareLoop(MeasuredSystem):
+class RequestLoop(MeasuredSystem):
     """Nothing but the requests: the upper limit."""
 
-    name = "bare loop"
+    name = "request loop"
 
     def launch(self) -> ChildProcess:
         options = ["--threads", str(self.load.threads), "--orders", str(self.load.orders)]
-        command = [sys.executable, "-m", "bench.performance.bare_loop", *options]
+        command = [sys.executable, "-m", "bench.performance.request_loop", *options]
         return subprocess.Popen(command, env=self.environment)

@@ -59,7 +59,7 @@ def test_a_moment_is_the_time_until_then_and_never_negative(offset: int) -> None
 
 @given(st.integers(0, 10**6), skews)
 def test_a_moment_counts_from_the_answers_own_date(offset: int, skew: int) -> None:
-    """Whoever's clock is wrong: the server's shows the same in both headers."""
+    """A wrong clock of the server is the same in both headers."""
     for form in forms(NOW + skew + offset):
         assert wait_of(form, NOW, dated(NOW + skew)) == offset, form
 

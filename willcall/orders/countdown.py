@@ -62,7 +62,7 @@ def next_poll(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rn
 
 
 def earliest_poll_at(order: Order, policy: PollPolicy) -> float:
-    """Return the first moment at which the order may be polled again, whoever asks for it."""
+    """Return the first moment at which the order may be polled again on request."""
     after_last = -math.inf if order.last_poll_at is None else order.last_poll_at + policy.minimum
     return max(after_last, order.hint_until or -math.inf, order.not_before or -math.inf)
 

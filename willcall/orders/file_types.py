@@ -222,10 +222,10 @@ def _is_blank(file: IO[bytes], start: int) -> bool:
 def _contains_object(file: IO[bytes], start: int) -> bool:
     """Return whether a PDF object begins at or behind `start`."""
     file.seek(start)
-    kept = b""
+    overlap = b""
     while chunk := file.read(_CHUNK):
-        window = kept + chunk
+        window = overlap + chunk
         if _PDF_OBJECT.search(window):
             return True
-        kept = window[-_OVERLAP:]
+        overlap = window[-_OVERLAP:]
     return False

@@ -14,10 +14,10 @@ def maximum_matching(left: Sequence[L], right: Sequence[R], may_equal: Callable[
     """Return a largest set of pairs (index in `right` -> index in `left`) for which `may_equal` holds.
 
     So `len(left) + len(right) - len(pairs)` is how many different things there are at least. Kuhn's algorithm with
-    augmenting paths: where all candidates of an element are taken, one of their partners moves to another candidate.
+    augmenting paths: where all candidates of an element have partners, one of these moves to another candidate.
 
-    Example: left `A` and `B`; right `1`, which may equal either, and `2`, which may equal `A` alone. `1` takes `A`.
-    When `2` finds `A` taken, `1` moves to `B`. That makes two pairs, so the four elements are at least two things.
+    Example: left `A` and `B`; right `1`, which may equal either, and `2`, which may equal `A` alone. `1` is paired with
+    `A`. As `2` needs `A`, `1` moves to `B`. That makes two pairs, so the four elements are at least two things.
     """
     if len(left) * len(right) > MAX_PAIRS:
         return {index: index for index in range(min(len(left), len(right)))}

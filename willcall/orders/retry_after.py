@@ -27,7 +27,7 @@ _DURATION = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _UNITS = (3_600.0, 60.0, 1.0)
-_BARE_NUMBER = re.compile(rf"\+?{_NUMBER}", re.ASCII)
+_PLAIN_NUMBER = re.compile(rf"\+?{_NUMBER}", re.ASCII)
 
 #: A comma ends a value of the list, unless it follows the name of the day that a date begins with.
 _SEPARATOR = re.compile(r"(?<!mon)(?<!tue)(?<!wed)(?<!thu)(?<!fri)(?<!sat)(?<!sun)(?<!day)\s*,\s*", re.IGNORECASE)
@@ -80,7 +80,7 @@ def _values(text: str) -> Iterator[str]:
 
 
 def _wait(text: str, base: float) -> RetryAfter | None:
-    if _BARE_NUMBER.fullmatch(text):
+    if _PLAIN_NUMBER.fullmatch(text):
         return _number(float(text), base)
     parts = _DURATION.fullmatch(text)
     if parts and any(parts.groups()):

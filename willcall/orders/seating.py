@@ -69,7 +69,7 @@ def normalize_label(text: str | None) -> str | None:
     """
     plain = " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())
     plain = _PREFIX.sub("", plain)
-    bare = "".join(filter(str.isalnum, plain))
-    if not bare.strip("0") or bare in _PLACEHOLDERS or _SEVERAL.search(plain):
+    letters = "".join(filter(str.isalnum, plain))
+    if not letters.strip("0") or letters in _PLACEHOLDERS or _SEVERAL.search(plain):
         return None
-    return plain.removesuffix(".0").lstrip("0") if bare.isdecimal() else plain
+    return plain.removesuffix(".0").lstrip("0") if letters.isdecimal() else plain

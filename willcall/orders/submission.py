@@ -64,7 +64,7 @@ def _printable(value: str) -> str:
 
 
 def _iso_8601(value: object) -> object:
-    """Reject bare numbers, which pydantic reads as seconds or milliseconds, by their size."""
+    """Reject plain numbers, which pydantic reads as seconds or milliseconds, by their size."""
     if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
         return value
     raise ValueError("must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z")

@@ -1,7 +1,7 @@
 """How many people a set of tickets lets in.
 
-People are counted here and nowhere else, for every provider. What cannot be told apart counts once, so the count is
-the number of people whom the tickets let in *at least*. For example:
+People are counted here and nowhere else, for every provider. Tickets that cannot be distinguished count once, so the
+count is the number of people whom the tickets let in *at least*. For example:
 
 - One file pushed for row V, seat 100, and one listed for row V without a seat count as one person's.
 - Two files pushed for row V, seats 100 and 101, and one listed for row V count as two people's.

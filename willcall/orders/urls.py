@@ -13,7 +13,7 @@ def web_host(url: str) -> str | None:
 
 
 def callback_host(url: str) -> str:
-    """Return the host and port of a callback URL, by which backends are told apart."""
+    """Return the host and port of a callback URL, by which backends are distinguished."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
@@ -24,10 +24,10 @@ def redact_callback_url(url: str) -> str:
     'https://shop.example/hook?token=***&***'
     """
     parts = urlsplit(url)
-    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     pairs = (pair.partition("=") for pair in parts.query.split("&"))
     query = "&".join(f"{name}=***" if equals else "***" for name, equals, _ in pairs)
-    return f"{bare}?{query}" if parts.query else bare
+    return f"{base}?{query}" if parts.query else base
 
 
 def without_query(url: str | None) -> str | None:

@@ -60,7 +60,7 @@ EVENTS = (
     StreamEvent("3-0", "evt_3", "order.fulfilled", "a"),
 )
 
-#: The first one of order a was not taken, and superseded before it was due again.
+#: The first one of order a was rejected, and superseded before it was due again.
 CALLBACKS = (
     message(100.1, "evt_1", "a", status=503),
     message(110.1, "evt_3", "a"),

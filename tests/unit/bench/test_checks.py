@@ -143,7 +143,7 @@ def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(star
     )
 
 
-def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_what_was_never_settled(
+def test_a_final_status_pushed_during_a_poll_explains_that_it_was_never_committed(
     spoil: Spoil,
 ) -> None:
     failed = replace(GOOD.final_orders["a"], status="failed", pushed=(112.005,))
@@ -158,9 +158,9 @@ def test_a_final_word_that_was_pushed_while_its_order_was_asked_about_explains_w
     assert checks.every_uncommitted_poll_is_explained(
         spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier})
     )
-    went_on = replace(failed, status="fulfilled")
+    continued = replace(failed, status="fulfilled")
     assert checks.every_uncommitted_poll_is_explained(
-        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": went_on})
+        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": continued})
     )
 
 
@@ -190,7 +190,7 @@ def test_an_api_that_was_hit_answers_nothing_for_a_while(spoil: Spoil) -> None:
 
 
 def throttled(*, settled: bool) -> Callable[[Spoil, tuple[InjectedFault, ...]], History]:
-    """Order b hears a 429 at 105.01; order a is asked about a second later, which is too early."""
+    """Order b gets a 429 at 105.01; order a is polled a second later, which is too early."""
 
     def make(spoil: Spoil, hits: tuple[InjectedFault, ...]) -> History:
         early = (
@@ -226,7 +226,7 @@ def test_a_429_whose_worker_was_killed_binds_nobody(spoil: Spoil) -> None:
     assert checks.no_request_too_early(lost(spoil, (hit(FaultKind.WORKER_KILL, 105.02),))) == []
 
 
-def test_a_429_that_a_frozen_worker_holds_binds_nobody_until_it_goes_on(spoil: Spoil) -> None:
+def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(spoil: Spoil) -> None:
     told = throttled(settled=True)
     assert checks.no_request_too_early(told(spoil, ())) != []
     assert checks.no_request_too_early(told(spoil, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []

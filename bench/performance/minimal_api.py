@@ -1,4 +1,4 @@
-"""`python -m bench.performance.bare_api`: a minimal FastAPI app to compare Willcall's API with.
+"""`python -m bench.performance.minimal_api`: a minimal FastAPI app to compare Willcall's API with.
 
 It parses the same orders and stores each by one HSET, without key, log, index and message. It uses the same server.
 """
@@ -18,14 +18,14 @@ def create(redis: Redis) -> FastAPI:
 
     @app.post("/v1/orders", status_code=201)
     def submit(order: SubmitOrder) -> JSONResponse:
-        redis.hset(f"bare:{order.id}", "order", order.model_dump_json())
+        redis.hset(f"minimal:{order.id}", "order", order.model_dump_json())
         return JSONResponse({"id": order.id}, 201)
 
     return app
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.performance.bare_api")
+    parser = argparse.ArgumentParser(prog="python -m bench.performance.minimal_api")
     parser.add_argument("--redis", required=True, help="its URL")
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()

@@ -13,5 +13,5 @@ from willcall.orders.model import Attempt
         (Attempt(1.0, "unavailable", None, 2.0, "no connection"), False),
     ],
 )
-def test_a_line_of_a_push_is_told_from_that_of_an_attempt(line: Attempt, push: bool) -> None:  # noqa: FBT001
+def test_a_push_is_distinguished_from_an_attempt_in_the_timeline(line: Attempt, push: bool) -> None:  # noqa: FBT001
     assert is_push(line) is push

@@ -1,4 +1,4 @@
-"""`python -m bench.performance.bare_loop`: the limit, threads that do nothing but GET, until they are killed."""
+"""`python -m bench.performance.request_loop`: the limit, threads that do nothing but GET, until they are killed."""
 
 import argparse
 from itertools import cycle
@@ -14,7 +14,7 @@ def poll_forever(numbers: range) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.performance.bare_loop")
+    parser = argparse.ArgumentParser(prog="python -m bench.performance.request_loop")
     for name in ("threads", "orders"):
         parser.add_argument(f"--{name}", type=int, required=True)
     given = parser.parse_args()

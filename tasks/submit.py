@@ -24,22 +24,23 @@ LONGEST = 128
 
 
 class Submission(Request):
-    """A message with an order, which is nowhere else until the task has filed it.
+    """The message of a submission. Until the task has stored the order, it exists nowhere else.
 
-    Its `expires` is ignored: no order is dropped because workers were late. The payload, whose reference may be all it
-    takes to fetch tickets, stays out of events, logs and inspection.
+    - It never expires, however late the workers are: the tickets were bought.
+    - Its arguments stay out of events, logs and inspection, because a reference may be enough to fetch tickets.
     """
 
-    def __init__(self, message: Any, **options: Any) -> None:
-        """As Celery makes it, whatever the sender put into the headers."""
-        super().__init__(message, **options)
-        self._request_dict["argsrepr"] = self._argsrepr = "()"
-        self._request_dict["kwargsrepr"] = self._kwargsrepr = repr(_shown(self.kwargs))
-        # Celery would drop the message without a trace, but the tickets were bought all the same.
-        self._request_dict["expires"] = self._expires = None
+    def __init__(
+        self, message: Any, *, headers: Any = None, body: Any = None, decoded: bool = False, **options: Any
+    ) -> None:
+        """Replace what the sender put into some headers."""
+        _, kwargs, _ = body if decoded else message.payload
+        ours = {"argsrepr": "()", "kwargsrepr": repr(_shown(kwargs)), "expires": None}
+        theirs = message.headers if headers is None else headers
+        super().__init__(message, headers={**theirs, **ours}, body=body, decoded=decoded, **options)
 
-    def info(self, safe: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
-        """What `celery inspect` and Flower's page of a worker tell of it."""
+    def info(self, **_: Any) -> Any:
+        """Return what `celery inspect` and Flower's page of a worker show."""
         return super().info(safe=True)
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:

@@ -128,7 +128,7 @@ class Channel(stock.Channel):
             self._queue_cycle.rotate(queue)
             if queue in self._without_ack:
                 self.qos.finished.append(claim.tag)
-            message = self._read(claim)
+            message = self._parse_claim(claim)
             if message is not None:
                 if self.slots and queue not in self._without_ack:
                     self.slots.occupy(queue, claim.tag)
@@ -178,15 +178,13 @@ class Channel(stock.Channel):
             raise
         finally:
             self._in_poll = None
-            self._flush_brpop_reauth()
         if not (woken and self.deliver(self.claim())):
             raise Empty
         return True
 
     def _get(self, queue: str) -> Any:
         while claims := self._claim([queue], 1, limited=False):
-            self._maybe_update_queues_expire(self.queues.client, queue)
-            message = self._read(claims[0])
+            message = self._parse_claim(claims[0])
             if message is not None:
                 return message
         raise Empty
@@ -199,7 +197,7 @@ class Channel(stock.Channel):
     def _capacity(self, unlimited: int) -> tuple[int, Mapping[str, tuple[int, int]]]:
         return self.slots.capacity() if self.slots else (unlimited, {})
 
-    def _read(self, claim: Claim) -> dict[str, Any] | None:
+    def _parse_claim(self, claim: Claim) -> dict[str, Any] | None:
         """Return a claimed message under its new tag, or `None` if it was not due and is delayed again."""
         item, redeliveries = split_redeliveries(claim.message)
         payload, delay = without_eta(parse(item))

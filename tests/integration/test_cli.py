@@ -99,7 +99,7 @@ def test_an_unreachable_redis_is_reported_in_one_sentence(unconfigured: Willcall
 
 def test_refused_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis") -> None:
     refused = {
-        ("submit", "--provider", "nobody", "--reference", "1"): "there is no provider nobody",
+        ("submit", "--provider", "nobody", "--reference", "1"): "unknown provider nobody",
         ("submit", "--provider", "paylogic", "--reference", "1"): "account paylogic/default is not configured",
         submit("ord-1", "1", "--account", "other"): "account tiqets/other is not configured",
         submit("ord-1", " ", "--callback-url", "ftp://a.nl"): "; callback_url: must be an http(s) URL",

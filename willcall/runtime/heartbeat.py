@@ -1,6 +1,6 @@
-"""Signs of life of this process: its own loop gives the beat, a thread beside it tells Redis.
+"""Heartbeats of this process: its own loop gives them, and a thread writes them to Redis.
 
-So a process whose loop is stuck falls silent, and one whose Redis is slow or away goes on with its work.
+So a process whose loop is stuck sends no heartbeat, and a slow or unavailable Redis does not delay the loop.
 """
 
 import os
@@ -19,19 +19,19 @@ from willcall.stores.processes import HEARTBEAT_INTERVAL, ProcessStore
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two beats of a loop: what is told of is what Redis has room for, not each of them.
+#: Seconds between two beats of a loop. Not every beat is written to Redis.
 BEAT = 1.0
-#: Seconds that the end of a process waits until it is told.
-_FAREWELL = 2.0
+#: Seconds that the end of a process waits until it is written to Redis.
+_END_TIMEOUT = 2.0
 
 
 def process_name() -> str:
-    """What this process is called, wherever a name of it is shown."""
+    """Return the name of this process, as it is shown everywhere."""
     return f"willcall-{os.getpid()}@{socket.gethostname()}"
 
 
 class Heartbeat:
-    """Use as a context manager: within the block each `beat` is told, one every few seconds."""
+    """A context manager within which each `beat` of the loop shows that the process runs."""
 
     def __init__(
         self,
@@ -40,16 +40,16 @@ class Heartbeat:
         detail: Mapping[str, str] | None = None,
         every: float = HEARTBEAT_INTERVAL,
     ) -> None:
-        """`kind` is worker, beat or api; `detail`: what the process says of itself; `every`: seconds between signs."""
+        """`kind` is worker, beat or api. `every`: seconds between heartbeats in Redis."""
         self.detail = dict(detail or {})
-        #: Whether the loop stands still for a good reason, such as a broker that is away: then it lives without beats.
+        #: Whether the loop waits for a good reason, such as an unavailable broker. Then heartbeats need no beats.
         self.suspended = False
         self._processes = processes
         self._kind, self._name, self._every = kind, process_name(), every
-        # Its methods may be interrupted by themselves, so a signal's handler may use it too. False is the end.
-        self._words: SimpleQueue[bool] = SimpleQueue()
-        self._thread = Thread(target=self._tell, name="pulse", daemon=True)
-        self._known, self._away = False, False
+        # A signal handler may interrupt a call and use the queue again, which SimpleQueue allows. False is the end.
+        self._beats: SimpleQueue[bool] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
+        self._registered, self._failing = False, False
         self._state: str | None = None
 
     def __enter__(self) -> Self:
@@ -57,46 +57,46 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._words.put(False)
-        self._thread.join(_FAREWELL)
+        self._beats.put(False)
+        self._thread.join(_END_TIMEOUT)
 
     def beat(self) -> None:
-        """The loop goes round. Never blocks."""
-        if self._words.empty():
-            self._words.put(True)
+        """Record that the loop runs. Never blocks."""
+        if self._beats.empty():
+            self._beats.put(True)
 
-    def _tell(self) -> None:
-        due, told = monotonic(), None
-        while self._heard():
-            if monotonic() >= due or self.suspended is not told:
-                due, told = monotonic() + self._every, self.suspended
-                self._sign({**self.detail, "state": "suspended" if told else "working"})
+    def _run(self) -> None:
+        due, written = monotonic(), None
+        while self._wait_for_beat():
+            if monotonic() >= due or self.suspended is not written:
+                due, written = monotonic() + self._every, self.suspended
+                self._write({**self.detail, "state": "suspended" if written else "working"})
         with suppress(StoreError):
             self._processes.remove(self._kind, self._name)
 
-    def _heard(self) -> bool:
-        """Wait for a beat; False at the end."""
+    def _wait_for_beat(self) -> bool:
+        """Wait for a beat, and return False at the end."""
         while True:
             with suppress(Empty):
-                return self._words.get(timeout=self._every)
+                return self._beats.get(timeout=self._every)
             if self.suspended:
                 return True
 
-    def _sign(self, detail: Mapping[str, str]) -> None:
+    def _write(self, detail: Mapping[str, str]) -> None:
         try:
-            if not self._known:  # another process may have had the name, as the first one of a container always has
+            if not self._registered:  # a process before may have had the same name: all do in containers
                 self._processes.remove(self._kind, self._name)
-                self._known = True
+                self._registered = True
             self._compare(self._processes.record_heartbeat(self._kind, self._name, detail))
         except StoreError as error:
-            if not self._away:
+            if not self._failing:
                 log.warning("heartbeat failed", process=self._name, error=error)
-            self._away = True
+            self._failing = True
         else:
-            self._away = False
+            self._failing = False
 
     def _compare(self, state: str) -> None:
-        """Report a Redis that was emptied, or replaced by another one, since the last heartbeat. Raises StoreError."""
+        """Report if Redis was emptied or replaced since the last heartbeat. Raises StoreError."""
         if self._state not in {None, state}:
             log.error("state replaced", process=self._name)
             self._processes.report_replaced()

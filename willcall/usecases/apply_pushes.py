@@ -1,4 +1,4 @@
-"""What a push does to its order, at once or when the order is submitted at last."""
+"""Apply a push to its order, immediately or when the order is submitted later."""
 
 from dataclasses import replace
 
@@ -19,16 +19,18 @@ log = structlog.get_logger(__name__)
 
 
 def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> OrderProgress:
-    """Apply a push to an order: on top of whatever anybody else does to it meanwhile, and as often as one likes.
+    """Apply a push to an order. Idempotent, and safe while other steps change the order.
 
-    Raises UnknownOrderError; StorageError and StoreError, after which it has to be done again.
+    Raises UnknownOrderError. After StorageError and StoreError it has to be repeated.
     """
     push = _owned(context, order_id, push)
     while True:
         order = get_order(context, order_id)
         now = context.stores.accounts.now()
         result = evaluate_push(order, push, now)
-        if not result.changed or settle_push(context, order, result.order, _line(result, kind, now), FIRST_WAIT):
+        if not result.changed or settle_push(
+            context, order, result.order, _timeline_entry(result, kind, now), FIRST_WAIT
+        ):
             break
     if isinstance(push, InvalidPush) or not result.progress.stored:
         log.warning("unusable push", order=order_id, account=account.key, kind=kind, why=result.progress.why)
@@ -38,33 +40,33 @@ def apply_push(context: Context, account: Account, order_id: str, kind: str, pus
 
 
 def mark_applied(context: Context, account: Account, digest: str, order_id: str) -> None:
-    """Remember that a push was applied to an order, as long as the order may be kept.
+    """Remember that a push was applied, as long as the order may be stored.
 
-    Applying it once more would undo what came after it, such as a corrected file for the same seat.
+    Applying it again would undo later pushes, such as a corrected file for the same seat.
     """
     context.stores.inbox.mark_applied(account.key, digest, order_id, context.settings.retention.orders)
 
 
 def apply_inbox(context: Context, account: Account, order_id: str, reference: str) -> int:
-    """Give an order what came ahead of it, oldest first; how many pushes it were.
+    """Apply the pushes that arrived before their order, oldest first. Returns how many.
 
-    What is given is forgotten only afterwards, so that nothing is lost where this is interrupted.
+    They leave the inbox only afterwards, so that an interruption loses none.
     """
-    taken = context.stores.inbox.list_for(account.key, reference)
-    for kept in taken:
-        progress = apply_push(context, account, order_id, kept.kind, kept.push)
+    pushes = context.stores.inbox.list_for(account.key, reference)
+    for stored in pushes:
+        progress = apply_push(context, account, order_id, stored.kind, stored.push)
         if progress.stored:
-            mark_applied(context, account, kept.digest, order_id)
-    if taken:
-        context.stores.inbox.remove_pushes(taken)
-        log.info("pushes applied", order=order_id, account=account.key, pushes=len(taken))
-    return len(taken)
+            mark_applied(context, account, stored.digest, order_id)
+    if pushes:
+        context.stores.inbox.remove_pushes(pushes)
+        log.info("pushes applied", order=order_id, account=account.key, pushes=len(pushes))
+    return len(pushes)
 
 
 def apply_inbox_if_submitted(context: Context, account_key: str, reference: str) -> int:
-    """Give an order what waits for it, if it has been submitted; how many pushes it were.
+    """Apply the inbox of a reference if its order has been submitted. Returns how many pushes were applied.
 
-    For those whose process died between submitting and attaching. Raises as `attach_kept` does.
+    For orders whose process died after submitting them. Raises what `apply_push` does.
     """
     account = context.accounts.get(account_key)
     order_id = context.stores.orders.find_by_reference(account.key, reference) if account else None
@@ -72,7 +74,7 @@ def apply_inbox_if_submitted(context: Context, account_key: str, reference: str)
 
 
 def _owned(context: Context, order_id: str, push: Push) -> Push:
-    """The push with its documents stored as the order's own."""
+    """Return the push with its documents stored as the order's."""
     if not isinstance(push, TicketsPush):
         return push
     try:
@@ -81,7 +83,7 @@ def _owned(context: Context, order_id: str, push: Push) -> Push:
             for ticket in push.tickets
         ]
     except UnknownDocumentError:
-        return InvalidPush("its file is no longer kept")
+        return InvalidPush("its file is no longer stored")
     return replace(push, tickets=tuple(tickets))
 
 
@@ -93,6 +95,6 @@ def _file_of(context: Context, order_id: str, document_id: str) -> TicketFile:
         return context.documents.put(file.read(), order_id).ticket_file
 
 
-def _line(result: PushResult, kind: str, now: float) -> Attempt:
-    """The push in the order's timeline: no request of ours, hence no HTTP status and no countdown."""
+def _timeline_entry(result: PushResult, kind: str, now: float) -> Attempt:
+    """Return the timeline entry of a push. It is no request, so it has no HTTP status and no countdown."""
     return Attempt(now, result.outcome, None, None, f"{kind}: {result.progress.why}")

@@ -1,4 +1,4 @@
-"""One question to a provider: build, send, read."""
+"""Poll a provider for one order: build the request, send it, read the response."""
 
 import time
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """What came back, and the HTTP status of the status request (None where there was no answer to it)."""
+    """The outcome of a status request, and its HTTP status if there was a response."""
 
     outcome: Outcome
     http_status: int | None = None
@@ -35,10 +35,10 @@ class StatusResult:
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """When the request of an attempt may be sent, all in monotonic seconds.
+    """When the request of an attempt may be sent, in monotonic seconds.
 
-    `claimed`: when the token was asked for. `send_at`: the moment of the token. `send_before`: after that, the lease
-    could end before the response is here. `override`: a person sends it in spite of a throttle.
+    `claimed`: when the claim asked for a token. `send_at`: the time of the token. `send_before`: a later request could
+    outlast the lease. `override`: an operator sends the request in spite of a throttle.
     """
 
     claimed: float
@@ -48,9 +48,9 @@ class SendWindow:
 
 
 def ask(context: Context, account: Account, order: Order, now: float, window: SendWindow) -> StatusResult | RetrySoon:
-    """Ask about one order; `now` is when it was claimed, by the server's clock, by which dates in the answer are read.
+    """Poll one order. `now`: the server's time of the claim, against which dates in the response are read.
 
-    Nothing is sent once this process knows of a 429 that Redis did not when the order was claimed.
+    Nothing is sent if this process has received a 429 since, of which Redis did not know when the order was claimed.
     """
     claimed = window.claimed
     authorization = authorize(context, account, claimed)
@@ -80,23 +80,24 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
 
 
 def _read(context: Context, account: Account, order_id: str, query: OrderQuery, response: Response) -> Outcome:
-    """Return what an answer means. In a user's list, other orders of the account may hold some of the tickets."""
+    """Return what a response means. Other orders of the account may own some of the tickets in a user's list."""
     user_lists = account.adapter.user_lists
     if user_lists and account.adapter.is_user_list(query.reference):
         keys = user_lists.ticket_keys(query, response)
         query = replace(query, ownership=context.stores.orders.ownership(account.key, order_id, keys))
     outcome = account.adapter.read_status(query, response)
     if type(outcome) not in OUTCOME_NAMES:
-        raise TypeError("an adapter has to return one of the outcomes")
+        raise TypeError("an adapter must return one of the outcomes")
     return outcome
 
 
 def _wait_for_token(context: Context, account: Account, window: SendWindow) -> bool:
-    """Wait for the moment for which the token was granted: at most what `EARLY` in bucket.lua says.
+    """Wait for the time of the token, and return whether it is still valid.
 
-    A message cannot come at exactly its slot. Coming a little before it and waiting keeps the rate of an account whose
-    burst is too small to make up for late ones (see docs/decisions/0019). Returns whether the token still holds: it
-    does not where another process was answered 429 meanwhile.
+    A message never arrives exactly at its slot. If it were claimed late each time, an account with a small burst would
+    not reach its rate. So it may be claimed up to `EARLY` (see bucket.lua) before its slot and waits here. For example,
+    at 10 requests per second with a slot at 12.300 s, a claim at 12.260 s waits 40 ms; see docs/decisions/0019. The
+    token is no longer valid if another process received a 429 meanwhile.
     """
     wait = window.send_at - time.monotonic()
     if wait <= 0:
@@ -106,13 +107,13 @@ def _wait_for_token(context: Context, account: Account, window: SendWindow) -> b
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:
-    """A token that was good before and is refused now has merely aged: the next attempt brings a fresh one.
+    """Return the outcome, but poll again soon if an access token that was accepted before is rejected now.
 
-    A 429 proves nothing of the token, and nothing is written before it is told.
+    Such a token has expired, and the next attempt fetches a new one. A 429 proves nothing about a token.
     """
     if isinstance(outcome, Unauthorized) and outcome.whole_account:
         if discard_rejected_token(context, account, authorization):
-            return NotReady(retry_after=1.0, detail="access token refused; asking again with a fresh one")
+            return NotReady(retry_after=1.0, detail="access token rejected; retrying with a new one")
     elif not isinstance(outcome, Unavailable | Malformed | Throttled):
         record_accepted_token(context, account, authorization)
     return outcome

@@ -1,4 +1,4 @@
-"""The access token of an account with OAuth: fetched by one worker, early, and shared by all."""
+"""Access tokens of accounts with OAuth: one worker fetches a token before the old one expires, all share it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from willcall.usecases.ports import Operation
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The token to send, None where the account needs none. `proven`: the provider has accepted it before."""
+    """The token to send, or None if the account needs none. `proven`: the provider has accepted it before."""
 
     token: str | None = field(default=None, repr=False)
     proven: bool = True
@@ -24,17 +24,17 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class RetrySoon:
-    """Not now: another worker fetches the token, too much time has passed, or a 429 came. Come back in a moment."""
+    """Retry in a moment: another worker is fetching the token, there is too little time left, or a 429 was received."""
 
 
-#: Seconds until an early renewal of a token that was in vain is tried again: the token is still good meanwhile.
+#: Seconds until a failed early renewal is retried: the old token is still valid.
 RENEWAL_WAIT = 5.0
 
 
 def authorize(context: Context, account: Account, claimed: float) -> Authorization | RetrySoon | Outcome:
-    """Return a token for one request, or what keeps it from us, which says nothing of an order.
+    """Return a token for one request, or why there is none; that says nothing about an order.
 
-    `claimed`: see `ask`.
+    `claimed`: see `SendWindow`.
     """
     oauth, requests = account.adapter.oauth, account.token_requests()
     if oauth is None or not requests:
@@ -55,7 +55,7 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
         tokens.unlock(account.key)
     if isinstance(token, AccessToken):
         return Authorization(token.value, proven=False)
-    # An old token is still good where a new one cannot be had; but a 429 binds what would be sent with it, too.
+    # The old token is still valid if no new one can be had. But after a 429 nothing is sent with it either.
     return _authorization(stored) if stored and not isinstance(token, Throttled | RetrySoon) else token
 
 
@@ -66,22 +66,22 @@ def _authorization(stored: StoredToken) -> Authorization:
 def _fetch(
     context: Context, account: Account, oauth: OAuth, requests: Mapping[str, Request], claimed: float
 ) -> AccessToken | RetrySoon | Outcome:
-    """Fetch a token and share it, trying once each way of authenticating until one is not refused."""
+    """Fetch a token and share it, trying each way of authenticating once until one is accepted."""
     tokens = context.stores.oauth
     known = tokens.auth_method(account.key)
     failure: Unauthorized | Unavailable | None = None
-    for dialect in sorted(requests, key=lambda name: name != known):
+    for method in sorted(requests, key=lambda name: name != known):
         if context.throttles.blocks(account.key, claimed):
             return RetrySoon()
-        token = _exchange(context, account, oauth, requests[dialect])
+        token = _exchange(context, account, oauth, requests[method])
         if isinstance(token, AccessToken):
             tokens.put(account.key, token.value, token.expires_in)
-            if dialect != known:
-                tokens.remember_auth_method(account.key, dialect)
+            if method != known:
+                tokens.remember_auth_method(account.key, method)
             return token
         if isinstance(token, Throttled):
             return token
-        # A renewal in vain is not repeated at once.
+        # Do not repeat a failed renewal immediately.
         renewal = RENEWAL_WAIT if tokens.get(account.key) else 0.0
         _leave_alone(context, account, max(token.retry_after or 0.0, renewal))
         failure = failure or token
@@ -96,25 +96,26 @@ def _exchange(
     response = context.exchange(account, request)
     if isinstance(response, Response):
         token = guarded(context, Operation.ATTEMPT, lambda: oauth.read_token(response), account=account.key)
-        if isinstance(token, Malformed):  # by our mistake: the account has no token, whichever order asked for it
+        if isinstance(token, Malformed):  # a bug: the account has no token, whichever order needs it
             why = f"no access token: {token.detail}"
             return Unavailable(request_sent=False, retry_after=retry_after(response), detail=why)
         if isinstance(token, AccessToken):
             _leave_alone(context, account, retry_after(response))
         return token
-    why = f"no access token: {response.detail}"
-    return Unavailable(request_sent=False, retry_after=response.retry_after, detail=why)
+    return Unavailable(
+        request_sent=False, retry_after=response.retry_after, detail=f"no access token: {response.detail}"
+    )
 
 
 def _leave_alone(context: Context, account: Account, seconds: float | None) -> None:
-    """Keep all orders from a token endpoint that asked for patience."""
+    """Send nothing to a token endpoint that asked us to wait."""
     wait = hint_seconds(seconds, fallback=FALLBACK_WAIT)
     if wait:
         context.stores.oauth.postpone(account.key, wait)
 
 
 def discard_rejected_token(context: Context, account: Account, authorization: Authorization) -> bool:
-    """The provider answered 401: forget the token. Whether a fresh one is worth trying."""
+    """Discard the token after a 401. Returns whether a new one is worth trying."""
     if authorization.token is None:
         return False
     context.stores.oauth.reject(account.key, authorization.token)
@@ -122,6 +123,6 @@ def discard_rejected_token(context: Context, account: Account, authorization: Au
 
 
 def record_accepted_token(context: Context, account: Account, authorization: Authorization) -> None:
-    """The provider took the token: remember that, once."""
+    """Record, once, that the provider has accepted the token."""
     if authorization.token is not None and not authorization.proven:
         context.stores.oauth.mark_accepted(account.key)

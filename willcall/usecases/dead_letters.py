@@ -1,4 +1,4 @@
-"""What an operator can do with dead letters. Every change is logged with who made it."""
+"""Requeue or clear dead letters. Every change is logged with where it was made."""
 
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class Via(StrEnum):
-    """Where an operator gave a command."""
+    """Where an operator acted."""
 
     API = "api"
     BOARD = "board"

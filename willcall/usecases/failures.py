@@ -1,11 +1,11 @@
-"""What an unexpected exception means: one rule for every place that works on what others have sent.
+"""What an unexpected exception means: one rule for all code that handles data from outside.
 
-A provider, a backend or a person can send what our code did not foresee: nesting that exhausts the stack, a date that
-no calendar has, a number of five thousand digits. That is a mistake of ours, and it must neither end an order nor leave
-it without an end. So the exception becomes an outcome like any other, is logged with its traceback and counted.
+A provider, a backend or an operator may send what the code does not expect: deep nesting, an impossible date, a number
+of five thousand digits. Such a bug must neither end an order nor leave it stuck. So the exception is logged with its
+traceback, counted, and becomes an outcome like any other.
 
-What passes through: a Redis that is away, since nothing can be settled then and the message is delivered again, and
-what ends a process (`SystemExit`, `KeyboardInterrupt`), which is no `Exception`.
+Two kinds of exceptions pass through: an unavailable Redis, because nothing can be settled then and the message is
+redelivered, and those that end a process (`SystemExit`, `KeyboardInterrupt`).
 """
 
 from collections.abc import Callable
@@ -25,23 +25,20 @@ T = TypeVar("T")
 
 
 class UnexpectedError(WillcallError):
-    """Something failed by a mistake of ours, which has been logged and counted. Says only the kind of error."""
+    """A bug that has been logged and counted. The message names only the type of the exception."""
 
 
 def outcome_of(error: Exception) -> Malformed:
-    """Return what an exception means for an order: an answer that we cannot read.
-
-    Raises the exception itself where Redis is away.
-    """
+    """Return what an exception means for an order: an unreadable response. Raises it if Redis is unavailable."""
     if isinstance(error, StoreError) and not isinstance(error, StoreUsageError):
         raise error
     return Malformed(detail=f"our error: {type(error).__name__}")
 
 
 def guarded(context: Context, operation: Operation, do: Callable[[], T], **subject: str | None) -> T | Malformed:
-    """Return what `do` returns; where it raises, log that with its traceback, count it, and return what it means.
+    """Return what `do` returns. If it raises, log and count the exception, and return what it means.
 
-    `subject`: the order, account or sweep that it is about, as fields of the log line. Raises as `outcome_of` does.
+    `subject`: the order, account or sweep concerned, as fields of the log line. Raises what `outcome_of` does.
     """
     try:
         return do()

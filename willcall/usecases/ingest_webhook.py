@@ -1,4 +1,4 @@
-"""A provider's own call: verify, store, apply, and only then answer."""
+"""A provider's webhook: verify, store, apply, and only then answer."""
 
 import structlog
 
@@ -30,10 +30,10 @@ _NOTHING = OrderProgress(stored=False)
 
 
 def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushRequest) -> PushResponse:
-    """Take in one call to an account; the answer in its provider's own form.
+    """Process one webhook of an account, and return the answer in its provider's own form.
 
-    Raises StoreError and StorageError where it cannot be stored now, UnexpectedError where our code fails at reading
-    it: then nothing of it counts, and the provider has to call again.
+    Raises StoreError and StorageError if it cannot be stored now, and UnexpectedError if a bug prevents reading it.
+    Then nothing of it counts, and the provider has to call again.
     """
     reading = guarded(
         context, Operation.WEBHOOK, lambda: pushes.read_push(call, account.credentials), account=account.key
@@ -45,11 +45,11 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         log.warning("webhook rejected", account=account.key, why=why)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     if isinstance(reading.push, ChangePush):
-        return pushes.answer_push(reading, _follow(context, account, reading), account.credentials)
+        return pushes.answer_push(reading, _follow_hint(context, account, reading), account.credentials)
     digest = push_digest(account.key, call.body)
     progress = _repeated(context, account, reading, digest)
     if progress is None:
-        progress, order_id = _file(context, account, reading, digest)
+        progress, order_id = _store(context, account, reading, digest)
         log.info("webhook received", account=account.key, kind=reading.kind, order=order_id, stored=progress.stored)
         if order_id and progress.stored:
             mark_applied(context, account, digest, order_id)
@@ -57,7 +57,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
 
 
 def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> OrderProgress | None:
-    """Return how the order stands that this push was applied to before, or `None` where it has to be applied."""
+    """Return the progress of the order that this push was applied to before, or None if it was not applied yet."""
     order_id = context.stores.inbox.applied_to(account.key, digest)
     if order_id is None or order_id != context.stores.orders.find_by_reference(account.key, reading.reference):
         return None
@@ -68,39 +68,42 @@ def _repeated(context: Context, account: Account, reading: ParsedPush, digest: s
     return progress_of(order)
 
 
-def _follow(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
-    """A hint is never the same twice, and is of no use before its order: that is asked about at once anyway."""
+def _follow_hint(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
+    """Poll the order that a hint is about. Hints are not stored: a later order is polled immediately anyway."""
     order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
     log.info("webhook received", account=account.key, kind=reading.kind, order=order_id)
     return (
-        _take_in(context, account, reading.kind, reading.push, order_id)
+        _apply(context, account, reading.kind, reading.push, order_id)
         if order_id
         else progress_before_order(reading.push)
     )
 
 
-def _file(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[OrderProgress, str | None]:
-    """Documents first, then the order, or the inbox where there is no order yet: how it stands, and which order."""
+def _store(context: Context, account: Account, reading: ParsedPush, digest: str) -> tuple[OrderProgress, str | None]:
+    """Store a push's documents and apply it, or store it in the inbox if there is no order yet.
+
+    Returns the order's progress, and its id if there is one.
+    """
     order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
-    push = _stored(context, reading, order_id or account.key)
+    push = _store_files(context, reading, order_id or account.key)
     if order_id is None:
         now = context.stores.accounts.now()
-        kept = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
-        order_id = context.stores.inbox.store_push(kept)
+        stored = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
+        order_id = context.stores.inbox.store_push(stored)
     if order_id is None:
         return progress_before_order(push), None
-    return _take_in(context, account, reading.kind, push, order_id), order_id
+    return _apply(context, account, reading.kind, push, order_id), order_id
 
 
-def _take_in(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
+def _apply(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
     try:
         return apply_push(context, account, order_id, kind, push)
     except UnknownOrderError:
-        return OrderProgress(stored=False, why="the order is no longer kept")
+        return OrderProgress(stored=False, why="the order is no longer stored")
 
 
-def _stored(context: Context, reading: ParsedPush, owner: str) -> Push:
-    """The push with its files in the document store and only their ids in its tickets."""
+def _store_files(context: Context, reading: ParsedPush, owner: str) -> Push:
+    """Return the push with its files in the document store and only their ids in its tickets."""
     push = reading.push
     if not isinstance(push, TicketsPush):
         return push

@@ -1,4 +1,4 @@
-"""Store the files that an answer holds itself."""
+"""Store the files that a response contains."""
 
 from dataclasses import replace
 
@@ -13,16 +13,16 @@ from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
 
-#: Seconds beyond storing all files after which whoever does it is taken for dead.
+#: Seconds, beyond storing all files, after which a worker counts as dead.
 _LEASE_MARGIN = 5.0
 
 
 def store_inline_files(
     context: Context, order_id: str, claim_id: str, outcome: Issued | PartlyIssued
 ) -> Issued | PartlyIssued | NotReady | Malformed:
-    """Return the outcome with its tickets' own files stored, and none of them left in an address.
+    """Return the outcome with the files of its tickets stored, and out of their URLs.
 
-    Where they cannot be stored now the tickets do not count yet: the provider has them, and is asked again. The
+    If they cannot be stored now, the tickets do not count yet: the provider still has them and is polled again. The
     attempt's lease is extended before anything is stored.
     """
     files = sum(inline_file(ticket) is not None for ticket in outcome.tickets)
@@ -30,11 +30,11 @@ def store_inline_files(
         return outcome
     word = outcome.provider_status
     if not context.stores.polls.extend_lease(order_id, claim_id, files * context.documents.patience + _LEASE_MARGIN):
-        return NotReady(provider_status=word, detail="somebody else asks about the order")
+        return NotReady(provider_status=word, detail="another worker polls the order")
     try:
         return replace(outcome, tickets=tuple(_stored(context, order_id, ticket) for ticket in outcome.tickets))
     except UnsupportedFileError as error:
-        return Malformed(provider_status=word, detail=f"a file in the answer is {error}")
+        return Malformed(provider_status=word, detail=f"a file in the response is {error}")
     except StorageError as error:
         log.warning("documents not stored", order=order_id, error=error)
         return NotReady(provider_status=word, detail=f"documents cannot be stored: {error}")

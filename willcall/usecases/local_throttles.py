@@ -1,7 +1,11 @@
-"""The 429s that came to this process: it keeps to them at once, before Redis and thereby the others know.
+"""The 429s that this process has received. It honours them before Redis, and so the other processes, know of them.
 
-An attempt whose token was taken before Redis was told must look here right before its request leaves. One that
-claims later is bound by Redis alone, so that a throttle which a person ends (`willcall resume`) is over everywhere.
+An attempt that took its token before the 429 was written to Redis checks here right before it sends its request. A
+later attempt is bound by Redis alone, so that a throttle that an operator ends (`willcall resume`) ends everywhere.
+
+For example, attempts A and B of one account claim tokens at 10.0 s and 10.1 s. At 10.3 s A receives a 429 and records
+it here; at 10.4 s Redis knows. B would send at 10.35 s: it claimed before 10.4 s, so it is blocked. C, which claims at
+10.5 s, asks Redis only.
 """
 
 import math
@@ -16,7 +20,7 @@ from willcall.stores.accounts import AccountReport
 
 @dataclass(slots=True)
 class LocalThrottle:
-    """A 429 and what is to be told of it. `until`, and `told`, when Redis knew of it: monotonic seconds."""
+    """A 429 and its report. `until` and `reported_at`, when it was written to Redis, are monotonic seconds."""
 
     report: AccountReport
     until: float
@@ -25,7 +29,7 @@ class LocalThrottle:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Redis is told in the block; where that fails, this process still knows."""
+        """Report to Redis within the block. If that fails, this process still knows."""
         self.failed = False
         try:
             yield
@@ -36,28 +40,27 @@ class LocalThrottle:
 
 
 class LocalThrottles:
-    """By account; for any number of threads."""
+    """All 429s by account. Thread-safe."""
 
     def __init__(self) -> None:
-        """There is none yet."""
         self._lock = Lock()
         self._throttles: dict[str, tuple[LocalThrottle, ...]] = {}
 
     def record(self, account: str, report: AccountReport, seconds: float) -> LocalThrottle:
-        """The account was answered 429, and is to be left alone for so many seconds."""
+        """Record a 429: nothing is sent to the account for `seconds`."""
         throttle = LocalThrottle(report, time.monotonic() + seconds)
         with self._lock:
-            self._throttles[account] = (*self._lasting(account), throttle)
+            self._throttles[account] = (*self._active(account), throttle)
         return throttle
 
     def blocks(self, account: str, claimed: float) -> bool:
-        """Whether a request must not leave whose token was asked for at `claimed` (monotonic seconds)."""
-        return any(claimed <= throttle.reported_at for throttle in self._lasting(account))
+        """Return whether a request may not be sent whose token was claimed at `claimed` (monotonic seconds)."""
+        return any(claimed <= throttle.reported_at for throttle in self._active(account))
 
     def unreported(self, account: str) -> list[LocalThrottle]:
-        """Those that Redis could not be told of."""
-        return [throttle for throttle in self._lasting(account) if throttle.failed]
+        """Return the 429s that could not be reported to Redis."""
+        return [throttle for throttle in self._active(account) if throttle.failed]
 
-    def _lasting(self, account: str) -> list[LocalThrottle]:
+    def _active(self, account: str) -> list[LocalThrottle]:
         now = time.monotonic()
         return [throttle for throttle in self._throttles.get(account, ()) if now < throttle.until]

@@ -1,4 +1,4 @@
-"""One attempt: claim, ask, fetch what the tickets point to, decide, settle."""
+"""One attempt: claim, poll, download documents, decide, settle."""
 
 import time
 from dataclasses import dataclass, replace
@@ -24,15 +24,15 @@ from willcall.usecases.settle import postpone_attempt, settle_attempt, settle_ex
 
 log = structlog.get_logger(__name__)
 
-#: Seconds beyond the longest exchange after which an attempt is taken for dead.
+#: Seconds beyond the longest exchange after which an attempt counts as dead.
 LEASE_MARGIN = 5.0
-#: Seconds until an attempt that sent nothing is made again: until then Redis knows, or another worker has the token.
+#: Seconds until an attempt that sent nothing is repeated. By then Redis knows of the 429, or the token is there.
 TOKEN_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What came of a poll message.
+    """The result of a poll message.
 
     `attempt`: the number of the request that was made about the order, from 1, or None where none was made.
     `next_message`: the next message of the chain, and the server's time (epoch seconds) from which its countdown
@@ -47,10 +47,10 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     """Run one attempt of an order's chain."""
     account = context.accounts.get(account_key)
     if account is None:
-        _orphaned(context, order_id, account_key)
+        _expire_unconfigured(context, order_id, account_key)
         return PollResult()
     lease = guarded(context, Operation.ATTEMPT, lambda: lease_seconds(account), order=order_id, account=account_key)
-    if isinstance(lease, Malformed):  # the attempt itself will fail by the same mistake, which settles the order
+    if isinstance(lease, Malformed):  # the attempt fails by the same bug, which settles the order
         lease = 2 * account.http.total_timeout + LEASE_MARGIN
     claim_id, started = token_hex(6), time.monotonic()
     claim = context.stores.polls.claim(
@@ -87,18 +87,18 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
 
 
 def lease_seconds(account: Account) -> float:
-    """How long an attempt may take before another worker may repeat it.
+    """Return the seconds after which another worker may repeat an attempt.
 
-    It is a request for a token in each way of authenticating, and the status request.
-
-    Never less than the minimum between two attempts, which a repeated one must keep as well.
+    An attempt takes a token request for each way of authenticating and the status request. With the default timeout of
+    20 s and one way of authenticating the lease is 2 x 20 + 5 = 45 s. It is never less than the minimum interval, as a
+    repeated attempt must keep that too.
     """
     exchanges = len(account.token_requests()) + 1
     return max(exchanges * account.http.total_timeout, account.polling.minimum) + LEASE_MARGIN
 
 
-def _orphaned(context: Context, order_id: str, account_key: str) -> None:
-    """An order whose account has left the config is not result for, yet it ends at its deadline like any other."""
+def _expire_unconfigured(context: Context, order_id: str, account_key: str) -> None:
+    """Expire an order without a configured account at its deadline; until then it is not polled."""
     log.error("account not configured", order=order_id, account=account_key)
     order, now = context.stores.orders.get(order_id), context.stores.accounts.now()
     if order and order.status in OPEN and order.deadline_at <= now:
@@ -106,7 +106,7 @@ def _orphaned(context: Context, order_id: str, account_key: str) -> None:
 
 
 def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> PollResult:
-    """Have an order's message come back in `seconds`, as no thread is free for its provider."""
+    """Postpone an order's message by `seconds` because no thread is free for its provider."""
     now = context.stores.polls.postpone_resend(order_id, seq, seconds + context.settings.sweeps.grace)
     if now is None:
         return PollResult()
@@ -114,7 +114,7 @@ def postpone_poll(context: Context, order_id: str, seq: int, seconds: float) -> 
 
 
 def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindow) -> StatusResult | RetrySoon:
-    """Ask about the claimed order; see `ask`. A mistake of ours is an answer that cannot be read."""
+    """Poll the claimed order. A bug counts as a response that cannot be read."""
     order = claim.granted_order
     result = guarded(
         context,
@@ -129,15 +129,15 @@ def _ask(context: Context, account: Account, claim: PollClaim, window: SendWindo
 def _settle(
     context: Context, account: Account, claim: PollClaim, claim_id: str, *, result: StatusResult, now: float
 ) -> PollMessage | None:
-    """Commit what an answer means: the next message of the chain.
+    """Commit what a response means and return the next message of the chain.
 
-    Where our code fails at that, the request was made all the same, so the order is settled as one whose answer cannot
-    be read. If the answer had been written by then, the commit finds that and writes nothing.
+    If a bug prevents that, the request was made all the same, so the order is settled as one whose response cannot be
+    read. If the response was committed before the bug, the second commit finds that and writes nothing.
     """
     settled = guarded(
         context,
         Operation.ATTEMPT,
-        lambda: _collect_and_settle(context, account, claim, claim_id, result=result, now=now),
+        lambda: _download_and_settle(context, account, claim, claim_id, result=result, now=now),
         order=claim.granted_order.id,
         account=account.key,
     )
@@ -147,12 +147,12 @@ def _settle(
     return settled
 
 
-def _collect_and_settle(
+def _download_and_settle(
     context: Context, account: Account, claim: PollClaim, claim_id: str, *, result: StatusResult, now: float
 ) -> PollMessage | None:
-    """Fetch what the tickets point to, and commit what the answer means."""
+    """Download the documents of the tickets, and commit what the response means."""
     order, outcome, fetch_in = claim.granted_order, result.outcome, None
-    _warn(result, order)
+    _log_unexpected(result, order)
     context.implausible_hints.check_date(account.key, outcome.not_before, now)
     if isinstance(outcome, Issued | PartlyIssued):
         outcome = store_inline_files(context, order.id, claim_id, outcome)
@@ -165,8 +165,8 @@ def _collect_and_settle(
     return message
 
 
-def _warn(result: StatusResult, order: Order) -> None:
-    """What a person may have to teach us, once: words we do not know, answers we cannot read."""
+def _log_unexpected(result: StatusResult, order: Order) -> None:
+    """Log unknown status words and unreadable responses, once per order."""
     outcome = result.outcome
     new_word = isinstance(outcome, NotReady | PartlyIssued) and "unknown" in (outcome.detail or "")
     if (new_word and outcome.provider_status != order.provider_status) or (

@@ -1,4 +1,4 @@
-"""Take orders."""
+"""Accept orders."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -37,17 +37,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """An order that is ours now. `new` is False where it was submitted before with the same content."""
+    """An accepted order. `new` is False if it was submitted before with the same content."""
 
     order_id: str
     new: bool
 
 
 def submit(context: Context, payload: Mapping[str, Any]) -> SubmitResult:
-    """File an order and send the first message of its poll chain.
+    """Store an order and send the first message of its poll chain.
 
-    Raises RejectedOrderError with everything that is wrong with the payload, ConflictingOrderError where the
-    id was submitted with other content. Nothing is written in either case.
+    Raises RejectedOrderError with all errors of the payload, or ConflictingOrderError if the id was submitted with
+    other content. Nothing is written in either case.
     """
     result = submit_many(context, [payload])[0]
     if isinstance(result, WillcallError):
@@ -56,52 +56,52 @@ def submit(context: Context, payload: Mapping[str, Any]) -> SubmitResult:
 
 
 def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[SubmitResult | WillcallError]:
-    """File orders, each for itself; one result per payload, in the same order: what `submit` returns or raises."""
+    """Store orders independently of each other. Returns one result per payload: what `submit` returns or raises."""
     read = [_read(context, payload) for payload in payloads]
-    filed = iter(_file(context, [filing for filing in read if isinstance(filing, NewOrder)]))
-    return [next(filed) if isinstance(each, NewOrder) else each for each in read]
+    stored = iter(_store(context, [each for each in read if isinstance(each, NewOrder)]))
+    return [next(stored) if isinstance(each, NewOrder) else each for each in read]
 
 
-def _file(context: Context, filings: Sequence[NewOrder]) -> list[SubmitResult | WillcallError]:
-    """File orders, send the first messages of their poll chains, and attach what came ahead of them."""
+def _store(context: Context, orders: Sequence[NewOrder]) -> list[SubmitResult | WillcallError]:
+    """Store orders, send the first messages of their poll chains, and apply pushes that arrived before them."""
     results: list[SubmitResult | WillcallError] = []
     messages: dict[str, dict[str, PollMessage]] = defaultdict(dict)  # by account and order: one is enough
-    ahead: list[Order] = []
+    with_pushes: list[Order] = []
     now = 0.0
-    for filing, became in zip(filings, context.stores.submissions.submit(filings), strict=True):
-        order, now = filing.order, became.now
-        if became.outcome is SubmitOutcome.CONFLICT:
+    for new, result in zip(orders, context.stores.submissions.submit(orders), strict=True):
+        order, now = new.order, result.now
+        if result.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
             continue
-        results.append(SubmitResult(order.id, new=became.outcome is SubmitOutcome.NEW))
-        if became.message:
-            messages[order.account_key][order.id] = became.message
-        if became.pushes_ahead:
-            ahead.append(order)
+        results.append(SubmitResult(order.id, new=result.outcome is SubmitOutcome.NEW))
+        if result.message:
+            messages[order.account_key][order.id] = result.message
+        if result.pushes_ahead:
+            with_pushes.append(order)
     for account, first in messages.items():
         context.sender.send_polls(account, list(first.values()), now)
     with suppress(StoreError):  # a message that is sent twice costs a claim
         context.stores.submissions.confirm_sent([order_id for first in messages.values() for order_id in first])
-    for order in ahead:
-        _attach(context, order)
+    for order in with_pushes:
+        _apply_inbox(context, order)
     return results
 
 
-def _attach(context: Context, order: Order) -> None:
-    """Give an order what its provider pushed ahead of it; what cannot be given now is given by a sweep."""
+def _apply_inbox(context: Context, order: Order) -> None:
+    """Apply pushes that arrived before their order. A sweep repeats what fails."""
 
-    def attach() -> int:
+    def apply() -> int:
         try:
             return apply_inbox(context, context.accounts[order.account_key], order.id, order.reference)
         except StorageError as error:
             log.warning("pushes not applied", order=order.id, account=order.account_key, error=error)
             return 0
 
-    guarded(context, Operation.WEBHOOK, attach, order=order.id, account=order.account_key)
+    guarded(context, Operation.WEBHOOK, apply, order=order.id, account=order.account_key)
 
 
 def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOrderError:
-    """Return what to file, or everything that is wrong with the payload."""
+    """Return the order to store, or all errors of the payload."""
     try:
         submission = parse_submission(payload)
         account = _account(context, submission)
@@ -115,7 +115,7 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
     if submission.provider not in ADAPTERS:
         known = ", ".join(sorted(ADAPTERS))
         raise RejectedOrderError(
-            [FieldError("provider", f"there is no provider {submission.provider}; there is {known}")]
+            [FieldError("provider", f"unknown provider {submission.provider}; known providers are {known}")]
         )
     try:
         account = find_account(context.accounts, submission.provider, submission.account)
@@ -126,7 +126,7 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
     except ValueError as error:
         raise RejectedOrderError([FieldError("reference", str(error))]) from None
     if submission.quantity is None and account.adapter.is_user_list(submission.reference):
-        why = "is required here: the reference stands for all that a user ever bought"
+        why = "is required for this reference, which stands for everything that a user has bought"
         raise RejectedOrderError([FieldError("quantity", why)])
     return account
 

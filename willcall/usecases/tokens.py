@@ -1,4 +1,4 @@
-"""Tokens for requests that are no attempt of an order: documents at the provider's own address, and lists."""
+"""Tokens for requests other than attempts: downloads from the provider itself, and lists."""
 
 import time
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from willcall.usecases.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The permission to send one request now. `claimed`: when it was asked for, monotonic seconds."""
+    """Permission to send one request now. `claimed`: when it was claimed, monotonic seconds."""
 
     claimed: float
 
 
 @dataclass(frozen=True, slots=True)
 class NoToken:
-    """There is none yet. `wait`: seconds until the booked slot, None where the account sends nothing for now."""
+    """No token yet. `wait`: seconds until the booked slot, or None while the account is stopped."""
 
     wait: float | None
 
@@ -25,7 +25,7 @@ class NoToken:
 def take_token(
     context: Context, account: Account, booker: BookingKind, booker_id: str, patience: float
 ) -> Token | NoToken:
-    """Take a token, waiting for it up to `patience` seconds; else its slot stays booked, to be asked for again then.
+    """Take a token, waiting for it up to `patience` seconds. Otherwise its slot stays booked, to be claimed again then.
 
     A 429 that only this process knows of counts too.
     """

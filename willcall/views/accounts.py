@@ -1,4 +1,4 @@
-"""How an account is doing, for people and programs."""
+"""What lists, the board, the doctor and the API show of accounts."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """What is known of an account; `counts` are its orders by status."""
+    """The state of an account, and the number of its orders by status."""
 
     account: Account
     state: AccountState
@@ -27,7 +27,7 @@ class AccountView:
 
     @property
     def open_orders(self) -> int:
-        """Its orders that wait for tickets."""
+        """The number of orders that wait for tickets."""
         return count_open(self.counts)
 
     @property
@@ -37,7 +37,7 @@ class AccountView:
 
 
 def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
-    """An account as it is now; `now` is the server's clock, epoch seconds."""
+    """Return an account as it is now; `now` is the server's time, epoch seconds."""
     return AccountView(
         account,
         stores.accounts.state(account.key, account.rate),
@@ -47,7 +47,7 @@ def view_account(stores: "Stores", account: Account, now: float) -> AccountView:
 
 
 def account_trouble(state: AccountState) -> Trouble:
-    """What is wrong with an account that is not well, with what is beneath a pause."""
+    """Return what is wrong with an unhealthy account; with a pause, also what is underlying it."""
     trouble = ACCOUNT_TROUBLES[state.without_pause.health]
     return trouble.paused() if state.underlying else trouble
 
@@ -65,13 +65,13 @@ def stopped_accounts(
 
 
 def unconfigured_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:
-    """Accounts with open orders that the configuration no longer has, in order, and how many those are."""
+    """Return the accounts that have open orders but no configuration, with the number of these orders."""
     found = {key: count_open(stores.listing.counts(key)) for key in stores.orders.accounts() if key not in configured}
     return {key: waiting for key, waiting in found.items() if waiting}
 
 
 def refused_accounts(stores: "Stores", accounts: Mapping[str, Account]) -> set[str]:
-    """Those of the accounts, by their key, whose provider refuses our key, paused or not."""
+    """Return the accounts whose provider rejects our API key, paused or not."""
     return {key for key, account in accounts.items() if stores.accounts.state(key, account.rate).rejects_key}
 
 

@@ -33,7 +33,7 @@ def test_every_mistake_of_an_order_is_named_and_nothing_is_kept(api: Running, st
     assert errors.keys() == {"reference", "quantity", "colour"}
     assert errors["reference"] == "is missing"
     unknown = problem(api.submit(provider="nobody"), 422, "rejected")
-    assert "there is no provider nobody" in unknown["detail"]
+    assert "unknown provider nobody" in unknown["detail"]
     assert problem(api.submit(callback_url="ftp://a.nl"), 422, "rejected")["errors"][0]["field"] == "callback_url"
     assert stores.orders.get("ord-1") is None
 

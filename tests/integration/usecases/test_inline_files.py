@@ -102,4 +102,4 @@ def test_a_file_in_an_answer_that_is_too_large_needs_a_person(
     order = h.poll()
     assert (order.status, order.attention) == (Status.PENDING, Attention.MALFORMED)
     (attempt,) = h.context.stores.orders.timeline("ord-1")
-    assert "a file in the answer is larger than 10 bytes" in attempt.why
+    assert "a file in the response is larger than 10 bytes" in attempt.why

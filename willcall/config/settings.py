@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from willcall.http.address_guard import parse_allowed
 from willcall.providers.credentials import LINE_BREAK, check_line
-from willcall.stores.file_storage import check_url
+from willcall.stores.documents_url import check_documents_url
 from willcall.stores.redis_urls import SENTINEL_SCHEME, check_options, is_sentinel, read_sentinel_url
 
 #: A key that people type into a form of the open web must not be guessed.
@@ -157,7 +157,9 @@ class Settings(ConfigTable):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(default="redis://localhost:6379/0", repr=False)
     broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(default="", repr=False)
-    documents_url: Annotated[str, AfterValidator(check_url)] = Field(default="file://./var/documents", repr=False)
+    documents_url: Annotated[str, AfterValidator(check_documents_url)] = Field(
+        default="file://./var/documents", repr=False
+    )
     api: ApiSettings = ApiSettings()
     notify: NotifySettings = NotifySettings()
     outbound: OutboundSettings = OutboundSettings()

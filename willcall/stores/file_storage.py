@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,12 +9,12 @@ from secrets import token_hex
 from tempfile import gettempdir
 from time import time
 from typing import IO, Any, BinaryIO, cast
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from willcall.orders.errors import WillcallError
+from willcall.stores.documents_url import nearest_existing
 
 #: Seconds that one operation on what is no local folder may take.
 TIMEOUT = 15.0
@@ -23,11 +22,6 @@ TIMEOUT = 15.0
 _PARTS = "parts"
 #: Seconds after which what a process left there when it died is rubbish.
 _ABANDONED = 86_400.0
-
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(?!.*::)\S+")
-#: Extras of ours that bring the package for a scheme.
-_EXTRAS = {"s3": "s3", "s3a": "s3"}
-
 
 #: What the system says where there is no room: on the disk, by a quota, or by a limit of the process.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -39,28 +33,6 @@ class StorageError(WillcallError):
 
 class NoRoomError(StorageError):
     """There is no room for more."""
-
-
-def check_url(url: str) -> str:
-    """`url` where files can be kept under it; raises ValueError, in words for whoever wrote it, where they cannot."""
-    match = _URL.fullmatch(url)
-    if not match:
-        raise ValueError("must be a URL such as file://./var/documents or s3://bucket/prefix")
-    scheme = match[1]
-    if scheme in {"file", "local"}:
-        if _nearest(Path(fsspec.core.url_to_fs(url)[1])).is_dir():
-            return url
-        raise ValueError("is no folder, nor can one be made there")
-    if scheme not in fsspec.available_protocols():
-        raise ValueError(f"starts with {scheme}://, which no file system is known for")
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
-        extra = _EXTRAS.get(scheme)
-        raise ValueError(f"needs `pip install 'willcall[{extra}]'`" if extra else str(error)) from None
-    if scheme in _EXTRAS and not urlsplit(url).netloc:
-        raise ValueError("names no bucket")
-    return url
 
 
 class FileStorage:
@@ -86,7 +58,7 @@ class FileStorage:
         if not self._local or Path(self._root).exists():
             return False
         with _translated():
-            place = _nearest(Path(self._root))
+            place = nearest_existing(Path(self._root))
             if not place.is_dir():
                 raise NotADirectoryError
             if not os.access(place, os.W_OK | os.X_OK):
@@ -149,11 +121,6 @@ class FileStorage:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-
-def _nearest(path: Path) -> Path:
-    """What is there of a path: itself, or the nearest above it."""
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def _private(path: str, flags: int) -> int:

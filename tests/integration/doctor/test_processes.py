@@ -1,17 +1,13 @@
 """Workers, beat, sweeps and the process of a container, by heartbeats in a real Redis."""
 
 import socket
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedules.timetable import SWEEPS
 from tasks.queues import queue_names
-from tests.command import environment
 from tests.integration.doctor.conftest import MakeContext, findings, messages, ok_message
 from tests.integration.doctor.conftest import Serve as ServeRedis
 from tests.scripted_server import Serve, Server
@@ -203,18 +199,6 @@ def test_a_redis_that_hangs_is_tried_once_so_that_a_probe_ends_in_time(
     (finding,) = check_own_process(context, "worker")
     assert finding.level is Level.WARNING
     wait_until(lambda: silent.connections == 2)  # the fixture asked as well
-
-
-def test_a_probe_imports_nothing_that_only_other_commands_need(make_context: MakeContext, tmp_path: Path) -> None:
-    make_context(redis_url="redis://127.0.0.1:1/0")
-    code = (
-        "import sys; from willcall.cli.commands.doctor import ProcessKind, doctor; import typer\n"
-        "try: doctor(own=ProcessKind.WORKER)\n"
-        "except typer.Exit: print(*sys.modules)"
-    )
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)  # noqa: S603 - our own
-    assert not {"celery", "kombu", "willcall.usecases.context"} & set(ended.stdout.split())
 
 
 @pytest.mark.parametrize("check", ["workers", "beat"])

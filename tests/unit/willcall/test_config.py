@@ -258,10 +258,10 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         ("", "must be a URL"),
         ("s3:/bucket", "must be a URL"),
         ("simplecache::s3://bucket", "must be a URL"),
-        ("floppy://a", "floppy://, which no file system is known for"),
+        ("floppy://a", "floppy://, which no file system supports"),
         ("s3:///prefix", "names no bucket"),
-        ("file://{tmp_path}/willcall.toml", "no folder"),
-        ("file://{tmp_path}/willcall.toml/documents", "no folder"),
+        ("file://{tmp_path}/willcall.toml", "not a folder"),
+        ("file://{tmp_path}/willcall.toml/documents", "not a folder"),
     ],
 )
 def test_a_place_where_no_documents_can_be_kept_is_a_error(url: str, words: str, tmp_path: Path) -> None:

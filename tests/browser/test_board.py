@@ -286,7 +286,7 @@ def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> 
     expect(attempts.first).to_contain_text("all tickets")
     expect(attempts.last).to_contain_text(re.compile(r"no tickets yet\s+200\s+\S.*; \S"))
     expect(page.locator(".delivery")).to_have_text("delivered")
-    expect(page.locator("table.tries tbody tr").first).to_contain_text(
+    expect(page.locator("table.callbacks tbody tr").first).to_contain_text(
         re.compile(r"order.fulfilled\s+evt_\w+\s+200\s+taken")
     )
 
@@ -321,7 +321,7 @@ def test_an_order_is_cancelled_by_a_second_press_and_its_callback_redelivered(bo
     expect(page.locator("#order")).to_contain_text("order.cancelled")
     page.get_by_role("button", name="Redeliver").first.click()
     expect(page.locator("#notice")).to_contain_text(f"The backend is told of order {order.id} again.")
-    expect(page.locator("table.tries tbody tr").first).to_contain_text("order.cancelled")
+    expect(page.locator("table.callbacks tbody tr").first).to_contain_text("order.cancelled")
 
 
 def test_the_keyboard_gets_around(board: Board, demo: LocalDeployment) -> None:

@@ -111,7 +111,7 @@ def test_a_session_ends_with_the_key_that_opened_it() -> None:
     assert session is not None
     assert Sessions([new, old]).read(session)
     assert not Sessions([new]).read(session)
-    for other in ("", session[:-1], session + "x", f"x{session}", Sessions([new]).notice("told")):
+    for other in ("", session[:-1], session + "x", f"x{session}", Sessions([new]).sign_flash("a message")):
         assert not Sessions([new, old]).read(other)
 
 

@@ -1,4 +1,4 @@
-"""Who may see the board: operators who have logged in; in development, where there are no keys at all, this machine."""
+"""Access to the board: operators who have logged in or, in development without any keys, this machine."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,72 +19,66 @@ SESSION_COOKIE, FLASH_COOKIE = "willcall_session", "willcall_notice"
 
 
 class AccessMode(StrEnum):
-    """How the board is kept."""
+    """How the board is protected."""
 
-    KEYED = "keyed"
+    LOGIN = "login"
     OPEN = "open"
     CLOSED = "closed"
 
 
 class LoginRequiredError(Exception):
-    """Whoever asks has no session, or it is over."""
+    """The request has no valid session."""
 
 
 class BoardForbiddenError(Exception):
-    """The board is not served to whoever asks; the message says why, and what would change it."""
+    """The board is not served to this client; the message says what would change that."""
 
 
 class CrossSiteRequestError(Exception):
-    """A request that would change something, and that no page of ours has sent."""
+    """A request with an effect that was not sent by a page of the board."""
 
 
 class BoardAccess:
-    """Decides who is let in."""
+    """Decides which requests the board serves."""
 
     def __init__(self, settings: ApiSettings, ended: SessionStore, *, exposed: bool) -> None:
-        """`ended` knows who has logged out.
-
-        `exposed`: the API can be reached beyond loopback. With keys for backends alone, this is no development.
-        """
+        """`ended` stores the sessions that were logged out; `exposed`: the API can be reached beyond loopback."""
         keys: tuple[SecretStr, ...] = settings.operator_keys
         self.sessions = Sessions(keys)
         self._ended = ended
-        self.tries = FailedLogins()
-        self.door = AccessMode.KEYED if keys else AccessMode.CLOSED if exposed or settings.keys else AccessMode.OPEN
+        self.failed_logins = FailedLogins()
+        self.mode = AccessMode.LOGIN if keys else AccessMode.CLOSED if exposed or settings.keys else AccessMode.OPEN
 
-    async def lets_in(self, request: Request) -> bool:
-        """Whether no session is needed, or whoever asks has one that is not over. Raises StoreError."""
-        if self.door is not AccessMode.KEYED:
+    async def is_authenticated(self, request: Request) -> bool:
+        """Return whether the request needs no session, or has a valid one. Raises StoreError."""
+        if self.mode is not AccessMode.LOGIN:
             return True
         session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         return session is not None and not await run_in_threadpool(self._ended.is_ended, session)
 
-    async def end(self, request: Request) -> None:
-        """Whoever asks logs out: no copy of the session is good any more. Raises StoreError."""
+    async def log_out(self, request: Request) -> None:
+        """End the session, for every copy of its cookie. Raises StoreError."""
         session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         if session is not None:
             await run_in_threadpool(self._ended.end, session, SESSION_LIFETIME)
 
     async def check(self, request: Request) -> None:
-        """Let the request pass if it may.
-
-        Raises LoginNeededError, ClosedBoardError, ForeignRequestError, StoreError.
-        """
-        match self.door:
+        """Raises LoginRequiredError, BoardForbiddenError, CrossSiteRequestError, StoreError."""
+        match self.mode:
             case AccessMode.CLOSED:
-                raise BoardForbiddenError("The order board needs a key for operators: set api.operator_keys.")
+                raise BoardForbiddenError("Set api.operator_keys to use the order board.")
             case AccessMode.OPEN if not of_this_machine(request):
                 raise BoardForbiddenError(
-                    "Without api.operator_keys the order board is served to this machine alone, at localhost."
+                    "Without api.operator_keys, the order board is only available on this machine, at localhost."
                 )
-            case AccessMode.KEYED if not await self.lets_in(request):
+            case AccessMode.LOGIN if not await self.is_authenticated(request):
                 raise LoginRequiredError
         if request.method not in {"GET", "HEAD"} and not is_same_origin(request):
             raise CrossSiteRequestError
 
 
 def is_same_origin(request: Request) -> bool:
-    """Whether a page of ours sent the request: by the browser's own word, else by the page's origin."""
+    """Return whether a page of the board sent the request, by `Sec-Fetch-Site`, else by `Origin`."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -93,7 +87,7 @@ def is_same_origin(request: Request) -> bool:
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str) -> None:
-    """Give the browser something to keep: a session for as long as it lasts, a notice for the next page."""
+    """Set the session cookie, or a message that the next page shows."""
     response.set_cookie(
         name,
         value,
@@ -105,15 +99,14 @@ def set_cookie(request: Request, response: Response, name: str, value: str) -> N
 
 
 def delete_cookie(response: Response, name: str) -> None:
-    """Have the browser forget it."""
     response.delete_cookie(name, httponly=True, samesite="strict")
 
 
 def is_secure_context(request: Request) -> bool:
-    """Whether browsers take us at our word, as they do over https and on their own machine."""
+    """Return whether browsers treat the page as secure: over https, or on their own machine."""
     return _encrypted(request) or named_as_this_machine(request)
 
 
 def _encrypted(request: Request) -> bool:
-    """Whether the browser came by https. A proxy's word is enough: who invents it keeps only himself out."""
+    """A proxy's word is trusted: whoever forges the header only locks themselves out."""
     return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower()}

@@ -1,4 +1,4 @@
-"""What operators can do: each button is a form that is sent here, and leads back to the page that it stands on."""
+"""The board's buttons: forms that redirect to the page they were sent from."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from willcall.api.board.access import FLASH_COOKIE, BoardAccess, set_cookie
 from willcall.api.board.errors import BoardRoute
-from willcall.api.board.forms import Form, place_to_return
+from willcall.api.board.forms import Form, safe_redirect_path
 from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
 from willcall.config import find_account
@@ -28,7 +28,7 @@ from willcall.views.formatting import (
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
-#: Longest pause that the page offers, seconds.
+#: Seconds.
 _LONGEST_PAUSE = 86_400
 
 
@@ -41,73 +41,69 @@ AccountDep = Annotated[Account, Depends(_account)]
 
 @router.post("/orders/{order_id}/poll")
 def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
-    """Ask about an order as soon as the provider allows; or at once, where the button says so."""
+    """Poll as soon as the provider allows; at once if the form says so."""
     try:
         expedited = request_poll(context, order_id, override=_override(form))
         account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
-        told = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
+        message = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
     except ClosedOrderError as error:
-        told = _sentence(error)
-    return _back(request, form, told)
+        message = _sentence(error)
+    return _back(request, form, message)
 
 
 @router.post("/orders/{order_id}/cancel")
 def cancel(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
-    """Stop asking about an order."""
     try:
         now = cancel_order(context, order_id)
-        told = f"Order {order_id} is cancelled{'' if now else ' already'}. Nothing is cancelled at the provider."
+        message = f"Order {order_id} {'is' if now else 'was already'} cancelled. Nothing is cancelled at the provider."
     except ClosedOrderError as error:
-        told = _sentence(error)
-    return _back(request, form, told)
+        message = _sentence(error)
+    return _back(request, form, message)
 
 
 @router.post("/orders/{order_id}/redeliver")
 def redeliver_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
-    """Tell an order's backend again."""
     try:
         redeliver(context, order_id)
-        told = f"The backend is told of order {order_id} again."
+        message = f"Redelivery of order {order_id} queued."
     except NothingToDeliverError as error:
-        told = _sentence(error)
-    return _back(request, form, told)
+        message = _sentence(error)
+    return _back(request, form, message)
 
 
 @router.post("/accounts/{provider}/{account}/pause")
 def pause_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
-    """Send nothing to an account for a while; where no seconds are named, until it is resumed."""
+    """Pause for some seconds, or until the account is resumed."""
     text = form.get("seconds")
     if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
-        raise rejected([FieldError("seconds", f"must be whole ones, {_LONGEST_PAUSE:,} at most, or none")])
+        raise rejected([FieldError("seconds", f"must be a whole number up to {_LONGEST_PAUSE:,}, or empty")])
     seconds = float(text) if text else None
     paused = pause(context, account, seconds)
     if paused.already_longer:
         return _back(request, form, f"{account.key} {describe_longer_pause(paused.until)}")
-    told = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
-    return _back(request, form, f"{account.key} is paused {told}. Its orders wait; their deadlines go on.")
+    message = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
+    return _back(request, form, f"{account.key} is paused {message}. Its orders wait; their deadlines keep running.")
 
 
 @router.post("/accounts/{provider}/{account}/resume")
 def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
-    """Let an account's orders go on, or try it; in spite of the provider's hint, where the button says so."""
+    """Resume or probe; in spite of a `Retry-After` if the form says so."""
     resumed = resume(context, account, override=_override(form))
-    words = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway: Try now anyway.")
-    return _back(request, form, f"{account.key} {words}")
+    result = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway, press Try now anyway.")
+    return _back(request, form, f"{account.key} {result}")
 
 
 @router.post("/dead-letters/{letter_id}/requeue")
 def requeue_dead_letter(request: Request, context: ContextDep, letter_id: str, form: Form) -> Response:
-    """Send a dead letter back to its queue."""
     try:
-        notice = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
+        message = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
     except UnusableDeadLetterError as error:
-        notice = _sentence(error)
-    return _back(request, form, notice)
+        message = _sentence(error)
+    return _back(request, form, message)
 
 
 @router.post("/dead-letters/clear")
 def clear_dead_letters(request: Request, context: ContextDep, form: Form) -> Response:
-    """Delete all dead letters."""
     return _back(request, form, f"{format_count(clear(context, Via.BOARD), 'dead letter')} deleted.")
 
 
@@ -115,11 +111,11 @@ def _override(form: Form) -> bool:
     return form.get("now") == "1"
 
 
-def _back(request: Request, form: Form, told: str) -> Response:
-    """To the page on which the button stands, which then says what was done."""
+def _back(request: Request, form: Form, message: str) -> Response:
+    """Redirect to the page with the button, which then shows the message."""
     access: BoardAccess = request.app.state.board_access
-    response = RedirectResponse(place_to_return(form.get("back")), HTTPStatus.SEE_OTHER)
-    set_cookie(request, response, FLASH_COOKIE, access.sessions.notice(told))
+    response = RedirectResponse(safe_redirect_path(form.get("back")), HTTPStatus.SEE_OTHER)
+    set_cookie(request, response, FLASH_COOKIE, access.sessions.sign_flash(message))
     return response
 
 

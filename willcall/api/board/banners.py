@@ -154,7 +154,7 @@ def _overbooked(line: AccountSummary, now: float) -> Banner:
         critical=trouble.critical,
         title=f"{line.key} {trouble.what}",
         effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
-        remedy=labels.fix(trouble, line.key),
+        remedy=labels.fix(trouble, line.key, line.view.state),
         orders_url=f"/orders?account={line.key}",
     )
 
@@ -168,7 +168,7 @@ def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
         critical=trouble.critical,
         title=f"{line.key} {trouble.what}",
         effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
-        remedy=labels.fix(trouble, line.key),
+        remedy=labels.fix(trouble, line.key, line.view.state),
         since=state.since,
         why=state.why,
         until=until,
@@ -197,7 +197,7 @@ def _unconfigured(overview: Overview) -> Iterator[Banner]:
             critical=trouble.critical,
             title=f"{key} {trouble.what}",
             effect=f"{waiting_words(waiting)}. {trouble.effect}",
-            remedy=labels.fix(trouble, key),
+            remedy=labels.fix(trouble, key, None),
         )
 
 

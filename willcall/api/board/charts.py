@@ -1,4 +1,4 @@
-"""Small charts as SVG. Colours and sizes are the style sheet's; what a chart says is in its title and description."""
+"""Small charts as SVG. The style sheet sets colours and sizes; the label says what a chart shows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,23 +11,23 @@ from willcall.views.formatting import format_count
 
 _BAR, _GAP, _HEIGHT = 7, 2, 34
 
-#: Ends of what the distribution shows as one bar, seconds, and their names.
+#: Times that the description names, in seconds.
 _TICKS = ((10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"), (3_600.0, "1 h"), (86_400.0, "24 h"))
 
 
 def hourly(hours: Sequence[tuple[float, int]], of: str) -> Markup:
-    """A bar for each hour: how many were fulfilled."""
+    """Draw a bar for each hour: the number of fulfilled orders."""
     total, most = sum(count for _, count in hours), max((count for _, count in hours), default=0)
     bars = [
         _bar(at, count / most if most else 0.0, f"{_hour(start)}: {count:,}", now=at == len(hours) - 1)
         for at, (start, count) in enumerate(hours)
     ]
-    told = f"{total:,} fulfilled in the last {format_count(len(hours), 'hour')}, {most:,} in the best one"
-    return _chart(f"Fulfilled per hour, {of}", told, bars, "hourly")
+    description = f"{total:,} fulfilled in the last {format_count(len(hours), 'hour')}, {most:,} in the best one"
+    return _chart(f"Fulfilled per hour, {of}", description, bars, "hourly")
 
 
 def distribution(counts: dict[str, int], of: str) -> Markup:
-    """A bar for each bucket of the time from submission to the tickets."""
+    """Draw a bar for each bucket of the time from submission to tickets."""
     bounds = BUCKET_BOUNDS[TIME_TO_TICKET]
     names = [f"{TIME_TO_TICKET}:{bound:g}" for bound in bounds] + [f"{TIME_TO_TICKET}:inf"]
     numbers = [counts.get(name, 0) for name in names]
@@ -44,7 +44,7 @@ def distribution(counts: dict[str, int], of: str) -> Markup:
 
 
 def gauge(share: float, title: str) -> Markup:
-    """How much of something is used, as a bar; all of it at most."""
+    """Draw a bar of which a share, at most all, is filled."""
     width = round(min(max(share, 0.0), 1.0) * 100, 1)
     full = " full" if share >= 0.9 else ""  # noqa: PLR2004 - little is left
     return Markup(
@@ -61,10 +61,10 @@ def _bar(at: int, share: float, title: str, *, now: bool = False) -> Markup:
     )
 
 
-def _chart(title: str, told: str, bars: Sequence[Markup], kind: str) -> Markup:
+def _chart(title: str, description: str, bars: Sequence[Markup], kind: str) -> Markup:
     width = len(bars) * (_BAR + _GAP) - _GAP
     return Markup('<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        kind, max(width, 1), _HEIGHT, f"{title}. {told}", Markup("").join(bars)
+        kind, max(width, 1), _HEIGHT, f"{title}. {description}", Markup("").join(bars)
     )
 
 

@@ -1,4 +1,4 @@
-"""What forms send: small, and read by names."""
+"""Small HTML forms."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -10,27 +10,25 @@ from willcall.api.problems import ApiError, ProblemType, rejected
 from willcall.api.request_body import read_body
 from willcall.orders.errors import FieldError
 
-#: Largest form, bytes.
-_LARGEST = 4 * 1024
-#: Fields of a form.
-_MOST = 20
+_MAX_BYTES = 4 * 1024
+_MAX_FIELDS = 20
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    body = await read_body(request, _LARGEST)
+    body = await read_body(request, _MAX_BYTES)
     if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(ProblemType.UNSUPPORTED, "send a form")
+        raise ApiError(ProblemType.UNSUPPORTED, "send an HTML form")
     try:
-        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST))
+        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS))
     except ValueError:
-        raise rejected([FieldError("body", "has more fields than any form here")]) from None
+        raise rejected([FieldError("body", "has too many fields")]) from None
 
 
 Form = Annotated[Mapping[str, str], Depends(_form)]
 
 
-def place_to_return(wanted: str | None) -> str:
-    """A page of ours to go back to: what would lead elsewhere leads to the first page."""
+def safe_redirect_path(wanted: str | None) -> str:
+    """Return a path of the board to redirect to; any other address becomes the first page."""
     if wanted is None or not wanted.startswith("/") or wanted.startswith(("//", "/\\")) or not wanted.isprintable():
         return "/"
     return wanted

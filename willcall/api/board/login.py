@@ -1,4 +1,4 @@
-"""Log in with an operator key, and out."""
+"""Log in with an operator key, and log out."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -17,7 +17,7 @@ from willcall.api.board.access import (
     set_cookie,
 )
 from willcall.api.board.errors import BoardRoute
-from willcall.api.board.forms import Form, place_to_return
+from willcall.api.board.forms import Form, safe_redirect_path
 from willcall.api.board.rendering import page
 
 log = structlog.get_logger(__name__)
@@ -25,57 +25,57 @@ log = structlog.get_logger(__name__)
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 
-async def _keyed(request: Request) -> BoardAccess:
-    """The door, where there is a lock in it. Raises ClosedBoardError, ForeignRequestError."""
+async def _login_access(request: Request) -> BoardAccess:
+    """Return the access control of a board with a login. Raises BoardForbiddenError, CrossSiteRequestError."""
     access: BoardAccess = request.app.state.board_access
-    if access.door is not AccessMode.KEYED:
+    if access.mode is not AccessMode.LOGIN:
         await access.check(request)
     elif request.method == "POST" and not is_same_origin(request):
         raise CrossSiteRequestError
     return access
 
 
-Lock = Annotated[BoardAccess, Depends(_keyed)]
+LoginDep = Annotated[BoardAccess, Depends(_login_access)]
 
 
 @router.get("/login")
-async def login_page(request: Request, access: Lock, back: Annotated[str | None, Query()] = None) -> Response:
-    """The form; whoever is in already goes on."""
-    if await access.lets_in(request):
-        return _go(place_to_return(back))
-    return page(request, "login.html", back=place_to_return(back), wrong=None)
+async def login_page(request: Request, access: LoginDep, back: Annotated[str | None, Query()] = None) -> Response:
+    """Show the form, or continue if the operator is logged in."""
+    if await access.is_authenticated(request):
+        return _go(safe_redirect_path(back))
+    return page(request, "login.html", back=safe_redirect_path(back), error=None)
 
 
 @router.post("/login")
-async def login(request: Request, access: Lock, form: Form) -> Response:
-    """A session for a good key, whatever was tried before; few answers a minute for others."""
-    back, caller = place_to_return(form.get("back")), request.client.host if request.client else ""
+async def login(request: Request, access: LoginDep, form: Form) -> Response:
+    """Open a session for a valid key, however many wrong ones came before."""
+    back, client = safe_redirect_path(form.get("back")), request.client.host if request.client else ""
     session = access.sessions.open(form.get("key", "").strip())
     if session is None:
-        return _refused(request, access, caller, back)
-    log.info("login", caller=caller)
+        return _refused(request, access, client, back)
+    log.info("login", client=client)
     entered = _go(back)
     set_cookie(request, entered, SESSION_COOKIE, session)
     return entered
 
 
-def _refused(request: Request, access: BoardAccess, caller: str, back: str) -> Response:
-    """A wrong key. Beyond some a minute nothing is logged, so that nobody can flood the log."""
-    if access.tries.exhausted(caller):
-        wrong = "Too many wrong keys. A right one is let in at any time."
-        response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, wrong=wrong)
+def _refused(request: Request, access: BoardAccess, client: str, back: str) -> Response:
+    """Beyond some wrong keys a minute nothing is logged, so that nobody can flood the log."""
+    if access.failed_logins.exhausted(client):
+        error = "Too many wrong keys. The correct key works at any time."
+        response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, error=error)
         response.headers["Retry-After"] = "60"
         return response
-    access.tries.failed(caller)
-    log.warning("login rejected", caller=caller)
-    wrong = "This is no operator key of ours."
-    return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, wrong=wrong)
+    access.failed_logins.record(client)
+    log.warning("login rejected", client=client)
+    error = "That operator key is not valid."
+    return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, error=error)
 
 
 @router.post("/logout")
-async def logout(request: Request, access: Lock) -> Response:
-    """The session is over, and the browser forgets it."""
-    await access.end(request)
+async def logout(request: Request, access: LoginDep) -> Response:
+    """End the session."""
+    await access.log_out(request)
     response = _go("/login")
     delete_cookie(response, SESSION_COOKIE)
     return response

@@ -1,4 +1,4 @@
-"""The pages: all accounts and what needs a person, orders, one order."""
+"""The pages: the board, lists of orders, one order, dead letters."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -40,7 +40,7 @@ router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 #: Orders a page.
 _PAGE = 50
 
-#: The live parts of the pages: id -> template.
+#: The templates of the live parts of pages, by id.
 _BOARD_PARTS = {
     "headline": "parts/headline.html",
     "banners": "parts/banners.html",
@@ -69,7 +69,7 @@ class _BoardQuery(OrdersQuery):
 
 
 async def _filters(request: Request) -> _BoardQuery:
-    """What of the orders is wanted; a form sends what was left open as well."""
+    """Read the filters; forms send empty ones too."""
     try:
         return _BoardQuery.model_validate({name: value for name, value in request.query_params.items() if value})
     except ValidationError as error:
@@ -112,7 +112,7 @@ def _late_orders(request: Request, context: Context, late: OverdueKind, wanted: 
 
 
 def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[tuple[str, str]], str | None]]:
-    """The filters: (name, label, what may be chosen, what is)."""
+    """Return name, label, choices and current value of each filter."""
     providers = sorted(
         {account.provider for account in context.accounts.values()} | ({query.provider} if query.provider else set())
     )
@@ -122,13 +122,13 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
         ("provider", "Provider", [(name, name) for name in providers], query.provider),
         ("account", "Account", [(key, key) for key in accounts], query.account),
         ("status", "Status", [(each.value, each.value) for each in Status], query.status),
-        ("attention", "Needs a person", reasons, query.attention),
+        ("attention", "Needs attention", reasons, query.attention),
     ]
 
 
 @router.get("/dead-letters")
 def dead_letters(request: Request, context: ContextDep, _: NoParameters) -> Response:
-    """Messages that no task could process, newest first."""
+    """List messages that no task could process, newest first."""
     letters = context.stores.dead_letters
     return page(
         request,
@@ -141,7 +141,7 @@ def dead_letters(request: Request, context: ContextDep, _: NoParameters) -> Resp
 
 @router.get("/search")
 def search_orders(request: Request, context: ContextDep, q: Annotated[str, Query(max_length=300)] = "") -> Response:
-    """An order by its id or by the provider's reference: its page, or those that it may be."""
+    """Find an order by its id or reference: redirect to its page, or list all that match."""
     found = search(context, q.strip())
     if len(found) == 1:
         return RedirectResponse(f"/orders/{quote(found[0].id, safe='')}", HTTPStatus.SEE_OTHER)
@@ -149,20 +149,20 @@ def search_orders(request: Request, context: ContextDep, q: Annotated[str, Query
         request,
         "search.html",
         orders=found,
-        asked=q.strip(),
+        query=q.strip(),
         stopped=_stopped(context, found),
         now=context.stores.accounts.now(),
     )
 
 
 def _stopped(context: Context, listed: Iterable[Order]) -> Mapping[str, str]:
-    """The accounts of these orders that nothing is sent to."""
+    """Return the accounts of these orders that are stopped."""
     return stopped_accounts(context.stores, context.accounts, {order.account_key for order in listed})
 
 
 @router.get("/orders/{order_id}")
 def order_page(request: Request, context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> Response:
-    """An order and its story."""
+    """Show one order."""
     return page(request, "order.html", view=view_order(context, order_id))
 
 
@@ -170,23 +170,23 @@ def order_page(request: Request, context: ContextDep, _: NoParameters, order_id:
 def document(
     context: ContextDep, order_id: OrderIdDep, document_id: str, if_none_match: Annotated[str, Header()] = ""
 ) -> Response:
-    """A file that holds tickets."""
+    """Download a document of the order."""
     return document_response(context, order_id, document_id, if_none_match)
 
 
 @router.get("/board/stream")
 async def stream(request: Request, context: ContextDep, order: Annotated[str | None, Query()] = None) -> Response:
-    """What changes on the first page, or on an order's."""
+    """Stream live updates of the first page or, with `order`, of an order's page."""
     streams: UpdateStreams = request.app.state.board_streams
     access: BoardAccess = request.app.state.board_access
     if streams.full:
-        return Response("too many are watching", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
+        return Response("too many open pages", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
     if order is not None:
-        with suppress(StoreError):  # watchers are told of it, and go on when it is back
+        with suppress(StoreError):  # the stream says so, and continues once Redis is back
             await run_in_threadpool(get_order, context, await valid_order_id(order))
     render = partial(_board_fragments, context) if order is None else partial(_order_fragments, context, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    events = streams.watch(order or "", render, lambda: access.lets_in(request))
+    events = streams.watch(order or "", render, lambda: access.is_authenticated(request))
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 

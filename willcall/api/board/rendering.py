@@ -1,4 +1,4 @@
-"""Pages from templates: every value is escaped, nothing comes from elsewhere, no script or style stands in a page."""
+"""Pages from templates: all values are escaped, and nothing is loaded from elsewhere."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -34,17 +34,17 @@ HEADERS = {
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-#: Elsewhere browsers complain of it.
+#: Browsers log an error about it on pages that are not secure.
 _TRUSTED_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page, with the notice that is kept for it, if there is one."""
+    """Render a page, with the message of the last form if there is one."""
     access: BoardAccess = request.app.state.board_access
     kept = request.cookies.get(FLASH_COOKIE)
-    notice = access.sessions.read_notice(kept) if kept else None
+    message = access.sessions.read_flash(kept) if kept else None
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    base = {"notice": notice, "path": request.url.path, "here": here, "keyed": access.door is AccessMode.KEYED}
+    base = {"message": message, "path": request.url.path, "here": here, "has_login": access.mode is AccessMode.LOGIN}
     text = _environment().get_template(template).render(base | values)
     response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if is_secure_context(request) else {}))
     if kept:
@@ -53,13 +53,13 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
 
 
 def fragments(templates: Mapping[str, str], **values: Any) -> dict[str, str]:
-    """Parts of a page by their id, from the template of each."""
+    """Render parts of a page, by their id."""
     environment = _environment()
     return {name: environment.get_template(template).render(values) for name, template in templates.items()}
 
 
 def prepare() -> None:
-    """Compile all templates, which takes longer than any page: nobody shall wait for it."""
+    """Compile all templates, which takes longer than rendering a page."""
     for name in _environment().list_templates():
         _environment().get_template(name)
 
@@ -103,11 +103,11 @@ def _code(text: str) -> Markup:
 
 @cache
 def _asset(name: str) -> str:
-    """The address of a file of ours, which changes with its content."""
+    """Return the address of a static file, which changes with its content."""
     digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/board/static/{name}?v={digest}"
 
 
 def _icon(name: str) -> Markup:
-    """A sign from the page's set; what it means is always said in words beside it."""
+    """Return an icon; the text beside it always says the same."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)

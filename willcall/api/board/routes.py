@@ -1,4 +1,4 @@
-"""The board as part of the application."""
+"""Adds the board to the application."""
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -14,7 +14,7 @@ from willcall.usecases.context import Context
 
 
 def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
-    """Serve the board from the application; gives what must be ended when the process is told to stop."""
+    """Add the board. Returns what must be stopped when the process stops."""
     prepare()
     streams = UpdateStreams()
     app.state.board_access = BoardAccess(context.settings.api, context.stores.sessions, exposed=exposed)
@@ -30,13 +30,12 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
 
 
 async def _operator(request: Request) -> None:
-    """Let operators in alone."""
     access: BoardAccess = request.app.state.board_access
     await access.check(request)
 
 
 class _Static(StaticFiles):
-    """Files whose address changes with their content, so that a browser need never ask again."""
+    """Files whose address changes with their content, so that browsers may cache them for ever."""
 
     def file_response(self, *args: object, **options: object) -> Response:
         response = super().file_response(*args, **options)  # type: ignore[arg-type]

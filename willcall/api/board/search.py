@@ -1,4 +1,4 @@
-"""Finding an order by what a person has in hand."""
+"""Search by order id or reference."""
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -10,7 +10,7 @@ _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
 
 
 def search(context: Context, text: str) -> list[Order]:
-    """The order of this id, and of each account the one that was submitted last with this reference."""
+    """Return the order with this id, and the latest order with this reference of each account."""
     if not text:
         return []
     stores = context.stores

@@ -1,6 +1,6 @@
-"""Sessions of operators: a signed cookie with an id, no key in it.
+"""Sessions of operators, in a signed cookie that holds an id and no key.
 
-It ends after half a day, by logging out (see `access.Access`), and with the key that opened it.
+A session ends after 12 hours, by logging out (see `access.BoardAccess`), or with the key that opened it.
 """
 
 from collections import deque
@@ -14,66 +14,64 @@ from pydantic import SecretStr
 
 from willcall.api.security import Keys
 
-#: Seconds that a session lasts.
+#: Seconds.
 SESSION_LIFETIME = 12 * 3_600
-#: Wrong keys of a caller that are logged in a minute.
+#: Wrong keys per client and minute that are logged.
 LOGGED_FAILURES = 10
 _MINUTE = 60.0
-#: Callers whose tries are remembered; of more, the earliest are forgotten.
-_CALLERS = 1_000
+#: Clients that are remembered; the earliest are dropped first.
+_CLIENTS = 1_000
 
 
 class Sessions:
-    """What the browser keeps for us, signed."""
+    """Signs and verifies cookies."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
-        """`keys` are those of operators. A session is signed with a secret made from the key that opened it."""
+        """`keys` are those of operators. Each session is signed with a secret derived from the key that opened it."""
         self._keys = [(Keys([key]), _signer(key.get_secret_value().encode(), "session")) for key in keys]
-        #: Notices for the next page; where nobody logs in, they are signed for this process alone.
-        self._notices = _signer(keys[0].get_secret_value().encode() if keys else token_bytes(32), "notice")
+        # Without operator keys, messages are valid within this process only.
+        self._flash_signer = _signer(keys[0].get_secret_value().encode() if keys else token_bytes(32), "flash")
 
     def open(self, key: str) -> str | None:
-        """A new session, None where the key is none of ours; takes as long whichever it is."""
+        """Return a new session, or `None` for an unknown key, in constant time."""
         found = [signer for known, signer in self._keys if known.accept(key)]
         return str(found[0].dumps(token_hex(8))) if found else None
 
     def read(self, session: str) -> str | None:
-        """Its id; None where it is not ours, or too old."""
+        """Return the id of a session, or `None` if it is not valid."""
         return next(
             (found for _, signer in self._keys if (found := _read(signer, session, SESSION_LIFETIME)) is not None), None
         )
 
-    def notice(self, text: str) -> str:
-        """A notice for the next page of who has just done something."""
-        return str(self._notices.dumps(text))
+    def sign_flash(self, text: str) -> str:
+        """Sign a message for the next page."""
+        return str(self._flash_signer.dumps(text))
 
-    def read_notice(self, notice: str) -> str | None:
-        """Its text; None where it is not ours, or old."""
-        return _read(self._notices, notice, _MINUTE)
+    def read_flash(self, message: str) -> str | None:
+        """Return the text of a message, or `None` if it is not valid."""
+        return _read(self._flash_signer, message, _MINUTE)
 
 
 class FailedLogins:
-    """Counts wrong keys, to bound what is logged of them.
+    """Counts wrong keys per client, to limit what is logged.
 
-    A right key is never refused: all callers behind a proxy are one here, and whoever guesses would lock them out.
-    Guessing is hopeless for the length of the keys (`config.settings.SHORTEST_OPERATOR_KEY`), not for a bound on tries.
+    A correct key is never refused: behind a proxy all clients share an address, so a guesser could lock everyone out.
+    The length of the keys makes guessing hopeless (`config.settings.SHORTEST_OPERATOR_KEY`), not a limit on attempts.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        """`now` counts seconds."""
         self._now = now
         self._failed: dict[str, deque[float]] = {}
 
-    def exhausted(self, caller: str) -> bool:
-        """Whether the caller has had its wrong keys of this minute."""
-        failed = self._failed.get(caller)
+    def exhausted(self, client: str) -> bool:
+        """Return whether the client has used up its logged failures of the last minute."""
+        failed = self._failed.get(client)
         return failed is not None and len(failed) == LOGGED_FAILURES and self._now() - failed[0] < _MINUTE
 
-    def failed(self, caller: str) -> None:
-        """Take note of a wrong key."""
-        if caller not in self._failed and len(self._failed) >= _CALLERS:
+    def record(self, client: str) -> None:
+        if client not in self._failed and len(self._failed) >= _CLIENTS:
             del self._failed[next(iter(self._failed))]
-        self._failed.setdefault(caller, deque(maxlen=LOGGED_FAILURES)).append(self._now())
+        self._failed.setdefault(client, deque(maxlen=LOGGED_FAILURES)).append(self._now())
 
 
 def _signer(secret: bytes, purpose: str) -> URLSafeTimedSerializer:

@@ -1,7 +1,7 @@
-"""`/board/stream`: what changes on a page, as server-sent events.
+"""Live updates of a page, as server-sent events.
 
-All who watch the same page share one producer: it looks every two seconds while anybody watches, and what it renders
-is sent to each of them only where it changed.
+Viewers of the same page share one producer. It renders the page's parts every two seconds while there are viewers, and
+sends those that changed.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -9,42 +9,45 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
 from anyio import to_thread
 
+from willcall.api.board.labels import clock, iso
 from willcall.orders.errors import UnknownOrderError
 from willcall.stores.connection import StoreError
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two renderings.
 REFRESH_INTERVAL = 2.0
-#: Seconds of silence after which an empty event is sent, so that nobody takes the connection for dead; as often it is
-#: asked whether who watches still may.
+#: Seconds of silence after which an empty event is sent, and between two checks of the viewer's session.
 HEARTBEAT = 10.0
-#: Seconds of silence after which a page takes the connection for dead.
+#: Seconds of silence after which a page considers the connection dead.
 STALE_AFTER = 3 * HEARTBEAT
-#: Seconds after which a browser is asked to come back, whose session may be over by then.
+#: Seconds after which a stream ends, so that the browser reconnects.
 MAX_STREAM_SECONDS = 3_600.0
-#: Streams at once.
+#: Per process.
 MAX_VIEWERS = 100
 
-#: The words of moments that go by; pages count them on by themselves.
-_PASSING = re.compile(r"(<time[^>]*>)[^<]*")
+#: The texts of times, which pages update themselves.
+_TIME_TEXT = re.compile(r"(<time[^>]*>)[^<]*")
 
-#: Parts of a page by their id in it.
+_UNAVAILABLE = 'Redis is not responding. State as of <time datetime="{}" data-clock>{}</time>.'
+
+#: Parts of a page, by their id.
 Fragments = Mapping[str, str]
 
 
 class PageUpdates:
-    """A page that is watched: its parts as they were rendered last."""
+    """The parts of one page, as rendered last."""
 
-    def __init__(self, look: Callable[[], Fragments]) -> None:
-        """`look` renders all parts; it runs in a thread. Raises StoreError where Redis is away."""
-        self._look = look
+    def __init__(self, render: Callable[[], Fragments]) -> None:
+        """`render` renders all parts, in a thread. Raises StoreError if Redis is unavailable."""
+        self._render = render
         self._changed = asyncio.Event()
         self._parts: dict[str, tuple[int, str, str]] = {}
         self.version = 0
@@ -53,19 +56,20 @@ class PageUpdates:
         self.task = asyncio.create_task(self._produce())
 
     async def _produce(self) -> None:
-        away = False
+        unavailable, as_of = False, time.time()
         try:
             while True:
                 try:
-                    self._take({**await to_thread.run_sync(self._look), "connection-error": ""})
-                    if away:
+                    self._update({**await to_thread.run_sync(self._render), "connection-error": ""})
+                    as_of = time.time()
+                    if unavailable:
                         log.info("redis available again")
-                    away = False
+                    unavailable = False
                 except StoreError as error:
-                    if not away:
+                    if not unavailable:
                         log.warning("redis unavailable", error=error)
-                    away = True
-                    self._take({"connection-error": "Redis does not answer. What is shown is old."})
+                    unavailable = True
+                    self._update({"connection-error": _UNAVAILABLE.format(iso(as_of), clock(as_of))})
                 await asyncio.sleep(REFRESH_INTERVAL)
         except UnknownOrderError:
             log.debug("order deleted while open")
@@ -74,19 +78,19 @@ class PageUpdates:
         finally:
             self.end()
 
-    def _take(self, fragments: Fragments) -> None:
+    def _update(self, fragments: Fragments) -> None:
         changed = False
         for name, text in fragments.items():
-            essence = _PASSING.sub(r"\1", text)
-            if name not in self._parts or self._parts[name][1] != essence:
-                self._parts[name] = (self.version + 1, essence, text)
+            content = _TIME_TEXT.sub(r"\1", text)
+            if name not in self._parts or self._parts[name][1] != content:
+                self._parts[name] = (self.version + 1, content, text)
                 changed = True
         if changed:
             self.version += 1
             self._wake()
 
     def end(self) -> None:
-        """Send everybody away."""
+        """End the streams of all viewers."""
         self.over = True
         self.task.cancel()
         self._wake()
@@ -96,68 +100,68 @@ class PageUpdates:
         self._changed = asyncio.Event()
 
     async def wait(self) -> None:
-        """Until something changes, or some seconds have passed."""
+        """Wait for a change, at most `HEARTBEAT` seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), HEARTBEAT)
 
     def message(self, since: int) -> bytes:
-        """What changed since a version, as an event. Where nothing did it is empty, as no script sees a comment."""
+        """Return an event with the parts that changed since a version, or an empty one: scripts cannot see comments."""
         changed = {name: text for name, (version, _, text) in self._parts.items() if version > since}
         return f"data: {json.dumps(changed)}\n\n".encode()
 
 
 class UpdateStreams:
-    """All that is watched in this process."""
+    """All streams of this process."""
 
     def __init__(self) -> None:
-        self._channels: dict[str, PageUpdates] = {}
+        self._pages: dict[str, PageUpdates] = {}
         self._stopped = False
 
     @property
     def full(self) -> bool:
-        """Whether nobody more can be served."""
-        return self._stopped or sum(channel.viewers for channel in self._channels.values()) >= MAX_VIEWERS
+        return self._stopped or sum(page.viewers for page in self._pages.values()) >= MAX_VIEWERS
 
     def stop(self) -> None:
-        """End all streams at once: the process is told to stop."""
+        """End all streams, as the process is stopping."""
         self._stopped = True
-        for channel in self._channels.values():
-            channel.end()
+        for page in self._pages.values():
+            page.end()
 
     async def watch(
-        self, name: str, look: Callable[[], Fragments], allowed: Callable[[], Awaitable[bool]]
+        self, name: str, render: Callable[[], Fragments], allowed: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
-        """The events of a page, which `look` renders; all at first, then what changes.
+        """Yield the events of a page: first all parts, then what changes.
 
-        They end when `allowed`, which is asked now and then, says so. Raises what it raises but StoreError.
+        The stream ends once `allowed` returns false, which is checked every `HEARTBEAT` seconds; only its StoreError is
+        ignored.
         """
-        channel = self._channels.get(name)
-        if channel is None or channel.over:
-            channel = self._channels[name] = PageUpdates(look)
-        channel.viewers += 1
+        page = self._pages.get(name)
+        if page is None or page.over:
+            page = self._pages[name] = PageUpdates(render)
+        page.viewers += 1
         try:
-            async for event in _events(channel, allowed):
+            async for event in _events(page, allowed):
                 yield event
         finally:
-            channel.viewers -= 1
-            if not channel.viewers:
-                channel.end()
-                if self._channels.get(name) is channel:
-                    del self._channels[name]
+            page.viewers -= 1
+            if not page.viewers:
+                page.end()
+                if self._pages.get(name) is page:
+                    del self._pages[name]
 
 
-async def _events(channel: PageUpdates, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-    clock = asyncio.get_running_loop().time
-    seen, end, asked = 0, clock() + MAX_STREAM_SECONDS, clock()
+async def _events(page: PageUpdates, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    now = asyncio.get_running_loop().time
+    seen, end, checked = 0, now() + MAX_STREAM_SECONDS, now()
     yield b"retry: 3000\n\n"
-    while not channel.over and clock() < end:
-        if seen == channel.version:
-            await channel.wait()
-        if clock() - asked >= HEARTBEAT:
-            with suppress(StoreError):  # what watchers are told then is that Redis is away
+    while not page.over and now() < end:
+        if seen == page.version:
+            await page.wait()
+        if now() - checked >= HEARTBEAT:
+            with suppress(StoreError):  # viewers are told that Redis is unavailable
                 if not await allowed():
                     return
-            asked = clock()  # after the answer: a Redis that hangs is not asked again at once
-        if channel.version and not channel.over:  # before the first look nothing is known
-            message, seen = channel.message(seen), channel.version
+            checked = now()  # after the check: a Redis that hangs is not asked again at once
+        if page.version and not page.over:  # nothing is known before the first rendering
+            message, seen = page.message(seen), page.version
             yield message

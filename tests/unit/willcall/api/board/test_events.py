@@ -28,12 +28,12 @@ def test_an_earlier_event_tells_what_is_known_of_its_telling(
     tries: list[DeliveryAttempt], told: DeliveryStatus, count: int
 ) -> None:
     latest, earlier = event_rows([PARTIAL, FULFILLED], LATEST, tries)
-    assert (latest.type, latest.told, latest.next_try_at) == ("order.fulfilled", DeliveryStatus.PENDING, NOW + 9)
-    assert (earlier.type, earlier.at, earlier.told, earlier.tries) == ("order.partial", NOW - 90, told, count)
+    assert (latest.type, latest.status, latest.next_try_at) == ("order.fulfilled", DeliveryStatus.PENDING, NOW + 9)
+    assert (earlier.type, earlier.at, earlier.status, earlier.attempts) == ("order.partial", NOW - 90, told, count)
 
 
 def test_where_nobody_is_told_the_events_are_in_the_feed_alone() -> None:
-    assert [line.told for line in event_rows([PARTIAL, FULFILLED], None, [])] == [
+    assert [line.status for line in event_rows([PARTIAL, FULFILLED], None, [])] == [
         DeliveryStatus.FEED,
         DeliveryStatus.FEED,
     ]
@@ -41,4 +41,4 @@ def test_where_nobody_is_told_the_events_are_in_the_feed_alone() -> None:
 
 def test_the_latest_event_is_known_after_the_feed_has_forgotten_it() -> None:
     (line,) = event_rows([], replace(LATEST, status=CallbackStatus.DELIVERED, next_try_at=None), [])
-    assert (line.id, line.at, line.told) == ("evt_2", None, DeliveryStatus.DELIVERED)
+    assert (line.id, line.at, line.status) == ("evt_2", None, DeliveryStatus.DELIVERED)

@@ -1,5 +1,5 @@
 from willcall.api.board import charts
-from willcall.api.board.forms import place_to_return
+from willcall.api.board.forms import safe_redirect_path
 from willcall.api.board.labels import duration_label, quantile_label, redacted
 from willcall.orders.urls import web_host
 
@@ -29,7 +29,7 @@ def test_what_is_known_of_a_share_of_durations_is_a_bound() -> None:
 def test_only_pages_of_ours_are_gone_back_to() -> None:
     kept = ["/", "/orders?attention=not_found&provider=tiqets", "/orders/ord-1"]
     lost = [None, "", "orders", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x"]
-    assert [place_to_return(wanted) for wanted in (*kept, *lost)] == [*kept, *["/"] * len(lost)]
+    assert [safe_redirect_path(wanted) for wanted in (*kept, *lost)] == [*kept, *["/"] * len(lost)]
 
 
 def test_only_web_addresses_are_links() -> None:

@@ -65,7 +65,7 @@ def test_no_other_key_opens_one(api: Running) -> None:
         stranger = Operator(api, None)
         answer = stranger.login(key)
         assert answer.status_code == 403
-        assert "no operator key" in answer.text
+        assert "not valid" in answer.text
         assert "Set-Cookie" not in answer.headers
         assert stranger.get("/").status_code == 303
 
@@ -120,7 +120,7 @@ def test_wrong_keys_are_bounded_per_caller_and_minute() -> None:
     tries = FailedLogins(lambda: time)
     for _ in range(LOGGED_FAILURES):
         assert not tries.exhausted("10.0.0.1")
-        tries.failed("10.0.0.1")
+        tries.record("10.0.0.1")
     assert tries.exhausted("10.0.0.1")
     assert not tries.exhausted("10.0.0.2")
     time = 61.0
@@ -164,7 +164,7 @@ def test_what_another_page_sends_changes_nothing(api: Running) -> None:
 def test_a_form_of_too_many_fields_is_no_mistake_of_ours(api: Running) -> None:
     answer = Operator(api, None).login(OPERATOR_KEY, **{f"field-{number}": "x" for number in range(30)})
     assert answer.status_code == 422
-    assert "more fields than any form here" in answer.text
+    assert "too many fields" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
@@ -223,5 +223,5 @@ def test_without_operator_keys_it_is_closed_where_backends_have_keys(
         for path in ("/", "/login", "/orders"):
             answer = Operator(api, None).get(path)
             assert answer.status_code == 403
-            assert "set api.operator_keys" in answer.text
+            assert "Set api.operator_keys" in answer.text
         assert requests.get(f"{api.url}/healthz", timeout=60).status_code == 200

@@ -77,11 +77,11 @@ def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path
         with board(tmp_path, own.url, OPERATOR_KEY) as api, watching(operator := Operator(api)) as changed:
             assert next(changed)["connection-error"] == ""
             own.kill()
-            until(changed, "connection-error", "Redis does not answer")
+            until(changed, "connection-error", "Redis is not responding")
             page = operator.get("/")
             assert (page.status_code, page.headers["Refresh"]) == (503, "5"), "it comes back by itself"
-            assert "orders wait, and go on by themselves" in page.text
-            assert "Redis is away" in page.text
+            assert "orders continue automatically" in page.text
+            assert "Redis is down" in page.text
             answer = operator.post("/accounts/tiqets/default/pause")
             assert answer.status_code == 503
             assert "Refresh" not in answer.headers, "nothing is done twice"

@@ -113,7 +113,7 @@ def _redis_unavailable(request: Request, error: StoreError) -> Response:
         HTTPStatus.SERVICE_UNAVAILABLE,
         title="Redis is not responding",
         message=f"Nothing is lost: orders continue automatically once it responds. {next_step}",
-        remedy="Run willcall doctor, and see “Redis is unavailable” in the runbook, docs/ops/runbook.md.",
+        remedy="Run willcall doctor, and see “Redis is down” in the runbook, docs/ops/runbook.md.",
     )
     response.headers["Retry-After"] = str(RETRY_AFTER)
     if reads:

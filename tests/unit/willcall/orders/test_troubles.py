@@ -93,7 +93,8 @@ def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
     finding = judge_account(line.view, NOW, beat=True)
     event = account_alert_data(KEY, AccountChange(health, "ok", int(NOW), "401", 2))
     assert event["what_to_do"] == finding.fix
-    assert banner.remedy == str(finding.fix).replace(f"run `willcall resume {KEY}`", "press Resume")
+    button = "Try now" if health in {AccountHealth.UNAUTHORIZED, AccountHealth.DOWN} else "Resume"
+    assert banner.remedy == str(finding.fix).replace(f"run `willcall resume {KEY}`", f"press {button}")
     assert finding.message.startswith(f"{banner.title} (401) for 1 min, since ")
     assert banner.critical == (finding.level == "error")
 

@@ -42,7 +42,7 @@ class BrokenExchangeError(ExchangeError):
 
 
 class UnusableBodyError(ExchangeError):
-    """The body is larger than allowed, or is packed in a way that cannot be read."""
+    """The body is larger than allowed, or is compressed in a way that cannot be read."""
 
 
 class TooManyBytesError(OSError):

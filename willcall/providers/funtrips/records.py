@@ -27,7 +27,7 @@ _LISTS = ("items", "data", "results", "fulfillments")
 #: A record has at least one of these; anything else is none.
 _RECORD_FIELDS = {"tickets", "pdf_url", "status", "state", "checkout_id", "external_user_id"}
 #: Fields that are read, so that they are not kept among the others.
-_CONTENT_FIELDS = {"tickets", "pdf_url"}
+_TICKET_LIST_FIELDS = {"tickets", "pdf_url"}
 _CODES = ("barcode", "code", "qr_code")
 _SEAT = ("section", "row", "seat", "valid_from", "valid_until")
 _TICKET_FIELDS = {*_CODES, *_SEAT, "pdf_url"}
@@ -74,7 +74,7 @@ class Record:
     def is_open(self) -> bool:
         """Whether a record beside others with tickets still owes some, or has lost them."""
         if self.status in {RecordStatus.WAITING, RecordStatus.UNKNOWN}:
-            return not contents_of(self).everything
+            return not tickets_of(self).everything
         return self.status is RecordStatus.FAILED
 
     def is_older(self, bought_at: float) -> bool:
@@ -83,8 +83,8 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """What records hold.
+class RecordTickets:
+    """The tickets that records hold.
 
     `tickets` are those in their lists, `files` the PDFs of whole records. `unreadable`: there are tickets with neither
     a code nor a PDF.
@@ -137,15 +137,15 @@ def checkout_outcome(records: list[Record], checkout: str, quantity: int | None 
     if statuses == {RecordStatus.CANCELLED}:
         return Cancelled("the checkout was cancelled", provider_status=word)
     live = [record for record in ours if record.status is not RecordStatus.CANCELLED and record.has_tickets]
-    contents = contents_of_all(live)
-    if not contents.count:
+    listed = tickets_of_all(live)
+    if not listed.count:
         if statuses and statuses <= _ENDED:
             return Declined("the fulfilment failed", provider_status=word)
-        return _without_tickets(statuses, word, unreadable=contents.unreadable)
-    missing = _missing(contents, ours, quantity)
+        return _without_tickets(statuses, word, unreadable=listed.unreadable)
+    missing = _missing(listed, ours, quantity)
     if missing is None:
-        return Issued(contents.everything, provider_status=word)
-    return PartlyIssued(contents.everything, quantity, detail=missing, provider_status=word)
+        return Issued(listed.everything, provider_status=word)
+    return PartlyIssued(listed.everything, quantity, detail=missing, provider_status=word)
 
 
 def user_outcome(records: list[Record], user: str | None, query: OrderQuery) -> Outcome:
@@ -159,56 +159,56 @@ def user_outcome(records: list[Record], user: str | None, query: OrderQuery) -> 
         return ours
     word, quantity = _words(ours), query.quantity or 1
     recent = [record for record in ours if record.status not in _ENDED and not record.is_older(query.bought_at)]
-    found = [(record, contents_of_all([record], query.bought_at)) for record in recent if record.has_tickets]
-    purchases = [Purchase(contents.tickets, issued_at(record.fields)) for record, contents in found]
+    found = [(record, tickets_of_all([record], query.bought_at)) for record in recent if record.has_tickets]
+    purchases = [Purchase(listed.tickets, issued_at(record.fields)) for record, listed in found]
     own = select_tickets(purchases, quantity, query.ownership)
-    tickets = without_duplicates((*own, *_own_files(own, (contents for _, contents in found))))
+    tickets = without_duplicates((*own, *_own_files(own, (listed for _, listed in found))))
     count = count_admissions(own)
     if count >= quantity:
         return Issued(tickets, provider_status=word)
     if count:
         detail = f"{count} of {quantity} tickets"
         return PartlyIssued(tickets, quantity, detail=detail, provider_status=word)
-    unreadable = contents_of_all(record for record, _ in found).unreadable
+    unreadable = tickets_of_all(record for record, _ in found).unreadable
     return _without_tickets({record.status for record in recent}, word, unreadable=unreadable)
 
 
 def user_ticket_keys(records: list[Record], user: str | None) -> frozenset[str]:
     """Return what identifies all tickets in the list of one user."""
     ours = _of_user(user, records)
-    return frozenset() if isinstance(ours, Malformed) else ticket_keys(contents_of_all(ours).tickets)
+    return frozenset() if isinstance(ours, Malformed) else ticket_keys(tickets_of_all(ours).tickets)
 
 
-def contents_of(record: Record, bought_at: float = -math.inf) -> Contents:
+def tickets_of(record: Record, bought_at: float = -math.inf) -> RecordTickets:
     """Return the tickets of one record, and its own PDF; without those that are older than an order."""
-    rest = extra_fields(_beyond(record.fields, _CONTENT_FIELDS))
+    rest = extra_fields(_beyond(record.fields, _TICKET_LIST_FIELDS))
     entries = [as_object(entry) for entry in as_list(record.fields.get("tickets"))]
     found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
     tickets = tuple(ticket for ticket in found if ticket is not None)
     url = as_web_url(record.fields.get("pdf_url"))
     files = () if url is None else (Ticket(TicketKind.PDF, url=url, extra=rest),)
-    return Contents(tickets, files, unreadable=len(found) > len(tickets))
+    return RecordTickets(tickets, files, unreadable=len(found) > len(tickets))
 
 
-def contents_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> Contents:
+def tickets_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> RecordTickets:
     """Return what several records hold together, without what is older than an order.
 
     A record without a list of tickets holds them in its PDF, which then counts as a ticket.
     """
-    parts = [(contents_of(record, bought_at), record.is_itemised) for record in records]
-    return Contents(
+    parts = [(tickets_of(record, bought_at), record.is_itemised) for record in records]
+    return RecordTickets(
         tickets=tuple(ticket for part, itemised in parts for ticket in (part.tickets if itemised else part.files)),
         files=tuple(file for part, itemised in parts if itemised for file in part.files),
         unreadable=any(part.unreadable for part, _ in parts),
     )
 
 
-def _missing(contents: Contents, records: list[Record], quantity: int | None) -> str | None:
+def _missing(listed: RecordTickets, records: list[Record], quantity: int | None) -> str | None:
     """Return what of a checkout with tickets is not here yet, `None` where all is."""
-    if contents.unreadable or any(record.is_open for record in records):
+    if listed.unreadable or any(record.is_open for record in records):
         return "a part of the order has no tickets"
-    if contents.repeated and contents.count < (quantity or 0):
-        return f"{contents.count} of {quantity} tickets"
+    if listed.repeated and listed.count < (quantity or 0):
+        return f"{listed.count} of {quantity} tickets"
     return None
 
 
@@ -219,10 +219,10 @@ def _without_tickets(statuses: set[RecordStatus], word: str | None, *, unreadabl
     return NotReady(detail=detail, provider_status=word)
 
 
-def _own_files(own: Tickets, found: Iterable[Contents]) -> list[Ticket]:
+def _own_files(own: Tickets, found: Iterable[RecordTickets]) -> list[Ticket]:
     """Return the PDFs of those records whose tickets are all the order's own."""
     wholly_own = (each for each in found if all(ticket in own for ticket in each.tickets if admits_someone(ticket)))
-    return [file for contents in wholly_own for file in contents.files]
+    return [file for listed in wholly_own for file in listed.files]
 
 
 def _of(name: str, value: str, records: list[Record]) -> list[Record] | Malformed:

@@ -70,7 +70,7 @@ class EmbeddedRedis:
         """Start the server and wait until it responds. Raises RedisStartError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own server, settings over its standard input
+            self._process = subprocess.Popen(
                 [executable(), "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -66,7 +66,7 @@ Launcher = Callable[[Sequence[str], Mapping[str, str], Path, Path], ChildProcess
 def launch_process(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> ChildProcess:
     """Start `willcall <command>` as a new process."""
     with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - our own command
+        return subprocess.Popen(
             [sys.executable, "-m", "willcall.cli", *command],
             env=environment,
             cwd=folder,

@@ -27,7 +27,7 @@ class ProcessGroup:
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a process in a session of its own, so that a Ctrl-C reaches it only through `stop`."""
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -296,7 +296,7 @@ def test_undelivered_callbacks_are_a_warning(make_context: MakeContext) -> None:
     context.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (context.now() - 3_600) * 1_000})
     (finding,) = findings(context, "callbacks")
     assert (finding.level, finding.message) == ("warning", "1 callback not delivered; the oldest, of ord-1, for 1 h")
-    for command in ("`willcall order ord-1`", "`willcall redeliver ord-1`", "`willcall orders --undelivered`"):
+    for command in ("`willcall redeliver ord-1`", "`willcall orders --undelivered`"):
         assert command in str(finding.fix)
 
 
@@ -339,8 +339,7 @@ def test_missing_documents_are_a_warning(make_context: MakeContext) -> None:
     context.redis.hset(keys.fetch("ord-1"), mapping={"tries": 3, "why": "HTTP 404"})
     (finding,) = findings(context, "documents")
     assert "; the oldest, ord-1, for 1 h: HTTP 404; tried 3 times, next attempt in 4 min " in finding.message
-    for command in ("`willcall order ord-1`", "`willcall orders --documents`"):
-        assert command in str(finding.fix)
+    assert "`willcall orders --documents`" in str(finding.fix)
 
 
 def test_documents_that_were_given_up_are_a_warning(make_context: MakeContext) -> None:

@@ -85,7 +85,7 @@ class Provider(ABC):
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
         """Return every form in which these credentials are accepted, with its scope."""
 
-    def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002 - most have none
+    def token_keys(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """Return the forms in which a token endpoint accepts credentials, by `AccountScript.token_auth`."""
         return {}
 
@@ -101,7 +101,7 @@ class Provider(ABC):
     def error_response(self, status: int) -> SimulatedResponse:
         """Return an error in the provider's own form."""
 
-    def pushes(self, order: OrderScript) -> Sequence[PushScript]:  # noqa: ARG002 - most send none
+    def pushes(self, order: OrderScript) -> Sequence[PushScript]:
         """Return the pushes that the provider sends by itself over an order's life."""
         return ()
 
@@ -109,11 +109,11 @@ class Provider(ABC):
         """Return one push, for providers that send `pushes`."""
         raise NotImplementedError
 
-    def user_of(self, reference: str) -> str | None:  # noqa: ARG002 - most have no users
+    def user_of(self, reference: str) -> str | None:
         """Return the `external_user_id` whose orders a reference stands for, or `None` for a single order."""
         return None
 
-    def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:  # noqa: ARG002
+    def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
         """Return the references of an order's single tickets, in their sequence; empty where they have none."""
         return []
 

@@ -97,7 +97,7 @@ class Funtrips(Provider):
 
     def list_response(
         self,
-        request: SimulatedRequest,  # noqa: ARG002 - no filters
+        request: SimulatedRequest,
         snapshots: Sequence[OrderSnapshot],
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
         """Return every record of the account, also those without tickets yet."""

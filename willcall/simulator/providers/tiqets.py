@@ -45,7 +45,7 @@ class Tiqets(Provider):
                 return RouteMatch("status", reference, key)
         return RouteMatch("other", None, key)
 
-    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
         """Return the order; the PDF's address is null unless the order is done."""
         snapshot = snapshots[0]
         word = snapshot.word or WORDS[snapshot.status]
@@ -71,7 +71,7 @@ class Tiqets(Provider):
             changes.append(order.ready_after + order.cancel_after)
         return [PushScript(kind="notification", after=after) for after in changes]
 
-    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:  # noqa: ARG002
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
         """Return the order's id and nothing else, unsigned."""
         body = json.dumps({"order_reference_id": snapshot.order.reference}).encode()
         return PushRequest(body, {"Content-Type": "application/json"})

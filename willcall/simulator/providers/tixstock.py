@@ -6,6 +6,7 @@ seat, unlike webhooks.
 """
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from willcall.simulator.documents import make_file
@@ -48,7 +49,7 @@ class Tixstock(Provider):
                 return RouteMatch("status", reference, key)
         return RouteMatch("other", None, key)
 
-    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
         """Return the order with one item per ticket."""
         snapshot = snapshots[0]
         price = f"{90 * snapshot.order.quantity}.00"
@@ -95,7 +96,7 @@ class Tixstock(Provider):
 
     def error_response(self, status: int) -> SimulatedResponse:
         """`errors` is an object for coded errors."""
-        title = THROTTLED if status == 429 else reason(status)  # noqa: PLR2004 - the status itself
+        title = THROTTLED if status == HTTPStatus.TOO_MANY_REQUESTS else reason(status)
         body = {"data": [], "meta": {}, "errors": {"title": title, "code": str(status)}}
         return json_response(body, status=status)
 

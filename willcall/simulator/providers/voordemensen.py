@@ -4,6 +4,7 @@ https://vdm-docs.pages.dev/api/public/order
 """
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import ClassVar
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response
@@ -43,7 +44,7 @@ class Voordemensen(Provider):
                 return RouteMatch("other", None, client_name)
         return RouteMatch("other")
 
-    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:  # noqa: ARG002 - one path only
+    def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
         """Return the order; all its tickets are on one public page."""
         snapshot = snapshots[0]
         paid = snapshot.status is SimulatedStatus.ISSUED
@@ -63,4 +64,5 @@ class Voordemensen(Provider):
 
     def error_response(self, status: int) -> SimulatedResponse:
         """Return `{"message"}`, as another endpoint does for an unknown event."""
-        return json_response({"message": "Order not found" if status == 404 else reason(status)}, status=status)  # noqa: PLR2004
+        message = "Order not found" if status == HTTPStatus.NOT_FOUND else reason(status)
+        return json_response({"message": message}, status=status)

@@ -66,7 +66,7 @@ def check_orders(context: CheckContext) -> list[Finding]:
         late = now - summary.first_due if summary.first_due else 0.0
         if late < max(LATE, grace):
             continue
-        account, fix = key, "Check the workers and queues above; if they are healthy, start more workers."
+        account, fix = key, ACCOUNT_TROUBLES["overdue"].remedy
         if key not in context.config.accounts:
             trouble = ACCOUNT_TROUBLES["unconfigured"]
             account, fix = f"{key}, which {trouble.what}", trouble.for_account(key)
@@ -91,4 +91,4 @@ def _check_attention(context: CheckContext) -> list[Finding]:
     message = f"{format_count(count, 'order')} {'needs' if count == 1 else 'need'} attention"
     if rejected:
         message += f", not counting {rejected:,} of rejected accounts"
-    return [warning(message, "`willcall orders --attention` lists them, and `willcall order ID` says why.")]
+    return [warning(message, ACCOUNT_TROUBLES["attention"].remedy)]

@@ -9,6 +9,7 @@ from willcall.cli.doctor.context import CHECK_TIMEOUT, REDIS_RETRIES, REDIS_TIME
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.cli.output.console import redact_url
 from willcall.config import Config
+from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
 from willcall.views.formatting import format_count, format_duration, format_relative
@@ -65,8 +66,8 @@ def check_backlogs(queues: Mapping[str, Backlog]) -> list[Finding]:
     found = []
     for name, backlog in queues.items():
         if backlog.lag and backlog.lag > LATE:
-            fix = "Start a worker for it: each worker moves due messages."
-            found.append(error(f"queue {name} is {format_duration(backlog.lag)} behind", fix))
+            message = f"queue {name} is {format_duration(backlog.lag)} behind"
+            found.append(error(message, SYSTEM_TROUBLES["queue_stuck"].remedy))
         if backlog.ready >= MANY:
             fix = "Start more workers, or wait if the messages have just arrived."
             found.append(warning(f"{format_count(backlog.ready, 'message')} in {name} wait for a worker", fix))
@@ -84,5 +85,4 @@ def check_dead_letters(letters: Sequence[DeadLetter], now: float) -> list[Findin
         f"{format_count(len(letters), 'message')} could not be processed, "
         f"the last {format_relative(newest.at, now, 1)} from {newest.queue}: it {newest.reason.text}"
     )
-    fix = "`willcall dead-letters` lists them; use `--requeue ID` or `--clear` then."
-    return [warning(message, fix)]
+    return [warning(message, f"{SYSTEM_TROUBLES['dead_letters'].remedy} `willcall dead-letters` lists them.")]

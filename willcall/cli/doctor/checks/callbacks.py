@@ -6,6 +6,7 @@ from willcall.http.address_guard import AddressGuard
 from willcall.http.messages import HttpLimits
 from willcall.http.outbound import OutboundClient
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
+from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
 from willcall.stores.deliveries import PendingSummary
 from willcall.views.formatting import format_count, format_duration, format_timestamp
@@ -36,10 +37,7 @@ def check_callbacks(context: CheckContext) -> list[Finding]:
 
 def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
     waited = format_duration(pending.waited(now))
-    fix = (
-        f"`willcall order {pending.oldest}` shows the responses of its backend, `willcall redeliver {pending.oldest}` "
-        "retries now, and `willcall orders --undelivered` lists all such orders."
-    )
+    fix = f"{SYSTEM_TROUBLES['callbacks_late'].remedy} `willcall redeliver {pending.oldest}` retries now."
     count = format_count(pending.count, "callback")
     return warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
 
@@ -50,7 +48,7 @@ def _alerts_late(alerts: PendingAlerts, now: float) -> Finding:
         f"{format_count(alerts.count, 'alert')} not delivered; "
         f"the oldest, of {alerts.subject}, for {waited}, since {since}; {alerts.answered}"
     )
-    return warning(message, "Fix the endpoint at `notify.ops_url`, or correct it. Alerts are retried for three days.")
+    return warning(message, SYSTEM_TROUBLES["alerts_late"].remedy)
 
 
 def _describe_alerts(url: str | None, alerts: PendingAlerts | None) -> str:

@@ -6,6 +6,7 @@ from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, Level, error, ok, warning
 from willcall.cli.output.console import redact_url
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
+from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
 from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
 from willcall.views.formatting import describe_fetch, format_count, format_duration
@@ -33,11 +34,7 @@ def _check_late(context: CheckContext) -> list[Finding]:
     count = format_count(pending.count, "order")
     message = f"documents of {count} are missing; the oldest, {pending.oldest}, for {format_duration(waited)}"
     message += f": {describe_fetch(fetch, now)}" if fetch else ""
-    fix = (
-        f"`willcall order {pending.oldest}` shows the host of the documents and the last error; check that host. "
-        "`willcall orders --documents` lists all such orders."
-    )
-    return [warning(message, fix)]
+    return [warning(message, _fix("documents_late"))]
 
 
 def _check_given_up(context: CheckContext) -> list[Finding]:
@@ -46,11 +43,11 @@ def _check_given_up(context: CheckContext) -> list[Finding]:
         return []
     count, waited = format_count(given_up.count, "order"), format_duration(given_up.waited(context.now()))
     message = f"documents of {count} were given up after three days; the oldest, {given_up.oldest}, {waited} ago"
-    fix = (
-        f"`willcall order {given_up.oldest}` says why, and `willcall orders --documents` lists them all. "
-        "Ask the provider for the files; customers have at most their addresses."
-    )
-    return [warning(message, fix)]
+    return [warning(message, _fix("documents_given_up"))]
+
+
+def _fix(trouble: str) -> str:
+    return f"{SYSTEM_TROUBLES[trouble].remedy} `willcall orders --documents` lists the orders."
 
 
 def _check_storage(url: str) -> Finding:

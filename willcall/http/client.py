@@ -32,6 +32,8 @@ from willcall.http.messages import HttpLimits, Request
 _RETRY_AFTER = "retry-after"
 #: Hosts whose connections are kept, and how many of each: as many as a worker has threads.
 _HOSTS, _CONNECTIONS = 256, 64
+#: Headers are Latin-1; a server may set such a cookie.
+_LAST_LATIN_1 = "\xff"
 #: Loggers of urllib3 that write URLs, which hold order keys.
 _LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.response", "urllib3.util.retry")
 
@@ -151,7 +153,7 @@ def _exchange_error(error: Exception, budget: Budget) -> Exception:
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
+        if not value.isprintable() or max(value, default="") > _LAST_LATIN_1:
             raise ValueError(f"the value of the header {name} cannot be sent")
 
 

@@ -29,6 +29,7 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import parse_url
 
 from willcall.http.errors import RefusedAddressError, TooManyBytesError
 from willcall.http.messages import HttpLimits
@@ -197,5 +198,5 @@ class BoundedAdapter(HTTPAdapter):
         """Leave verification to the context: the base loads the certificates again for each connection."""
 
     def request_url(self, request: PreparedRequest, *_: object, **__: object) -> str:
-        """Return the path as it is: the base drops slashes at its beginning, which a signed URL may have."""
-        return request.path_url
+        """Return the path without dot segments. The base drops leading slashes, which a signed URL may have."""
+        return parse_url(request.url or "").request_uri

@@ -82,10 +82,10 @@ def test_blanks_and_letters_beyond_ascii_are_encoded(serve: Serve, outbound: Out
     assert server.requests[0].startswith(b"GET /My%20Tick%C3%A9t.pdf?a=%20b HTTP/1.1\r\n")
 
 
-def test_slashes_at_the_beginning_of_a_path_are_kept(serve: Serve, outbound: OutboundClient) -> None:
-    """What a signature covers must not change."""
+def test_a_path_keeps_its_slashes_and_loses_its_dots(serve: Serve, outbound: OutboundClient) -> None:
+    """What a signature covers must not change; dots are resolved as browsers do."""
     server = serve(saying(whole()))
-    outbound.get(server.url + "//a//b.pdf", LIMITS)
+    outbound.get(server.url + "//a/./x/..//b.pdf", LIMITS)
     assert server.requests[0].startswith(b"GET //a//b.pdf HTTP/1.1\r\n")
 
 
@@ -332,6 +332,15 @@ def test_a_cookie_that_does_not_belong_to_the_request_is_not_sent(
 ) -> None:
     server = serve(wanting_cookie(set_cookie))
     assert outbound.get(server.url + "/a/b.pdf", LIMITS) == RequestFailure("redirect loop", bad_redirect=True)
+
+
+def test_a_cookie_in_latin_1_comes_back_as_it_was_set(serve: Serve, outbound: OutboundClient) -> None:
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            redirect = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /\r\nSet-Cookie: v=\xe9\r\n\r\n"
+            connection.sendall(whole(b"abc") if b"\r\nCookie: v=\xe9\r\n" in request else redirect)
+
+    assert isinstance(outbound.get(serve(script).url + "/", LIMITS), Response)
 
 
 def test_several_cookies_are_sent_together_and_a_later_one_takes_the_place(

@@ -1,5 +1,5 @@
--- Defines send_alert() and alert_attention(): notify operators of a change in the step that makes it. Both write an event to
--- the operators' stream and, if operators have a callback URL, queue it for delivery.
+-- Defines send_alert() and alert_attention(): notify operators of a change in the step that makes it. Both write an
+-- event to the operators' stream and, if operators have a callback URL, queue it for delivery.
 --
 -- keys = {operator events, delivery of the subject, deliveries due, deliveries pending}
 -- alert = {id = of the event, subject, send = whether operators have a callback URL,

@@ -1,5 +1,5 @@
--- Defines set_attention() and clear_attention(): why an order needs attention and since when. The order has both; an index
--- per account and reason lists such orders.
+-- Defines set_attention() and clear_attention(): why an order needs attention and since when. The order has both; an
+-- index per account and reason lists such orders.
 --
 -- indexes: what the keys of these indexes begin with, before account and reason
 

@@ -3,8 +3,8 @@
 --
 -- indexes = {order = key of an order without its id, due = due index, fetches = fetches due,
 --            stranded = orders that have no slot before their deadline, by deadline}
--- reschedules: a list that these functions append booking, seq, due (ms) to. A message must be sent for each. It carries
--- the order's next seq, so that the message that waits for the old slot becomes stale.
+-- reschedules: a list that these functions append booking, seq, due (ms) to. A message must be sent for each. It
+-- carries the order's next seq, so that the message that waits for the old slot becomes stale.
 
 -- include: bucket
 

@@ -1,8 +1,8 @@
 -- The token bucket of an account: GCRA over the requests that were sent, with reservation of slots.
 --
--- GCRA (generic cell rate algorithm) needs one number, `tat`, the theoretical arrival time: the moment at which the bucket
--- is full again. Each request adds an interval to it. A request may be sent while `tat` is no further ahead than the
--- burst allows. A request that may not be sent yet books a slot and comes back then. All times are milliseconds.
+-- GCRA (generic cell rate algorithm) needs one number: `tat`, the theoretical arrival time, at which the bucket is full
+-- again. Each request adds an interval to it. A request may be sent while `tat` is no further ahead than the burst
+-- allows. A request that may not be sent yet books a slot and comes back then. All times are milliseconds.
 --
 -- The hash of a bucket
 --   tat       as above; only requests that were SENT count
@@ -12,32 +12,33 @@
 --   late      the last slot of the late lane, minus shift
 --   early, sent, interval    of the rate, as of the last booking, for scripts that are not given the rate
 --
--- Three sorted sets, the lanes, hold the requests that wait: booking -> slot minus shift. A 429 moves all slots by adding
--- to `shift`, and ending it by hand moves them back: one write, however many requests wait.
+-- Three sorted sets, the lanes, hold the requests that wait: booking -> slot minus shift. A 429 moves all slots by
+-- adding to `shift`, and ending it by hand moves them back: one write, however many requests wait.
 --   ordinary  slots one interval apart
 --   express   for requests that were brought forward; slots one interval of the express share apart
---   late      for requests that missed their slot. They get the next tokens, one after the other. Ordinary requests queue
---             behind the last of them; express requests may overtake
+--   late      for requests that missed their slot. They get the next tokens, one after the other. Ordinary requests
+--             queue behind the last of them; express requests may overtake
 --
 -- rate = {interval = ms per token, express = ms per token of the express share, sent = how far `tat` may be ahead of a
---         request that is sent, booked = the same for a request that is sent without a slot or books one}
+--         request that is sent, booked = the same for a request without a slot}
 --
--- Example: 10 requests a second, burst 5. interval is 100, sent 300, booked 50. Twenty orders arrive at 0; nothing was sent
--- before.
---   A request without a slot is sent if tat - booked <= now. The first is sent (tat 0 -> 100). The second is not
---   (100 - 50 > 0) and books slot 50, the third books 150, and so on, each 100 after the one before. At 50 the second comes
---   back. It has a slot, so it is sent if tat - sent <= now: 100 - 300 <= 50. It would be sent even if it came up to 250
---   late. That tolerance is why `booked` is less than `sent`.
---   * The sixth order (slot 450) is cancelled at 200. The LAST order of the lane (slot 1,850) gets its slot. So no order
---     becomes later, and the next new order books 1,850 instead of 1,950.
---   * A 429 arrives at 300 with `Retry-After: 60`. blocked = 60,300 and shift = 60,000: slot 450 means 60,450 now. An
---     operator ends it at 10,300: shift = 10,000, and slot 450 means 10,450.
---   * All workers stop from 100 to 1,100. The orders with slots 150 to 1,050 come all at once. tat is 200, long past, so
---     four are sent (tat 1,200, 1,300, 1,400, 1,500). The fifth is not: 1,500 - 300 > 1,100. It gets slot 1,200 in the late
---     lane, the next ones 1,300, 1,400 and so on. The order with slot 1,150 joins the end of that lane when it comes.
+-- Example: 10 requests a second, burst 5. interval is 100, sent 300, booked 50. Twenty orders arrive at 0. Nothing was
+-- sent before, so tat is 0.
+--   * A request without a slot is sent if tat - booked <= now. The first one is sent, and tat is 100. The second is
+--     not: 100 - 50 > 0. It books a slot, at least LEAD ahead: 100. The third books 200, and so on to 1,900.
+--   * At 100 the second comes back. It has a slot, so it is sent if tat - sent <= now: 100 - 300 <= 100. `sent` exceeds
+--     `booked` by 250, so that a request which comes that late still finds its token.
+--   * The sixth order (slot 500) is cancelled at 200. The LAST order of the lane (slot 1,900) gets its slot. So no
+--     order becomes later, and the next new order books 1,900 instead of 2,000.
+--   * A 429 arrives at 300 with `Retry-After: 60`. blocked is 60,300 and shift 60,000: slot 500 means 60,500 now. An
+--     operator ends it at 10,300. shift is 10,000 then, and slot 500 means 10,500.
+--   * All workers stop from 100 to 1,150. The orders with slots 200 to 1,100 come all at once. tat is 200, long past,
+--     so four of them are sent (tat 1,250, 1,350, 1,450, 1,550). The fifth is not: 1,550 - 300 > 1,150. It gets slot
+--     1,250 in the late lane, the next ones 1,350, 1,450 and so on. The order with slot 1,200 joins the end of that
+--     lane.
 --
--- With burst 1, sent and booked are 0, and a late request would delay all others. So a request comes back EARLY ms before
--- its slot and is granted for its slot. The worker waits for the rest, and `tat` counts the slot.
+-- With burst 1, sent and booked are 0, and a late request would delay all others. So a request comes back EARLY ms
+-- before its slot and is granted for its slot. The worker waits for the rest, and `tat` counts the slot.
 
 -- A request that has to wait waits at least this long (ms), because a message cannot come back sooner.
 local LEAD = 100
@@ -106,7 +107,11 @@ local function bucket_leave(bucket, lane, booking)
   if lane ~= 'late' then return end
   local _, last = bucket_end_of(bucket, 'late', 'ZREVRANGE')
   bucket.late = last or 0
-  if last then redis.call('HSET', bucket.key, 'late', last - bucket.shift) else redis.call('HDEL', bucket.key, 'late') end
+  if last then
+    redis.call('HSET', bucket.key, 'late', last - bucket.shift)
+  else
+    redis.call('HDEL', bucket.key, 'late')
+  end
 end
 
 -- Return the first moment after all slots of the late lane that are still to come.
@@ -114,8 +119,9 @@ local function bucket_behind_late(bucket, interval, now)
   return bucket.late > now and bucket.late + interval or 0
 end
 
--- Return the earliest moment at which a request could be sent, and why: 'slot' (its own booking), 'ordinary' or 'express'
--- (the next free token of that lane), 'idle' (no other request wants the token), 'plan' (come back then, without a booking).
+-- Return the earliest moment at which a request could be sent, and why: 'slot' (its own booking), 'ordinary' or
+-- 'express' (the next free token of that lane), 'idle' (no other request wants the token), 'plan' (come back then,
+-- without a booking).
 -- request = {slot = its slot minus shift (nil: none), lane = of that slot, express = it may use the express share,
 --            override = send it despite a 429, plan = when it was due before it was brought forward (nil: at once)}
 local function bucket_offer(bucket, rate, now, request)

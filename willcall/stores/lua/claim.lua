@@ -1,25 +1,25 @@
 -- Allow one attempt to poll an order. Checks everything that must hold at one instant, and takes a token.
 --
 -- Example: minimum 1 s, one request in 5 s, burst 1. Twelve orders arrive at 0; their deadline is 12 s.
---   * The first is polled at 0. The next two book the slots 5 and 10.
+--   * The first is polled at 0. The next two book slots at about 5 and 10.
 --   * The others would get 15, 20 and so on. No slot after the deadline is given: they are due at 12 with `ask` 0, and
 --     expire then without a request. If the order at 5 is cancelled at 3, one of them gets its slot.
---   * The first was answered and is due at 12 for its last attempt. The token is there only at 15, so it expires. If the
---     token were there, it would be polled up to 2 s after its deadline (or up to the minimum, if that is longer), because
---     its message may arrive late. Never later than that.
+--   * The first was answered and is due at 12 for its last attempt. The token is there only at 15, so it expires. If
+--     the token were there, it would be polled up to 2 s after its deadline (or up to the minimum, if that is longer),
+--     because its message may arrive late. Never later than that.
 --
--- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane, express
---          lane, late lane, stranded index, order prefix, fetches due, progress of the provider's queue
--- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between two
---          attempts), last_attempt (ms that the last one may be late)
+-- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane,
+--          express lane, late lane, stranded index, order prefix, fetches due, progress of the provider's queue
+-- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between
+--          two attempts), last_attempt (ms that the last one may be late)
 -- Returns  {verdict, now, ...}, where `reschedules` is as in bookings.lua:
 --   'gone', 'stale' or 'closed'   this message has nothing to do, ever
 --   'busy'                        another worker is polling the order (repeating one's own claim grants it again)
 --   'held'                        the account is stopped or paused; the order is in the held index now
 --   'wait', until (ms), booked, reschedules     come back then; booked 1 if a token was booked for that moment just now
 --   'expire', order, spec, tickets, reschedules  the deadline has come, and no further attempt is allowed
---   'go', order, spec, tickets, account, at (ms), reschedules   send the request at that moment, not before. The token is
---                                 taken; lease and claim id are set. account: 'probe', 'clean' or 'marked'
+--   'go', order, spec, tickets, account, at (ms), reschedules   send the request at that moment, not before. The token
+--                                 is taken; lease and claim id are set. account: 'probe', 'clean' or 'marked'
 
 -- include: clock
 -- include: bookings
@@ -59,10 +59,10 @@ local deadline = tonumber(fields.deadline)
 local last_moment = deadline + math.max(args.last_attempt, args.minimum)
 if not ask or (not amendable and now > last_moment) then return answer('expire', {}) end
 
--- `resend_polls` compares with this how far the workers have come. Orders with a slot overtake others, so they don't count.
+-- How far the workers have come, for `resend_polls`. Orders with a slot overtake others, so they don't count.
 if not slot then redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now) end
-local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused', 'throttled_since',
-  'unreadable', 'probe')
+local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused',
+  'throttled_since', 'unreadable', 'probe')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then

@@ -1,9 +1,9 @@
 -- Allow one round of fetching the documents that an order's tickets lack.
 -- KEYS     order, spec, tickets, fetches due, fetch, fetches pending
 -- ARGS     id, claim (id of this claim), lease (ms)
--- Returns  {now, order, spec, tickets, since (ms), tries}; or {} if this message has nothing to do: no document is missing
---          or wanted any more, the fetch is not due, or another worker has claimed it (repeating one's own claim grants
---          it again)
+-- Returns  {now, order, spec, tickets, since (ms), tries}; or {} if this message has nothing to do: no document is
+--          missing or wanted any more, the fetch is not due, or another worker has claimed it (repeating one's own
+--          claim grants it again)
 
 -- include: clock
 

@@ -1,31 +1,32 @@
 -- Commit one step of an order, all at once, if the fence still holds: its seq, and for an attempt its claim.
 --
--- Example: order 7 has seq 4 and is claimed by `a` until 60,000. The worker died, and at 70,000 another worker claims it as
--- `b`, polls and commits with seq 4 and claim `b`: seq becomes 5. If the first worker is alive after all, its commit with
--- seq 4 and claim `a` writes nothing. If the reply to `b` is lost and the call repeated, seq is 5 and the order says that
--- `b` wrote it, so the same due time is returned again.
+-- Example: order 7 has seq 4 and is claimed by `a` until 60,000. The worker died, and at 70,000 another worker claims
+-- it as `b`, polls and commits with seq 4 and claim `b`: seq becomes 5. If the first worker is alive after all, its
+-- commit with seq 4 and claim `a` writes nothing. If the reply to `b` is lost and the call repeated, seq is 5 and the
+-- order says that `b` wrote it, so the same due time is returned again.
 --
--- A step that is no attempt (a push, a cancellation) leaves an attempt under way its claim while its answer may still count.
+-- A step that is no attempt (a push, a cancellation) leaves an attempt under way its claim while its answer may count.
 --
--- KEYS     order, tickets, attempts, due index, held index, old status index, new status index, attention indexes, final
---          index, late checks, events, fetches due, delivery, deliveries due, deliveries pending, counters of a minute and
---          of an hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
---          pending, token bucket, ordinary lane, express lane, late lane, stranded index, order prefix, throttled orders,
---          account
+-- KEYS     order, tickets, attempts, due index, held index, old status index, new status index, attention indexes,
+--          final index, late checks, events, fetches due, delivery, deliveries due, deliveries pending, counters of a
+--          minute and of an hour (prefixes: the number follows from the clock), the four keys of an alert (see
+--          alert.lua), fetches pending, token bucket, ordinary lane, express lane, late lane, stranded index, order
+--          prefix, throttled orders, account
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
 --          fields: of the order, to write; removed: fields to remove
 --          attempt (JSON, for the timeline), most_attempts (that are kept), tickets (JSON; nil: unchanged)
---          late_check: of an expired order (ms; nil: none), fetch_in: ms until its documents are fetched (nil: complete)
+--          late_check: of an expired order (ms; nil: none)
+--          fetch_in: ms until its documents are fetched (nil: none are missing)
 --          event = {id, type, data (JSON), host = to notify (nil: none)}; nil: no event
 --          counter: of the statistics, goes up by one (nil: none); minute_kept, hour_kept (seconds)
 --          alert (see alert.lua; nil: operators are not notified)
 --          throttled: its hint asks us to leave the whole account alone
 --          answered: a good answer of the account that was not reported; troubles that count in a row end
 --          ownership (see ticket_owners.lua; nil: unchanged)
--- Returns  {due (ms), reschedules (see bookings.lua)}, due 0 if it is not due. If nothing was written, {-1, {}}: the fence
---          did not hold, or {-2, {}}: another order owns its tickets
+-- Returns  {due (ms), reschedules (see bookings.lua)}, due 0 if it is not due. If nothing was written, {-1, {}}: the
+--          fence did not hold, or {-2, {}}: another order owns its tickets
 
 -- include: clock
 -- include: bookings
@@ -73,7 +74,7 @@ local closed = fields.status == 'failed' or fields.status == 'cancelled'
 if args.claim or closed then remove('lease', 'claim', 'again') end
 if args.claim then write('settled', args.claim) end
 
--- `undeliverable` follows from the delivery alone, whatever was true when the order was read. A new event starts afresh.
+-- `undeliverable` follows from the delivery alone, whatever was true when the order was read.
 local attention = fields.attention or ''
 if attention == '' or attention == 'undeliverable' then
   local undeliverable = not args.event and redis.call('HGET', DELIVERY, 'state') == 'undeliverable'

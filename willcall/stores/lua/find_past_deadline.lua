@@ -1,5 +1,5 @@
--- Find open orders past their deadline, among the overdue ones. No worker claims them: all workers stopped, or their account
--- was removed from the configuration. An attempt under way expires its order itself.
+-- Find open orders past their deadline, among the overdue ones. No worker claims them: all workers stopped, or their
+-- account was removed from the configuration. An attempt under way expires its order itself.
 -- KEYS     due index, order prefix
 -- ARGS     late_by (ms since the deadline), offset, count
 -- Returns  {how many were looked at, id, id, ...}

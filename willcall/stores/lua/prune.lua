@@ -1,5 +1,5 @@
--- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be notified
--- is kept for as long again.
+-- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be
+-- notified is kept for as long again.
 -- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,
 --          operator deliveries pending
 -- ARGS     before (ms), count, prefix (of all keys)
@@ -37,7 +37,9 @@ local function remove(id)
   for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
     redis.call('DEL', prefix .. kind .. ':' .. id)
   end
-  for _, kind in ipairs({'delivery', 'deliveries'}) do redis.call('DEL', prefix .. 'ops:' .. kind .. ':order:' .. id) end
+  for _, kind in ipairs({'delivery', 'deliveries'}) do
+    redis.call('DEL', prefix .. 'ops:' .. kind .. ':order:' .. id)
+  end
   redis.call('ZREM', OPERATOR_DUE, 'order:' .. id)
   redis.call('ZREM', OPERATOR_PENDING, 'order:' .. id)
   redis.call('ZREM', FINAL, id)

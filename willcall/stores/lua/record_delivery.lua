@@ -1,11 +1,12 @@
 -- Record the result of an attempt to deliver an event, if the claim still holds.
 -- KEYS     delivery, delivery attempts, deliveries due, deliveries pending; for a backend's event also order, attention
 --          indexes, and the four keys of an alert (see alert.lua)
--- ARGS     subject, claim (id of the claim), event (its id), number (claimed), result: 'pending' (try again), 'delivered'
---          or 'undeliverable', wait (ms until the next attempt, of 'pending'), attempt (JSON), most_attempts (that are
---          kept), alert (see alert.lua; nil: operators are not notified)
--- Returns  {now, event id, number, host, due (ms)}: send this message; or {now} if there is nothing to deliver any more, or
---          another worker has claimed the delivery. Repeated because the reply was lost, it writes nothing again
+-- ARGS     subject, claim (id of the claim), event (its id), number (claimed), result: 'pending' (try again),
+--          'delivered' or 'undeliverable', wait (ms until the next attempt, of 'pending'), attempt (JSON),
+--          most_attempts (that are kept), alert (see alert.lua; nil: operators are not notified)
+-- Returns  {now, event id, number, host, due (ms)}: send this message; or {now} if there is nothing to deliver any
+--          more, or another worker has claimed the delivery. Repeated because the reply was lost, it writes nothing
+--          again
 
 -- include: clock
 -- include: attention

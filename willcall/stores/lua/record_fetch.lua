@@ -1,8 +1,8 @@
 -- Record the result of a round of fetching, if the tickets are still those that it was made for.
 -- KEYS     tickets, fetches due, fetch, fetches pending, documents given up
 -- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
---          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it, text
---          that may be shown), given_up (whether documents are missing and no longer tried)
+--          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it,
+--          text that may be shown), given_up (whether documents are missing and no longer tried)
 -- Returns  'written'; 'changed' if the tickets are others by now, which are due at once; 'lost' if the claim is lost
 
 -- include: clock

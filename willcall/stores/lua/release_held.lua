@@ -1,6 +1,6 @@
--- Let orders continue that are held because their account was stopped: all of them, as it is healthy again, or the one that
--- probes it. That one keeps its attention, and since when, until it is answered. An order that may not be polled again
--- before its deadline is due then, to expire.
+-- Let orders continue that are held because their account was stopped: all of them, as it is healthy again, or the one
+-- that probes it. That one keeps its attention, and since when, until it is answered. An order that may not be polled
+-- again before its deadline is due then, to expire.
 -- KEYS     held index, due index, attention indexes, order prefix, account
 -- ARGS     count, minimum (ms between two attempts)
 -- Returns  {id, seq, due (ms), id, seq, due, ...}: send a message for each

@@ -1,12 +1,12 @@
 -- Let one order continue that probes its account, which rejects our key or is down: the order whose answer says most.
 --
--- An order that was itself answered 403 or unreadably would be again, however the account is. It is chosen only if no other
--- order waits. If no order may be polled yet, the next probe moves to when one may.
+-- An order that was itself answered 403 or unreadably would be again, however the account is. It is chosen only if no
+-- other order waits. If no order may be polled yet, the next probe moves to when one may.
 --
 -- KEYS     held index, due index, order prefix, account, token bucket
 -- ARGS     minimum (ms between two attempts)
--- Returns  {id, seq, due (ms)}: send a message for it; {'', 0, ms}: hints of the provider forbid a probe until then; or {}:
---          no probe is due, one is under way, or there can be none
+-- Returns  {id, seq, due (ms)}: send a message for it; {'', 0, ms}: hints of the provider forbid a probe until then; or
+--          {}: no probe is due, one is under way, or there can be none
 
 -- include: clock
 
@@ -49,8 +49,8 @@ end
 
 -- Add an order to the candidates of its class. Returns true if it is due anyway, and so is the probe.
 local function consider(index, id, score)
-  local values = redis.call('HMGET', ORDERS .. id, 'seq', 'status', 'lease', 'last_poll', 'hint', 'not_before', 'deadline',
-    'answered', 'refusals', 'attention', 'slot', 'ask', 'number')
+  local values = redis.call('HMGET', ORDERS .. id, 'seq', 'status', 'lease', 'last_poll', 'hint', 'not_before',
+    'deadline', 'answered', 'refusals', 'attention', 'slot', 'ask', 'number')
   local order = {
     id = id, index = index, seq = values[1], status = values[2], answered = tonumber(values[8] or 0),
     number = tonumber(values[13] or 0), troubled = values[9] or values[10] == 'malformed',
@@ -91,8 +91,8 @@ for _, index in ipairs({HELD, DUE}) do
   until #found == 0 or #candidates[ANSWERED] > 0 or #candidates[OPEN] >= CHOICE
 end
 
--- The first, the last, the middle, the quarters, and so on (van der Corput's sequence): wherever the good orders are among
--- the others, one is found soon.
+-- The first, the last, the middle, the quarters, and so on (van der Corput's sequence): wherever the good orders are
+-- among the others, one is found soon.
 local function pick(class)
   if not newest_first or probes == 0 then return class[1] end
   if probes == 1 then return class[#class] end

@@ -1,7 +1,7 @@
--- Bring forward the orders that met a throttle which an operator has ended, a batch at a time: those whose own hint it was,
--- those that had no slot before their deadline, and those whose slots it had moved, in the order of these.
--- KEYS     account, token bucket, ordinary lane, express lane, late lane, stranded index, throttled orders, due index, order
---          prefix, fetches due, held index
+-- Bring forward the orders that met a throttle which an operator has ended, a batch at a time: those whose own hint it
+-- was, those that had no slot before their deadline, and those whose slots it had moved, in the order of these.
+-- KEYS     account, token bucket, ordinary lane, express lane, late lane, stranded index, throttled orders, due index,
+--          order prefix, fetches due, held index
 -- ARGS     count, minimum (ms between two attempts)
 -- Returns  {1 if there may be more, reschedules (see bookings.lua)}
 

@@ -1,5 +1,5 @@
--- Find overdue orders whose scheduled message was lost, to send it again. The copy has the order's current seq: whichever
--- message comes first acts and makes the other stale.
+-- Find overdue orders whose scheduled message was lost, to send it again. The copy has the order's current seq:
+-- whichever message comes first acts and makes the other stale.
 -- KEYS     due index, order prefix, progress of the provider's queue
 -- ARGS     grace (ms overdue), offset, count
 -- Returns  {how many were looked at, id, seq, id, seq, ...}

@@ -4,8 +4,8 @@
 -- ARGS     id, account (key), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
 --          ceiling (ms until the deadline), provider, account_name, nonce (of this call: a client that lost the reply
 --          repeats it with the same nonce), call_ends (ms after which another call has ended for sure)
--- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored for
---          the order}
+-- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
+--          for the order}
 
 -- include: clock
 
@@ -25,8 +25,8 @@ if digest then
 end
 local number = redis.call('INCR', SUBMISSIONS)
 redis.call('SET', SPEC, args.spec)
-redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_name, 'status', 'pending', 'seq', 1, 'ask', 1,
-  'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,
+redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_name, 'status', 'pending', 'seq', 1,
+  'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,
   'nonce', args.nonce)
 if args.not_before then redis.call('HSET', ORDER, 'not_before', args.not_before) end
 redis.call('ZADD', DUE, due, args.id)

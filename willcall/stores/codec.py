@@ -51,9 +51,9 @@ def spec_of(order: Order) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if value is not None}
 
 
-def mutable_fields(order: Order) -> dict[str, str | int | None]:
-    """Return the hash fields that a commit writes; it removes those that are `None`."""
-    return {
+def mutable_fields(order: Order) -> dict[str, str]:
+    """Return the hash fields that a commit writes. Those that are absent do not exist in the hash."""
+    values = {
         "status": order.status.value,
         "attention": order.attention.value if order.attention else None,
         "reason": order.reason or None,
@@ -69,6 +69,7 @@ def mutable_fields(order: Order) -> dict[str, str | int | None]:
         "finished": optional_milliseconds(order.finished_at),
         "ask": int(order.next_poll_at is not None),
     }
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def tickets_text(order: Order) -> str:

@@ -155,8 +155,9 @@ class CommitStore:
                 "place": commit.place,
                 "due": optional_milliseconds(commit.due_at),
                 "earliest": milliseconds(commit.earliest),
-                "fields": {name: value for name, value in fields.items() if value is not None},
-                "removed": [name for name, value in fields.items() if value is None],
+                "fields": fields,
+                "removed": [name for name in mutable_fields(before) if name not in fields and name != "attention"]
+                or None,
                 "attempt": attempt_text(commit.attempt) if commit.attempt else None,
                 "most_attempts": TIMELINE,
                 "tickets": tickets_text(after) if commit.tickets else None,
@@ -167,8 +168,8 @@ class CommitStore:
                 "minute_kept": keys.MINUTE_KEPT,
                 "hour_kept": keys.HOUR_KEPT,
                 "alert": alert_arguments(commit.alert) if commit.alert else None,
-                "throttled": commit.throttled,
-                "answered": commit.answered,
+                "throttled": commit.throttled or None,
+                "answered": commit.answered or None,
                 "ownership": _ownership_arguments(before, commit.owns) if commit.owns else None,
             },
         )

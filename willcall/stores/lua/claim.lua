@@ -41,7 +41,8 @@ local ask = fields.ask == '1'
 if status == 'failed' or status == 'cancelled' or (amendable and not ask) then return {'closed', now} end
 
 local function answer(verdict, ...)
-  return {verdict, now, order, redis.call('GET', SPEC) or '', redis.call('GET', TICKETS) or '', ...}
+  local texts = redis.call('MGET', SPEC, TICKETS)
+  return {verdict, now, order, texts[1] or '', texts[2] or '', ...}
 end
 
 if tonumber(fields.lease or 0) > now then

@@ -15,7 +15,7 @@
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
---          fields: of the order, to write; removed: fields to remove
+--          fields: of the order, to write; removed: fields to remove (nil: none)
 --          attempt (JSON, for the timeline), most_attempts (that are kept), tickets (JSON; nil: unchanged)
 --          late_check: of an expired order (ms; nil: none)
 --          fetch_in: ms until its documents are fetched (nil: none are missing)
@@ -65,11 +65,12 @@ if not keep and (not args.claim or slot) then
 end
 for field, value in pairs(fields) do
   -- `attention` is written with its indexes, and `ask` belongs to the place.
-  if field ~= 'attention' and not (keep and field == 'ask') then write(field, value) end
+  if field ~= 'attention' and not (keep and field == 'ask') then
+    set[#set + 1] = field
+    set[#set + 1] = value
+  end
 end
-for _, field in ipairs(args.removed) do
-  if field ~= 'attention' then remove(field) end
-end
+if args.removed then remove(unpack(args.removed)) end
 local closed = fields.status == 'failed' or fields.status == 'cancelled'
 if args.claim or closed then remove('lease', 'claim', 'again') end
 if args.claim then write('settled', args.claim) end
@@ -98,7 +99,7 @@ elseif args.place == 'due' or again then
     if sooner < due then
       write('express', 1)
       write('ask', 1)
-      if args.place == 'due' and fields.ask == 1 then write('plan', due) end
+      if args.place == 'due' and fields.ask == '1' then write('plan', due) end
       due = sooner
     end
   end

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: Seconds that a push waits for its order.
-KEPT_FOR = 7 * 86_400.0
+LIFETIME = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Inbox:
                 "digest": kept.digest,
                 "push": _text(kept),
                 "member": _member(kept),
-                "lifetime": milliseconds(KEPT_FOR),
+                "lifetime": milliseconds(LIFETIME),
             },
         )
         return order_id or None

@@ -1,141 +1,49 @@
-"""Every Redis key, and what lives under it. Times in Redis are whole milliseconds since the epoch.
+"""Every Redis key: its type, what it holds, and when it goes. Times in Redis are whole milliseconds since the epoch.
 
-Nothing here expires by itself while it is needed: orders go with the `prune` sweep after their retention,
-the rest is bounded by the number of orders and accounts, or has its bound beside it.
+A key without a lifetime beside it is bounded by the number of orders and accounts. The keys of an order go with the
+`prune` sweep, after `retention.orders`. Nothing expires while it is needed.
 
-An order's id, which may hold colons, is always the end of a key: so no id can be made to mean another order's key.
+An order's id may contain colons, so it always ends its key. That way no id can mean the key of another order.
 """
 
 from collections.abc import Iterable
 
 PREFIX = "willcall:"
 
-#: Stream of events: the outbox and the event feed. Trimmed by `prune`.
-EVENTS = PREFIX + "events"
-#: Stream of what operators are told, bounded (see `lua/alert.lua`); no part of the feed.
-OPERATOR_EVENTS = PREFIX + "ops:events"
-#: What `UNDELIVERED`, `UNTOLD` and `NOTIFIER` are for backends, for operators: by the subject of the event.
-OPERATOR_DELIVERIES_DUE = PREFIX + "ops:undelivered"
-OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:untold"
-OPERATOR_DELIVERY_PROGRESS = PREFIX + "ops:notifier"
-#: Set of account keys that have ever had an order.
+# Orders
+
+#: Set: keys of the accounts that ever had an order.
 ACCOUNTS = PREFIX + "accounts"
-#: Counter of submissions: the score in the status indexes, so that lists are newest first and pages are stable.
+#: Counter of submissions. Its value is an order's score in the status indexes, so that lists are newest first.
 SUBMISSIONS = PREFIX + "submissions"
-#: What the keys of `attention` begin with.
+#: Prefix of the keys of `attention`.
 ATTENTION = PREFIX + "attention:"
-#: Sorted set of final orders by the time they ended, for `prune`.
+#: Sorted set: final orders by when they ended, for the `prune` sweep.
 FINAL = PREFIX + "final"
-#: Sorted set of expired orders by the time of their next late check, for `reconcile`.
+#: Sorted set: expired orders by their next late check, for the `reconcile` sweep.
 LATE = PREFIX + "late"
-#: Sorted set of `[account key, reference]` for which pushes are kept, by the time until which they are.
+#: Sorted set: `[account key, reference]` that pushes are stored for, by when these expire.
 INBOX = PREFIX + "inbox"
-#: Sorted set of the orders whose tickets lack documents, by the time of their next fetch.
-FETCHES_DUE = PREFIX + "fetches"
-#: Sorted set of the same orders, by the time since which their documents are to be fetched.
-FETCHES_PENDING = PREFIX + "lacking"
-#: Sorted set of the orders some of whose documents were given up, by when.
-DOCUMENTS_GIVEN_UP = PREFIX + "documents-given-up"
-#: Set of the documents whose orders are gone and whose files are to be removed, by `prune`.
-ORPHANED_DOCUMENTS = PREFIX + "forgotten"
-#: Sorted set of the orders of whose latest event a backend is still to be told, by the time of the next try.
-DELIVERIES_DUE = PREFIX + "undelivered"
-#: Sorted set of the same orders, by the time since which it is to be told: that of the event, or, where that was
-#: delivered, of the wish to redeliver it.
-DELIVERIES_PENDING = PREFIX + "untold"
-#: Hash: how far the workers have come in telling backends.
-DELIVERY_PROGRESS = PREFIX + "notifier"
-#: Sorted set of the documents of accounts, which no order has claimed, by the time they were put, for `prune`.
-UNCLAIMED_DOCUMENTS = PREFIX + "unclaimed"
-#: Sorted set of `<kind>:<name>` of the processes, by the time at which each was last seen.
-PROCESSES = PREFIX + "processes"
-#: Hash: the kind of a process -> the last sign that any of the kind gave, as JSON. Kept when none is left.
-LAST_HEARTBEATS = PREFIX + "last_signs"
-#: Hash: `id`, made at random when the first process starts over an empty Redis; and `replaced_at`, when a process last
-#: found another one than before (milliseconds).
-STATE = PREFIX + "state"
-#: Hash: the name of a sweep -> its last run, as JSON.
-SWEEPS = PREFIX + "sweeps"
-#: Hash: where the last run of a sweep stopped for lack of time.
-SWEEP_POSITIONS = PREFIX + "sweeps:positions"
-#: String that is written to see whether Redis takes writes. Expires after a second.
-PROBE = PREFIX + "probe"
-
-#: What the message broker's keys begin with, apart from the queues' lists, which are named like their queues.
-BROKER = PREFIX + "broker:"
-#: Hash: the tag of a claimed message -> its list and itself; and sorted set of the tags by the time of the claim.
-CLAIMS, CLAIMS_INDEX = BROKER + "claims", BROKER + "claims_index"
-
-#: Stream of messages that no task could take, bounded; and hash: why -> how many there ever were.
-DEAD_LETTERS, DEAD_LETTER_COUNTS = PREFIX + "dead_letters", PREFIX + "dead_letters:counts"
-
-#: Seconds that the counters of a minute and of an hour are kept: an hour of minutes, and two days of hours.
-MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
 
 
 def order(order_id: str) -> str:
-    """Hash: the mutable state of an order. Every value is short, which keeps it a compact listpack."""
+    """Hash: the mutable state of an order. All values are short, which keeps it a compact listpack."""
     return f"{PREFIX}order:{order_id}"
 
 
 def spec(order_id: str) -> str:
-    """String: what was submitted, as JSON; never changes."""
+    """String: what was submitted (JSON). It never changes."""
     return f"{PREFIX}spec:{order_id}"
 
 
 def tickets(order_id: str) -> str:
-    """String: the order's tickets, as JSON; absent while there are none."""
+    """String: the order's tickets (JSON). Absent while there are none."""
     return f"{PREFIX}tickets:{order_id}"
 
 
 def attempts(order_id: str) -> str:
-    """List: the timeline, newest first, bounded (see `orders.TIMELINE`)."""
+    """List: the timeline, newest first, at most `commits.TIMELINE` entries."""
     return f"{PREFIX}attempts:{order_id}"
-
-
-def fetch(order_id: str) -> str:
-    """Hash: who fetches the order's documents, since when, how often, why in vain; there while it is in `FETCHES`."""
-    return f"{PREFIX}fetch:{order_id}"
-
-
-def delivery(order_id: str) -> str:
-    """Hash: how far the telling of the order's latest event is; with the event's data until that is delivered."""
-    return f"{PREFIX}delivery:{order_id}"
-
-
-def delivery_attempts(order_id: str) -> str:
-    """List: the tries to tell of the order's events, newest first, bounded (see `deliveries.LOG`)."""
-    return f"{PREFIX}deliveries:{order_id}"
-
-
-def operator_delivery(subject: str) -> str:
-    """Hash: how far telling operators of a subject's latest event is. An order's goes with the order."""
-    return f"{PREFIX}ops:delivery:{subject}"
-
-
-def operator_delivery_attempts(subject: str) -> str:
-    """List: the tries to tell operators of a subject's events, newest first, bounded, gone with the delivery."""
-    return f"{PREFIX}ops:deliveries:{subject}"
-
-
-def document(document_id: str) -> str:
-    """Hash: what is known of a stored file. Goes with its owner."""
-    return f"{PREFIX}document:{document_id}"
-
-
-def documents(owner: str) -> str:
-    """Hash: an order's (or an account's) documents, SHA-256 of the content -> document id."""
-    return f"{PREFIX}documents:{owner}"
-
-
-def due(account_key: str) -> str:
-    """Sorted set: an account's orders by the time at which they are to be looked at. The truth of the chain."""
-    return f"{PREFIX}due:{account_key}"
-
-
-def held(account_key: str) -> str:
-    """Sorted set: the orders that wait for a parked account, by their deadline (late checks last)."""
-    return f"{PREFIX}held:{account_key}"
 
 
 def index(account_key: str, status: str) -> str:
@@ -154,20 +62,20 @@ def references(account_key: str) -> str:
 
 
 def ticket_owners(account_key: str) -> str:
-    """Hash: what identifies a ticket of an account -> the id of the order that holds it. Goes with the orders.
+    """Hash: what identifies a ticket -> the order that owns it. Each field goes with its order.
 
-    Kept where some of the provider's references list all that a user ever bought (see `lua/ticket_owners.lua`).
+    Only for accounts with references that list everything a user ever bought (see `lua/ticket_owners.lua`).
     """
     return f"{PREFIX}owners:{account_key}"
 
 
 def owned_tickets(order_id: str) -> str:
-    """Set: the fields of `owners` that are an order's."""
+    """Set: the fields of `ticket_owners` that belong to an order."""
     return f"{PREFIX}owned:{order_id}"
 
 
 def pushes_ahead(account_key: str, reference: str) -> str:
-    """Hash: digest -> a push that came ahead of its order. Expires `inbox.KEPT_FOR` after the last of them came."""
+    """Hash: digest -> a push that arrived before its order. Expires `inbox.LIFETIME` after the last one."""
     return f"{PREFIX}inbox:{account_key}:{reference}"
 
 
@@ -176,13 +84,21 @@ def applied_push(account_key: str, digest: str) -> str:
     return f"{PREFIX}applied:{account_key}:{digest}"
 
 
-def sweep_failures(name: str) -> str:
-    """Hash: what a sweep fails at, how often so far and until when it leaves it alone (JSON)."""
-    return f"{PREFIX}sweep:{name}:failing"
+# Schedule of an account
+
+
+def due(account_key: str) -> str:
+    """Sorted set: an account's orders by when they are due. The source of truth of the poll chain."""
+    return f"{PREFIX}due:{account_key}"
+
+
+def held(account_key: str) -> str:
+    """Sorted set: orders that wait for a stopped account, by deadline (late checks last)."""
+    return f"{PREFIX}held:{account_key}"
 
 
 def progress(account_key: str) -> str:
-    """Hash: how far the workers have come through the poll queue of an account's provider."""
+    """Hash: how far the workers have come in the poll queue of an account's provider."""
     return f"{PREFIX}progress:{account_key.partition('/')[0]}"
 
 
@@ -192,63 +108,206 @@ def account(account_key: str) -> str:
 
 
 def tokens(account_key: str) -> str:
-    """Hash: an account's token bucket. Expires a day after the last slot that it has booked."""
+    """Hash: an account's token bucket (see `lua/bucket.lua`). Expires a day after its last booked slot."""
     return f"{PREFIX}tokens:{account_key}"
 
 
 def bookings(account_key: str) -> str:
-    """Sorted set: the requests that wait for a booked slot, by that slot less the bucket's shift. Expires with it."""
+    """Sorted set: the ordinary lane, bookings by slot less the bucket's shift. Expires with the bucket."""
     return f"{PREFIX}bookings:{account_key}"
 
 
 def express_bookings(account_key: str) -> str:
-    """Sorted set: the same, of those whose slot is one of the express share."""
+    """Sorted set: the express lane. Expires with the bucket."""
     return f"{PREFIX}express:{account_key}"
 
 
 def late_bookings(account_key: str) -> str:
-    """Sorted set: the same, of those who missed their slot and get the next tokens."""
+    """Sorted set: the late lane. Expires with the bucket."""
     return f"{PREFIX}late_bookings:{account_key}"
 
 
 def stranded(account_key: str) -> str:
-    """Sorted set: the orders that have no slot before their deadline, by that; they take what others give back."""
+    """Sorted set: orders without a slot before their deadline, by deadline. They get slots that others give back."""
     return f"{PREFIX}stranded:{account_key}"
 
 
 def throttled(account_key: str) -> str:
-    """Set: the orders whose hint is the account's throttle, so that a person can end it for all of them."""
+    """Set: orders whose hint is the account's throttle, so that an operator can end it for all of them."""
     return f"{PREFIX}throttled:{account_key}"
 
 
+def list_wait(account_key: str) -> str:
+    """String: the account's list of orders is not requested. Expires when it may be again."""
+    return f"{PREFIX}list:{account_key}:wait"
+
+
+# OAuth of an account
+
+
 def oauth(account_key: str) -> str:
-    """Hash: the account's OAuth access token, shared by all workers. Expires with the token."""
+    """Hash: the account's access token, shared by all workers. Expires with the token."""
     return f"{PREFIX}oauth:{account_key}"
 
 
 def oauth_auth_method(account_key: str) -> str:
-    """String: the way of authenticating that the account's token endpoint took last."""
+    """String: the authentication method that the token endpoint accepted last."""
     return f"{PREFIX}oauth:{account_key}:dialect"
 
 
 def oauth_wait(account_key: str) -> str:
-    """String: that the account's token endpoint is left alone. Expires when it may be asked again."""
+    """String: no token is requested. Expires when one may be again."""
     return f"{PREFIX}oauth:{account_key}:wait"
 
 
-def list_wait(account_key: str) -> str:
-    """String: that the account's list of orders is left alone. Expires when it may be asked for again."""
-    return f"{PREFIX}list:{account_key}:wait"
-
-
 def oauth_lock(account_key: str) -> str:
-    """String: who is fetching a new access token. Expires after the longest such fetch."""
+    """String: a worker is requesting a token. Expires after the longest such request."""
     return f"{PREFIX}oauth:{account_key}:lock"
 
 
+# Documents
+
+#: Sorted set: orders whose tickets lack documents, by their next fetch.
+FETCHES_DUE = PREFIX + "fetches"
+#: Sorted set: the same orders, by since when their documents are to be fetched.
+FETCHES_PENDING = PREFIX + "lacking"
+#: Sorted set: orders with documents that are no longer tried, by since when.
+DOCUMENTS_GIVEN_UP = PREFIX + "documents-given-up"
+#: Sorted set: documents of accounts that no order has claimed, by when they were stored, for the `prune` sweep.
+UNCLAIMED_DOCUMENTS = PREFIX + "unclaimed"
+#: Set: documents of removed orders, whose files the `prune` sweep removes.
+ORPHANED_DOCUMENTS = PREFIX + "forgotten"
+
+
+def fetch(order_id: str) -> str:
+    """Hash: the fetch of an order's documents: its claim, since when, how many tries, why they failed."""
+    return f"{PREFIX}fetch:{order_id}"
+
+
+def document(document_id: str) -> str:
+    """Hash: the metadata of a stored file. Goes with its owner."""
+    return f"{PREFIX}document:{document_id}"
+
+
+def documents(owner: str) -> str:
+    """Hash: SHA-256 of the content -> document id, for the documents of an order or an account."""
+    return f"{PREFIX}documents:{owner}"
+
+
+# Events and their deliveries
+
+#: Stream: the events of the feed and of callbacks. Trimmed by the `prune` sweep after `retention.events`.
+EVENTS = PREFIX + "events"
+#: Sorted set: orders with an undelivered event, by the next attempt.
+DELIVERIES_DUE = PREFIX + "undelivered"
+#: Sorted set: the same orders, by since when: the time of the event, or of the request to redeliver it.
+DELIVERIES_PENDING = PREFIX + "untold"
+#: Hash: how far the workers have come with deliveries.
+DELIVERY_PROGRESS = PREFIX + "notifier"
+
+#: Stream: events for operators, bounded (see `lua/alert.lua`). Not in the feed.
+OPERATOR_EVENTS = PREFIX + "ops:events"
+#: The same three keys for operators, by the subject of the event.
+OPERATOR_DELIVERIES_DUE = PREFIX + "ops:undelivered"
+OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:untold"
+OPERATOR_DELIVERY_PROGRESS = PREFIX + "ops:notifier"
+
+
+def delivery(order_id: str) -> str:
+    """Hash: the delivery of an order's latest event, with the event's data until it is delivered."""
+    return f"{PREFIX}delivery:{order_id}"
+
+
+def delivery_attempts(order_id: str) -> str:
+    """List: attempts to deliver the order's events, newest first, at most `deliveries.MOST_ATTEMPTS`."""
+    return f"{PREFIX}deliveries:{order_id}"
+
+
+def operator_delivery(subject: str) -> str:
+    """Hash: the delivery of a subject's latest event to operators. An order's goes with the order."""
+    return f"{PREFIX}ops:delivery:{subject}"
+
+
+def operator_delivery_attempts(subject: str) -> str:
+    """List: attempts to deliver a subject's events to operators, newest first, as many. Goes with the delivery."""
+    return f"{PREFIX}ops:deliveries:{subject}"
+
+
+# Processes, sweeps and sessions
+
+#: Sorted set: `<kind>:<name>` of each process, by its last heartbeat.
+PROCESSES = PREFIX + "processes"
+#: Hash: kind of process -> the last heartbeat of any of that kind (JSON).
+LAST_HEARTBEATS = PREFIX + "last_signs"
+#: Hash: `id`, random, set when the first process starts on an empty Redis; `replaced_at`, when a process last found a
+#: different id.
+STATE = PREFIX + "state"
+#: Hash: name of a sweep -> its last run (JSON).
+SWEEPS = PREFIX + "sweeps"
+#: Hash: name of a sweep -> where its last run stopped for lack of time.
+SWEEP_POSITIONS = PREFIX + "sweeps:positions"
+#: String: written to check that Redis takes writes. Expires after a second.
+PROBE = PREFIX + "probe"
+
+
+def process(kind: str, name: str) -> str:
+    """Hash: a running process: since when, and details. Expires `processes.FORGOTTEN_AFTER` its last heartbeat."""
+    return f"{PREFIX}process:{kind}:{name}"
+
+
+def sweep_failures(name: str) -> str:
+    """Hash: item -> how often a sweep failed at it, and until when it skips it (JSON).
+
+    Expires `sweeps.FAILURES_KEPT` after the last failure.
+    """
+    return f"{PREFIX}sweep:{name}:failing"
+
+
 def lease(name: str) -> str:
-    """String: which run of a sweep is at work. Expires after the longest run of it."""
+    """String: the run of a sweep that is at work. Expires unless the run renews it."""
     return f"{PREFIX}lease:{name}"
+
+
+def ended_session(session_id: str) -> str:
+    """String: an operator logged out of a session. Expires when the session would have."""
+    return f"{PREFIX}ended_session:{session_id}"
+
+
+# Statistics
+
+#: Seconds that counters are kept: those of a minute for an hour, those of an hour for two days.
+MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
+
+
+def stats_minute(minute: int | str) -> str:
+    """Hash: `counter` -> commits in a minute (since the epoch). Expires after `MINUTE_KEPT`."""
+    return f"{PREFIX}stats:minute:{minute}"
+
+
+def stats_hour(hour: int | str) -> str:
+    """Hash: the same in an hour (since the epoch). Expires after `HOUR_KEPT`."""
+    return f"{PREFIX}stats:hour:{hour}"
+
+
+def counter(account_key: str, measures: Iterable[str]) -> str:
+    """Return the field of these hashes that counts one set of measures, so that a commit increments one field."""
+    return f"{account_key}|{' '.join(measures)}"
+
+
+def read_counter(counter: str) -> tuple[str, list[str]]:
+    """Return the account key and the measures of a counter."""
+    account_key, _, measures = counter.rpartition("|")
+    return account_key, measures.split(" ")
+
+
+# Messages
+
+#: Prefix of the broker's keys, except for the queues' lists, which are named like their queues.
+BROKER = PREFIX + "broker:"
+#: Hash: tag of a claimed message -> its list and itself. Sorted set: the tags by when they were claimed.
+CLAIMS, CLAIMS_INDEX = BROKER + "claims", BROKER + "claims_index"
+#: Stream: messages that no task could process, at most `dead_letters.KEPT`. Hash: reason -> how many there ever were.
+DEAD_LETTERS, DEAD_LETTER_COUNTS = PREFIX + "dead_letters", PREFIX + "dead_letters:counts"
 
 
 def delayed_messages(queue: str) -> str:
@@ -259,34 +318,3 @@ def delayed_messages(queue: str) -> str:
 def wakeup(queue: str) -> str:
     """List of at most one token, which wakes an idle worker: the queue has messages."""
     return f"{BROKER}wakeup:{queue}"
-
-
-def ended_session(session_id: str) -> str:
-    """String: that an operator has logged out of a session. Expires when the session would have ended by itself."""
-    return f"{PREFIX}ended_session:{session_id}"
-
-
-def process(kind: str, name: str) -> str:
-    """Hash: since when a process is seen, and what it says of itself. Expires `processes.FORGOTTEN` after that."""
-    return f"{PREFIX}process:{kind}:{name}"
-
-
-def stats_minute(minute: int | str) -> str:
-    """Hash: `counter` -> how many commits of a minute since the epoch said so. Expires after `MINUTE_KEPT`."""
-    return f"{PREFIX}stats:minute:{minute}"
-
-
-def stats_hour(hour: int | str) -> str:
-    """Hash: the same, in an hour since the epoch. Expires after `HOUR_KEPT`."""
-    return f"{PREFIX}stats:hour:{hour}"
-
-
-def counter(account_key: str, measures: Iterable[str]) -> str:
-    """Field of these hashes: all that one commit measures, so that it counts in one step."""
-    return f"{account_key}|{' '.join(measures)}"
-
-
-def read_counter(counter: str) -> tuple[str, list[str]]:
-    """The account key and the measures of a counter."""
-    account_key, _, measures = counter.rpartition("|")
-    return account_key, measures.split(" ")

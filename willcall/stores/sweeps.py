@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: Seconds after the last failure after which those of a sweep are forgotten.
-FAILING_KEPT = 7 * 86_400
+FAILURES_KEPT = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class SweepStore:
         key = keys.sweep_failures(name)
         pipe = self._redis.pipeline()
         pipe.hset(key, item, compact_json([failing.times, round(failing.until, 3)]))
-        pipe.expire(key, FAILING_KEPT)
+        pipe.expire(key, FAILURES_KEPT)
         pipe.execute()
 
     def clear_item_failure(self, name: str, item: str) -> None:

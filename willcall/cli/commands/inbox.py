@@ -9,7 +9,7 @@ from willcall.cli.output.console import print_json_line, print_note, stdout_cons
 from willcall.cli.output.styles import plain_table
 from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
-from willcall.stores.inbox import KEPT_FOR, StoredPush
+from willcall.stores.inbox import LIFETIME, StoredPush
 from willcall.views.formatting import format_count, format_relative
 
 
@@ -36,7 +36,7 @@ def _push_to_json(push: StoredPush) -> dict[str, object]:
         "type": push.kind,
         "content": _describe_content(push.push),
         "received_at": rfc3339(push.at),
-        "stored_until": rfc3339(push.at + KEPT_FOR),
+        "stored_until": rfc3339(push.at + LIFETIME),
     }
 
 
@@ -49,7 +49,7 @@ def _print_table(pushes: list[StoredPush], now: float) -> None:
             push.account,
             strip_control_characters(push.reference),
             format_relative(push.at, now, 1),
-            format_relative(push.at + KEPT_FOR, now, 1),
+            format_relative(push.at + LIFETIME, now, 1),
             f"{_describe_content(push.push)}\n{strip_control_characters(push.kind)}",
         )
     stdout_console().print(table)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 #: What imports the extra `dev`, each only when it is needed.
-DEVELOPMENT = ("willcall/simulator/", "willcall/cli/commands/up.py", "willcall/devtools/embedded_redis.py")
+DEVELOPMENT = ("willcall/simulator/", "willcall/devtools/embedded_redis.py")
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -148,7 +148,7 @@ class LocalDeployment:
 
     @property
     def context(self) -> Context:
-        """The context of use cases."""
+        """The context that use cases get."""
         context: Context = self.app.willcall
         return context
 

@@ -326,7 +326,7 @@ class Script(_ScriptModel):
     orders: tuple[OrderScript, ...] = ()
     #: Requests that arrive this soon after a 429 were under way before it.
     grace: NonNegativeFloat = 0.25
-    #: How long a minute takes in the providers' schedules of repeated pushes.
+    #: The length of a minute in the schedules of repeated pushes.
     push_minute: PositiveFloat = 60.0
     #: How much longer the network may delay one request than another; the burst allows for it.
     jitter: NonNegativeFloat = 0.0

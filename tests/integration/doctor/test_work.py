@@ -136,7 +136,7 @@ def test_a_rejected_account_is_an_error_even_while_it_is_paused(make_context: Ma
     assert ", paused until " in finding.message
     assert "next attempt" not in finding.message
     assert "[providers.tiqets.default]" in str(finding.fix)
-    assert "go on by themselves" not in str(finding.fix)
+    assert "continue automatically once" not in str(finding.fix)
     assert ok_message(context, "orders") == "1 open order, none overdue"
 
 

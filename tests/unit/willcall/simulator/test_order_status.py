@@ -11,7 +11,7 @@ def order(**fields: Any) -> OrderScript:
 
 
 @pytest.mark.parametrize(
-    ("fields", "age", "phase"),
+    ("fields", "age", "status"),
     [
         ({}, 0, SimulatedStatus.ISSUED),
         ({"ready_after": 5}, 4.9, SimulatedStatus.PENDING),
@@ -26,21 +26,21 @@ def order(**fields: Any) -> OrderScript:
         ({"needs_personalization_until": 6}, 6, SimulatedStatus.ISSUED),
     ],
 )
-def test_the_phase_follows_from_the_age(fields: dict[str, Any], age: float, phase: SimulatedStatus) -> None:
-    assert status_at(order(**fields), age) is phase
+def test_the_status_follows_from_the_age(fields: dict[str, Any], age: float, status: SimulatedStatus) -> None:
+    assert status_at(order(**fields), age) is status
 
 
 def test_half_of_the_tickets_and_at_least_one_come_first() -> None:
     assert [issued_tickets(order(quantity=n), SimulatedStatus.PARTIAL) for n in (1, 2, 5)] == [1, 1, 2]
 
 
-def test_the_last_phase_counts_a_late_cancellation() -> None:
+def test_the_final_status_counts_a_late_cancellation() -> None:
     assert final_status(order(cancel_after=9)) is SimulatedStatus.CANCELLED
     assert final_status(order(ends="never")) is None
 
 
 @pytest.mark.parametrize(
-    ("phases", "phase"),
+    ("statuses", "status"),
     [
         ([SimulatedStatus.ISSUED, SimulatedStatus.ISSUED], SimulatedStatus.ISSUED),
         ([SimulatedStatus.PENDING, SimulatedStatus.ISSUED], SimulatedStatus.PARTIAL),
@@ -49,5 +49,5 @@ def test_the_last_phase_counts_a_late_cancellation() -> None:
         ([SimulatedStatus.FAILED, SimulatedStatus.CANCELLED], SimulatedStatus.FAILED),
     ],
 )
-def test_a_group_stands_where_its_orders_stand(phases: list[SimulatedStatus], phase: SimulatedStatus) -> None:
-    assert combined_status(phases) is phase
+def test_orders_in_one_list_have_a_combined_status(statuses: list[SimulatedStatus], status: SimulatedStatus) -> None:
+    assert combined_status(statuses) is status

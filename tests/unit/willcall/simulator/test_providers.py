@@ -1,4 +1,4 @@
-"""Each provider's forms, phase by phase."""
+"""Each provider's responses, status by status."""
 
 import base64
 from typing import Any
@@ -69,7 +69,7 @@ def test_a_headless_client_sees_its_checkout_and_its_own_list(start: Start) -> N
     assert sim.get(f"{ADMIN}?checkout_id=1", headers=PUBLIC).status_code == 403
 
 
-def test_the_funtrips_list_tells_of_late_cancellations(start: Start) -> None:
+def test_the_funtrips_list_reports_late_cancellations(start: Start) -> None:
     sim = start({"provider": "funtrips", "cancel_after": 8}, {"provider": "funtrips", "reference": "2"})
     bearer = sim.bearer()
     sim.clock.now += 8
@@ -210,7 +210,7 @@ def test_a_paylogic_user_sees_their_own_tickets_as_they_come(start: Start) -> No
     assert sim.paylogic("tickets").status_code == 403
 
 
-def test_the_paylogic_list_starts_at_a_date_and_tells_of_cancellations(start: Start) -> None:
+def test_the_paylogic_list_starts_at_a_date_and_reports_cancellations(start: Start) -> None:
     sim = start({"provider": "paylogic", "cancel_after": 5}, {"provider": "paylogic", "reference": "ticket:1"})
     sim.clock.now += 5
     body = sim.paylogic("orders?created__gte=2027-01-15T08:00:00Z").json()

@@ -1,1 +1,1 @@
-"""Beat's timetable, one sweep a file. A sweep is idempotent, bounded, and runs once at a time."""
+"""Beat's timetable and its sweeps, one per file. A sweep is idempotent, bounded, and runs once at a time."""

@@ -1,4 +1,4 @@
-"""Operators are told of what only the clock shows, and of what a lost message kept from them."""
+"""Alert operators of accounts that have been throttled for long, and resend alerts whose message was lost."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from willcall.usecases.alerts import alert_long_throttle, send_alert_delivery
 
 
 def alerts(run: Run) -> dict[str, int]:
-    """Tell of accounts that are throttled for long, re-send overdue alerts. Returns how many of each."""
+    """Send alerts about long throttles, and resend overdue alerts. Returns how many of each."""
     throttled = run.for_each_account(partial(alert_long_throttle, run.context))
     resent = resend_overdue(run, run.context.stores.ops_deliveries, send_alert_delivery)
     return {"throttled": throttled, "resent": resent}

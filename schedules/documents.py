@@ -1,11 +1,11 @@
-"""Documents whose alarm clock is lost are fetched all the same; those obtained after all are not listed as given up."""
+"""Fetch documents whose scheduled message was lost, and update the list of given-up documents."""
 
 from schedules.run import BATCH, Run
 from willcall.usecases.documents import TASK, prune_given_up
 
 
 def documents(run: Run) -> dict[str, int]:
-    """Re-send overdue fetches. Returns how many."""
+    """Resend overdue fetches. Returns how many."""
     context, resent = run.context, 0
 
     def look(offset: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Orders end at their deadline though nobody claims them: of parked accounts, of removed ones, of dead workers."""
+"""Expire orders at their deadline that no worker claims, such as those of stopped or removed accounts."""
 
 from functools import partial
 
@@ -9,12 +9,12 @@ from willcall.usecases.settle import settle_expired
 
 
 def expire(run: Run) -> dict[str, int]:
-    """Expire orders past their deadline that wait for their account, or that are overdue. Returns how many."""
+    """Expire orders past their deadline that are held or overdue. Returns how many."""
     return {"expired": run.for_each_account(lambda account: _held(run, account) + _overdue(run, account))}
 
 
 def _held(run: Run, account: str) -> int:
-    """Expire those of an account; those that it cannot expire keep the others from nothing."""
+    """Expire held orders of an account. One that fails does not block the others."""
     expired = 0
 
     def look(offset: int) -> tuple[int, int]:
@@ -33,9 +33,9 @@ def _held(run: Run, account: str) -> int:
 
 
 def _overdue(run: Run, account: str) -> int:
-    """Expire those of an account that nobody claims any more.
+    """Expire orders of an account that no worker claims.
 
-    Workers make one last attempt at the deadline. Where the account has left the configuration, nobody does.
+    Workers make one last attempt at the deadline, but not for an account that is no longer configured.
     """
     configured = run.context.accounts.get(account)
     late_by = max(LAST_ATTEMPT, configured.polling.minimum) if configured else 0.0

@@ -1,4 +1,4 @@
-"""Orders get what came ahead of them, where a process died between submitting and attaching."""
+"""Apply pushes that arrived before their order, if a process died right after submitting it."""
 
 from functools import partial
 
@@ -9,10 +9,10 @@ from willcall.usecases.context import Context
 
 
 def inbox(run: Run) -> dict[str, int]:
-    """Attach kept pushes whose order is there. Returns how many."""
+    """Apply stored pushes whose order was submitted. Returns how many."""
     places = run.rotate(run.context.stores.inbox.places())
-    return {"attached": sum(run.try_item(place, partial(_attach, run.context, place)) for place in places)}
+    return {"applied": sum(run.try_item(place, partial(_apply, run.context, place)) for place in places)}
 
 
-def _attach(context: Context, place: str) -> int:
+def _apply(context: Context, place: str) -> int:
     return apply_inbox_if_submitted(context, *place_of(place))

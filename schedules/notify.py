@@ -1,4 +1,4 @@
-"""Backends that are still to be told of an event, and whose message is lost, are told."""
+"""Deliver events whose message was lost."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,20 @@ from willcall.usecases.deliveries import send_delivery
 
 
 def notify(run: Run) -> dict[str, int]:
-    """Re-send the messages of overdue deliveries. Returns how many."""
+    """Resend the messages of overdue deliveries. Returns how many."""
     return {"resent": resend_overdue(run, run.context.stores.deliveries, send_delivery)}
 
 
 def resend_overdue(run: Run, deliveries: DeliveryStore, send: Callable[[Context, DeliveryMessage], None]) -> int:
-    """Send the messages of overdue deliveries again; how many it were."""
+    """Resend the messages of overdue deliveries to backends or operators. Returns how many."""
     context, resent = run.context, 0
 
     def look(offset: int) -> tuple[int, int]:
         nonlocal resent
-        seen, notices = deliveries.resend_deliveries(context.settings.sweeps.grace, offset, BATCH)
-        for notice in notices:
-            send(context, notice)
-        resent += len(notices)
+        seen, messages = deliveries.resend_deliveries(context.settings.sweeps.grace, offset, BATCH)
+        for message in messages:
+            send(context, message)
+        resent += len(messages)
         return seen, 0
 
     run.each_batch(look, BATCH)

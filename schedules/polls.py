@@ -1,17 +1,18 @@
-"""Orders whose alarm clock is lost, and orders whose account is well again, go on."""
+"""Resend polls whose scheduled message was lost, and release orders whose account has recovered."""
 
 from schedules.run import BATCH, Run
 from willcall.usecases.accounts import release_held, release_throttled, send_probe
 
 
 def polls(run: Run) -> dict[str, int]:
-    """Re-send overdue orders, release held ones. Returns how many of each."""
+    """Resend overdue polls and release held orders. Returns how many of each."""
     resent = released = 0
 
     def account(key: str) -> int:
         nonlocal resent, released
         if key not in run.context.accounts:
-            # A copy would be dropped, and the wait until the next one doubles: it would outlast the account's return.
+            # A worker would drop the message. As each resend doubles the wait until the next one, the order would not
+            # be polled soon after the account is configured again.
             return 0
         resent += _resend(run, key)
         released += release_throttled(run.context, run.context.accounts[key], run.may_continue)

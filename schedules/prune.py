@@ -1,4 +1,4 @@
-"""Final orders with their documents, and old events, go after their retention."""
+"""Delete final orders, their documents and old events after their retention."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ from schedules.run import BATCH, Run
 
 
 def prune(run: Run) -> dict[str, int]:
-    """Forget what is older than its retention. Returns how much."""
+    """Delete what is older than its retention. Returns how much of each."""
     context = run.context
     retention, now = context.settings.retention, context.stores.accounts.now()
     orders = _orders(run, now - retention.orders)
@@ -15,7 +15,7 @@ def prune(run: Run) -> dict[str, int]:
 
 
 def _orders(run: Run, before: float) -> int:
-    """Forget orders that ended before a moment; how many."""
+    """Delete orders that ended before a moment. Returns how many."""
     removed = 0
 
     def look(_: int) -> tuple[int, int]:
@@ -29,14 +29,14 @@ def _orders(run: Run, before: float) -> int:
 
 
 def _documents(run: Run, before: float) -> int:
-    """Remove the files of orders that are gone, and those that no order has claimed; how many."""
+    """Delete files of deleted orders and files that no order has claimed. Returns how many."""
     documents = run.context.documents
     while run.may_continue() and documents.orphan_unclaimed(before, BATCH) == BATCH:
         pass
     removed = 0
-    while run.may_continue() and (forgotten := documents.orphaned(BATCH)):
+    while run.may_continue() and (orphaned := documents.orphaned(BATCH)):
         done = 0
-        for document_id in forgotten:
+        for document_id in orphaned:
             if not run.may_continue():
                 break
             done += run.try_item(document_id, partial(documents.remove, document_id))

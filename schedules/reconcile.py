@@ -1,4 +1,4 @@
-"""What the providers say of orders that we no longer ask about, or have not heard of lately."""
+"""Poll expired orders once more, and orders whose status differs from the provider's list."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a list looks back.
 LOOK_BACK = 86_400.0
-#: Seconds for which a list waits for its token. After that its slot stays booked, and the next run finds a token near.
+#: Seconds for which a list waits for its token. Afterwards its slot stays booked for the next run.
 TOKEN_PATIENCE = 2.0
 
 _MEANS: dict[type[Outcome], Status] = {
@@ -35,9 +35,9 @@ _MEANS: dict[type[Outcome], Status] = {
 
 
 def reconcile(run: Run) -> dict[str, int]:
-    """Ask again about expired orders whose late check is due, and about orders whose provider's list differs.
+    """Poll expired orders whose late check is due, and orders whose status differs in the provider's list.
 
-    A list is never believed by itself: what differs is asked for like any other attempt.
+    A list alone never changes an order: orders that differ are polled like any other.
     """
     checked = _check_expired(run)
     differing = 0
@@ -48,7 +48,7 @@ def reconcile(run: Run) -> dict[str, int]:
 
 
 def _check_expired(run: Run) -> int:
-    """Have expired orders asked for whose late check is due; how many."""
+    """Poll expired orders whose late check is due. Returns how many."""
     checked = 0
     now = run.context.stores.accounts.now()
     for order_id in run.context.stores.schedule.late_checks(now, BATCH):
@@ -60,15 +60,15 @@ def _check_expired(run: Run) -> int:
 
 def _check(context: Context, order_id: str, now: float) -> bool:
     schedule = context.stores.schedule
-    # Planned anew before anything else, so that one that fails goes to the end of the line.
+    # Scheduled again first, so that an order that fails goes to the end of the queue.
     schedule.schedule_late_check(order_id, now + context.settings.sweeps.late_every)
     order = context.stores.orders.get(order_id)
     schedule.schedule_late_check(order_id, late_check_at(context, order, now) if order else None)
-    return bool(order and _ask_soon(context, order))
+    return bool(order and _poll(context, order))
 
 
 def _compare_list(run: Run, account: Account) -> int:
-    """Ask about the orders of which the provider's list, where it has one, says other than we."""
+    """Poll the orders whose status differs in the provider's list, if it has one. Returns how many."""
     context, stores = run.context, run.context.stores
     since = stores.accounts.now() - LOOK_BACK
     listing = account.adapter.listing
@@ -87,7 +87,7 @@ def _compare_list(run: Run, account: Account) -> int:
     wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
     if wait:
         stores.accounts.postpone_list(account.key, wait)
-    # A gateway that refuses the list alone must not stop the account every time.
+    # A gateway that rejects only the list must not stop the account.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
     if not isinstance(response, Response):
@@ -98,23 +98,25 @@ def _compare_list(run: Run, account: Account) -> int:
         if not run.may_continue():
             break
         differing += run.try_item(
-            f"{account.key} {entry.reference}", partial(_ask_if_other, context, account, entry), account=account.key
+            f"{account.key} {entry.reference}",
+            partial(_poll_if_different, context, account, entry),
+            account=account.key,
         )
     return differing
 
 
-def _ask_if_other(context: Context, account: Account, entry: ListedOrder) -> bool:
-    """Ask about the order of a list's entry if that says other than we; whether it does."""
+def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -> bool:
+    """Poll the order of a list entry if its status differs. Returns whether it was sent."""
     order_id = context.stores.orders.find_by_reference(account.key, entry.reference)
     order = context.stores.orders.get(order_id) if order_id else None
     means = _MEANS.get(type(entry.outcome))
-    return bool(order and means and can_become(order.status, means) and _ask_soon(context, order))
+    return bool(order and means and can_become(order.status, means) and _poll(context, order))
 
 
 def _list(
     context: Context, account: Account, listing: OrderListing, since: float, claimed: float
 ) -> Response | Outcome | RetrySoon:
-    """The provider's answer, or why there is none."""
+    """Return the provider's list, or why there is none."""
     authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):
         return authorization
@@ -124,7 +126,7 @@ def _list(
     return context.exchange(account, request)
 
 
-def _ask_soon(context: Context, order: Order) -> bool:
+def _poll(context: Context, order: Order) -> bool:
     account = context.accounts.get(order.account_key)
     if account is None:
         return False

@@ -1,4 +1,4 @@
-"""One run of a sweep: how long it may take, where it goes on, and what it does about things that it fails at."""
+"""One run of a sweep: its time limit, where it resumes, and how it backs off from items that fail."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,25 +16,25 @@ from willcall.usecases.ports import Operation
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for which a sweep leaves alone what it failed at, the first time; twice as long each further time; at most.
+#: Seconds for which a sweep skips an item that failed: the first time, then twice as long each time, up to the longest.
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 60.0, 21_600.0
 #: How many entries of an index a sweep reads at once.
 BATCH = 500
-#: Things that a sweep remembers to fail at. Beyond, they are tried in each run, and not logged.
+#: How many failing items a sweep remembers. Others are tried in each run, and not logged.
 MOST_FAILING = 10_000
 
 
 @dataclass(slots=True)
 class Run:
-    """One run. `until` (monotonic seconds) is when it begins nothing new; `lease` makes it the only run."""
+    """One run of a sweep. It starts nothing new after `until` (monotonic seconds); `lease` makes it the only run."""
 
     context: Context
     name: str
     until: float
     lease: Lease
-    #: Things that this run failed at.
+    #: How many items failed in this run.
     failed: int = 0
-    #: Whether it stopped for lack of time.
+    #: Whether the run stopped because its time was up.
     stopped: bool = False
     _failing: dict[str, ItemFailures] = field(default_factory=dict)
     _now: float = 0.0
@@ -43,23 +43,26 @@ class Run:
         sweeps = self.context.stores.sweeps
         self._now = self.context.stores.accounts.now()
         self._failing = sweeps.failing_items(self.name)
-        # What was not tried again for so long after its time is gone.
+        # An item that was not tried again for long after its time no longer exists.
         for item in [item for item, failing in self._failing.items() if failing.until < self._now - LONGEST_BACK_OFF]:
             sweeps.clear_item_failure(self.name, item)
             del self._failing[item]
 
     def may_continue(self) -> bool:
-        """Whether something new may be begun: there is time left, and no other run has taken over."""
+        """Return whether the run may start something new: time is left, and it still holds the lease."""
         self.stopped = self.stopped or monotonic() >= self.until or not self.lease
         return not self.stopped
 
     def rotate(self, names: Iterable[str]) -> Iterator[str]:
-        """Go through things by name, beginning behind the one at which the last run stopped."""
+        """Iterate over names, starting after the one at which the last run stopped.
+
+        For example, a run over a, b, c, d that stops after b makes the next one go through c, d, a, b.
+        """
         sweeps = self.context.stores.sweeps
         ordered, last = sorted(names), sweeps.position(self.name)
-        behind = [name for name in ordered if name > last]
+        later = [name for name in ordered if name > last]
         worked_on = ""
-        for name in behind + ordered[: len(ordered) - len(behind)]:
+        for name in later + ordered[: len(ordered) - len(later)]:
             if not self.may_continue():
                 break
             yield name
@@ -70,24 +73,24 @@ class Run:
             sweeps.save_position(self.name, "")
 
     def for_each_account(self, do: Callable[[str], int]) -> int:
-        """Do something for each account that has orders, in turn; the sum of what it did.
+        """Call `do` for each account that has orders, and return the sum of its results.
 
-        An account that it fails for has its turn again in the next run.
+        An account that fails is tried again in the next run.
         """
         keys = self.context.stores.orders.accounts()
         return sum(self.try_item(key, partial(do, key), account=key, back_off=False) for key in self.rotate(keys))
 
     def try_item(self, item: str, do: Callable[[], int], *, back_off: bool = True, **subject: str) -> int:
-        """Return what `do` did for one item; where it fails, log that the first time and leave the item for a while.
+        """Return the result of `do` for one item, or 0 if it fails; then skip the item for a while.
 
-        `item` names it in this sweep and is not logged; `subject` are fields of the log line. Raises StoreError.
+        Only the first failure is logged, with `subject` as fields; `item` is not logged. Raises StoreError.
         """
         known = self._failing.get(item)
         if back_off and known and known.until > self._now:
             return 0
         try:
             done = do()
-        except WillcallError as error:  # foreseen, such as files that cannot be had now
+        except WillcallError as error:  # expected, such as files that are unavailable now
             if self._record_failure(item):
                 log.warning("sweep item failed", sweep=self.name, error=error, **subject)
             return 0
@@ -102,9 +105,9 @@ class Run:
         return int(done)
 
     def each_batch(self, look: Callable[[int], tuple[int, int]], size: int) -> None:
-        """Look at an index, `size` things at a time.
+        """Go through an index in batches of `size`.
 
-        `look` is given an offset; it returns how many things there were and how many of them are gone from the index.
+        `look` is called with an offset, and returns how many entries it found and how many of them it removed.
         """
         offset = 0
         while self.may_continue():
@@ -114,7 +117,7 @@ class Run:
                 break
 
     def _record_failure(self, item: str) -> bool:
-        """Leave an item alone for a while; whether it is the first time that this sweep fails at it."""
+        """Skip an item for a while. Returns whether it is its first failure."""
         self.failed += 1
         known = self._failing.get(item)
         if known is None and len(self._failing) >= MOST_FAILING:

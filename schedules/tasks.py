@@ -9,7 +9,7 @@ from schedules.timetable import BUDGET, sweep_for
 from tasks.queues import SWEEPS
 from willcall.config.settings import SweepSettings
 
-#: Seconds until a sweep that ran out of time goes on: the others have their turn.
+#: Seconds until a sweep that ran out of time continues. Meanwhile others can run.
 PAUSE = 1.0
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,18 +17,19 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @shared_task(name="schedules.sweep", bind=True, log_fields=("sweep",))
 def sweep(self: Task, name: str) -> dict[str, int] | None:
-    """Run the sweep `name`, unless a run of it is at work already. One that ran out of time goes on in a moment."""
+    """Run a sweep, unless it is running already. If its time is up, it continues in a moment."""
     with self.app.bulkhead.slot(SWEEPS) as wait:
-        swept = None if wait else sweep_for(self.app.willcall, name, BUDGET)
-    if wait or (swept and swept.unfinished):
+        result = None if wait else sweep_for(self.app.willcall, name, BUDGET)
+    if wait or (result and result.unfinished):
         self.apply_async((name,), queue=SWEEPS, countdown=wait or PAUSE)
-    return dict(swept.counts) if swept else None
+    return dict(result.counts) if result else None
 
 
 def beat_schedule(sweeps: SweepSettings) -> dict[str, dict[str, Any]]:
-    """Beat's entries. All are due when it starts: else one that starts often never ran those with long intervals.
+    """Return beat's schedule.
 
-    One that was not started before the next is due has nothing left to do and expires.
+    All sweeps are due when beat starts. Otherwise a beat that restarts often would never run those with long intervals.
+    A message expires when the next one of its sweep is due.
     """
     return {
         name: {

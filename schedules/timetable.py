@@ -1,4 +1,4 @@
-"""Which sweeps there are, and how one runs."""
+"""All sweeps, and how one is run."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,15 +21,15 @@ from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a run that died no longer keeps the next one from working; one that is at work renews its lease.
+#: Seconds after which a dead run no longer blocks the next one. A running one renews its lease.
 LEASE = 15.0
-#: Seconds after which a run begins nothing new, so that sweeps get their turns and a run ends before its message is
-#: given to another worker: what was begun takes two exchanges with a provider at most.
+#: Seconds after which a run starts nothing new, so that all sweeps get their turns and a run ends before its message is
+#: redelivered. What it has started takes two exchanges with a provider at most.
 BUDGET = 20.0
-#: Seconds after which a lease is not renewed any more: a run that takes longer hangs.
+#: Seconds after which a lease is no longer renewed, because the run hangs.
 LONGEST = 600.0
 
-#: What each does, returning counts; `Sweeps.intervals` says how often.
+#: Each sweep returns counts. `SweepSettings.intervals` says how often it runs.
 SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "polls": polls,
     "documents": documents,
@@ -44,35 +44,35 @@ SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a run of a sweep did; `unfinished`: it stopped for lack of time, and the next one goes on there."""
+    """What a run did. `unfinished`: its time was up, and the next run continues there."""
 
     counts: Mapping[str, int]
     unfinished: bool
 
 
 def run_sweep(context: Context, name: str, budget: float = BUDGET) -> dict[str, int] | None:
-    """Run a sweep now; its counts, or None where a run of it is at work elsewhere."""
-    swept = sweep_for(context, name, budget)
-    return dict(swept.counts) if swept else None
+    """Run a sweep now. Returns its counts, or None if it is running already."""
+    result = sweep_for(context, name, budget)
+    return dict(result.counts) if result else None
 
 
 def sweep_for(context: Context, name: str, budget: float) -> SweepResult | None:
-    """Run a sweep for about `budget` seconds, and keep how it went; None where a run of it is at work elsewhere."""
+    """Run a sweep for about `budget` seconds and record its result. Returns None if it is running already."""
     with context.stores.leases.hold(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
         if not lease:
             return None
-        swept = _recorded(Run(context, name, monotonic() + budget, lease))
-    if any(swept.counts.values()) or swept.unfinished:
-        log.info("sweep", sweep=name, unfinished=swept.unfinished, **swept.counts)
-    return swept
+        result = _run_recorded(Run(context, name, monotonic() + budget, lease))
+    if any(result.counts.values()) or result.unfinished:
+        log.info("sweep", sweep=name, unfinished=result.unfinished, **result.counts)
+    return result
 
 
-def _recorded(run: Run) -> SweepResult:
+def _run_recorded(run: Run) -> SweepResult:
     stores, begun = run.context.stores, monotonic()
     try:
         counts = SWEEPS[run.name](run)
     except Exception as error:
-        with suppress(StoreError):  # what ended the sweep says more than that Redis is away for this line too
+        with suppress(StoreError):  # the exception itself matters more than an unavailable Redis
             stores.sweeps.record_failure(run.name, stores.accounts.now(), monotonic() - begun, type(error).__name__)
         raise
     if run.failed:

@@ -1,4 +1,4 @@
-"""`tasks.alert`: one try to tell operators of an event, which reschedules itself."""
+"""`tasks.alert`: one attempt to deliver an event to operators, which reschedules itself."""
 
 from celery import Task, shared_task
 
@@ -10,10 +10,12 @@ from willcall.usecases.notify import alert_once, postpone_delivery
 
 @shared_task(name=TASK, bind=True, log_fields=("subject", "event_id", "number"))
 def alert(self: Task, subject: str, event_id: str, number: int) -> None:
-    """Tell of one event. `number` is the fence: any other message about the subject is stale and tells nothing."""
+    """Deliver one event. `number` is the fence: any other message about the subject is stale and does nothing."""
     context = self.app.willcall
-    notice = DeliveryMessage(subject, event_id, number, callback_host(context.settings.notify.ops_url or ""))
-    with self.app.host_limits.slot(notice.host) as wait:
-        again = postpone_delivery(context.stores.ops_deliveries, notice, wait) if wait else alert_once(context, notice)
+    message = DeliveryMessage(subject, event_id, number, callback_host(context.settings.notify.ops_url or ""))
+    with self.app.host_limits.slot(message.host) as wait:
+        again = (
+            postpone_delivery(context.stores.ops_deliveries, message, wait) if wait else alert_once(context, message)
+        )
     if again:
         send_alert_delivery(context, *again)

@@ -1,4 +1,4 @@
-"""`tasks.fetch_documents`: one round of fetching what an order's tickets lack, which reschedules itself."""
+"""`tasks.fetch_documents`: one round of downloads for an order, which reschedules itself."""
 
 from celery import Task, shared_task
 
@@ -9,7 +9,7 @@ from willcall.usecases.documents import fetch_documents as fetch
 
 @shared_task(name=TASK, bind=True, log_fields=("order",))
 def fetch_documents(self: Task, order_id: str) -> None:
-    """Fetch what an order lacks, if that is due: copies of the message find nothing to do."""
+    """Fetch the documents that an order lacks, if that is due. Duplicate messages find nothing to do."""
     context = self.app.willcall
     with self.app.bulkhead.slot(DOCUMENTS) as wait:
         again = wait or fetch(context, order_id)

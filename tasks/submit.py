@@ -1,4 +1,4 @@
-"""`tasks.submit`: take an order from any Celery app on the same broker."""
+"""`tasks.submit`: accept an order from any Celery app on the same broker."""
 
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -14,12 +14,12 @@ from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import submit as submit_order
 
-#: Seconds after which an order that could not be written is submitted again.
+#: Seconds after which an order that could not be stored is submitted again.
 AGAIN = 5.0
 
-#: What of an order may be shown, where it is of its type: no reference, address or metadata.
+#: The fields that may be shown, if they have their type: no reference, URL or metadata.
 SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
-#: Characters of the longest of these, an id.
+#: Length of the longest of these, an id.
 LONGEST = 128
 
 
@@ -44,8 +44,8 @@ class Submission(Request):
         return super().info(safe=True)
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Fail the task. A message that made it fail by a mistake of ours becomes a dead letter: no order is lost."""
-        error = getattr(exc_info.exception, "exc", exc_info.exception)  # Celery wraps it to carry its traceback along
+        """Fail the task. If a bug made it fail, the message becomes a dead letter, so that no order is lost."""
+        error = getattr(exc_info.exception, "exc", exc_info.exception)  # Celery wraps the exception with its traceback
         if not isinstance(error, (WillcallError, Reject)):
             try:
                 self.task.app.store_dead_letter(self.message, DeadLetterReason.FAILED)
@@ -55,7 +55,7 @@ class Submission(Request):
 
 
 def _shown(payload: Any) -> dict[str, Any]:
-    """The few fields of a payload that may be shown."""
+    """Return the fields of a payload that may be shown."""
     given = payload if isinstance(payload, dict) else {}
     shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
     return {name: value for name, value in shown.items() if len(str(value)) <= LONGEST}
@@ -63,12 +63,11 @@ def _shown(payload: Any) -> dict[str, Any]:
 
 @shared_task(name="tasks.submit", bind=True, Request=Submission)
 def submit(self: Task, *args: Any, **payload: Any) -> str:
-    """File one order (`SubmitOrder` as keyword arguments) and return its id.
+    """Store one order (`SubmitOrder` as keyword arguments) and return its id.
 
-    A bad payload fails the task with everything that is wrong with it; see `Submission` for what else fails. While
-    Redis is away the order exists in this message alone, so it is sent again, or stays in the broker where that is away
-    too. Without an id the order gets one that follows from the task's, so that a message which comes twice makes one
-    order.
+    An invalid payload fails the task with all its errors. While Redis is unavailable, the order exists only in this
+    message, so it is sent again, or stays in the broker if that is unavailable too. An order without an id gets one
+    derived from the task's id, so that a redelivered message makes no second order.
     """
     if args:
         raise RejectedOrderError([FieldError("args", "must be empty: send the order's fields as kwargs")])

@@ -132,7 +132,7 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
     (gone,) = (tmp_path / "documents").rglob(f"{files[0]}*")
     gone.unlink()
     with capture_logs() as lines:
-        assert run_sweep(h.context, "inbox") == {"attached": 3, "failed": 1}
+        assert run_sweep(h.context, "inbox") == {"applied": 3, "failed": 1}
     assert [bool(h.order(order_id).tickets) for order_id in orders] == [False, True, True, True]
     assert "t0" not in str(failures(lines))
     assert counted(h, "sweep") == 0, "that a file is gone is no mistake of ours"
@@ -156,7 +156,7 @@ def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order
         for number in range(2):
             h.submit(OrderScript(provider="tixstock", reference=f"t{number}"), id=f"ord-{number}")
     h.redis.hset(keys.pushes_ahead("tixstock/default", "t0"), "digest 0", "{")
-    assert run_sweep(h.context, "inbox") == {"attached": 1, "failed": 1}
+    assert run_sweep(h.context, "inbox") == {"applied": 1, "failed": 1}
 
 
 def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_list(make_system: Setup) -> None:

@@ -456,14 +456,14 @@ def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_s
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.answer(seat(1))
-    assert run_sweep(desk.system.context, "inbox") == {"attached": 0}
+    assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
     with monkeypatch.context() as dies:
         dies.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         desk.submit(quantity=1)
     assert desk.order().status is Status.PENDING
-    assert run_sweep(desk.system.context, "inbox") == {"attached": 1}
+    assert run_sweep(desk.system.context, "inbox") == {"applied": 1}
     assert desk.order().status is Status.FULFILLED
-    assert run_sweep(desk.system.context, "inbox") == {"attached": 0}
+    assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
 
 
 def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +472,7 @@ def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, mon
         dies.setattr(desk.system.context.stores.inbox, "remove_pushes", lambda _: None)
         desk.submit(quantity=2)
     order = desk.order()
-    assert run_sweep(desk.system.context, "inbox") == {"attached": 1}
+    assert run_sweep(desk.system.context, "inbox") == {"applied": 1}
     assert desk.order() == order
     assert desk.system.events() == ["order.partial"]
 

@@ -1,1 +1,1 @@
-"""The Celery application and what runs it."""
+"""The Celery application, its workers and its broker transport."""

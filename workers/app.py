@@ -1,4 +1,4 @@
-"""The Celery application: the composition root and those of Celery's settings that hold for any broker."""
+"""The Celery application, with the settings that do not depend on the broker."""
 
 from collections.abc import Collection
 from functools import partial
@@ -20,8 +20,8 @@ from workers.dead_letters import store_dead_letter
 from workers.host_limits import HostLimits
 from workers.sender import CelerySender
 
-#: Threads of a worker unless told otherwise. Attempts mostly wait for a provider, yet each thread more makes all of
-#: them wait longer for their turn to run; to ask more at once, start more workers.
+#: Default number of threads for polls. Polls mostly wait for a provider, yet each additional thread makes all of them
+#: wait longer for their turn to run. To poll more at once, start more workers.
 CONCURRENCY = 8
 
 TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")
@@ -33,9 +33,10 @@ def create_app(
     queues: Collection[str] = (),
     redis_timeout: float = SOCKET_TIMEOUT,
 ) -> Celery:
-    """The application over a configuration, ready to send tasks and to work on them: on `queues`, or on all.
+    """Return an application that can send tasks and run them; `queues` are those it serves, all by default.
 
-    What the tasks need hangs on it: `app.willcall`, the use cases' context, `app.bulkhead` and `app.host_limits`.
+    Tasks find what they need in its attributes: `willcall` (the context of the use cases), `bulkhead`, `host_limits`
+    and `store_dead_letter`.
     """
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
@@ -49,7 +50,7 @@ def create_app(
     for module in TASK_MODULES:
         app.loader.import_task_module(module)
     for name, task in app.tasks.items():
-        if not name.startswith("celery."):  # an outage is no mistake: a line, without a stack for each task
+        if not name.startswith("celery."):  # an outage is logged without a stack per task
             task.throws = (*task.throws, RedisConnectionError, RedisTimeoutError)
     return app
 

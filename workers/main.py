@@ -1,4 +1,4 @@
-"""The application of this process's configuration: what `celery -A workers.main` finds."""
+"""The application for Celery's own command line: `celery -A workers.main`."""
 
 from willcall.config import load
 from workers.app import create_app

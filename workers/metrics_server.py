@@ -1,4 +1,4 @@
-"""A worker's own metrics over HTTP, for Prometheus."""
+"""An HTTP server for a worker's metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Ports that are tried, from the configured one upwards: as many workers may share a machine.
+#: Ports to try, from the configured one upwards: so many workers may share a machine.
 PORTS = 100
 _LAST_PORT = 65_535
 
 
 @contextmanager
 def metrics_server(registry: CollectorRegistry, host: str, port: int) -> Iterator[str | None]:
-    """Serve the metrics for the block: the address, `<host>:<port>`, or None where there is none.
+    """Serve the metrics during the block and yield the address, `<host>:<port>`.
 
-    `port` 0: none is wanted. A worker polls also where nobody can watch it, so that no port can be had is only noted.
+    Yields `None` for port 0, and if no port is free: that is logged only, because a worker polls without metrics too.
     """
     server = _listen(registry, host, port) if port else None
     if server is None:
@@ -38,7 +38,7 @@ def metrics_server(registry: CollectorRegistry, host: str, port: int) -> Iterato
 
 
 def _listen(registry: CollectorRegistry, host: str, first: int) -> "WSGIServer | None":
-    """A server on the first port that is free."""
+    """Return a server on the first free port, if there is one."""
     for port in range(first, min(first + PORTS, _LAST_PORT + 1)):
         try:
             return start_http_server(port, host, registry)[0]
@@ -46,5 +46,5 @@ def _listen(registry: CollectorRegistry, host: str, first: int) -> "WSGIServer |
             if error.errno != EADDRINUSE:
                 log.warning("metrics unavailable", host=host, port=port, why=error.strerror)
                 return None
-    log.warning("metrics unavailable", host=host, port=first, why=f"{PORTS} ports from there on are taken")
+    log.warning("metrics unavailable", host=host, port=first, why=f"the next {PORTS} ports are in use")
     return None

@@ -1,7 +1,8 @@
-"""Remote control of our workers: over exchanges of our own, and only what changes nothing.
+"""Remote control of our workers: over exchanges of our own, and read-only.
 
-`app.control.shutdown()` of any other Celery application goes to the exchange `celery.pidbox`, where no worker of ours
-listens. Who names our exchange on purpose may look, and may switch task events on and off, as Flower does.
+`app.control.shutdown()` of any other Celery application goes to the exchange `celery.pidbox`, where our workers do not
+listen. An application that names our exchange on purpose may inspect workers and switch task events on and off, as
+Flower does.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from tasks.queues import SUBMIT
 
 log = structlog.get_logger(__name__)
 
-#: The commands that workers answer. All others would stop or starve a worker, drop messages, or write files.
+#: The commands that workers run. All others would stop or starve a worker, drop messages, or write files.
 ALLOWED = frozenset(
     {
         *("ping", "hello", "heartbeat", "clock", "enable_events", "disable_events"),
@@ -38,7 +39,7 @@ class Node(pidbox.Node):
     """A worker's side of remote control."""
 
     def handle(self, method: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Run a command, or answer that it is refused."""
+        """Run a command, or answer that it is rejected."""
         if method not in ALLOWED:
             log.warning("remote control command rejected", command=method)
             return {"error": "rejected: remote control cannot change Willcall's workers"}
@@ -46,19 +47,19 @@ class Node(pidbox.Node):
 
 
 class Mailbox(pidbox.Mailbox):
-    """Queues whose names begin like all of ours."""
+    """Queues whose names start like all of ours."""
 
     node_cls = Node
     reply_exchange_fmt = "%s.reply"
 
     def get_queue(self, hostname: str) -> Queue:
-        """Return the queue of a worker's commands."""
+        """Return the queue for commands to a worker."""
         queue: Queue = super().get_queue(hostname)
         queue.name = f"{self.namespace}.pidbox.{hostname}"
         return queue
 
     def get_reply_queue(self) -> Queue:
-        """Return the queue of the answers to this process."""
+        """Return the queue for answers to this process."""
         queue: Queue = super().get_reply_queue()
         queue.name = f"{self.namespace}.reply.{self.oid}"
         return queue
@@ -71,7 +72,7 @@ class Control(control.Control):
 
 
 class WillcallCelery(Celery):
-    """Our application, which shares a broker with others."""
+    """Our application, which may share a broker with others."""
 
     control_cls = f"{__name__}:{Control.__qualname__}"
 

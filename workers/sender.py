@@ -1,4 +1,4 @@
-"""How messages leave: as Celery tasks with a countdown."""
+"""Sends messages as Celery tasks with a countdown."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,15 +22,14 @@ log = structlog.get_logger(__name__)
 
 
 class CelerySender:
-    """Sends over the application's broker connection pool; safe to share between threads."""
+    """The `Sender` of every process. Threads may share it."""
 
     def __init__(self, app: Celery) -> None:
-        """`app` names the broker."""
         self._app = app
-        self._own = local()
+        self._thread = local()
 
     def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
-        """Send messages of one account; a broker that is away is noted, for the due index has the orders."""
+        """Send poll messages of one account. An unreachable broker is logged only: the due index has the orders."""
         try:
             if self._publish(account, messages, now):
                 return
@@ -41,9 +40,9 @@ class CelerySender:
             log.warning("broker unreachable", account=account, messages=len(messages), error=error)
 
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
-        """Send one other task of ours; a broker that is away is noted, for an index and a sweep stand behind it.
+        """Send another task, whose id is made from its arguments.
 
-        Its first argument is the order's id, or the account's key, and it is named after that.
+        An unreachable broker is logged only, because each of these tasks has an index and a sweep.
         """
         task_id = TASK_IDS[name].format(*args)
         try:
@@ -60,10 +59,10 @@ class CelerySender:
             raise BrokerUnavailableError from None
 
     def _publish(self, account: str, messages: list[PollMessage], now: float) -> bool:
-        """As `send_task` would on our Redis transport, at a third of its cost: what never changes is made once.
+        """Publish as `send_task` would on our Redis transport, at a third of its cost.
 
-        False on another broker, and where the connection was lost: `send_task` reconnects and tries again. What had
-        arrived already is then stale the second time.
+        Returns False on another broker, and if the connection was lost: `send_task` reconnects and tries again. A
+        message that had arrived already is then stale the second time.
         """
         producer, clock = self._producer(), datetime.now(UTC)
         if not producer.supports_batch_publish:
@@ -74,14 +73,14 @@ class CelerySender:
                     options = poll_options(message, account, now)
                     countdown, task_id = options["countdown"], options["task_id"]
                     headers = {
-                        **self._like.headers,
+                        **self._template.headers,
                         "id": task_id,
                         "root_id": options["root_id"],
                         "argsrepr": options["argsrepr"],
                         "eta": (clock + timedelta(seconds=countdown)).isoformat() if countdown else None,
                     }
                     producer.publish(
-                        (options["args"], *self._like.body[1:]),
+                        (options["args"], *self._template.body[1:]),
                         exchange="",
                         routing_key=options["queue"],
                         priority=options["priority"],
@@ -93,28 +92,28 @@ class CelerySender:
         except (BatchPublishError, *producer.connection.recoverable_connection_errors) as error:
             log.info("broker connection lost", account=account, error=error.__cause__ or error)
             producer.connection.collect()
-            del self._own.producer
+            del self._thread.producer
             return False
         return True
 
     def _producer(self) -> Producer:
-        """The thread's own producer: taking one from the pool costs as much as preparing the message."""
-        if not hasattr(self._own, "producer"):
-            self._own.producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
-        producer: Producer = self._own.producer
+        """Return the thread's own producer. Taking one from the pool costs as much as preparing the message."""
+        if not hasattr(self._thread, "producer"):
+            self._thread.producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
+        producer: Producer = self._thread.producer
         return producer
 
     @cached_property
-    def _like(self) -> Any:
-        """The parts that all poll messages have in common, as Celery makes them."""
+    def _template(self) -> Any:
+        """What all poll messages have in common, as Celery makes it."""
         return self._app.amqp.create_task_message("", "tasks.poll", argsrepr="", kwargsrepr="{}", ignore_result=None)
 
 
 def poll_options(message: PollMessage, account: str, now: float) -> dict[str, Any]:
-    """How a poll message is sent, for Celery's `send_task`. `now` is the clock that `due` is meant by.
+    """Return the options of Celery's `send_task` for a poll message; `now` is the time by the clock of `due`.
 
-    The task's id tells which attempt of which order it is, its root is the first one. What Celery would work out anew
-    for each is given: how its arguments are shown, and that its queue needs no declaration (who consumes does that).
+    The task's id names the order and the message, and its root is the order's first message. The last options spare
+    Celery some work for each message.
     """
     args = (message.order_id, message.seq, account)
     return {

@@ -27,7 +27,7 @@ app.conf.update(
 
 
 def record(*words: object) -> None:
-    """One line in the ledger, which no crash of Redis or a worker can take back."""
+    """Write a line to the ledger, which survives crashes of Redis and of workers."""
     with open(os.environ["LEDGER"], "a", encoding="utf-8") as ledger:  # noqa: PTH123 - append is atomic
         ledger.write(" ".join(map(str, words)) + "\n")
 
@@ -39,7 +39,7 @@ def note(name: str, due: float) -> None:
 
 @app.task(name="work")
 def work(name: str, gate: str) -> None:
-    """Works until a file of that name exists."""
+    """Run until a file of that name exists."""
     record("began", name)
     while not os.path.exists(gate):  # noqa: PTH110 - cheap
         time.sleep(0.02)

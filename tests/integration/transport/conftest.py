@@ -1,4 +1,4 @@
-"""Connections through the transport, and real workers with a ledger that outlives them."""
+"""Connections over the transport, and real workers with a ledger that survives them."""
 
 import json
 import os
@@ -56,8 +56,8 @@ def queue(connection: Connection) -> Queue:
 
 
 @pytest.fixture
-def let_time_pass(redis_server: EmbeddedRedis) -> Callable[..., None]:
-    """Brings forward what waits, instead of waiting for it."""
+def make_due(redis_server: EmbeddedRedis) -> Callable[..., None]:
+    """Makes delayed messages due earlier, instead of waiting for them."""
 
     def bring_forward(by: timedelta, key: str = "willcall:broker:delayed:polls") -> None:
         with Redis.from_url(redis_server.url) as client:
@@ -68,7 +68,7 @@ def let_time_pass(redis_server: EmbeddedRedis) -> Callable[..., None]:
 
 
 class Workers:
-    """Real workers over one server; what their tasks noted stands in a file."""
+    """Real workers over one server. Their tasks write to a file, the ledger."""
 
     def __init__(self, server: EmbeddedRedis, folder: Path, **options: Any) -> None:
         self._ledger = folder / "ledger"
@@ -85,7 +85,7 @@ class Workers:
         self.app = Celery("sender", broker=server.url, set_as_current=False)
 
     def start(self, pool: str = "threads", concurrency: int = 4) -> psutil.Popen:
-        """A worker that is ready to work."""
+        """Start a worker and wait until it is ready."""
         ready = self.log().count(" ready.")
         command = [sys.executable, "-m", "celery", "-A", "tests.integration.transport.app", "worker", "--loglevel=INFO"]
         options = [f"--pool={pool}", f"--concurrency={concurrency}", "--without-gossip", "--without-mingle"]
@@ -106,7 +106,7 @@ class Workers:
         worker.wait()
 
     def stop(self) -> None:
-        """End all that still run."""
+        """Kill all workers that still run."""
         for worker in self._started:
             if worker.is_running():
                 self.kill(worker)

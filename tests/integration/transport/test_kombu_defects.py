@@ -1,4 +1,4 @@
-"""Defects of kombu 5.7.0 that the transport fixes. Where it is cheap the stock transport shows the defect beside it."""
+"""Defects of kombu 5.7.0 that the transport fixes. Some tests show the defect with kombu's own transport as well."""
 
 import signal
 import subprocess
@@ -53,7 +53,7 @@ def publish(queue: str, body: Any, connection: Connection) -> None:
     Producer(connection).publish(body, routing_key=queue)
 
 
-def test_a_message_outlives_a_worker_killed_right_after_receiving_it(
+def test_a_message_survives_a_worker_killed_right_after_receiving_it(
     connect: Connect, redis: Redis, redis_server: EmbeddedRedis, which: str
 ) -> None:
     publish("polls", "precious", connect())
@@ -65,8 +65,8 @@ def test_a_message_outlives_a_worker_killed_right_after_receiving_it(
     assert redis.hlen("willcall:broker:claims") + redis.hlen("unacked") == (1 if which == "ours" else 0)
 
 
-def test_messages_of_dead_workers_come_back_without_an_event_loop(connect: Connect) -> None:
-    """What gevent workers do: they drain, two seconds at a time.
+def test_messages_of_dead_workers_are_restored_without_an_event_loop(connect: Connect) -> None:
+    """As gevent workers do: they drain, two seconds at a time.
 
     Stock gives back where two seconds bring nothing from Redis, and its own waiting for a message answers each second.
     """
@@ -84,8 +84,8 @@ def test_messages_of_dead_workers_come_back_without_an_event_loop(connect: Conne
     assert received == ["orphan"]
 
 
-def test_a_channel_closes_while_redis_is_away(own_server: EmbeddedRedis) -> None:
-    """Stock: the error of reading from Redis leaves `close` before the channel counts as closed."""
+def test_a_channel_closes_while_redis_is_unreachable(own_server: EmbeddedRedis) -> None:
+    """In kombu, an error of reading from Redis ends `close` before the channel counts as closed."""
     with Connection(own_server.url, transport_options=QUICK) as connection:
         channel = connection.default_channel
         publish("polls", "unacknowledged", connection)
@@ -98,10 +98,10 @@ def test_a_channel_closes_while_redis_is_away(own_server: EmbeddedRedis) -> None
         assert channel.closed
 
 
-def test_after_a_lost_connection_work_in_hand_is_not_given_to_others_and_can_still_be_acknowledged(
+def test_after_a_lost_connection_running_tasks_are_not_redelivered_and_can_be_acknowledged(
     connect: Connect, redis: Redis
 ) -> None:
-    """Stock gives it back at once, so that it is done twice at the same time."""
+    """Kombu returns them at once, so they run twice at the same time."""
     connection = connect()
     publish("polls", "in hand", connection)
     messages: list[Message] = []
@@ -113,8 +113,8 @@ def test_after_a_lost_connection_work_in_hand_is_not_given_to_others_and_can_sti
     assert redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0
 
 
-def test_an_acknowledgement_of_an_old_delivery_does_not_touch_the_new_one(connect: Connect, redis: Redis) -> None:
-    """Stock keys what is unacknowledged by message, not by delivery."""
+def test_acknowledging_an_old_delivery_does_not_affect_the_new_one(connect: Connect, redis: Redis) -> None:
+    """Kombu has one record per message, not per delivery."""
     slow, other = (Queue("polls", channel=connect(**QUICK).default_channel) for _ in range(2))
     publish("polls", "twice", connect())
     first = slow.get()
@@ -142,10 +142,10 @@ def test_restoring_is_bounded_and_the_oldest_is_served_first(connect: Connect, r
     assert first.payload == 0
 
 
-def test_claims_whose_answer_was_lost_are_answered_again(
+def test_a_repeated_claim_returns_the_messages_of_the_lost_answer(
     own_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis is silent for longer than the socket timeout, and carries the call out all the same."""
+    """Redis runs the call, but answers later than the socket timeout."""
 
     def silence(connection: RedisConnection, *_: object, **__: object) -> None:
         connection.disconnect()
@@ -167,9 +167,7 @@ def test_claims_whose_answer_was_lost_are_answered_again(
         message.ack()
 
 
-def test_a_message_says_how_often_it_was_not_finished_and_given_back_counts_once(
-    connect: Connect, redis: Redis
-) -> None:
+def test_a_message_counts_every_worker_that_did_not_finish_it_and_returns_once(connect: Connect, redis: Redis) -> None:
     channel = connect(**(QUICK | {"visibility_timeout": -1, "unacked_restore_interval": 0})).default_channel
     queue = Queue("polls", channel=channel)
     publish("polls", "poison", connect())

@@ -14,7 +14,7 @@ from kombu.asynchronous import Hub
 from redis import Redis
 
 from tests.integration.transport.conftest import Connect
-from tests.integration.transport.test_waiting import send
+from tests.integration.transport.test_delayed_messages import send
 from workers.bulkhead import Bulkhead, SlotQuota
 
 NAMES = ("one", "two")
@@ -22,7 +22,7 @@ NAMES = ("one", "two")
 
 @dataclass
 class Worker:
-    """Consumes from two queues as far as it has slots, and finishes a message when the test says so."""
+    """Consumes from two queues, and finishes a message when the test says so."""
 
     connection: Connection
     queues: dict[str, Queue]

@@ -1,4 +1,4 @@
-"""Real workers of every pool, and what crashes of theirs and of Redis do to waiting messages: nothing."""
+"""Crashes of real workers of every pool, and of Redis, lose no delayed message."""
 
 import time
 from collections.abc import Callable
@@ -41,9 +41,9 @@ def assert_all_noted_once_and_none_early(workers: Workers, count: int) -> None:
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_kill_9_of_the_only_worker_loses_nothing(
-    workers: Workers, redis: Redis, let_time_pass: Callable[..., None], pool: str
+    workers: Workers, redis: Redis, make_due: Callable[..., None], pool: str
 ) -> None:
-    """On stock kombu the waiting tasks come back after the visibility timeout, late, and on gevent none ever does."""
+    """With kombu's transport, delayed tasks return after the visibility timeout, and on gevent never."""
     worker = workers.start(pool)
     workers.app.send_task("work", ("in-flight", str(workers.gate)))
     wait_until(lambda: workers.ledger("began"))
@@ -55,7 +55,7 @@ def test_kill_9_of_the_only_worker_loses_nothing(
     workers.start(pool)
     wait_until(lambda: workers.ledger("ended") == [["in-flight"]])
     assert workers.ledger("noted") == []
-    let_time_pass(HOUR, "willcall:broker:delayed:celery")
+    make_due(HOUR, "willcall:broker:delayed:celery")
     assert_all_noted_once(workers, WAITING)
     assert len(workers.ledger("began")) >= 2  # once more per second that passed before the crash
     wait_until(lambda: redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0)
@@ -74,10 +74,10 @@ def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) ->
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
+def test_redis_may_crash_while_tasks_are_delayed_and_others_run(
     own_server: EmbeddedRedis, tmp_path: Path, pool: str
 ) -> None:
-    """On stock kombu threads and prefork workers die: one message unacknowledged, prefetch free, Redis away."""
+    """With kombu's transport, threads and prefork workers die here."""
     workers = Workers(own_server, tmp_path, visibility_timeout=60)
     try:
         workers.start(pool)
@@ -99,7 +99,7 @@ def test_redis_may_crash_while_tasks_wait_and_others_are_at_work(
         workers.stop()
 
 
-def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
+def test_two_workers_share_due_messages(workers: Workers, redis: Redis) -> None:
     for _ in range(2):
         workers.start(concurrency=2)
     assert len(workers.app.control.ping(timeout=60, limit=2)) == 2
@@ -108,7 +108,7 @@ def test_two_workers_share_what_is_due(workers: Workers, redis: Redis) -> None:
     wait_until(lambda: redis.hlen("willcall:broker:claims") == 0)
 
 
-def test_a_stopping_worker_gives_back_what_it_has_not_begun(workers: Workers, redis: Redis) -> None:
+def test_a_stopping_worker_returns_messages_that_it_has_not_started(workers: Workers, redis: Redis) -> None:
     worker = workers.start(concurrency=1)
     for name in ("begun", "fetched"):
         workers.app.send_task("work", (name, str(workers.gate)))

@@ -1,4 +1,4 @@
-"""How much is in the broker's queues, over real Redis."""
+"""The backlog of queues in a real Redis."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,7 +32,7 @@ def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
         return ask()
 
 
-def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
+def test_messages_are_ready_or_delayed_and_the_lag_is_that_of_the_next_one(app: Celery, redis: "Redis") -> None:
     messages = [PollMessage(f"ord-{n}", 1, due=1_000.0 + 600 * n, has_slot=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
     assert found(app, ["willcall.poll.tiqets", "celery"]) == {
@@ -49,7 +49,7 @@ def test_messages_are_ready_or_wait_and_the_lag_is_that_of_the_next_one(app: Cel
     assert 8_999 < (found(app, ["willcall.poll.tiqets"])["willcall.poll.tiqets"].lag or 0) < 9_000 + STALL
 
 
-def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+def test_the_backlog_is_read_again_after_an_outage(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     server.start()
     app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
@@ -64,7 +64,7 @@ def test_a_broker_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_a_broker_that_is_away_tells_nothing_and_breaks_nothing() -> None:
+def test_the_backlog_is_empty_while_the_broker_is_unreachable() -> None:
     app = create_app(load({"WILLCALL_BROKER_URL": "redis://127.0.0.1:1/0"}))
     assert found(app, ["celery"]) == {}
     app.close()

@@ -15,10 +15,10 @@ from workers.broker import celery_app
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_worker_works_once_its_loop_turns_not_while_a_step_waits_for_the_broker(
+def test_heartbeats_start_with_the_loop_and_not_while_a_step_waits_for_the_broker(
     redis_server: EmbeddedRedis,
 ) -> None:
-    """Among the steps after ours is the one that sets up RabbitMQ's delayed delivery: it sleeps between its tries."""
+    """A later step declares RabbitMQ's delayed delivery, and sleeps between its tries."""
     app = celery_app(redis_server.url, ["celery"])
     before = []
 

@@ -1,4 +1,4 @@
-"""What a real worker writes of messages and failures: that they were, never what was in them."""
+"""A real worker logs messages and failures without their contents."""
 
 import json
 import time
@@ -38,13 +38,13 @@ class Log:
         return [line for line in lines if fields.items() <= line.items()]
 
     def next(self, beginning: str) -> Line:
-        """The one line whose event begins so, once it is there."""
+        """Wait for the line whose event starts like this."""
         wait_until(lambda: self._found(beginning))
         [line] = self._found(beginning)
         return line
 
     def send(self, body: object, **options: Any) -> None:
-        """Put any message where tasks are expected."""
+        """Publish any message to the queue of submissions."""
         with self.deployment.app.producer_or_acquire() as producer:
             producer.publish(body, exchange="", routing_key="willcall", **options)
 
@@ -54,7 +54,7 @@ class Log:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
-    """A worker at work over a silent Tiqets."""
+    """A worker with one account, and no orders yet."""
     polling = {"polling": {"initial": 300, "cap": 300, "minimum": 0.2}}
     with LocalDeployment(
         tmp_path_factory.mktemp("deployment"), Script(), {"tiqets/default": polling}, **FORKED
@@ -96,7 +96,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         ([[], {}, {}], {"headers": {"task": "tasks.submit"}}, DeadLetterReason.MALFORMED),
         ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "timelimit": 5}}, DeadLetterReason.MALFORMED),
         ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "eta": "soon"}}, DeadLetterReason.MALFORMED),
-        ([[], {}, {}], {"headers": {"task": "tasks.submit", "id": "1", "expires": 5}}, DeadLetterReason.MALFORMED),
+        ([[], {}, {}], {"headers": {"task": "tasks.notify", "id": "1", "expires": 5}}, DeadLetterReason.MALFORMED),
         (
             SECRET.encode(),
             {"content_type": "application/x-python-serialize", "content_encoding": "binary"},
@@ -109,7 +109,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         ),
     ],
 )
-def test_a_message_that_no_task_can_take_is_put_aside_once(
+def test_a_message_that_no_task_can_process_becomes_one_dead_letter(
     log: Log, body: object, options: dict[str, Any], why: DeadLetterReason
 ) -> None:
     letters, before = log.deployment.context.stores.dead_letters, len(log.lines(event="dead letter"))
@@ -126,7 +126,7 @@ def test_a_message_that_no_task_can_take_is_put_aside_once(
         assert redis.llen("willcall") == 0
 
 
-def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
+def test_bytes_that_are_no_message_are_stored_unchanged(log: Log) -> None:
     letters = log.deployment.context.stores.dead_letters
     letters.clear()
     with Redis.from_url(log.deployment.redis.url) as redis:
@@ -138,7 +138,7 @@ def test_bytes_that_are_no_message_are_kept_as_they_were(log: Log) -> None:
     assert (large.reason, large.size, large.is_complete) == (DeadLetterReason.TOO_LARGE, 2_000_000, False)
 
 
-def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
+def test_a_failed_task_logs_its_stack_without_values(log: Log) -> None:
     log.deployment.app.send_task(
         "tasks.notify", ["ord-7", "evt_7"], {SECRET: SECRET}, queue="willcall", task_id="seven"
     )
@@ -148,7 +148,7 @@ def test_a_task_that_fails_says_where_and_why_not_with_what(log: Log) -> None:
     assert (line["task"], line["order"], line["event_id"]) == ("tasks.notify", "ord-7", "evt_7")
 
 
-def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
+def test_a_rejected_submission_logs_the_reason(log: Log) -> None:
     payload = {"id": "bad", "provider": "tiqets", "reference": SECRET, "quantity": SECRET}
     log.deployment.app.send_task("tasks.submit", kwargs=payload, queue="willcall")
     wait_until(lambda: log.lines(order="bad"))
@@ -156,7 +156,7 @@ def test_a_refused_submission_says_why_in_our_words(log: Log) -> None:
     assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")
 
 
-def test_every_line_of_an_attempt_says_which_it_is(log: Log) -> None:
+def test_every_line_of_an_attempt_names_it(log: Log) -> None:
     log.deployment.providers.add_orders([OrderScript(provider="tiqets", reference="1000001")])
     submit(log.deployment.context, {"id": "ord-1", "provider": "tiqets", "reference": "1000001"})
     wait_until(lambda: log.lines(event="order", order="ord-1"))

@@ -1,4 +1,4 @@
-"""Poll messages on the broker: what Celery would have sent."""
+"""Poll messages, which are sent as Celery would send them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def received(app: Celery, count: int) -> list[Any]:
     return messages
 
 
-def test_a_message_is_what_celery_sends(app: Celery) -> None:
+def test_a_poll_message_is_what_celery_sends(app: Celery) -> None:
     for message in due_now(2):
         options = poll_options(message, "tiqets/default", 1_000.0)
         app.send_task("tasks.poll", **options)
@@ -66,14 +66,14 @@ def test_a_message_is_what_celery_sends(app: Celery) -> None:
             assert one.properties[name] == other.properties[name]
 
 
-def test_a_batch_waits_for_its_time_like_single_messages(app: Celery, redis: "Redis") -> None:
+def test_a_batch_is_delayed_like_single_messages(app: Celery, redis: "Redis") -> None:
     send(app, [PollMessage(f"ord-{number}", 1, due=1_000.0 + 60 * number) for number in range(3)])
     found = delayed_stats(redis, [QUEUE])[QUEUE]
     assert found.count == 2
     assert received(app, 1)[0].headers["id"] == "ord-0:1"
 
 
-def test_a_batch_is_sent_after_the_broker_was_away(app: Celery, redis: "Redis") -> None:
+def test_a_batch_is_sent_after_the_connection_was_lost(app: Celery, redis: "Redis") -> None:
     send(app, due_now(3))
     received(app, 3)
     redis.client_kill_filter(_type="normal", skipme=True)
@@ -81,7 +81,7 @@ def test_a_batch_is_sent_after_the_broker_was_away(app: Celery, redis: "Redis") 
     assert [message.headers["id"] for message in received(app, 3)] == ["ord-0:3", "ord-1:3", "ord-2:3"]
 
 
-def test_a_broker_that_is_away_when_a_thread_sends_first_is_noted(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_logged(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     app = application(server)
     with capture_logs() as log:

@@ -25,7 +25,7 @@ def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noq
 
 
 @pytest.mark.parametrize(("unfinished", "waits"), [(True, 1), (False, 0)])
-def test_a_sweep_that_ran_out_of_time_goes_on_in_a_moment(
+def test_a_sweep_that_ran_out_of_time_continues_soon(
     app: Celery,
     redis: "Redis",
     monkeypatch: pytest.MonkeyPatch,
@@ -37,7 +37,7 @@ def test_a_sweep_that_ran_out_of_time_goes_on_in_a_moment(
     assert delayed_stats(redis, [SWEEPS])[SWEEPS].count == waits
 
 
-def test_a_sweep_that_is_at_work_elsewhere_is_left_to_that_run(
+def test_a_sweep_that_runs_elsewhere_is_left_to_that_run(
     app: Celery, redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "sweep_for", lambda *_: None)

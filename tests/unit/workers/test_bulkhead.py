@@ -14,7 +14,7 @@ OTHERS = [SUBMIT, SWEEPS, NOTIFY, DOCUMENTS]
 
 @dataclass
 class Worker:
-    """The slots of a worker, by a clock of the test's own; it claims as `claim.lua` does."""
+    """The slots of a worker, with a clock of its own; it claims as `claim.lua` does."""
 
     slots: Bulkhead
     now: float = 0.0
@@ -24,7 +24,7 @@ class Worker:
         self.slots.clock = lambda: self.now
 
     def claim(self, queue: str, most: int = 1_000) -> list[str]:
-        """Claim what there is room for: the names of the messages."""
+        """Claim as many messages as there are free slots; return their names."""
         claimed: list[str] = []
         while len(claimed) < most:
             shared, queues = self.slots.capacity()

@@ -1,4 +1,4 @@
-"""Every line that our code logs: a constant text, and fields that docs/logging.md explains."""
+"""Every line that our code logs has a constant text and fields that docs/logging.md documents."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Each call of a logger, by the file it stands in."""
+    """Each call of a logger, with its file."""
     for path in sorted(path for package in OUR_PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and (_of_a_logger(node.func) or _chosen(node.func)):
@@ -32,7 +32,7 @@ def _chosen(function: ast.expr) -> bool:
 
 
 def rows() -> dict[str, set[str]]:
-    """The page's events with their fields, which a line in a row may share."""
+    """The documented events with their fields. Events of one row share them."""
     table = PAGE.partition("## Events")[2]
     found = {}
     for row in re.findall(r"^\| `.+\|$", table, re.MULTILINE):
@@ -42,7 +42,7 @@ def rows() -> dict[str, set[str]]:
     return found
 
 
-def test_every_line_is_a_constant_text_with_fields_that_the_page_explains() -> None:
+def test_every_line_has_a_constant_text_and_documented_fields() -> None:
     on_every_line = set(re.findall(r"`([a-z_]+)`", PAGE.partition("## Events")[0]))
     explained, said = rows(), set()
     for place, call in calls():
@@ -53,11 +53,11 @@ def test_every_line_is_a_constant_text_with_fields_that_the_page_explains() -> N
         fields = {keyword.arg for keyword in call.keywords} - {None, "exc_info"}
         assert text.value in explained, f"{place}: {text.value} is not in docs/logging.md"
         assert fields <= explained[text.value] | on_every_line, f"{place}: {fields} of {text.value}"
-    assert said == set(explained), "the page explains what nobody says"
+    assert said == set(explained), "documented, but never logged"
 
 
-def test_no_line_is_given_an_errors_text() -> None:
-    """The error itself: then its message is shown only where it may be."""
+def test_no_line_formats_an_error_itself() -> None:
+    """The logger describes errors, and shows a message only where it may."""
     for place, call in calls():
         for keyword in call.keywords:
             assert not re.search(r"\b(str|repr)\(error|type\(error", ast.unparse(keyword.value)), f"{place}: {keyword}"

@@ -14,7 +14,7 @@ THREADS = 8
 
 @dataclass
 class Worker:
-    """Hosts by a clock of the test's own."""
+    """The limits of a worker, with a clock of its own."""
 
     now: float = 0.0
     limits: HostLimits = field(init=False)

@@ -29,7 +29,7 @@ def test_metrics_are_served_until_the_end_of_the_block(registry: CollectorRegist
         requests.get(f"http://{HOST}:{port}/metrics", timeout=60)
 
 
-def test_who_finds_the_port_taken_listens_on_the_next_free_one(registry: CollectorRegistry) -> None:
+def test_if_the_port_is_in_use_the_next_free_one_is_taken(registry: CollectorRegistry) -> None:
     first = free_port()
     with ExitStack() as stack:
         addresses = [stack.enter_context(metrics_server(registry, HOST, first)) for _ in range(3)]
@@ -44,7 +44,7 @@ def test_port_0_serves_nothing(registry: CollectorRegistry) -> None:
         assert address is None
 
 
-def test_a_worker_runs_on_where_no_port_can_be_had(
+def test_a_worker_runs_without_metrics_if_no_port_is_free(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.metrics_server.PORTS", 1)

@@ -1,4 +1,4 @@
-"""Messages with a future eta: where they wait, how they come back, what else touches them."""
+"""Messages with a future `eta`: how they are stored, delivered and deleted."""
 
 import json
 from collections import Counter
@@ -49,18 +49,18 @@ def everything(queue: Queue) -> list[Any]:
     return list(iter(lambda: receive(queue), None))
 
 
-def test_a_message_waits_in_the_sorted_set_and_not_in_the_list(queue: Queue, redis: Redis) -> None:
+def test_a_delayed_message_is_in_the_sorted_set_and_not_in_the_list(queue: Queue, redis: Redis) -> None:
     send(queue, "later", HOUR)
     assert redis.zcard("willcall:broker:delayed:polls") == 1
     assert queue.queue_declare(passive=False).message_count == 0
     assert receive(queue) is None
 
 
-def test_a_message_comes_when_it_is_due_and_never_before(queue: Queue, let_time_pass: Any) -> None:
+def test_a_message_is_delivered_when_it_is_due_and_not_earlier(queue: Queue, make_due: Any) -> None:
     send(queue, "later", HOUR)
-    let_time_pass(HOUR / 2)
+    make_due(HOUR / 2)
     assert receive(queue) is None
-    let_time_pass(HOUR / 2)
+    make_due(HOUR / 2)
     assert receive(queue) == "later"
     assert receive(queue) is None
 
@@ -77,17 +77,17 @@ def test_a_message_without_eta_or_with_a_past_one_goes_straight_to_the_list(
     message.ack()
 
 
-def test_the_worker_sees_no_eta_but_when_the_message_was_due(queue: Queue, let_time_pass: Any) -> None:
+def test_the_worker_gets_the_header_x_due_instead_of_the_eta(queue: Queue, make_due: Any) -> None:
     headers = {"expires": "2099-01-01T00:00:00+00:00", "id": "one", "eta": (datetime.now(UTC) + HOUR).isoformat()}
     send(queue, "later", headers=dict(headers))
-    let_time_pass(HOUR)
+    make_due(HOUR)
     message = queue.get()
     assert message is not None
     assert message.headers == {"expires": headers["expires"], "id": "one", "x-due": headers["eta"]}
     message.ack()
 
 
-def test_an_eta_that_is_none_is_left_to_the_worker(queue: Queue) -> None:
+def test_an_unreadable_eta_is_left_to_the_worker(queue: Queue) -> None:
     send(queue, "odd", headers={"eta": "tomorrow"})
     message = queue.get()
     assert message is not None
@@ -95,22 +95,22 @@ def test_an_eta_that_is_none_is_left_to_the_worker(queue: Queue) -> None:
     message.ack()
 
 
-def test_a_year_is_not_too_long(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+def test_a_year_is_not_too_long(queue: Queue, redis: Redis, make_due: Any) -> None:
     send(queue, "far", timedelta(days=365))
     (state,) = delayed_stats(redis, ["polls"]).values()
     assert state.next_due == pytest.approx((datetime.now(UTC) + timedelta(days=365)).timestamp(), abs=STALL)
-    let_time_pass(timedelta(days=365))
+    make_due(timedelta(days=365))
     assert receive(queue) == "far"
 
 
-def test_a_message_in_a_strange_form_waits_as_well(queue: Queue, let_time_pass: Any) -> None:
+def test_a_large_compressed_message_is_delayed_too(queue: Queue, make_due: Any) -> None:
     body = {"text": "\N{SNOWMAN}" * 50_000}
     send(queue, body, HOUR, serializer="json", compression="gzip")
-    let_time_pass(HOUR)
+    make_due(HOUR)
     assert receive(queue) == body
 
 
-def test_publishing_again_after_a_failure_still_waits(queue: Queue, redis: Redis) -> None:
+def test_publishing_again_after_a_failure_delays_too(queue: Queue, redis: Redis) -> None:
     headers = eta(HOUR)
     message = queue.channel.prepare_message(json.dumps("x"), headers=headers, properties={"delivery_info": {}})
     for _ in range(2):
@@ -118,35 +118,35 @@ def test_publishing_again_after_a_failure_still_waits(queue: Queue, redis: Redis
     assert redis.llen("polls") == 0
 
 
-def test_the_earliest_comes_first_and_one_call_moves_a_bounded_number(
-    queue: Queue, redis: Redis, let_time_pass: Any
+def test_the_earliest_is_delivered_first_and_one_call_moves_a_bounded_number(
+    queue: Queue, redis: Redis, make_due: Any
 ) -> None:
     for number in reversed(range(BATCH + 20)):
         send(queue, number, HOUR * (number + 1))
-    let_time_pass(HOUR * BATCH * 2)
+    make_due(HOUR * BATCH * 2)
     assert receive(queue) == 0
     assert redis.llen("polls") == BATCH - 1
     assert redis.zcard("willcall:broker:delayed:polls") == 20
     assert everything(queue) == list(range(1, BATCH + 20))
 
 
-def test_priority_decides_and_promoted_messages_join_the_end(queue: Queue, let_time_pass: Any) -> None:
+def test_urgent_messages_are_first_and_due_messages_join_the_end(queue: Queue, make_due: Any) -> None:
     send(queue, "ready, ordinary", priority=3)
     send(queue, "promoted, ordinary", HOUR, priority=3)
     send(queue, "promoted, urgent", HOUR + timedelta(seconds=1), priority=0)
-    let_time_pass(2 * HOUR)
+    make_due(2 * HOUR)
     assert everything(queue) == ["promoted, urgent", "ready, ordinary", "promoted, ordinary"]
 
 
-def test_a_priority_that_is_no_step_any_more_counts_as_the_least_urgent(connect: Connect, let_time_pass: Any) -> None:
+def test_a_priority_that_is_no_step_any_more_counts_as_the_least_urgent(connect: Connect, make_due: Any) -> None:
     send(Queue("polls", channel=connect().default_channel), "old", HOUR, priority=6)
-    let_time_pass(HOUR)
+    make_due(HOUR)
     queue = Queue("polls", channel=connect(priority_steps=[0, 3]).default_channel)
     send(queue, "new", priority=0)
     assert everything(queue) == ["new", "old"]
 
 
-def test_purge_and_delete_include_what_waits(queue: Queue, redis: Redis) -> None:
+def test_purge_and_delete_include_delayed_messages(queue: Queue, redis: Redis) -> None:
     for forget in (queue.purge, queue.delete):
         send(queue, "now")
         send(queue, "later", HOUR)
@@ -155,14 +155,14 @@ def test_purge_and_delete_include_what_waits(queue: Queue, redis: Redis) -> None
         assert list(redis.scan_iter("polls*")) == []
 
 
-def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass: Any) -> None:
+def test_every_key_has_the_prefix(connect: Connect, redis: Redis, make_due: Any) -> None:
     queue = Queue("polls", channel=connect(global_keyprefix="mine:").default_channel)
     queue.declare()
     send(queue, "now")
     send(queue, "later", HOUR)
     send_batch(queue, {"now": None, "later": HOUR})
     assert delayed_stats(redis, ["polls"], prefix="mine:")["polls"].count == 2
-    let_time_pass(HOUR, "mine:willcall:broker:delayed:polls")
+    make_due(HOUR, "mine:willcall:broker:delayed:polls")
     message = queue.get()
     assert message is not None
     assert [key for key in redis.scan_iter() if not key.startswith("mine:")] == []
@@ -175,19 +175,19 @@ def test_every_key_has_the_prefix(connect: Connect, redis: Redis, let_time_pass:
     assert queue.purge() == 1
 
 
-def test_batches_wait_too(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+def test_batches_are_delayed_too(queue: Queue, redis: Redis, make_due: Any) -> None:
     redis.script_flush()
     send_batch(queue, {number: HOUR if number % 2 else None for number in range(200)})
     assert (redis.llen("polls"), redis.zcard("willcall:broker:delayed:polls")) == (100, 100)
-    let_time_pass(HOUR)
+    make_due(HOUR)
     assert sorted(everything(queue)) == list(range(200))
 
 
 def test_workers_that_claim_at_once_get_every_message_once(
-    connect: Connect, queue: Queue, redis: Redis, let_time_pass: Any
+    connect: Connect, queue: Queue, redis: Redis, make_due: Any
 ) -> None:
     send_batch(queue, {number: HOUR if number % 2 else None for number in range(1_000)})
-    let_time_pass(HOUR)
+    make_due(HOUR)
     queues = [Queue("polls", channel=connect().default_channel) for _ in range(4)]
     with ThreadPoolExecutor(len(queues)) as pool:
         received = [body for bodies in pool.map(everything, queues) for body in bodies]
@@ -195,20 +195,18 @@ def test_workers_that_claim_at_once_get_every_message_once(
     assert redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0
 
 
-def test_what_waits_can_be_read(queue: Queue, redis: Redis, let_time_pass: Any) -> None:
+def test_delayed_messages_are_counted(queue: Queue, redis: Redis, make_due: Any) -> None:
     send(queue, "later", HOUR)
     send(queue, "still later", 2 * HOUR)
     states = delayed_stats(redis, ["polls", "empty"])
     assert (states["empty"].count, states["empty"].next_due, states["empty"].lag) == (0, None, 0)
     assert (states["polls"].count, states["polls"].lag) == (2, 0)
     assert states["polls"].next_due == pytest.approx((datetime.now(UTC) + HOUR).timestamp(), abs=STALL)
-    let_time_pass(HOUR * 1.5)
+    make_due(HOUR * 1.5)
     assert delayed_stats(redis, ["polls"])["polls"].lag == pytest.approx(1_800, abs=STALL)
 
 
-def test_an_idle_consumer_is_woken_by_the_bell(
-    connection: Connection, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wakeup_wakes_an_idle_consumer(connection: Connection, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.transport.poller.CHECK_INTERVAL", 3_600)
     received: list[str] = []
 
@@ -254,7 +252,7 @@ def test_a_consumer_without_acknowledgements_leaves_no_claims(
     assert redis.hlen("willcall:broker:claims") == 0
 
 
-def test_what_cannot_be_read_is_delivered_as_such_and_stops_nobody(
+def test_unreadable_messages_are_delivered_as_such_and_stop_nobody(
     connection: Connection, queue: Queue, redis: Redis
 ) -> None:
     odd = {"body": "Zm9", "properties": {"body_encoding": "base64", "delivery_tag": "1"}}
@@ -284,7 +282,7 @@ def test_what_cannot_be_read_is_delivered_as_such_and_stops_nobody(
     assert redis.hlen("willcall:broker:claims") == 0
 
 
-def test_what_needs_no_acknowledgement_is_forgotten_with_its_consumer(
+def test_messages_without_acknowledgement_are_forgotten_with_their_consumer(
     connection: Connection, queue: Queue, redis: Redis
 ) -> None:
     send(queue, "an answer")
@@ -294,7 +292,7 @@ def test_what_needs_no_acknowledgement_is_forgotten_with_its_consumer(
     assert (received, redis.hlen(CLAIMS)) == (["an answer"], 0)
 
 
-def test_what_is_too_long_is_not_read(queue: Queue, redis: Redis) -> None:
+def test_too_large_messages_are_not_read(queue: Queue, redis: Redis) -> None:
     redis.lpush("polls", "x" * (MAX_BYTES + 1))
     bomb = compress(b"0" * 50 * MAX_BYTES)
     redis.lpush("polls", bomb)

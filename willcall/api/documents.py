@@ -1,4 +1,4 @@
-"""Documents: the files that hold tickets."""
+"""Downloads of documents."""
 
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
@@ -16,7 +16,6 @@ from willcall.usecases.orders import get_order
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
-#: Bytes that are read and sent at once.
 _CHUNK = 256 * 1024
 
 _NOT_MODIFIED = 304
@@ -30,26 +29,26 @@ _NOT_MODIFIED = 304
         200: {
             "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in FILE_TYPES},
             "description": (
-                "The file as it came, with the media type that its bytes have: the `content_type` of its ticket. "
+                "The file as the provider sent it, with the `content_type` of its ticket. "
                 "Its `ETag` is the SHA-256 of its content."
             ),
         },
-        _NOT_MODIFIED: {"description": "The caller has it: `If-None-Match`."},
+        _NOT_MODIFIED: {"description": "Not modified: the `If-None-Match` header has its `ETag`."},
     },
 )
 def download_document(
     context: ContextDep,
     _: NoParameters,
     order_id: OrderIdDep,
-    document_id: Annotated[str, Path(description="`document` of one of the order's tickets.")],
-    if_none_match: Annotated[str, Header(description="An `ETag` of before.")] = "",
+    document_id: Annotated[str, Path(description="The `document` of one of the order's tickets.")],
+    if_none_match: Annotated[str, Header(description="The `ETag` of an earlier response.")] = "",
 ) -> Response:
-    """The file, if it is one of this order's."""
+    """Return the file, if it belongs to this order."""
     return document_response(context, order_id, document_id, if_none_match)
 
 
 def document_response(context: Context, order_id: str, document_id: str, if_none_match: str) -> Response:
-    """A document of an order, or 304 where the caller has it. Raises UnknownOrderError, UnknownDocumentError."""
+    """Return a document, or 304 if the client has it. Raises UnknownOrderError, UnknownDocumentError."""
     order = get_order(context, order_id)
     document = context.documents.get(document_id)
     if document is None or document.owner != order.id:
@@ -67,7 +66,7 @@ def _headers(document: Document) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{document.file_name}"',
         "ETag": f'"{document.sha256}"',
         "Cache-Control": "private, no-cache",
-        # The file comes from outside: no browser shall guess another type, or run what it finds.
+        # The file is untrusted: browsers must not guess its type or run it.
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     }

@@ -1,4 +1,4 @@
-"""`/metrics`: this process, and how everything stands at that moment. No id, reference or secret is a label."""
+"""`/metrics`: this process, and the state of the system. No label holds an id, reference or secret."""
 
 from typing import Any
 
@@ -18,7 +18,6 @@ router = APIRouter(tags=["health"])
 
 
 def registry(context: Context, queues: Queues) -> CollectorRegistry:
-    """What `/metrics` shows."""
     found = CollectorRegistry()
     found.register(context.meters.registry)
     found.register(MetricsCollector(context, queues))
@@ -35,9 +34,9 @@ def registry(context: Context, queues: Queues) -> CollectorRegistry:
     },
 )
 def metrics(request: Request, _: NoParameters) -> Response:
-    """Orders, accounts, queues and sweeps as they are now, and what this process has done.
+    """Return orders, accounts, queues and sweeps as they are now, and what this process has done.
 
-    A key of `api.keys` or of `api.operator_keys` is needed, where there is any.
+    Requires one of `api.keys` or `api.operator_keys`, if there are any.
     """
     shown: Any = request.app.state.metrics
     return Response(generate_latest(shown), media_type=CONTENT_TYPE_LATEST)

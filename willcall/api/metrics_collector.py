@@ -1,6 +1,6 @@
-"""How everything stands right now, as metrics: orders, accounts, events, queues, sweeps, processes.
+"""The state of the system as metrics: orders, accounts, events, queues, sweeps, processes.
 
-All processes share it, so every API shows the same. Labels come from the configuration and from closed sets of ours.
+It is the same for every API process. Labels come from the configuration and from closed sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ _KINDS = ("worker", "beat", "api")
 
 
 class MetricsCollector(Collector):
-    """Reads the indexes whenever somebody asks. Raises StoreError."""
+    """Reads the state for every scrape. Raises StoreError."""
 
     def __init__(self, context: Context, queues: Queues) -> None:
         self._context = context
@@ -30,11 +30,11 @@ class MetricsCollector(Collector):
         self._queues = queues
 
     def describe(self) -> list[Metric]:
-        """Nothing in advance: registering must not ask Redis."""
+        """Registering must not query Redis."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics, in the order of docs/metrics.md."""
+        """Yield all metrics, in the order of docs/metrics.md."""
         now = self._stores.accounts.now()
         yield from self._orders(now)
         yield from self._accounts(now)
@@ -44,7 +44,7 @@ class MetricsCollector(Collector):
         yield from self._processes()
 
     def _orders(self, now: float) -> Iterator[Metric]:
-        """Of all accounts that have, or ever had, an order."""
+        """Yield the orders of all accounts that ever had one."""
         orders = GaugeMetricFamily("willcall_orders", "Orders kept.", labels=(*_ACCOUNT, "status"))
         waiting = _by_account("willcall_orders_waiting", "Open orders that wait for their time.")
         overdue = _by_account("willcall_orders_overdue", "Open orders overdue by more than sweeps.grace.")
@@ -75,7 +75,7 @@ class MetricsCollector(Collector):
         yield attention
 
     def _accounts(self, now: float) -> Iterator[Metric]:
-        """Of the accounts of the configuration."""
+        """Yield the accounts in the configuration."""
         health = GaugeMetricFamily(
             "willcall_account_health", "1 for how the account is, else 0.", labels=(*_ACCOUNT, "health")
         )
@@ -139,7 +139,7 @@ class MetricsCollector(Collector):
         yield letters
 
     def _sweeps(self) -> Iterator[Metric]:
-        """Of the last run of each sweep."""
+        """Yield the last run of each sweep."""
         last = _by_sweep("willcall_sweep_last_run_timestamp_seconds", "When the last run ended.")
         took = _by_sweep("willcall_sweep_duration_seconds", "How long it took.")
         failed = _by_sweep("willcall_sweep_failed", "1 where it ended with an error, else 0.")

@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, the headers of its answer, and how many there may be at once."""
+"""Handles every request: its id, log line, response headers, and how many run at once."""
 
 import re
 from collections import Counter
@@ -14,19 +14,19 @@ from willcall.api.problems import ApiError, busy
 
 log = structlog.get_logger(__name__)
 
-#: Threads that work on requests; they mostly wait for Redis.
+#: Threads that process requests; they mostly wait for Redis.
 WORKER_THREADS = 32
-#: Requests of one kind at once: beyond, callers are told to come back rather than left to wait behind others.
+#: Requests of one kind at once. Beyond that, callers get 503 instead of a long wait.
 MAX_IN_FLIGHT = 2 * WORKER_THREADS
 
-#: Answered however busy the process is, and not worth a line in the log.
+#: Always answered, and logged at debug level only.
 _PROBES = frozenset({"/healthz", "/readyz"})
-#: Open for hours, and bounded by itself.
+#: Open for hours; `board.stream` limits their number.
 _STREAM = "/board/stream"
-#: Providers' calls are bounded per account. People paste their addresses with slashes too many.
+#: Limited per account. People paste these URLs with extra slashes.
 _WEBHOOKS = "/webhooks/"
 _SLASHES = re.compile(r"/{2,}")
-#: What takes no place of others, by the beginning of its path; all else is one kind more: pages, forms, metrics.
+#: Kinds of requests, by the beginning of the path. All others (pages, forms, metrics) are one more kind.
 _KINDS = ("/v1/orders:batch", "/v1/")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,100}")
@@ -34,12 +34,12 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # Browsers that come over http send `Origin: null` with a form of a page that names no referrer.
+    # Over http, browsers send `Origin: null` with forms of pages that send no referrer.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-#: The page at /docs runs scripts, which come from here alone.
+#: The page at /docs runs scripts, all of them from here.
 _DOCS_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
@@ -50,13 +50,12 @@ class RequestMiddleware:
     """The outermost layer of the application."""
 
     def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
-        """`stop` ends what would go on for hours when the process is told to stop."""
+        """`stop` ends streams, which would outlast the shutdown."""
         self._app = app
         self.stop = stop
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,49 +74,49 @@ class RequestMiddleware:
                 _complete(MutableHeaders(scope=message), scope, request_id)
             await send(message)  # the server leaves out the body of an answer to HEAD
 
-        place = RequestSlot(self._in_flight, _kind(scope["path"]))
+        slot = RequestSlot(self._in_flight, _kind(scope["path"]))
         try:
             try:
-                place.take()
+                slot.take()
             except ApiError as full:
                 await full.response()(scope, receive, answer)
             else:
-                await self._app(scope, place.while_working(receive), answer)
+                await self._app(scope, slot.while_working(receive), answer)
         except Exception:
             log.exception("request failed")
             if not status:
                 raise
         finally:
-            place.leave()
+            slot.leave()
             _note({**scope, "method": given["method"]}, status, perf_counter() - started)
 
 
 class RequestSlot:
-    """A request's place among those of its kind that are worked on. While its body arrives it has none."""
+    """A request's slot among those of its kind that are processed. It has none while its body arrives."""
 
-    def __init__(self, taken: Counter[str], kind: str | None) -> None:
-        """`taken` counts places by kind; None: the request needs none."""
-        self._taken = taken
+    def __init__(self, used: Counter[str], kind: str | None) -> None:
+        """`used` counts slots by kind; a request of kind `None` needs no slot."""
+        self._used = used
         self._kind = kind
         self._has = False
 
     def take(self) -> None:
-        """Take one. Raises ApiError where there is none."""
+        """Take a slot. Raises ApiError if there is none."""
         if self._kind is None or self._has:
             return
-        if self._taken[self._kind] >= MAX_IN_FLIGHT:
+        if self._used[self._kind] >= MAX_IN_FLIGHT:
             raise busy(f"more than {MAX_IN_FLIGHT} requests at once")
-        self._taken[self._kind] += 1
+        self._used[self._kind] += 1
         self._has = True
 
     def leave(self) -> None:
-        """Give it back."""
+        """Give the slot back."""
         if self._kind is not None and self._has:
-            self._taken[self._kind] -= 1
+            self._used[self._kind] -= 1
             self._has = False
 
     def while_working(self, receive: Receive) -> Receive:
-        """Return `receive` that gives the place back until the body is here. It raises ApiError where none is left."""
+        """Return a `receive` that frees the slot until the body is complete. It raises ApiError if none is left."""
         here = False
 
         async def next_message() -> Message:
@@ -135,7 +134,7 @@ class RequestSlot:
 
 
 def _routed(scope: Scope) -> Scope:
-    """Return a request as it is routed: HEAD as GET, a provider's call without slashes too many."""
+    """Return the scope for the router: HEAD becomes GET, and extra slashes in webhook URLs are dropped."""
     path, method = _SLASHES.sub("/", scope["path"]), scope["method"]
     if path.startswith(_WEBHOOKS):
         scope = {**scope, "path": path.rstrip("/")}
@@ -159,7 +158,7 @@ def _complete(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
-    """One line; the path as the route has it, for what callers put into theirs may be secret."""
+    """Log one line, with the path of the route: callers' paths may hold secrets."""
     route = getattr(scope.get("route"), "path", "none")
     write = log.debug if scope["path"] in _PROBES or scope["path"] == _STREAM else log.info
     method = scope["method"] if scope["method"] in _METHODS else "other"

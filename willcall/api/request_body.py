@@ -1,6 +1,6 @@
-"""Bodies: each of a bounded size and within a bounded time, all together in bounded memory.
+"""Receives request bodies of limited size, within limited time and memory.
 
-While a body arrives, its request takes no place among those that are worked on (see `willcall.api.middleware`).
+While a body arrives, its request has no slot (see `willcall.api.middleware`).
 """
 
 import asyncio
@@ -21,61 +21,60 @@ from willcall.orders.strict_json import InvalidJsonError, parse_json
 
 log = structlog.get_logger(__name__)
 
-#: Largest body of most calls, bytes; as much of a larger one is kept in memory while it arrives, the rest in a file.
+#: Largest body of most calls. A larger body is written to a file while it arrives.
 MAX_BODY_BYTES = 64 * 1024
-#: Largest body of a batch, bytes.
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 
-#: Seconds in which a body must have arrived, whatever its size.
+#: Seconds in which any body must be complete.
 BODY_TIMEOUT = 30.0
-#: Seconds in which it must have begun, and bytes a second by which it must go on.
+#: Seconds in which a body must begin, and bytes per second at which it must continue.
 HEAD_START, SLOWEST = 10.0, 16 * 1024
 
-#: What of a body that is too large is read and dropped, bytes: a caller who is still sending would not see our answer.
-_DROPPED = 32 * 1024 * 1024
+#: Bytes of a too large body that are read and dropped: clients that are still sending do not read the response.
+_MAX_DRAINED = 32 * 1024 * 1024
 
-#: Large bodies that arrive at once, each in a file of its own; more of them wait, unread.
-_FILES = 64
-#: Large bodies that are in memory at once. As objects they take several times their size.
-_IN_MEMORY = 4
-#: Seconds that a large body waits for its turn.
-_TURN = 30.0
+#: Large bodies that are received at once, each into its own file; more of them wait, unread.
+_MAX_FILES = 64
+#: Large bodies in memory at once. Parsed, they take several times their size.
+_MAX_IN_MEMORY = 4
+#: Seconds that a large body waits for a slot in memory.
+_MEMORY_WAIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Of one body: bytes, and seconds in which it must be here."""
+    """Limits of one body: bytes, and seconds until it is complete."""
 
-    largest: int = MAX_BODY_BYTES
+    max_bytes: int = MAX_BODY_BYTES
     seconds: float = BODY_TIMEOUT
 
     def allowed(self, received: int) -> float:
-        """Return the seconds that a body may take until more of it comes, after so many bytes."""
+        """Return how many seconds the body may take until more than `received` bytes are here."""
         return min(HEAD_START + received / SLOWEST, self.seconds)
 
 
 class TooLargeError(Exception):
-    """A body beyond its limit."""
+    """The body exceeds its limit."""
 
 
 class ReceivedBody:
-    """A body that is here: in memory, or in a file where it is large."""
+    """A complete body, in memory or, if it is large, in a file."""
 
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        """`places`: a large body takes one until it is closed."""
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        """A large body holds one of the `slots` until it is closed."""
         self.size = 0
-        self._places = places
+        self._slots = slots
         self._file = SpooledTemporaryFile(max_size=MAX_BODY_BYTES)  # noqa: SIM115 - closed with the body
 
     @property
     def large(self) -> bool:
-        """Whether it is in a file."""
+        """Whether the body is in a file."""
         return self.size > MAX_BODY_BYTES
 
     async def append(self, chunk: bytes) -> None:
-        """Keep a part of it. Raises OSError where the disk is full."""
+        """Raises OSError if the disk is full."""
         if not self.large and self.size + len(chunk) > MAX_BODY_BYTES:
-            await self._places.acquire()
+            await self._slots.acquire()
         self.size += len(chunk)
         if self.large:
             await to_thread.run_sync(self._file.write, chunk)
@@ -83,32 +82,31 @@ class ReceivedBody:
             self._file.write(chunk)
 
     def read(self) -> bytes:
-        """Return it whole. Blocks where it is large."""
+        """Return the whole body. Blocks if it is large."""
         self._file.seek(0)
         return self._file.read()
 
     def close(self) -> None:
-        """Forget it."""
         if self.large:
-            self._places.release()
+            self._slots.release()
         self._file.close()
 
 
 class BodyReceiver:
-    """Bodies that arrive. Large ones take places, so that their files are bounded; more of them wait, unread."""
+    """Receives bodies. Large ones need a slot, which limits their files; the rest wait, unread."""
 
-    def __init__(self, places: int = _FILES) -> None:
-        """`places`: large bodies at once."""
-        self._places = asyncio.Semaphore(places)
-        #: Of large bodies in memory.
-        self.turns = asyncio.Semaphore(_IN_MEMORY)
+    def __init__(self, slots: int = _MAX_FILES) -> None:
+        """`slots`: large bodies at once."""
+        self._slots = asyncio.Semaphore(slots)
+        #: For large bodies in memory.
+        self.memory_slots = asyncio.Semaphore(_MAX_IN_MEMORY)
 
     async def receive(self, request: Request, limits: BodyLimits) -> ReceivedBody:
-        """Receive a body, to be closed.
+        """Return a body, which the caller closes.
 
-        Raises TooLargeError, TimeoutError where it comes too slowly, OSError where the disk is full.
+        Raises TooLargeError, TimeoutError if it arrives too slowly, OSError if the disk is full.
         """
-        body = ReceivedBody(self._places)
+        body = ReceivedBody(self._slots)
         try:
             await _receive(request, limits, body)
         except BaseException:
@@ -120,28 +118,28 @@ class BodyReceiver:
 async def _receive(request: Request, limits: BodyLimits, body: ReceivedBody) -> None:
     clock = asyncio.get_running_loop().time
     begun, size, announced = clock(), 0, _announced(request)
-    if announced > limits.largest and ("expect" in request.headers or announced > limits.largest + _DROPPED):
-        raise TooLargeError  # the caller waits for our word before it sends, or sends more than is worth reading
+    if announced > limits.max_bytes and ("expect" in request.headers or announced > limits.max_bytes + _MAX_DRAINED):
+        raise TooLargeError  # the client waits for `100 Continue`, or the rest is too long to read
     async with asyncio.timeout_at(begun + limits.allowed(0)) as in_time:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > limits.largest + _DROPPED:
+            if size > limits.max_bytes + _MAX_DRAINED:
                 break
-            if size <= limits.largest:
+            if size <= limits.max_bytes:
                 await body.append(chunk)
             in_time.reschedule(begun + limits.allowed(size))
-    if size > limits.largest:
+    if size > limits.max_bytes:
         raise TooLargeError
 
 
 def _announced(request: Request) -> int:
-    """Return the `Content-Length`, 0 for a body that comes in chunks."""
+    """Return the `Content-Length`, 0 for a chunked body."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else 0  # the server has refused longer numbers
 
 
 async def read_body(request: Request, largest: int = MAX_BODY_BYTES) -> bytes:
-    """Return a small body. Raises ApiError where it is too large or too slow."""
+    """Return a small body. Raises ApiError."""
     body = await _received(request, BodyLimits(largest))
     try:
         return body.read()
@@ -150,25 +148,25 @@ async def read_body(request: Request, largest: int = MAX_BODY_BYTES) -> bytes:
 
 
 async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
-    """Receive a body, to be closed. Raises ApiError."""
+    """Return a body, which the caller closes. Raises ApiError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(ProblemType.UNSUPPORTED, "send the body as it is, without a Content-Encoding")
-    uploads: BodyReceiver = request.app.state.body_receiver
+        raise ApiError(ProblemType.UNSUPPORTED, "send the body without Content-Encoding")
+    receiver: BodyReceiver = request.app.state.body_receiver
     try:
-        return await uploads.receive(request, limits)
+        return await receiver.receive(request, limits)
     except TooLargeError:
-        detail = f"the body must not be larger than {limits.largest:,} bytes"
+        detail = f"the body must not exceed {limits.max_bytes:,} bytes"
         raise ApiError(ProblemType.TOO_LARGE, detail, headers={"Connection": "close"}) from None
     except TimeoutError:
-        detail = f"the body must arrive within {limits.seconds:g} s, and steadily"
+        detail = f"the body must arrive steadily, within {limits.seconds:g} s"
         raise ApiError(ProblemType.TOO_SLOW, detail, headers={"Connection": "close"}) from None
     except OSError as error:
         log.warning("disk full", error=error)
-        raise unavailable("the disk for large bodies") from error
+        raise unavailable("The disk for large bodies") from error
 
 
 def read_json(body: bytes) -> Any:
-    """Return what a body holds. Raises ApiError."""
+    """Raises ApiError."""
     try:
         return parse_json(body)
     except InvalidJsonError as error:
@@ -176,7 +174,7 @@ def read_json(body: bytes) -> Any:
 
 
 def json_body(*, optional: bool = False) -> Any:
-    """Return the dependency of a handler that takes JSON; `optional`: {} where there is no body."""
+    """Return a dependency that reads a JSON body; with `optional`, a missing body is `{}`."""
 
     async def read(request: Request) -> Any:
         body = await read_body(request)
@@ -190,16 +188,16 @@ def json_body(*, optional: bool = False) -> Any:
 
 @asynccontextmanager
 async def large_json(request: Request, limits: BodyLimits) -> AsyncIterator[Any]:
-    """JSON of a size up to a limit. Raises ApiError.
+    """Read JSON of limited size. Raises ApiError.
 
-    A large body is read in a thread, where it holds up nobody, and has one of few turns until the block ends.
+    A large body is parsed in a thread, and holds one of few slots until the block ends.
     """
-    uploads: BodyReceiver = request.app.state.body_receiver
+    receiver: BodyReceiver = request.app.state.body_receiver
     body = await _received(request, limits)
     try:
         _require_json(request)
         if body.large:
-            async with _turn(uploads.turns):
+            async with _slot(receiver.memory_slots):
                 yield await run_in_threadpool(lambda: read_json(body.read()))
         else:
             yield read_json(body.read())
@@ -208,16 +206,16 @@ async def large_json(request: Request, limits: BodyLimits) -> AsyncIterator[Any]
 
 
 @asynccontextmanager
-async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
-    """One of so many at once. Raises ApiError where none comes in time."""
+async def _slot(slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Hold one of the slots. Raises ApiError if none is free in time."""
     try:
-        await asyncio.wait_for(turns.acquire(), _TURN)
+        await asyncio.wait_for(slots.acquire(), _MEMORY_WAIT)
     except TimeoutError:
-        raise busy(f"{_IN_MEMORY} large bodies are worked on") from None
+        raise busy(f"{_MAX_IN_MEMORY} large bodies are being processed") from None
     try:
         yield
     finally:
-        turns.release()
+        slots.release()
 
 
 def _require_json(request: Request) -> None:

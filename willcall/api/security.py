@@ -1,4 +1,4 @@
-"""Who may ask: callers with a bearer key; where no key is configured, this machine alone."""
+"""Access to the API: bearer keys or, without any keys, requests from this machine."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from willcall.api.problems import ApiError, ProblemType
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
-#: What a request says whose `Host` is this machine, so that no other name leads a browser here (DNS rebinding).
-_THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-#: What proxies add to requests that came from elsewhere.
-_FORWARDED = re.compile(
+#: `Host` headers that name this machine. No others are accepted, because of DNS rebinding.
+_LOOPBACK_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+#: Headers that proxies add.
+_PROXY_HEADER = re.compile(
     r"(x-)?forwarded(-.*)?|via|cf-.*|cdn-.*|x-original-.*|x-envoy-.*|x-(azure|appengine|amzn?|vercel)-.*"
     r"|.*(client|real|remote|cluster|originating|user|connecting)-?(ip|addr|address)|x-proxy.*|.*proxy-client.*",
     re.IGNORECASE,
@@ -28,7 +28,7 @@ _FORWARDED = re.compile(
 
 
 class Keys:
-    """The configured keys, as digests of equal length."""
+    """Digests of the configured keys."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._digests = [sha256(key.get_secret_value().encode()).digest() for key in keys]
@@ -37,29 +37,28 @@ class Keys:
         return bool(self._digests)
 
     def accept(self, key: str) -> bool:
-        """Whether it is one of ours; takes the same time whichever it is, and wherever it differs."""
+        """Compare a key with all keys, in constant time."""
         digest = sha256(key.encode()).digest()
         return any([compare_digest(digest, known) for known in self._digests])  # noqa: C419 - all are compared
 
 
 async def require_key(request: Request, credentials: Credentials) -> None:
-    """Let the request pass with a backend's key; where there are no keys at all, from this machine. Raises ApiError."""
+    """Require a backend's key; without any keys, a request from this machine. Raises ApiError."""
     _require(request, request.app.state.keys, credentials)
 
 
 async def require_any_key(request: Request, credentials: Credentials) -> None:
-    """The same, with an operator's key as well. Raises ApiError."""
+    """Require a backend's or an operator's key. Raises ApiError."""
     _require(request, request.app.state.all_keys, credentials)
 
 
 class DocumentationGuard:
-    """Shows the documentation where there are keys to everybody, for it holds no data; else to this machine alone."""
+    """Serves the documentation to everybody if keys are configured, else to this machine only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] == "http" and f"{scope['path']}/".startswith(("/docs/", "/openapi.json/")):
             request = Request(scope)
             try:
@@ -71,20 +70,20 @@ class DocumentationGuard:
         await self._app(scope, receive, send)
 
 
-def of_this_machine(request: Request) -> bool:
-    """Whether a request was made on this machine, to it by name, and came through no proxy."""
+def is_from_this_machine(request: Request) -> bool:
+    """Return whether a request was sent on this machine, to it by name, through no proxy."""
     client = request.client
     return (
         client is not None
         and _is_loopback(client.host)
-        and named_as_this_machine(request)
-        and not any(_FORWARDED.fullmatch(name) for name in request.headers)
+        and is_addressed_to_loopback(request)
+        and not any(_PROXY_HEADER.fullmatch(name) for name in request.headers)
     )
 
 
-def named_as_this_machine(request: Request) -> bool:
-    """Whether a request is addressed to a loopback name; browsers trust that as they trust https."""
-    return _THIS_MACHINE.fullmatch(request.headers.get("host", "")) is not None
+def is_addressed_to_loopback(request: Request) -> bool:
+    """Return whether a request is addressed to a loopback name, which browsers trust like https."""
+    return _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")) is not None
 
 
 def _is_loopback(host: str) -> bool:
@@ -99,17 +98,19 @@ def _require(request: Request, keys: Keys, credentials: HTTPAuthorizationCredent
     if not request.app.state.all_keys:
         _require_this_machine(request)
     elif credentials is None or not keys.accept(credentials.credentials):
-        what = "a key is needed" if credentials is None else "this is no key of ours"
+        what = "a key is required" if credentials is None else "the key is not valid"
         raise ApiError(
-            ProblemType.UNAUTHORIZED, f"{what}: Authorization: Bearer <key>", headers={"WWW-Authenticate": "Bearer"}
+            ProblemType.UNAUTHORIZED,
+            f"{what}; send Authorization: Bearer <key>",
+            headers={"WWW-Authenticate": "Bearer"},
         )
 
 
 def _require_this_machine(request: Request) -> None:
-    """Raise ApiError also for web pages: a browser on this machine must not be made to ask by a page of another's."""
+    """Reject web pages of other origins too: they could make a browser on this machine send requests."""
     origin = request.headers.get("origin")
-    if not of_this_machine(request) or origin not in {None, f"http://{request.headers['host']}"}:
+    if not is_from_this_machine(request) or origin not in {None, f"http://{request.headers['host']}"}:
         raise ApiError(
             ProblemType.FORBIDDEN,
-            "without keys only requests of this machine to localhost are served, none of a proxy or of a web page",
+            "without API keys, only requests to localhost from this machine are served, not from a proxy or web page",
         )

@@ -1,4 +1,4 @@
-"""Listening: where, and with which bounds."""
+"""Runs the application with uvicorn, with limits on connections."""
 
 import asyncio
 import ipaddress
@@ -10,22 +10,22 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-#: Connections at once, idle ones included: below the usual limit of open files. Beyond, uvicorn answers 503 itself.
+#: Connections at once, idle ones included; below the usual limit of open files. Beyond that, uvicorn responds 503.
 MAX_CONNECTIONS = 800
-#: Of them, those that are kept free for new callers: see `Connection`.
+#: Of these, those kept free for new clients; see `Connection`.
 SPARE_CONNECTIONS = 50
-#: Seconds in which the head of a request must be here, from the beginning of a connection or the answer before.
+#: Seconds in which the head of a request must arrive, from the previous response or the start of the connection.
 HEAD_TIMEOUT = 20
-#: Seconds that an idle connection is kept; above the pause between two calls of a busy backend.
+#: Seconds that an idle connection stays open; longer than a busy backend pauses between two calls.
 KEEP_ALIVE = 15
-#: Seconds that requests under way may take when the process is told to stop.
+#: Seconds that requests in progress may take when the process stops.
 SHUTDOWN_GRACE = 20
-#: Longest request line and headers, bytes.
+#: Longest request line and headers.
 MAX_HEAD_BYTES = 64 * 1024
 
 
 def loopback_only(host: str) -> bool:
-    """Whether listening on `host` can be reached from this machine alone. Raises OSError for an unknown name."""
+    """Return whether `host` is only reachable from this machine. Raises OSError for an unknown name."""
     return bool(host) and all(
         ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
         for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends what would go on for hours, rather than wait for it."""
+    """A server that ends streams when it shuts down, instead of waiting for them."""
 
     def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
         super().__init__(config)
@@ -55,45 +55,43 @@ class _Server(uvicorn.Server):
 
 
 class Connection(H11Protocol):
-    """A connection whose caller is waited for, but not without end.
+    """A connection that closes when the client is too slow.
 
-    uvicorn waits for ever for a request's head, also where it comes byte by byte, and refuses new callers when slow
-    ones have taken all connections. Here those make room that send the least.
+    uvicorn waits for a request's head without limit, even if it arrives byte by byte, and rejects new clients once slow
+    ones hold all connections. Here the clients that send the least give way. For example, with 800 connections allowed
+    and 50 spare, the 751st connection closes one of the others: among those that have not completed a request, the one
+    that sent the fewest bytes per second.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
     _served = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
         super().connection_made(transport)
-        self._await_caller()
+        self._await_client()
         if len(self.connections) > MAX_CONNECTIONS - SPARE_CONNECTIONS:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
         self._received += len(data)
         super().data_received(data)
         if not self._awaits_head:
             self._stop_timer()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, unless it is here."""
         self._served = True
-        self._await_caller()
+        self._await_client()
         super().on_response_complete()
         if not self._awaits_head:
             self._stop_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
         self._stop_timer()
         super().connection_lost(exc)
 
     @property
     def idle(self) -> bool:
-        """Whether it is the caller's turn to send something."""
+        """Whether the client is expected to send something."""
         return self._awaits_head or self.cycle.more_body
 
     @property
@@ -101,25 +99,25 @@ class Connection(H11Protocol):
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation leaves out that there may be none yet
         return cycle is None or cycle.response_complete
 
-    def worth(self, now: float) -> tuple[bool, bool, float, float]:
-        """Return what sorts those first who have never sent a whole request, and of them those who send the least.
+    def retention_key(self, now: float) -> tuple[bool, bool, float, float]:
+        """Return a sort key: connections without a complete request first, then those that send the least.
 
-        Who came within the last second has had no chance yet.
+        Connections younger than a second come later, as they had no chance yet.
         """
         age = now - self._since
         return self._served, age < 1.0, self._received / max(age, 1.0), -age
 
     def _make_room(self) -> None:
-        """Close the connection that is worth the least."""
+        """Close the connection that sorts first."""
         now = self.loop.time()
         others = (each for each in self.connections if isinstance(each, Connection))
         idle = [each for each in others if each.idle and not each.transport.is_closing()]
         if idle:
-            closed = min(idle, key=lambda each: each.worth(now))
-            self.connections.discard(closed)  # at once: uvicorn refuses whoever comes before it notices
+            closed = min(idle, key=lambda each: each.retention_key(now))
+            self.connections.discard(closed)  # at once: uvicorn would reject new clients until it notices
             closed.transport.abort()
 
-    def _await_caller(self) -> None:
+    def _await_client(self) -> None:
         self._since, self._received = self.loop.time(), 0
         self._stop_timer()
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
@@ -131,7 +129,6 @@ class Connection(H11Protocol):
 
 
 def configuration(api: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn serves the application."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return uvicorn.Config(
         api,
@@ -150,5 +147,5 @@ def configuration(api: ASGIApp) -> uvicorn.Config:
 
 
 def serve(api: ASGIApp, listener: socket.socket, stop: Callable[[], None] = lambda: None) -> None:
-    """Serve until a signal; what is under way is finished first, but for what `stop` ends."""
+    """Serve until a signal. Requests in progress are completed, except those that `stop` ends."""
     _Server(configuration(api), stop).run(sockets=[listener])

@@ -1,8 +1,7 @@
-"""`POST /webhooks/{provider}/{account}/{token}`: what providers tell us by themselves.
+"""`POST /webhooks/{provider}/{account}/{token}`: pushes from providers.
 
-Whoever does not know an account's token learns nothing here: an unknown provider, account or token is one and the
-same 404, and no body is read. Bodies, tokens and references are never logged; a server in front of this must not
-write paths into its access log either.
+Without the account's token, every provider, account and token gets the same 404, and no body is read.
+Bodies, tokens and references are never logged; a proxy must not write paths into its access log either.
 """
 
 import asyncio
@@ -29,34 +28,34 @@ from willcall.usecases.ingest_webhook import ingest_webhook
 
 log = structlog.get_logger(__name__)
 
-#: Calls that are worked on at once, and of one account. It bounds memory: one takes up to four times its body.
-AT_ONCE, OF_ACCOUNT = 8, 4
-#: Calls with files that an account may be sending at once; more of them wait, unread.
-UPLOADS = 8
-#: Longest time until a body is here, seconds; then the provider may call again.
-ARRIVAL = 60.0
-#: Longest wait for one's turn among the account's own calls, seconds; then the same.
-TURN = 30.0
-#: Seconds after which a provider should call again where nothing can be stored now.
+#: Calls processed at once, and of one account. Each takes up to four times the size of its body in memory.
+MAX_CALLS, MAX_CALLS_PER_ACCOUNT = 8, 4
+#: Calls with files that an account may send at once; more of them wait, unread.
+MAX_UPLOADS_PER_ACCOUNT = 8
+#: Seconds until a body must be complete; then the provider may call again.
+BODY_SECONDS = 60.0
+#: Seconds that a call waits for other calls of its account; then the provider may call again.
+WAIT_SECONDS = 30.0
+#: Seconds after which a provider should call again if nothing can be stored now.
 RETRY_AFTER = "30"
 
-#: Compared with where there is no account, so that it takes as long.
-_NOBODY = "0" * 64
+#: Compared with if there is no such account, so that it takes as long.
+_NO_TOKEN = "0" * 64
 
 
 class _Calls:
-    """What one account is sent. It keeps waiting nobody but itself."""
+    """The pushes to one account. They delay only each other."""
 
     def __init__(self) -> None:
-        self.uploads = BodyReceiver(UPLOADS)
-        self.turns = asyncio.Semaphore(OF_ACCOUNT)
+        self.receiver = BodyReceiver(MAX_UPLOADS_PER_ACCOUNT)
+        self.turns = asyncio.Semaphore(MAX_CALLS_PER_ACCOUNT)
 
 
 def webhook_routes(context: Context) -> APIRouter:
-    """The route, over a context whose accounts may be called."""
+    """Return the route, for the accounts of the context."""
     router = APIRouter()
     calls: dict[str, _Calls] = defaultdict(_Calls)
-    threads = CapacityLimiter(AT_ONCE)
+    threads = CapacityLimiter(MAX_CALLS)
     limit = context.settings.api.max_webhook_bytes
 
     @router.post("/webhooks/{provider}/{account}/{token}", include_in_schema=False)
@@ -65,7 +64,7 @@ def webhook_routes(context: Context) -> APIRouter:
         if found is None:
             return _problem(404, "Not Found")
         called, pushes = found
-        limits = BodyLimits(min(limit, pushes.max_bytes or limit), ARRIVAL)
+        limits = BodyLimits(min(limit, pushes.max_bytes or limit), BODY_SECONDS)
         try:
             async with _received(request, limits, calls[called.key]) as body:
                 work = partial(_ingest, context, called, pushes, body, dict(request.headers))
@@ -75,7 +74,7 @@ def webhook_routes(context: Context) -> APIRouter:
         except TimeoutError:
             return _later(called, "took too long")
         except OSError as error:
-            return _later(called, f"no room on the disk: {error.strerror}")
+            return _later(called, f"disk: {error.strerror}")
         except ClientDisconnect:
             return Response(status_code=400)
 
@@ -84,10 +83,10 @@ def webhook_routes(context: Context) -> APIRouter:
 
 @asynccontextmanager
 async def _received(request: Request, limits: BodyLimits, calls: _Calls) -> AsyncIterator[ReceivedBody]:
-    """A call whose body is here and whose turn it is. Raises as `Uploads.receive` does."""
-    body = await calls.uploads.receive(request, limits)
+    """Receive the body of a call and wait for its turn. Raises as `BodyReceiver.receive` does."""
+    body = await calls.receiver.receive(request, limits)
     try:
-        await asyncio.wait_for(calls.turns.acquire(), TURN)
+        await asyncio.wait_for(calls.turns.acquire(), WAIT_SECONDS)
         try:
             yield body
         finally:
@@ -97,11 +96,11 @@ async def _received(request: Request, limits: BodyLimits, calls: _Calls) -> Asyn
 
 
 def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | None:
-    """The account that may be called with this token, None where there is none; compared in constant time."""
+    """Return the account with this token, or `None`; compared in constant time."""
     account = context.accounts.get(key)
     expected = webhook_token(account.credentials) if account else None
-    # Whoever pastes the address may paste a blank with it.
-    same = hmac.compare_digest(token.strip().encode(), (expected or _NOBODY).encode())
+    # People paste the URL with a blank.
+    same = hmac.compare_digest(token.strip().encode(), (expected or _NO_TOKEN).encode())
     if account is None or account.adapter.pushes is None or expected is None or not same:
         return None
     return account, account.adapter.pushes
@@ -110,7 +109,7 @@ def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | 
 def _ingest(
     context: Context, account: Account, pushes: Pushes, body: ReceivedBody, headers: dict[str, str]
 ) -> Response:
-    """Runs in a thread: the use case waits for Redis and for files."""
+    """Runs in a thread, as the use case waits for Redis and for files."""
     try:
         answer = ingest_webhook(context, account, pushes, PushRequest(body.read(), headers))
     except (StoreError, StorageError, UnexpectedError) as error:
@@ -126,6 +125,6 @@ def _later(account: Account, why: str) -> Response:
 
 
 def _problem(status: int, title: str) -> Response:
-    """An error as RFC 9457 has it, which says nothing beyond its status."""
+    """Return a problem (RFC 9457) that says nothing beyond its status."""
     body = f'{{"type": "about:blank", "title": "{title}", "status": {status}}}'
     return Response(body, status, media_type="application/problem+json")

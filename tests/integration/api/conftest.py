@@ -1,5 +1,6 @@
 """A running `willcall api` over a real Redis, and callers of it."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 KEY, OTHER_KEY = "sesame-0123456789", "the-key-of-before"
+OPERATOR_KEY = "operator-0123456789"
 
 CONFIG = """
 redis_url = "{redis_url}"
@@ -117,8 +119,9 @@ def _wait_for(api: Running) -> None:
 
 @pytest.fixture(scope="package")
 def server(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One API for all tests, with keys."""
-    with running(tmp_path_factory.mktemp("api"), redis_server.url, OTHER_KEY, KEY) as api:
+    """One API for all tests, with keys for backends and an operator."""
+    environment = {"WILLCALL_API__OPERATOR_KEYS": json.dumps([OPERATOR_KEY])}
+    with running(tmp_path_factory.mktemp("api"), redis_server.url, OTHER_KEY, KEY, environment=environment) as api:
         yield api
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import requests
 
-from tests.integration.api.conftest import KEY, Running, running
+from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running, running
 
-OPERATOR_KEY, OTHER_OPERATOR = "operator-0123456789", "operator-of-before"
+OTHER_OPERATOR = "operator-of-before"
 
 
 class Operator:

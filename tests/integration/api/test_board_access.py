@@ -8,8 +8,8 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from tests.integration.api.conftest import KEY, Running, running
-from tests.integration.api.operator import OPERATOR_KEY, OTHER_OPERATOR, Operator, board, words
+from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running, running
+from tests.integration.api.operator import OTHER_OPERATOR, Operator, board, words
 from willcall.api.board.sessions import LOGGED_FAILURES, SESSION_LIFETIME, FailedLogins, Sessions
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys

@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.api.conftest import Running, problem
-from tests.integration.api.operator import OPERATOR_KEY, Operator, board, words
+from tests.integration.api.conftest import OPERATOR_KEY, Running, problem
+from tests.integration.api.operator import Operator, board, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.decision import AccountSignal
@@ -41,17 +40,6 @@ MORE_ACCOUNTS = {
     "WILLCALL_PROVIDERS__PAYLOGIC__DEFAULT__PASSWORD": "a-password",
 }
 HOSTILE = "\"><u>{{7*7}}'"
-
-
-@pytest.fixture(scope="module")
-def served(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with board(tmp_path_factory.mktemp("board"), redis_server.url, OPERATOR_KEY) as api:
-        yield api
-
-
-@pytest.fixture
-def api(served: Running, redis: object) -> Running:  # noqa: ARG001 - empties it
-    return served
 
 
 @pytest.fixture

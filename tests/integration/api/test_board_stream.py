@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.api.conftest import Running
-from tests.integration.api.operator import OPERATOR_KEY, Operator, board
+from tests.integration.api.conftest import OPERATOR_KEY, Running
+from tests.integration.api.operator import Operator, board
 from tests.waiting import wait_until
 from willcall.api.board.stream import MAX_VIEWERS
 from willcall.api.middleware import MAX_IN_FLIGHT

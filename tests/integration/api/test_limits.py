@@ -198,7 +198,7 @@ class Impatient(uvicorn.Server):
 
 @pytest.fixture
 def impatient(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for module, name in ((request_body, "HEAD_START"), (webhooks, "ARRIVAL"), (server, "HEAD_TIMEOUT")):
+    for module, name in ((request_body, "HEAD_START"), (webhooks, "BODY_SECONDS"), (server, "HEAD_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.2)
     app = create_api(make_system(callbacks=True).context, {}, dict, exposed=False)
     config = server.configuration(app)

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from tests.integration.api.conftest import KEY, Running
-from tests.integration.api.operator import OPERATOR_KEY, board
+from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running
+from tests.integration.api.operator import board
 from willcall.api.server import MAX_CONNECTIONS
 from willcall.devtools.embedded_redis import EmbeddedRedis
 

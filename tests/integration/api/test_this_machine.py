@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 
-from tests.integration.api.conftest import KEY, Running, problem, running
-from tests.integration.api.operator import OPERATOR_KEY
-from willcall.api.security import of_this_machine
+from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running, problem, running
+from willcall.api.security import is_from_this_machine
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
 PLACES = ["/v1/orders", "/v1/accounts", "/metrics", "/", "/orders", "/login", "/docs", "/openapi.json", "/board/stream"]
@@ -94,10 +93,10 @@ def test_it_is_the_address_of_the_caller_that_counts() -> None:
         return Request({"type": "http", "client": client, "headers": [(b"host", b"localhost")]})
 
     for here in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
-        assert of_this_machine(request((here, 1)))
+        assert is_from_this_machine(request((here, 1)))
     for elsewhere in ("192.168.1.2", "10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "localhost", ""):
-        assert not of_this_machine(request((elsewhere, 1)))
-    assert not of_this_machine(request(None))
+        assert not is_from_this_machine(request((elsewhere, 1)))
+    assert not is_from_this_machine(request(None))
 
 
 @pytest.mark.parametrize("kind", ["keys", "operator_keys"])

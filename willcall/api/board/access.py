@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Sessions
-from willcall.api.security import named_as_this_machine, of_this_machine
+from willcall.api.security import is_addressed_to_loopback, is_from_this_machine
 from willcall.config.settings import ApiSettings
 from willcall.stores.sessions import SessionStore
 
@@ -67,7 +67,7 @@ class BoardAccess:
         match self.mode:
             case AccessMode.CLOSED:
                 raise BoardForbiddenError("Set api.operator_keys to use the order board.")
-            case AccessMode.OPEN if not of_this_machine(request):
+            case AccessMode.OPEN if not is_from_this_machine(request):
                 raise BoardForbiddenError(
                     "Without api.operator_keys, the order board is only available on this machine, at localhost."
                 )
@@ -104,7 +104,7 @@ def delete_cookie(response: Response, name: str) -> None:
 
 def is_secure_context(request: Request) -> bool:
     """Return whether browsers treat the page as secure: over https, or on their own machine."""
-    return _encrypted(request) or named_as_this_machine(request)
+    return _encrypted(request) or is_addressed_to_loopback(request)
 
 
 def _encrypted(request: Request) -> bool:

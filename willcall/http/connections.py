@@ -7,12 +7,8 @@ With the limits 3 s to connect, 10 s between reads and 20 s in total: a server t
 byte every 6 s is read at 8, 14 and 20 s. The read that begins at 14 s waits for 6 s, not 10, and ends the exchange.
 The name look-up alone is bounded by the resolver's own limits.
 
-This is the only module that touches private parts of other libraries:
-
-| library | part | test in tests/unit/willcall/providers/test_transport.py |
-|---|---|---|
-| urllib3 | `HTTPConnection._new_conn`, `._dns_host` | `test_the_next_address_is_tried` |
-| http.client | `HTTPConnection.response_class`, `HTTPResponse.fp` | `test_a_dripping_response_ends_in_time` |
+This is the only module that relies on parts of requests, urllib3 and http.client that are not documented.
+docs/internals.md lists them with the tests that fail when they change.
 """
 
 import io

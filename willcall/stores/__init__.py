@@ -1,1 +1,4 @@
-"""The doors to Redis: order state, tokens, account health, events. Every change of state is one Lua script."""
+"""Redis: one store per subject. Every change of an order or account is one Lua script.
+
+Clients decode responses. Keys and their lifetimes are in `keys`, scripts in `lua/`.
+"""

@@ -1,4 +1,4 @@
-"""An account's health, pause and tokens, shared by all workers."""
+"""The health, pause and tokens of accounts, shared by all workers."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Outages in a row that open an account's circuit.
+#: Outages in a row that stop an account.
 OUTAGES = 5
-#: Different orders refused (403), with no good answer in between, that park the account.
+#: Different orders answered 403, with no good answer in between, that stop the account.
 REFUSALS = 3
-#: Different orders newly unreadable, with no good answer in between, that open its circuit.
+#: Different orders newly unreadable, with no good answer in between, that stop the account.
 UNREADABLE = 3
 #: A pause without an end, as milliseconds since the epoch (the year 9999).
 _FOREVER = 253_402_300_799_000
 
 
 class AccountHealth(StrEnum):
-    """How an account is doing. `THROTTLED` and `PAUSED` pass by time or by a person's word."""
+    """How an account is doing. `THROTTLED` ends by itself, `PAUSED` when an operator resumes it or at its end."""
 
     OK = "ok"
     THROTTLED = "throttled"
@@ -38,19 +38,19 @@ class AccountHealth(StrEnum):
 
     @property
     def holds_orders(self) -> bool:
-        """Whether its orders are held, but for a try now and then."""
+        """Whether its orders are held, except for probes."""
         return self not in {AccountHealth.OK, AccountHealth.THROTTLED}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What is known of an account. Moments are epoch seconds; `until` ends a pause or a throttle (None: no end).
+    """The state of an account. Moments are epoch seconds; `until` ends a pause or a throttle, `None` is no end.
 
-    `since`: since when its health is what it is; a throttle begins with the first 429 after a good answer. `why` is
-    what the provider said: an HTTP status, or in words why there was none. `beneath`: what a pause covers, the account
-    as it is refused or down; None where it is neither. `booked`: how many requests have a slot booked for later,
-    the last of them at `booked_until`. `hint_until`: until when the provider asked to be left alone, whatever else the
-    account is.
+    `since`: when its health became what it is; a throttle starts with the first 429 after a good answer.
+    `why`: the provider's HTTP status, or in words why there was none.
+    `underlying`: the state under a pause, if the account is stopped for another reason too.
+    `booked`: how many requests have a slot, the last of them at `booked_until`.
+    `hint_until`: until when the provider asked us to wait, whatever else the account is.
     """
 
     health: AccountHealth
@@ -68,25 +68,25 @@ class AccountState:
 
     @property
     def without_pause(self) -> "AccountState":
-        """What keeps tickets away: what is beneath a pause, where something is, else the account as it is."""
+        """The state that keeps tickets away: under a pause the underlying one, if there is one."""
         return self.underlying or self
 
     def booked_ahead(self, now: float) -> float:
-        """Return by how many seconds the last booked request lies behind the next that the account may get."""
+        """Return how many seconds the last booked slot is ahead of the next possible request."""
         return max(0.0, (self.booked_until or 0.0) - max(now, self.hint_until or 0.0))
 
     @property
     def rejects_key(self) -> bool:
-        """Whether its provider refuses our key, also beneath a pause."""
+        """Whether the provider rejects our key, also under a pause."""
         return self.without_pause.health is AccountHealth.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """What an attempt said of the account.
+    """What an attempt says about the account.
 
-    Nobody may ask before `until` (epoch seconds), which ends a throttle; `why`: the HTTP status, or why there was none.
-    `order_id`: empty where the same order has said the same before.
+    `until`: no request may be sent before (epoch seconds). `why`: the HTTP status, or why there was none.
+    `order_id`: empty if the same order has said the same before.
     """
 
     signal: AccountSignal
@@ -98,7 +98,7 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """The account's health before and after a report, and whether operators are told of it."""
+    """The account's health before and after a report, and whether operators are notified."""
 
     before: AccountHealth
     after: AccountHealth
@@ -107,9 +107,9 @@ class ReportResult:
 
 @dataclass(frozen=True, slots=True)
 class PauseResult:
-    """Until when an account is paused (epoch seconds; None: until it is resumed).
+    """Until when an account is paused (epoch seconds, `None` is no end).
 
-    `longer`: it was before, for longer than is wanted now, and stays so.
+    `already_longer`: an earlier pause lasts longer and stays.
     """
 
     until: float | None
@@ -135,7 +135,7 @@ class AccountStore:
     """Accounts in Redis."""
 
     def __init__(self, redis: "Redis", patient: "Redis") -> None:
-        """Both decode responses; `patient` is for what a provider said of the account."""
+        """Use a patient client for reports, so that a provider's answer survives a restart of Redis."""
         self._redis = redis
         self._report = load(patient, "report_health")
         self._scripts = {
@@ -145,7 +145,10 @@ class AccountStore:
     def report_health(
         self, account: str, report: AccountReport, probe: tuple[float, float], alert: OperatorAlert
     ) -> ReportResult:
-        """Take note of what an answer says of the account; operators are told where its health changed by it."""
+        """Record what an answer says about the account. Operators are notified if its health changes.
+
+        `probe`: the first and the longest interval between probes, in seconds.
+        """
         before, after, told = self._report(
             keys=_keys(account, alert),
             args={
@@ -165,12 +168,12 @@ class AccountStore:
         return ReportResult(AccountHealth(before), AccountHealth(after), bool(told))
 
     def alert_long_throttle(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
-        """Tell operators, once, where the account has been throttled for `throttled_after` seconds."""
+        """Notify operators, once, if the account has been throttled for `throttled_after` seconds."""
         args = {"throttled_for": milliseconds(throttled_after), "alert": alert_arguments(alert)}
         return bool(self._scripts["alert_long_throttle"](keys=_keys(account, alert), args=args))
 
     def reserve_token(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
-        """Take a token for a request that is no attempt, or book the next free slot: come back then and ask again."""
+        """Take a token for a request that is no attempt, or book the next free slot."""
         now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(account), *lanes(account)],
             args={"booking": booking_name(booker, booker_id), "rate": rate_arguments(rate)},
@@ -178,22 +181,22 @@ class AccountStore:
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 
     def pause(self, account: str, until: float | None) -> PauseResult:
-        """Send nothing to the account until `until` (epoch seconds; None: until it is resumed), or longer as it is."""
+        """Send nothing to the account until an epoch second, or until it is resumed. A longer pause stays."""
         wanted = _FOREVER if until is None else milliseconds(until)
         till = self._scripts["pause"](keys=[keys.account(account)], args={"till": wanted})
         return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
 
     def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeResult:
-        """End a pause; where the account is refused or down, the next attempt probes it.
+        """End a pause. If the account is stopped for another reason, the next attempt probes it.
 
-        A throttle stands, unless it is to end `now`.
+        A throttle stays, unless `now` ends it too.
         """
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
         told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
         return ResumeResult(bool(told), until / 1_000 if until else None)
 
     def state(self, account: str, rate: Rate) -> AccountState:
-        """How the account is doing now."""
+        """Return the account's state."""
         now = self.now()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.account(account))
@@ -214,7 +217,7 @@ class AccountStore:
             booked_until=(last[0][1] + float(shift or 0)) / 1_000 if last else None,
         )
         paused_until = seconds(fields.get("paused_until"))
-        # The second keeps us from all orders that could probe an account which is refused or down.
+        # The second one forbids all probes of a stopped account.
         hint_until = max(seconds(blocked) or 0.0, seconds(fields.get("hint_until")) or 0.0)
         if hint_until > now:
             found = replace(found, hint_until=hint_until)
@@ -235,12 +238,12 @@ class AccountStore:
         return found
 
     def is_throttled(self, account: str) -> bool:
-        """Whether the provider has asked us to leave the account alone for now (429)."""
+        """Return whether the provider asked us to leave the account alone for now (429)."""
         blocked = self._redis.hget(keys.tokens(account), "blocked")
         return (seconds(blocked) or 0.0) > self.now()
 
     def wants_release(self, account: str) -> int:
-        """How many held orders may go on: all (-1) when the account is well, one when a probe is due, or none."""
+        """Return how many held orders may continue: -1 (all) if the account is healthy, 1 if a probe is due, 0."""
         now = self.now()
         state, probe_at, paused_until = cast(
             "list[str | None]",
@@ -253,25 +256,25 @@ class AccountStore:
         return int((seconds(probe_at) or 0) <= now)
 
     def postpone_list(self, account: str, seconds: float) -> None:
-        """Do not ask for the account's list of orders for so long."""
+        """Do not request the account's list of orders for so many seconds."""
         self._redis.set(keys.list_wait(account), 1, px=milliseconds(seconds))
 
     def is_list_postponed(self, account: str) -> bool:
-        """Return whether the provider asked us not to ask for the account's list yet."""
+        """Return whether the account's list of orders may not be requested yet."""
         return bool(self._redis.exists(keys.list_wait(account)))
 
     def allow_list(self, account: str) -> None:
-        """Let the list be asked for at once."""
+        """Allow requests of the account's list at once."""
         self._redis.delete(keys.list_wait(account))
 
     def now(self) -> float:
-        """The server's clock, epoch seconds; whole milliseconds, as the scripts read it and as they are kept."""
+        """Return the server's clock in epoch seconds, with whole milliseconds as the scripts read it."""
         moment, micros = self._redis.time()
         return moment + micros // 1_000 / 1_000
 
 
 def _keys(account: str, alert: OperatorAlert) -> list[str]:
-    """The keys of scripts that may change an account's health."""
+    """Return the keys of scripts that may change an account's health."""
     return [
         keys.account(account),
         keys.tokens(account),
@@ -282,6 +285,6 @@ def _keys(account: str, alert: OperatorAlert) -> list[str]:
 
 
 def _tokens_left(rate: Rate, tat: float, now: float) -> int:
-    """The burst less what was sent and has not been refilled; times in milliseconds."""
+    """Return the burst less what was sent and is not refilled yet. Times are milliseconds."""
     interval = rate_arguments(rate)["interval"]
     return max(0, rate.burst - math.ceil(max(0.0, tat - now) / interval))

@@ -1,4 +1,4 @@
-"""An order to and from what Redis holds: a hash of short strings, and JSON for what never or rarely changes."""
+"""Orders in Redis: a hash of short strings, and JSON for what rarely or never changes."""
 
 import json
 import math
@@ -8,12 +8,12 @@ from typing import Any
 from willcall.orders.model import Attempt, Attention, DeliverySpeed, Order, Status
 from willcall.orders.serialization import ticket_from_json, ticket_to_json
 
-#: A provider's own word is kept up to this length.
+#: A provider's own status is stored up to this length.
 _LONGEST_WORD = 60
 
 
 def milliseconds(moment: float) -> int:
-    """Seconds as whole milliseconds, rounded up: what is due is never due sooner."""
+    """Return seconds as whole milliseconds, rounded up: nothing is due too early."""
     return math.ceil(moment * 1_000)
 
 
@@ -28,17 +28,17 @@ def optional_milliseconds(moment: float | None) -> int | None:
 
 
 def seconds(value: Any) -> float | None:
-    """Milliseconds as Redis gives them, as epoch seconds."""
+    """Return milliseconds from Redis as seconds."""
     return None if value is None else float(value) / 1_000
 
 
 def compact_json(value: Any) -> str:
-    """JSON without spaces, keys in order: the same value is always the same text."""
+    """Return JSON without spaces and with sorted keys: the same value is always the same text."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def spec_of(order: Order) -> dict[str, Any]:
-    """What was submitted and never changes; empty values are left out."""
+    """Return what was submitted and never changes, without empty values."""
     spec = {
         "reference": order.reference,
         "quantity": order.quantity,
@@ -73,12 +73,12 @@ def mutable_fields(order: Order) -> dict[str, str]:
 
 
 def tickets_text(order: Order) -> str:
-    """The order's tickets as JSON text."""
+    """Return the order's tickets as JSON."""
     return compact_json([ticket_to_json(ticket) for ticket in order.tickets])
 
 
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
-    """The order that Redis holds."""
+    """Return an order from its hash, spec and tickets."""
     spec = json.loads(spec_text)
     asked = fields.get("ask") == "1"
     return Order(
@@ -116,7 +116,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
 
 
 def attempt_text(attempt: Attempt) -> str:
-    """A line of the timeline as a compact JSON list."""
+    """Return an attempt as a compact JSON list."""
     countdown = None if attempt.countdown is None else round(attempt.countdown, 3)
     return compact_json(
         [
@@ -131,6 +131,6 @@ def attempt_text(attempt: Attempt) -> str:
 
 
 def attempt_from(text: str) -> Attempt:
-    """A line of the timeline from its JSON."""
+    """Return an attempt from its JSON."""
     at, outcome, http_status, countdown, why, late = json.loads(text)
     return Attempt(at / 1_000, outcome, http_status, countdown, why, late)

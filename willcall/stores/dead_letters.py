@@ -1,4 +1,4 @@
-"""Messages from the queues that no task could take: kept once, for a person to look at."""
+"""Messages that no task could process, stored for operators."""
 
 import re
 from base64 import b64decode, b64encode
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 _Entry = tuple[str, dict[str, str]]
 
-#: How many are kept, the newest; and how much of each, bytes.
+#: How many are stored, the newest, and how many bytes of each.
 KEPT, LONGEST = 500, 16_384
 
-#: What the ids of a stream look like; Redis answers an error to anything else.
+#: The ids of a stream. Redis answers an error to anything else.
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
@@ -33,7 +33,7 @@ class DeadLetterReason(StrEnum):
 
     @property
     def text(self) -> str:
-        """What it means, for people."""
+        """The reason in words."""
         return _TEXTS[self]
 
 
@@ -50,7 +50,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message. `at`: epoch seconds when it was put aside; `size`: of all of it; `raw`: at most `LONGEST` of it."""
+    """A message that was set aside at an epoch second. `raw` is its first `LONGEST` bytes, `size` all of them."""
 
     id: str
     queue: str
@@ -61,19 +61,18 @@ class DeadLetter:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of it was cut."""
+        """Whether `raw` is the whole message."""
         return len(self.raw) == self.size
 
 
 class DeadLetterStore:
-    """The list in Redis."""
+    """Dead letters in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def add(self, queue: str, reason: DeadLetterReason, raw: bytes) -> None:
-        """Keep a message, and count it. The oldest goes when there are more than `KEPT`."""
+        """Store a message and count it. The oldest one beyond `KEPT` is removed."""
         kept = b64encode(raw[:LONGEST]).decode()
         fields = {"queue": queue, "reason": reason.value, "size": len(raw), "raw": kept}
         pipe = self._redis.pipeline()
@@ -82,16 +81,16 @@ class DeadLetterStore:
         pipe.execute()
 
     def count(self) -> int:
-        """How many are kept."""
+        """Return how many are stored."""
         return int(self._redis.xlen(keys.DEAD_LETTERS))
 
     def counts(self) -> dict[str, int]:
-        """How many there ever were, by reason; every reason is named."""
+        """Return how many there ever were by reason, zeros included."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.DEAD_LETTER_COUNTS))
         return {reason.value: int(found.get(reason.value, 0)) for reason in DeadLetterReason}
 
     def newest(self, count: int = KEPT, *, before: str | None = None) -> list[DeadLetter]:
-        """Return the newest first; with `before`, those older than the one with that id."""
+        """Return the newest first; with `before`, those older than that id."""
         if before is not None and not before.strip("0-"):
             return []  # Redis calls an interval that ends before 0-0 an error
         last = f"({before}" if before else "+"
@@ -106,11 +105,11 @@ class DeadLetterStore:
         return _letter(*found[0]) if found else None
 
     def remove(self, letter_id: str) -> bool:
-        """Forget one; whether there was one."""
+        """Remove one. Returns whether it existed."""
         return bool(self._redis.xdel(keys.DEAD_LETTERS, letter_id))
 
     def clear(self) -> int:
-        """Forget all. Returns how many there were."""
+        """Remove all. Returns how many there were."""
         pipe = self._redis.pipeline()
         pipe.xlen(keys.DEAD_LETTERS)
         pipe.delete(keys.DEAD_LETTERS)

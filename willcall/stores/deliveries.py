@@ -1,6 +1,6 @@
-"""Telling backends, and operators: at most one event per subject is on its way, and an index names when each is due.
+"""Deliveries of events to backends and operators: at most one event per subject is pending at a time.
 
-A subject is an order for backends, and for operators whatever their event is about.
+The subject is an order for backends, and whatever the event is about for operators.
 """
 
 import json
@@ -26,13 +26,13 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Longest log of tries kept per subject: three schedules; older tries are forgotten first.
+#: How many attempts are stored per subject: those of three schedules, the newest.
 MOST_ATTEMPTS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Who is told, by the keys that it is kept under. `orders`: the subjects are orders, which say where to tell."""
+    """Who is notified, and the keys of their deliveries. `orders`: subjects are orders and name the callback URL."""
 
     due: str
     pending: str
@@ -62,10 +62,10 @@ OPERATORS = Recipients(
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMessage:
-    """A message that tells a worker to tell somebody.
+    """A message that makes a worker deliver an event.
 
-    `number` is the fence: of all messages about an event only the one with the number that the delivery has may act.
-    `host` is the one that the callback URL names, '' where the configuration says where operators are told.
+    `number` is the fence: only the message with the delivery's current number may act. `host` is that of the callback
+    URL, empty for operators.
     """
 
     subject: str
@@ -75,7 +75,7 @@ class DeliveryMessage:
 
 
 class DeliveryVerdict(StrEnum):
-    """What a claim comes to; see `lua/claim_delivery.lua`."""
+    """What a worker does with a message; see `lua/claim_delivery.lua`."""
 
     STALE = "stale"
     BUSY = "busy"
@@ -87,8 +87,7 @@ class DeliveryVerdict(StrEnum):
 class DeliveryClaim:
     """The answer to a claim. `now` is the server's clock, epoch seconds.
 
-    `again` is the message to come back with in `wait` seconds (`WAIT`). For `GO`: the event, the order's callback URL,
-    and how many tries of the schedule were made before.
+    `WAIT`: send `next_message` in `wait` seconds. `GO`: deliver `event` to `url`, after so many `tries`.
     """
 
     verdict: DeliveryVerdict
@@ -102,10 +101,7 @@ class DeliveryClaim:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """One line of a subject's log of deliveries.
-
-    `wait` (seconds) is None where no further try follows. `at` is when it was made, epoch seconds.
-    """
+    """An attempt to deliver an event, at an epoch second. `wait`: seconds until the next one, if there is one."""
 
     at: float
     event_id: str
@@ -117,7 +113,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """Where the telling of a subject's latest event stands. `next_try_at` (epoch seconds) while it is pending."""
+    """The delivery of a subject's latest event. `next_try_at` (epoch seconds) while it is pending."""
 
     event_id: str
     event_type: str
@@ -127,10 +123,9 @@ class DeliveryState:
 
 @dataclass(frozen=True, slots=True)
 class PendingSummary:
-    """How much is still to be done: events to be told, or orders whose documents are to be fetched.
+    """How many events or documents are pending, and the subject or order that has been for longest.
 
-    `oldest_at`: since when the oldest of them is, epoch seconds; `oldest`: the order that it is about (of an event for
-    operators, the subject).
+    `oldest_at`: since when it has been, epoch seconds.
     """
 
     count: int
@@ -138,12 +133,12 @@ class PendingSummary:
     oldest: str | None = None
 
     def waited(self, now: float) -> float:
-        """For how many seconds the oldest has waited; 0.0 where nothing waits."""
+        """Return for how many seconds the oldest has been pending, 0.0 if nothing is."""
         return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
 
 
 def read_pending(redis: "Redis", index: str) -> PendingSummary:
-    """What a sorted set names, by the time since which it is to be done (ms)."""
+    """Return the summary of a sorted set whose scores say since when (ms)."""
     pipe = redis.pipeline(transaction=False)
     pipe.zcard(index)
     pipe.zrange(index, 0, 0, withscores=True)
@@ -152,16 +147,16 @@ def read_pending(redis: "Redis", index: str) -> PendingSummary:
 
 
 def read_oldest(redis: "Redis", index: str, count: int, offset: int = 0) -> list[tuple[str, float]]:
-    """The `count` oldest of the same from `offset` on: (what, since when, epoch seconds)."""
+    """Return `count` entries of such a set from `offset` on, oldest first: (what, since when, epoch seconds)."""
     found = redis.zrange(index, offset, offset + count - 1, withscores=True)
     return [(name, since / 1_000) for name, since in cast("list[tuple[str, float]]", found)]
 
 
 class DeliveryStore:
-    """Deliveries in Redis; `file_delivery.lua` files them, in the step that writes the event."""
+    """Deliveries in Redis. `lua/file_delivery.lua` creates them, in the step that writes the event."""
 
     def __init__(self, redis: "Redis", patient: "Redis", channel: Recipients = BACKENDS) -> None:
-        """Both decode responses (see `connection.connect`); `patient` is for what became of a POST."""
+        """Use a patient client for results, so that they survive a restart of Redis."""
         self._redis = redis
         self._channel = channel
         names = ("claim_delivery", "redeliver", "resend_deliveries")
@@ -170,10 +165,7 @@ class DeliveryStore:
         }
 
     def claim(self, notice: DeliveryMessage, claim_id: str, lease: float, put_off: float = 0.0) -> DeliveryClaim:
-        """Permission for one try, or, where `put_off` (seconds) is not 0, the same message at a later time.
-
-        `lease`: seconds until another worker may try.
-        """
+        """Claim one attempt for `lease` seconds, or postpone it by `put_off` seconds if that is not 0."""
         subject, channel = notice.subject, self._channel
         verdict, now, *rest = self._scripts["claim_delivery"](
             keys=[
@@ -217,9 +209,9 @@ class DeliveryStore:
         decision: DeliveryDecision,
         alert: OperatorAlert | None = None,
     ) -> tuple[DeliveryMessage, float] | None:
-        """Write what became of a try; `alert` is for operators, should the order newly need attention by it.
+        """Record the result of an attempt. `alert` is for operators, if the order newly needs attention.
 
-        Returns the message to send next and in how many seconds: the next try, or a newer event that came meanwhile.
+        Returns the next message and in how many seconds to send it: for the next attempt, or for a newer event.
         """
         subject, channel = notice.subject, self._channel
         now, *rest = self._scripts["record_delivery"](
@@ -248,9 +240,9 @@ class DeliveryStore:
         return DeliveryMessage(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
 
     def redeliver(self, order_id: str) -> DeliveryMessage | None:
-        """Start the schedule of the order's latest event anew; the message to send, None where there is no event.
+        """Start the schedule of the order's latest event again. Returns the message to send, `None` without an event.
 
-        Raises LookupError where the event was delivered and is no longer in the feed.
+        Raises LookupError if the event was delivered and is no longer in the feed.
         """
         verdict, *rest = self._scripts["redeliver"](
             keys=[
@@ -268,7 +260,10 @@ class DeliveryStore:
         return DeliveryMessage(order_id, *rest) if rest else None
 
     def resend_deliveries(self, grace: float, offset: int, count: int) -> tuple[int, list[DeliveryMessage]]:
-        """Look at `count` overdue deliveries from `offset` on: (how many there were, which messages to re-send)."""
+        """Look at `count` deliveries from `offset` on that are overdue by `grace` seconds.
+
+        Returns how many there were, and the messages to send again.
+        """
         channel = self._channel
         seen, *sent = self._scripts["resend_deliveries"](
             keys=[channel.due, channel.pending, channel.delivery(""), channel.progress],
@@ -280,18 +275,18 @@ class DeliveryStore:
         ]
 
     def pending(self) -> PendingSummary:
-        """What is still to be told, over all subjects."""
+        """Return how many events are pending, and the subject whose event has been for longest."""
         return read_pending(self._redis, self._channel.pending)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
-        """Of which subjects somebody is to be told, oldest first: (subject, since when, epoch seconds).
+        """Return the subjects with pending events, oldest first: (subject, since when, epoch seconds).
 
-        The time is that of the event, or, where that was delivered, of the wish to redeliver it.
+        The time is that of the event, or of the request to redeliver it.
         """
         return read_oldest(self._redis, self._channel.pending, count)
 
     def get(self, subject: str) -> DeliveryState | None:
-        """Where the telling of the subject's latest event stands; None where there is none or nobody is told."""
+        """Return the delivery of a subject's latest event, or `None`."""
         event_id, event_type, state, due = cast(
             "list[str | None]", self._redis.hmget(self._channel.delivery(subject), ["event", "type", "state", "due"])
         )
@@ -300,7 +295,7 @@ class DeliveryStore:
         return DeliveryState(event_id, event_type, CallbackStatus(state or CallbackStatus.PENDING), seconds(due))
 
     def attempts(self, subject: str) -> list[DeliveryAttempt]:
-        """The tries made to tell of the subject's events, oldest first."""
+        """Return the attempts to deliver the subject's events, oldest first."""
         lines = cast("list[str]", self._redis.lrange(self._channel.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
 

@@ -1,4 +1,4 @@
-"""Orders whose tickets lack documents, and when each is to be fetched again."""
+"""Orders whose tickets lack documents, and when these are fetched next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FetchClaim:
-    """Permission for one round. `now` and `since` (the first try) are epoch seconds; `tries` those before this one."""
+    """Permission for one round. `now` and `since` (the first try) are epoch seconds; `tries` were made before."""
 
     order: Order
     tickets: str
@@ -29,9 +29,9 @@ class FetchClaim:
 
 @dataclass(frozen=True, slots=True)
 class FetchProgress:
-    """Where the fetching of an order's documents stands: rounds made so far, and when the next is due, epoch seconds.
+    """How fetching an order's documents is going: rounds made, and when the next one is due (epoch seconds).
 
-    `why` says what the last round failed by, in words that may be shown: no URL, nothing secret. None before the first.
+    `why` says why the last round failed, without URLs or secrets.
     """
 
     tries: int
@@ -40,7 +40,7 @@ class FetchProgress:
 
 
 class FetchOutcome(StrEnum):
-    """What became of a round; see `lua/record_fetch.lua`."""
+    """Whether the result of a round was written; see `lua/record_fetch.lua`."""
 
     WRITTEN = "written"
     CHANGED = "changed"
@@ -48,17 +48,16 @@ class FetchOutcome(StrEnum):
 
 
 class DocumentFetchStore:
-    """The fetches index in Redis. An order is filed by the commit that leaves a ticket without its document."""
+    """Fetches in Redis. The commit that leaves a ticket without its document schedules the first one."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
         self._claim_fetch = load(redis, "claim_fetch")
         self._record_fetch = load(redis, "record_fetch")
         self._resend_fetches = load(redis, "resend_fetches")
 
     def claim(self, order_id: str, claim_id: str, lease: float) -> FetchClaim | None:
-        """Permission to fetch, None where there is nothing to do; `lease` seconds until somebody else may."""
+        """Claim a round for `lease` seconds, or return `None` if there is nothing to fetch."""
         answer = self._claim_fetch(
             keys=[
                 keys.order(order_id),
@@ -79,9 +78,9 @@ class DocumentFetchStore:
     def record_fetch(
         self, fetch: FetchClaim, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
     ) -> FetchOutcome:
-        """Write the tickets of `after`, and when to try again and why: in `wait` seconds, None for never.
+        """Write the tickets of `after`. Try again in `wait` seconds because of `why`, or never with `None`.
 
-        `given_up`: documents are missing all the same, so that the order is listed as one of these.
+        `given_up`: documents are missing and are no longer tried.
         """
         changed = after.tickets != fetch.order.tickets
         return FetchOutcome(
@@ -106,18 +105,15 @@ class DocumentFetchStore:
         )
 
     def count(self) -> int:
-        """How many orders lack documents that are still to be fetched."""
+        """Return how many orders lack documents."""
         return self._redis.zcard(keys.FETCHES_DUE)
 
     def pending(self) -> PendingSummary:
-        """What is still to be fetched."""
+        """Return how many orders lack documents, and the one that has lacked them for longest."""
         return read_pending(self._redis, keys.FETCHES_PENDING)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
-        """The orders that have lacked documents for longest, oldest first: (id, since when, epoch seconds).
-
-        The time is when the first fetch was due after the one that came with the tickets.
-        """
+        """Return the orders that have lacked documents for longest, oldest first: (id, since when, epoch seconds)."""
         return read_oldest(self._redis, keys.FETCHES_PENDING, count)
 
     def given_up(self) -> PendingSummary:
@@ -129,12 +125,12 @@ class DocumentFetchStore:
         return read_oldest(self._redis, keys.DOCUMENTS_GIVEN_UP, count, offset)
 
     def forget_given_up(self, order_ids: Sequence[str]) -> None:
-        """Take orders off that list."""
+        """Remove orders from those whose documents were given up."""
         if order_ids:
             self._redis.zrem(keys.DOCUMENTS_GIVEN_UP, *order_ids)
 
     def progress(self, order_ids: Sequence[str]) -> list[FetchProgress | None]:
-        """Where the fetching of each order's documents stands, None where nothing is to be fetched."""
+        """Return the progress of each order's fetch, `None` if it lacks no documents."""
         pipe = self._redis.pipeline(transaction=False)
         for order_id in order_ids:
             pipe.zscore(keys.FETCHES_DUE, order_id)
@@ -146,7 +142,10 @@ class DocumentFetchStore:
         ]
 
     def resend_fetches(self, grace: float, offset: int, count: int) -> tuple[int, list[str]]:
-        """Look at `count` overdue orders from `offset` on: (how many there were, which to re-send)."""
+        """Look at `count` orders from `offset` on that are overdue by `grace` seconds.
+
+        Returns how many there were, and those to send a message for again.
+        """
         seen, *sent = self._resend_fetches(
             keys=[keys.FETCHES_DUE, keys.fetch("")],
             args={"grace": milliseconds(grace), "offset": offset, "count": count},

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "Document", "DocumentStore", "StorageError", "UnknownDocumentError", "UnsupportedFileError"]
 
-#: Largest document that is kept.
+#: The largest document, bytes.
 MAX_BYTES = 20 * 1024 * 1024
 
 
 class UnknownDocumentError(WillcallError):
-    """There is no document of this id."""
+    """There is no document with this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored file. `owner` is the order's id, or the key of the account where no order is known yet.
+    """A stored file. `owner`: an order's id, or an account's key while no order is known.
 
-    `content_type` is what its bytes say that it is; `doubt` what is damaged about it, or None.
+    `content_type` follows from its bytes. `warning` says what is damaged.
     """
 
     id: str
@@ -49,20 +49,20 @@ class Document:
 
     @property
     def ticket_file(self) -> TicketFile:
-        """What a ticket says of it."""
+        """The file as part of a ticket."""
         return TicketFile(self.id, self.content_type, self.warning)
 
     @property
     def file_name(self) -> str:
-        """A name for the file, with the extension of its type."""
+        """The file's name, with the extension of its type."""
         return f"{self.id}.{_extension(self.content_type)}"
 
 
 class DocumentStore:
-    """Documents in Redis and in files."""
+    """Files, and their metadata in Redis."""
 
     def __init__(self, redis: "Redis", url: str) -> None:
-        """`redis` decodes responses; `url` is the configuration's `documents_url`."""
+        """Store files under `url`, the setting `documents_url`."""
         self._redis = redis
         self._record_document = load(redis, "record_document")
         self._files = FileStorage(url)
@@ -70,14 +70,14 @@ class DocumentStore:
         self.patience = self._files.patience
 
     def draft(self) -> "AbstractContextManager[IO[bytes]]":
-        """A file to write to what will be `put`; gone after the block. Raises StorageError."""
+        """Yield a file to write to before it is `put`. It is gone after the block. Raises StorageError."""
         return self._files.draft()
 
     def put(self, content: bytes | IO[bytes], owner: str) -> Document:
-        """Store content, or a draft, for an order (its id) or an account (its key), as it is.
+        """Store content or a draft for an order (its id) or an account (its key).
 
-        The same content for the same owner is the same document. Raises UnsupportedFileError for what holds no
-        ticket, StorageError where it cannot be written now.
+        The same content for the same owner is the same document. Raises UnsupportedFileError if it holds no ticket, and
+        StorageError.
         """
         if isinstance(content, bytes):
             with self._files.draft() as draft:
@@ -92,7 +92,7 @@ class DocumentStore:
         return document
 
     def get(self, document_id: str) -> Document | None:
-        """What is known of a document, None where there is none of that id."""
+        """Return a document's metadata, or `None`."""
         fields = cast("dict[str, str]", self._redis.hgetall(keys.document(document_id)))
         if not fields:
             return None
@@ -106,19 +106,19 @@ class DocumentStore:
         )
 
     def open(self, document_id: str) -> BinaryIO:
-        """The file's content, to read from and to close. Raises UnknownDocumentError and StorageError."""
+        """Open a file for reading. Raises UnknownDocumentError and StorageError."""
         document = self.get(document_id)
         if document is None:
             raise UnknownDocumentError("there is no such document")
         return self._files.open(_path(document))
 
     def read(self, document_id: str) -> bytes:
-        """The file's content. Raises UnknownDocumentError and StorageError."""
+        """Return a file's content. Raises UnknownDocumentError and StorageError."""
         with self.open(document_id) as file:
             return file.read()
 
     def orphan_unclaimed(self, before: float, count: int) -> int:
-        """Have up to `count` documents removed that were put for an account before `before` (epoch seconds).
+        """Mark up to `count` documents for removal that were stored for an account before an epoch second.
 
         Returns how many.
         """
@@ -137,14 +137,14 @@ class DocumentStore:
         return len(old)
 
     def orphaned(self, count: int) -> list[str]:
-        """Up to `count` documents that are to be removed, those of orders that are gone among them.
+        """Return up to `count` documents that are to be removed.
 
-        In no order, so that those which cannot be removed keep no others waiting.
+        The choice is random, so that those which cannot be removed do not block the others.
         """
         return cast("list[str]", self._redis.srandmember(keys.ORPHANED_DOCUMENTS, count))
 
     def remove(self, document_id: str) -> bool:
-        """Remove a forgotten document: True. Raises StorageError, and may be repeated then."""
+        """Remove an orphaned document. May be repeated after a StorageError."""
         document = self.get(document_id)
         if document:
             self._files.remove(_path(document))
@@ -155,12 +155,12 @@ class DocumentStore:
         return True
 
     def remove_abandoned_drafts(self) -> bool:
-        """Remove what a process left half written when it died. Raises StorageError."""
+        """Remove drafts that processes left behind when they died. Raises StorageError."""
         self._files.remove_abandoned_drafts()
         return True
 
     def _recorded(self, owner: str, digest: str, size: int, recognized: DetectedFile) -> tuple[Document, bool]:
-        """The document, and whether it is new: the owner's content has one, whoever puts it first."""
+        """Return the document of this content, and whether it is new."""
         document_id, new, content_type, doubt = self._record_document(
             keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
             args={
@@ -178,7 +178,7 @@ class DocumentStore:
 
 
 def _checked(content: IO[bytes]) -> tuple[int, DetectedFile]:
-    """Return the size of a file and what it is. Raises UnsupportedFileError."""
+    """Return the size and type of a file. Raises UnsupportedFileError."""
     size = content.seek(0, SEEK_END)
     if size > MAX_BYTES:
         raise UnsupportedFileError(f"larger than {MAX_BYTES} bytes")
@@ -190,5 +190,5 @@ def _extension(content_type: str) -> str:
 
 
 def _path(document: Document) -> str:
-    """Return where the file is kept: spread over 256 folders, as folders of millions of files are slow."""
+    """Return the path of a file: spread over 256 folders, because folders with millions of files are slow."""
     return f"{document.id[4:6]}/{document.file_name}"

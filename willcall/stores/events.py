@@ -1,4 +1,4 @@
-"""The event stream: outbox and feed."""
+"""The events of orders: the event feed and the source of callbacks."""
 
 import json
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def new_event_id() -> str:
-    """An id for an event, of backends or of operators; it is the `webhook-id` of all tries to tell of it."""
+    """Return an id for an event of a backend or of operators. All attempts to deliver it carry it as `webhook-id`."""
     return f"evt_{uuid4().hex}"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event of the stream. `cursor` is its place in the feed; `occurred_at` epoch seconds."""
+    """An event of the feed. `cursor` is its position; `occurred_at` is in epoch seconds."""
 
     cursor: str
     id: str
@@ -38,21 +38,20 @@ class StoredEvent:
 
 
 class EventStore:
-    """Events in Redis."""
+    """The event feed in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def list_after(self, cursor: str | None, limit: int) -> Iterator[StoredEvent]:
-        """Up to `limit` events behind `cursor` (None: from the oldest kept)."""
+        """Yield up to `limit` events after `cursor`, from the oldest stored one without it."""
         start = f"({cursor}" if cursor else "-"
         entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.EVENTS, start, "+", limit))
         for entry, fields in entries:
             yield _event(entry, fields)
 
     def list_for_order(self, order_id: str) -> list[StoredEvent]:
-        """The events of an order that are kept, oldest first."""
+        """Return the stored events of an order, oldest first."""
         cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))
         pipe = self._redis.pipeline(transaction=False)
         for cursor in (cursors or "").split():
@@ -60,11 +59,11 @@ class EventStore:
         return [_event(entry, fields) for reply in pipe.execute() for entry, fields in reply]
 
     def count(self) -> int:
-        """How many events are kept."""
+        """Return how many events are stored."""
         return self._redis.xlen(keys.EVENTS)
 
     def prune(self, before: float) -> int:
-        """Forget events older than `before` (epoch seconds); how many it were."""
+        """Remove events older than an epoch second. Returns how many."""
         return self._redis.xtrim(keys.EVENTS, minid=str(milliseconds(before)), approximate=False)
 
 

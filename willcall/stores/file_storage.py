@@ -1,4 +1,4 @@
-"""Files under `documents_url`, written atomically, by fsspec: a folder of this machine or what S3 and its like hold."""
+"""Files under `documents_url`, written atomically through fsspec: to a local folder or an object store."""
 
 import errno
 import os
@@ -16,44 +16,44 @@ from fsspec.implementations.local import LocalFileSystem
 from willcall.orders.errors import WillcallError
 from willcall.stores.documents_url import nearest_existing
 
-#: Seconds that one operation on what is no local folder may take.
+#: Seconds that one operation of an object store may take.
 TIMEOUT = 15.0
-#: Where what is being written stands in a local folder, so that keeping it is a mere renaming.
+#: Where drafts are in a local folder, so that storing one is just a rename.
 _PARTS = "parts"
-#: Seconds after which what a process left there when it died is rubbish.
-_ABANDONED = 86_400.0
+#: Seconds after which a draft counts as abandoned.
+_ABANDONED_AFTER = 86_400.0
 
-#: What the system says where there is no room: on the disk, by a quota, or by a limit of the process.
+#: Errors for a full disk, an exceeded quota, and a limit of the process.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StorageError(WillcallError):
-    """The files cannot be written or read now: full, away, not permitted. Names the kind of error alone."""
+    """Files cannot be written or read now: disk full, unreachable, no permission. Names only the kind of error."""
 
 
 class NoRoomError(StorageError):
-    """There is no room for more."""
+    """The storage is full."""
 
 
 class FileStorage:
-    """Files by name (`ab/name.pdf`) under one URL. Most connect on first use; safe to share between threads."""
+    """Files by name (`ab/name.pdf`) under one URL. Threads may share it."""
 
     def __init__(self, url: str) -> None:
-        """A relative `file://./folder` is meant from the working directory of this moment. Raises StorageError."""
+        """Use a URL; a relative `file://./folder` refers to the current working directory. Raises StorageError."""
         with _translated():  # some file systems connect at once
             self._fs, self._root = cast("tuple[Any, str]", fsspec.core.url_to_fs(url, use_listings_cache=False))
         self._local = isinstance(self._fs, LocalFileSystem)
-        #: The URL as it is meant, an absolute one.
+        #: The absolute URL.
         self.url = f"file://{self._root}" if self._local else url
-        #: File systems of fsspec's asynchronous kind, S3's among them, take this with each call.
+        #: fsspec's asynchronous file systems, such as S3, take this with each call.
         self._bounded = {"timeout": TIMEOUT} if self._fs.async_impl else {}
-        #: Seconds that it may take to store a file: to write it, and to look whether it is there. A folder is instant.
+        #: Seconds that storing a file may take: to write it and to check whether it exists. 0 for a folder.
         self.patience = 0.0 if self._local else 2 * TIMEOUT
 
     def will_be_created(self) -> bool:
-        """Whether it is a folder that is not there yet, which the first file will make.
+        """Return whether it is a folder that does not exist yet and that the first file creates.
 
-        Raises StorageError where it cannot be made.
+        Raises StorageError if it cannot be created.
         """
         if not self._local or Path(self._root).exists():
             return False
@@ -67,9 +67,9 @@ class FileStorage:
 
     @contextmanager
     def draft(self) -> Iterator[IO[bytes]]:
-        """A file to write to, which only its owner can read; gone after the block unless it was kept.
+        """Yield a private file to write to. It is gone after the block, unless it was stored.
 
-        Raises StorageError, also from within the block: what cannot be written may show when the file is closed.
+        Raises StorageError, also from within the block: an error may show only when the file is closed.
         """
         with _translated():
             path = (self._parts() if self._local else Path(gettempdir())) / f"willcall-{token_hex(16)}"
@@ -82,7 +82,7 @@ class FileStorage:
                 path.unlink()
 
     def store(self, draft: IO[bytes], name: str) -> None:
-        """Make a draft the file `name`, whole or not at all. Raises StorageError."""
+        """Store a draft as `name`, completely or not at all. Raises StorageError."""
         target = f"{self._root}/{name}"
         with _translated():
             draft.flush()
@@ -93,27 +93,27 @@ class FileStorage:
                 self._fs.put_file(draft.name, target, **self._bounded)
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file. Raises StorageError."""
+        """Return whether a file exists. Raises StorageError."""
         with _translated():
             return bool(self._fs.exists(f"{self._root}/{name}", **self._bounded))
 
     def open(self, name: str) -> BinaryIO:
-        """The file, to read from. Raises StorageError, also where there is none."""
+        """Open a file for reading. Raises StorageError."""
         with _translated():
             return cast("BinaryIO", self._fs.open(f"{self._root}/{name}", "rb"))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there. Raises StorageError."""
+        """Remove a file if it exists. Raises StorageError."""
         with _translated(), suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{name}", **self._bounded)
 
     def remove_abandoned_drafts(self) -> None:
-        """Remove drafts that processes left behind when they died; object stores keep none."""
+        """Remove drafts that processes left behind when they died. Object stores keep none."""
         if self._local:
             with _translated():
                 for part in self._parts().iterdir():
                     with suppress(FileNotFoundError):
-                        if part.stat().st_mtime < time() - _ABANDONED:
+                        if part.stat().st_mtime < time() - _ABANDONED_AFTER:
                             part.unlink()
 
     def _parts(self) -> Path:
@@ -128,7 +128,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _rename(path: Path, target: Path) -> None:
-    """Most folders are there already."""
+    """Rename a file, and create the folder only if it is missing."""
     try:
         path.replace(target)
     except FileNotFoundError:
@@ -138,7 +138,7 @@ def _rename(path: Path, target: Path) -> None:
 
 @contextmanager
 def _translated(kind: type[Exception] = Exception) -> Iterator[None]:
-    """Whatever a file system raises, as ours: there is no class that those of all object stores share."""
+    """Raise StorageError for any error of a file system: those of object stores share no class."""
     try:
         yield
     except FileNotFoundError as error:

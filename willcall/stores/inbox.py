@@ -1,4 +1,4 @@
-"""The inbox of pushes: which were applied to which order, and those that came ahead of their order."""
+"""Pushes of providers: which were applied to which order, and those that arrived before their order."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds that a push waits for its order.
+#: Seconds that a push is stored for its order.
 LIFETIME = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPush:
-    """A push ahead of its order. `at` is when it came, epoch seconds; `kind` the provider's word for what it is."""
+    """A push that arrived before its order, at an epoch second. `kind` is the provider's name for it."""
 
     account: str
     reference: str = field(repr=False)
@@ -34,10 +34,9 @@ class StoredPush:
 
 
 class Inbox:
-    """Pushes in Redis. No file is kept here, only the ids of documents."""
+    """Pushes in Redis. Their files are documents; only ids are stored here."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
         self._store_push = load(redis, "store_push")
         self._remove_pushes = load(redis, "remove_pushes")
@@ -47,11 +46,11 @@ class Inbox:
         return cast("str | None", self._redis.get(keys.applied_push(account, digest)))
 
     def mark_applied(self, account: str, digest: str, order_id: str, seconds: float) -> None:
-        """Remember for `seconds` that a push was applied to an order."""
+        """Record for `seconds` that a push was applied to an order."""
         self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
     def store_push(self, kept: StoredPush) -> str | None:
-        """Keep a push until its order is there. The order's id where it is there already: then nothing is kept."""
+        """Store a push until its order is submitted. If the order exists, store nothing and return its id."""
         order_id = self._store_push(
             keys=[keys.references(kept.account), keys.pushes_ahead(kept.account, kept.reference), keys.INBOX],
             args={
@@ -65,13 +64,13 @@ class Inbox:
         return order_id or None
 
     def list_for(self, account: str, reference: str) -> list[StoredPush]:
-        """What came ahead of an order, oldest first."""
+        """Return the pushes that arrived before an order, oldest first."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.pushes_ahead(account, reference)))
         pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
         return sorted(pushes, key=lambda kept: kept.at)
 
     def remove_pushes(self, taken: Sequence[StoredPush]) -> None:
-        """Forget pushes of one reference that their order has taken in."""
+        """Remove pushes of one reference that were applied to their order."""
         first = taken[0]
         self._remove_pushes(
             keys=[keys.pushes_ahead(first.account, first.reference), keys.INBOX],
@@ -79,23 +78,23 @@ class Inbox:
         )
 
     def list_all(self) -> Iterator[StoredPush]:
-        """All pushes that wait for their orders, those that are kept longest last."""
+        """Yield all stored pushes, by reference; those that were stored first come first."""
         for member in self.places():
             yield from self.list_for(*place_of(member))
 
     def places(self) -> list[str]:
-        """The names of all places where pushes wait for an order, those that are kept longest last; see `place_of`."""
+        """Return all (account, reference) pairs that pushes are stored for, oldest first, as text for `place_of`."""
         self._redis.zremrangebyscore(keys.INBOX, "-inf", self._redis.time()[0] * 1_000)
         return cast("list[str]", self._redis.zrange(keys.INBOX, 0, -1))
 
 
 def push_digest(account: str, body: bytes) -> str:
-    """What tells one push from another: the hash of its bytes, per account."""
+    """Return the hash that identifies a push of an account: its bytes."""
     return blake2b(body, key=blake2b(account.encode(), digest_size=32).digest(), digest_size=20).hexdigest()
 
 
 def place_of(name: str) -> tuple[str, str]:
-    """The account and the reference of a place."""
+    """Return the account and the reference of one of `Inbox.places`."""
     account, reference = json.loads(name)
     return account, reference
 

@@ -1,4 +1,4 @@
-"""One run at a time: any number of beats may start a sweep, one run of it works."""
+"""Leases: any number of beats may start a sweep, and one run at a time works."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,15 +14,15 @@ from willcall.stores import keys
 if TYPE_CHECKING:
     from redis import Redis
 
-#: A lease is renewed after this share of its life.
+#: A lease is renewed after this share of its lifetime.
 _RENEWED = 1 / 3
 
 
 class Lease:
-    """Whether we have a lease right now: `bool(lease)`."""
+    """A lease, true while it is held. A thread renews it; if Redis is unreachable for too long, it is lost."""
 
     def __init__(self, lock: Lock, seconds: float, longest: float) -> None:
-        """`lock` ends after `seconds` unless it is renewed, which is done for `longest` at most."""
+        """Acquire a lock for `seconds`. It is renewed for at most `longest` seconds."""
         self._lock = lock
         self._seconds = seconds
         self._given_up_at = monotonic() + longest
@@ -35,7 +35,7 @@ class Lease:
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew the lease while the block runs; it ends with the block."""
+        """Renew the lease while the block runs, then release it."""
         thread = Thread(target=self._renew, name="lease", daemon=True)
         thread.start()
         try:
@@ -43,7 +43,7 @@ class Lease:
         finally:
             self._done.set()
             thread.join()
-            with suppress(RedisError):  # somebody else has it, or Redis is away: then it ends by itself
+            with suppress(RedisError):  # lost, or Redis is unavailable: then it expires
                 self._lock.release()
 
     def _renew(self) -> None:
@@ -53,7 +53,7 @@ class Lease:
                 self._lock.reacquire()
             except LockError:
                 self._until = 0.0
-            except RedisError:  # it still lasts for a while, in which Redis may come back
+            except RedisError:  # it lasts a while, and Redis may return in time
                 continue
             else:
                 self._until = asked + self._seconds
@@ -63,14 +63,13 @@ class LeaseStore:
     """Leases in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     @contextmanager
     def hold(self, name: str, seconds: float, longest: float = float("inf")) -> Iterator[Lease]:
-        """Whether the lease `name` is ours: as long as the block runs, but no longer than `longest` seconds.
+        """Hold a lease while the block runs, for at most `longest` seconds. Yields it, false if another run has it.
 
-        If we die it ends after `seconds`.
+        If the process dies, the lease ends after `seconds`.
         """
         lease = Lease(Lock(self._redis, keys.lease(name), timeout=seconds, thread_local=False), seconds, longest)
         if not lease:

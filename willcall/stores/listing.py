@@ -1,4 +1,4 @@
-"""Lists of orders, newest first, in stable pages, and how many there are of each kind."""
+"""Lists of orders, newest first and in stable pages, and counts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from willcall.stores.orders import OrderStore
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Where orders are picked by reason and status, so many are looked at in one round trip.
+#: How many orders are looked at in one round trip to pick them by reason and status.
 LOOK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Which orders to list. None stands for all; `attention` with an empty set for any reason.
+    """Which orders to list; `None` stands for all. An empty `attention` means any reason.
 
-    `account` is an account's key, `<provider>/<account>`.
+    `account` is a key, `<provider>/<account>`.
     """
 
     status: Status | None = None
@@ -33,7 +33,7 @@ class OrderQuery:
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """Orders, newest first, and the cursor of the next page (None on the last)."""
+    """Orders, newest first, and the cursor of the next page."""
 
     orders: list[Order]
     next_cursor: str | None
@@ -41,7 +41,7 @@ class OrderPage:
 
 @dataclass(frozen=True, slots=True)
 class AccountBacklog:
-    """An account's open orders: scheduled ahead, due by now, held because the account is parked."""
+    """An account's open orders: not due yet, due, or held because the account is stopped."""
 
     waiting: int
     due: int
@@ -50,10 +50,7 @@ class AccountBacklog:
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """An account's orders by status and its backlog; `first`: which of those scheduled is due first.
-
-    `first_due`: when that is, epoch seconds.
-    """
+    """An account's orders by status, its backlog, and its first scheduled order, due at an epoch second."""
 
     counts: Mapping[Status, int]
     backlog: AccountBacklog
@@ -63,40 +60,39 @@ class AccountSummary:
 
 @dataclass(frozen=True, slots=True)
 class AttentionSummary:
-    """Orders that need attention: some of them, and how many there are by account and reason."""
+    """Orders that need attention, and how many there are by account and reason."""
 
     orders: list[Order]
     counts: Mapping[tuple[str, Attention], int]
 
     @property
     def total(self) -> int:
-        """How many there are in all."""
+        """How many orders need attention."""
         return sum(self.counts.values())
 
 
 class OrderListing:
-    """Reads the indexes that the scripts keep."""
+    """Lists from the indexes that the scripts maintain."""
 
     def __init__(self, redis: "Redis", orders: OrderStore) -> None:
-        """`orders` reads the orders behind the ids."""
         self._redis = redis
         self._orders = orders
 
     def page(self, query: OrderQuery, limit: int, cursor: str | None = None) -> OrderPage:
-        """One page of orders. Raises ValueError where the cursor is none of ours."""
+        """Return a page of orders. Raises ValueError for an invalid cursor."""
         entries = self._entries(query, _position(cursor), limit + 1)
         orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
         return OrderPage(orders, _cursor(entries, limit))
 
     def counts(self, account: str) -> dict[Status, int]:
-        """How many orders an account has of each status."""
+        """Return how many orders an account has by status."""
         pipe = self._redis.pipeline(transaction=False)
         for status in Status:
             pipe.zcard(keys.index(account, status))
         return dict(zip(Status, pipe.execute(), strict=True))
 
     def backlog(self, account: str, now: float) -> AccountBacklog:
-        """How many of an account's orders wait, are due, are held."""
+        """Return an account's backlog."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.zcard(keys.due(account))
         pipe.zcount(keys.due(account), "-inf", milliseconds(now))
@@ -105,7 +101,7 @@ class OrderListing:
         return AccountBacklog(scheduled - due, due, held)
 
     def summaries(self, accounts: Sequence[str], now: float) -> list[AccountSummary]:
-        """The same and more of many accounts, in the same order and one round trip."""
+        """Return the summaries of accounts, in the same order and one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for account in accounts:
             for status in Status:
@@ -126,7 +122,7 @@ class OrderListing:
         return found
 
     def attention_counts(self) -> dict[tuple[str, Attention], int]:
-        """How many orders need attention, by account and reason; where none does, there is no count."""
+        """Return how many orders need attention by account and reason. Zeros are left out."""
         kinds = [(account, reason) for account in self._orders.accounts() for reason in Attention]
         pipe = self._redis.pipeline(transaction=False)
         for account, reason in kinds:
@@ -134,9 +130,9 @@ class OrderListing:
         return {kind: count for kind, count in zip(kinds, pipe.execute(), strict=True) if count}
 
     def attention_summary(self, parked: Collection[str], limit: int) -> AttentionSummary:
-        """The `limit` newest orders that need attention, and how many there are of each kind.
+        """Return the `limit` newest orders that need attention, and the counts of all.
 
-        Orders that are `unauthorized` because their account is (`parked`) are counted and not named.
+        Orders that are `unauthorized` because their account is stopped (`parked`) are counted but not listed.
         """
         tally = self.attention_counts()
         named = self._newest(
@@ -152,7 +148,7 @@ class OrderListing:
         return AttentionSummary([order for order in orders if order and order.attention], tally)
 
     def _entries(self, query: OrderQuery, newest: int | None, limit: int) -> list[tuple[str, float]]:
-        """The `limit` newest orders of a query, older than `newest`, with their submission numbers."""
+        """Return the `limit` newest orders of a query, older than `newest`, with their submission numbers."""
         indexes = self._indexes(query)
         if query.attention is None or query.status is None:
             return self._newest(indexes, newest, limit)
@@ -169,9 +165,9 @@ class OrderListing:
         return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
 
     def overdue(self, query: OrderQuery, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
-        """How many orders have been due since `before`, and the `most` that have been for longest, longest first.
+        """Return how many orders have been due since `before`, and those that have been for longest, `most` of them.
 
-        Of the query its provider and account count. Each is (id, since when); moments are epoch seconds.
+        Only the query's provider and account count. Each entry is (id, since when); moments are epoch seconds.
         """
         pipe = self._redis.pipeline(transaction=False)
         for account in self._accounts(query):
@@ -189,7 +185,7 @@ class OrderListing:
         ]
 
     def _indexes(self, query: OrderQuery) -> list[str]:
-        """The indexes of a query: by reason where it asks for attention, else by status."""
+        """Return the indexes of a query: by reason if it asks for attention, else by status."""
         accounts = self._accounts(query)
         if query.attention is not None:
             return [keys.attention(account, reason) for account in accounts for reason in query.attention or Attention]
@@ -197,7 +193,7 @@ class OrderListing:
         return [keys.index(account, status) for account in accounts for status in statuses]
 
     def _newest(self, indexes: Iterable[str], newest: int | None, limit: int) -> list[tuple[str, float]]:
-        """The `limit` newest entries of several indexes, older than `newest`."""
+        """Return the `limit` newest entries of several indexes, older than `newest`."""
         pipe = self._redis.pipeline(transaction=False)
         top = "+inf" if newest is None else f"({newest}"
         for index in indexes:

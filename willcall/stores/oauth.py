@@ -1,4 +1,4 @@
-"""OAuth access tokens, one per account, shared by all workers and fetched by one of them."""
+"""OAuth access tokens: one per account, requested by one worker and shared by all."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -8,15 +8,15 @@ from willcall.stores import keys
 if TYPE_CHECKING:
     from redis import Redis
 
-#: A token is renewed when less than this share of its life is left ...
+#: The next token is requested when less than this share of the lifetime is left ...
 EARLY = 0.2
-#: ... but not sooner than this many seconds before its end.
+#: ... but not sooner than so many seconds before its end.
 LONGEST_MARGIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token. `proven` once the provider has accepted it; `fading` when it is time to fetch the next one."""
+    """A token. `accepted`: the provider has accepted it before. `expires_soon`: it is time to request the next one."""
 
     value: str = field(repr=False)
     accepted: bool
@@ -27,11 +27,10 @@ class OAuthStore:
     """Access tokens in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def get(self, account: str) -> StoredToken | None:
-        """The account's token, None where there is none that is still good."""
+        """Return the account's token, `None` if there is none or it has expired."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.hmget(keys.oauth(account), "token", "proven", "margin")
         pipe.pttl(keys.oauth(account))
@@ -41,7 +40,7 @@ class OAuthStore:
         return StoredToken(token, proven == "1", left <= float(margin))
 
     def put(self, account: str, token: str, expires_in: float) -> None:
-        """Share a fresh token that is good for `expires_in` seconds."""
+        """Store a new token that is valid for `expires_in` seconds."""
         margin = min(expires_in * EARLY, LONGEST_MARGIN)
         pipe = self._redis.pipeline()
         pipe.delete(keys.oauth(account))
@@ -50,38 +49,38 @@ class OAuthStore:
         pipe.execute()
 
     def mark_accepted(self, account: str) -> None:
-        """The provider accepted the token."""
+        """Record that the provider accepted the token."""
         self._redis.hset(keys.oauth(account), "proven", 1)
 
     def reject(self, account: str, token: str) -> None:
-        """The provider refused the token: forget it, unless another worker has replaced it already."""
+        """Remove a token that the provider rejected, unless another worker has replaced it."""
         if cast("str | None", self._redis.hget(keys.oauth(account), "token")) == token:
             self._redis.delete(keys.oauth(account))
 
     def auth_method(self, account: str) -> str | None:
-        """Return the way of authenticating that the token endpoint took last."""
+        """Return the authentication method that the token endpoint accepted last."""
         return cast("str | None", self._redis.get(keys.oauth_auth_method(account)))
 
     def remember_auth_method(self, account: str, dialect: str) -> None:
-        """Have everybody begin with this way of authenticating."""
+        """Store the authentication method that the token endpoint accepted."""
         self._redis.set(keys.oauth_auth_method(account), dialect)
 
     def postpone(self, account: str, seconds: float) -> None:
-        """Leave the token endpoint alone for so long."""
+        """Request no token for so many seconds."""
         self._redis.set(keys.oauth_wait(account), 1, px=max(1, int(seconds * 1_000)))
 
     def postponed_for(self, account: str) -> float:
-        """Return for how many seconds the token endpoint is to be left alone."""
+        """Return for how many seconds no token may be requested."""
         return max(0, self._redis.pttl(keys.oauth_wait(account))) / 1_000
 
     def allow(self, account: str) -> None:
-        """Let the token endpoint be asked at once."""
+        """Allow token requests at once."""
         self._redis.delete(keys.oauth_wait(account))
 
     def lock(self, account: str, seconds: float) -> bool:
-        """Whether it is the caller's turn to fetch a token; the turn ends after `seconds` or by `unlock`."""
+        """Return whether the caller may request a token now. Others may after `seconds`, or after `unlock`."""
         return bool(self._redis.set(keys.oauth_lock(account), 1, nx=True, px=int(seconds * 1_000)))
 
     def unlock(self, account: str) -> None:
-        """End one's turn."""
+        """Let other workers request a token."""
         self._redis.delete(keys.oauth_lock(account))

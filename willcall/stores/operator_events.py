@@ -1,4 +1,4 @@
-"""What operators are told: a short stream of its own, beside the backends' feed."""
+"""Events for operators: a short stream of its own, apart from the backends' feed."""
 
 import json
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OperatorEvent:
-    """One change that operators are told of. `at` is epoch seconds.
+    """A change that operators are notified of, at an epoch second.
 
-    `subject` is what changed, `account:<provider>/<account>` or `order:<id>`: a newer event of it supersedes an older.
+    `subject` is what changed, `account:<provider>/<account>` or `order:<id>`. A newer event supersedes an older one.
     """
 
     id: str
@@ -28,7 +28,7 @@ class OperatorEvent:
     data: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The event as JSON: the body that is POSTed."""
+        """Return the event as JSON, the body of the callback."""
         return {
             "id": self.id,
             "type": self.type,
@@ -40,9 +40,9 @@ class OperatorEvent:
 
 @dataclass(frozen=True, slots=True)
 class OperatorAlert:
-    """The event that operators are told of if a step makes the change that it is about.
+    """The event to notify operators with, if a step makes the change that it is about.
 
-    `send`: they have an address. `order`: the order that it is about, as JSON without its attention.
+    `send`: operators have a callback URL. `order`: the order that it is about, as JSON without its attention.
     """
 
     id: str
@@ -52,17 +52,17 @@ class OperatorAlert:
 
 
 def account_subject(account_key: str) -> str:
-    """How events name an account."""
+    """Return the subject of an account's events."""
     return f"account:{account_key}"
 
 
 def order_subject(order_id: str) -> str:
-    """How events name an order."""
+    """Return the subject of an order's events."""
     return f"order:{order_id}"
 
 
 def alert_keys(subject: str) -> list[str]:
-    """The keys that `lua/alert.lua` writes to."""
+    """Return the keys that `lua/alert.lua` writes to."""
     return [
         keys.OPERATOR_EVENTS,
         keys.operator_delivery(subject),
@@ -78,20 +78,19 @@ def alert_arguments(alert: OperatorAlert) -> dict[str, Any]:
 
 
 class OperatorEventStore:
-    """Events for operators in Redis; `alert.lua` writes them, in the step that makes the change."""
+    """Events for operators in Redis. `lua/alert.lua` writes them, in the step that makes the change."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def recent(self, count: int) -> list[OperatorEvent]:
-        """The latest `count` events, newest first."""
+        """Return the latest `count` events, newest first."""
         entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(keys.OPERATOR_EVENTS, count=count))
         return [read_operator_event(fields) for _, fields in entries]
 
 
 def read_operator_event(fields: Mapping[str, str]) -> OperatorEvent:
-    """An event from its fields, as `alert.lua` wrote them."""
+    """Return an event from its fields in Redis."""
     subject, data = fields["subject"], json.loads(fields["data"])
     kind, _, name = subject.partition(":")
     data = account_alert_data(name, AccountChange(**data)) if kind == "account" else with_advice(data)

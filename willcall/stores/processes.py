@@ -1,4 +1,4 @@
-"""Which of our processes are alive, by the signs that they give."""
+"""Heartbeats: which processes are running."""
 
 import json
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds between two signs of a process that is well.
+#: Seconds between two heartbeats.
 HEARTBEAT_INTERVAL = 5.0
-#: Seconds of silence after which a process is no longer taken for alive: several signs are missing.
+#: Seconds without a heartbeat after which a process no longer counts as running.
 RUNNING_WITHIN = 20.0
-#: Seconds of silence after which it is forgotten.
+#: Seconds without a heartbeat after which it is forgotten.
 FORGOTTEN_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """One process. `kind` is worker, beat or api; `since` and `seen` are epoch seconds by the server's clock."""
+    """A process: a worker, beat or api. `since` and `last_seen` are epoch seconds by the server's clock."""
 
     kind: str
     name: str
@@ -34,22 +34,21 @@ class RunningProcess:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last sign of a kind of process: who gave it, and when, epoch seconds by the server's clock."""
+    """The last heartbeat of a kind of process, at an epoch second by the server's clock."""
 
     name: str
     at: float
 
 
 class ProcessStore:
-    """Signs of life in Redis."""
+    """Heartbeats in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
         self._record_heartbeat = load(redis, "record_heartbeat")
 
     def record_heartbeat(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
-        """Record that a process is alive; `detail` is what it says of itself. Returns the state's identity."""
+        """Record a heartbeat. Returns the identity of the data, which changes if Redis is emptied or replaced."""
         identity: str = self._record_heartbeat(
             keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE],
             args={
@@ -63,7 +62,7 @@ class ProcessStore:
         return identity
 
     def report_replaced(self) -> None:
-        """Record that the state is another one than a running process knew."""
+        """Record that a running process found Redis emptied or replaced."""
         moment, micros = self._redis.time()
         self._redis.hset(keys.STATE, "replaced_at", moment * 1_000 + micros // 1_000)
 
@@ -73,7 +72,7 @@ class ProcessStore:
         return int(str(found)) / 1_000 if found else None
 
     def running(self, kind: str | None = None, within: float = RUNNING_WITHIN) -> list[RunningProcess]:
-        """The processes (of one kind) that were seen within so many seconds, at most `FORGOTTEN`; the oldest first."""
+        """Return the processes (of one kind) with a heartbeat in the last `within` seconds, oldest first."""
         moment, micros = self._redis.time()
         oldest = moment * 1_000 + micros // 1_000 - milliseconds(within)
         entries = cast(
@@ -92,7 +91,7 @@ class ProcessStore:
         return sorted(found, key=lambda process: process.since)
 
     def last_heartbeats(self) -> dict[str, Heartbeat]:
-        """The last sign of each kind that ever gave one, however long ago, and however that process ended."""
+        """Return the last heartbeat of each kind of process that ever ran."""
         signs = cast("dict[str, str]", self._redis.hgetall(keys.LAST_HEARTBEATS))
         return {
             kind: Heartbeat(name, at / 1_000)
@@ -100,7 +99,7 @@ class ProcessStore:
         }
 
     def remove(self, kind: str, name: str) -> None:
-        """A process has ended, or begins anew."""
+        """Remove a process that has ended or starts again."""
         pipe = self._redis.pipeline()
         pipe.zrem(keys.PROCESSES, f"{kind}:{name}")
         pipe.delete(keys.process(kind, name))

@@ -1,14 +1,14 @@
-"""An account's rate as the numbers that `lua/bucket.lua` works with."""
+"""An account's rate in the numbers that `lua/bucket.lua` works with."""
 
 from willcall.orders.policy import Rate
 
-#: This share of the rate is for orders that a person or a provider's callback asks for, ahead of all others.
+#: This share of the rate is reserved for orders that an operator or a provider's callback brought forward.
 EXPRESS_SHARE = 1 / 10
-#: Requests that left evenly arrive unevenly: up to half of the burst, but no more than this many seconds
-#: of it, is left unused, so that what the provider sees stays within its burst too.
+#: Requests that were sent evenly arrive unevenly. Some of the burst, at most so many seconds of it, is left unused, so
+#: that what the provider receives stays within its burst too.
 LONGEST_SLACK = 0.25
-#: A burst of one leaves nothing unused: requests are kept this share of their interval, at most so many seconds,
-#: further apart.
+#: A burst of one leaves nothing unused. Its requests are sent further apart: by this share of their interval, at most
+#: so many seconds.
 SPACING, LONGEST_SPACING = 0.02, 0.01
 
 

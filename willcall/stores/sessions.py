@@ -1,4 +1,4 @@
-"""Sessions of operators that were ended before their time. All others are known by their signature alone."""
+"""Operators' sessions that were ended early. All others are valid by their signature alone."""
 
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,12 @@ class SessionStore:
     """Ended sessions in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def end(self, session_id: str, seconds: int) -> None:
-        """Remember that a session is over, for as long as its signature may still hold."""
+        """End a session. Its signature may be valid for `seconds` more."""
         self._redis.set(keys.ended_session(session_id), 1, ex=seconds)
 
     def is_ended(self, session_id: str) -> bool:
-        """Whether somebody has ended it."""
+        """Return whether a session was ended."""
         return bool(self._redis.exists(keys.ended_session(session_id)))

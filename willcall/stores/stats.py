@@ -1,4 +1,4 @@
-"""Counters of the recent past, of all workers together: `commit.lua` adds to them in the step that they count."""
+"""Counters of the last hours over all workers. `lua/commit.lua` increments them in the step that they count."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,25 +13,24 @@ _MINUTE, _HOUR = 60, 3_600
 
 
 class StatsStore:
-    """The counters in Redis, by its clock: one hash per minute and one per hour.
+    """Counters in Redis: one hash per minute and one per hour, by the server's clock.
 
-    `willcall.orders.measures` says what there is to count.
+    `willcall.orders.statistics` defines what is counted.
     """
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def last_minutes(self, minutes: int) -> Mapping[str, Counter[str]]:
-        """Account key -> measure -> count in this minute and those before it, `minutes` (60 at most) in all."""
+        """Return the counts of the last `minutes` (60 at most), this one included: account key -> measure -> count."""
         this = self._now() // _MINUTE
         wanted = [keys.stats_minute(this - ago) for ago in range(minutes)]
         return _by_account(self._read(wanted))
 
     def last_hours(self, hours: int) -> list[tuple[float, Mapping[str, Counter[str]]]]:
-        """The same for this hour and those before it, `hours` (48 at most) in all, oldest first.
+        """Return the counts of each of the last `hours` (48 at most), this one included, oldest first.
 
-        Each with its beginning, epoch seconds.
+        Each comes with its start, in epoch seconds.
         """
         this = self._now() // _HOUR
         wanted = range(this - hours + 1, this + 1)

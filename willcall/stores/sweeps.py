@@ -1,4 +1,4 @@
-"""How the last run of each sweep went."""
+"""The last run of each sweep, and what it failed at."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from willcall.stores.codec import compact_json
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds after the last failure after which those of a sweep are forgotten.
+#: Seconds after the last failure until a sweep's failures expire.
 FAILURES_KEPT = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRun:
-    """One run: when it ended (epoch seconds, the server's clock), how long it took, what it did, or why it failed."""
+    """One run: when it ended (epoch seconds, the server's clock), how long it took, its counts or its error."""
 
     at: float
     seconds: float
@@ -27,7 +27,7 @@ class SweepRun:
 
 @dataclass(frozen=True, slots=True)
 class ItemFailures:
-    """How many times in a row a sweep has failed at something, and until when (epoch seconds) it leaves it alone."""
+    """How many times in a row a sweep failed at an item, and until when (epoch seconds) it skips it."""
 
     times: int
     until: float
@@ -37,40 +37,39 @@ class SweepStore:
     """Runs of sweeps in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
-        """`redis` decodes responses."""
         self._redis = redis
 
     def record_success(self, name: str, at: float, seconds: float, counts: Mapping[str, int]) -> None:
-        """A sweep has done its work."""
+        """Record a run without an error."""
         self._keep(name, SweepRun(at, seconds, counts))
 
     def record_failure(self, name: str, at: float, seconds: float, error: str) -> None:
-        """A sweep ended with an error, whose name `error` is; its text might hold what nobody should read."""
+        """Record a run that ended with an error: its name only, because its text may hold secrets."""
         self._keep(name, SweepRun(at, seconds, {}, error))
 
     def last_runs(self) -> Mapping[str, SweepRun]:
-        """The last run of each sweep that ever ran, by its name."""
+        """Return the last run of each sweep that ever ran, by name."""
         runs = cast("dict[str, str]", self._redis.hgetall(keys.SWEEPS))
         return {name: SweepRun(*json.loads(text)) for name, text in runs.items()}
 
     def position(self, name: str) -> str:
-        """Where the last run of a sweep stopped for lack of time, '' if it came to its end."""
+        """Return where the last run stopped for lack of time, empty if it finished."""
         return cast("str | None", self._redis.hget(keys.SWEEP_POSITIONS, name)) or ""
 
     def save_position(self, name: str, position: str) -> None:
-        """Remember where a run stopped: the name of the last thing that it worked on, '' for the end."""
+        """Save where a run stopped: the last item it processed, empty if it finished."""
         if position:
             self._redis.hset(keys.SWEEP_POSITIONS, name, position)
         else:
             self._redis.hdel(keys.SWEEP_POSITIONS, name)
 
     def failing_items(self, name: str) -> dict[str, ItemFailures]:
-        """What a sweep fails at again and again."""
+        """Return the items that a sweep fails at."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failures(name)))
         return {item: ItemFailures(*json.loads(text)) for item, text in found.items()}
 
     def record_item_failure(self, name: str, item: str, failing: ItemFailures) -> None:
-        """Remember that a sweep fails at an item; it is forgotten when nothing has failed for a while."""
+        """Record that a sweep failed at an item."""
         key = keys.sweep_failures(name)
         pipe = self._redis.pipeline()
         pipe.hset(key, item, compact_json([failing.times, round(failing.until, 3)]))
@@ -78,7 +77,7 @@ class SweepStore:
         pipe.execute()
 
     def clear_item_failure(self, name: str, item: str) -> None:
-        """A sweep no longer fails at an item."""
+        """Record that a sweep no longer fails at an item."""
         self._redis.hdel(keys.sweep_failures(name), item)
 
     def _keep(self, name: str, run: SweepRun) -> None:

@@ -229,7 +229,7 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
     ),
     "alerts_late": Trouble(
         what="Alerts to operators are late",
-        effect="We retry for three days. Until then, whoever relies on them does not know what happened.",
+        effect="We retry for three days. Until then, operators do not know what happened.",
         customer="Nothing.",
         remedy="Fix what listens at `notify.ops_url`, or correct the address: `willcall doctor` tries to reach it.",
     ),

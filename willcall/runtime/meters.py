@@ -81,8 +81,8 @@ class PrometheusMeters:
         for operation in Operation:
             self._failed.labels(operation.value)
         for recipient in Recipient:
-            for telling in CallbackStatus:
-                self._callbacks.labels(recipient, _result(telling))
+            for callback_status in CallbackStatus:
+                self._callbacks.labels(recipient, _result(callback_status))
         for account_key in accounts:
             for outcome in OUTCOME_NAMES.values():
                 self._attempts.labels(*_labels(account_key), outcome)
@@ -114,9 +114,9 @@ class PrometheusMeters:
         finally:
             self._requests.labels(*_labels(account_key)).observe(self._clock() - started)
 
-    def count_delivery(self, recipient: Recipient, telling: CallbackStatus) -> None:
+    def count_delivery(self, recipient: Recipient, status: CallbackStatus) -> None:
         """Count an attempt to deliver an event."""
-        self._callbacks.labels(recipient, _result(telling)).inc()
+        self._callbacks.labels(recipient, _result(status)).inc()
 
     def count_error(self, operation: Operation) -> None:
         """Count an unexpected exception."""
@@ -131,5 +131,5 @@ def _labels(account_key: str) -> tuple[str, str]:
     return provider, account
 
 
-def _result(telling: CallbackStatus) -> str:
-    return "again" if telling is CallbackStatus.PENDING else telling.value
+def _result(status: CallbackStatus) -> str:
+    return "retrying" if status is CallbackStatus.PENDING else status.value

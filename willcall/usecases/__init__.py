@@ -1,1 +1,1 @@
-"""What the house does, one function each: take an order, ask once, settle, let a person steer."""
+"""Use cases, one function each: submit, poll_once, ingest_webhook, settle, notify, pause, cancel and so on."""

@@ -68,7 +68,7 @@ class Meters(Protocol):
     def time_request(self, account_key: str) -> AbstractContextManager[None]:
         """Time the block as one request to a provider."""
 
-    def count_delivery(self, recipient: Recipient, telling: CallbackStatus) -> None:
+    def count_delivery(self, recipient: Recipient, status: CallbackStatus) -> None:
         """Count an attempt to deliver an event."""
 
     def count_error(self, operation: Operation) -> None:

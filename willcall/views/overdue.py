@@ -90,8 +90,8 @@ def overdue_orders(
     orders = stores.orders.get_many(ids)
     fetching = stores.fetches.progress(ids) if kind is OverdueKind.DOCUMENTS else [None] * len(ids)
     found = [
-        OverdueOrder(order, since, _hosts(order, kind), standing, None if standing else _given_up(order, kind))
-        for order, (_, since), standing in zip(orders, entries, fetching, strict=True)
+        OverdueOrder(order, since, _hosts(order, kind), progress, None if progress else _given_up(order, kind))
+        for order, (_, since), progress in zip(orders, entries, fetching, strict=True)
         if order
     ]
     return OverdueOrders(found, count)

@@ -133,6 +133,6 @@ def test_tries_to_tell_a_backend_count_by_what_follows_them(make_system: Setup) 
     notify_once(h.context, DeliveryMessage(*arguments))
     results = {
         result: metered_value(h, "willcall_callbacks_total", to="backends", result=result)
-        for result in ("delivered", "again", "undeliverable")
+        for result in ("delivered", "retrying", "undeliverable")
     }
-    assert results == {"delivered": 0, "again": 1, "undeliverable": 0}
+    assert results == {"delivered": 0, "retrying": 1, "undeliverable": 0}

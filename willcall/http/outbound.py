@@ -80,9 +80,7 @@ class OutboundClient:
             own = dict(headers or {}) if same_origin(url, first) else {}
             request = Request("GET", url, headers=own | {"Cookie": cookies} if cookies else own)
             response = self._send(request, call)
-            if not isinstance(response, Response) or not _is_redirect(response):
-                return response
-            if not follow_delayed and retry_after_seconds(response.headers, response.received_at):
+            if not isinstance(response, Response) or not _is_followed(response, follow_delayed=follow_delayed):
                 return response
             try:
                 url = redirect_target(url, response.headers["location"])
@@ -152,8 +150,10 @@ class _Call:
     into: IO[bytes] | None = None
 
 
-def _is_redirect(response: Response) -> bool:
-    return response.status in _REDIRECTING and "location" in response.headers
+def _is_followed(response: Response, *, follow_delayed: bool) -> bool:
+    if response.status not in _REDIRECTING or "location" not in response.headers:
+        return False
+    return follow_delayed or not retry_after_seconds(response.headers, response.received_at)
 
 
 def _read_body(request: Request, incoming: IncomingResponse, call: _Call) -> bytes:

@@ -40,26 +40,26 @@ class HeartbeatStep(bootsteps.StartStopStep):
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
         self._timers: list[Any] = []
-        self._rest(consumer)
+        self._suspend(consumer)
 
     def start(self, consumer: Any) -> None:
         """Start when the loop runs: steps after this one may still wait for the broker."""
 
-        def turn() -> None:
+        def beat() -> None:
             consumer.app.heartbeat.suspended = False
             consumer.app.heartbeat.beat()
 
-        self._timers = [consumer.timer.call_after(0, turn), consumer.timer.call_repeatedly(BEAT, turn)]
+        self._timers = [consumer.timer.call_after(0, beat), consumer.timer.call_repeatedly(BEAT, beat)]
 
     def stop(self, consumer: Any) -> None:
         """Pause: the connection is lost, or the worker finishes its last tasks."""
-        self._rest(consumer)
+        self._suspend(consumer)
         while self._timers:
             consumer.timer.cancel(self._timers.pop())
 
     shutdown = stop
 
-    def _rest(self, consumer: Any) -> None:
+    def _suspend(self, consumer: Any) -> None:
         heartbeat: Heartbeat = consumer.app.heartbeat
         heartbeat.suspended = True
         heartbeat.beat()

@@ -1,18 +1,18 @@
 """The Celery application for the configured broker: Redis with our transport (docs/transport.md), or RabbitMQ."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from celery import Celery
-from kombu.connection import Connection
 from kombu.entity import Queue
 
 from tasks.queues import AT_ITS_SLOT, ORDINARY, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT, sentinel_options
 from willcall.stores.redis_urls import SENTINEL_SCHEME, SentinelUrl, for_kombu, is_sentinel, read_sentinel_url
+from workers import rabbitmq
 from workers.remote_control import SETTINGS, WillcallCelery
+from workers.transport.redis import install_transport
 
 #: Seconds after which Redis gives a message of a dead worker to another one: longer than any attempt takes.
 VISIBILITY_TIMEOUT = 60
@@ -22,13 +22,9 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
     """Return a Celery application that is set up for its broker."""
     scheme = urlsplit(url).scheme
     if scheme in {"amqp", "amqps"}:
-        from workers import rabbitmq  # noqa: PLC0415 - most processes need one broker's client only
-
         app: Celery = rabbitmq.RabbitCelery("willcall", set_as_current=True)
         app.conf.update(rabbitmq.settings(queues) | SETTINGS, broker_url=url)
         return app
-    from workers.transport.redis import install_transport  # noqa: PLC0415 - as above
-
     install_transport()
     app, settings = WillcallCelery("willcall", set_as_current=True), _redis_settings(queues)
     if scheme == "rediss" and "ssl_" not in urlsplit(url).query:
@@ -45,20 +41,6 @@ def celery_app(url: str, queues: Sequence[str]) -> Celery:
         settings["broker_transport_options"] |= options
     app.conf.update(settings | SETTINGS, broker_url=url)
     return app
-
-
-def check_connection(app: Celery) -> None:
-    """Connect to the broker, without a second try. Raises the errors of its client."""
-    with connected(app) as connection:
-        connection.channel().close()
-
-
-@contextmanager
-def connected(app: Celery) -> Iterator[Connection]:
-    """Open a connection for the block, without a second try, because somebody waits for the result."""
-    with app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
-        yield connection
 
 
 def _redis_settings(queues: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from random import uniform
+from random import SystemRandom
 from threading import Lock
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ class SlotSchedule:
         """
         delay = max(MIN_DELAY, self.next_at - now)
         if delay > max_delay:
-            return uniform(max_delay / 2, max_delay)  # noqa: S311 - spreads load
+            return SystemRandom().uniform(max_delay / 2, max_delay)
         self.next_at = now + delay + self.duration / slots
         return delay
 

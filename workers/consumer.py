@@ -71,7 +71,7 @@ class Consumer(consumer.Consumer):
         """Retry until the broker accepts the connection. Logs the outage once, and its end."""
         failed = False
 
-        def on_error(error: Exception, interval: float) -> None:  # noqa: ARG001 - kombu's signature
+        def on_error(error: Exception, *_: Any) -> None:
             nonlocal failed
             if not failed:
                 log.warning("broker unreachable", error=error)
@@ -97,18 +97,18 @@ class Consumer(consumer.Consumer):
 
     # Messages that Celery itself rejects
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
+    def on_decode_error(self, message: Any, *_: Any) -> None:
         """Reject a message with an unreadable body."""
         self.reject(message, DeadLetterReason.UNREADABLE)
 
-    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def on_unknown_message(self, _body: Any, message: Any) -> None:
         """Reject what is not a task message."""
         self.reject(message, DeadLetterReason.MALFORMED)
 
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
+    def on_unknown_task(self, _body: Any, message: Any, *_: Any) -> None:
         """Reject an unknown task."""
         self.reject(message, DeadLetterReason.UNKNOWN_TASK)
 
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
+    def on_invalid_task(self, _body: Any, message: Any, *_: Any) -> None:
         """Reject a task with invalid headers."""
         self.reject(message, DeadLetterReason.MALFORMED)

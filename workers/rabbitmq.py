@@ -6,13 +6,11 @@ from typing import Any
 
 import structlog
 from amqp.exceptions import AMQPError, MessageNacked, NotFound
-from celery import Celery
 from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import (
-    CELERY_DELAYED_DELIVERY_EXCHANGE,
     MAX_LEVEL,
     calculate_routing_key,
     level_name,
@@ -20,7 +18,6 @@ from kombu.transport.native_delayed_delivery import (
 
 from tasks.queues import AT_ITS_SLOT, SUBMIT
 from willcall.stores.connection import SOCKET_TIMEOUT
-from workers.broker import connected
 from workers.remote_control import WillcallCelery
 from workers.transport.delayed import parse_eta
 
@@ -51,18 +48,6 @@ def settings(queues: Sequence[str]) -> dict[str, Any]:
         # Without it a message counts as sent when it has left this machine.
         "broker_transport_options": {"confirm_publish": True},
     }
-
-
-def has_delayed_delivery(app: Celery) -> bool:
-    """Return whether a worker has declared what countdowns go through. Raises as `check_connection` does."""
-    with connected(app) as connection:
-        channel = connection.channel()
-        try:
-            for name in (CELERY_DELAYED_DELIVERY_EXCHANGE, *DELAY_QUEUES):
-                channel.exchange_declare(name, type="topic", passive=True)
-        except NotFound:
-            return False
-    return True
 
 
 def _queue(name: str) -> Queue:

@@ -76,6 +76,6 @@ class WillcallCelery(Celery):
 
     control_cls = f"{__name__}:{Control.__qualname__}"
 
-    def postpone(self, message: Any) -> bool:  # noqa: ARG002 - see `RabbitCelery`
-        """Delay a message that is not due yet, where the broker has not done so. Returns whether it was delayed."""
+    def postpone(self, _: Any) -> bool:
+        """Delay a message that is not due yet, if the broker has not done so. Returns whether it was delayed."""
         return False

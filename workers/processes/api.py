@@ -12,7 +12,7 @@ from willcall.orders.errors import FieldError
 from willcall.stores.connection import connect, probe
 from workers.app import create_app
 from workers.backlog import BacklogReader
-from workers.broker import check_connection
+from workers.broker_checks import check_connection
 from workers.logs import configure_logging
 
 log = structlog.get_logger(__name__)

@@ -78,8 +78,8 @@ class Channel(stock.Channel):
         """Whether this channel claims messages at each check."""
         return bool(self.active_queues) and not self.closed
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
-        parameters: dict[str, Any] = super()._connparams(asynchronous)
+    def _connparams(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._connparams(*args, **kwargs)
         return {**parameters, "connection_class": detecting_outages(parameters["connection_class"])}
 
     # Publishing
@@ -135,18 +135,18 @@ class Channel(stock.Channel):
                 self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
         return delivered
 
-    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's
+    def basic_get(self, queue: str, *, no_ack: bool = False, **options: Any) -> Any:
         """Return one message or `None`, without waiting."""
-        message = super().basic_get(queue, **kwargs)
+        message = super().basic_get(queue, **options)
         if message is not None and no_ack:
             self.qos.ack(message.delivery_tag)
         return message
 
-    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001 - kombu's
+    def basic_consume(self, queue: str, *, no_ack: bool, **options: Any) -> Any:
         """Start to consume from a queue."""
         if no_ack:
             self._without_ack.add(queue)
-        return super().basic_consume(queue, no_ack, *args, **kwargs)
+        return super().basic_consume(queue, no_ack=no_ack, **options)
 
     def _basic_cancel(self, consumer_tag: str) -> Any:
         cancelled = super()._basic_cancel(consumer_tag)

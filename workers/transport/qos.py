@@ -36,7 +36,7 @@ class QoS(stock.QoS):
         if not self.channel.consuming:
             self.flush()
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+    def reject(self, delivery_tag: str, *, requeue: bool = False) -> None:
         """Forget a message, or return it to its list."""
         if requeue:
             self.channel.queues.restore([delivery_tag], "LPUSH")
@@ -67,7 +67,7 @@ class QoS(stock.QoS):
             return 0
         return min(self.can_consume_max_estimate() or BATCH, BATCH)
 
-    def restore_unacked(self, client: Any = None) -> None:  # noqa: ARG002 - kombu's signature
+    def restore_unacked(self, *_: Any) -> None:
         """Return everything that is not acknowledged, in one call, as at the end of a worker."""
         self.channel.queues.restore(reversed(self._delivered))
         for tag in self._delivered:

@@ -30,7 +30,7 @@ class RedisTransport(stock.Transport):
         super().register_with_event_loop(connection, loop)
         self.cycle.attach(loop)
 
-    def _collect(self, connection: Any) -> None:  # noqa: ARG002 - kombu's signature
+    def _collect(self, _: Any) -> None:
         """Drop a broken connection, or the parent's after a fork, without talking to Redis."""
         for channel in {*self.channels, *self._avail_channels}:
             channel.abandon()

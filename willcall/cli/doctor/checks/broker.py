@@ -14,8 +14,8 @@ from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
 from willcall.views.formatting import format_count, format_duration, format_relative
 from workers.backlog import BacklogReader
-from workers.broker import celery_app, check_connection
-from workers.rabbitmq import has_delayed_delivery
+from workers.broker import celery_app
+from workers.broker_checks import check_connection, has_delayed_delivery
 
 #: Seconds by which a queue may be behind.
 LATE = 5.0

@@ -102,7 +102,7 @@ def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> No
     assert letters.counts()["unreadable"] == KEPT + 5
 
 
-def test_the_doctor_tells_of_them(letters: DeadLetterStore, make_context: MakeContext) -> None:  # noqa: F811 - the fixture
+def test_the_doctor_reports_them(letters: DeadLetterStore, make_context: MakeContext) -> None:  # noqa: F811 - the fixture
     letters.add("willcall", DeadLetterReason.CONTENT_TYPE, b"...")
     ((_, _), (level, what)) = messages(make_context(), "queues")
     assert (level, what.endswith("from willcall: it is not serialized as JSON")) == ("warning", True)

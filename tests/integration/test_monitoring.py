@@ -76,14 +76,14 @@ def test_every_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
     promtool("check", "rules", "--lint=none", "queries.yml", cwd=tmp_path)
 
 
-def test_the_dashboard_has_a_word_for_every_health_also_for_what_is_beneath_a_pause() -> None:
+def test_the_dashboard_has_a_word_for_every_health_also_for_what_is_under_a_pause() -> None:
     (panel,) = (panel for panel in dashboard()["panels"] if panel["title"] == "Health")
     (query,) = expressions(panel)
     worth = {health: int(factor) for factor, health in re.findall(r'(\d) \* max by .*?health="(\w+)"', query)}
     (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
     named = {int(value): word["text"] for value, word in mapping["options"].items()}
-    beneath = {worth["paused"] + worth[health]: f"paused, {health}" for health in ("unauthorized", "down")}
-    assert named == {value: health for health, value in worth.items()} | beneath
+    under_pause = {worth["paused"] + worth[health]: f"paused, {health}" for health in ("unauthorized", "down")}
+    assert named == {value: health for health, value in worth.items()} | under_pause
 
 
 def test_panels_of_the_dashboard_have_ids_of_their_own_and_lie_beside_each_other() -> None:

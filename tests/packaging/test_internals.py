@@ -44,7 +44,7 @@ def source_of_libraries(cls: object) -> str:
 
 
 def private_uses(path: Path, tree: ast.Module, ours: set[str]) -> Iterator[str]:
-    """Private names that a module imports, accesses or overrides, as far as can be told without running it."""
+    """Private names that a module imports, accesses or overrides, as far as can be seen without running it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in LIBRARIES:
             yield from (alias.name for alias in node.names)

@@ -76,7 +76,7 @@ def test_a_retry_after_stands_on_resume_until_it_is_told_to_ask_now(api: Running
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
-def test_an_order_is_asked_about_before_a_hint_only_where_that_is_said(api: Running, redis: "Redis") -> None:
+def test_an_order_is_polled_before_a_hint_only_where_that_is_said(api: Running, redis: "Redis") -> None:
     api.submit("ord-1")
     hint = int((time.time() + 3_600) * 1_000)
     redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})

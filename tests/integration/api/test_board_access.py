@@ -161,7 +161,7 @@ def test_what_another_page_sends_changes_nothing(api: Running) -> None:
     assert api.get("/v1/orders/ord-1").json()["status"] == "cancelled"
 
 
-def test_a_form_of_too_many_fields_is_no_mistake_of_ours(api: Running) -> None:
+def test_a_form_of_too_many_fields_is_not_our_mistake(api: Running) -> None:
     answer = Operator(api, None).login(OPERATOR_KEY, **{f"field-{number}": "x" for number in range(30)})
     assert answer.status_code == 422
     assert "too many fields" in answer.text

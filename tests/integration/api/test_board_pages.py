@@ -156,7 +156,7 @@ def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Ope
     assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400").status_code == 303
 
 
-def test_no_worker_and_no_beat_are_told_first(operator: Operator) -> None:
+def test_no_worker_and_no_beat_are_shown_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
     assert "2 problems need fixing" in shown
     assert (
@@ -179,7 +179,7 @@ def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Store
     assert "Start beat; willcall sweep runs the sweeps now." in shown
 
 
-def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
+def test_orders_that_need_attention_are_grouped_by_reason_with_their_button(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     for order_id, attention in (("ord-1", Attention.NOT_FOUND), ("ord-2", Attention.MALFORMED)):
@@ -197,7 +197,7 @@ def test_orders_that_need_a_person_are_grouped_by_reason_with_their_button(
     assert "ord-2" not in filtered
 
 
-def test_orders_of_a_refused_account_are_told_of_by_their_account_and_drown_nothing(
+def test_orders_of_a_refused_account_are_shown_with_their_account_and_drown_nothing(
     api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("the-other", reference="the-other", not_before=LATER)
@@ -253,13 +253,13 @@ def test_an_order_whose_account_is_stopped_offers_what_helps(
     assert poll in operator.get("/orders/ord-1").text
 
 
-def test_an_order_that_may_not_be_asked_about_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
+def test_an_order_that_may_not_be_polled_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
     api.submit("ord-1", not_before=LATER)
     redis.hset(keys.order("ord-1"), "ask", 0)
     assert "pending not polled again before its deadline" in words(operator.get("/orders/ord-1"))
 
 
-def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operator: Operator, stores: Stores) -> None:
+def test_orders_of_an_account_that_is_not_configured_any_more_are_shown(operator: Operator, stores: Stores) -> None:
     order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
     stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     for page in ("/", "/orders/ord-1"):
@@ -269,7 +269,7 @@ def test_orders_of_an_account_that_is_not_configured_any_more_are_told_of(operat
         assert "Put the account back into the configuration, or cancel its orders." in shown
 
 
-def test_pages_of_orders_go_on_where_the_one_before_ended(api: Running, operator: Operator) -> None:
+def test_pages_of_orders_continue_where_the_one_before_ended(api: Running, operator: Operator) -> None:
     for number in range(60):
         api.submit(f"ord-{number:02}", reference=str(number), not_before=LATER)
     first = operator.get("/orders?provider=tiqets")
@@ -376,7 +376,7 @@ def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Op
     assert "No orders match" in words(operator.get("/search"))
 
 
-def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, operator: Operator) -> None:
+def test_an_order_is_polled_cancelled_and_redelivered_by_buttons(api: Running, operator: Operator) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
     for action, told in (
         ("poll", "; that is the earliest time allowed."),
@@ -395,7 +395,7 @@ def test_an_order_is_polled_cancelled_and_told_of_by_buttons(api: Running, opera
         assert operator.post(missing).status_code == 404
 
 
-def test_all_events_of_an_order_are_shown_with_what_became_of_telling_them(
+def test_all_events_of_an_order_are_shown_with_what_became_of_their_delivery(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
@@ -514,7 +514,7 @@ def test_a_ticket_says_what_its_file_is_and_what_is_wrong_with_it(
     assert shown in words(operator.get("/orders/ord-1"))
 
 
-def test_how_many_tickets_are_missing_is_told_while_more_may_come(
+def test_how_many_tickets_are_missing_is_shown_while_more_may_come(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", quantity=2, not_before=LATER)

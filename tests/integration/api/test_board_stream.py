@@ -70,7 +70,7 @@ def test_an_orders_page_is_sent_its_own_changes(api: Running) -> None:
         assert answer.status_code == 404
 
 
-def test_while_redis_is_away_watchers_are_told_so_and_go_on_after(tmp_path: Path) -> None:
+def test_while_redis_is_away_watchers_are_told_and_resume_after(tmp_path: Path) -> None:
     own = EmbeddedRedis(tmp_path / "redis")
     own.start()
     try:

@@ -22,7 +22,7 @@ from willcall.stores.documents import DocumentStore
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
-def test_an_order_is_submitted_looked_at_hurried_and_cancelled(client: Client) -> None:
+def test_an_order_is_submitted_looked_at_expedited_and_cancelled(client: Client) -> None:
     order = client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER)
     assert (order.id, order.status, order.not_before, order.final) == ("ord-1", "pending", LATER, False)
     assert client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER) == order
@@ -35,7 +35,7 @@ def test_an_order_is_submitted_looked_at_hurried_and_cancelled(client: Client) -
 
 def test_what_is_refused_is_an_error_with_the_problem_in_it(client: Client, api: Running) -> None:
     client.submit("tiqets", "1", id="ord-1")
-    with pytest.raises(Conflict, match="submitted before"):
+    with pytest.raises(Conflict, match="already exists with different content"):
         client.submit("tiqets", "2", id="ord-1")
     with pytest.raises(Rejected) as rejected:
         client.submit("tiqets", "1", quantity=0, language="?")
@@ -50,19 +50,19 @@ def test_what_is_refused_is_an_error_with_the_problem_in_it(client: Client, api:
 
 def test_many_orders_are_submitted_over_several_calls(client: Client) -> None:
     common = {"provider": "tiqets", "reference": "1", "not_before": LATER}
-    wishes = [{"id": f"ord-{number}", **common} for number in range(600)]
-    results = list(client.submit_many([*wishes, {"provider": "nobody", "reference": "1"}]))
+    payloads = [{"id": f"ord-{number}", **common} for number in range(600)]
+    results = list(client.submit_many([*payloads, {"provider": "nobody", "reference": "1"}]))
     assert [result.status_code for result in results] == [*[201] * 600, 422]
     assert results[599].order
     assert results[599].order.id == "ord-599"
     assert results[600].error
-    assert "no provider nobody" in results[600].error.detail
+    assert "unknown provider nobody" in results[600].error.detail
     listed = [order.id for order in client.orders(status="pending", provider="tiqets")]
     assert listed == [f"ord-{number}" for number in reversed(range(600))]
     assert list(client.orders(attention=True)) == []
 
 
-def test_the_feed_goes_on_where_it_was_left(client: Client) -> None:
+def test_the_feed_resumes_where_it_was_left(client: Client) -> None:
     feed = client.events(page=2)
     assert list(feed) == []
     for number in range(5):

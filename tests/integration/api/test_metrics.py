@@ -119,7 +119,7 @@ def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running
     assert shown("account_tokens", **DEFAULT) == 0
 
 
-def test_what_backends_are_still_to_be_told_and_documents_that_are_missing(api: Running, desk: Desk) -> None:
+def test_pending_callbacks_and_missing_documents_are_counted(api: Running, desk: Desk) -> None:
     assert Shown(api)("events_undelivered_oldest_seconds", to="backends") == 0
     desk.submit(callback_url="https://backend.example/hook")
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
@@ -218,12 +218,12 @@ def test_collecting_does_not_look_at_each_order(tmp_path: Path) -> None:
     environment = {"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
     app = create_app(load(environment))
     context: Context = app.willcall
-    standing = MetricsCollector(context, dict)
+    collector = MetricsCollector(context, dict)
 
     def asked(redis: "Redis") -> tuple[dict[str, int], int]:
         """How often Redis ran each command, scripts' own ones included, and how many bytes it answered."""
         redis.config_resetstat()
-        assert sum(len(family.samples) for family in standing.collect()) > 20
+        assert sum(len(family.samples) for family in collector.collect()) > 20
         answered = redis.info("stats")["total_net_output_bytes"]
         calls = {name: command["calls"] for name, command in redis.info("commandstats").items()}
         return {name: count for name, count in calls.items() if name not in OURS}, answered

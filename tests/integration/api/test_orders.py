@@ -1,4 +1,4 @@
-"""Orders over HTTP, as a backend that has no client of ours."""
+"""Orders over HTTP, as a backend that does not use our client."""
 
 import json
 from typing import Any
@@ -74,7 +74,7 @@ def test_a_batch_answers_for_each_order_in_its_order(api: Running, stores: Store
     api.submit("known")
     api.submit("conflicting")
     good = {"provider": "tiqets", "reference": "1111111"}
-    wishes: list[Any] = [
+    payloads: list[Any] = [
         {**good, "id": "new"},
         {**good, "id": "known"},
         {**good, "id": "conflicting", "quantity": 3},
@@ -83,7 +83,7 @@ def test_a_batch_answers_for_each_order_in_its_order(api: Running, stores: Store
         "nonsense",
         good,
     ]
-    results = api.post("/v1/orders:batch", {"orders": wishes}).json()["results"]
+    results = api.post("/v1/orders:batch", {"orders": payloads}).json()["results"]
     assert [result["status_code"] for result in results] == [201, 200, 409, 422, 200, 422, 201]
     assert [result["id"] for result in results[:6]] == ["new", "known", "conflicting", "bad", "new", None]
     assert results[0]["order"] == kept(stores, "new")
@@ -126,10 +126,10 @@ def test_a_query_that_means_nothing_is_refused(api: Running, query: str) -> None
     assert problem(api.get("/v1/orders/ord-1?colour=blue"), 422, "rejected")["detail"] == "colour: is not recognized"
 
 
-def test_an_order_can_be_hurried_and_cancelled_and_then_no_more(api: Running) -> None:
+def test_an_order_can_be_expedited_and_cancelled_and_then_no_more(api: Running) -> None:
     api.submit(not_before="2099-01-01T00:00:00Z")
-    hurried = api.post("/v1/orders/ord-1/poll")
-    assert (hurried.status_code, hurried.json()["next_poll_at"]) == (202, "2099-01-01T00:00:00Z")
+    expedited = api.post("/v1/orders/ord-1/poll")
+    assert (expedited.status_code, expedited.json()["next_poll_at"]) == (202, "2099-01-01T00:00:00Z")
     assert api.get("/v1/orders/ord-1/attempts").json() == {"items": [], "next_cursor": None}
     for _ in range(2):
         cancelled = api.post("/v1/orders/ord-1/cancel")

@@ -1,4 +1,4 @@
-"""Callers that send slowly, or nothing: whoever is served meanwhile is served as ever."""
+"""Callers that send slowly, or nothing, hold up nobody else."""
 
 import hashlib
 import hmac
@@ -117,7 +117,7 @@ def test_callers_that_take_all_connections_make_room(api: Running) -> None:
 
 
 def test_who_sends_makes_no_room_for_those_who_do_not(api: Running) -> None:
-    """An upload that goes on is the last to be closed."""
+    """An upload that continues is the last to be closed."""
     size = 8_000_000
     with ExitStack() as stack:
         upload = connect(stack, api, head("/v1/orders:batch", size, key=KEY) + b" " * (size // 2))

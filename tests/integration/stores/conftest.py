@@ -76,7 +76,7 @@ class Desk:
         return self.stores.accounts.now()
 
     def account_alert(self, *, send: bool = True) -> OperatorAlert:
-        """What operators are told with, each time under another id."""
+        """An alert for operators, each time under another id."""
         return OperatorAlert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
 
     def order_alert(self, order_id: str = "ord-1") -> OperatorAlert:

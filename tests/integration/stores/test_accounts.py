@@ -220,7 +220,7 @@ def test_a_throttle_stops_the_whole_account_until_it_ends(desk: Desk) -> None:
     assert (reservation.at or 0) >= until
 
 
-def test_why_and_since_when_an_account_is_parked_is_kept_until_it_is_well(desk: Desk) -> None:
+def test_why_and_since_when_an_account_is_parked_is_kept_until_it_recovers(desk: Desk) -> None:
     report(desk, AccountSignal.UNAUTHORIZED, why="401")
     parked = state(desk)
     assert (parked.why, parked.since) == ("401", pytest.approx(desk.now(), abs=STALL))
@@ -302,12 +302,12 @@ def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(
     assert (state(desk).health, state(desk).since, state(desk).underlying) == (before.health, before.since, None)
 
 
-def test_beneath_the_pause_of_a_well_account_is_nothing(desk: Desk) -> None:
+def test_under_the_pause_of_a_healthy_account_is_nothing(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, None)
     assert (state(desk).underlying, state(desk).without_pause) == (None, state(desk))
 
 
-def test_resume_leaves_a_throttle_standing_and_says_until_when(desk: Desk) -> None:
+def test_resume_keeps_a_throttle_and_says_until_when(desk: Desk) -> None:
     until = desk.now() + 3_600
     report(desk, AccountSignal.THROTTLED, until=until)
     assert desk.stores.accounts.resume(ACCOUNT, desk.account_alert()) == ResumeResult(alerted=False, until=until)

@@ -40,22 +40,22 @@ def partial(desk: Desk) -> DeliveryMessage:
 
 
 def claim(
-    desk: Desk, notice: DeliveryMessage, claim_id: str = "", lease: float = 3_600, put_off: float = 0
+    desk: Desk, notice: DeliveryMessage, claim_id: str = "", lease: float = 3_600, postpone: float = 0
 ) -> DeliveryClaim:
     """By default every message has a claim id of its own, as in a worker."""
-    return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, put_off)
+    return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, postpone)
 
 
 def settle(
-    desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision, claim_id: str = "", status: int = 500
+    desk: Desk, notice: DeliveryMessage, decision: DeliveryDecision, claim_id: str = "", status: int = 500
 ) -> tuple[DeliveryMessage, float] | None:
-    made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", outlook.wait)
-    return desk.stores.deliveries.record_delivery(notice, claim_id or repr(notice), made, outlook)
+    made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", decision.wait)
+    return desk.stores.deliveries.record_delivery(notice, claim_id or repr(notice), made, decision)
 
 
-def try_once(desk: Desk, notice: DeliveryMessage, outlook: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
+def try_once(desk: Desk, notice: DeliveryMessage, decision: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
     assert claim(desk, notice).verdict is DeliveryVerdict.GO
-    return settle(desk, notice, outlook)
+    return settle(desk, notice, decision)
 
 
 def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
@@ -93,7 +93,7 @@ def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: 
     assert desk.stores.deliveries.get("quiet") is None
 
 
-def test_what_is_delivered_is_told_no_more_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
+def test_what_is_delivered_is_not_delivered_again_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
     notice = fulfilled(desk)
     assert try_once(desk, notice, DELIVERED) is None
     assert claim(desk, notice, "b").verdict is DeliveryVerdict.STALE
@@ -120,7 +120,7 @@ def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
     assert claim(desk, again[0]).tries == 1
 
 
-def test_a_worker_that_dies_while_telling_is_followed_by_another_after_the_lease(desk: Desk) -> None:
+def test_a_worker_that_dies_during_delivery_is_followed_by_another_after_the_lease(desk: Desk) -> None:
     notice = fulfilled(desk)
     assert claim(desk, notice, "dead", lease=0).verdict is DeliveryVerdict.GO
     alive = claim(desk, notice, "alive")
@@ -157,23 +157,25 @@ def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
     assert [event.id for event in desk.stores.events.list_after(None, 10)] == ["evt-1", "evt-2"]
 
 
-@pytest.mark.parametrize("outlook", [DELIVERED, GIVEN_UP, DeliveryDecision(CallbackStatus.PENDING, 5)])
-def test_an_event_that_comes_while_the_older_is_being_told_follows_it(desk: Desk, outlook: DeliveryDecision) -> None:
+@pytest.mark.parametrize("decision", [DELIVERED, GIVEN_UP, DeliveryDecision(CallbackStatus.PENDING, 5)])
+def test_an_event_that_comes_while_the_older_is_being_delivered_follows_it(
+    desk: Desk, decision: DeliveryDecision
+) -> None:
     older, newer = partial(desk), DeliveryMessage("ord-1", "evt-2", 1, HOST)
     claim(desk, older)
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
     assert claim(desk, newer, "b").verdict is DeliveryVerdict.BUSY
-    assert settle(desk, older, outlook) == (newer, 0.0)
+    assert settle(desk, older, decision) == (newer, 0.0)
     assert claim(desk, newer, "b").verdict is DeliveryVerdict.GO
     assert desk.order().attention is None
 
 
-def test_a_telling_that_is_put_off_is_not_overdue_meanwhile(desk: Desk) -> None:
+def test_a_delivery_that_is_postponed_is_not_overdue_meanwhile(desk: Desk) -> None:
     notice = fulfilled(desk)
-    later = claim(desk, notice, put_off=60)
+    later = claim(desk, notice, postpone=60)
     assert later.next_message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert later.wait == pytest.approx(60, abs=0.01)
-    assert claim(desk, notice, put_off=60).verdict is DeliveryVerdict.STALE
+    assert claim(desk, notice, postpone=60).verdict is DeliveryVerdict.STALE
     assert desk.stores.deliveries.resend_deliveries(0, 0, 10) == (0, [])
 
 
@@ -256,7 +258,7 @@ def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_re
     assert desk.order().attention_at is None
 
 
-def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
+def test_what_is_still_to_be_delivered_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
     pending = desk.stores.deliveries.pending
     assert pending() == PendingSummary(0)
     first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
@@ -274,7 +276,7 @@ def test_what_is_still_to_be_told_is_counted_and_the_oldest_dated_by_its_event(d
     assert pending() == PendingSummary(0)
 
 
-def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_often_that_fails(desk: Desk) -> None:
+def test_what_was_delivered_and_is_redelivered_is_pending_since_then_however_often_that_fails(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), DELIVERED)
     desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
     again = desk.stores.deliveries.redeliver("ord-1")
@@ -287,21 +289,21 @@ def test_what_was_delivered_and_is_redelivered_is_to_be_told_since_then_however_
 
 
 @pytest.mark.parametrize("tried", [(), (DeliveryDecision(CallbackStatus.PENDING, 60),), (GIVEN_UP,)])
-def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_to_be_told(
+def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_pending(
     desk: Desk, tried: tuple[DeliveryDecision, ...]
 ) -> None:
     notice = fulfilled(desk)
     began = desk.now() - 1_400
     desk.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
     desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": round(began * 1_000)})
-    for outlook in tried:
-        try_once(desk, notice, outlook)
+    for decision in tried:
+        try_once(desk, notice, decision)
     for _ in range(2):
         desk.stores.deliveries.redeliver("ord-1")
         assert desk.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
 
 
-def test_a_newer_event_is_to_be_told_since_it_came_whatever_was_redelivered_before(desk: Desk) -> None:
+def test_a_newer_event_is_pending_since_it_came_whatever_was_redelivered_before(desk: Desk) -> None:
     try_once(desk, partial(desk), DELIVERED)
     desk.stores.deliveries.redeliver("ord-1")
     desk.redis.hset(keys.delivery("ord-1"), "since", 1_000)
@@ -321,7 +323,7 @@ def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:
     assert (granted.verdict, granted.tries) == (DeliveryVerdict.GO, 0)
 
 
-def test_what_was_delivered_can_be_told_again_while_the_feed_has_it(desk: Desk) -> None:
+def test_what_was_delivered_can_be_redelivered_while_the_feed_has_it(desk: Desk) -> None:
     first = fulfilled(desk)
     told = claim(desk, first).event
     settle(desk, first, DELIVERED)
@@ -336,11 +338,11 @@ def test_what_was_delivered_can_be_told_again_while_the_feed_has_it(desk: Desk) 
 
 
 def test_redelivering_what_is_being_told_repeats_it_only_where_that_fails(desk: Desk) -> None:
-    for order_id, outlook, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
+    for order_id, decision, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
         notice = fulfilled(desk, order_id)
         claim(desk, notice)
         assert desk.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
-        assert settle(desk, notice, outlook) == (
+        assert settle(desk, notice, decision) == (
             (DeliveryMessage(order_id, "evt-1", 2, HOST), 0.0) if follows else None
         )
 
@@ -358,7 +360,7 @@ def test_a_delivery_outlives_the_events_in_the_feed(desk: Desk) -> None:
     assert event.id == "evt-1"
 
 
-def test_an_order_is_not_pruned_before_its_backend_was_told(desk: Desk) -> None:
+def test_an_order_is_not_pruned_before_its_backend_was_notified(desk: Desk) -> None:
     notice = fulfilled(desk)
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 0)
     try_once(desk, notice, DELIVERED)
@@ -386,7 +388,7 @@ def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
     assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
 
 
-def test_where_the_telling_stands_can_be_read(desk: Desk) -> None:
+def test_the_state_of_a_delivery_can_be_read(desk: Desk) -> None:
     notice = fulfilled(desk)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None

@@ -74,7 +74,7 @@ def give_up(desk: Desk) -> None:
     desk.stores.deliveries.record_delivery(notice, "b", made, GIVEN_UP, desk.order_alert())
 
 
-def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> None:
+def test_a_refused_key_is_reported_once_and_so_is_its_working_again(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
     assert report(desk, AccountSignal.UNAUTHORIZED, "401").alerted
@@ -100,7 +100,7 @@ def test_a_refused_key_is_told_once_and_so_is_its_working_again(desk: Desk) -> N
     assert (latest(desk).data["was"], latest(desk).data["why"]) == ("unauthorized", "200")
 
 
-def test_an_outage_is_told_when_the_circuit_opens_and_a_refused_key_after_it_too(desk: Desk) -> None:
+def test_an_outage_is_reported_when_the_circuit_opens_and_a_refused_key_after_it_too(desk: Desk) -> None:
     for _ in range(OUTAGES + 3):
         report(desk, AccountSignal.UNAVAILABLE, "503")
     assert told(desk) == ["account.down"]
@@ -117,7 +117,7 @@ def test_an_outage_that_ends_with_429_is_over_with_the_first_good_answer(desk: D
     assert told(desk) == ["account.down", "account.ok"]
 
 
-def test_a_throttle_is_told_once_when_it_has_lasted_and_is_over_with_the_first_good_answer(desk: Desk) -> None:
+def test_a_throttle_is_reported_once_when_it_has_lasted_and_is_over_with_the_first_good_answer(desk: Desk) -> None:
     report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60)
     assert not watch(desk)
     throttled(desk, since=-301, until=59)
@@ -143,7 +143,7 @@ def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
     assert watch(desk)
 
 
-def test_resuming_tells_that_a_throttle_is_over_if_it_was_told(desk: Desk) -> None:
+def test_resuming_reports_that_a_throttle_is_over_if_it_was_reported(desk: Desk) -> None:
     resume = desk.stores.accounts.resume
     assert not resume(ACCOUNT, desk.account_alert(), now=True).alerted
     report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 60)
@@ -172,7 +172,7 @@ def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_we
     assert told(desk) == [unwell, "account.ok"]
 
 
-def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk) -> None:
+def test_an_order_that_newly_needs_attention_is_reported_once_per_reason(desk: Desk) -> None:
     desk.submit()
     changes = [Attention.MALFORMED, Attention.MALFORMED, Attention.NOT_FOUND, None, Attention.MALFORMED]
     for seq, attention in enumerate(changes, start=1):
@@ -181,7 +181,7 @@ def test_an_order_that_newly_needs_attention_is_told_once_per_reason(desk: Desk)
     event = latest(desk)
     assert (event.type, event.subject) == ("order.attention", "order:ord-1")
     assert (event.data["id"], event.data["attention"]) == ("ord-1", "malformed")
-    assert event.data["why"] == "The provider's answer could not be read."
+    assert event.data["why"] == "The provider's response could not be read."
 
 
 def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
@@ -195,7 +195,7 @@ def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more
     assert told(desk) == ["order.attention"]
 
 
-def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(desk: Desk) -> None:
+def test_orders_held_for_a_bad_key_are_reported_by_the_event_of_their_account_alone(desk: Desk) -> None:
     for n in range(5):
         desk.submit(f"ord-{n}")
     report(desk, AccountSignal.UNAUTHORIZED, "401")
@@ -205,7 +205,7 @@ def test_orders_held_for_a_bad_key_are_told_by_the_event_of_their_account_alone(
     assert told(desk) == ["account.unauthorized"]
 
 
-def test_an_order_whose_backend_could_not_be_told_is_told_to_operators(desk: Desk) -> None:
+def test_an_order_whose_backend_could_not_be_notified_is_reported_to_operators(desk: Desk) -> None:
     partial(desk)
     give_up(desk)
     data = latest(desk).data
@@ -213,7 +213,7 @@ def test_an_order_whose_backend_could_not_be_told_is_told_to_operators(desk: Des
     assert "`willcall redeliver ord-1`" in data["what_to_do"]
 
 
-def test_that_a_backend_could_not_be_told_is_told_when_another_reason_is_over(desk: Desk) -> None:
+def test_that_a_backend_could_not_be_notified_is_reported_when_another_reason_is_over(desk: Desk) -> None:
     partial(desk)
     needs(desk, Attention.MALFORMED, 2)
     give_up(desk)
@@ -243,7 +243,7 @@ def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_not
     assert desk.stores.deliveries.pending() == PendingSummary(0, None)
 
 
-def test_what_operators_could_not_be_told_marks_no_order(desk: Desk) -> None:
+def test_what_operators_could_not_be_notified_of_marks_no_order(desk: Desk) -> None:
     desk.submit()
     needs(desk, Attention.MALFORMED)
     deliveries, notice = desk.stores.ops_deliveries, DeliveryMessage("order:ord-1", latest(desk).id, 1, "")
@@ -267,7 +267,7 @@ def test_an_overdue_alert_is_sent_again_like_any_other_delivery(desk: Desk) -> N
     assert overdue(100.0, 0, 10) == (1, [])
 
 
-def test_what_was_to_be_told_of_an_order_goes_with_it(desk: Desk) -> None:
+def test_what_was_to_be_reported_of_an_order_goes_with_it(desk: Desk) -> None:
     desk.submit()
     needs(desk, Attention.MALFORMED)
     desk.commit(desk.go(2), status=Status.FULFILLED, finished_at=desk.now())

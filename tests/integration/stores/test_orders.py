@@ -15,7 +15,7 @@ from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
 from willcall.stores.submissions import SubmitOutcome
 
 
-def hurry(desk: Desk, minimum: float = 1, requester: Requester = Requester.OPERATOR) -> ExpediteResult:
+def expedite(desk: Desk, minimum: float = 1, requester: Requester = Requester.OPERATOR) -> ExpediteResult:
     """Ask for an attempt ahead of its time."""
     return desk.stores.schedule.expedite("ord-1", ACCOUNT, minimum, RATE, requester)
 
@@ -119,7 +119,7 @@ def test_the_timeline_keeps_the_latest_attempts(desk: Desk) -> None:
     assert [attempt.at for attempt in timeline] == [float(seq) for seq in range(6, TIMELINE + 6)]
 
 
-def test_orders_of_a_paused_account_wait_aside_and_go_on_together(desk: Desk) -> None:
+def test_orders_of_a_paused_account_wait_aside_and_resume_together(desk: Desk) -> None:
     for n in range(5):
         desk.submit(f"ord-{n}")
     desk.park()
@@ -152,13 +152,13 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 50_000, hint_until=now + 9_000, last_poll_at=now)
-    expedited = hurry(desk, minimum=1_000)
+    expedited = expedite(desk, minimum=1_000)
     message = expedited.message
     assert expedited.outcome is ExpediteOutcome.SENT
     assert message is not None
     assert message.seq == 3
     assert message.due == pytest.approx(now + 9_000, abs=0.002)
-    again = hurry(desk, minimum=1_000)
+    again = expedite(desk, minimum=1_000)
     assert (again.outcome, again.message, again.at) == (ExpediteOutcome.SOON, None, message.due)
 
 
@@ -166,28 +166,26 @@ def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) 
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 9_000, hint_until=now + 9_000, last_poll_at=now)
-    expedited = hurry(desk, minimum=1_000, requester=Requester.OVERRIDE)
+    expedited = expedite(desk, minimum=1_000, requester=Requester.OVERRIDE)
     assert expedited.outcome is ExpediteOutcome.SENT
     assert expedited.at == pytest.approx(now + 1_000, abs=0.002)
     assert desk.order().hint_until is None
 
 
 @pytest.mark.parametrize("requester", [Requester.PROVIDER, Requester.OPERATOR])
-def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_asked_about_sooner(
-    desk: Desk, requester: Requester
-) -> None:
+def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_polled_sooner(desk: Desk, requester: Requester) -> None:
     desk.submit(ceiling=5_000)
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 5_000, hint_until=now + 9_000, last_poll_at=now)
-    assert hurry(desk, requester=requester) == ExpediteResult(ExpediteOutcome.TOO_LATE)
-    assert hurry(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
+    assert expedite(desk, requester=requester) == ExpediteResult(ExpediteOutcome.TOO_LATE)
+    assert expedite(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
 
 
 def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 50_000, last_poll_at=now)
-    message = hurry(desk, minimum=1_000).message
+    message = expedite(desk, minimum=1_000).message
     assert message is not None
     assert message.due == pytest.approx(now + 1_000, abs=0.002)
 
@@ -195,7 +193,7 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
 def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
     desk.submit()
     assert desk.claim(claim_id="dead").verdict is PollVerdict.GO
-    assert hurry(desk).outcome is ExpediteOutcome.BUSY
+    assert expedite(desk).outcome is ExpediteOutcome.BUSY
     desk.redis.hset(keys.order("ord-1"), "lease", 1)
     again = desk.claim(claim_id="alive")
     assert again.order is not None
@@ -205,7 +203,7 @@ def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk
 def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    assert hurry(desk).outcome is ExpediteOutcome.BUSY
+    assert expedite(desk).outcome is ExpediteOutcome.BUSY
     now = desk.now()
     assert desk.commit(order, due_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
@@ -213,7 +211,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
 def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
-    hurry(desk)
+    expedite(desk)
     now = desk.now()
     due = desk.commit(order, status=Status.FULFILLED, finished_at=now, earliest=now - 1)
     assert due == pytest.approx(now, abs=STALL)
@@ -224,26 +222,26 @@ def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(des
 def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> None:
     desk.submit(ceiling=5_000)
     order = desk.go()
-    hurry(desk)
+    expedite(desk)
     assert desk.commit(order, due_at=order.deadline_at, earliest=order.deadline_at + 60) == order.deadline_at
     assert desk.redis.hget(keys.order("ord-1"), "express") is None
 
 
 def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
-    assert hurry(desk).outcome is ExpediteOutcome.GONE
+    assert expedite(desk).outcome is ExpediteOutcome.GONE
     desk.submit()
     desk.park()
     desk.claim()
-    assert hurry(desk).outcome is ExpediteOutcome.HELD
+    assert expedite(desk).outcome is ExpediteOutcome.HELD
     desk.commit(desk.order(), "", status=Status.CANCELLED, finished_at=desk.now())
-    assert hurry(desk).outcome is ExpediteOutcome.CLOSED
+    assert expedite(desk).outcome is ExpediteOutcome.CLOSED
 
 
 def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
     assert desk.claim(seq=2).verdict is PollVerdict.CLOSED
-    message = hurry(desk, minimum=0).message
+    message = expedite(desk, minimum=0).message
     assert message is not None
     late = desk.go(message.seq)
     assert late.status is Status.FULFILLED
@@ -311,7 +309,7 @@ def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(d
     ]
 
 
-def test_an_order_whose_message_was_put_off_is_not_sent_again_meanwhile(desk: Desk) -> None:
+def test_an_order_whose_message_was_postponed_is_not_sent_again_meanwhile(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
     assert desk.stores.polls.postpone_resend("ord-1", 1, 60.0) is not None

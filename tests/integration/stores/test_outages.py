@@ -142,7 +142,7 @@ def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F
     assert not_serving_code(raised.value) is None
 
 
-def test_everything_goes_on_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
+def test_everything_resumes_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
     client = connect(own.url)
     script = LuaScript(client, WRITES)

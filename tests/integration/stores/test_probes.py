@@ -50,7 +50,7 @@ def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
 
 
 def probe(desk: Desk) -> str | None:
-    """Run a probe up to its request: the order that was asked about."""
+    """Run a probe up to its request: the order that was polled."""
     message = choose(desk)
     if message is None:
         return None

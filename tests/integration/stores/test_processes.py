@@ -13,7 +13,7 @@ NAME = "willcall-7@box"
 
 
 def silent_for(redis: "Redis", seconds: float) -> None:
-    """All processes gave their last sign so long ago."""
+    """The last heartbeats of all processes were so long ago."""
     for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
         redis.zadd(keys.PROCESSES, {member: seen - seconds * 1_000})
 
@@ -48,7 +48,7 @@ def test_a_silent_process_is_not_alive_and_is_forgotten_later(desk: Desk, redis:
     assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
 
 
-def test_processes_are_told_apart_by_their_kind_and_leave_when_they_say_so(desk: Desk, redis: "Redis") -> None:
+def test_processes_are_distinguished_by_their_kind_and_leave_when_they_say_so(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
     for kind in ("worker", "beat", "api"):
         processes.record_heartbeat(kind, NAME, {})
@@ -60,7 +60,7 @@ def test_processes_are_told_apart_by_their_kind_and_leave_when_they_say_so(desk:
     assert not redis.keys("*process*")
 
 
-def test_the_last_sign_of_a_kind_is_kept_however_its_process_ended(desk: Desk, redis: "Redis") -> None:
+def test_the_last_heartbeat_of_a_kind_is_kept_however_its_process_ended(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
     assert processes.last_heartbeats() == {}
     processes.record_heartbeat("worker", "willcall-6@box", {})

@@ -1,4 +1,4 @@
-"""Operators are told: real HTTP from providers and to a receiver that verifies every signature, a real Redis."""
+"""Operators are notified: real HTTP from providers and to a receiver that verifies every signature, a real Redis."""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def types(h: System) -> list[str]:
     return [event.type for event in reversed(h.context.stores.ops.recent(100))]
 
 
-def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
+def test_a_revoked_key_is_reported_once_signed_and_so_is_its_working_again(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -112,7 +112,7 @@ def test_a_revoked_key_is_told_once_signed_and_so_is_its_working_again(
     assert h.events() == ["order.fulfilled"] * 4
 
 
-def test_orders_that_are_refused_are_told_until_the_account_is_parked_for_them(watched: System) -> None:
+def test_orders_that_are_refused_are_reported_until_the_account_is_parked_for_them(watched: System) -> None:
     h = watched
     for n in range(REFUSALS + 2):
         submit(h, f"ord-{n}", **answered(403, times=9))
@@ -169,7 +169,9 @@ def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: Syste
     assert h.order().attention is Attention.MALFORMED
 
 
-def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: System, receiver: CallbackReceiver) -> None:
+def test_an_order_that_needs_attention_is_reported_without_its_tickets(
+    watched: System, receiver: CallbackReceiver
+) -> None:
     h = watched
     submit(h, **answered(404, times=2))
     for _ in range(2):
@@ -192,7 +194,7 @@ def test_an_order_that_needs_attention_is_told_without_its_tickets(watched: Syst
         ("paylogic", "a7c60001", ["reference"]),
     ],
 )
-def test_a_reference_that_opens_an_order_is_not_told(
+def test_a_reference_that_opens_an_order_is_not_reported(
     watched: System, provider: str, reference: str, told: list[str]
 ) -> None:
     h = watched
@@ -202,7 +204,7 @@ def test_a_reference_that_opens_an_order_is_not_told(
     assert [field for field, value in event.data.items() if reference in json.dumps(value)] == told
 
 
-def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be_inside_our_network(
+def test_an_order_whose_backend_cannot_be_notified_is_reported_and_only_operators_may_be_inside_our_network(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -222,7 +224,7 @@ def test_an_order_whose_backend_cannot_be_told_is_told_and_only_operators_may_be
     assert receiver.received[-1].event["data"]["status"] == "fulfilled"
 
 
-def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_in_the_end_that_nobody_is_told(
+def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_in_the_end_that_nobody_is_notified(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -247,7 +249,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert receiver.host not in str(logs)
 
 
-def test_what_waits_goes_to_where_operators_are_told_now(watched: System, receiver: CallbackReceiver) -> None:
+def test_what_waits_goes_to_where_operators_are_notified_now(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -258,7 +260,7 @@ def test_what_waits_goes_to_where_operators_are_told_now(watched: System, receiv
     assert receiver.message_ids("/moved") == receiver.message_ids("/ops")
 
 
-def test_what_waits_is_given_up_where_operators_are_not_told_any_more(
+def test_what_waits_is_given_up_where_operators_are_not_notified_any_more(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -279,7 +281,7 @@ def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: Syst
     assert messages(h) == []
 
 
-def test_an_account_that_is_throttled_for_long_is_told_by_the_sweep_and_well_again_by_an_answer(
+def test_an_account_that_is_throttled_for_long_is_reported_by_the_sweep_and_healthy_again_by_an_answer(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -310,7 +312,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: System, receiver: Callb
     assert len(receiver.received) == 1
 
 
-def test_resuming_a_parked_account_is_told_when_its_provider_has_answered(
+def test_resuming_a_parked_account_is_reported_when_its_provider_has_answered(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched

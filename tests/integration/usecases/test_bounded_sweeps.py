@@ -95,7 +95,7 @@ def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
     assert len(failures(lines)) == 1
 
 
-def test_what_was_mended_is_forgotten(make_system: Setup) -> None:
+def test_what_was_fixed_is_forgotten(make_system: Setup) -> None:
     h = make_system()
     orders = submit(h, 1)
     hold(h, *orders)
@@ -135,7 +135,7 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
         assert run_sweep(h.context, "inbox") == {"applied": 3, "failed": 1}
     assert [bool(h.order(order_id).tickets) for order_id in orders] == [False, True, True, True]
     assert "t0" not in str(failures(lines))
-    assert counted(h, "sweep") == 0, "that a file is gone is no mistake of ours"
+    assert counted(h, "sweep") == 0, "that a file is gone is not our mistake"
 
 
 def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(make_system: Setup) -> None:
@@ -215,7 +215,7 @@ def test_an_order_that_prune_cannot_read_is_removed_all_the_same(make_system: Se
     assert (run_sweep(h.context, "prune") or {})["orders"] == 2
 
 
-def test_a_run_without_time_stops_and_the_next_one_goes_on_behind_it(make_system: Setup, sweeps: Sweeps) -> None:
+def test_a_run_without_time_stops_and_the_next_one_continues_behind_it(make_system: Setup, sweeps: Sweeps) -> None:
     h = make_system()
     seen: list[str] = []
     for number in range(3):
@@ -313,7 +313,7 @@ def test_a_redis_that_is_away_ends_a_run(make_system: Setup, sweeps: Sweeps) -> 
         run_sweep(h.context, "away")
 
 
-def test_orders_that_go_on_do_so_as_long_as_there_is_time(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_are_resumed_as_long_as_there_is_time(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("willcall.usecases.accounts.BATCH", 1)
     h = make_system()
     hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)

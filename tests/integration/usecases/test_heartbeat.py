@@ -1,4 +1,4 @@
-"""Signs of life: only a loop that turns gives them, and Redis may be away."""
+"""Heartbeats: only a loop that turns sends them, and Redis may be unavailable."""
 
 import os
 import signal
@@ -21,16 +21,16 @@ def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
     return process
 
 
-def test_each_beat_is_a_sign_and_the_end_of_the_process_is_told(own_server: EmbeddedRedis) -> None:
+def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
-    with Heartbeat(processes, "api", every=EVERY) as pulse:
-        pulse.beat()
+    with Heartbeat(processes, "api", every=EVERY) as heartbeat:
+        heartbeat.beat()
         wait_until(processes.running)
         first = seen(processes)
         assert (first.kind, first.name) == ("api", process_name())
 
         def again() -> bool:
-            pulse.beat()
+            heartbeat.beat()
             return seen(processes).last_seen > first.last_seen
 
         wait_until(again)
@@ -58,24 +58,24 @@ def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: 
 
 def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url, timeout=1).processes
-    with Heartbeat(processes, "worker", every=EVERY) as pulse:
+    with Heartbeat(processes, "worker", every=EVERY) as heartbeat:
         own_server.kill()
-        pulse.beat()
+        heartbeat.beat()
         own_server.start()
 
         def back() -> bool:
-            pulse.beat()
+            heartbeat.beat()
             return bool(processes.running())
 
         wait_until(back)
 
 
 def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
-    with Heartbeat(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as pulse:
+    with Heartbeat(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as heartbeat:
         os.kill(own_server.pid, signal.SIGSTOP)
         begun = time.monotonic()
         for _ in range(1_000):
-            pulse.beat()
+            heartbeat.beat()
         assert time.monotonic() - begun < 200, "each would wait for a second or two"
         os.kill(own_server.pid, signal.SIGCONT)
 
@@ -84,22 +84,22 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
     processes = Stores.connect(own_server.url).processes
     processes.record_heartbeat("worker", process_name(), {"queues": "celery"})
     before = seen(processes).since
-    with Heartbeat(processes, "worker", every=EVERY) as pulse:
-        pulse.beat()
+    with Heartbeat(processes, "worker", every=EVERY) as heartbeat:
+        heartbeat.beat()
         wait_until(lambda: any(process.since > before for process in processes.running()))
 
 
 def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
     redis, processes = connect(own_server.url), Stores.connect(own_server.url).processes
-    with capture_logs() as lines, Heartbeat(processes, "worker", every=EVERY) as pulse:
-        pulse.beat()
+    with capture_logs() as lines, Heartbeat(processes, "worker", every=EVERY) as heartbeat:
+        heartbeat.beat()
         wait_until(processes.running)
         own_server.stop()
         own_server.start()  # with its data
         before = redis.time()[0]
 
         def seen_since() -> bool:
-            pulse.beat()
+            heartbeat.beat()
             return any(process.last_seen > before for process in processes.running())
 
         wait_until(seen_since)
@@ -107,10 +107,10 @@ def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) ->
         redis.flushdb()
 
         def replaced() -> bool:
-            pulse.beat()
+            heartbeat.beat()
             return processes.replaced_at() is not None
 
         wait_until(replaced)
         at = seen(processes).last_seen
-        wait_until(lambda: pulse.beat() or seen(processes).last_seen > at)
+        wait_until(lambda: heartbeat.beat() or seen(processes).last_seen > at)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["state replaced"]

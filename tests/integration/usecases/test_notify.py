@@ -1,4 +1,4 @@
-"""Backends are told: real HTTP to a receiver that verifies every signature, a real Redis."""
+"""Backends are notified: real HTTP to a receiver that verifies every signature, a real Redis."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,13 +63,13 @@ def statuses(h: System, order_id: str = "ord-1") -> list[int | None]:
     return [made.http_status for made in h.context.stores.deliveries.attempts(order_id)]
 
 
-def telling(h: System, order_id: str = "ord-1") -> CallbackStatus:
+def callback_status(h: System, order_id: str = "ord-1") -> CallbackStatus:
     stands = h.context.stores.deliveries.get(order_id)
     assert stands is not None
     return stands.status
 
 
-def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
+def test_a_backend_is_notified_at_once_with_a_signed_message_that_is_the_feeds_item(
     make_system: Setup, receiver: CallbackReceiver
 ) -> None:
     h = make_system()
@@ -85,7 +85,7 @@ def test_a_backend_is_told_at_once_with_a_signed_message_that_is_the_feeds_item(
     assert message.event["data"]["tickets"]
     assert message.headers["content-type"] == "application/json"
     assert message.headers["user-agent"].startswith("Willcall/")
-    assert telling(h) is CallbackStatus.DELIVERED
+    assert callback_status(h) is CallbackStatus.DELIVERED
     assert statuses(h) == [200]
 
 
@@ -97,7 +97,7 @@ def test_an_order_without_a_callback_url_sends_no_message(make_system: Setup) ->
     assert messages(h) == []
 
 
-def test_every_kind_of_event_is_told(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_every_kind_of_event_is_delivered(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url(), "partly", provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     tell(h)
@@ -129,7 +129,7 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert all(message.verified for message in receiver.received)
     assert all(message.event == event.to_json() for message in receiver.received)
     assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
-    assert telling(h) is CallbackStatus.UNDELIVERABLE
+    assert callback_status(h) is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
@@ -169,7 +169,7 @@ def test_a_large_answer_is_ignored(make_system: Setup, receiver: CallbackReceive
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(200, body=b"x" * 3_000_000))
     assert tell(h) is None
-    assert telling(h) is CallbackStatus.DELIVERED
+    assert callback_status(h) is CallbackStatus.DELIVERED
 
 
 def test_a_backend_that_hangs_is_given_up_after_the_time_out(
@@ -224,7 +224,7 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
     h.redis.hset(keys.delivery("ord-1"), "lease", 1)
     assert notify_once(h.context, notice) is None
     assert receiver.message_ids() == [event.id, event.id]
-    assert telling(h) is CallbackStatus.DELIVERED
+    assert callback_status(h) is CallbackStatus.DELIVERED
 
 
 def test_copies_of_a_message_tell_once(make_system: Setup, receiver: CallbackReceiver) -> None:
@@ -291,7 +291,7 @@ def test_the_sweep_sends_a_message_that_was_lost_once(make_system: Setup, receiv
     assert len(receiver.received) == 1
 
 
-def test_a_telling_that_is_put_off_keeps_its_try(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_a_delivery_that_is_postponed_keeps_its_try(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     [(notice, _)] = messages(h)
@@ -303,7 +303,7 @@ def test_a_telling_that_is_put_off_keeps_its_try(make_system: Setup, receiver: C
     assert statuses(h) == []
 
 
-def test_redelivering_tells_again_under_the_same_id(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_redelivering_sends_again_under_the_same_id(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
@@ -312,7 +312,7 @@ def test_redelivering_tells_again_under_the_same_id(make_system: Setup, receiver
     assert h.order().attention is None
     assert tell(h) is None
     assert receiver.message_ids() == [event.id, event.id]
-    assert telling(h) is CallbackStatus.DELIVERED
+    assert callback_status(h) is CallbackStatus.DELIVERED
     redeliver(h.context, "ord-1")
     tell(h)
     assert receiver.message_ids() == [event.id] * 3
@@ -351,7 +351,7 @@ def test_an_event_after_an_undeliverable_one_says_nothing_of_that(
     assert receiver.received[-1].event["data"]["attention"] is None
 
 
-def test_prune_waits_for_the_backend_to_be_told(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_prune_waits_for_the_backend_to_be_notified(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     h.redis.zadd(keys.FINAL, {"ord-1": 1})

@@ -82,7 +82,7 @@ FORMS = [
 
 
 def assert_waits(h: System, seconds: float) -> None:
-    """The one request was answered, and the next is due so many seconds later, as exactly as can be told."""
+    """The one request was answered, and the next is due so many seconds later, as exactly as can be said."""
     order, (request,) = h.order(), h.providers.ledger(provider=h.order().provider)
     (attempt,) = h.context.stores.orders.timeline(order.id)
     assert order.next_poll_at is not None
@@ -92,7 +92,7 @@ def assert_waits(h: System, seconds: float) -> None:
     )
 
 
-def test_a_pending_order_is_not_asked_about_before_the_hint(make_system: Setup) -> None:
+def test_a_pending_order_is_not_polled_before_the_hint(make_system: Setup) -> None:
     h = make_system()
     h.submit(voordemensen(ready_after=600, answers=[{"do": "usual", "retry_after": 120}]))
     h.poll()

@@ -54,7 +54,7 @@ def run_messages(h: System) -> None:
 
 
 @pytest.mark.parametrize("health", ANSWERS)
-def test_a_plain_resume_of_a_stopped_account_leaves_its_hint_standing_and_says_until_when(
+def test_a_plain_resume_of_a_stopped_account_keeps_its_hint_and_says_until_when(
     make_system: Setup, health: AccountHealth
 ) -> None:
     h = make_system()

@@ -66,7 +66,7 @@ def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitt
     assert sent(shaky) == [("ord-1", 1)]
 
 
-def test_an_order_that_was_asked_about_sends_nothing_when_it_is_submitted_again(make_system: Setup) -> None:
+def test_an_order_that_was_polled_sends_nothing_when_it_is_submitted_again(make_system: Setup) -> None:
     made = make_system()
     submit(made.context, ORDER)
     made.poll()

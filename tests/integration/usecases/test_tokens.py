@@ -175,7 +175,7 @@ def test_a_hint_beside_a_good_token_holds_for_the_next_one(make_system: Setup, m
     assert tokens_asked_for(h) == 1
 
 
-def test_an_early_renewal_in_vain_costs_neither_the_order_nor_a_request_each(make_system: Setup) -> None:
+def test_an_early_renewal_that_fails_costs_neither_the_order_nor_a_request_each(make_system: Setup) -> None:
     h = make_system()
     submit(h)
     h.poll()

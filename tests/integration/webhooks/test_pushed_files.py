@@ -31,7 +31,7 @@ PDF = b"%PDF-1.7\n\xfb\xff\xfe\xff?>\n%%EOF"
         ("zip", "archive", "application/zip", None),
     ],
 )
-def test_a_good_upload_is_kept_as_it_came_and_the_seller_is_told_nothing_bad(
+def test_a_good_upload_is_kept_as_it_came_and_the_seller_hears_nothing_bad(
     desk: Desk, form: FileForm, kind: str, content_type: str, doubt: str | None
 ) -> None:
     desk.submit(quantity=1)

@@ -20,7 +20,7 @@ def contents(desk: Desk) -> list[bytes]:
 
 
 @pytest.mark.parametrize("word", ["TBC", None])
-def test_files_without_a_real_seat_are_told_apart_by_their_content(desk: Desk, word: object) -> None:
+def test_files_without_a_real_seat_are_distinguished_by_their_content(desk: Desk, word: object) -> None:
     desk.submit(quantity=4)
     answers = [desk.answer(upload(row=word, seat=word, pdf=pdf(f"ticket {n}"))) for n in range(4)]
     assert [answer["order_status"] for answer in answers] == ["Approved"] * 3 + ["Delivered"]

@@ -292,7 +292,7 @@ def test_an_expired_order_can_still_be_fulfilled(desk: Desk) -> None:
     assert desk.system.events() == ["order.expired", "order.fulfilled"]
 
 
-def test_a_ticket_for_a_cancelled_order_is_not_taken(desk: Desk) -> None:
+def test_a_ticket_for_a_cancelled_order_is_rejected(desk: Desk) -> None:
     desk.submit()
     cancel_order(desk.system.context, "ord-1")
     answer = desk.answer(seat(1))
@@ -344,7 +344,7 @@ def test_what_cannot_be_used_is_refused_and_leaves_a_trace(desk: Desk, fields: d
     assert desk.answer(seat(1))["success"] is True
 
 
-def test_a_spoilt_push_ahead_of_its_order_is_refused_and_traced_when_the_order_comes(desk: Desk) -> None:
+def test_a_invalid_push_ahead_of_its_order_is_refused_and_traced_when_the_order_comes(desk: Desk) -> None:
     assert desk.answer(upload(file="%%%"))["success"] is False
     desk.submit()
     assert desk.order().attention is Attention.MALFORMED

@@ -31,7 +31,7 @@ TIXSTOCK = f"tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
         "tixstock/default/" + "\u00e9",
     ],
 )
-def test_whoever_is_unknown_gets_one_and_the_same_404(desk: Desk, path: str) -> None:
+def test_unknown_callers_get_one_and_the_same_404(desk: Desk, path: str) -> None:
     response = desk.post(path, b"{}")
     assert response.status_code == 404
     assert response.content == desk.post("a/b/c").content
@@ -103,7 +103,7 @@ def test_tiqets_is_answered_exactly_200_whatever_it_says(desk: Desk) -> None:
     assert list(desk.system.redis.scan_iter()) == []
 
 
-def test_a_notification_of_tiqets_has_the_order_asked_about_at_once(desk: Desk) -> None:
+def test_a_notification_of_tiqets_has_the_order_polled_at_once(desk: Desk) -> None:
     desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
     order = desk.system.poll()
     assert order.next_poll_at is not None

@@ -82,7 +82,7 @@ def test_positional_arguments_are_a_bad_payload(task: Task) -> None:
         task(PAYLOAD)
 
 
-def test_whoever_looks_into_a_worker_sees_no_payload(task: Task) -> None:
+def test_who_looks_into_a_worker_sees_no_payload(task: Task) -> None:
     message = Message(
         json.dumps([["positional-secret"], PAYLOAD | {"reference": "a-secret", "quantity": 2}, {}]),
         content_type="application/json",

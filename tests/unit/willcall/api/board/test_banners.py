@@ -67,7 +67,7 @@ def told(found: Overview) -> str:
     return headline(found, banners(found))
 
 
-def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(line: Line) -> None:
+def test_requests_that_are_booked_far_ahead_are_shown_beside_what_else_is_wrong(line: Line) -> None:
     def booked(ahead: float, **fields: Any) -> AccountSummary:
         made = line(**fields)
         state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
@@ -82,7 +82,7 @@ def test_requests_that_are_booked_far_ahead_are_told_beside_what_else_is_wrong(l
     assert len(titles(overview(booked(1_200, orders=5, overdue=5)))) == 2
 
 
-def test_where_nothing_is_wrong_nothing_is_told_but_what_waits(line: Line) -> None:
+def test_where_nothing_is_wrong_nothing_is_shown_but_what_waits(line: Line) -> None:
     assert titles(overview(line(orders=1))) == []
     assert told(overview(line(orders=1))) == "All healthy, 1 order waits for tickets"
     assert told(overview(line(orders=7), line(orders=5))) == "All healthy, 12 orders wait for tickets"
@@ -111,19 +111,19 @@ def test_an_account_that_is_not_well_is_one_banner_however_many_orders_wait(
 
 
 def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
-    def told_of(probe_at: float, held: int, alive: Sequence[RunningProcess] = ALIVE) -> tuple[float | None, str]:
+    def next_attempt(probe_at: float, held: int, alive: Sequence[RunningProcess] = ALIVE) -> tuple[float | None, str]:
         down = line(health=AccountHealth.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=AccountBacklog(0, 0, held))
         found = banners(overview(replace(down, view=view), processes=alive))
         (banner,) = (banner for banner in found if banner.account)
         return banner.until, banner.then
 
-    assert told_of(NOW + 30, 0) == (NOW + 30, "next attempt")
-    assert told_of(NOW - 90, 1) == (NOW - 90, "next attempt")
-    assert told_of(NOW - 90, 0) == (None, "next attempt with its next order")
+    assert next_attempt(NOW + 30, 0) == (NOW + 30, "next attempt")
+    assert next_attempt(NOW - 90, 1) == (NOW - 90, "next attempt")
+    assert next_attempt(NOW - 90, 0) == (None, "next attempt with its next order")
     no_beat = [process for process in ALIVE if process.kind != "beat"]
-    assert told_of(NOW + 30, 1, no_beat) == (None, "next attempt once beat is running")
-    assert told_of(NOW + 30, 0, no_beat) == (NOW + 30, "next attempt")
+    assert next_attempt(NOW + 30, 1, no_beat) == (None, "next attempt once beat is running")
+    assert next_attempt(NOW + 30, 0, no_beat) == (NOW + 30, "next attempt")
 
 
 def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
@@ -146,7 +146,7 @@ def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
     assert told(found) == "3 problems need fixing"
 
 
-def test_since_when_nobody_is_alive_is_told_by_the_last_sign() -> None:
+def test_since_when_nobody_is_alive_is_shown_by_the_last_heartbeat() -> None:
     signs = {"worker": Heartbeat("willcall-7@box", NOW - 7_200)}
     workers, beat = banners(overview(processes=[], last_heartbeats=signs))
     assert (workers.title, workers.since, workers.why) == (
@@ -166,7 +166,7 @@ def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None
     assert told(nothing_waits) == "All healthy, 3 orders wait for tickets"
 
 
-def test_a_pause_does_not_hide_what_is_beneath_it(line: Line) -> None:
+def test_a_pause_does_not_hide_what_is_under_it(line: Line) -> None:
     paused, refused = line(health=AccountHealth.PAUSED, orders=2), line(health=AccountHealth.UNAUTHORIZED).view.state
     state = replace(paused.view.state, underlying=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
@@ -188,7 +188,7 @@ def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line)
     assert "once a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
 
 
-def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Line) -> None:
+def test_orders_that_need_attention_are_shown_unless_their_account_is(line: Line) -> None:
     key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
     survey = AttentionSummary([], {key_refused: 40, unknown: 1})
     assert told(overview(line(), survey=survey)) == "41 orders need attention"
@@ -197,11 +197,11 @@ def test_orders_that_need_a_person_are_told_of_unless_their_account_is(line: Lin
     assert refused_account.covered_by_accounts == 40
 
 
-def test_a_backend_is_given_time_before_it_is_told_of(line: Line) -> None:
+def test_a_backend_is_given_time_before_it_is_shown(line: Line) -> None:
     assert titles(overview(line(), undelivered=PendingSummary(1, NOW - 60))) == []
 
 
-def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
+def test_documents_are_given_time_before_they_are_shown(line: Line) -> None:
     assert titles(overview(line(), documents_pending=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
     (given_up,) = banners(overview(line(), documents_given_up=PendingSummary(1, NOW - 60, "ord-1")))
     assert (given_up.title, given_up.orders_url) == ("Documents of 1 order were given up", "/orders?late=documents")
@@ -209,7 +209,7 @@ def test_documents_are_given_time_before_they_are_told_of(line: Line) -> None:
     assert (banner.title, banner.critical) == ("Documents of 2 orders are missing", False)
 
 
-def test_operators_who_are_not_told_are_told_of_here(line: Line) -> None:
+def test_undelivered_alerts_are_shown_here(line: Line) -> None:
     pending = PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
     assert titles(overview(line(), operator_alerts=replace(pending, late=False))) == []
     (banner,) = banners(overview(line(), operator_alerts=pending))
@@ -238,7 +238,7 @@ def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
         ("api", "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart beat;"),
     ],
 )
-def test_sweeps_that_do_not_run_are_told_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
+def test_sweeps_that_do_not_run_are_shown_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
     last = {"polls": (10, NOW - 120), "notify": (10, NOW - 110), "inbox": (30, None)}
     missed = [OverdueSweep(name, every, ran_at) for name, (every, ran_at) in last.items()]
     processes = [process for process in ALIVE if process.kind != away]

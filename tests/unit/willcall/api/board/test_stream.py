@@ -18,7 +18,7 @@ def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pyte
             raise asyncio.CancelledError
         if turn:
             raise StoreError
-        return {"pulse": "well"}
+        return {"status": "well"}
 
     async def watched() -> None:
         channel = PageUpdates(look)
@@ -46,16 +46,16 @@ def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest
     assert list(answers) == []
 
 
-def test_a_page_to_which_nothing_new_is_told_hears_an_event_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_to_which_nothing_new_is_sent_hears_an_event_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
 
     async def allowed() -> bool:
         return True
 
     async def watched() -> list[bytes]:
-        events = UpdateStreams().watch("", lambda: {"pulse": "well"}, allowed)
+        events = UpdateStreams().watch("", lambda: {"status": "well"}, allowed)
         return [await anext(events) for _ in range(3)]
 
     _, first, then = asyncio.run(asyncio.wait_for(watched(), 60))
-    assert first.startswith(b'data: {"pulse": "well"')
+    assert first.startswith(b'data: {"status": "well"')
     assert then == b"data: {}\n\n"

@@ -18,9 +18,11 @@ def announce(redis_url: str) -> Iterator[None]:
     """Let other commands in this folder find the Redis, for the block."""
     running = RunningDeployment(os.getpid(), psutil.Process().create_time(), redis_url)
     FILE.parent.mkdir(exist_ok=True)
-    FILE.unlink(missing_ok=True)
-    with os.fdopen(os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    draft = FILE.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(running.to_json())
+    draft.replace(FILE)
     try:
         yield
     finally:

@@ -91,7 +91,6 @@ class CallbackReceiver:
 
     @property
     def host(self) -> str:
-        """The host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def url(self, path: str = "/") -> str:

@@ -49,12 +49,10 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """The address to connect to."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
-        """The pid of the server."""
         if self._process is None:
             raise RedisStartError("the server is not running")
         return self._process.pid

@@ -64,7 +64,6 @@ Launcher = Callable[[Sequence[str], Mapping[str, str], Path, Path], ChildProcess
 
 
 def launch_process(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> ChildProcess:
-    """Start `willcall <command>` as a new process."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "willcall.cli", *command],
@@ -136,7 +135,6 @@ class LocalDeployment:
 
     @property
     def providers(self) -> SimulatorClient:
-        """The client of the simulator."""
         return self._simulator.client
 
     @property
@@ -207,7 +205,6 @@ class LocalDeployment:
         raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
     def kill(self, process: ChildProcess) -> None:
-        """Kill a process, as a crash would."""
         process.kill()
         process.wait()
         self._processes.remove(process)
@@ -221,7 +218,6 @@ class LocalDeployment:
 
     @property
     def _pushing(self) -> list[str]:
-        """The accounts whose provider sends pushes."""
         return [key for key in self._accounts if self._callbacks and key.partition("/")[0] in WEBHOOK_TOKENS]
 
     def _config(self) -> str:

@@ -50,7 +50,6 @@ class SimulatedOrder:
     reported: set[str] = field(default_factory=set)
 
     def next_fault(self) -> Fault | None:
-        """Return the fault for this request, if there is one."""
         return _next(self.faults)
 
     def snapshot(self, now: float, origin: str, word: str | None = None) -> OrderSnapshot:
@@ -107,7 +106,6 @@ class SimulatedAccount:
         return _next(self._faults.get(kind))
 
     def add(self, script: OrderScript, now: float) -> SimulatedOrder:
-        """Add an order."""
         names = [secrets.token_hex(16) for _ in range(script.quantity)]
         order = SimulatedOrder(script, now, names, _queue(script.answers))
         self.orders[script.reference] = order

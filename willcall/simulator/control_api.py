@@ -15,7 +15,6 @@ PUSHES = TypeAdapter(list[PushScript])
 
 
 def control_routes(state: SimulatorState) -> Iterable[web.RouteDef]:
-    """Return the routes of the control API."""
     return [
         web.get("/_sim/healthz", _healthy),
         web.post("/_sim/orders", partial(_add_orders, state)),
@@ -113,7 +112,6 @@ async def _reset(state: SimulatorState, _: web.Request) -> web.Response:
 
 
 def _account(state: SimulatorState, request: web.Request) -> SimulatedAccount | None:
-    """Return the account in the path."""
     provider = next((known for known in PROVIDERS if known == request.match_info["provider"]), None)
     return state.accounts.get((provider, request.match_info["account"])) if provider else None
 

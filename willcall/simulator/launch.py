@@ -72,7 +72,6 @@ class SimulatorProcess:
 
     @property
     def client(self) -> SimulatorClient:
-        """Return a client of the control API."""
         return SimulatorClient(self.url)
 
     def stop(self) -> None:
@@ -102,7 +101,6 @@ class SimulatorThread:
 
     @property
     def client(self) -> SimulatorClient:
-        """Return a client of the control API."""
         return SimulatorClient(self.url)
 
     async def _serve(self) -> None:

@@ -96,6 +96,5 @@ class Ledger:
             self._file.flush()
 
     def close(self) -> None:
-        """Close the file, if there is one."""
         if self._file:
             self._file.close()

@@ -17,10 +17,10 @@ from aiohttp import web
 from willcall.simulator.control_api import control_routes
 from willcall.simulator.documents import CONTENT_TYPES, is_signed, make_document, make_file
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, Transmission
-from willcall.simulator.provider_request import ProviderRequest
 from willcall.simulator.providers import REGISTRY
 from willcall.simulator.providers.base import Provider
 from willcall.simulator.push_sender import push_sender
+from willcall.simulator.request_handler import RequestHandler
 from willcall.simulator.script import DocumentScript, ProviderName
 from willcall.simulator.state import SimulatorState
 
@@ -53,7 +53,6 @@ async def listening(state: SimulatorState, host: str, port: int) -> AsyncIterato
 
 
 def application(state: SimulatorState) -> web.Application:
-    """Return the aiohttp application."""
     app = web.Application(client_max_size=MAX_BYTES)
     for name, provider in REGISTRY.items():
         app.router.add_route("*", f"/{name}{{path:/.*}}", _provider_handler(state, name, provider))
@@ -63,20 +62,19 @@ def application(state: SimulatorState) -> web.Application:
 
 
 def _provider_handler(state: SimulatorState, name: ProviderName, provider: Provider) -> Handler:
-    """Return the handler of all paths of a provider."""
     prefix = len(name) + 1
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        provider_request = ProviderRequest(state, provider, await _read(request, prefix))
+        handler = RequestHandler(state, provider, await _read(request, prefix))
         try:
-            if provider_request.delay:
-                await asyncio.sleep(provider_request.delay)
-            response = await send_response(request, provider_request.response())
-            provider_request.mark_sent()
+            if handler.delay:
+                await asyncio.sleep(handler.delay)
+            response = await send_response(request, handler.response())
+            handler.mark_sent()
         except ConnectionResetError:  # the client has closed the connection
             response = web.Response()
         finally:
-            provider_request.close()
+            handler.close()
         return response
 
     return handle
@@ -118,7 +116,6 @@ def _signature(request: web.Request) -> dict[str, str]:
 
 
 def _not_ready(script: DocumentScript, name: str) -> web.Response:
-    """Return the response before the file exists."""
     headers = {} if script.retry_after is None else {"Retry-After": str(script.retry_after)}
     if script.unready == "page":
         return web.Response(body=make_file("please_wait", name), content_type="text/html", headers=headers)

@@ -124,7 +124,6 @@ class SimulatorState:
             self.push_queue.add(self.clock() + script.after, ScheduledPush(account, order, script))
 
     def orders(self) -> Iterator[SimulatedOrder]:
-        """Iterate over all scripted orders."""
         return (order for account in self.accounts.values() for order in account.orders.values())
 
     def find_credential(self, provider: ProviderName, key: str | None) -> IssuedCredential | None:
@@ -158,7 +157,6 @@ class SimulatorState:
                 credential.expires_at = 0.0
 
     def update_account(self, account: SimulatedAccount, update: AccountUpdate) -> None:
-        """Change an account at run time."""
         account.update(update)
         if update.expire_tokens:
             self.expire_tokens(account)

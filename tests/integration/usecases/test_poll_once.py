@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.simulator.provider_request import SLACK
+from willcall.simulator.request_handler import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, ResumeResult

@@ -18,7 +18,7 @@ from willcall.cli.output.console import print_note, redact_url
 from willcall.config import Config, load
 from willcall.devtools.discovery import REDIS_FOLDER, find_running
 from willcall.devtools.embedded_redis import EmbeddedRedis, embedded_redis
-from willcall.devtools.process_group import ProcessGroup, willcall_command
+from willcall.devtools.process_supervisor import ProcessSupervisor, willcall_command
 from willcall.devtools.up_lock import announce, is_alive, stop_abandoned
 from willcall.stores.connection import connect
 
@@ -107,14 +107,14 @@ def _run_processes(
         "api": willcall_command("api", "--port", str(api_port)),
         "flower": willcall_command("flower", "--address", LOOPBACK, "--port", str(flower_port)),
     }
-    group = ProcessGroup(sys.stderr)
+    supervisor = ProcessSupervisor(sys.stderr)
     try:
         for name, command in commands.items():
             if not stop_requested.is_set():
-                group.start(name, command, environment)
-        while not (stop_requested.wait(CHECK_INTERVAL) or group.ended):
+                supervisor.start(name, command, environment)
+        while not (stop_requested.wait(CHECK_INTERVAL) or supervisor.ended):
             if server is not None and server.code is not None:
-                group.print(f"redis stopped (rc={server.code}), see {server.folder / 'redis.log'}")
+                supervisor.print(f"redis stopped (rc={server.code}), see {server.folder / 'redis.log'}")
                 break
     finally:
-        group.stop()
+        supervisor.stop()

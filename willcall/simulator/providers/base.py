@@ -63,7 +63,7 @@ class OrderSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class PushRequest:
+class SimulatedPush:
     """The body and headers of one push to the client."""
 
     body: bytes
@@ -105,7 +105,7 @@ class Provider(ABC):
         """Return the pushes that the provider sends by itself over an order's life."""
         return ()
 
-    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> SimulatedPush:
         """Return one push, for providers that send `pushes`."""
         raise NotImplementedError
 

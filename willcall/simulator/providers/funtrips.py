@@ -62,7 +62,6 @@ class Funtrips(Provider):
         }
 
     def match_route(self, request: SimulatedRequest) -> RouteMatch:
-        """Match the paths of https://docs.funtrips.io and the token endpoint."""
         key = request.headers.get("Authorization")
         match request.method, request.path.split("/"):
             case "POST", ["", "oauth", "token"]:
@@ -104,7 +103,6 @@ class Funtrips(Provider):
         return _records(snapshots), snapshots
 
     def error_response(self, status: int) -> SimulatedResponse:
-        """Return a problem document, RFC 9457."""
         body = {"type": "about:blank", "title": reason(status), "status": status}
         return json_response(body, status=status, content_type="application/problem+json")
 
@@ -167,6 +165,5 @@ def _record(snapshot: OrderSnapshot) -> dict[str, Any]:
 
 
 def _records(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-    """Return records under `items`."""
     records = [_record(snapshot) for snapshot in snapshots for _ in range(snapshot.order.listed_times)]
     return json_response({"items": records, "next_cursor": None})

@@ -54,7 +54,6 @@ class Paylogic(Provider):
         }
 
     def match_route(self, request: SimulatedRequest) -> RouteMatch:
-        """Match the paths below the base URL."""
         key, query = _key(request), request.query
         if request.method != "GET":
             return RouteMatch("other", None, key)
@@ -75,7 +74,6 @@ class Paylogic(Provider):
         return "mine" if reference == "mine" else None
 
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-        """Return an order, a ticket, or a list of tickets."""
         reference, snapshot = route.reference or "", snapshots[0]
         if reference == "mine":
             return _mine(snapshots)
@@ -156,12 +154,10 @@ def _fulfillment_starts_at(snapshot: OrderSnapshot) -> float | None:
 
 
 def _link(snapshot: OrderSnapshot, path: str) -> dict[str, str]:
-    """Return a link to another resource of the API."""
     return {"href": f"{snapshot.origin}/paylogic/{path}"}
 
 
 def _common_links(snapshot: OrderSnapshot, path: str) -> dict[str, Any]:
-    """Return the links that every resource has."""
     return {
         "self": _link(snapshot, path),
         "profile": {"href": f"{DOCS}/tickets.html", "type": "text/html"},
@@ -254,7 +250,6 @@ def _event_of_order(snapshot: OrderSnapshot) -> str:
 
 
 def _mine(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-    """Return all tickets of a user, and their events."""
     tickets = [
         ticket
         for snapshot in snapshots
@@ -308,6 +303,5 @@ def _order(snapshot: OrderSnapshot) -> dict[str, Any]:
 
 
 def _tickets(snapshot: OrderSnapshot, tickets: Sequence[dict[str, Any]]) -> SimulatedResponse:
-    """Return a list of tickets."""
     body = {"_links": _common_links(snapshot, "tickets"), "_embedded": {"shop:ticket": tickets}}
     return json_response(body, content_type=HAL)

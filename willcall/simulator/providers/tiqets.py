@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response
 from willcall.simulator.order_status import SimulatedStatus
-from willcall.simulator.providers.base import OrderSnapshot, Provider, PushRequest, RouteMatch, Scope, reason
+from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, SimulatedPush, reason
 from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
 WORDS = {
@@ -30,7 +30,6 @@ class Tiqets(Provider):
     name: ClassVar[ProviderName] = "tiqets"
 
     def default_credentials(self, account: str) -> dict[str, str]:
-        """Return an API key."""
         return {"api_key": f"tiqets-{account}-key"}
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
@@ -38,7 +37,6 @@ class Tiqets(Provider):
         return {f"Token {credentials['api_key']}": "partner"}
 
     def match_route(self, request: SimulatedRequest) -> RouteMatch:
-        """Match the tickets of one order."""
         key = request.headers.get("Authorization")
         match request.path.split("/"):
             case ["", "v2", "orders", reference, "tickets"] if request.method == "GET":
@@ -71,10 +69,10 @@ class Tiqets(Provider):
             changes.append(order.ready_after + order.cancel_after)
         return [PushScript(kind="notification", after=after) for after in changes]
 
-    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> SimulatedPush:
         """Return the order's id and nothing else, unsigned."""
         body = json.dumps({"order_reference_id": snapshot.order.reference}).encode()
-        return PushRequest(body, {"Content-Type": "application/json"})
+        return SimulatedPush(body, {"Content-Type": "application/json"})
 
     def error_response(self, status: int) -> SimulatedResponse:
         """`success`, `error_code`, `message`, `field_errors`."""

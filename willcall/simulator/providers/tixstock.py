@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from willcall.simulator.documents import make_file
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
 from willcall.simulator.order_status import SimulatedStatus
-from willcall.simulator.providers.base import OrderSnapshot, Provider, PushRequest, RouteMatch, Scope, reason
+from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, SimulatedPush, reason
 from willcall.simulator.providers.tixstock_pushes import encode, payload, signature
 from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
@@ -42,7 +42,6 @@ class Tixstock(Provider):
         return {f"Bearer {credentials['bearer_token']}": "partner"}
 
     def match_route(self, request: SimulatedRequest) -> RouteMatch:
-        """Match one order."""
         key = request.headers.get("Authorization")
         match request.path.split("/"):
             case ["", "v1", "orders", "get", reference] if request.method == "GET":
@@ -50,7 +49,6 @@ class Tixstock(Provider):
         return RouteMatch("other", None, key)
 
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-        """Return the order with one item per ticket."""
         snapshot = snapshots[0]
         price = f"{90 * snapshot.order.quantity}.00"
         data = {
@@ -88,11 +86,11 @@ class Tixstock(Provider):
             sent.append(PushScript(kind="update", after=order.ready_after + order.cancel_after, status="Cancelled"))
         return sent
 
-    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> PushRequest:
+    def push(self, snapshot: OrderSnapshot, script: PushScript, credentials: Mapping[str, str]) -> SimulatedPush:
         """Return the payload, signed over its bytes with the bearer token; see `tixstock_pushes`."""
         body = payload(snapshot, script)
         key = "not-" * (script.spoil == "signature") + credentials["bearer_token"]
-        return PushRequest(body, {"Content-Type": "application/json", "X-Tixstock-Signature": signature(body, key)})
+        return SimulatedPush(body, {"Content-Type": "application/json", "X-Tixstock-Signature": signature(body, key)})
 
     def error_response(self, status: int) -> SimulatedResponse:
         """`errors` is an object for coded errors."""

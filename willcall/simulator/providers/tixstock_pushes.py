@@ -28,7 +28,6 @@ def signature(body: bytes, key: str) -> str:
 
 
 def payload(snapshot: OrderSnapshot, script: PushScript) -> bytes:
-    """Return the body of one webhook."""
     return json.dumps({"data": _data(snapshot, script), "meta": {"type": TYPES[script.kind]}}, indent=4).encode()
 
 

@@ -36,7 +36,6 @@ class Voordemensen(Provider):
         return {credentials["client_name"]: "public"}
 
     def match_route(self, request: SimulatedRequest) -> RouteMatch:
-        """Match the status of one order."""
         match request.path.split("/"):
             case ["", "v1", client_name, "order", order_key] if request.method == "GET":
                 return RouteMatch("status", order_key, client_name)

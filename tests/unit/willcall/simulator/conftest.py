@@ -17,7 +17,7 @@ NOON = 1_800_000_000.0
 TIMEOUT = 60.0
 
 
-class Clock:
+class SteppedClock:
     def __init__(self) -> None:
         self.now = NOON
 
@@ -28,7 +28,7 @@ class Clock:
 class Providers:
     """The simulator as a client sees it. Every account is the default one unless headers say otherwise."""
 
-    def __init__(self, simulator: SimulatorThread, clock: Clock) -> None:
+    def __init__(self, simulator: SimulatorThread, clock: SteppedClock) -> None:
         self.url = simulator.url
         self.state = simulator.state
         self.client = simulator.client
@@ -88,7 +88,7 @@ def start() -> Iterator[Start]:
                 accounts=tuple(AccountScript.model_validate(account) for account in accounts),
                 **settings,
             )
-            clock = Clock()
+            clock = SteppedClock()
             return Providers(stack.enter_context(SimulatorThread(script, clock=clock)), clock)
 
         yield start_one

@@ -16,7 +16,7 @@ _COLOURS = cycle((36, 33, 32, 35))
 _SYSTEM_COLOUR = 37
 
 
-class ProcessGroup:
+class ProcessSupervisor:
     """Starts processes and prints each line of their output behind a time and the process's name."""
 
     def __init__(self, output: TextIO) -> None:

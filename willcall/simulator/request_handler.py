@@ -25,7 +25,7 @@ HANG_SECONDS = 3600.0
 THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN})
 
 
-class ProviderRequest:
+class RequestHandler:
     """Created when a request arrives. Wait `delay`, send `response()`, call `mark_sent()`, and always `close()`."""
 
     def __init__(self, state: SimulatorState, provider: Provider, request: SimulatedRequest) -> None:

@@ -58,12 +58,6 @@ def fragments(templates: Mapping[str, str], **values: Any) -> dict[str, str]:
     return {name: environment.get_template(template).render(values) for name, template in templates.items()}
 
 
-def prepare() -> None:
-    """Compile all templates, which takes longer than rendering a page."""
-    for name in _environment().list_templates():
-        _environment().get_template(name)
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(

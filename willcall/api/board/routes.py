@@ -8,14 +8,13 @@ from starlette.staticfiles import StaticFiles
 from willcall.api.board import actions, login, pages
 from willcall.api.board.access import BoardAccess
 from willcall.api.board.errors import BoardRoute, not_found_page
-from willcall.api.board.rendering import STATIC, prepare
+from willcall.api.board.rendering import STATIC
 from willcall.api.board.stream import UpdateStreams
 from willcall.usecases.context import Context
 
 
 def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
     """Add the board. Returns what must be stopped when the process stops."""
-    prepare()
     streams = UpdateStreams()
     app.state.board_access = BoardAccess(context.settings.api, context.stores.sessions, exposed=exposed)
     app.state.board_streams = streams

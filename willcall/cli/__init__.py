@@ -1,1 +1,1 @@
-"""The `willcall` command: what a person types and what they read."""
+"""The `willcall` command."""

@@ -42,7 +42,7 @@ class SimulatorClient:
     def ledger(
         self, *, provider: str | None = None, reference: str | None = None, after: int = 0
     ) -> list[dict[str, Any]]:
-        """The requests after number `after`; see `simulator.ledger.Entry`."""
+        """Return the requests after number `after`; see `simulator.ledger.LedgerEntry`."""
         wanted = {"provider": provider, "reference": reference, "after": str(after)}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         return list(self._call("GET", f"ledger?{query}")["items"])
@@ -65,7 +65,7 @@ class SimulatorClient:
         return self._call("GET", "verdict")
 
     def update_account(self, provider: str, account: str = "default", **changes: Any) -> dict[str, Any]:
-        """Change fields of an account, as in `simulator.script.AccountChange`; gives it as it is now."""
+        """Change fields of an account, as in `simulator.script.AccountUpdate`; return it as it is now."""
         return self._call("POST", f"accounts/{provider}/{account}", changes)
 
     def reset(self) -> None:

@@ -93,7 +93,7 @@ async def _verdict(state: SimulatorState, _: web.Request) -> web.Response:
 
 
 async def _update_account(state: SimulatorState, request: web.Request) -> web.Response:
-    """Takes the fields of an `AccountChange` that are to change."""
+    """Apply the given fields of an `AccountUpdate`."""
     account = _account(state, request)
     if account is None:
         return web.json_response({"error": "no such account"}, status=404)

@@ -172,11 +172,11 @@ class AccountStore:
         args = {"throttled_for": milliseconds(throttled_after), "alert": alert_arguments(alert)}
         return bool(self._scripts["alert_long_throttle"](keys=_keys(account, alert), args=args))
 
-    def reserve_token(self, account: str, rate: Rate, booker: BookingKind, booker_id: str) -> Reservation:
+    def reserve_token(self, account: str, rate: Rate, kind: BookingKind, booking_id: str) -> Reservation:
         """Take a token for a request that is no attempt, or book the next free slot."""
         now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(account), *lanes(account)],
-            args={"booking": booking_name(booker, booker_id), "rate": rate_arguments(rate)},
+            args={"booking": booking_name(kind, booking_id), "rate": rate_arguments(rate)},
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 

@@ -21,6 +21,7 @@ from willcall.stores.operator_events import (
     order_subject,
     read_operator_event,
 )
+from willcall.stores.pending import PendingSummary, read_oldest, read_pending
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -121,72 +122,41 @@ class DeliveryState:
     next_try_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSummary:
-    """How many events or documents are pending, and the subject or order that has been for longest.
-
-    `oldest_at`: since when it has been, epoch seconds.
-    """
-
-    count: int
-    oldest_at: float | None = None
-    oldest: str | None = None
-
-    def waited(self, now: float) -> float:
-        """Return for how many seconds the oldest has been pending, 0.0 if nothing is."""
-        return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
-
-
-def read_pending(redis: "Redis", index: str) -> PendingSummary:
-    """Return the summary of a sorted set whose scores say since when (ms)."""
-    pipe = redis.pipeline(transaction=False)
-    pipe.zcard(index)
-    pipe.zrange(index, 0, 0, withscores=True)
-    count, oldest = pipe.execute()
-    return PendingSummary(count, oldest[0][1] / 1_000, oldest[0][0]) if oldest else PendingSummary(count)
-
-
-def read_oldest(redis: "Redis", index: str, count: int, offset: int = 0) -> list[tuple[str, float]]:
-    """Return `count` entries of such a set from `offset` on, oldest first: (what, since when, epoch seconds)."""
-    found = redis.zrange(index, offset, offset + count - 1, withscores=True)
-    return [(name, since / 1_000) for name, since in cast("list[tuple[str, float]]", found)]
-
-
 class DeliveryStore:
     """Deliveries in Redis. `lua/file_delivery.lua` creates them, in the step that writes the event."""
 
-    def __init__(self, redis: "Redis", patient: "Redis", channel: Recipients = BACKENDS) -> None:
+    def __init__(self, redis: "Redis", patient: "Redis", recipients: Recipients = BACKENDS) -> None:
         """Use a patient client for results, so that they survive a restart of Redis."""
         self._redis = redis
-        self._channel = channel
+        self._recipients = recipients
         names = ("claim_delivery", "redeliver", "resend_deliveries")
         self._scripts = {name: load(redis, name) for name in names} | {
             "record_delivery": load(patient, "record_delivery")
         }
 
-    def claim(self, notice: DeliveryMessage, claim_id: str, lease: float, put_off: float = 0.0) -> DeliveryClaim:
-        """Claim one attempt for `lease` seconds, or postpone it by `put_off` seconds if that is not 0."""
-        subject, channel = notice.subject, self._channel
+    def claim(self, message: DeliveryMessage, claim_id: str, lease: float, postpone_by: float = 0.0) -> DeliveryClaim:
+        """Claim one attempt for `lease` seconds, or postpone it by `postpone_by` seconds if that is not 0."""
+        subject, recipients = message.subject, self._recipients
         verdict, now, *rest = self._scripts["claim_delivery"](
             keys=[
-                channel.delivery(subject),
-                channel.due,
-                channel.progress,
-                *([keys.spec(subject)] if channel.orders else []),
+                recipients.delivery(subject),
+                recipients.due,
+                recipients.progress,
+                *([keys.spec(subject)] if recipients.orders else []),
             ],
             args={
                 "subject": subject,
-                "event": notice.event_id,
-                "number": notice.number,
+                "event": message.event_id,
+                "number": message.number,
                 "claim": claim_id,
                 "lease": milliseconds(lease),
-                "postpone": milliseconds(put_off) or None,
+                "postpone": milliseconds(postpone_by) or None,
             },
         )
         match DeliveryVerdict(verdict):
             case DeliveryVerdict.WAIT:
                 until, number = rest
-                again = DeliveryMessage(subject, notice.event_id, number, notice.host)
+                again = DeliveryMessage(subject, message.event_id, number, message.host)
                 return DeliveryClaim(DeliveryVerdict.WAIT, now / 1_000, again, (until - now) / 1_000)
             case DeliveryVerdict.GO:
                 flat, spec = rest
@@ -194,7 +164,7 @@ class DeliveryStore:
                 return DeliveryClaim(
                     DeliveryVerdict.GO,
                     now / 1_000,
-                    event=_order_event(subject, record) if channel.orders else _ops_event(subject, record),
+                    event=_order_event(subject, record) if recipients.orders else _ops_event(subject, record),
                     url=json.loads(spec)["callback_url"] if spec else "",
                     tries=int(record.get("tries", 0)),
                 )
@@ -203,9 +173,9 @@ class DeliveryStore:
 
     def record_delivery(
         self,
-        notice: DeliveryMessage,
+        message: DeliveryMessage,
         claim_id: str,
-        made: DeliveryAttempt,
+        attempt: DeliveryAttempt,
         decision: DeliveryDecision,
         alert: OperatorAlert | None = None,
     ) -> tuple[DeliveryMessage, float] | None:
@@ -213,23 +183,27 @@ class DeliveryStore:
 
         Returns the next message and in how many seconds to send it: for the next attempt, or for a newer event.
         """
-        subject, channel = notice.subject, self._channel
+        subject, recipients = message.subject, self._recipients
         now, *rest = self._scripts["record_delivery"](
             keys=[
-                channel.delivery(subject),
-                channel.attempts(subject),
-                channel.due,
-                channel.pending,
-                *([keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))] if channel.orders else []),
+                recipients.delivery(subject),
+                recipients.attempts(subject),
+                recipients.due,
+                recipients.pending,
+                *(
+                    [keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))]
+                    if recipients.orders
+                    else []
+                ),
             ],
             args={
                 "subject": subject,
                 "claim": claim_id,
-                "event": notice.event_id,
-                "number": notice.number,
+                "event": message.event_id,
+                "number": message.number,
                 "result": decision.status,
                 "wait": optional_milliseconds(decision.wait),
-                "attempt": _line(made),
+                "attempt": _line(attempt),
                 "most_attempts": MOST_ATTEMPTS,
                 "alert": alert_arguments(alert) if alert else None,
             },
@@ -264,9 +238,9 @@ class DeliveryStore:
 
         Returns how many there were, and the messages to send again.
         """
-        channel = self._channel
+        recipients = self._recipients
         seen, *sent = self._scripts["resend_deliveries"](
-            keys=[channel.due, channel.pending, channel.delivery(""), channel.progress],
+            keys=[recipients.due, recipients.pending, recipients.delivery(""), recipients.progress],
             args={"grace": milliseconds(grace), "offset": offset, "count": count},
         )
         parts = [sent[at : at + 4] for at in range(0, len(sent), 4)]
@@ -276,19 +250,19 @@ class DeliveryStore:
 
     def pending(self) -> PendingSummary:
         """Return how many events are pending, and the subject whose event has been for longest."""
-        return read_pending(self._redis, self._channel.pending)
+        return read_pending(self._redis, self._recipients.pending)
 
     def oldest(self, count: int) -> list[tuple[str, float]]:
         """Return the subjects with pending events, oldest first: (subject, since when, epoch seconds).
 
         The time is that of the event, or of the request to redeliver it.
         """
-        return read_oldest(self._redis, self._channel.pending, count)
+        return read_oldest(self._redis, self._recipients.pending, count)
 
     def get(self, subject: str) -> DeliveryState | None:
         """Return the delivery of a subject's latest event, or `None`."""
         event_id, event_type, state, due = cast(
-            "list[str | None]", self._redis.hmget(self._channel.delivery(subject), ["event", "type", "state", "due"])
+            "list[str | None]", self._redis.hmget(self._recipients.delivery(subject), ["event", "type", "state", "due"])
         )
         if event_id is None or event_type is None:
             return None
@@ -296,7 +270,7 @@ class DeliveryStore:
 
     def attempts(self, subject: str) -> list[DeliveryAttempt]:
         """Return the attempts to deliver the subject's events, oldest first."""
-        lines = cast("list[str]", self._redis.lrange(self._channel.attempts(subject), 0, -1))
+        lines = cast("list[str]", self._redis.lrange(self._recipients.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
 
 
@@ -315,9 +289,11 @@ def _order_event(order_id: str, record: Mapping[str, str]) -> StoredEvent:
     )
 
 
-def _line(made: DeliveryAttempt) -> str:
-    wait = None if made.wait is None else round(made.wait, 3)
-    return compact_json([milliseconds(made.at), made.event_id, made.event_type, made.http_status, made.why, wait])
+def _line(attempt: DeliveryAttempt) -> str:
+    wait = None if attempt.wait is None else round(attempt.wait, 3)
+    return compact_json(
+        [milliseconds(attempt.at), attempt.event_id, attempt.event_type, attempt.http_status, attempt.why, wait]
+    )
 
 
 def _try(line: str) -> DeliveryAttempt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from willcall.orders.model import Order
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds, optional_milliseconds, order_from, tickets_text
-from willcall.stores.deliveries import PendingSummary, read_oldest, read_pending
+from willcall.stores.pending import PendingSummary, read_oldest, read_pending
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:

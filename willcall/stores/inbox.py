@@ -49,15 +49,15 @@ class Inbox:
         """Record for `seconds` that a push was applied to an order."""
         self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
-    def store_push(self, kept: StoredPush) -> str | None:
+    def store_push(self, stored: StoredPush) -> str | None:
         """Store a push until its order is submitted. If the order exists, store nothing and return its id."""
         order_id = self._store_push(
-            keys=[keys.references(kept.account), keys.pushes_ahead(kept.account, kept.reference), keys.INBOX],
+            keys=[keys.references(stored.account), keys.pushes_ahead(stored.account, stored.reference), keys.INBOX],
             args={
-                "reference": kept.reference,
-                "digest": kept.digest,
-                "push": _text(kept),
-                "member": _member(kept),
+                "reference": stored.reference,
+                "digest": stored.digest,
+                "push": _text(stored),
+                "member": _member(stored),
                 "lifetime": milliseconds(LIFETIME),
             },
         )
@@ -66,15 +66,15 @@ class Inbox:
     def list_for(self, account: str, reference: str) -> list[StoredPush]:
         """Return the pushes that arrived before an order, oldest first."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.pushes_ahead(account, reference)))
-        pushes = [_kept(account, reference, digest, text) for digest, text in found.items()]
-        return sorted(pushes, key=lambda kept: kept.at)
+        pushes = [_stored_push(account, reference, digest, text) for digest, text in found.items()]
+        return sorted(pushes, key=lambda stored: stored.at)
 
-    def remove_pushes(self, taken: Sequence[StoredPush]) -> None:
+    def remove_pushes(self, pushes: Sequence[StoredPush]) -> None:
         """Remove pushes of one reference that were applied to their order."""
-        first = taken[0]
+        first = pushes[0]
         self._remove_pushes(
             keys=[keys.pushes_ahead(first.account, first.reference), keys.INBOX],
-            args={"member": _member(first), "digests": [kept.digest for kept in taken]},
+            args={"member": _member(first), "digests": [stored.digest for stored in pushes]},
         )
 
     def list_all(self) -> Iterator[StoredPush]:
@@ -99,15 +99,15 @@ def place_of(name: str) -> tuple[str, str]:
     return account, reference
 
 
-def _member(kept: StoredPush) -> str:
-    return compact_json([kept.account, kept.reference])
+def _member(stored: StoredPush) -> str:
+    return compact_json([stored.account, stored.reference])
 
 
-def _text(kept: StoredPush) -> str:
-    return compact_json({"kind": kept.kind, "at": milliseconds(kept.at), **_push_document(kept.push)})
+def _text(stored: StoredPush) -> str:
+    return compact_json({"kind": stored.kind, "at": milliseconds(stored.at), **_push_document(stored.push)})
 
 
-def _kept(account: str, reference: str, digest: str, text: str) -> StoredPush:
+def _stored_push(account: str, reference: str, digest: str, text: str) -> StoredPush:
     document = json.loads(text)
     return StoredPush(account, reference, digest, document["kind"], document["at"] / 1_000, _push_from(document))
 

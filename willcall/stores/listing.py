@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How many orders are looked at in one round trip to pick them by reason and status.
 LOOK = 500
+#: Digits of a cursor: a longer number would not be exact as the score of a sorted set.
+_LONGEST_CURSOR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,6 @@ def _cursor(entries: Sequence[tuple[str, float]], limit: int) -> str | None:
 def _position(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 17):  # noqa: PLR2004 - exact in a double
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
         raise ValueError("not a cursor of this list")
     return int(cursor)

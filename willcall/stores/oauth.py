@@ -1,7 +1,12 @@
 """OAuth access tokens: one per account, requested by one worker and shared by all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from willcall.stores import keys
 
@@ -77,10 +82,14 @@ class OAuthStore:
         """Allow token requests at once."""
         self._redis.delete(keys.oauth_wait(account))
 
-    def lock(self, account: str, seconds: float) -> bool:
-        """Return whether the caller may request a token now. Others may after `seconds`, or after `unlock`."""
-        return bool(self._redis.set(keys.oauth_lock(account), 1, nx=True, px=int(seconds * 1_000)))
-
-    def unlock(self, account: str) -> None:
-        """Let other workers request a token."""
-        self._redis.delete(keys.oauth_lock(account))
+    @contextmanager
+    def lock(self, account: str, seconds: float) -> Iterator[bool]:
+        """Yield whether the caller may request a token. Others may after the block, or after `seconds`."""
+        lock = Lock(self._redis, keys.oauth_lock(account), timeout=seconds, blocking=False)
+        acquired = lock.acquire()
+        try:
+            yield acquired
+        finally:
+            if acquired:
+                with suppress(LockError):  # it has expired
+                    lock.release()

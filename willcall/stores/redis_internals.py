@@ -67,10 +67,10 @@ class MasterConnection(SentinelManagedConnection):
     redis-py's own retries the address that it has just lost.
     """
 
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+    def send_packed_command(self, command: Any, *args: Any, **kwargs: Any) -> None:
         if not self.is_connected:
             self.connect_to(self.connection_pool.get_master_address())  # type: ignore[no-untyped-call]
-        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, *args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class _OutageDetection:

@@ -47,12 +47,10 @@ def authorize(context: Context, account: Account, claimed: float) -> Authorizati
     if wait:
         waiting = Unavailable(request_sent=False, retry_after=wait, detail="the token endpoint asked us to wait")
         return _authorization(stored) if stored else waiting
-    if not tokens.lock(account.key, len(requests) * account.http.total_timeout + 5):
-        return _authorization(stored) if stored else RetrySoon()
-    try:
+    with tokens.lock(account.key, len(requests) * account.http.total_timeout + 5) as acquired:
+        if not acquired:
+            return _authorization(stored) if stored else RetrySoon()
         token = _fetch(context, account, oauth, requests, claimed)
-    finally:
-        tokens.unlock(account.key)
     if isinstance(token, AccessToken):
         return Authorization(token.value, proven=False)
     # The old token is still valid if no new one can be had. But after a 429 nothing is sent with it either.

@@ -384,10 +384,11 @@ def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis") -> None:
 def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk) -> None:
     oauth = desk.stores.oauth
     assert oauth.get(ACCOUNT) is None
-    assert oauth.lock(ACCOUNT, 3_600)
-    assert not oauth.lock(ACCOUNT, 3_600)
-    oauth.put(ACCOUNT, "first", 10_000)
-    oauth.unlock(ACCOUNT)
+    with oauth.lock(ACCOUNT, 3_600) as first, oauth.lock(ACCOUNT, 3_600) as second:
+        assert (first, second) == (True, False)
+        oauth.put(ACCOUNT, "first", 10_000)
+    with oauth.lock(ACCOUNT, 3_600) as again:
+        assert again
     token = oauth.get(ACCOUNT)
     assert token is not None
     assert (token.value, token.accepted, token.expires_soon) == ("first", False, False)

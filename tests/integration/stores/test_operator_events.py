@@ -9,8 +9,9 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
-from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, PendingSummary
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict
 from willcall.stores.operator_events import OperatorEvent
+from willcall.stores.pending import PendingSummary
 from willcall.stores.polls import PollVerdict as Claimed
 
 SUBJECT = f"account:{ACCOUNT}"

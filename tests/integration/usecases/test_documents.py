@@ -26,10 +26,10 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.bookings import BookingKind, Reservation
-from willcall.stores.deliveries import PendingSummary
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.documents import MAX_BYTES, DocumentStore
 from willcall.stores.file_storage import StorageError
+from willcall.stores.pending import PendingSummary
 from willcall.usecases import documents as module
 from willcall.usecases.documents import TASK, fetch_documents
 from willcall.usecases.orders import cancel_order

@@ -243,13 +243,12 @@ def test_a_fresh_access_token_that_is_refused_parks_the_account(make_system: Set
 def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips())
-    h.context.stores.oauth.lock("funtrips/default", 30)
     account = h.context.accounts["funtrips/default"]
-    assert authorize(h.context, account, time.monotonic()) == RetrySoon()
-    order = h.poll()
-    assert (order.attempts, order.status) == (0, Status.PENDING)
-    assert h.outcomes() == []
-    h.context.stores.oauth.unlock(account.key)
+    with h.context.stores.oauth.lock(account.key, 30):
+        assert authorize(h.context, account, time.monotonic()) == RetrySoon()
+        order = h.poll()
+        assert (order.attempts, order.status) == (0, Status.PENDING)
+        assert h.outcomes() == []
     assert h.poll().status is Status.FULFILLED
 
 

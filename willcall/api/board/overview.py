@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from willcall.orders.model import Attention, Order
 from willcall.orders.statistics import OUTCOME
 from willcall.stores.accounts import AccountHealth
-from willcall.stores.deliveries import PendingSummary
 from willcall.stores.listing import AttentionSummary, OrderQuery
 from willcall.stores.operator_events import OperatorEvent
+from willcall.stores.pending import PendingSummary
 from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context

@@ -18,8 +18,8 @@ from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES, SYSTEM_TR
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState
-from willcall.stores.deliveries import PendingSummary
 from willcall.stores.listing import AccountBacklog, AttentionSummary
+from willcall.stores.pending import PendingSummary
 from willcall.views.accounts import AccountView
 
 NOW = 1_795_341_600.0

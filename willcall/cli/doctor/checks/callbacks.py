@@ -8,7 +8,7 @@ from willcall.http.outbound import OutboundClient
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
-from willcall.stores.deliveries import PendingSummary
+from willcall.stores.pending import PendingSummary
 from willcall.views.formatting import format_count, format_duration, format_timestamp
 from willcall.views.overdue import PendingAlerts, pending_alerts
 

@@ -12,8 +12,8 @@ from willcall.orders.policy import Rate
 from willcall.providers.base import Account, Credentials
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState
-from willcall.stores.deliveries import PendingSummary
 from willcall.stores.listing import AccountBacklog, AttentionSummary
+from willcall.stores.pending import PendingSummary
 from willcall.stores.processes import Heartbeat, RunningProcess
 from willcall.stores.sweeps import SweepRun
 from willcall.views.accounts import AccountView

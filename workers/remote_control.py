@@ -47,7 +47,7 @@ class Node(pidbox.Node):
 
 
 class Mailbox(pidbox.Mailbox):
-    """Queues whose names start like all of ours."""
+    """Queues with Willcall's prefix, so that the rights of a Redis user can be limited to it."""
 
     node_cls = Node
     reply_exchange_fmt = "%s.reply"

@@ -60,7 +60,7 @@ def test_a_redis_that_does_not_serve_is_an_outage_and_nothing_is_lost(
         repair = bring_about(client)
         wait_until(lambda: ask(f"{system.api_url}/readyz")[0] == 503)
         _, document, _ = ask(f"{system.api_url}/readyz")
-        assert document["parts"]["redis"]["detail"] == f"does not serve: {code}"
+        assert document["parts"]["redis"]["detail"] == f"refuses commands: {code}"
         order = {"id": "refused", "provider": "tiqets", "reference": "1"}
         status, problem, again = ask(f"{system.api_url}/v1/orders", order)
         assert (status, problem["type"], bool(again)) == (503, "urn:willcall:problem:unavailable", True)

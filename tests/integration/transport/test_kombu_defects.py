@@ -68,7 +68,7 @@ def test_a_message_survives_a_worker_killed_right_after_receiving_it(
 def test_messages_of_dead_workers_are_restored_without_an_event_loop(connect: Connect) -> None:
     """As gevent workers do: they drain, two seconds at a time.
 
-    Stock gives back where two seconds bring nothing from Redis, and its own waiting for a message answers each second.
+    Kombu restores them only if two seconds bring nothing from Redis, and its own BRPOP answers each second.
     """
     connection = connect(**QUICK, unacked_restore_throttle=1)
     publish("polls", "orphan", connection)

@@ -48,8 +48,8 @@ def test_a_worker_runs_without_metrics_if_no_port_is_free(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.metrics_server.PORTS", 1)
-    with socket.create_server((HOST, 0)) as taken:
-        with metrics_server(registry, HOST, taken.getsockname()[1]) as address:
+    with socket.create_server((HOST, 0)) as in_use:
+        with metrics_server(registry, HOST, in_use.getsockname()[1]) as address:
             assert address is None
         with metrics_server(registry, "203.0.113.7", 9_464) as address:  # no address of this machine
             assert address is None

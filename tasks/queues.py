@@ -26,7 +26,7 @@ TASK_IDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class QueueBacklog:
     """How many messages of a queue are ready and how many are delayed (None on RabbitMQ, see `DELAYED`).
 
     `lag`: by how many seconds the next delayed message is overdue, because no worker moves it.

@@ -8,7 +8,7 @@ import structlog
 from amqp.exceptions import NotFound
 from kombu.exceptions import OperationalError
 
-from tasks.queues import DELAYED, Backlog
+from tasks.queues import DELAYED, QueueBacklog
 from workers.rabbitmq import DELAY_QUEUES
 from workers.transport.channel import Channel
 from workers.transport.delayed import delayed_stats
@@ -32,7 +32,7 @@ class BacklogReader:
         self._queues = queues
         self._lock = Lock()
 
-    def __call__(self) -> dict[str, Backlog]:
+    def __call__(self) -> dict[str, QueueBacklog]:
         """Return what `read` does, or nothing while the broker is unreachable, which is logged."""
         try:
             return self.read()
@@ -45,7 +45,7 @@ class BacklogReader:
         """The errors that mean that the broker is unreachable."""
         return (OperationalError, *self._connection.connection_errors)
 
-    def read(self) -> dict[str, Backlog]:
+    def read(self) -> dict[str, QueueBacklog]:
         """Return the backlog of each queue that exists. Raises `connection_errors`.
 
         Delayed messages in RabbitMQ are counted under `DELAYED`, whichever queue they are for.
@@ -65,20 +65,20 @@ class BacklogReader:
         """Close the connection."""
         self._connection.release()
 
-    def _read(self) -> dict[str, Backlog]:
+    def _read(self) -> dict[str, QueueBacklog]:
         self._connection.ensure_connection(max_retries=0)
         channel = self._connection.default_channel
         return self._read_redis(channel) if isinstance(channel, Channel) else self._read_rabbitmq()
 
-    def _read_redis(self, channel: Channel) -> dict[str, Backlog]:
+    def _read_redis(self, channel: Channel) -> dict[str, QueueBacklog]:
         ready = channel.queues.lengths(self._queues)
         delayed = delayed_stats(channel.queues.client, self._queues, channel.global_keyprefix)
-        return {queue: Backlog(ready[queue], delayed[queue].count, delayed[queue].lag) for queue in self._queues}
+        return {queue: QueueBacklog(ready[queue], delayed[queue].count, delayed[queue].lag) for queue in self._queues}
 
-    def _read_rabbitmq(self) -> dict[str, Backlog]:
-        found = {queue: Backlog(ready) for queue in self._queues if (ready := self._count(queue)) is not None}
+    def _read_rabbitmq(self) -> dict[str, QueueBacklog]:
+        found = {queue: QueueBacklog(ready) for queue in self._queues if (ready := self._count(queue)) is not None}
         delayed = self._count(*DELAY_QUEUES)
-        return found if delayed is None else {**found, DELAYED: Backlog(0, delayed)}
+        return found if delayed is None else {**found, DELAYED: QueueBacklog(0, delayed)}
 
     def _count(self, *queues: str) -> int | None:
         """Return how many messages RabbitMQ has in queues, or `None` if one does not exist."""

@@ -5,11 +5,11 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.worker.consumer.tasks import Tasks
 
-from willcall.runtime.heartbeat import BEAT, Heartbeat
+from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from workers.transport.channel import Channel
 
 
-def send_heartbeats(app: Celery, heartbeat: Heartbeat) -> None:
+def send_heartbeats(app: Celery, heartbeat: HeartbeatSender) -> None:
     """Have the event loop of this application's worker send heartbeats."""
     app.heartbeat = heartbeat
     app.steps["consumer"].add(HeartbeatStep)
@@ -60,6 +60,6 @@ class HeartbeatStep(bootsteps.StartStopStep):
     shutdown = stop
 
     def _suspend(self, consumer: Any) -> None:
-        heartbeat: Heartbeat = consumer.app.heartbeat
+        heartbeat: HeartbeatSender = consumer.app.heartbeat
         heartbeat.suspended = True
         heartbeat.beat()

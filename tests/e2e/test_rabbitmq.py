@@ -12,7 +12,7 @@ from kombu.transport.native_delayed_delivery import (
     level_name,
 )
 
-from tasks.queues import DELAYED, Backlog
+from tasks.queues import DELAYED, QueueBacklog
 from tests.e2e.conftest import OFTEN, Setup, orders_of, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until
@@ -61,7 +61,7 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
         with closing(BacklogReader(system.app, ["no.such.queue", "of.this.test"])) as ask:
             found = ask()
         connection.default_channel.queue_delete("of.this.test")
-    assert found == {"of.this.test": Backlog(ready=3)}
+    assert found == {"of.this.test": QueueBacklog(ready=3)}
 
 
 def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
@@ -72,10 +72,10 @@ def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, r
         now = system.context.stores.accounts.now()
         messages = [PollMessage(f"ord-{n}", 1, due=now + wait) for n, wait in enumerate((3_600, 3_600, 100_000))]
         system.app.willcall.sender.send_polls("tiqets/default", messages, now)
-        wait_until(lambda: ask()[DELAYED] == Backlog(0, (before.waiting or 0) + 3))
+        wait_until(lambda: ask()[DELAYED] == QueueBacklog(0, (before.waiting or 0) + 3))
         for level in range(MAX_LEVEL + 1):
             connection.default_channel.queue_purge(level_name(level))
-        wait_until(lambda: ask() == {DELAYED: Backlog(0, 0)})
+        wait_until(lambda: ask() == {DELAYED: QueueBacklog(0, 0)})
 
 
 def test_no_event_of_a_worker_waits_for_a_server_that_is_away(deployment: Setup, rabbitmq: RabbitMQ) -> None:

@@ -8,7 +8,7 @@ from celery import Celery
 from kombu import Connection
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
-from tasks.queues import DELAYED, Backlog
+from tasks.queues import DELAYED, QueueBacklog
 from tests.e2e.conftest import Setup, running_rabbitmq, submit_all, wait_for_the_end
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.e2e.test_rabbitmq import tiqets
@@ -40,7 +40,7 @@ def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
         before = ask()[DELAYED].waiting or 0
         later = {"id": "later", "provider": "tiqets", "reference": "1"}
         shop.send_task("tasks.submit", kwargs=later, queue="willcall", countdown=3_600)
-        wait_until(lambda: ask()[DELAYED] == Backlog(0, before + 1))
+        wait_until(lambda: ask()[DELAYED] == QueueBacklog(0, before + 1))
         expected = submit_all(system, tiqets(1), "soon")
         wait_for_the_end(system, expected)
         ((scheduled),) = system.app.control.inspect(timeout=2).scheduled().values()

@@ -18,7 +18,7 @@ from willcall.api.request_models import Batch, Override, Pause
 from willcall.api.security import DocumentationGuard, Keys, require_any_key, require_key
 from willcall.api.webhooks import webhook_routes
 from willcall.orders.submission import SubmitOrder
-from willcall.runtime.heartbeat import BEAT, Heartbeat
+from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from willcall.usecases.context import Context
 
 
@@ -70,14 +70,14 @@ def _with_key(require: Callable[..., object], *routers: APIRouter) -> APIRouter:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
     context: Context = app.state.context
-    with Heartbeat(context.stores.processes, "api") as heartbeat:
+    with HeartbeatSender(context.stores.processes, "api") as heartbeat:
         async with create_task_group() as group:
             group.start_soon(_beat, heartbeat)
             yield
             group.cancel_scope.cancel()
 
 
-async def _beat(heartbeat: Heartbeat) -> None:
+async def _beat(heartbeat: HeartbeatSender) -> None:
     """Show that the event loop is not blocked."""
     while True:
         heartbeat.beat()

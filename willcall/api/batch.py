@@ -18,7 +18,7 @@ from willcall.orders.serialization import order_schema
 from willcall.orders.submission import field_errors_of
 from willcall.schemas.orders import BatchResult, BatchResults
 from willcall.usecases.context import Context
-from willcall.usecases.submit import SubmitResult, submit_many
+from willcall.usecases.submit import AcceptedOrder, submit_many
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 
@@ -49,15 +49,15 @@ def _results(context: Context, items: list[Any]) -> tuple[BatchResult, ...]:
         next(submitted) if isinstance(item, dict) else rejected([FieldError("order", "must be an object")])
         for item in items
     ]
-    ids = [outcome.order_id for outcome in outcomes if isinstance(outcome, SubmitResult)]
+    ids = [outcome.order_id for outcome in outcomes if isinstance(outcome, AcceptedOrder)]
     orders = iter(context.stores.orders.get_many(ids))
     return tuple(
-        _accepted(outcome, next(orders)) if isinstance(outcome, SubmitResult) else _rejected(item, outcome)
+        _accepted(outcome, next(orders)) if isinstance(outcome, AcceptedOrder) else _rejected(item, outcome)
         for item, outcome in zip(items, outcomes, strict=True)
     )
 
 
-def _accepted(result: SubmitResult, order: Order | None) -> BatchResult:
+def _accepted(result: AcceptedOrder, order: Order | None) -> BatchResult:
     """`order` is `None` if it has been deleted since."""
     status = 201 if result.new else 200
     return BatchResult(id=result.order_id, status_code=status, order=order_schema(order) if order else None)

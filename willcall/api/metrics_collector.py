@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tasks.queues import Backlog
+from tasks.queues import QueueBacklog
 from willcall.orders.model import Attention, count_open
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.context import Context
 from willcall.usecases.ports import Recipient
 
 #: What is in each of the broker's queues, by name.
-Queues = Callable[[], Mapping[str, Backlog]]
+Queues = Callable[[], Mapping[str, QueueBacklog]]
 
 _ACCOUNT = ("provider", "account")
 _KINDS = ("worker", "beat", "api")

@@ -30,7 +30,7 @@ def process_name() -> str:
     return f"willcall-{os.getpid()}@{socket.gethostname()}"
 
 
-class Heartbeat:
+class HeartbeatSender:
     """A context manager within which each `beat` of the loop shows that the process runs."""
 
     def __init__(

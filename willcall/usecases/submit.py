@@ -36,14 +36,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SubmitResult:
+class AcceptedOrder:
     """An accepted order. `new` is False if it was submitted before with the same content."""
 
     order_id: str
     new: bool
 
 
-def submit(context: Context, payload: Mapping[str, Any]) -> SubmitResult:
+def submit(context: Context, payload: Mapping[str, Any]) -> AcceptedOrder:
     """Store an order and send the first message of its poll chain.
 
     Raises RejectedOrderError with all errors of the payload, or ConflictingOrderError if the id was submitted with
@@ -55,16 +55,16 @@ def submit(context: Context, payload: Mapping[str, Any]) -> SubmitResult:
     return result
 
 
-def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[SubmitResult | WillcallError]:
+def submit_many(context: Context, payloads: Sequence[Mapping[str, Any]]) -> list[AcceptedOrder | WillcallError]:
     """Store orders independently of each other. Returns one result per payload: what `submit` returns or raises."""
     read = [_read(context, payload) for payload in payloads]
     stored = iter(_store(context, [each for each in read if isinstance(each, NewOrder)]))
     return [next(stored) if isinstance(each, NewOrder) else each for each in read]
 
 
-def _store(context: Context, orders: Sequence[NewOrder]) -> list[SubmitResult | WillcallError]:
+def _store(context: Context, orders: Sequence[NewOrder]) -> list[AcceptedOrder | WillcallError]:
     """Store orders, send the first messages of their poll chains, and apply pushes that arrived before them."""
-    results: list[SubmitResult | WillcallError] = []
+    results: list[AcceptedOrder | WillcallError] = []
     messages: dict[str, dict[str, PollMessage]] = defaultdict(dict)  # by account and order: one is enough
     with_pushes: list[Order] = []
     now = 0.0
@@ -73,7 +73,7 @@ def _store(context: Context, orders: Sequence[NewOrder]) -> list[SubmitResult | 
         if result.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
             continue
-        results.append(SubmitResult(order.id, new=result.outcome is SubmitOutcome.NEW))
+        results.append(AcceptedOrder(order.id, new=result.outcome is SubmitOutcome.NEW))
         if result.message:
             messages[order.account_key][order.id] = result.message
         if result.pushes_ahead:

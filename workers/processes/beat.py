@@ -6,7 +6,7 @@ import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
 from willcall.config import Config
-from willcall.runtime.heartbeat import BEAT, Heartbeat
+from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from workers.app import create_app
 from workers.logs import configure_logging
 
@@ -17,7 +17,7 @@ def run_beat(config: Config) -> None:
     """Run beat."""
     configure_logging(config)
     app = create_app(config)
-    with Heartbeat(app.willcall.stores.processes, "beat") as app.heartbeat:
+    with HeartbeatSender(app.willcall.stores.processes, "beat") as app.heartbeat:
         app.Beat(scheduler=SweepScheduler, max_interval=BEAT, loglevel="INFO", quiet=True).run()
 
 

@@ -6,7 +6,7 @@ import structlog
 
 from tasks.queues import queue_names
 from willcall.config import Config
-from willcall.runtime.heartbeat import Heartbeat, process_name
+from willcall.runtime.heartbeat import HeartbeatSender, process_name
 from workers.app import CONCURRENCY, create_app
 from workers.bootsteps import send_heartbeats
 from workers.logs import configure_logging
@@ -33,7 +33,7 @@ def run_worker(
     port = metrics.port if metrics_port is None else metrics_port
     with metrics_server(app.willcall.meters.registry, metrics.host, port) as address:
         detail = {"queues": ",".join(served), "metrics": address or "none"}
-        with Heartbeat(app.willcall.stores.processes, "worker", detail) as heartbeat:
+        with HeartbeatSender(app.willcall.stores.processes, "worker", detail) as heartbeat:
             send_heartbeats(app, heartbeat)
             worker = app.Worker(  # the command line of Celery would import four times as much
                 hostname=process_name(),

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.runtime.heartbeat import Heartbeat, process_name
+from willcall.runtime.heartbeat import HeartbeatSender, process_name
 from willcall.stores.connection import connect
 from willcall.stores.processes import ProcessStore, RunningProcess
 from willcall.stores.registry import Stores
@@ -23,7 +23,7 @@ def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
 
 def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
-    with Heartbeat(processes, "api", every=EVERY) as heartbeat:
+    with HeartbeatSender(processes, "api", every=EVERY) as heartbeat:
         heartbeat.beat()
         wait_until(processes.running)
         first = seen(processes)
@@ -40,7 +40,7 @@ def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: Embe
 
 def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
-    with Heartbeat(processes, "worker", every=EVERY) as stuck, Heartbeat(processes, "api", every=EVERY) as turning:
+    with HeartbeatSender(processes, "worker", every=EVERY) as stuck, HeartbeatSender(processes, "api", every=EVERY) as turning:
         stuck.beat()
         wait_until(lambda: processes.running("worker"))
         last = seen(processes, "worker")
@@ -58,7 +58,7 @@ def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: 
 
 def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url, timeout=1).processes
-    with Heartbeat(processes, "worker", every=EVERY) as heartbeat:
+    with HeartbeatSender(processes, "worker", every=EVERY) as heartbeat:
         own_server.kill()
         heartbeat.beat()
         own_server.start()
@@ -71,7 +71,7 @@ def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> 
 
 
 def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
-    with Heartbeat(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as heartbeat:
+    with HeartbeatSender(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as heartbeat:
         os.kill(own_server.pid, signal.SIGSTOP)
         begun = time.monotonic()
         for _ in range(1_000):
@@ -84,14 +84,14 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
     processes = Stores.connect(own_server.url).processes
     processes.record_heartbeat("worker", process_name(), {"queues": "celery"})
     before = seen(processes).since
-    with Heartbeat(processes, "worker", every=EVERY) as heartbeat:
+    with HeartbeatSender(processes, "worker", every=EVERY) as heartbeat:
         heartbeat.beat()
         wait_until(lambda: any(process.since > before for process in processes.running()))
 
 
 def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
     redis, processes = connect(own_server.url), Stores.connect(own_server.url).processes
-    with capture_logs() as lines, Heartbeat(processes, "worker", every=EVERY) as heartbeat:
+    with capture_logs() as lines, HeartbeatSender(processes, "worker", every=EVERY) as heartbeat:
         heartbeat.beat()
         wait_until(processes.running)
         own_server.stop()

@@ -9,7 +9,7 @@ from tests.lossy_proxy import LossyProxy
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.stores import keys
 from willcall.stores.connection import StoreError
-from willcall.usecases.submit import SubmitResult, submit, submit_many
+from willcall.usecases.submit import AcceptedOrder, submit, submit_many
 
 ORDER = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}
 
@@ -36,17 +36,17 @@ def sent(system: System) -> list[tuple[str, int]]:
 
 def test_a_submission_whose_answer_was_lost_is_new_and_sends_its_message(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-1")
-    assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=True)
+    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=True)
     assert (proxy.lost, sent(shaky)) == (1, [("ord-1", 1)])
-    assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=False)
+    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=False)
 
 
 def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-2")
     accepted = submit_many(shaky.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
     assert proxy.lost == 1
-    new = [SubmitResult(f"ord-{number}", new=True) for number in range(5)]
-    assert accepted == [*new, SubmitResult("ord-1", new=False)]
+    new = [AcceptedOrder(f"ord-{number}", new=True) for number in range(5)]
+    assert accepted == [*new, AcceptedOrder("ord-1", new=False)]
     assert {order_id for order_id, _ in sent(shaky)} == {f"ord-{number}" for number in range(5)}
 
 
@@ -60,9 +60,9 @@ def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitt
     assert sent(shaky) == []
     submitted = round(shaky.order().submitted_at * 1_000)
     shaky.redis.hset(keys.order("ord-1"), "submitted", submitted + (1_000_000 if not age else -age))
-    assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=new)
+    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=new)
     assert sent(shaky) == [("ord-1", 1)]
-    assert submit(shaky.context, ORDER) == SubmitResult("ord-1", new=False)
+    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=False)
     assert sent(shaky) == [("ord-1", 1)]
 
 
@@ -71,5 +71,5 @@ def test_an_order_that_was_polled_sends_nothing_when_it_is_submitted_again(make_
     submit(made.context, ORDER)
     made.poll()
     before = sent(made)
-    assert submit(made.context, ORDER) == SubmitResult("ord-1", new=False)
+    assert submit(made.context, ORDER) == AcceptedOrder("ord-1", new=False)
     assert sent(made) == before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from celery import Celery
 
-from tasks.queues import Backlog
+from tasks.queues import QueueBacklog
 from tests.waiting import STALL
 from willcall.config import load
 from willcall.devtools.embedded_redis import EmbeddedRedis
@@ -27,7 +27,7 @@ def app(redis_server: EmbeddedRedis, redis: "Redis") -> Iterator[Celery]:  # noq
     app.close()
 
 
-def found(app: Celery, queues: list[str]) -> dict[str, Backlog]:
+def found(app: Celery, queues: list[str]) -> dict[str, QueueBacklog]:
     with closing(BacklogReader(app, queues)) as ask:
         return ask()
 
@@ -36,8 +36,8 @@ def test_messages_are_ready_or_delayed_and_the_lag_is_that_of_the_next_one(app: 
     messages = [PollMessage(f"ord-{n}", 1, due=1_000.0 + 600 * n, has_slot=n == 1) for n in range(4)]
     app.willcall.sender.send_polls("tiqets/default", messages, 1_600.0)
     assert found(app, ["willcall.poll.tiqets", "celery"]) == {
-        "willcall.poll.tiqets": Backlog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
-        "celery": Backlog(ready=0, waiting=0, lag=0.0),
+        "willcall.poll.tiqets": QueueBacklog(ready=2, waiting=2, lag=0.0),  # of two priorities, which are two lists
+        "celery": QueueBacklog(ready=0, waiting=0, lag=0.0),
     }
     overdue = redis.eval(
         "return redis.call('ZADD', KEYS[1], ARGV[1], redis.call('ZRANGE', KEYS[1], 0, 0)[1])",
@@ -53,7 +53,7 @@ def test_the_backlog_is_read_again_after_an_outage(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     server.start()
     app = create_app(load({"WILLCALL_REDIS_URL": server.url}))
-    empty = {"celery": Backlog(ready=0, waiting=0, lag=0.0)}
+    empty = {"celery": QueueBacklog(ready=0, waiting=0, lag=0.0)}
     with closing(BacklogReader(app, ["celery"])) as ask:
         assert ask() == empty
         server.kill()

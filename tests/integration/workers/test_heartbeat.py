@@ -8,7 +8,7 @@ from celery.contrib.testing.worker import start_worker
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
-from willcall.runtime.heartbeat import Heartbeat
+from willcall.runtime.heartbeat import HeartbeatSender
 from willcall.stores.registry import Stores
 from workers.bootsteps import HeartbeatStep, send_heartbeats
 from workers.broker import celery_app
@@ -28,7 +28,7 @@ def test_heartbeats_start_with_the_loop_and_not_while_a_step_waits_for_the_broke
         def start(self, consumer: Any) -> None:
             before.append(consumer.app.heartbeat.suspended)
 
-    with Heartbeat(Stores.connect(redis_server.url).processes, "worker") as heartbeat:
+    with HeartbeatSender(Stores.connect(redis_server.url).processes, "worker") as heartbeat:
         send_heartbeats(app, heartbeat)
         app.steps["consumer"].add(Later)
         with start_worker(app, perform_ping_check=False, loglevel=30):

@@ -12,7 +12,7 @@ import tasks.submit
 from willcall.orders.errors import ConflictingOrderError, RejectedOrderError
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import DeadLetterReason
-from willcall.usecases.submit import SubmitResult
+from willcall.usecases.submit import AcceptedOrder
 
 PAYLOAD = {"id": "ord-1", "provider": "tiqets", "reference": "1"}
 
@@ -63,9 +63,9 @@ def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
 ) -> None:
     ids = []
 
-    def write(_: object, payload: dict[str, Any]) -> SubmitResult:
+    def write(_: object, payload: dict[str, Any]) -> AcceptedOrder:
         ids.append(payload["id"])
-        return SubmitResult(payload["id"], new=True)
+        return AcceptedOrder(payload["id"], new=True)
 
     monkeypatch.setattr(tasks.submit, "submit_order", write)
     without = {name: value for name, value in PAYLOAD.items() if name != "id"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from tasks.queues import Backlog, queue_names
+from tasks.queues import QueueBacklog, queue_names
 from willcall.cli.doctor.checks.redis_server import check_server
 from willcall.cli.doctor.context import CHECK_TIMEOUT, REDIS_RETRIES, REDIS_TIMEOUT, CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
@@ -61,7 +61,7 @@ def check_queues(context: CheckContext) -> list[Finding]:
     return found + check_dead_letters(context.stores.dead_letters.newest(), context.now())
 
 
-def check_backlogs(queues: Mapping[str, Backlog]) -> list[Finding]:
+def check_backlogs(queues: Mapping[str, QueueBacklog]) -> list[Finding]:
     """Check the messages of each queue."""
     found = []
     for name, backlog in queues.items():

@@ -40,7 +40,10 @@ def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: Embe
 
 def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
-    with HeartbeatSender(processes, "worker", every=EVERY) as stuck, HeartbeatSender(processes, "api", every=EVERY) as turning:
+    with (
+        HeartbeatSender(processes, "worker", every=EVERY) as stuck,
+        HeartbeatSender(processes, "api", every=EVERY) as turning,
+    ):
         stuck.beat()
         wait_until(lambda: processes.running("worker"))
         last = seen(processes, "worker")

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).with_name("img")
 #: No picture is larger, bytes.
 LARGEST = 200_000
 #: What the board says of an account whose key was revoked.
-REFUSED = "key refused"
+REFUSED = "API key rejected"
 
 
 def keep(page: Page, name: str) -> None:

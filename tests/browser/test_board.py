@@ -109,7 +109,7 @@ def test_an_operator_logs_in_with_a_key_and_out(page: Page, demo: LocalDeploymen
     page.goto(f"{demo.api_url}/orders")
     page.get_by_label("Operator key").fill("a guess")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert").filter(has_text="no operator key")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="not valid")).to_be_visible()
     assert "403" in complaints.pop()
     page.get_by_label("Operator key").fill(OPERATOR_KEY)
     page.keyboard.press("Enter")
@@ -158,9 +158,9 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDep
     page.goto(demo.api_url)
     live, tell = (
         page.locator(".status-bar [data-live]"),
-        "text => source.onmessage({ data: JSON.stringify({ trouble: text }) })",
+        "text => source.onmessage({ data: JSON.stringify({ 'connection-error': text }) })",
     )
-    page.evaluate(tell, "Redis does not answer. What is shown is old.")
+    page.evaluate(tell, "Redis is not responding. State as of 16:08.")
     expect(live).to_have_class(re.compile(r"\boff\b"))
     expect(live).to_have_text(re.compile(r"^not live since \d\d:\d\d$"))
     page.evaluate(tell, "")
@@ -273,7 +273,7 @@ def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Lo
         page.goto(demo.api_url)
     page.get_by_role("searchbox").fill("nobody knows")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(page.get_by_role("heading", name="No orders match")).to_be_visible()
 
 
 def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> None:
@@ -287,7 +287,7 @@ def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> 
     expect(attempts.last).to_contain_text(re.compile(r"no tickets yet\s+200\s+\S.*; \S"))
     expect(page.locator(".delivery")).to_have_text("delivered")
     expect(page.locator("table.callbacks tbody tr").first).to_contain_text(
-        re.compile(r"order.fulfilled\s+evt_\w+\s+200\s+taken")
+        re.compile(r"order.fulfilled\s+evt_\w+\s+200\s+accepted")
     )
 
 
@@ -320,7 +320,7 @@ def test_an_order_is_cancelled_by_a_second_press_and_its_callback_redelivered(bo
     expect(page.locator("h1 + p .status")).to_have_text("cancelled")
     expect(page.locator("#order")).to_contain_text("order.cancelled")
     page.get_by_role("button", name="Redeliver").first.click()
-    expect(page.locator("#notice")).to_contain_text(f"The backend is told of order {order.id} again.")
+    expect(page.locator("#notice")).to_contain_text(f"Redelivery of order {order.id} queued.")
     expect(page.locator("table.callbacks tbody tr").first).to_contain_text("order.cancelled")
 
 
@@ -344,7 +344,7 @@ def test_the_keyboard_gets_around(board: Board, demo: LocalDeployment) -> None:
     page.keyboard.press("b")
     expect(page).to_have_url(f"{demo.api_url}/")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
 #: A key between the closing of a dialog and the next frame: what had the focus in there has it until then.
@@ -490,7 +490,7 @@ def test_without_a_script_all_the_same_is_there(browser: Browser, demo: LocalDep
         expect(page.locator("table.accounts tbody tr")).to_have_count(len(demo.context.accounts))
         expect(page.locator("noscript meta[http-equiv=refresh]")).to_have_count(1)
         page.locator("#attention").get_by_role("link", name=UNKNOWN["id"], exact=True).click()
-        expect(page.locator("table.timeline tbody tr").first).to_contain_text("not known there 404")
+        expect(page.locator("table.timeline tbody tr").first).to_contain_text("unknown reference 404")
         page.get_by_role("button", name="Poll now").first.click()
         expect(page.locator("#notice")).to_contain_text(f"Order {UNKNOWN['id']} is")
 

@@ -1,4 +1,4 @@
-"""One connection to the API: the key, time-outs, and patience with a server that is away."""
+"""A connection to the API: key, timeouts, and retries while the server is unavailable."""
 
 import time
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ import requests
 from willcall.client.errors import ApiError, Unreachable, error_of
 from willcall.schemas.problems import Problem
 
-#: Seconds before the first repetition; doubled each time.
+#: Seconds before the first retry; doubled each time.
 _FIRST_WAIT = 0.2
-#: The server was not reached, or went away while it answered.
-_NO_ANSWER = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+#: The server was not reached, or closed the connection while it responded.
+_NO_RESPONSE = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _UNAVAILABLE = 503
 _REDIRECT = 300
 
 
 class _Bearer(requests.auth.AuthBase):
-    """The key in each request; given to requests this way, no .netrc of the machine replaces it."""
+    """Sends the key in each request; requests would replace a header by an entry of .netrc."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
@@ -31,7 +31,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class Connection:
-    """Sends requests, repeating those that a server that is away did not answer: every call may be repeated."""
+    """Sends requests, and repeats those that an unavailable server did not answer."""
 
     def __init__(self, base_url: str, key: str | None, timeout: float, patience: float) -> None:
         self._base_url = base_url.rstrip("/")
@@ -41,15 +41,14 @@ class Connection:
         self._session.auth = _Bearer(key)
 
     def close(self) -> None:
-        """Close what is open."""
         self._session.close()
 
     def json(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of an answer. Raises ApiError."""
+        """Return the JSON of a response. Raises ApiError."""
         return self.request(method, path, **options).json()
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """A good answer. Raises ApiError; Unavailable where there was none within the patience."""
+        """Return a successful response. Raises ApiError; Unavailable if there was none within the patience."""
         give_up_at = time.monotonic() + self._patience
         wait = _FIRST_WAIT
         while True:
@@ -57,7 +56,7 @@ class Connection:
                 response = self._session.request(
                     method, self._base_url + path, timeout=self._timeout, allow_redirects=False, **options
                 )
-            except _NO_ANSWER as error:
+            except _NO_RESPONSE as error:
                 failure: ApiError = _unreachable(error)
                 pause = wait
             else:
@@ -86,6 +85,6 @@ def _problem(response: requests.Response) -> Problem:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds; 0 where the header is missing or no plain number."""
+    """Return seconds; 0 if the header is missing or not a number."""
     text = headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdecimal() else 0.0

@@ -1,14 +1,13 @@
-"""What can go wrong with a call. Each error carries the API's own words as `problem`."""
+"""Errors of calls. Each carries the problem that the API described."""
 # ruff: noqa: N818 - named after what happened
 
 from willcall.schemas.problems import Problem
 
 
 class ApiError(Exception):
-    """A call that the API refused, or could not answer."""
+    """A call that the API rejected or could not answer."""
 
     def __init__(self, problem: Problem) -> None:
-        """`problem`: what the API says."""
         super().__init__(problem.detail)
         self.problem = problem
 
@@ -18,23 +17,23 @@ class Unauthorized(ApiError):
 
 
 class NotFound(ApiError):
-    """404: there is no such order, document or account."""
+    """404: no such order, document or account."""
 
 
 class Conflict(ApiError):
-    """409: the id was submitted before with other content, or the order's state does not allow this any more."""
+    """409: the id has different content, or the order's status does not allow the call."""
 
 
 class Rejected(ApiError):
-    """413, 415, 422: what was sent cannot be used; `problem.errors` names the fields."""
+    """413, 415, 422: the request is invalid; `problem.errors` names the fields."""
 
 
 class Unavailable(ApiError):
-    """503 for longer than the client's patience: nothing is lost by trying again later."""
+    """503 for longer than the client's patience. Retry later; nothing is lost."""
 
 
 class Unreachable(Unavailable):
-    """No answer at all for longer than the client's patience."""
+    """No response for longer than the client's patience."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -50,5 +49,4 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def error_of(problem: Problem) -> ApiError:
-    """The error that a problem is."""
     return _BY_STATUS.get(problem.status, ApiError)(problem)

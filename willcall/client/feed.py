@@ -1,4 +1,4 @@
-"""The event feed as something to iterate over."""
+"""The event feed as an iterable."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """Events up to now; iterate again, after a while, for those that came since.
+    """Events up to now. Iterate again later for newer ones.
 
-    `cursor` is the place to go on from: behind the last page whose events were all handed out. Keep it after the
-    events are dealt with, and none is ever missed; after a crash some may come once more, under the same `id`.
+    `cursor` is the position after the last page whose events were all consumed. Store it after you have processed the
+    events, and you miss none; after a crash, some may come again with the same `id`.
     """
 
     def __init__(self, connection: "Connection", cursor: str | None, page: int) -> None:
@@ -22,7 +22,7 @@ class Feed:
         self.cursor = cursor
 
     def __iter__(self) -> Iterator[Event]:
-        """All events behind the cursor, in their order. Raises ApiError."""
+        """Yield all events after the cursor, in order. Raises ApiError."""
         while True:
             parameters = {"limit": self._page} | ({"after": self.cursor} if self.cursor else {})
             page = self._connection.json("GET", "/v1/events", params=parameters)

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 
 class OneOf:
@@ -26,7 +26,7 @@ class Schema:
     """
 
     # The strings below fields are their descriptions in the OpenAPI document.
-    __pydantic_config__ = {"use_attribute_docstrings": True}  # noqa: RUF012 - pydantic's name
+    __pydantic_config__: ClassVar = {"use_attribute_docstrings": True}
 
     def to_json(self) -> dict[str, Any]:
         shape: Any = type(self)  # not `type[Self]`, which mypy takes for unhashable

@@ -10,18 +10,15 @@ from willcall.orders.callbacks import is_accepted
 from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order, Ticket, TicketKind
 from willcall.orders.serialization import rfc3339
 from willcall.orders.statistics import BUCKET_BOUNDS, quantile
-from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document, stored_file  # noqa: F401 - the same
+from willcall.orders.ticket_documents import DOCUMENT_ERROR, stored_file
 from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES, Trouble
-from willcall.orders.urls import (
-    redact_callback_url,
-    web_host,  # noqa: F401 - templates read it here
-)
+from willcall.orders.urls import redact_callback_url
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.listing import AttentionSummary
 from willcall.stores.operator_events import OperatorEvent
-from willcall.views.formatting import describe_document_warning, format_duration  # noqa: F401 - the same
+from willcall.views.formatting import format_duration
 
 #: Last characters of a redacted code that are shown.
 _SHOWN = 3

@@ -15,7 +15,10 @@ from starlette.responses import HTMLResponse
 from willcall.api.board import charts, labels
 from willcall.api.board.access import FLASH_COOKIE, AccessMode, BoardAccess, delete_cookie, is_secure_context
 from willcall.api.board.stream import STALE_AFTER
+from willcall.orders.ticket_documents import lacks_document
+from willcall.orders.urls import web_host
 from willcall.views.formatting import (
+    describe_document_warning,
     describe_failed_fetch,
     format_count,
     format_due,
@@ -74,6 +77,11 @@ def _environment() -> Environment:
         "asset": _asset,
         "icon": _icon,
         "stale_after": STALE_AFTER,
+    }
+    environment.globals |= {
+        "describe_document_warning": describe_document_warning,
+        "lacks_document": lacks_document,
+        "web_host": web_host,
     }
     environment.filters |= {
         "span": format_duration,

@@ -57,9 +57,16 @@ def test_a_request_is_built(adapter: Any) -> None:
     assert request.url == "https://api.gatepass.example/v1/bookings/B-1001"
 
 
-@pytest.mark.parametrize("code", [ADAPTER_CODE, SIMULATOR_CODE], ids=["adapter", "simulator"])
-def test_the_code_passes_the_linter(code: str) -> None:
-    command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "willcall/providers/tiqets/adapter.py", "-"]
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        (ADAPTER_CODE, "willcall/providers/tiqets/adapter.py"),
+        (SIMULATOR_CODE, "willcall/simulator/providers/tiqets.py"),
+    ],
+    ids=["adapter", "simulator"],
+)
+def test_the_code_passes_the_linter(code: str, place: str) -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", place, "-"]
     checked = subprocess.run(command, input=code, cwd=ROOT, text=True, capture_output=True, check=False)  # noqa: S603
     assert checked.returncode == 0, checked.stdout
 

@@ -47,7 +47,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def test_the_demo_ends_by_itself_with_every_order_as_scripted(demo: Demo) -> None:
     assert demo.code == 0, demo.printed[-6_000:]
     assert "78 of 78 orders ended as scripted" in demo.printed
-    assert "none too early" in demo.printed
+    assert "never too early" in demo.printed
     assert "signed callbacks" in demo.printed
     assert demo.picture.startswith("<svg")
 

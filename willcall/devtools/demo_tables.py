@@ -76,7 +76,7 @@ def verdict_panel(
         f"{events} events, one for each change of status",
         f"{delivered} signed callbacks, {events - delivered} superseded by a newer event; {again} retried",
         "requests: "
-        + ("none too early, none over the rate, none at once for one order" if verdict["ok"] else "FAULTS"),
+        + ("never too early, never over the rate, never two at once for an order" if verdict["ok"] else "FAULTS"),
         *(f"  {fault}" for fault in verdict["faults"]),
         *(
             f"  {order.id} ({order.provider}) is {order.status}, not {progress.expected[order.id]}"

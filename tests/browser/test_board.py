@@ -139,7 +139,7 @@ def test_the_status_bar_says_that_workers_beat_and_sweeps_are_healthy(board: Boa
 
 
 @pytest.mark.usefixtures("resumed")
-def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None:
+def test_changes_appear_without_reloading(board: Board, demo: LocalDeployment) -> None:
     page = board()
     expect(page.locator(".status-bar [data-live]")).to_have_class(re.compile(r"\bon\b"))
     page.evaluate("window.stayed = true")
@@ -152,7 +152,7 @@ def test_changes_come_by_themselves(board: Board, demo: LocalDeployment) -> None
 
 
 @pytest.mark.proof
-def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDeployment) -> None:
+def test_a_board_with_stale_data_is_not_live(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_CHANGES_BY_HAND)
     page.goto(demo.api_url)
@@ -167,7 +167,7 @@ def test_a_board_that_shows_what_is_old_is_not_live(board: Board, demo: LocalDep
     expect(live).to_have_class(re.compile(r"\bon\b"))
 
 
-def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board: Board, demo: LocalDeployment) -> None:
+def test_a_board_without_updates_is_not_live(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.clock.install()
     page.add_init_script("window.opened = 0; EventSource = class extends EventSource { opened = ++window.opened; };")
@@ -185,7 +185,7 @@ def test_a_board_that_hears_nothing_any_more_is_not_live_and_blames_nobody(board
 
 
 @pytest.mark.proof
-def test_what_was_opened_stays_open_when_changes_come(board: Board, demo: LocalDeployment, order: Order) -> None:
+def test_opened_details_stay_open_when_changes_arrive(board: Board, demo: LocalDeployment, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
@@ -202,7 +202,7 @@ _CHANGE = """source.onmessage({ data: JSON.stringify({
 
 
 @pytest.mark.parametrize("key", [None, pytest.param("Space", marks=pytest.mark.proof)])
-def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
+def test_a_change_between_press_and_release_does_not_lose_the_click(
     board: Board, demo: LocalDeployment, key: str | None
 ) -> None:
     page = board("/search?q=nothing")
@@ -226,7 +226,7 @@ def test_a_press_is_not_lost_to_a_change_that_comes_before_its_release(
 
 
 @pytest.mark.proof
-def test_a_change_that_came_during_a_press_is_shown_after_it(board: Board, demo: LocalDeployment) -> None:
+def test_a_change_during_a_click_is_shown_after_it(board: Board, demo: LocalDeployment) -> None:
     page = board("/search?q=nothing")
     page.add_init_script(_CHANGES_BY_HAND)
     page.goto(f"{demo.api_url}/orders/{UNKNOWN['id']}")
@@ -276,7 +276,7 @@ def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Lo
     expect(page.get_by_role("heading", name="No orders match")).to_be_visible()
 
 
-def test_an_orders_page_tells_its_story(board: Board, demo: LocalDeployment) -> None:
+def test_the_page_of_an_order_shows_its_timeline(board: Board, demo: LocalDeployment) -> None:
     orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, "tiqets"), 100).orders
     order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
     page = board(f"/orders/{order.id}")
@@ -299,7 +299,7 @@ def test_a_document_is_downloaded_through_the_session(board: Board, demo: LocalD
     assert downloading.value.path().read_bytes().startswith(b"%PDF-")
 
 
-def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: LocalDeployment) -> None:
+def test_a_code_is_shown_only_on_request(board: Board, demo: LocalDeployment) -> None:
     order = a_fulfilled(demo, TicketKind.BARCODE)
     code = next(ticket.code for ticket in order.tickets if ticket.code)
     page = board(f"/orders/{order.id}")
@@ -312,7 +312,7 @@ def test_a_code_is_shown_only_to_who_asks_for_it(board: Board, demo: LocalDeploy
     expect(page.locator("table.orders")).not_to_contain_text(secret.reference)
 
 
-def test_an_order_is_cancelled_by_a_second_press_and_its_callback_redelivered(board: Board, order: Order) -> None:
+def test_an_order_is_cancelled_after_confirmation_and_its_callback_redelivered(board: Board, order: Order) -> None:
     page = board(f"/orders/{order.id}")
     page.get_by_text("Cancel …").click()
     page.get_by_role("button", name="Cancel this order").click()
@@ -324,7 +324,7 @@ def test_an_order_is_cancelled_by_a_second_press_and_its_callback_redelivered(bo
     expect(page.locator("table.callbacks tbody tr").first).to_contain_text("order.cancelled")
 
 
-def test_the_keyboard_gets_around(board: Board, demo: LocalDeployment) -> None:
+def test_the_board_can_be_used_with_the_keyboard(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
@@ -357,7 +357,7 @@ _AT_ONCE = """() => {
 
 
 @pytest.mark.proof
-def test_a_key_is_heard_as_soon_as_the_dialog_is_closed(board: Board, demo: LocalDeployment) -> None:
+def test_keys_work_as_soon_as_the_dialog_is_closed(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.evaluate(_AT_ONCE)
     expect(page).to_have_url(f"{demo.api_url}/orders")
@@ -383,7 +383,7 @@ def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_long_names_and_spans_break_in_the_list_of_what_needs_attention(board: Board, width: int) -> None:
+def test_long_names_and_durations_wrap_in_the_attention_list(board: Board, width: int) -> None:
     page = board("/", width)
     page.evaluate("""document.querySelectorAll(".rows .meta > span")
         .forEach(words => words.append(" for 23 hours and 59 minutes at voordemensen/a-long-name"));
@@ -429,7 +429,7 @@ def long_order(demo: LocalDeployment) -> Order:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long_order: Order, width: int) -> None:
+def test_long_words_of_providers_wrap(board: Board, demo: LocalDeployment, long_order: Order, width: int) -> None:
     page = board("/", width)
     for path in ("/", "/orders", "/orders?attention=true", "/search?q=" + "Q" * 290, f"/orders/{long_order.id}"):
         page.goto(f"{demo.api_url}{path}")
@@ -440,7 +440,7 @@ def test_long_words_from_outside_break(board: Board, demo: LocalDeployment, long
 
 @pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
-def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> None:
+def test_the_text_of_a_banner_stays_in_its_card(board: Board, width: int) -> None:
     page = board("/", width)
     page.evaluate("""document.getElementById("banners").innerHTML = `<article class="banner critical down">
         <div class="banner-text"><h3>${"n".repeat(200)} is failing</h3><p class="effect">${"e".repeat(200)}</p></div>
@@ -450,7 +450,7 @@ def test_the_reason_of_an_alarm_stays_in_its_card(board: Board, width: int) -> N
 
 
 @pytest.mark.proof
-def test_a_menu_on_a_phone_stays_in_the_window(board: Board) -> None:
+def test_menus_stay_inside_the_window_on_a_phone(board: Board) -> None:
     page = board("/", NARROW)
     page.locator("summary", has_text="Pause …").first.click()
     sheet = page.locator(".popover:visible")
@@ -468,7 +468,7 @@ _LOW = """[...document.querySelectorAll("a, button, summary, select, input:not([
 
 
 @pytest.mark.usefixtures("resumed")
-def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: LocalDeployment) -> None:
+def test_controls_are_large_enough_for_touch(browser: Browser, demo: LocalDeployment) -> None:
     pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
     ticket = a_fulfilled(demo, TicketKind.PDF)
     with browser.new_context(**window(NARROW), has_touch=True, is_mobile=True, device_scale_factor=3) as context:
@@ -483,7 +483,7 @@ def test_a_finger_hits_everything_on_a_phone(browser: Browser, demo: LocalDeploy
             assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, page.evaluate(_BEYOND)
 
 
-def test_without_a_script_all_the_same_is_there(browser: Browser, demo: LocalDeployment) -> None:
+def test_the_board_works_without_javascript(browser: Browser, demo: LocalDeployment) -> None:
     with browser.new_context(**window(WIDE), java_script_enabled=False) as context:
         page = context.new_page()
         log_in(page, demo.api_url, "/")

@@ -24,7 +24,7 @@ def search(page: Page, demo: LocalDeployment, words: str) -> None:
     expect(page.locator(".dataTables_info")).to_contain_text("filtered")
 
 
-def test_it_asks_for_a_password(page: Page, demo: LocalDeployment, complaints: list[str]) -> None:
+def test_flower_asks_for_a_password(page: Page, demo: LocalDeployment, complaints: list[str]) -> None:
     with page.expect_console_message(), pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
         page.goto(f"{demo.flower_url}/tasks")
     assert "401" in complaints.pop()
@@ -85,7 +85,7 @@ def test_the_workers_page_has_the_worker_and_no_button_to_change_it(flower: Page
 
 
 @pytest.mark.proof
-def test_not_even_a_script_on_its_page_can_stop_a_worker(
+def test_a_script_on_flowers_page_cannot_stop_a_worker(
     flower: Page, demo: LocalDeployment, complaints: list[str]
 ) -> None:
     flower.goto(f"{demo.flower_url}/workers")
@@ -99,9 +99,7 @@ def test_not_even_a_script_on_its_page_can_stop_a_worker(
 
 
 @pytest.mark.proof
-def test_the_broker_page_says_how_many_messages_there_are_and_how_many_are_ready(
-    flower: Page, demo: LocalDeployment
-) -> None:
+def test_the_broker_page_counts_all_and_ready_messages(flower: Page, demo: LocalDeployment) -> None:
     with frozen_worker(demo):
         for number in range(3):
             submit(demo.context, {"provider": "paylogic", "reference": f"nobody-knows-{number}"})

@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     return folder.as_uri()
 
 
-def test_what_is_searched_for_is_found(page: Page, site: str) -> None:
+def test_the_search_finds_pages(page: Page, site: str) -> None:
     page.goto(f"{site}/index.html")
     page.get_by_placeholder("Search").fill("WillcallNoBeat")
     page.locator(".md-search-result a[href$='#willcallnobeat']").click()
@@ -45,7 +45,7 @@ def test_a_file_of_the_repository_that_a_page_links_to_is_on_the_site(page: Page
     expect(page.locator("pre")).to_contain_text("terminationGracePeriodSeconds: 60")
 
 
-def test_the_site_has_the_place_that_each_alert_names_once_it_is_made_a_url_of_the_site(site: str) -> None:
+def test_the_runbook_link_of_each_alert_leads_to_its_section_on_the_site(site: str) -> None:
     ops = ROOT / "docs" / "ops"
     (command,) = re.findall(r"^#   (sed .+html.+)$", (ops / "alerts.yml").read_text(), re.MULTILINE)
     done = subprocess.run(shlex.split(command), cwd=ops, capture_output=True, text=True, check=True)  # noqa: S603 - our own
@@ -56,7 +56,7 @@ def test_the_site_has_the_place_that_each_alert_names_once_it_is_made_a_url_of_t
 
 
 @pytest.mark.parametrize("name", ["index", "ops/runbook", "ops/deployment", "metrics", "configuration", "architecture"])
-def test_pages_fit_a_phone(open_page: Open, site: str, name: str) -> None:
+def test_pages_fit_on_a_phone(open_page: Open, site: str, name: str) -> None:
     page = open_page(NARROW, dark=True)
     page.goto(f"{site}/{name}.html")
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW

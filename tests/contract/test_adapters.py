@@ -164,7 +164,7 @@ def test_an_awkward_body_is_one_harmless_outcome(name: str, kind: int, reference
 
 @asked
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"null", b"[1]", b"42"])
-def test_a_body_that_is_no_document_is_malformed(name: str, kind: int, reference: str, body: bytes) -> None:
+def test_a_body_that_is_not_a_document_is_malformed(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
     assert isinstance(read(name, reference, response_of(body)), Malformed)
 
@@ -206,7 +206,7 @@ def test_a_redirect_is_malformed(name: str, kind: int, reference: str, status: i
         (502, Unavailable(detail="HTTP 502")),
     ],
 )
-def test_a_status_that_speaks_for_itself_is_believed(
+def test_an_unambiguous_http_status_decides(
     name: str, kind: int, reference: str, status: int, outcome: Outcome
 ) -> None:
     del kind
@@ -215,7 +215,7 @@ def test_a_status_that_speaks_for_itself_is_believed(
 
 @asked
 @pytest.mark.parametrize("body", [b"", b'{"detail":"forbidden"}'])
-def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, body: bytes) -> None:
+def test_a_403_concerns_the_order_alone(name: str, kind: int, reference: str, body: bytes) -> None:
     del kind
     assert read(name, reference, response_of(body, 403)) == Unauthorized(whole_account=False, detail="HTTP 403")
 
@@ -225,7 +225,7 @@ def test_403_speaks_of_the_order_alone(name: str, kind: int, reference: str, bod
     ("header", "seconds"),
     [("17", 17.0), ("0", 0.0), ("Sun, 22 Nov 2026 11:00:30 GMT", 30.0), ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0)],
 )
-def test_a_hint_counts_whatever_the_response(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
+def test_a_hint_applies_for_every_response(name: str, kind: int, reference: str, header: str, seconds: float) -> None:
     """Be it an order that is pending, an error, a redirect or a body that cannot be read."""
     del kind
     for status in range(200, 600):
@@ -303,7 +303,7 @@ def test_no_repr_shows_a_secret(name: str, kind: int, reference: str) -> None:
 
 
 @kinds
-def test_a_mistake_in_the_credentials_does_not_show_them(name: str, kind: int) -> None:
+def test_an_error_in_the_credentials_does_not_show_them(name: str, kind: int) -> None:
     with pytest.raises(ValueError, match="unknown_key") as caught:
         ADAPTERS[name].credentials.model_validate({**TABLES[name][kind], "unknown_key": "s3cret-other"})
     assert "s3cret" not in str(caught.value)
@@ -319,13 +319,13 @@ def test_requests_go_to_the_configured_addresses(name: str, kind: int, reference
 
 
 @asked
-def test_its_own_references_are_taken(name: str, kind: int, reference: str) -> None:
+def test_references_of_the_provider_are_accepted(name: str, kind: int, reference: str) -> None:
     ADAPTERS[name].check_reference(reference, credentials_of(name, kind))
 
 
 @asked
 @pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
-def test_a_hostile_reference_stays_in_its_place_or_is_refused(
+def test_a_hostile_reference_stays_in_its_segment_or_is_rejected(
     name: str, kind: int, reference: str, hostile: str
 ) -> None:
     one, credentials = ADAPTERS[name], credentials_of(name, kind)

@@ -149,12 +149,12 @@ def test_any_signed_body_is_one_of_the_closed_set(name: str, body: bytes) -> Non
     "body", [b"[" * 200_000, b'{"data":' * 200_000, b'{"data": "\\ud800"}', b"9" * 5_000, b"\xff\xfe"]
 )
 @pytest.mark.parametrize("name", CALLING)
-def test_an_awkward_body_is_unusable(name: str, body: bytes) -> None:
+def test_an_awkward_body_is_rejected(name: str, body: bytes) -> None:
     assert isinstance(read(name, body), UnreadablePush)
 
 
 @given(body=st.binary(max_size=100), signature=st.text(max_size=80), key=st.text(min_size=1, max_size=20))
-def test_nothing_counts_that_tixstock_did_not_sign(body: bytes, signature: str, key: str) -> None:
+def test_unsigned_pushes_of_tixstock_are_ignored(body: bytes, signature: str, key: str) -> None:
     pushes, credentials = pushes_of("tixstock")
     forged = hmac.new(key.encode(errors="replace"), body, hashlib.sha256).hexdigest()
     calls = [PushRequest(body, {"x-tixstock-signature": each}) for each in (signature.replace("\ud800", ""), forged)]

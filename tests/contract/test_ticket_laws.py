@@ -77,7 +77,7 @@ def test_the_sequence_of_a_list_changes_nothing(case: Path) -> None:
 
 
 @cases
-def test_a_repetition_in_a_list_counts_nobody_twice(case: Path) -> None:
+def test_a_repeated_ticket_in_a_list_counts_once(case: Path) -> None:
     name, status, body = recorded(case)
     before = read(name, status, body)
     for seed in range(3):
@@ -91,7 +91,7 @@ def test_a_repetition_in_a_list_counts_nobody_twice(case: Path) -> None:
 
 
 @cases
-def test_a_void_ticket_takes_nothing_away(case: Path) -> None:
+def test_a_void_ticket_removes_no_other(case: Path) -> None:
     name, status, body = recorded(case)
     before = read(name, status, body)
     changed = copy.deepcopy(body)

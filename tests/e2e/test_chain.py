@@ -57,7 +57,7 @@ def polls(system: LocalDeployment) -> int:
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())
 
 
-def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
+def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_its_attempt(
     deployment: Setup, broker: dict[str, str]
 ) -> None:
     slow = [{"do": "hang", "seconds": 1.5}]
@@ -100,9 +100,7 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_what_was_cut(
 
 
 @pytest.mark.proof
-def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_request_repeated(
-    deployment: Setup, broker: dict[str, str]
-) -> None:
+def test_a_rolling_restart_loses_no_order_and_repeats_no_request(deployment: Setup, broker: dict[str, str]) -> None:
     """What docs/ops/deployment.md says of an upgrade: the new one starts, the old one is told to stop and finishes."""
     system = deployment({"tiqets/default": {}}, **broker)
     slow = [{"do": "hang", "seconds": 1.0}] * 3
@@ -132,7 +130,7 @@ def test_workers_and_beats_are_replaced_one_by_one_and_no_order_is_lost_nor_any_
     assert asked == sum(order.attempts for order in orders_of(system, expected))
 
 
-def test_a_revoked_key_parks_the_account_fails_nothing_and_all_resumes_when_it_works_again(deployment: Setup) -> None:
+def test_a_revoked_key_parks_the_account_until_it_works_again_and_fails_no_order(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
     system.start("worker")
@@ -156,7 +154,7 @@ def test_a_revoked_key_parks_the_account_fails_nothing_and_all_resumes_when_it_w
     assert changes == [("tiqets/default", "ok", "unauthorized"), ("tiqets/default", "unauthorized", "ok")]
 
 
-def test_a_provider_that_hangs_starves_no_other(deployment: Setup) -> None:
+def test_a_provider_that_hangs_does_not_block_others(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.providers.update_account("tiqets", down="hang")
     expected = submit_all(
@@ -208,7 +206,7 @@ def test_an_operator_can_poll_now_and_cancel(deployment: Setup) -> None:
     assert events_per_change(system)["ord-1", "order.cancelled"] == 1
 
 
-def test_documents_come_with_their_tickets_or_by_themselves_later(deployment: Setup) -> None:
+def test_documents_arrive_with_their_tickets_or_later(deployment: Setup) -> None:
     system = deployment({"funtrips/default": {}, "tiqets/default": {}})
     system.start("worker", "--concurrency", "4")
     system.wait_for_workers(1)

@@ -36,7 +36,7 @@ def lateness(deployment: LocalDeployment, expected: dict[str, str]) -> list[floa
     return sorted(attempt.late for timeline in timelines for attempt in timeline)
 
 
-def test_a_crowd_at_a_slow_provider_makes_nobody_else_late_and_no_needless_tasks(
+def test_a_crowd_at_a_slow_provider_delays_no_other_and_causes_no_needless_tasks(
     deployment: Setup, broker: dict[str, str]
 ) -> None:
     system = deployment({"tiqets/default": PATIENT, "tixstock/default": PATIENT}, **EAGER, **broker)

@@ -44,7 +44,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(run.returncode, run.stdout + run.stderr, picture.read_text(), folder / "kept")
 
 
-def test_the_demo_ends_by_itself_with_every_order_as_scripted(demo: Demo) -> None:
+def test_the_demo_ends_with_every_order_as_scripted(demo: Demo) -> None:
     assert demo.code == 0, demo.printed[-6_000:]
     assert "78 of 78 orders ended as scripted" in demo.printed
     assert "never too early" in demo.printed
@@ -52,7 +52,7 @@ def test_the_demo_ends_by_itself_with_every_order_as_scripted(demo: Demo) -> Non
     assert demo.picture.startswith("<svg")
 
 
-def test_no_secret_stands_in_what_its_processes_wrote(demo: Demo) -> None:
+def test_no_process_of_the_demo_writes_a_secret(demo: Demo) -> None:
     """Credentials, tokens, references, codes and addresses of tickets: none, whichever process had it."""
     config = load({"WILLCALL_CONFIG": str(demo.folder / "willcall.toml")})
     issued = json.loads((demo.folder / "issued.json").read_text())
@@ -69,7 +69,7 @@ def test_no_secret_stands_in_what_its_processes_wrote(demo: Demo) -> None:
     assert not [name for name, text in everything.items() if REDACTED in text], "and nothing had to be masked"
 
 
-def test_each_line_of_an_attempt_says_which_it_is(demo: Demo) -> None:
+def test_each_log_line_of_an_attempt_names_it(demo: Demo) -> None:
     fulfilled = [line for line in demo.lines("worker") if line["event"] == "order" and line["status"] == "fulfilled"]
     assert len(fulfilled) > 40
     by_poll = [line for line in fulfilled if line["task"] == "tasks.poll"]
@@ -80,7 +80,7 @@ def test_each_line_of_an_attempt_says_which_it_is(demo: Demo) -> None:
         assert line["attempt"] <= line["seq"]
 
 
-def test_all_its_processes_write_json_and_no_errors(demo: Demo) -> None:
+def test_all_processes_of_the_demo_log_json_and_no_errors(demo: Demo) -> None:
     for name in ("worker", "beat", "api"):
         for line in demo.lines(name):
             assert {"event", "level", "logger", "timestamp"} <= line.keys()

@@ -32,7 +32,7 @@ def test_a_deployment_is_healthy_until_its_beat_is_killed(deployment: Setup, bro
 
 
 @pytest.mark.proof
-def test_a_rabbitmq_on_which_no_worker_ever_was_cannot_hold_countdowns(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+def test_a_rabbitmq_that_no_worker_has_used_cannot_hold_countdowns(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     with Connection(rabbitmq.url) as connection:
         connection.default_channel.exchange_delete("celery_delayed_27")
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)

@@ -131,7 +131,7 @@ def everything(system: LocalDeployment) -> str:
     return "\n".join(text for _, text in answers)
 
 
-def test_what_an_outside_application_submits_is_seen_nowhere(flower: LocalDeployment, outside: Celery) -> None:
+def test_payloads_of_other_applications_are_not_shown(flower: LocalDeployment, outside: Celery) -> None:
     outside.send_task("tasks.submit", queue="nobody-listens", kwargs=GOOD, task_id="unheard")
     outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD, task_id="good")
     for number, wrong in enumerate(BAD):
@@ -155,7 +155,7 @@ def test_what_an_outside_application_submits_is_seen_nowhere(flower: LocalDeploy
         assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
 
 
-def test_the_task_list_says_which_attempt_it_was_however_many_messages_asked_nothing(deployment: Setup) -> None:
+def test_the_task_list_shows_the_attempt_of_each_poll(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.1}}})
     system.start("worker")
     system.start_flower()
@@ -203,7 +203,7 @@ def test_nothing_is_shown_without_the_password(flower: LocalDeployment) -> None:
     assert ask(flower, "/healthcheck", login=None) == (200, "OK")
 
 
-def test_nothing_can_be_changed(flower: LocalDeployment) -> None:
+def test_flower_can_change_nothing(flower: LocalDeployment) -> None:
     name = next(iter(flower.app.control.ping(timeout=60, limit=1)[0]))
     for path in CHANGES:
         assert ask(flower, path.replace("NAME", name), "POST")[0] == 403, path

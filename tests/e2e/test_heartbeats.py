@@ -21,7 +21,7 @@ def alive(processes: ProcessStore) -> set[int]:
 
 
 @pytest.mark.proof
-def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> None:
+def test_a_killed_or_frozen_worker_is_no_longer_running(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     processes, redis = setting.context.stores.processes, connect(setting.redis.url)
     killed, frozen, well = (setting.start("worker", "--concurrency", "1") for _ in range(3))
@@ -40,7 +40,7 @@ def test_a_killed_and_a_frozen_worker_are_no_longer_alive(deployment: Setup) -> 
 
 
 @pytest.mark.proof
-def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+def test_a_worker_that_waits_for_rabbitmq_is_running(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     setting = deployment(ACCOUNT, broker_url=rabbitmq.url)
     processes = setting.context.stores.processes
     setting.start("worker")
@@ -55,7 +55,7 @@ def test_a_worker_that_waits_for_rabbitmq_is_alive(deployment: Setup, rabbitmq: 
     wait_until(lambda: state() == ["working"])
 
 
-def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(deployment: Setup) -> None:
+def test_processes_of_each_kind_are_running_until_they_are_stopped(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     processes = setting.context.stores.processes
     children = {
@@ -72,7 +72,7 @@ def test_processes_of_each_kind_are_alive_until_they_are_told_to_stop(deployment
     wait_until(lambda: processes.running() == [])
 
 
-def test_a_beat_that_starts_has_each_sweep_run_however_long_until_its_next_time(deployment: Setup) -> None:
+def test_beat_runs_every_sweep_when_it_starts(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     setting.start("worker", "--queues", "willcall.sweeps")
     setting.start("beat")

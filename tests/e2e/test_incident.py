@@ -64,7 +64,7 @@ class Operator:
         return done.code, next(each["found"] for each in done.document["findings"] if each["check"] == "accounts")
 
 
-def test_a_revoked_key_is_seen_everywhere_within_a_minute_and_no_order_is_lost(
+def test_a_revoked_key_is_reported_everywhere_within_a_minute_and_no_order_is_lost(
     deployment: Setup, pager: CallbackReceiver
 ) -> None:
     """Each place where it has to be seen is waited for a minute at most, however busy the machine."""

@@ -57,7 +57,7 @@ def used() -> set[str]:
     return {name for query in queries for name in re.findall(r"\b(?:willcall|process)_\w+", query)}
 
 
-def test_a_running_system_shows_what_the_page_says_and_what_alerts_and_dashboard_ask_for(deployment: Setup) -> None:
+def test_a_running_system_has_all_documented_and_queried_metrics(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"rate": {"limit": 5, "period": 1, "burst": 2}}, "voordemensen/default": {}})
     port = free_port()
     system.start("worker", "--metrics-port", str(port))

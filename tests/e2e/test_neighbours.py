@@ -114,7 +114,7 @@ def test_every_message_arrives_where_it_belongs(system: LocalDeployment, shop: S
     assert sorted(shop.mailed()) == list(range(CROWD))
 
 
-def test_neither_stops_purges_or_asks_the_other(system: LocalDeployment, shop: Shop) -> None:
+def test_neither_application_stops_purges_or_inspects_the_other(system: LocalDeployment, shop: Shop) -> None:
     worker = shop.start_worker()
     mine, theirs = ours(system), shop.names()
     assert (len(mine), len(theirs), mine & theirs) == (1, 1, set())
@@ -129,9 +129,7 @@ def test_neither_stops_purges_or_asks_the_other(system: LocalDeployment, shop: S
     assert ours(system) == mine
 
 
-def test_a_purge_of_the_neighbour_leaves_what_waits_for_us_and_ours_what_waits_for_it(
-    system: LocalDeployment, shop: Shop
-) -> None:
+def test_a_purge_removes_no_messages_of_the_other_application(system: LocalDeployment, shop: Shop) -> None:
     system.providers.add_orders([OrderScript(provider="tiqets", reference="3000000")])
     with stopped(system):
         shop.submit("kept", 3_000_000)
@@ -145,7 +143,7 @@ def test_a_purge_of_the_neighbour_leaves_what_waits_for_us_and_ours_what_waits_f
 
 
 @pytest.mark.proof
-def test_flower_of_the_neighbour_sees_its_own_workers_and_tasks_alone(system: LocalDeployment, shop: Shop) -> None:
+def test_flower_of_the_neighbour_sees_only_its_own_workers_and_tasks(system: LocalDeployment, shop: Shop) -> None:
     shop.start_worker()
     port = free_port()
     shop._environment["FLOWER_UNAUTHENTICATED_API"] = "true"  # noqa: SLF001 - it is for this test alone
@@ -196,7 +194,7 @@ def test_commands_that_change_a_worker_are_refused(system: LocalDeployment) -> N
 
 
 @pytest.mark.parametrize("protocol", [1, 2])
-def test_a_message_of_the_neighbour_for_later_is_parked(system: LocalDeployment, shop: Shop, protocol: int) -> None:
+def test_a_delayed_message_of_the_neighbour_is_held(system: LocalDeployment, shop: Shop, protocol: int) -> None:
     shop.app.conf.task_protocol = protocol
     shop.submit(f"later-{protocol}", 5_000_000 + protocol, countdown=300)
     waiting, claims = "willcall:broker:delayed:willcall", "willcall:broker:claims"
@@ -212,7 +210,7 @@ def test_a_message_of_the_neighbour_for_later_is_parked(system: LocalDeployment,
         wait_for_the_end(system, {f"later-{protocol}": "fulfilled"})
 
 
-def test_no_key_has_a_name_that_another_application_may_use(system: LocalDeployment) -> None:
+def test_every_key_has_the_prefix_of_its_application(system: LocalDeployment) -> None:
     system.app.control.inspect(timeout=1.0).ping()
     with Redis.from_url(system.redis.url, decode_responses=True) as redis:
         shops = (

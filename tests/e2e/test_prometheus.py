@@ -74,7 +74,7 @@ class Prometheus:
         return requests.get(f"{self.url}/api/v1/{what}", timeout=5).json()["data"]
 
 
-def test_with_our_files_it_sees_all_processes_and_that_a_key_was_revoked(deployment: Setup, tmp_path: Path) -> None:
+def test_prometheus_sees_all_processes_and_a_revoked_key(deployment: Setup, tmp_path: Path) -> None:
     require_command("prometheus")
     system = deployment({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
     port = free_port()

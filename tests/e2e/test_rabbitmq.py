@@ -23,9 +23,7 @@ from workers.backlog import BacklogReader
 pytestmark = pytest.mark.proof
 
 
-def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(
-    deployment: Setup, rabbitmq: RabbitMQ
-) -> None:
+def test_a_crash_of_rabbitmq_delays_orders_but_loses_none(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection:  # as if no worker had ever been there
         connection.default_channel.exchange_delete("celery_delayed_27")
@@ -48,9 +46,7 @@ def test_a_server_that_crashes_and_comes_back_delays_orders_but_loses_none(
     assert not failed, "no attempt fails because the next one cannot be sent"
 
 
-def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_are_not(
-    deployment: Setup, rabbitmq: RabbitMQ
-) -> None:
+def test_ready_messages_are_counted_for_existing_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     system = deployment({"voordemensen/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection:
         connection.default_channel.queue_declare("of.this.test", durable=True, auto_delete=False)
@@ -64,7 +60,7 @@ def test_what_is_ready_in_its_queues_is_known_and_queues_that_nobody_has_made_ar
     assert found == {"of.this.test": QueueBacklog(ready=3)}
 
 
-def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+def test_delayed_messages_are_counted_over_all_queues(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     with Connection(rabbitmq.url) as connection, closing(BacklogReader(system.app, [])) as ask:
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
@@ -78,7 +74,7 @@ def test_what_waits_for_its_time_is_counted_over_all_queues(deployment: Setup, r
         wait_until(lambda: ask() == {DELAYED: QueueBacklog(0, 0)})
 
 
-def test_no_event_of_a_worker_waits_for_a_server_that_is_away(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+def test_worker_events_do_not_wait_for_an_unreachable_server(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     app = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url).app
     with app.connection_for_write() as before, app.events.Dispatcher(before) as dispatcher:
         dispatcher.send("worker-heartbeat")

@@ -25,7 +25,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 
 @pytest.mark.parametrize("protocol", [1, 2])
-def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
+def test_a_delayed_message_of_another_application_waits_in_rabbitmq(
     deployment: Setup, rabbitmq: RabbitMQ, protocol: int
 ) -> None:
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
@@ -50,7 +50,7 @@ def test_a_message_of_another_application_for_later_waits_in_rabbitmq(
             connection.default_channel.queue_purge(level_name(level))
 
 
-def test_a_message_of_another_application_comes_when_it_is_due(deployment: Setup, rabbitmq: RabbitMQ) -> None:
+def test_a_message_of_another_application_is_delivered_when_it_is_due(deployment: Setup, rabbitmq: RabbitMQ) -> None:
     system = deployment({"tiqets/default": {}}, broker_url=rabbitmq.url)
     system.start("worker")
     system.wait_for_workers(1)

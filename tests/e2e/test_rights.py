@@ -61,7 +61,7 @@ def backend(deployment: Setup) -> Iterator[tuple[LocalDeployment, Celery, str]]:
     app.close()
 
 
-def test_a_backend_may_submit_and_read_nothing(backend: tuple[LocalDeployment, Celery, str]) -> None:
+def test_a_backend_user_may_submit_but_read_nothing(backend: tuple[LocalDeployment, Celery, str]) -> None:
     system, app, url = backend
     system.start("worker")
     system.wait_for_workers(1)

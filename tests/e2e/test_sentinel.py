@@ -13,9 +13,7 @@ from willcall.simulator.script import OrderScript
 pytestmark = pytest.mark.proof
 
 
-def test_orders_end_as_scripted_though_the_master_dies_and_its_replica_takes_over(
-    tmp_path: Path, deployment: Setup
-) -> None:
+def test_orders_end_as_scripted_after_a_sentinel_failover(tmp_path: Path, deployment: Setup) -> None:
     with Failover(tmp_path / "failover") as redis:
         system = deployment({"tiqets/default": {}, "tixstock/default": {}}, redis_url=redis.url)
         first = redis.master

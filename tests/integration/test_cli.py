@@ -71,7 +71,7 @@ base_url = "https://pf.tixstock.com/v1"
         assert f"\n  {mistake}: " in ended.err
 
 
-def test_a_good_configuration_is_shown_without_its_secrets(willcall: Willcall, redis_server: EmbeddedRedis) -> None:
+def test_a_valid_configuration_is_shown_without_its_secrets(willcall: Willcall, redis_server: EmbeddedRedis) -> None:
     ended = willcall("check-config")
     assert ended.code == 0
     assert "2 accounts" in ended.out
@@ -97,7 +97,7 @@ def test_an_unreachable_redis_is_reported_in_one_sentence(unconfigured: Willcall
     assert "willcall up" not in ended.err, "it starts none where one is named"
 
 
-def test_refused_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis") -> None:
+def test_rejected_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis") -> None:
     refused = {
         ("submit", "--provider", "nobody", "--reference", "1"): "unknown provider nobody",
         ("submit", "--provider", "paylogic", "--reference", "1"): "account paylogic/default is not configured",
@@ -129,7 +129,7 @@ def test_an_order_is_accepted_once_and_a_conflict_changes_nothing(willcall: Will
     assert contents(redis) == before
 
 
-def test_an_import_submits_the_good_lines_and_reports_the_bad_ones(willcall: Willcall, redis: "Redis") -> None:
+def test_an_import_submits_the_valid_lines_and_reports_the_invalid_ones(willcall: Willcall, redis: "Redis") -> None:
     good = [json.dumps({"id": f"ord-{n}", "provider": "tiqets", "reference": f"{n}"}) for n in range(100)]
     bad = [
         "{",
@@ -188,9 +188,7 @@ def test_a_narrow_terminal_gets_a_note_about_hidden_columns(willcall: Willcall, 
     assert wide.err + lines.err == ""
 
 
-def test_orders_are_listed_by_account_also_one_that_is_not_configured_any_more(
-    willcall: Willcall, redis: "Redis"
-) -> None:
+def test_orders_are_listed_by_account_even_an_unconfigured_one(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "ord-0")
     for order_id in ("old-0", "old-1"):
         order = SubmitOrder(provider="tiqets", account="old", reference="1", id=order_id).order()
@@ -304,9 +302,7 @@ def test_accounts_show_scheduled_messages(willcall: Willcall) -> None:
     assert "1 queued" in willcall("accounts").out
 
 
-def test_accounts_that_the_configuration_lacks_are_shown_while_they_have_open_orders(
-    willcall: Willcall, redis: "Redis"
-) -> None:
+def test_unconfigured_accounts_are_shown_while_they_have_open_orders(willcall: Willcall, redis: "Redis") -> None:
     order = SubmitOrder(provider="paylogic", account="former", reference="1", id="ord-1").order()
     SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
     (row,) = (row for row in willcall("accounts").out.splitlines() if row.startswith("paylogic/former"))

@@ -39,7 +39,7 @@ def willcall(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Cl
     return CliRunner()
 
 
-def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: CliRunner) -> None:
+def test_dead_letters_are_listed_newest_first(letters: DeadLetterStore, willcall: CliRunner) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"\xff\x1b")
     letters.add("willcall.notify", DeadLetterReason.TOO_LARGE, b"x" * (LONGEST + 1))
     assert "is longer than 1 MiB" in willcall.invoke(app, ["dead-letters"]).stdout
@@ -48,7 +48,9 @@ def test_they_are_listed_the_newest_first(letters: DeadLetterStore, willcall: Cl
     assert (large["size"], large["truncated"], len(large["raw"])) == (LONGEST + 1, True, LONGEST)
 
 
-def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRunner, redis: "Redis") -> None:
+def test_a_requeued_dead_letter_returns_to_its_queue(
+    letters: DeadLetterStore, willcall: CliRunner, redis: "Redis"
+) -> None:
     counted = ENVELOPE | {"headers": {**HEADERS, REDELIVERED: MAX_REDELIVERED + 1}}
     letters.add("willcall.notify", DeadLetterReason.UNFINISHED, json.dumps(counted).encode())
     [letter] = letters.newest()
@@ -62,7 +64,7 @@ def test_one_goes_back_into_its_queue(letters: DeadLetterStore, willcall: CliRun
     assert json.loads(b64decode(message["body"])) == [[], {}, {}]
 
 
-def test_what_is_no_message_or_was_cut_does_not_go_back(letters: DeadLetterStore, willcall: CliRunner) -> None:
+def test_a_truncated_or_invalid_message_cannot_be_requeued(letters: DeadLetterStore, willcall: CliRunner) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     letters.add("willcall", DeadLetterReason.MALFORMED, b"x" * (LONGEST + 1))
     for letter in letters.newest():
@@ -73,7 +75,7 @@ def test_what_is_no_message_or_was_cut_does_not_go_back(letters: DeadLetterStore
 
 
 @pytest.mark.parametrize("letter_id", ["nonsense", "1", "-", "99999999999999999999-0", "1-0"])
-def test_an_unknown_id_is_named(willcall: CliRunner, letter_id: str) -> None:
+def test_an_unknown_dead_letter_is_reported(willcall: CliRunner, letter_id: str) -> None:
     failed = willcall.invoke(app, ["dead-letters", f"--requeue={letter_id}"])
     assert (failed.exit_code, str(failed.exception)) == (1, f"no dead letter has the id {letter_id}")
 
@@ -84,7 +86,7 @@ def test_requeue_and_clear_exclude_each_other(letters: DeadLetterStore, willcall
     assert letters.count() == 1
 
 
-def test_a_letter_stays_while_the_broker_is_away(
+def test_a_dead_letter_stays_while_the_broker_is_unreachable(
     letters: DeadLetterStore, willcall: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WILLCALL_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
@@ -94,7 +96,7 @@ def test_a_letter_stays_while_the_broker_is_away(
     assert letters.count() == 1
 
 
-def test_the_newest_are_kept_and_all_are_counted(letters: DeadLetterStore) -> None:
+def test_the_newest_dead_letters_are_stored_and_all_are_counted(letters: DeadLetterStore) -> None:
     for number in range(KEPT + 5):
         letters.add("willcall", DeadLetterReason.UNREADABLE, str(number).encode())
     assert letters.count() == KEPT

@@ -72,7 +72,7 @@ def commands() -> Iterator[list[str]]:
             yield test[2:]
 
 
-def test_manifests_are_what_kubernetes_takes() -> None:
+def test_kubernetes_accepts_the_manifests() -> None:
     require("kubernetes-validate", importlib.util.find_spec("kubernetes_validate"))
     import kubernetes_validate  # noqa: PLC0415 - may be absent
 
@@ -82,14 +82,14 @@ def test_manifests_are_what_kubernetes_takes() -> None:
         kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_every_command_is_a_real_one_with_real_options() -> None:
+def test_every_command_exists_with_its_options() -> None:
     shown = list(commands())
     assert {line[0] for line in shown} == {"worker", "beat", "api", "flower", "doctor"}
     for line in shown:
         load_command(line[0]).make_context(line[0], line[1:])
 
 
-def test_every_variable_and_key_is_one_of_the_configuration(tmp_path: Path) -> None:
+def test_every_variable_and_key_exists_in_the_configuration(tmp_path: Path) -> None:
     secret = named("Secret", "willcall-secrets")["stringData"]
     (tmp_path / "willcall.toml").write_text(named("ConfigMap", "willcall-config")["data"]["willcall.toml"])
     config = load(secret, tmp_path)
@@ -97,11 +97,11 @@ def test_every_variable_and_key_is_one_of_the_configuration(tmp_path: Path) -> N
     assert config.settings.api.keys
 
 
-def test_variables_that_kubernetes_sets_by_itself_do_not_reach_the_configuration() -> None:
+def test_variables_that_kubernetes_sets_are_not_configuration() -> None:
     assert all(pod["spec"]["enableServiceLinks"] is False for pod in pods().values())
 
 
-def test_what_manifests_name_of_each_other_is_there() -> None:
+def test_references_between_manifests_are_valid() -> None:
     labels = {name: pod["metadata"]["labels"] for name, pod in pods().items()}
     for service in (each for each in documents() if each["kind"] == "Service"):
         assert service["spec"]["selector"].items() <= labels[service["metadata"]["name"]].items()
@@ -129,7 +129,7 @@ def test_ports_and_images_agree_with_the_compose_file() -> None:
         assert named("Service", name)["spec"]["ports"][0]["port"] == port
 
 
-def test_workers_are_scaled_on_metrics_that_there_are() -> None:
+def test_workers_are_scaled_on_existing_metrics() -> None:
     queries = [trigger["metadata"]["query"] for trigger in named("ScaledObject", "worker")["spec"]["triggers"]]
     known = set(re.findall(r"`(willcall_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
     assert {name for query in queries for name in re.findall(r"willcall_\w+", query)} <= known
@@ -138,7 +138,7 @@ def test_workers_are_scaled_on_metrics_that_there_are() -> None:
     assert f"port = {port['containerPort']}" in named("ConfigMap", "willcall-config")["data"]["willcall.toml"]
 
 
-def test_redis_starts_with_the_arguments_of_the_manifest(tmp_path: Path) -> None:
+def test_redis_accepts_the_arguments_of_the_manifest(tmp_path: Path) -> None:
     (container,) = pods()["redis"]["spec"]["containers"]
     arguments = [argument.replace("$(REDIS_PASSWORD)", "hunter2") for argument in container["args"][1:]]
     port = free_port()
@@ -163,7 +163,7 @@ def test_redis_starts_with_the_arguments_of_the_manifest(tmp_path: Path) -> None
     assert int(told["maxmemory"]) == 1500 * 1024**2
 
 
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     verify = require_command("systemd-analyze")
     for unit in chain(UNITS.glob("*.service"), UNITS.glob("*.target")):
         text = unit.read_text().replace("/opt/willcall/bin/willcall", shutil.which("true") or "")
@@ -175,7 +175,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert told.returncode == 0
 
 
-def test_a_command_by_hand_runs_as_the_units_do() -> None:
+def test_a_manual_command_runs_like_the_units() -> None:
     page = (ROOT / "docs" / "ops" / "deployment.md").read_text().replace("\\\n", "")
     (line,) = re.findall(r"^# (systemd-run .+)$", page, re.MULTILINE)
     words = shlex.split(line)

@@ -41,7 +41,7 @@ def post(url: str, body: str, signed: str) -> int:
     return answers[0]
 
 
-def test_the_backend_of_the_events_page_takes_what_is_signed_and_each_event_once() -> None:
+def test_the_backend_of_the_events_page_accepts_each_signed_event_once() -> None:
     [example] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     port = free_port()
     backend = subprocess.Popen(  # noqa: S603 - our own documentation
@@ -60,7 +60,7 @@ def test_the_backend_of_the_events_page_takes_what_is_signed_and_each_event_once
     assert out == "order.fulfilled ord-1 2 tickets\n"
 
 
-def test_the_runbook_has_a_place_for_each_alert_each_attention_each_health_and_each_end_without_tickets() -> None:
+def test_the_runbook_covers_each_alert_attention_health_and_final_status() -> None:
     runbook = (DOCS / "ops" / "runbook.md").read_text()
     headings = set(re.findall(r"^### (\S+)$", runbook, re.MULTILINE))
     (group,) = yaml.safe_load((DOCS / "ops" / "alerts.yml").read_text())["groups"]

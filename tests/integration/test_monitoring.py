@@ -39,12 +39,12 @@ def dashboard() -> dict[str, Any]:
     return document
 
 
-def test_the_alert_rules_are_good_and_do_what_their_tests_say() -> None:
+def test_the_alert_rules_pass_their_tests() -> None:
     promtool("check", "rules", "--lint-fatal", "alerts.yml")
     promtool("test", "rules", "alerts_test.yml")
 
 
-def test_every_alert_is_tested_for_when_it_fires_and_when_it_does_not() -> None:
+def test_every_alert_has_a_firing_and_a_silent_test() -> None:
     tests = yaml.safe_load((OPS / "alerts_test.yml").read_text())["tests"]
     tried = {(one["alertname"], bool(one["exp_alerts"])) for test in tests for one in test.get("alert_rule_test", ())}
     names = {rule["alert"] for rule in RULES}
@@ -52,7 +52,7 @@ def test_every_alert_is_tested_for_when_it_fires_and_when_it_does_not() -> None:
     assert {name for name, fires in tried if not fires} >= names - {"WillcallAccountThrottled"}  # its test shows both
 
 
-def test_every_alert_says_how_bad_it_is_and_leads_to_its_entry_in_the_runbook() -> None:
+def test_every_alert_has_a_severity_and_a_runbook_link() -> None:
     runbook = (OPS / "runbook.md").read_text()
     anchors = {heading.lower() for heading in re.findall(r"^#+ (\w+)$", runbook, re.MULTILINE)}
     for rule in RULES:
@@ -64,11 +64,11 @@ def test_every_alert_says_how_bad_it_is_and_leads_to_its_entry_in_the_runbook() 
         assert name.lower() in anchors
 
 
-def test_the_configuration_of_prometheus_is_good() -> None:
+def test_the_configuration_of_prometheus_is_valid() -> None:
     promtool("check", "config", "--syntax-only", "prometheus.yml")
 
 
-def test_every_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
+def test_every_query_of_the_dashboard_is_valid(tmp_path: Path) -> None:
     queries = expressions(dashboard())
     assert len(queries) > 20
     rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
@@ -86,7 +86,7 @@ def test_the_dashboard_has_a_word_for_every_health_also_for_what_is_under_a_paus
     assert named == {value: health for health, value in worth.items()} | under_pause
 
 
-def test_panels_of_the_dashboard_have_ids_of_their_own_and_lie_beside_each_other() -> None:
+def test_dashboard_panels_have_unique_ids_and_do_not_overlap() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken = [
@@ -99,7 +99,7 @@ def test_panels_of_the_dashboard_have_ids_of_their_own_and_lie_beside_each_other
     assert max(x for x, _ in taken) < 24
 
 
-def test_compose_gives_prometheus_and_grafana_what_their_files_name() -> None:
+def test_compose_mounts_the_files_that_prometheus_and_grafana_need() -> None:
     compose = yaml.safe_load((OPS.parents[1] / "docker-compose.yml").read_text())
     services, secrets = compose["services"], compose["secrets"]
     prometheus = yaml.safe_load((OPS / "prometheus.yml").read_text())

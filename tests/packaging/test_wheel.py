@@ -81,7 +81,7 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
     return Installed(environment, tmp_path)
 
 
-def test_it_brings_nothing_that_only_development_needs(environment: Path) -> None:
+def test_the_wheel_contains_nothing_for_development_only(environment: Path) -> None:
     listed = json.loads(pip("list", "--format", "json", python=str(environment / "python")))
     names = {each["name"].lower() for each in listed}
     assert "celery" in names
@@ -89,7 +89,7 @@ def test_it_brings_nothing_that_only_development_needs(environment: Path) -> Non
     pip("check", python=str(environment / "python"))
 
 
-def test_its_commands_start_and_say_what_is_missing(installed: Installed) -> None:
+def test_installed_commands_start_and_report_missing_extras(installed: Installed) -> None:
     version, config, simulator, demo, up = (
         installed.run(*arguments)
         for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("demo",), ("up",))
@@ -101,7 +101,7 @@ def test_its_commands_start_and_say_what_is_missing(installed: Installed) -> Non
         assert command.stderr == "willcall: this command is for development: pip install 'willcall[dev]'\n"
 
 
-def test_worker_beat_and_api_bring_an_order_to_its_end(installed: Installed, redis_server: EmbeddedRedis) -> None:
+def test_installed_worker_beat_and_api_complete_an_order(installed: Installed, redis_server: EmbeddedRedis) -> None:
     order = OrderScript(provider="tiqets", reference="1111111", ready_after=0)
     with SimulatorThread(Script(orders=(order,))) as simulator:
         tables = account_tables(simulator.url)["tiqets"]

@@ -16,7 +16,7 @@ V6 = one_of(ip_addresses(v=6), builds(lambda low: IPv6Address((0x2000 << 112) | 
 
 
 @given(one_of(V4, V6))
-def test_what_python_knows_to_be_special_is_never_public(address: IPv4Address | IPv6Address) -> None:
+def test_special_addresses_of_python_are_never_public(address: IPv4Address | IPv6Address) -> None:
     special = (
         address.is_private
         or address.is_loopback
@@ -40,13 +40,13 @@ def test_a_v4_address_wrapped_into_v6_is_never_public(address: IPv4Address) -> N
 
 
 @given(V4, sampled_from(["::ffff:{}", "64:ff9b::{}", "{}"]))
-def test_an_allowed_v4_network_covers_each_way_to_write_its_addresses(address: IPv4Address, form: str) -> None:
+def test_an_allowed_v4_network_includes_every_notation_of_its_addresses(address: IPv4Address, form: str) -> None:
     guard = AddressGuard([f"{address}/32"])
     assert guard.admits("x.example", str(IPv6Address(form.format(address)) if ":" in form else address))
 
 
 @given(one_of(V4, V6))
-def test_nothing_but_the_public_is_admitted_where_nothing_is_allowed(address: IPv4Address | IPv6Address) -> None:
+def test_only_public_addresses_are_admitted_by_default(address: IPv4Address | IPv6Address) -> None:
     assert AddressGuard().admits("x.example", str(address)) is is_public(address)
     inner = embedded_v4(address)
     assert inner is None or not is_public(address)
@@ -62,7 +62,7 @@ URLS = one_of(
 
 
 @given(URLS)
-def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
+def test_any_url_is_admitted_or_rejected_without_another_error(url: str) -> None:
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
@@ -77,7 +77,7 @@ def test_whatever_a_url_holds_is_judged_and_never_raises(url: str) -> None:
 @pytest.mark.parametrize(
     "public", ["1.1.1.1", "8.8.8.8", "100.63.255.255", "172.32.0.1", "192.0.1.1", "223.255.255.255", "2a00:1450::1"]
 )
-def test_the_internet_is_public(public: str) -> None:
+def test_public_addresses_are_admitted(public: str) -> None:
     network = parse_allowed(public)
     assert not isinstance(network, str)
     assert is_public(network.network_address)

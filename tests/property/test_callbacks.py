@@ -24,7 +24,7 @@ def test_any_2xx_ends_the_delivery(status: int, tries: int, hint: float | None, 
 
 
 @given(FAILURES, st.integers(1, LAST - 1), HINTS, RNGS)
-def test_a_failure_waits_as_scheduled_or_as_asked_never_less(
+def test_a_failure_waits_for_the_schedule_or_the_hint_whichever_is_longer(
     status: int | None, tries: int, hint: float | None, rng: Random
 ) -> None:
     decision = decide_delivery(PostResult(status, retry_after=hint), tries, rng)
@@ -90,7 +90,7 @@ def test_backends_are_distinguished_by_host_and_port(url: str, host: str) -> Non
         ("http://[::1]:80/x?token=", "http://[::1]:80/x?token=***"),
     ],
 )
-def test_a_callback_is_shown_without_what_its_query_says(url: str, shown: str) -> None:
+def test_a_callback_url_is_shown_without_its_query(url: str, shown: str) -> None:
     assert redact_callback_url(url) == shown
 
 

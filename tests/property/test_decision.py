@@ -132,7 +132,7 @@ def test_an_order_past_its_deadline_expires(order: Order, outcome: Outcome, poli
 
 
 @given(orders(status=st.sampled_from(sorted(FINAL))), outcomes, policies(), randoms)
-def test_final_stays_final_but_for_the_late_truths(
+def test_final_statuses_change_only_by_late_updates(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     after = decide(order, outcome, policy, NOW, rng).order.status
@@ -146,7 +146,9 @@ def test_final_stays_final_but_for_the_late_truths(
 
 
 @given(orders(), final_words, policies(), randoms)
-def test_a_final_word_ends_an_open_order(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
+def test_a_final_status_word_closes_an_open_order(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
+) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
     assert decision.order.status in FINAL
     assert decision.order.finished_at == NOW
@@ -162,7 +164,7 @@ def test_only_a_provider_word_or_the_deadline_makes_an_order_final(
 
 
 @given(orders(), outcomes, policies(), randoms)
-def test_only_answered_polls_lengthen_the_back_off(
+def test_only_answered_polls_lengthen_the_backoff(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     after = decide(order, outcome, policy, NOW, rng).order

@@ -47,25 +47,25 @@ def forms(moment: float) -> list[str]:
 
 
 @given(st.integers(0, 10**8))
-def test_seconds_are_taken_as_they_are_up_to_a_year(seconds: int) -> None:
+def test_seconds_are_accepted_up_to_a_year(seconds: int) -> None:
     assert wait_of(str(seconds), NOW) == min(seconds, MAX_WAIT)
 
 
 @given(offsets)
-def test_a_moment_is_the_time_until_then_and_never_negative(offset: int) -> None:
+def test_a_date_is_the_time_until_then_and_never_negative(offset: int) -> None:
     for form in forms(NOW + offset):
         assert wait_of(form, NOW) == min(max(offset, 0), MAX_WAIT), form
 
 
 @given(st.integers(0, 10**6), skews)
-def test_a_moment_counts_from_the_answers_own_date(offset: int, skew: int) -> None:
+def test_a_date_counts_from_the_date_of_the_response(offset: int, skew: int) -> None:
     """A wrong clock of the server is the same in both headers."""
     for form in forms(NOW + skew + offset):
         assert wait_of(form, NOW, dated(NOW + skew)) == offset, form
 
 
 @given(st.text() | st.just("yesterday"), offsets)
-def test_a_date_that_cannot_be_read_leaves_our_clock(date: str, offset: int) -> None:
+def test_an_invalid_date_header_falls_back_to_our_clock(date: str, offset: int) -> None:
     assert wait_of(dated(NOW + offset), NOW, "?" + date) == min(max(offset, 0), MAX_WAIT)
 
 
@@ -77,13 +77,13 @@ def test_the_longest_of_several_counts(waits: list[int], rng: object) -> None:
 
 
 @given(st.integers(0, 10**6))
-def test_seconds_are_no_moment_even_beside_a_date_near_the_epoch(seconds: int) -> None:
+def test_small_numbers_are_seconds_even_with_a_date_near_the_epoch(seconds: int) -> None:
     """A server whose clock starts with 1970 means the seconds that it says."""
     assert wait_of(str(seconds), NOW, dated(seconds)) == seconds
 
 
 @given(st.text() | st.text("0123456789.,:- GMTSunJan\"'shm"))
-def test_anything_at_all_is_none_or_a_finite_wait(text: str) -> None:
+def test_any_value_is_none_or_a_finite_wait(text: str) -> None:
     for date in (None, text):
         wait = wait_of(text, NOW, date)
         assert wait is None or (math.isfinite(wait) and 0 <= wait <= MAX_WAIT)
@@ -138,7 +138,7 @@ def test_a_hint_holds_to_the_second_up_to_a_day_and_a_substitute_beyond(wait: fl
         ("Fri, 15 Jan 99999 08:00:10 GMT", None),
     ],
 )
-def test_known_forms(value: str | None, wait: float | None) -> None:
+def test_known_forms_are_parsed(value: str | None, wait: float | None) -> None:
     assert wait_of(value, NOW) == wait
 
 
@@ -154,7 +154,7 @@ def test_known_forms(value: str | None, wait: float | None) -> None:
     ],
     ids=str,
 )
-def test_a_number_of_the_year_around_is_a_moment(value: str, read: RetryAfter) -> None:
+def test_a_number_near_the_present_epoch_is_a_point_in_time(value: str, read: RetryAfter) -> None:
     assert parse_retry_after(value, NOW) == read
 
 

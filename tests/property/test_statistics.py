@@ -50,7 +50,7 @@ def test_without_values_there_is_no_quantile() -> None:
 @pytest.mark.parametrize(
     ("seconds", "name"), [(0, "0.05"), (0.05, "0.05"), (0.051, "0.1"), (3_600, "3600"), (inf, "inf")]
 )
-def test_a_bound_belongs_to_its_bucket(seconds: float, name: str) -> None:
+def test_a_bound_is_included_in_its_bucket(seconds: float, name: str) -> None:
     assert bucket(LATENESS, seconds) == name
 
 

@@ -73,7 +73,7 @@ def test_the_count_of_pushed_and_polled_files_is_a_lower_bound(tickets: list[Tic
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 6))
-def test_no_mixture_of_files_and_links_counts_more_people_than_there_must_be(tickets: list[Ticket]) -> None:
+def test_files_and_links_never_count_more_people_than_there_must_be(tickets: list[Ticket]) -> None:
     assert count_admissions(tickets) <= _fewest(tickets)
 
 
@@ -105,7 +105,7 @@ def test_merging_a_poll_loses_no_push_and_counts_as_all_tickets_together(tickets
 
 
 @given(lists([TicketKind.PDF, TicketKind.LINK], 6), st.integers(0, 5))
-def test_pushes_lose_nothing_but_what_is_corrected_at_its_seat(tickets: list[Ticket], first: int) -> None:
+def test_pushes_remove_only_corrected_files(tickets: list[Ticket], first: int) -> None:
     pushes = [ticket for ticket in tickets if _pushed(ticket)]
     result = merge_pushed(merge_pushed((), pushes[:first]), pushes[first:])
     lost = [one for one in pushes if one.document not in {ticket.document for ticket in result}]

@@ -208,7 +208,7 @@ class Model:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rate=st.sampled_from(RATES), history=histories, seed=st.integers(0, 100))
-def test_no_history_breaks_what_the_provider_and_the_orders_were_promised(
+def test_no_history_breaks_a_promise_to_provider_or_orders(
     redis: "Redis", redis_server: EmbeddedRedis, rate: Rate, history: list[tuple[float, tuple[Any, ...]]], seed: int
 ) -> None:
     polling = {"ceiling": CEILING, "minimum": MINIMUM, "interval": [20, 40]}

@@ -77,7 +77,7 @@ def test_without_keys_it_does_not_listen_beyond_this_machine(tmp_path: Path) -> 
     assert "api.keys: is empty" in ended.stderr
 
 
-def test_while_redis_is_away_callers_are_told_to_come_back_and_nothing_is_half_taken(
+def test_while_redis_is_unreachable_callers_are_asked_to_retry_and_nothing_is_half_stored(
     keyless: Running, own_redis: EmbeddedRedis
 ) -> None:
     order = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}
@@ -111,7 +111,7 @@ def test_while_redis_is_away_callers_are_told_to_come_back_and_nothing_is_half_t
 
 
 @pytest.mark.proof
-def test_a_redis_that_hangs_holds_nobody_for_long(keyless: Running, own_redis: EmbeddedRedis) -> None:
+def test_a_redis_that_hangs_does_not_block_callers_for_long(keyless: Running, own_redis: EmbeddedRedis) -> None:
     os.kill(own_redis.pid, signal.SIGSTOP)
     try:
         wait_until(lambda: keyless.get("/readyz", key=None).status_code == 503)  # the last answer holds for a moment
@@ -123,7 +123,7 @@ def test_a_redis_that_hangs_holds_nobody_for_long(keyless: Running, own_redis: E
     assert keyless.get("/v1/orders").status_code == 200
 
 
-def test_it_stops_when_told_to_and_finishes_what_is_under_way(
+def test_the_server_finishes_open_requests_before_it_stops(
     redis_server: EmbeddedRedis,
     tmp_path: Path,
     redis: object,  # noqa: ARG001 - empties it

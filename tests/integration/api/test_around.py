@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PDF = b"%PDF-1.4\n" + b"%" * 600_000 + b"\n%%EOF\n"
 
 
-def test_the_feed_is_read_page_by_page_and_always_tells_where_to_come_back(api: Running) -> None:
+def test_every_page_of_the_feed_has_a_cursor_for_the_next(api: Running) -> None:
     empty = api.get("/v1/events").json()
     assert empty["items"] == []
     for number in range(3):
@@ -45,7 +45,7 @@ def test_the_feed_is_read_page_by_page_and_always_tells_where_to_come_back(api: 
 
 
 @pytest.mark.parametrize("after", ["yesterday", "1", "-", "1-1-1", "99999999999999999999-0", "٣-٣", ""])
-def test_a_cursor_that_is_none_is_refused(api: Running, after: str) -> None:
+def test_an_invalid_cursor_is_rejected(api: Running, after: str) -> None:
     assert problem(api.get("/v1/events", params={"after": after}), 422, "rejected")["errors"][0]["field"] == "after"
 
 
@@ -63,7 +63,7 @@ def test_accounts_are_shown_paused_and_resumed(api: Running) -> None:
         problem(api.post("/v1/accounts/tiqets/default/pause", {"seconds": seconds}), 422, "rejected")
 
 
-def test_a_retry_after_stands_on_resume_until_it_is_told_to_ask_now(api: Running, stores: Stores) -> None:
+def test_resume_keeps_a_retry_after_unless_it_is_overridden(api: Running, stores: Stores) -> None:
     throttle(stores, stores.accounts.now() + 3_600)
     path = "/v1/accounts/tiqets/default/resume"
     plain = api.post(path).json()
@@ -103,7 +103,7 @@ def document(api: Running, redis_server: EmbeddedRedis) -> Document:
     return DocumentStore(connect(redis_server.url), f"file://{api.folder}/documents").put(PDF, "ord-1")
 
 
-def test_a_document_is_served_to_who_asks_for_its_order(api: Running, document: Document) -> None:
+def test_a_document_is_served_below_its_order(api: Running, document: Document) -> None:
     answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
     assert (answer.status_code, answer.content) == (200, PDF)
     assert answer.headers["Content-Type"] == "application/pdf"
@@ -125,7 +125,7 @@ def test_a_document_is_served_to_who_asks_for_its_order(api: Running, document: 
         ("zip", "application/zip", "zip"),
     ],
 )
-def test_a_document_is_served_as_what_it_is_and_to_be_saved(
+def test_a_document_is_served_as_a_download_with_its_own_type(
     api: Running, redis_server: EmbeddedRedis, form: FileForm, content_type: str, extension: str
 ) -> None:
     api.submit("ord-1")
@@ -145,7 +145,7 @@ def test_a_document_is_not_served_for_another_order(api: Running, document: Docu
     problem(api.get(f"/v1/orders/ord-1/documents/{document.id}", key=None), 401, "unauthorized")
 
 
-def test_documents_whose_storage_is_away_are_to_be_asked_for_later(api: Running, document: Document) -> None:
+def test_documents_in_an_unreachable_store_are_to_be_requested_later(api: Running, document: Document) -> None:
     for file in (api.folder / "documents").rglob(f"{document.id}.pdf"):
         file.unlink()
     answer = api.get(f"/v1/orders/ord-1/documents/{document.id}")
@@ -169,13 +169,13 @@ def test_metrics_count_orders_and_events_by_account(api: Running) -> None:
     assert "process_resident_memory_bytes" in shown
 
 
-def test_a_request_keeps_a_sane_id_and_is_given_another_one_else(api: Running) -> None:
+def test_a_request_keeps_a_valid_id_and_otherwise_gets_a_new_one(api: Running) -> None:
     assert api.get("/healthz", headers={"X-Request-Id": "cart-42/1"}).headers["X-Request-Id"] == "cart-42/1"
     for odd in ("a b", "x" * 101, '"}'):
         assert re.fullmatch("[0-9a-f]{32}", api.get("/healthz", headers={"X-Request-Id": odd}).headers["X-Request-Id"])
 
 
-def test_the_log_has_one_line_a_request_and_nothing_secret(api: Running) -> None:
+def test_the_log_has_one_line_per_request_and_no_secrets(api: Running) -> None:
     api.submit("ord-1", reference="secret-reference", metadata={"name": "secret-name"})
     api.get("/v1/orders/ord-1?token=secret-token", headers={"X-Request-Id": "find-me"})
     api.get("/webhooks/tiqets/default/secret-token")
@@ -184,7 +184,7 @@ def test_the_log_has_one_line_a_request_and_nothing_secret(api: Running) -> None
     assert not [word for word in ("secret", "sesame", "1111111", "ord-1?") if word in api.log]
 
 
-def test_the_description_and_its_page_need_nothing_from_elsewhere(api: Running) -> None:
+def test_the_api_description_and_its_page_load_nothing_from_other_hosts(api: Running) -> None:
     assert api.get("/openapi.json", key=None).json()["openapi"].startswith("3.1")
     page = api.get("/docs", key=None).text
     for address in re.findall(r'(?:src|href)="([^"]+)"', page):
@@ -192,7 +192,7 @@ def test_the_description_and_its_page_need_nothing_from_elsewhere(api: Running) 
         assert api.get(address, key=None).status_code == 200
 
 
-def test_head_is_answered_as_get_without_a_body(api: Running, document: Document) -> None:
+def test_head_has_the_response_of_get_without_a_body(api: Running, document: Document) -> None:
     paths = ["/healthz", "/readyz", "/metrics", "/v1/orders", "/v1/orders/ord-1", "/docs", "/openapi.json"]
     paths += [f"/v1/orders/ord-1/documents/{document.id}", "/v1/orders/nobody", "/nowhere"]
     for path in paths:
@@ -220,7 +220,7 @@ def test_head_is_answered_as_get_without_a_body(api: Running, document: Document
         "/webhooks/tiqets/default/{}%2F",
     ],
 )
-def test_a_webhook_address_with_slashes_too_many_is_taken(
+def test_a_webhook_url_with_extra_slashes_is_accepted(
     redis_server: EmbeddedRedis, tmp_path: Path, address: str
 ) -> None:
     token = {"WILLCALL_PROVIDERS__TIQETS__DEFAULT__WEBHOOK_TOKEN": "wht-tiqets"}

@@ -60,7 +60,7 @@ def test_an_operator_key_opens_a_session_that_holds_no_key(api: Running) -> None
     assert https.post("/login", headers=sent, key=OPERATOR_KEY).headers["Set-Cookie"].endswith("; Secure")
 
 
-def test_no_other_key_opens_one(api: Running) -> None:
+def test_no_other_key_opens_a_session(api: Running) -> None:
     for key in ("", KEY, OPERATOR_KEY[:-1], f"{OPERATOR_KEY}x"):
         stranger = Operator(api, None)
         answer = stranger.login(key)
@@ -70,7 +70,7 @@ def test_no_other_key_opens_one(api: Running) -> None:
         assert stranger.get("/").status_code == 303
 
 
-def test_a_login_leads_nowhere_else(api: Running) -> None:
+def test_a_login_redirects_to_pages_of_the_board_only(api: Running) -> None:
     for back in (
         "https://evil.example/",
         "//evil.example/",
@@ -89,9 +89,7 @@ def test_a_session_ends_with_logging_out(api: Running) -> None:
     assert another.get("/").status_code == 200
 
 
-def test_a_copy_of_a_session_is_worth_nothing_once_its_owner_has_logged_out(
-    api: Running, redis_server: EmbeddedRedis
-) -> None:
+def test_a_copied_session_is_invalid_after_logout(api: Running, redis_server: EmbeddedRedis) -> None:
     owner, thief = Operator(api), Operator(api, None)
     thief.session.cookies.update(owner.session.cookies)
     assert thief.get("/").status_code == 200
@@ -115,7 +113,7 @@ def test_a_session_ends_with_the_key_that_opened_it() -> None:
         assert not Sessions([new, old]).read(other)
 
 
-def test_wrong_keys_are_bounded_per_caller_and_minute() -> None:
+def test_wrong_keys_are_limited_per_caller_and_minute() -> None:
     time = 0.0
     tries = FailedLogins(lambda: time)
     for _ in range(LOGGED_FAILURES):
@@ -127,7 +125,7 @@ def test_wrong_keys_are_bounded_per_caller_and_minute() -> None:
     assert not tries.exhausted("10.0.0.1")
 
 
-def test_wrong_keys_of_a_caller_keep_no_right_one_out(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+def test_wrong_keys_of_a_caller_do_not_block_the_right_one(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with board(tmp_path, redis_server.url, OPERATOR_KEY) as api:
         stranger = Operator(api, None)
         for number in range(2 * LOGGED_FAILURES):
@@ -140,7 +138,7 @@ def test_wrong_keys_of_a_caller_keep_no_right_one_out(redis_server: EmbeddedRedi
         assert "guess" not in api.log
 
 
-def test_what_another_page_sends_changes_nothing(api: Running) -> None:
+def test_a_request_from_another_site_changes_nothing(api: Running) -> None:
     operator = Operator(api)
     foreign: list[dict[str, str]] = [
         {},
@@ -168,14 +166,14 @@ def test_a_form_of_too_many_fields_is_not_our_mistake(api: Running) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_link_from_elsewhere_finds_the_session_that_the_browser_keeps_back_at_first(api: Running) -> None:
+def test_a_link_from_another_site_finds_the_session(api: Running) -> None:
     answer = Operator(api, None).get("/orders/ord-1", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 200
     assert '<meta http-equiv="refresh" content="0">' in answer.text
     assert "ord-1" not in answer.text
 
 
-def test_pages_run_nothing_that_stands_in_them_and_load_nothing_from_elsewhere(api: Running) -> None:
+def test_pages_run_no_inline_script_and_load_nothing_from_other_hosts(api: Running) -> None:
     operator = Operator(api)
     for path in ("/", "/orders", "/orders/ord-1", "/search?q=x", "/orders/nobody", "/login?back=/"):
         answer = (Operator(api, None) if path.startswith("/login") else operator).get(path)
@@ -190,7 +188,7 @@ def test_pages_run_nothing_that_stands_in_them_and_load_nothing_from_elsewhere(a
             assert "immutable" in operator.get(address).headers["Cache-Control"]
 
 
-def test_the_api_takes_no_session_for_a_key(api: Running) -> None:
+def test_the_api_does_not_accept_a_session_as_a_key(api: Running) -> None:
     operator = Operator(api)
     assert operator.get("/v1/orders").status_code == 401
 

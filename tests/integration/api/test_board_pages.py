@@ -55,7 +55,7 @@ def change(stores: Stores, order_id: str, **fields: object) -> None:
     assert stores.commits.write(Commit(before, after, tickets="tickets" in fields)) is not None
 
 
-def test_an_account_is_shown_with_what_waits_for_it(api: Running, operator: Operator) -> None:
+def test_an_account_is_shown_with_its_waiting_orders(api: Running, operator: Operator) -> None:
     for number in range(3):
         api.submit(f"ord-{number}", not_before=LATER)
     shown = words(operator.get("/"))
@@ -63,7 +63,7 @@ def test_an_account_is_shown_with_what_waits_for_it(api: Running, operator: Oper
     assert "tixstock /default ok 0 " in shown
 
 
-def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Operator) -> None:
+def test_a_paused_account_is_shown_as_paused_until_it_is_resumed(api: Running, operator: Operator) -> None:
     api.submit(not_before=LATER)
     answer = operator.post("/accounts/tiqets/default/pause", back="/", seconds="900")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
@@ -81,7 +81,7 @@ def test_a_paused_account_says_so_until_it_is_resumed(api: Running, operator: Op
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
-def test_a_retry_after_is_broken_by_a_button_of_its_own_that_asks_for_a_second_press(
+def test_a_separate_button_with_confirmation_ends_a_retry_after(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
@@ -116,9 +116,7 @@ def test_an_operators_key_may_resume_and_poll_over_the_api_but_reads_no_orders(a
     problem(api.post("/v1/accounts/tiqets/default/resume", key="wrong"), 401, "unauthorized")
 
 
-def test_an_order_is_polled_before_its_hint_by_a_button_of_its_own(
-    api: Running, operator: Operator, redis: "Redis"
-) -> None:
+def test_a_separate_button_polls_an_order_before_its_hint(api: Running, operator: Operator, redis: "Redis") -> None:
     api.submit("ord-1")
     assert "Try now anyway" not in words(operator.get("/orders/ord-1"))
     hint = 4_000_000_000_000
@@ -130,7 +128,7 @@ def test_an_order_is_polled_before_its_hint_by_a_button_of_its_own(
     assert "Order ord-1 will be polled now." in words(operator.get("/orders/ord-1"))
 
 
-def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_pages_and_in_json(
+def test_a_paused_account_that_is_rejected_shows_both_everywhere(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
@@ -147,7 +145,7 @@ def test_an_account_that_is_paused_and_refused_is_both_on_the_board_its_orders_p
     assert (document["beneath"]["health"], document["beneath"]["why"]) == ("unauthorized", "401")
 
 
-def test_a_pause_whose_length_is_none_pauses_nothing(api: Running, operator: Operator) -> None:
+def test_an_invalid_duration_pauses_nothing(api: Running, operator: Operator) -> None:
     for seconds in ("abc", "0", "-1", "0.5", "1e3", "86401"):
         answer = operator.post("/accounts/tiqets/default/pause", back="/", seconds=seconds)
         assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), seconds
@@ -231,7 +229,7 @@ def test_orders_of_a_refused_account_are_shown_with_their_account_and_drown_noth
     assert "put one that works into [providers.tiqets.default]" in page
 
 
-def test_an_order_whose_account_is_stopped_offers_what_helps(
+def test_an_order_of_a_stopped_account_offers_the_fix(
     api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("ord-1", not_before=LATER)
@@ -281,7 +279,7 @@ def test_pages_of_orders_continue_where_the_one_before_ended(api: Running, opera
     assert [name for name in names if f'/orders/{name}"' in second.text] == names[:10]
 
 
-def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, stores: Stores) -> None:
+def test_each_account_links_to_its_own_orders(operator: Operator, stores: Stores) -> None:
     for account in ("default", "second"):
         order = SubmitOrder(provider="tiqets", account=account, reference="1", id=f"of-{account}").order()
         stores.submissions.submit([NewOrder(order, "digest", 86_400)])
@@ -297,7 +295,7 @@ def test_accounts_of_one_provider_lead_to_their_own_orders(operator: Operator, s
     assert "No orders match." in words(operator.get("/orders?account=" + quote(HOSTILE)))
 
 
-def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_depends_on(
+def test_late_orders_are_listed_with_the_hosts_that_they_depend_on(
     api: Running, operator: Operator, redis_server: EmbeddedRedis
 ) -> None:
     redis = connect(redis_server.url)
@@ -334,7 +332,7 @@ def test_orders_of_which_something_is_behind_are_listed_with_the_hosts_that_it_d
     assert "The file is not stored and no longer fetched." in words(operator.get("/orders/ord-3"))
 
 
-def test_overdue_orders_are_listed_the_latest_first_and_led_to_by_their_figures(
+def test_overdue_orders_are_listed_latest_first_and_linked_from_their_count(
     api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("soon", reference="0", not_before=LATER)
@@ -421,7 +419,7 @@ def test_all_events_of_an_order_are_shown_with_what_became_of_their_delivery(
     assert re.search(r"order.cancelled evt_\w+ in the event feed", words(operator.get("/orders/ord-2")))
 
 
-def test_tickets_and_secret_references_are_shown_by_their_end_until_asked_for(
+def test_tickets_and_secret_references_are_redacted_until_revealed(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", reference="1111111", not_before=LATER)
@@ -471,7 +469,7 @@ def test_a_callback_is_shown_without_its_token(api: Running, operator: Operator)
     assert api.get("/v1/orders/ord-1").json()["callback_url"].endswith("?token=sesame")
 
 
-def test_a_document_comes_through_the_session(
+def test_a_document_is_downloaded_with_the_session(
     api: Running, operator: Operator, redis_server: EmbeddedRedis, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER)
@@ -506,7 +504,7 @@ def test_a_document_comes_through_the_session(
         ),
     ],
 )
-def test_a_ticket_says_what_its_file_is_and_what_is_wrong_with_it(
+def test_a_ticket_shows_the_type_and_the_damage_of_its_file(
     api: Running, operator: Operator, stores: Stores, ticket: Ticket, shown: str
 ) -> None:
     api.submit("ord-1", not_before=LATER)
@@ -525,7 +523,7 @@ def test_how_many_tickets_are_missing_is_shown_while_more_may_come(
     assert "Tickets 1 pdf" in words(operator.get("/orders/ord-1"))
 
 
-def test_hostile_values_are_text(api: Running, operator: Operator, stores: Stores) -> None:
+def test_hostile_values_are_escaped(api: Running, operator: Operator, stores: Stores) -> None:
     api.submit(
         "ord-1~:@.x",
         provider="tixstock",
@@ -543,7 +541,7 @@ def test_hostile_values_are_text(api: Running, operator: Operator, stores: Store
     assert stores.listing.page(OrderQuery(), 10).orders[0].reference == HOSTILE
 
 
-def test_what_is_not_there_is_a_page(operator: Operator) -> None:
+def test_not_found_is_a_page(operator: Operator) -> None:
     for path in ("/orders/nobody", "/orders/a%2F..%2Fb", "/orders/%00"):
         answer = operator.get(path)
         assert answer.status_code == 404, path
@@ -552,9 +550,7 @@ def test_what_is_not_there_is_a_page(operator: Operator) -> None:
         assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), path
 
 
-def test_an_address_that_leads_nowhere_is_a_page_for_who_navigates_and_a_problem_for_programs(
-    api: Running, operator: Operator
-) -> None:
+def test_an_unknown_path_is_a_page_for_browsers_and_a_problem_for_programs(api: Running, operator: Operator) -> None:
     navigates = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     for path in ("/nonsense", "/order/ord-1", "/orders/", "/orders/ord-1/x", "/%3Cu%3E", "/v1x"):
         for person in (operator, Operator(api, None)):

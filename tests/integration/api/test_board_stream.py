@@ -48,7 +48,7 @@ def until(changed: Iterator[dict[str, str]], part: str, words: str) -> dict[str,
     return next(change for change in changed if words in change.get(part, ""))
 
 
-def test_a_watcher_is_sent_everything_at_first_and_then_what_changes(api: Running) -> None:
+def test_a_stream_starts_with_everything_and_continues_with_changes(api: Running) -> None:
     operator = Operator(api)
     with watching(operator) as changed:
         assert {"headline", "banners", "accounts", "attention", "activity", "status"} <= next(changed).keys()
@@ -58,7 +58,7 @@ def test_a_watcher_is_sent_everything_at_first_and_then_what_changes(api: Runnin
         assert "attention" not in change
 
 
-def test_an_orders_page_is_sent_its_own_changes(api: Running) -> None:
+def test_the_stream_of_an_orders_page_has_its_changes(api: Running) -> None:
     api.submit("ord-1", not_before=LATER)
     operator = Operator(api)
     with watching(operator, "?order=ord-1") as changed:
@@ -91,13 +91,13 @@ def test_while_redis_is_away_watchers_are_told_and_resume_after(tmp_path: Path) 
         own.stop()
 
 
-def test_an_order_that_is_not_there_is_watched_by_nobody(api: Running) -> None:
+def test_an_unknown_order_has_no_stream(api: Running) -> None:
     answer = Operator(api).get("/board/stream?order=nobody", stream=True)
     assert answer.status_code == 404
     assert "page update failed" not in api.log
 
 
-def test_watchers_of_an_order_that_is_forgotten_are_sent_away(api: Running, redis_server: EmbeddedRedis) -> None:
+def test_the_stream_of_a_removed_order_ends(api: Running, redis_server: EmbeddedRedis) -> None:
     api.submit("ord-1", not_before=LATER)
     with watching(Operator(api), "?order=ord-1") as changed:
         next(changed)
@@ -106,7 +106,7 @@ def test_watchers_of_an_order_that_is_forgotten_are_sent_away(api: Running, redi
     assert "page update failed" not in api.log
 
 
-def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None:
+def test_streams_are_limited_and_take_no_slots_of_requests(api: Running) -> None:
     operator = Operator(api)
     assert MAX_VIEWERS > MAX_IN_FLIGHT
     with ExitStack() as stack:
@@ -119,7 +119,7 @@ def test_streams_are_bounded_and_take_no_place_of_requests(api: Running) -> None
     wait_until(lambda: operator.get("/board/stream", stream=True).status_code != 503)
 
 
-def test_the_server_stops_at_once_though_somebody_watches(api: Running) -> None:
+def test_the_server_stops_at_once_with_open_streams(api: Running) -> None:
     with watching(Operator(api)) as changed:
         next(changed)
         os.kill(api.process.pid, signal.SIGTERM)

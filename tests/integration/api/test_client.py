@@ -33,7 +33,7 @@ def test_an_order_is_submitted_looked_at_expedited_and_cancelled(client: Client)
     assert "1111111" not in repr(order)
 
 
-def test_what_is_refused_is_an_error_with_the_problem_in_it(client: Client, api: Running) -> None:
+def test_a_rejection_is_an_error_with_its_problem(client: Client, api: Running) -> None:
     client.submit("tiqets", "1", id="ord-1")
     with pytest.raises(Conflict, match="already exists with different content"):
         client.submit("tiqets", "2", id="ord-1")
@@ -74,7 +74,7 @@ def test_the_feed_resumes_where_it_was_left(client: Client) -> None:
     assert list(client.events(after=feed.cursor)) == []
 
 
-def test_a_place_in_the_feed_moves_only_when_its_page_was_handed_out(client: Client) -> None:
+def test_the_cursor_moves_only_after_its_page_was_returned(client: Client) -> None:
     for number in range(4):
         client.submit("tiqets", "1", id=f"ord-{number}")
         client.cancel(f"ord-{number}")
@@ -112,7 +112,7 @@ def test_a_document_has_a_name_with_the_extension_of_its_type(file_type: FileTyp
     assert replace(ticket, document=None).file_name is None
 
 
-def test_a_document_is_downloaded_whole(
+def test_a_document_is_downloaded_completely(
     client: Client, api: Running, redis_server: EmbeddedRedis, tmp_path: Path
 ) -> None:
     client.submit("tiqets", "1", id="ord-1")
@@ -156,7 +156,7 @@ def moody() -> Iterator[HTTPServer]:
         server.shutdown()
 
 
-def test_a_server_that_is_away_is_asked_again_for_the_same_order(moody: HTTPServer) -> None:
+def test_a_request_to_an_unreachable_server_is_retried_for_the_same_order(moody: HTTPServer) -> None:
     with Client(f"http://127.0.0.1:{moody.server_port}/") as client:
         assert list(client.submit_many([{"provider": "tiqets", "reference": "1"}])) == []
     assert len(Moody.bodies) == 3
@@ -164,7 +164,7 @@ def test_a_server_that_is_away_is_asked_again_for_the_same_order(moody: HTTPServ
     assert b'"id": "ord_' in Moody.bodies[0]
 
 
-def test_patience_is_bounded_and_a_wait_beyond_it_is_not_begun(moody: HTTPServer) -> None:
+def test_retries_end_at_the_timeout_and_no_wait_exceeds_it(moody: HTTPServer) -> None:
     Moody.retry_after = "3600"
     with Client(f"http://127.0.0.1:{moody.server_port}", patience=1) as client, pytest.raises(Unavailable):
         list(client.submit_many([{"provider": "tiqets", "reference": "1"}]))
@@ -173,7 +173,7 @@ def test_patience_is_bounded_and_a_wait_beyond_it_is_not_begun(moody: HTTPServer
         client.accounts()
 
 
-def test_it_stands_alone() -> None:
+def test_the_client_imports_nothing_else_of_the_project() -> None:
     code = "import sys, willcall.client; print(*sorted(name.partition('.')[0] for name in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
     assert not {"pydantic", "redis", "celery", "fastapi", "structlog", "fsspec"} & set(loaded)

@@ -21,7 +21,7 @@ def letters(redis: "Redis") -> DeadLetterStore:
     return DeadLetterStore(redis)
 
 
-def test_the_api_lists_them_in_pages(api: Running, letters: DeadLetterStore) -> None:
+def test_the_api_lists_dead_letters_in_pages(api: Running, letters: DeadLetterStore) -> None:
     for number in range(3):
         letters.add("willcall", DeadLetterReason.UNREADABLE, f"{number}".encode())
     first = api.get("/v1/dead-letters?limit=2", key=OPERATOR_KEY).json()
@@ -32,7 +32,7 @@ def test_the_api_lists_them_in_pages(api: Running, letters: DeadLetterStore) -> 
     assert first["items"][0]["reason"] == "unreadable"
 
 
-def test_the_api_requeues_one_and_logs_it(api: Running, letters: DeadLetterStore, redis: "Redis") -> None:
+def test_the_api_requeues_a_dead_letter_and_logs_it(api: Running, letters: DeadLetterStore, redis: "Redis") -> None:
     letters.add("willcall.notify", DeadLetterReason.UNKNOWN_TASK, READABLE)
     [letter] = letters.newest()
     answer = api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY)
@@ -44,7 +44,7 @@ def test_the_api_requeues_one_and_logs_it(api: Running, letters: DeadLetterStore
     problem(api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY), 404, "not-found")
 
 
-def test_the_api_refuses_what_cannot_be_requeued(api: Running, letters: DeadLetterStore) -> None:
+def test_the_api_rejects_a_dead_letter_that_cannot_be_requeued(api: Running, letters: DeadLetterStore) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     letters.add("willcall", DeadLetterReason.TOO_LARGE, b"x" * (LONGEST + 1))
     for letter in letters.newest():
@@ -53,20 +53,20 @@ def test_the_api_refuses_what_cannot_be_requeued(api: Running, letters: DeadLett
     assert letters.count() == 2
 
 
-def test_the_api_clears_them(api: Running, letters: DeadLetterStore) -> None:
+def test_the_api_clears_dead_letters(api: Running, letters: DeadLetterStore) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"x")
     assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 1}
     assert api.call("DELETE", "/v1/dead-letters", key=OPERATOR_KEY).json() == {"cleared": 0}
 
 
-def test_no_key_sees_or_changes_none(api: Running, letters: DeadLetterStore) -> None:
+def test_without_a_key_no_dead_letter_is_shown_or_changed(api: Running, letters: DeadLetterStore) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"x")
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", f"/{letters.newest()[0].id}/requeue")):
         problem(api.call(method, f"/v1/dead-letters{path}", key=None), 401, "unauthorized")
     assert letters.count() == 1
 
 
-def test_the_board_shows_and_requeues_them(api: Running, letters: DeadLetterStore) -> None:
+def test_the_board_shows_and_requeues_dead_letters(api: Running, letters: DeadLetterStore) -> None:
     operator = Operator(api)
     assert "could not be processed" not in words(operator.get("/"))
     letters.add("willcall", DeadLetterReason.UNKNOWN_TASK, READABLE)
@@ -85,7 +85,7 @@ def test_the_board_shows_and_requeues_them(api: Running, letters: DeadLetterStor
     assert [letter.id for letter in letters.newest()] == [odd.id]
 
 
-def test_the_board_clears_them(api: Running, letters: DeadLetterStore) -> None:
+def test_the_board_clears_dead_letters(api: Running, letters: DeadLetterStore) -> None:
     operator = Operator(api)
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     operator.post("/dead-letters/clear", back="/dead-letters")
@@ -95,7 +95,7 @@ def test_the_board_clears_them(api: Running, letters: DeadLetterStore) -> None:
     assert '"via": "board"' in api.log
 
 
-def test_a_foreign_page_cannot_clear_them(api: Running, letters: DeadLetterStore) -> None:
+def test_another_site_cannot_clear_dead_letters(api: Running, letters: DeadLetterStore) -> None:
     letters.add("willcall", DeadLetterReason.UNREADABLE, b"no message")
     sent = Operator(api).post("/dead-letters/clear", headers={"Sec-Fetch-Site": "cross-site"}, back="/")
     assert sent.status_code == 403

@@ -51,7 +51,7 @@ def test_a_client_submits_and_waits_for_the_end(api: Running, tmp_path: Path) ->
         assert child.returncode == 0
 
 
-def test_a_celery_backend_sends_an_order_that_is_taken(
+def test_a_celery_backend_sends_an_order_that_is_accepted(
     api: Running, redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path
 ) -> None:
     with example("submit_with_celery.py", tmp_path, redis_server.url) as child:
@@ -63,7 +63,7 @@ def test_a_celery_backend_sends_an_order_that_is_taken(
     assert api.post("/v1/orders", order).status_code == 201
 
 
-def test_a_receiver_takes_a_signed_event_once_and_no_other(tmp_path: Path) -> None:
+def test_a_receiver_accepts_each_signed_event_once(tmp_path: Path) -> None:
     port = free_port()
     event = {"id": "evt_1", "type": "order.fulfilled", "data": {"id": "cart-42", "tickets": [{"kind": "pdf"}]}}
     body, now = json.dumps(event), datetime.now(UTC)

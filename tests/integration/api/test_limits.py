@@ -65,7 +65,7 @@ def little_memory(api: Running) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
-def test_nonsense_is_refused_at_once_and_takes_little_memory(api: Running, kind: str) -> None:
+def test_invalid_bodies_are_rejected_at_once_with_little_memory(api: Running, kind: str) -> None:
     with little_memory(api):
         answer = api.call("POST", "/v1/orders:batch", data=fill(NONSENSE[kind]), headers=JSON)
     problem(answer, 422, "rejected")
@@ -84,7 +84,7 @@ def test_what_is_wrong_with_each_order_of_a_batch_is_said_in_few_words(api: Runn
     assert problem(many, 422, "rejected")["detail"] == "has more than 100 fields"
 
 
-def test_a_large_batch_of_good_orders_is_taken(api: Running) -> None:
+def test_a_large_batch_of_valid_orders_is_accepted(api: Running) -> None:
     text = '[{"a": "b,c"}] ' * 1_000  # it looks like nonsense, but it is text
     orders = [
         {"id": f"ord-{number}", "provider": "tiqets", "reference": "1", "metadata": {"note": text}}
@@ -113,12 +113,12 @@ def test_a_large_batch_of_good_orders_is_taken(api: Running) -> None:
         ),
     ],
 )
-def test_values_that_cannot_be_taken_are_named(api: Running, payload: bytes, detail: str) -> None:
+def test_invalid_values_are_named(api: Running, payload: bytes, detail: str) -> None:
     answer = api.call("POST", "/v1/orders", data=payload, headers=JSON)
     assert detail in problem(answer, 422, "rejected")["detail"]
 
 
-def test_a_compressed_body_is_refused(api: Running) -> None:
+def test_a_compressed_body_is_rejected(api: Running) -> None:
     data = gzip.compress(b'{"provider": "tiqets", "reference": "1"}')
     for coding in ("gzip", "br", "deflate, gzip"):
         for path in ("/v1/orders", "/v1/orders:batch", "/v1/accounts/tiqets/default/pause"):
@@ -139,14 +139,14 @@ def exchange(api: Running, sent: bytes) -> bytes:
         return heard
 
 
-def test_a_body_that_is_announced_as_too_large_is_not_waited_for(api: Running) -> None:
+def test_a_body_announced_as_too_large_is_rejected_before_it_arrives(api: Running) -> None:
     for path, length in (("/v1/orders", 70_000), ("/v1/orders:batch", MAX_BATCH_BYTES + 1), ("/v1/orders", 10**18)):
         asked = head(path, length, key=KEY).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
         assert exchange(api, asked).startswith(b"HTTP/1.1 413 ")
     assert exchange(api, head("/v1/orders", 10**18, key=KEY)).startswith(b"HTTP/1.1 413 ")
 
 
-def test_lengths_that_lie_harm_nobody(api: Running) -> None:
+def test_a_wrong_content_length_does_no_harm(api: Running) -> None:
     order = b'{"provider": "tiqets", "reference": "1"}'
     assert exchange(api, head("/v1/orders", len(order) + 1, key=KEY) + order) == b"", "it hung up before the end"
     longer = exchange(api, head("/v1/orders", len(order) - 1, key=KEY) + order)
@@ -157,7 +157,7 @@ def test_lengths_that_lie_harm_nobody(api: Running) -> None:
     assert api.get("/healthz").status_code == 200
 
 
-def test_chunks_without_end_are_read_no_further_than_is_worth_while(api: Running) -> None:
+def test_endless_chunks_are_read_up_to_a_limit(api: Running) -> None:
     chunked = head("/v1/orders", 0, key=KEY).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     sent: list[int] = []
@@ -174,7 +174,7 @@ def test_chunks_without_end_are_read_no_further_than_is_worth_while(api: Running
     assert len(sent) < 200
 
 
-def test_a_body_must_come_steadily() -> None:
+def test_a_body_must_arrive_steadily() -> None:
     limits = BodyLimits()
     assert limits.allowed(0) == HEAD_START
     assert limits.allowed(5 * SLOWEST) == HEAD_START + 5

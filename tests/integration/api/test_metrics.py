@@ -53,7 +53,7 @@ class Shown:
         return self.samples.get((f"willcall_{name}", frozenset(labels.items())))
 
 
-def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
+def test_orders_are_counted_by_what_they_wait_for(api: Running, desk: Desk) -> None:
     now = desk.now()
     for order_id, due in {"late": now - 9_000, "soon": now + 9_000, "graced": now - 1}.items():
         desk.submit(order_id)
@@ -70,7 +70,7 @@ def test_orders_are_counted_by_how_they_wait(api: Running, desk: Desk) -> None:
     assert shown("orders_overdue", provider="tixstock", account="default") == 0
 
 
-def test_an_account_that_left_the_configuration_still_has_its_orders_counted(api: Running, desk: Desk) -> None:
+def test_orders_of_an_unconfigured_account_are_counted(api: Running, desk: Desk) -> None:
     desk.redis.sadd(keys.ACCOUNTS, "tiqets/former")
     desk.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})
     shown, former = Shown(api), {"provider": "tiqets", "account": "former"}
@@ -78,7 +78,7 @@ def test_an_account_that_left_the_configuration_still_has_its_orders_counted(api
     assert shown("orders_unconfigured", **DEFAULT) == 0
 
 
-def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Running, desk: Desk) -> None:
+def test_the_health_of_an_account_is_1_for_its_value_and_0_for_the_others(api: Running, desk: Desk) -> None:
     shown = Shown(api)
     assert {health: shown("account_health", **DEFAULT, health=health) for health in ("ok", "paused", "down")} == {
         "ok": 1,
@@ -94,7 +94,7 @@ def test_the_health_of_an_account_is_1_for_what_it_is_and_0_for_all_else(api: Ru
     assert before <= since <= desk.now()
 
 
-def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(api: Running, desk: Desk) -> None:
+def test_a_paused_account_that_is_rejected_shows_both_and_since_when(api: Running, desk: Desk) -> None:
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
     desk.stores.accounts.report_health(ACCOUNT, refused, (30, 600), desk.account_alert())
     desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
@@ -107,7 +107,7 @@ def test_an_account_that_is_paused_and_refused_is_both_and_since_it_is_refused(a
     assert shown("account_health_since_timestamp_seconds", **DEFAULT) == 1
 
 
-def test_tokens_and_answers_with_429_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
+def test_tokens_and_429s_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
     throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
@@ -132,7 +132,7 @@ def test_pending_callbacks_and_missing_documents_are_counted(api: Running, desk:
     assert 3_000 <= (shown("events_undelivered_oldest_seconds", to="backends") or 0) < 3_000 + STALL
 
 
-def test_messages_of_each_queue_are_ready_or_wait(api: Running) -> None:
+def test_messages_of_each_queue_are_ready_or_scheduled(api: Running) -> None:
     api.submit("now")
     api.submit("later", not_before="2099-01-01T00:00:00Z")
     shown = Shown(api)
@@ -165,14 +165,14 @@ def test_processes_are_counted_by_their_kind(api: Running, stores: Stores) -> No
     assert [shown("processes", kind=kind) for kind in ("worker", "beat")] == [2, 0]
 
 
-def test_what_the_api_did_itself_is_there_too(api: Running) -> None:
+def test_the_metrics_of_the_api_itself_are_included(api: Running) -> None:
     ended = Shown(api)("orders_ended_total", **DEFAULT, status="cancelled") or 0
     api.submit()
     api.post("/v1/orders/ord-1/cancel")
     assert Shown(api)("orders_ended_total", **DEFAULT, status="cancelled") == ended + 1
 
 
-def test_nothing_that_could_be_secret_is_shown(api: Running, desk: Desk) -> None:
+def test_no_secret_is_shown(api: Running, desk: Desk) -> None:
     desk.submit("ord-hidden", reference="hidden-reference", callback_url="https://backend.example/hidden")
     attempt = Attempt(desk.now(), "issued", 200, None, "hidden why")
     desk.commit(
@@ -189,7 +189,7 @@ def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iter
         yield api
 
 
-def test_a_key_of_operators_closes_the_metrics_on_this_machine_too(
+def test_an_operator_key_protects_the_metrics_on_this_machine_too(
     redis_server: EmbeddedRedis,
     redis: "Redis",  # noqa: ARG001 - it is empty
     tmp_path: Path,
@@ -203,7 +203,7 @@ def test_a_key_of_operators_closes_the_metrics_on_this_machine_too(
         assert api.get("/metrics", key="wrong").status_code == 401
 
 
-def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed: Running) -> None:
+def test_other_machines_need_a_key_of_an_operator_or_a_backend(exposed: Running) -> None:
     status = {
         key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "of-the-night-shift", "a-backend")
     }
@@ -212,7 +212,7 @@ def test_beyond_loopback_a_key_of_an_operator_or_of_a_backend_is_needed(exposed:
 
 
 @pytest.mark.proof
-def test_collecting_does_not_look_at_each_order(tmp_path: Path) -> None:
+def test_collecting_does_not_read_each_order(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)  # of its own: nobody else's commands are among those counted
     server.start()
     environment = {"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}

@@ -18,7 +18,7 @@ def kept(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
     return order_to_json(order)
 
 
-def test_an_order_is_new_once_the_same_again_and_a_conflict_with_other_content(api: Running, stores: Stores) -> None:
+def test_the_same_order_is_accepted_once_and_other_content_is_a_conflict(api: Running, stores: Stores) -> None:
     new = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T01:00:00+01:00")
     assert (new.status_code, new.json()) == (201, kept(stores))
     again = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T00:00:00Z")
@@ -27,7 +27,7 @@ def test_an_order_is_new_once_the_same_again_and_a_conflict_with_other_content(a
     assert api.get("/v1/orders/ord-1").json() == new.json()
 
 
-def test_every_mistake_of_an_order_is_named_and_nothing_is_kept(api: Running, stores: Stores) -> None:
+def test_every_error_of_an_order_is_named_and_nothing_is_stored(api: Running, stores: Stores) -> None:
     answer = api.post("/v1/orders", {"id": "ord-1", "provider": "tiqets", "quantity": "2", "colour": "blue"})
     errors = {error["field"]: error["message"] for error in problem(answer, 422, "rejected")["errors"]}
     assert errors.keys() == {"reference", "quantity", "colour"}
@@ -50,18 +50,18 @@ def test_every_mistake_of_an_order_is_named_and_nothing_is_kept(api: Running, st
         (b"[" * 50_000, "nested too deeply"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(api: Running, body: bytes, complaint: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_rejected(api: Running, body: bytes, complaint: str) -> None:
     answer = api.call("POST", "/v1/orders", data=body, headers={"Content-Type": "application/json"})
     assert complaint in problem(answer, 422, "rejected")["detail"]
 
 
-def test_a_body_must_be_called_json(api: Running) -> None:
+def test_the_content_type_must_be_json(api: Running) -> None:
     for content_type in ("text/plain", "application/json; charset=latin1", ""):
         answer = api.call("POST", "/v1/orders", data=b"{}", headers={"Content-Type": content_type})
         problem(answer, 415, "unsupported-media-type")
 
 
-def test_a_body_has_a_largest_size_with_and_without_its_length_told(api: Running) -> None:
+def test_a_body_that_is_too_large_is_rejected_with_and_without_content_length(api: Running) -> None:
     large = json.dumps({"provider": "tiqets", "reference": "1", "language": "x" * 70_000}).encode()
     headers = {"Content-Type": "application/json"}
     problem(api.call("POST", "/v1/orders", data=large, headers=headers), 413, "too-large")
@@ -70,7 +70,7 @@ def test_a_body_has_a_largest_size_with_and_without_its_length_told(api: Running
     assert "16,777,216" in problem(batch, 413, "too-large")["detail"]
 
 
-def test_a_batch_answers_for_each_order_in_its_order(api: Running, stores: Stores) -> None:
+def test_a_batch_has_one_result_for_each_order_in_sequence(api: Running, stores: Stores) -> None:
     api.submit("known")
     api.submit("conflicting")
     good = {"provider": "tiqets", "reference": "1111111"}
@@ -91,7 +91,7 @@ def test_a_batch_answers_for_each_order_in_its_order(api: Running, stores: Store
     assert results[6]["order"]["id"] == results[6]["id"]
 
 
-def test_a_batch_of_too_many_or_of_none_is_refused_as_a_whole(api: Running) -> None:
+def test_a_batch_that_is_empty_or_too_large_is_rejected_as_a_whole(api: Running) -> None:
     assert api.post("/v1/orders:batch", {"orders": []}).json() == {"results": []}
     for body in ({"orders": [{}] * 1_001}, {}, {"orders": {}}, {"orders": [], "more": 1}, []):
         problem(api.post("/v1/orders:batch", body), 422, "rejected")
@@ -120,7 +120,7 @@ def test_orders_are_listed_in_pages_newest_first(api: Running) -> None:
     "query",
     ["colour=blue", "status=done", "provider=nobody", "attention=no", "limit=0", "limit=501", "cursor=x", "cursor=٣"],
 )
-def test_a_query_that_means_nothing_is_refused(api: Running, query: str) -> None:
+def test_an_invalid_query_is_rejected(api: Running, query: str) -> None:
     told = problem(api.get(f"/v1/orders?{query}"), 422, "rejected")
     assert [error["field"] for error in told["errors"]] == [query.partition("=")[0]]
     assert problem(api.get("/v1/orders/ord-1?colour=blue"), 422, "rejected")["detail"] == "colour: is not recognized"
@@ -137,7 +137,7 @@ def test_an_order_can_be_expedited_and_cancelled_and_then_no_more(api: Running) 
     problem(api.post("/v1/orders/ord-1/poll"), 409, "closed")
 
 
-def test_an_event_can_be_delivered_again_where_there_is_somebody_to_tell(api: Running) -> None:
+def test_an_event_can_be_redelivered_if_the_order_has_a_callback_url(api: Running) -> None:
     api.submit()
     problem(api.post("/v1/orders/ord-1/redeliver"), 409, "closed")
     api.submit("ord-2", callback_url="https://backend.example.com/")
@@ -147,7 +147,7 @@ def test_an_event_can_be_delivered_again_where_there_is_somebody_to_tell(api: Ru
 
 
 @pytest.mark.parametrize("order_id", ["nobody", "!!", "%00", "ord-1:spec", "x" * 5_000])
-def test_an_order_that_there_is_not_is_not_found(api: Running, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(api: Running, order_id: str) -> None:
     api.submit()
     for method, what in (
         ("GET", ""),
@@ -159,7 +159,7 @@ def test_an_order_that_there_is_not_is_not_found(api: Running, order_id: str) ->
         problem(api.call(method, f"/v1/orders/{order_id}{what}"), 404, "not-found")
 
 
-def test_unknown_paths_and_methods_are_problems_too(api: Running) -> None:
+def test_unknown_paths_and_methods_are_problem_documents(api: Running) -> None:
     assert "/docs" in problem(api.get("/v1/nothing", key=None), 404, "not-found")["detail"]
     answer = api.call("DELETE", "/v1/orders")
     problem(answer, 405, "method-not-allowed")

@@ -16,7 +16,7 @@ BEYOND_A_SCHEMA = "positive_data_acceptance"
 
 
 @pytest.mark.hypothesis  # `make proof` searches here too
-def test_no_answer_is_a_server_error_or_other_than_described(api: Running, tmp_path: Path) -> None:
+def test_every_response_is_as_described_and_no_server_error(api: Running, tmp_path: Path) -> None:
     """Requests made from the document, valid and not, alone and in a row; the same each time, more by `make proof`."""
     api.submit("cart-42")  # the order that the document's examples are about
     ended = subprocess.run(  # noqa: S603 - a test tool

@@ -101,14 +101,14 @@ def unanswered(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_slow_callers_take_nobodys_place(api: Running, kind: str) -> None:
+def test_slow_callers_do_not_use_up_the_capacity(api: Running, kind: str) -> None:
     with ExitStack() as stack:
         for _ in range(MANY):
             connect(stack, api, SLOW[kind])
         all_is_served(api)
 
 
-def test_callers_that_take_all_connections_make_room(api: Running) -> None:
+def test_idle_connections_are_closed_when_all_are_in_use(api: Running) -> None:
     with ExitStack() as stack:
         kinds = [*SLOW.values()]
         slow = [connect(stack, api, kinds[number % len(kinds)]) for number in range(MAX_CONNECTIONS + MANY)]
@@ -116,7 +116,7 @@ def test_callers_that_take_all_connections_make_room(api: Running) -> None:
         assert sum(map(unanswered, slow)) < MAX_CONNECTIONS
 
 
-def test_who_sends_makes_no_room_for_those_who_do_not(api: Running) -> None:
+def test_an_active_upload_is_closed_after_the_idle_ones(api: Running) -> None:
     """An upload that continues is the last to be closed."""
     size = 8_000_000
     with ExitStack() as stack:

@@ -52,7 +52,7 @@ def keyless(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactor
         yield api
 
 
-def test_this_machine_is_served(keyless: Running) -> None:
+def test_requests_from_this_machine_are_served(keyless: Running) -> None:
     port = keyless.url.rpartition(":")[2]
     for place in PLACES[:-1]:
         for host in ("localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "[::1]"):
@@ -63,7 +63,7 @@ def test_this_machine_is_served(keyless: Running) -> None:
 
 
 @pytest.mark.parametrize("header", FORWARDING)
-def test_what_came_through_a_proxy_is_not(keyless: Running, header: str) -> None:
+def test_requests_through_a_proxy_are_rejected(keyless: Running, header: str) -> None:
     for value in ("192.0.2.1", "127.0.0.1", ""):
         for place in PLACES:
             answer = keyless.get(place, key=None, headers={"Host": "localhost", header: value})
@@ -77,18 +77,18 @@ def test_what_came_through_a_proxy_is_not(keyless: Running, header: str) -> None
     "host",
     ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "localhost@evil.example", "localhost/", "[::1", ""],
 )
-def test_another_name_that_leads_here_is_not(keyless: Running, host: str) -> None:
+def test_another_host_name_is_rejected(keyless: Running, host: str) -> None:
     for place in PLACES:
         assert keyless.get(place, key=None, headers={"Host": host}).status_code == 403, place
 
 
-def test_a_request_without_a_host_is_not(keyless: Running) -> None:
+def test_a_request_without_a_host_is_rejected(keyless: Running) -> None:
     with socket.create_connection(("127.0.0.1", int(keyless.url.rpartition(":")[2])), timeout=60) as connection:
         connection.sendall(b"GET /v1/orders HTTP/1.0\r\n\r\n")
         assert connection.recv(1_000).startswith(b"HTTP/1.1 403 ")
 
 
-def test_it_is_the_address_of_the_caller_that_counts() -> None:
+def test_the_address_of_the_caller_decides() -> None:
     def request(client: tuple[str, int] | None) -> Request:
         return Request({"type": "http", "client": client, "headers": [(b"host", b"localhost")]})
 
@@ -100,7 +100,7 @@ def test_it_is_the_address_of_the_caller_that_counts() -> None:
 
 
 @pytest.mark.parametrize("kind", ["keys", "operator_keys"])
-def test_a_key_of_any_kind_closes_all(redis_server: EmbeddedRedis, tmp_path: Path, kind: str) -> None:
+def test_a_key_of_any_kind_closes_all_routes(redis_server: EmbeddedRedis, tmp_path: Path, kind: str) -> None:
     given = {f"WILLCALL_API__{kind.upper()}": json.dumps([OPERATOR_KEY])}
     with running(tmp_path, redis_server.url, environment=given) as api:
         for place in ("/v1/orders", "/v1/accounts", "/v1/events", "/metrics"):

@@ -63,8 +63,8 @@ class Desk:
             if name in changes
         }
         after = replace(before, next_poll_at=commit.get("due_at"), **changes)
-        told = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
-        committed = self.stores.commits.write(Commit(before=before, after=after, event=told, **commit), claim_id)
+        new_event = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
+        committed = self.stores.commits.write(Commit(before=before, after=after, event=new_event, **commit), claim_id)
         return committed.due if committed else None
 
     def order(self, order_id: str = "ord-1") -> Order:
@@ -80,13 +80,13 @@ class Desk:
         return OperatorAlert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
 
     def order_alert(self, order_id: str = "ord-1") -> OperatorAlert:
-        """The same, about an order that newly needs attention."""
+        """An alert about an order that newly needs attention."""
         return OperatorAlert(
             f"evt-{self.redis.incr('alerts')}", order_subject(order_id), send=True, order={"id": order_id}
         )
 
     def park(self) -> None:
-        """Hold the account's orders until somebody resumes it."""
+        """Pause the account until it is resumed."""
         self.stores.accounts.pause(ACCOUNT, None)
 
 

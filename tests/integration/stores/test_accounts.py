@@ -53,7 +53,7 @@ def health(desk: Desk) -> AccountHealth:
     return state(desk).health
 
 
-def test_one_401_parks_the_account_and_one_good_answer_brings_it_back(desk: Desk) -> None:
+def test_one_401_parks_the_account_and_one_good_response_recovers_it(desk: Desk) -> None:
     assert report(desk, AccountSignal.UNAUTHORIZED) is AccountHealth.UNAUTHORIZED
     assert report(desk, AccountSignal.ANSWERED) is AccountHealth.OK
 
@@ -87,9 +87,7 @@ def test_403_parks_the_account_only_when_several_orders_in_a_row_get_it(desk: De
         ("AB.CAB", True),
     ],
 )
-def test_403_of_three_different_orders_without_a_good_answer_between_parks(
-    desk: Desk, orders: str, *, parked: bool
-) -> None:
+def test_403s_of_three_different_orders_in_a_row_park_the_account(desk: Desk, orders: str, *, parked: bool) -> None:
     for order in orders:
         if order == ".":
             report(desk, AccountSignal.ANSWERED)
@@ -98,19 +96,19 @@ def test_403_of_three_different_orders_without_a_good_answer_between_parks(
     assert health(desk) is (AccountHealth.UNAUTHORIZED if parked else AccountHealth.OK)
 
 
-def test_what_is_remembered_of_refused_orders_is_bounded(desk: Desk) -> None:
+def test_the_number_of_remembered_rejected_orders_is_bounded(desk: Desk) -> None:
     for n in range(200):
         report(desk, AccountSignal.FORBIDDEN, f"ord-{n}")
     assert len(json.loads(desk.redis.hget(keys.account(ACCOUNT), "refused") or "")) == REFUSALS
 
 
-def test_a_refused_order_shows_that_an_account_that_was_down_answers(desk: Desk) -> None:
+def test_a_403_shows_that_the_account_is_no_longer_down(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, AccountSignal.UNAVAILABLE)
     assert report(desk, AccountSignal.FORBIDDEN, probe=True) is AccountHealth.OK
 
 
-def test_answers_that_cannot_be_read_open_the_circuit_once_they_are_of_several_orders(desk: Desk) -> None:
+def test_unreadable_responses_of_several_orders_open_the_circuit(desk: Desk) -> None:
     for _ in range(5):
         assert report(desk, AccountSignal.MALFORMED, "the-same") is AccountHealth.OK
     assert report(desk, AccountSignal.MALFORMED, "") is AccountHealth.OK
@@ -123,7 +121,7 @@ def test_answers_that_cannot_be_read_open_the_circuit_once_they_are_of_several_o
     assert report(desk, AccountSignal.ANSWERED, probe=True) is AccountHealth.OK
 
 
-def test_an_answer_that_cannot_be_read_closes_no_circuit_and_proves_no_key(desk: Desk) -> None:
+def test_an_unreadable_response_closes_no_circuit_and_proves_no_key(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, AccountSignal.UNAVAILABLE)
     assert report(desk, AccountSignal.MALFORMED, probe=True) is AccountHealth.DOWN
@@ -132,14 +130,14 @@ def test_an_answer_that_cannot_be_read_closes_no_circuit_and_proves_no_key(desk:
     assert report(desk, AccountSignal.MALFORMED, probe=True) is AccountHealth.UNAUTHORIZED
 
 
-def test_outages_and_unreadable_answers_in_turn_open_the_circuit_too(desk: Desk) -> None:
+def test_outages_mixed_with_unreadable_responses_open_the_circuit_too(desk: Desk) -> None:
     for n in range(OUTAGES):
         report(desk, AccountSignal.UNAVAILABLE)
         report(desk, AccountSignal.MALFORMED, f"ord-{n % 2}")
     assert health(desk) is AccountHealth.DOWN
 
 
-def test_an_account_that_asks_for_patience_with_its_401_is_not_probed_sooner(desk: Desk) -> None:
+def test_a_401_with_a_retry_after_postpones_the_probe(desk: Desk) -> None:
     until = desk.now() + 50_000
     report(desk, AccountSignal.UNAUTHORIZED, until=until)
     assert state(desk).probe_at == pytest.approx(until, abs=0.01)
@@ -156,7 +154,7 @@ def test_the_interval_between_probes_doubles_up_to_the_longest(desk: Desk) -> No
     assert waits == pytest.approx([3_000, 6_000, 10_000, 10_000], abs=STALL)
 
 
-def test_stragglers_do_not_lengthen_the_interval_between_probes(desk: Desk) -> None:
+def test_late_responses_do_not_lengthen_the_interval_between_probes(desk: Desk) -> None:
     for _ in range(OUTAGES + 20):
         report(desk, AccountSignal.UNAVAILABLE)
     state = desk.stores.accounts.state(ACCOUNT, RATE)
@@ -189,7 +187,7 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.stores.listing.attention_counts() == {}
 
 
-def test_the_order_that_probes_a_refused_account_needs_attention_since_it_did_until_the_key_works(desk: Desk) -> None:
+def test_the_probing_order_of_a_rejected_account_keeps_its_attention_until_the_key_works(desk: Desk) -> None:
     desk.submit()
     report(desk, AccountSignal.UNAUTHORIZED)
     desk.claim()
@@ -231,7 +229,7 @@ def test_why_and_since_when_an_account_is_parked_is_kept_until_it_recovers(desk:
     assert state(desk).since >= (parked.since or 0)
 
 
-def test_a_throttle_began_with_the_first_429_after_a_good_answer(desk: Desk) -> None:
+def test_a_throttle_starts_with_the_first_429_after_a_good_response(desk: Desk) -> None:
     report(desk, AccountSignal.THROTTLED, until=desk.now() + 3_600, why="429")
     first = state(desk)
     assert (first.why, first.since) == ("429", pytest.approx(desk.now(), abs=STALL))
@@ -251,7 +249,7 @@ def test_a_429_long_after_the_last_one_ended_begins_a_new_throttle(desk: Desk) -
     assert state(desk).since == pytest.approx(desk.now(), abs=STALL)
 
 
-def test_a_good_answer_is_to_be_reported_while_the_account_was_throttled(desk: Desk) -> None:
+def test_a_good_response_ends_a_reported_throttle(desk: Desk) -> None:
     for n in range(3):
         desk.submit(f"ord-{n}")
     assert desk.claim(order_id="ord-0").account_healthy
@@ -272,7 +270,7 @@ def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     assert desk.stores.accounts.wants_release(ACCOUNT) == -1
 
 
-def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> None:
+def test_another_pause_can_lengthen_but_never_shorten_a_pause(desk: Desk) -> None:
     pause, now = desk.stores.accounts.pause, desk.now()
     assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, already_longer=False)
     desk.redis.hset(keys.account(ACCOUNT), "paused_since", 1_000)
@@ -287,7 +285,7 @@ def test_a_pause_is_lengthened_by_another_and_never_shortened(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize(("signal", "times"), [(AccountSignal.UNAUTHORIZED, 1), (AccountSignal.UNAVAILABLE, OUTAGES)])
-def test_a_pause_does_not_hide_that_the_account_is_refused_or_down(
+def test_a_pause_does_not_hide_that_the_account_is_rejected_or_down(
     desk: Desk, signal: AccountSignal, times: int
 ) -> None:
     for _ in range(times):
@@ -325,7 +323,7 @@ def test_resume_now_ends_a_throttle(desk: Desk) -> None:
     assert desk.claim().until - desk.now() < STALL
 
 
-def test_resume_leaves_nothing(desk: Desk) -> None:
+def test_resume_of_a_healthy_account_leaves_no_state(desk: Desk) -> None:
     desk.submit()
     desk.go()
     for signal in (
@@ -346,7 +344,7 @@ def test_resume_leaves_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_resuming_a_parked_account_has_it_probed_now_and_changes_nothing_else_of_it(desk: Desk, paused: bool) -> None:  # noqa: FBT001
+def test_resuming_a_parked_account_only_probes_it_now(desk: Desk, paused: bool) -> None:  # noqa: FBT001
     report(desk, AccountSignal.UNAUTHORIZED, why="401")
     desk.redis.hincrby(keys.account(ACCOUNT), "since", -90_000)
     before = state(desk)
@@ -373,7 +371,7 @@ def test_tokens_left_are_counted_down_and_refilled(desk: Desk) -> None:
     assert accounts.state(ACCOUNT, rate).tokens == full - 1
 
 
-def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis") -> None:
+def test_a_lease_has_one_holder_and_is_free_afterwards(redis: "Redis") -> None:
     leases = LeaseStore(redis)
     with leases.hold("sweep:x", 3_600) as first, leases.hold("sweep:x", 3_600) as second:
         assert (bool(first), bool(second)) == (True, False)
@@ -381,7 +379,7 @@ def test_a_lease_is_held_by_one_and_free_afterwards(redis: "Redis") -> None:
         assert again
 
 
-def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk) -> None:
+def test_an_access_token_is_fetched_by_one_worker_and_removed_when_rejected(desk: Desk) -> None:
     oauth = desk.stores.oauth
     assert oauth.get(ACCOUNT) is None
     with oauth.lock(ACCOUNT, 3_600) as first, oauth.lock(ACCOUNT, 3_600) as second:
@@ -401,7 +399,7 @@ def test_an_access_token_is_fetched_by_one_and_forgotten_when_refused(desk: Desk
     assert oauth.get(ACCOUNT) is None
 
 
-def test_an_access_token_fades_before_it_ends(desk: Desk) -> None:
+def test_an_access_token_is_renewed_before_it_expires(desk: Desk) -> None:
     desk.stores.oauth.put(ACCOUNT, "t", 10_000)
     desk.redis.expire(keys.oauth(ACCOUNT), int(LONGEST_MARGIN))
     token = desk.stores.oauth.get(ACCOUNT)

@@ -115,7 +115,7 @@ class Days:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_counts_and_lists_are_those_of_the_orders_whatever_happens_to_these(desk: Desk, seed: int) -> None:
+def test_counts_and_lists_always_agree_with_the_orders(desk: Desk, seed: int) -> None:
     days = Days(desk, Random(seed))
     for _ in range(150):
         days.random.choice(days.events)()

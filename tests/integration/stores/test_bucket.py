@@ -104,7 +104,7 @@ RATES = [Rate(50, 1, 10), Rate(10, 1, 10), Rate(1, 10, 1), Rate(300, 60, 10), Ra
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "Redis", rate: Rate) -> None:
+def test_a_crowd_is_polled_at_the_rate_with_two_wake_ups_each_at_most(redis: "Redis", rate: Rate) -> None:
     callers = Callers(redis, rate)
     callers.run([START] * 300)
     assert len(callers.sent) == 300
@@ -112,7 +112,7 @@ def test_a_crowd_is_let_through_at_the_rate_with_two_wakes_each_at_most(redis: "
     assert max(callers.wakes.values()) <= 2
 
 
-def test_the_last_of_500_goes_within_five_percent_of_the_ideal_time(redis: "Redis") -> None:
+def test_the_last_of_500_is_sent_within_five_percent_of_the_ideal_time(redis: "Redis") -> None:
     rate = Rate(50, 1, 10)
     callers = Callers(redis, rate)
     callers.run([START] * 500, Random(1), latest=80)

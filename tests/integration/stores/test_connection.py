@@ -28,7 +28,7 @@ def taken(server: socket.socket) -> int:
     raise AssertionError
 
 
-def test_a_silent_server_is_tried_twice_at_least_and_no_longer_than_patience_lasts(
+def test_a_silent_server_is_tried_at_least_twice_within_the_timeout(
     silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("willcall.stores.connection.PATIENCE", 0.0)

@@ -40,22 +40,22 @@ def partial(desk: Desk) -> DeliveryMessage:
 
 
 def claim(
-    desk: Desk, notice: DeliveryMessage, claim_id: str = "", lease: float = 3_600, postpone: float = 0
+    desk: Desk, message: DeliveryMessage, claim_id: str = "", lease: float = 3_600, postpone: float = 0
 ) -> DeliveryClaim:
     """By default every message has a claim id of its own, as in a worker."""
-    return desk.stores.deliveries.claim(notice, claim_id or repr(notice), lease, postpone)
+    return desk.stores.deliveries.claim(message, claim_id or repr(message), lease, postpone)
 
 
 def settle(
-    desk: Desk, notice: DeliveryMessage, decision: DeliveryDecision, claim_id: str = "", status: int = 500
+    desk: Desk, message: DeliveryMessage, decision: DeliveryDecision, claim_id: str = "", status: int = 500
 ) -> tuple[DeliveryMessage, float] | None:
-    made = DeliveryAttempt(desk.now(), notice.event_id, "order.fulfilled", status, "", decision.wait)
-    return desk.stores.deliveries.record_delivery(notice, claim_id or repr(notice), made, decision)
+    made = DeliveryAttempt(desk.now(), message.event_id, "order.fulfilled", status, "", decision.wait)
+    return desk.stores.deliveries.record_delivery(message, claim_id or repr(message), made, decision)
 
 
-def try_once(desk: Desk, notice: DeliveryMessage, decision: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
-    assert claim(desk, notice).verdict is DeliveryVerdict.GO
-    return settle(desk, notice, decision)
+def try_once(desk: Desk, message: DeliveryMessage, decision: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
+    assert claim(desk, message).verdict is DeliveryVerdict.GO
+    return settle(desk, message, decision)
 
 
 def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
@@ -84,9 +84,9 @@ def test_an_orders_events_are_found_in_the_feed_oldest_first_until_they_are_prun
 
 
 def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:
-    notice = fulfilled(desk)
+    message = fulfilled(desk)
     fulfilled(desk, "quiet", url=None)
-    granted = claim(desk, notice)
+    granted = claim(desk, message)
     [event, _] = desk.stores.events.list_after(None, 10)
     assert (granted.verdict, granted.event, granted.url, granted.tries) == (DeliveryVerdict.GO, event, URL, 0)
     assert desk.redis.zrange(keys.DELIVERIES_DUE, 0, -1) == ["ord-1"]
@@ -94,25 +94,25 @@ def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: 
 
 
 def test_what_is_delivered_is_not_delivered_again_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    assert try_once(desk, notice, DELIVERED) is None
-    assert claim(desk, notice, "b").verdict is DeliveryVerdict.STALE
+    message = fulfilled(desk)
+    assert try_once(desk, message, DELIVERED) is None
+    assert claim(desk, message, "b").verdict is DeliveryVerdict.STALE
     assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
     assert desk.redis.hget(keys.delivery("ord-1"), "data") is None
 
 
-def test_of_many_copies_of_a_message_one_tells(desk: Desk) -> None:
-    notice = fulfilled(desk)
+def test_only_one_copy_of_a_message_delivers(desk: Desk) -> None:
+    message = fulfilled(desk)
     with ThreadPoolExecutor(8) as pool:
-        verdicts = list(pool.map(lambda n: claim(desk, notice, str(n)).verdict, range(8)))
+        verdicts = list(pool.map(lambda n: claim(desk, message, str(n)).verdict, range(8)))
     assert sorted(verdicts) == ["busy"] * 7 + ["go"]
 
 
-def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    again = try_once(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 3_600))
+def test_a_copy_of_an_earlier_attempt_is_stale(desk: Desk) -> None:
+    message = fulfilled(desk)
+    again = try_once(desk, message, DeliveryDecision(CallbackStatus.PENDING, 3_600))
     assert again == (DeliveryMessage("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
-    assert claim(desk, notice, "copy").verdict is DeliveryVerdict.STALE
+    assert claim(desk, message, "copy").verdict is DeliveryVerdict.STALE
     early = claim(desk, again[0])
     assert (early.verdict, early.next_message) == (DeliveryVerdict.WAIT, again[0])
     assert early.wait == pytest.approx(3_600, abs=STALL)
@@ -121,23 +121,23 @@ def test_a_copy_of_an_earlier_try_is_stale(desk: Desk) -> None:
 
 
 def test_a_worker_that_dies_during_delivery_is_followed_by_another_after_the_lease(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    assert claim(desk, notice, "dead", lease=0).verdict is DeliveryVerdict.GO
-    alive = claim(desk, notice, "alive")
+    message = fulfilled(desk)
+    assert claim(desk, message, "dead", lease=0).verdict is DeliveryVerdict.GO
+    alive = claim(desk, message, "alive")
     assert alive.verdict is DeliveryVerdict.GO
     assert alive.event is not None
     assert alive.event.id == "evt-1"
-    assert settle(desk, notice, GIVEN_UP, "dead") is None
+    assert settle(desk, message, GIVEN_UP, "dead") is None
     assert desk.order().attention is None
-    settle(desk, notice, DELIVERED, "alive")
+    settle(desk, message, DELIVERED, "alive")
     assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == [500, 500]
 
 
-def test_a_claim_or_a_result_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    assert [claim(desk, notice).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
-    again = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 60))
-    repeated = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 60))
+def test_a_claim_or_result_can_be_repeated_if_its_reply_was_lost(desk: Desk) -> None:
+    message = fulfilled(desk)
+    assert [claim(desk, message).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
+    again = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 60))
+    repeated = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 60))
     assert again is not None
     assert repeated is not None
     assert repeated[0] == again[0]
@@ -171,29 +171,29 @@ def test_an_event_that_comes_while_the_older_is_being_delivered_follows_it(
 
 
 def test_a_delivery_that_is_postponed_is_not_overdue_meanwhile(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    later = claim(desk, notice, postpone=60)
+    message = fulfilled(desk)
+    later = claim(desk, message, postpone=60)
     assert later.next_message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert later.wait == pytest.approx(60, abs=0.01)
-    assert claim(desk, notice, postpone=60).verdict is DeliveryVerdict.STALE
+    assert claim(desk, message, postpone=60).verdict is DeliveryVerdict.STALE
     assert desk.stores.deliveries.resend_deliveries(0, 0, 10) == (0, [])
 
 
-def test_what_is_overdue_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
-    notice = fulfilled(desk)
+def test_an_overdue_delivery_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
+    message = fulfilled(desk)
     bring_forward(desk)
     overdue = desk.stores.deliveries.resend_deliveries
     for period in (2_000, 4_000, 8_000):
-        assert overdue(1_000.0, 0, 10) == (1, [notice])
+        assert overdue(1_000.0, 0, 10) == (1, [message])
         resend_at = float(desk.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
         assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=STALL * 1_000)
         assert overdue(1_000.0, 0, 10) == (1, [])
         desk.redis.hset(keys.delivery("ord-1"), "resend_at", 1)
-    claim(desk, notice)
+    claim(desk, message)
     assert overdue(0.001, 0, 10)[1] == []
 
 
-def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: Desk) -> None:
+def test_a_delivery_in_a_long_queue_is_not_sent_again(desk: Desk) -> None:
     now = desk.now()
     for n in range(6):
         fulfilled(desk, f"ord-{n}")
@@ -205,17 +205,17 @@ def test_what_workers_that_are_behind_have_not_come_to_is_not_sent_again(desk: D
     assert [each.subject for each in resent] == ["ord-0", "ord-1", "ord-2"]
 
 
-def test_attention_comes_with_the_last_try_and_goes_with_a_newer_event(desk: Desk) -> None:
+def test_attention_is_set_by_the_last_failed_delivery_and_cleared_by_a_newer_event(desk: Desk) -> None:
     try_once(desk, partial(desk), GIVEN_UP)
     assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
     desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
     assert attention(desk) == (None, [])
 
 
-def test_polls_keep_the_attention_whatever_they_knew_of_it(desk: Desk) -> None:
-    notice = partial(desk)
+def test_polls_do_not_clear_the_attention_of_a_failed_delivery(desk: Desk) -> None:
+    message = partial(desk)
     read_before = desk.go(2)
-    try_once(desk, notice, GIVEN_UP)
+    try_once(desk, message, GIVEN_UP)
     desk.commit(read_before, due_at=desk.now() - 1)
     assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
     read_with = desk.go(3)
@@ -225,10 +225,10 @@ def test_polls_keep_the_attention_whatever_they_knew_of_it(desk: Desk) -> None:
     assert attention(desk) == (None, [])
 
 
-def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_is_over(desk: Desk) -> None:
-    notice = partial(desk)
+def test_a_failed_delivery_waits_until_another_reason_for_attention_is_over(desk: Desk) -> None:
+    message = partial(desk)
     desk.commit(desk.go(2), attention=Attention.MALFORMED, due_at=desk.now() - 1)
-    try_once(desk, notice, GIVEN_UP)
+    try_once(desk, message, GIVEN_UP)
     assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
     desk.commit(desk.go(3), attention=None, due_at=desk.now() - 1)
     assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
@@ -237,7 +237,7 @@ def test_another_reason_for_attention_is_not_overwritten_and_gives_way_when_it_i
     assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
 
 
-def test_since_when_attention_is_needed_is_kept_while_the_reason_stays(desk: Desk) -> None:
+def test_the_start_of_attention_is_kept_while_the_reason_stays(desk: Desk) -> None:
     desk.submit(callback_url=URL)
     assert desk.order().attention_at is None
     desk.commit(desk.go(), attention=Attention.MALFORMED, due_at=desk.now() - 1)
@@ -251,7 +251,7 @@ def test_since_when_attention_is_needed_is_kept_while_the_reason_stays(desk: Des
     assert desk.order().attention_at is None
 
 
-def test_an_undeliverable_order_needs_attention_from_the_last_try_until_it_is_redelivered(desk: Desk) -> None:
+def test_an_undeliverable_order_needs_attention_until_it_is_redelivered(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), GIVEN_UP)
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     desk.stores.deliveries.redeliver("ord-1")
@@ -292,12 +292,12 @@ def test_what_was_delivered_and_is_redelivered_is_pending_since_then_however_oft
 def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_pending(
     desk: Desk, tried: tuple[DeliveryDecision, ...]
 ) -> None:
-    notice = fulfilled(desk)
+    message = fulfilled(desk)
     began = desk.now() - 1_400
     desk.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
     desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": round(began * 1_000)})
     for decision in tried:
-        try_once(desk, notice, decision)
+        try_once(desk, message, decision)
     for _ in range(2):
         desk.stores.deliveries.redeliver("ord-1")
         assert desk.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
@@ -314,12 +314,12 @@ def test_a_newer_event_is_pending_since_it_came_whatever_was_redelivered_before(
     assert desk.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
 
 
-def test_redelivering_starts_anew_with_the_same_event(desk: Desk) -> None:
+def test_a_redelivery_starts_a_new_schedule_with_the_same_event(desk: Desk) -> None:
     try_once(desk, fulfilled(desk), GIVEN_UP)
-    notice = desk.stores.deliveries.redeliver("ord-1")
-    assert notice == DeliveryMessage("ord-1", "evt-1", 2, HOST)
+    message = desk.stores.deliveries.redeliver("ord-1")
+    assert message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert attention(desk) == (None, [])
-    granted = claim(desk, notice)
+    granted = claim(desk, message)
     assert (granted.verdict, granted.tries) == (DeliveryVerdict.GO, 0)
 
 
@@ -327,22 +327,22 @@ def test_what_was_delivered_can_be_redelivered_while_the_feed_has_it(desk: Desk)
     first = fulfilled(desk)
     told = claim(desk, first).event
     settle(desk, first, DELIVERED)
-    notice = desk.stores.deliveries.redeliver("ord-1")
-    assert notice is not None
-    assert claim(desk, notice).event == told
-    settle(desk, notice, DELIVERED)
+    message = desk.stores.deliveries.redeliver("ord-1")
+    assert message is not None
+    assert claim(desk, message).event == told
+    settle(desk, message, DELIVERED)
     desk.stores.events.prune(desk.now() + 10)
     with pytest.raises(LookupError):
         desk.stores.deliveries.redeliver("ord-1")
     assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
 
 
-def test_redelivering_what_is_being_told_repeats_it_only_where_that_fails(desk: Desk) -> None:
+def test_a_redelivery_during_a_delivery_happens_only_if_that_one_fails(desk: Desk) -> None:
     for order_id, decision, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
-        notice = fulfilled(desk, order_id)
-        claim(desk, notice)
+        message = fulfilled(desk, order_id)
+        claim(desk, message)
         assert desk.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
-        assert settle(desk, notice, decision) == (
+        assert settle(desk, message, decision) == (
             (DeliveryMessage(order_id, "evt-1", 2, HOST), 0.0) if follows else None
         )
 
@@ -353,48 +353,48 @@ def test_there_is_nothing_to_redeliver_before_the_first_event(desk: Desk) -> Non
 
 
 def test_a_delivery_outlives_the_events_in_the_feed(desk: Desk) -> None:
-    notice = fulfilled(desk)
+    message = fulfilled(desk)
     desk.stores.events.prune(desk.now() + 10)
-    event = claim(desk, notice).event
+    event = claim(desk, message).event
     assert event is not None
     assert event.id == "evt-1"
 
 
 def test_an_order_is_not_pruned_before_its_backend_was_notified(desk: Desk) -> None:
-    notice = fulfilled(desk)
+    message = fulfilled(desk)
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 0)
-    try_once(desk, notice, DELIVERED)
+    try_once(desk, message, DELIVERED)
     assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
     left = {key for key in desk.redis.scan_iter() if "ord-1" in key}
     assert left == set()
 
 
-def test_a_result_for_an_order_that_is_gone_leaves_nothing_behind(desk: Desk) -> None:
-    notice = fulfilled(desk)
-    claim(desk, notice)
+def test_a_result_for_a_removed_order_leaves_nothing_behind(desk: Desk) -> None:
+    message = fulfilled(desk)
+    claim(desk, message)
     desk.redis.delete(keys.delivery("ord-1"))
-    assert settle(desk, notice, DELIVERED) is None
+    assert settle(desk, message, DELIVERED) is None
     assert not desk.redis.exists(keys.delivery_attempts("ord-1"), keys.delivery("ord-1"))
 
 
-def test_the_log_keeps_the_latest_tries(desk: Desk) -> None:
-    notice = fulfilled(desk)
+def test_the_delivery_log_keeps_the_latest_attempts(desk: Desk) -> None:
+    message = fulfilled(desk)
     for status in range(MOST_ATTEMPTS + 5):
-        claim(desk, notice)
-        again = settle(desk, notice, DeliveryDecision(CallbackStatus.PENDING, 0), status=status)
+        claim(desk, message)
+        again = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 0), status=status)
         assert again is not None
-        notice = again[0]
+        message = again[0]
         bring_forward(desk)
     assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
 
 
 def test_the_state_of_a_delivery_can_be_read(desk: Desk) -> None:
-    notice = fulfilled(desk)
+    message = fulfilled(desk)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
     assert (stands.event_id, stands.event_type, stands.status) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
     assert stands.next_try_at == pytest.approx(desk.now(), abs=STALL)
-    try_once(desk, notice, DELIVERED)
+    try_once(desk, message, DELIVERED)
     stands = desk.stores.deliveries.get("ord-1")
     assert stands is not None
     assert (stands.status, stands.next_try_at) == (CallbackStatus.DELIVERED, None)

@@ -70,7 +70,7 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_what_is_put_can_be_read(make: Make) -> None:
+def test_a_stored_document_can_be_read(make: Make) -> None:
     document = make().put(PDF, "ord-1")
     assert document.size == len(PDF)
     assert document.sha256 == hashlib.sha256(PDF).hexdigest()
@@ -94,7 +94,7 @@ def test_the_same_content_for_the_same_order_is_the_same_document(make: Make) ->
     assert make().put(PDF, "ord-2").id != first.id
 
 
-def test_threads_that_put_the_same_agree(make: Make) -> None:
+def test_threads_that_store_the_same_content_get_the_same_document(make: Make) -> None:
     found: list[str] = []
     threads = [threading.Thread(target=lambda: found.append(make().put(PDF, "ord-1").id)) for _ in range(8)]
     for thread in threads:
@@ -107,7 +107,7 @@ def test_threads_that_put_the_same_agree(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"<!doctype html><p>Expired</p>", "an HTML page")])
-def test_what_holds_no_ticket_is_refused(make: Make, redis: "Redis", content: bytes, why: str) -> None:
+def test_a_file_without_a_ticket_is_rejected(make: Make, redis: "Redis", content: bytes, why: str) -> None:
     with pytest.raises(UnsupportedFileError, match=f"^{why}$"):
         make().put(content, "ord-1")
     assert redis.exists(keys.documents("ord-1")) == 0
@@ -126,7 +126,7 @@ def test_what_holds_no_ticket_is_refused(make: Make, redis: "Redis", content: by
         ("zip", ("application/zip", "zip", None)),
     ],
 )
-def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
+def test_a_ticket_is_stored_unchanged_with_its_type_and_warning(
     make: Make, redis: "Redis", url: str, form: FileForm, expected: tuple[str, str, str | None]
 ) -> None:
     content_type, extension, doubt = expected
@@ -142,13 +142,13 @@ def test_a_ticket_is_kept_as_it_came_with_its_type_and_what_is_damaged(
     assert not FileStorage(url).exists(f"{document.id[4:6]}/{document.file_name}")
 
 
-def test_what_is_too_large_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_rejected(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", len(PDF) - 1)
     with pytest.raises(UnsupportedFileError, match="larger than"):
         make().put(PDF, "ord-1")
 
 
-def test_a_draft_is_kept_as_it_was_written(make: Make, tmp_path: Path) -> None:
+def test_a_draft_is_stored_as_it_was_written(make: Make, tmp_path: Path) -> None:
     store = make()
     with store.draft() as draft:
         draft.write(PDF)
@@ -159,7 +159,7 @@ def test_a_draft_is_kept_as_it_was_written(make: Make, tmp_path: Path) -> None:
     assert sum(path.suffix != ".pdf" for path in files_in(tmp_path)) == 0
 
 
-def test_a_document_whose_file_was_lost_comes_back_when_it_is_put_again(make: Make, url: str) -> None:
+def test_a_lost_file_is_restored_when_it_is_stored_again(make: Make, url: str) -> None:
     store = make()
     document = store.put(PDF, "ord-1")
     FileStorage(url).remove(f"{document.id[4:6]}/{document.id}.pdf")
@@ -169,7 +169,7 @@ def test_a_document_whose_file_was_lost_comes_back_when_it_is_put_again(make: Ma
     assert store.read(document.id) == PDF
 
 
-def test_a_put_that_died_midway_is_completed_by_the_next(
+def test_an_interrupted_store_is_completed_by_the_next(
     make: Make, redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = make()
@@ -188,7 +188,7 @@ def test_a_put_that_died_midway_is_completed_by_the_next(
     assert store.read(planned) == PDF
 
 
-def test_a_document_that_was_forgotten_leaves_nothing(make: Make, redis: "Redis", tmp_path: Path) -> None:
+def test_a_removed_document_leaves_nothing(make: Make, redis: "Redis", tmp_path: Path) -> None:
     store = make()
     gone, other = store.put(PDF, "ord-1"), store.put(PDF, "ord-2")
     redis.sadd(keys.ORPHANED_DOCUMENTS, gone.id, "doc_never_written")
@@ -200,7 +200,7 @@ def test_a_document_that_was_forgotten_leaves_nothing(make: Make, redis: "Redis"
     assert prune(store, 0) == 0
 
 
-def test_documents_of_an_account_go_after_their_time(make: Make, redis: "Redis") -> None:
+def test_documents_of_an_account_expire(make: Make, redis: "Redis") -> None:
     store = make()
     loose, claimed = store.put(PDF, "tixstock/default"), store.put(PDF, "ord-1")
     now = redis.time()[0]
@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(redis: "Redis", tmp_
 
 
 @pytest.mark.parametrize("content", [PDF, PDF.replace(b"%%EOF", b" " * 1_000_000 + b"%%EOF")], ids=["small", "large"])
-def test_a_disk_without_room_is_a_storage_error_that_says_so(redis: "Redis", tmp_path: Path, content: bytes) -> None:
+def test_a_full_disk_is_a_storage_error_that_says_so(redis: "Redis", tmp_path: Path, content: bytes) -> None:
     store = DocumentStore(redis, f"file://{tmp_path}")
     with full_disk(), pytest.raises(NoRoomError, match="file too large"):
         store.put(content, "ord-1")
@@ -245,19 +245,21 @@ def test_a_disk_without_room_is_a_storage_error_that_says_so(redis: "Redis", tmp
     assert store.read(store.put(content, "ord-1").id) == content
 
 
-def test_a_draft_that_cannot_be_removed_fails_nobody(tmp_path: Path) -> None:
+def test_a_draft_that_cannot_be_removed_is_no_error(tmp_path: Path) -> None:
     with FileStorage(f"file://{tmp_path}").draft() as draft:
         path = Path(draft.name)
         path.unlink()
         path.mkdir()
 
 
-def test_what_goes_wrong_beside_a_draft_is_no_storage_error(tmp_path: Path) -> None:
+def test_an_error_unrelated_to_storage_is_passed_on(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFileError), FileStorage(f"file://{tmp_path}").draft():
         raise UnsupportedFileError("no PDF")
 
 
-def test_a_file_is_there_whole_or_not_at_all(redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_stored_completely_or_not_at_all(
+    redis: "Redis", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = DocumentStore(redis, f"file://{tmp_path}")
 
     def fail(*_: Any) -> None:
@@ -270,7 +272,7 @@ def test_a_file_is_there_whole_or_not_at_all(redis: "Redis", tmp_path: Path, mon
     assert files_in(tmp_path) == []
 
 
-def test_drafts_of_the_dead_are_cleared_away(redis: "Redis", tmp_path: Path) -> None:
+def test_drafts_of_dead_processes_are_removed(redis: "Redis", tmp_path: Path) -> None:
     store = DocumentStore(redis, f"file://{tmp_path}")
     with store.draft() as fresh:
         old = Path(fresh.name).with_name("old")
@@ -284,7 +286,7 @@ def test_drafts_of_the_dead_are_cleared_away(redis: "Redis", tmp_path: Path) -> 
 # Of object stores alone
 
 
-def test_an_object_store_that_does_not_answer_is_a_storage_error_in_time(
+def test_an_object_store_that_hangs_is_a_storage_error_in_time(
     redis: "Redis", serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3fs = pytest.importorskip("s3fs")

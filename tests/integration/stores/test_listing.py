@@ -51,7 +51,7 @@ def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> No
         (OrderQuery(attention=frozenset({Attention.NOT_FOUND})), []),
     ],
 )
-def test_filters(crowd: Desk, query: OrderQuery, numbers: list[int], limit: int) -> None:
+def test_orders_are_filtered(crowd: Desk, query: OrderQuery, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
 
 
@@ -69,12 +69,12 @@ def test_accounts_of_a_provider_are_kept_apart(crowd: Desk, limit: int) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])
-def test_a_cursor_of_no_list_is_refused(desk: Desk, cursor: str) -> None:
+def test_an_invalid_list_cursor_is_rejected(desk: Desk, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
         desk.stores.listing.page(OrderQuery(), 5, cursor)
 
 
-def test_those_of_a_reason_and_a_status_are_found_beyond_what_is_looked_at_at_once(
+def test_orders_of_a_reason_and_a_status_are_found_beyond_one_batch(
     crowd: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LOOK", 1)
@@ -89,13 +89,13 @@ def test_counts_follow_the_status(crowd: Desk) -> None:
     assert (backlog.waiting, backlog.due, backlog.held) == (5, 0, 0)
 
 
-def test_a_survey_names_the_newest_and_counts_all(crowd: Desk) -> None:
+def test_a_summary_names_the_newest_and_counts_all(crowd: Desk) -> None:
     survey = crowd.stores.listing.attention_summary(parked=(), limit=3)
     assert [order.id for order in survey.orders] == ["ord-9", "ord-6", "ord-3"]
     assert (survey.counts, survey.total) == ({(ACCOUNT, Attention.MALFORMED): 4}, 4)
 
 
-def test_a_survey_counts_what_is_refused_with_its_account_and_does_not_name_it(crowd: Desk) -> None:
+def test_a_summary_counts_orders_of_a_rejected_account_without_naming_them(crowd: Desk) -> None:
     crowd.submit("refused")
     crowd.commit(crowd.go(order_id="refused"), due_at=crowd.now() + 60, attention=Attention.UNAUTHORIZED)
     named = crowd.stores.listing.attention_summary(parked={ACCOUNT}, limit=1)

@@ -110,7 +110,7 @@ def test_an_outage_is_reported_when_the_circuit_opens_and_a_refused_key_after_it
     assert latest(desk).data["was"] == "down"
 
 
-def test_an_outage_that_ends_with_429_is_over_with_the_first_good_answer(desk: Desk) -> None:
+def test_an_outage_that_ends_with_a_429_is_over_with_the_first_good_response(desk: Desk) -> None:
     for _ in range(OUTAGES):
         report(desk, AccountSignal.UNAVAILABLE, "503")
     assert not report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1, probe=True).alerted
@@ -132,13 +132,13 @@ def test_a_throttle_is_reported_once_when_it_has_lasted_and_is_over_with_the_fir
     assert latest(desk).data["was"] == "throttled"
 
 
-def test_one_short_throttle_and_silence_since_is_not_long(desk: Desk) -> None:
+def test_a_short_throttle_without_later_requests_is_not_long(desk: Desk) -> None:
     report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 1)
     throttled(desk, since=-900, until=-899)
     assert not watch(desk)
 
 
-def test_a_hint_of_an_hour_is_long_before_it_is_over(desk: Desk) -> None:
+def test_a_throttle_of_an_hour_is_reported_before_it_ends(desk: Desk) -> None:
     report(desk, AccountSignal.THROTTLED, "429", until=desk.now() + 3_600)
     throttled(desk, since=-301, until=3_299)
     assert watch(desk)
@@ -159,7 +159,7 @@ def test_resuming_reports_that_a_throttle_is_over_if_it_was_reported(desk: Desk)
 @pytest.mark.parametrize(
     ("signal", "times", "why"), [(AccountSignal.UNAUTHORIZED, 1, "401"), (AccountSignal.UNAVAILABLE, OUTAGES, "503")]
 )
-def test_resuming_tells_nothing_of_an_account_whose_provider_has_not_answered_well(
+def test_resuming_reports_no_recovery_before_a_good_response(
     desk: Desk, signal: AccountSignal, times: int, why: str
 ) -> None:
     for _ in range(times):
@@ -185,7 +185,7 @@ def test_an_order_that_newly_needs_attention_is_reported_once_per_reason(desk: D
     assert event.data["why"] == "The provider's response could not be read."
 
 
-def test_a_commit_behind_the_fence_tells_nothing_and_a_repeated_one_nothing_more(desk: Desk) -> None:
+def test_a_fenced_off_commit_reports_nothing_and_a_repeated_one_only_once(desk: Desk) -> None:
     desk.submit()
     order, soon = desk.go(), desk.now() - 1
     lost = desk.commit(order, "another", attention=Attention.MALFORMED, due_at=soon, alert=desk.order_alert())
@@ -223,14 +223,14 @@ def test_that_a_backend_could_not_be_notified_is_reported_when_another_reason_is
     assert reasons(desk) == ["malformed", "undeliverable"]
 
 
-def test_without_an_address_the_stream_has_the_event_and_nothing_is_filed(desk: Desk) -> None:
+def test_without_a_url_the_event_is_in_the_stream_and_nothing_is_sent(desk: Desk) -> None:
     report(desk, AccountSignal.UNAUTHORIZED, "401", send=False)
     assert told(desk) == ["account.unauthorized"]
     assert desk.stores.ops_deliveries.pending() == PendingSummary(0, None)
     assert desk.stores.ops_deliveries.get(SUBJECT) is None
 
 
-def test_only_the_latest_event_of_an_account_is_on_its_way_and_backends_hear_nothing_of_it(desk: Desk) -> None:
+def test_only_the_latest_event_of_an_account_is_sent_and_only_to_operators(desk: Desk) -> None:
     report(desk, AccountSignal.UNAUTHORIZED, "401")
     first = latest(desk)
     report(desk, AccountSignal.ANSWERED)

@@ -56,7 +56,7 @@ def test_a_claim_is_granted_once(desk: Desk) -> None:
     assert sorted(verdicts) == ["busy"] * 7 + ["go"]
 
 
-def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk) -> None:
+def test_a_claim_of_a_killed_worker_is_granted_again_after_the_lease(desk: Desk) -> None:
     desk.submit()
     first = desk.claim(claim_id="dead", lease=0)
     second = desk.claim(claim_id="alive")
@@ -67,7 +67,7 @@ def test_a_claim_whose_holder_died_is_granted_again_after_the_lease(desk: Desk) 
     assert desk.commit(second.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
 
 
-def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> None:
+def test_messages_of_unknown_stale_and_final_orders_poll_nothing(desk: Desk) -> None:
     assert desk.claim().verdict is PollVerdict.GONE
     desk.submit()
     assert desk.claim(seq=2).verdict is PollVerdict.STALE
@@ -76,7 +76,7 @@ def test_messages_of_unknown_stale_and_final_orders_ask_nothing(desk: Desk) -> N
     assert desk.claim(seq=2).verdict is PollVerdict.CLOSED
 
 
-def test_nothing_is_asked_before_it_is_due(desk: Desk) -> None:
+def test_no_order_is_polled_before_it_is_due(desk: Desk) -> None:
     desk.submit()
     later = desk.now() + 3_600
     desk.commit(desk.go(), due_at=later)
@@ -94,7 +94,7 @@ def test_a_commit_behind_the_fence_writes_nothing(desk: Desk) -> None:
     assert snapshot(desk) == before
 
 
-def test_a_change_of_status_and_its_event_come_together(desk: Desk) -> None:
+def test_a_change_of_status_and_its_event_are_written_together(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
     events = list(desk.stores.events.list_after(None, 10))
@@ -102,7 +102,7 @@ def test_a_change_of_status_and_its_event_come_together(desk: Desk) -> None:
     assert list(desk.stores.events.list_after(events[0].cursor, 10)) == []
 
 
-def test_an_order_that_may_not_be_asked_for_any_more_expires_at_its_deadline(desk: Desk) -> None:
+def test_an_order_expires_at_its_deadline_if_it_may_not_be_polled(desk: Desk) -> None:
     desk.submit(ceiling=0)
     desk.redis.hset(keys.order("ord-1"), "ask", 0)
     claim = desk.claim()
@@ -142,13 +142,13 @@ def test_a_released_order_keeps_its_hint_and_the_minimum_after_its_last_attempt(
     assert desk.claim(3, "recent").verdict is PollVerdict.WAIT
 
 
-def test_an_order_at_its_deadline_expires_rather_than_wait_for_a_paused_account(desk: Desk) -> None:
+def test_an_order_of_a_paused_account_expires_at_its_deadline(desk: Desk) -> None:
     desk.submit(ceiling=0)
     desk.park()
     assert desk.claim().verdict is PollVerdict.EXPIRE
 
 
-def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) -> None:
+def test_expediting_makes_an_attempt_earlier_but_never_before_a_hint(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 50_000, hint_until=now + 9_000, last_poll_at=now)
@@ -162,7 +162,7 @@ def test_hurrying_brings_an_attempt_forward_but_never_before_a_hint(desk: Desk) 
     assert (again.outcome, again.message, again.at) == (ExpediteOutcome.SOON, None, message.due)
 
 
-def test_a_person_may_end_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
+def test_an_operator_may_override_the_hint_of_one_order_but_not_the_minimum(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 9_000, hint_until=now + 9_000, last_poll_at=now)
@@ -181,7 +181,7 @@ def test_an_order_whose_hint_lies_beyond_its_deadline_is_not_polled_sooner(desk:
     assert expedite(desk, requester=Requester.OVERRIDE).outcome is ExpediteOutcome.SENT
 
 
-def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
+def test_expediting_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     desk.submit()
     now = desk.now()
     desk.commit(desk.go(), due_at=now + 50_000, last_poll_at=now)
@@ -190,7 +190,7 @@ def test_hurrying_keeps_the_minimum_after_the_last_attempt(desk: Desk) -> None:
     assert message.due == pytest.approx(now + 1_000, abs=0.002)
 
 
-def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk: Desk) -> None:
+def test_an_attempt_that_replaces_a_dead_one_satisfies_an_expedite_request(desk: Desk) -> None:
     desk.submit()
     assert desk.claim(claim_id="dead").verdict is PollVerdict.GO
     assert expedite(desk).outcome is ExpediteOutcome.BUSY
@@ -200,7 +200,7 @@ def test_an_attempt_that_repeats_a_dead_one_is_what_was_asked_for_meanwhile(desk
     assert desk.commit(again.order, "alive", status=Status.FULFILLED, finished_at=desk.now()) == 0
 
 
-def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: Desk) -> None:
+def test_expediting_during_an_attempt_causes_another_right_after_it(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
     assert expedite(desk).outcome is ExpediteOutcome.BUSY
@@ -208,7 +208,7 @@ def test_hurrying_while_an_attempt_is_under_way_brings_one_right_after_it(desk: 
     assert desk.commit(order, due_at=now + 50_000, earliest=now + 1_000) == pytest.approx(now + 1_000, abs=0.002)
 
 
-def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(desk: Desk) -> None:
+def test_a_push_during_the_fulfilling_attempt_causes_another_one(desk: Desk) -> None:
     desk.submit()
     order = desk.go()
     expedite(desk)
@@ -219,7 +219,7 @@ def test_a_push_during_the_attempt_that_fulfils_the_order_brings_another_one(des
     assert desk.commit(desk.order()) == 0
 
 
-def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> None:
+def test_a_push_causes_no_attempt_before_a_hint(desk: Desk) -> None:
     desk.submit(ceiling=5_000)
     order = desk.go()
     expedite(desk)
@@ -227,7 +227,7 @@ def test_a_push_does_not_bring_an_attempt_that_a_hint_forbids(desk: Desk) -> Non
     assert desk.redis.hget(keys.order("ord-1"), "express") is None
 
 
-def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
+def test_expediting_an_order_that_cannot_be_polled_reports_why(desk: Desk) -> None:
     assert expedite(desk).outcome is ExpediteOutcome.GONE
     desk.submit()
     desk.park()
@@ -237,7 +237,7 @@ def test_hurrying_what_cannot_be_asked_for_says_so(desk: Desk) -> None:
     assert expedite(desk).outcome is ExpediteOutcome.CLOSED
 
 
-def test_a_fulfilled_order_can_be_asked_for_once_more(desk: Desk) -> None:
+def test_a_fulfilled_order_can_be_polled_once_more(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FULFILLED, finished_at=desk.now())
     assert desk.claim(seq=2).verdict is PollVerdict.CLOSED
@@ -267,7 +267,7 @@ def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> 
         desk.redis.hset(keys.order("ord-1"), "resend_at", 1)
 
 
-def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
+def test_only_one_of_two_copies_of_a_message_acts(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
     desk.stores.schedule.resend_polls(ACCOUNT, 100.0, 0, 10)
@@ -277,7 +277,7 @@ def test_of_two_copies_of_a_message_one_acts(desk: Desk) -> None:
     assert desk.claim(1, claim_id="copy").verdict is PollVerdict.STALE
 
 
-def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: Desk) -> None:
+def test_orders_in_a_long_queue_are_not_sent_again(desk: Desk) -> None:
     """Workers that are behind claim one order after the other; the next ones in their queue are late, not lost."""
     now = desk.now()
     for n in range(10):
@@ -292,7 +292,7 @@ def test_orders_that_the_workers_have_not_come_to_yet_are_not_sent_again(desk: D
     assert [message.order_id for message in resent] == ["ord-4", "ord-6", "ord-7", "ord-8", "ord-9"]
 
 
-def test_orders_behind_a_slow_attempt_are_not_sent_again_however_long_it_takes(desk: Desk) -> None:
+def test_orders_queued_after_a_slow_attempt_are_not_sent_again(desk: Desk) -> None:
     """Also not those of another account of the provider, whose messages wait in the same queue."""
     now = desk.now()
     for order_id, account in {"first": "default", "next": "default", "other": "other"}.items():
@@ -318,7 +318,7 @@ def test_an_order_whose_message_was_postponed_is_not_sent_again_meanwhile(desk: 
     assert desk.stores.polls.postpone_resend("no-such-order", 1, 60.0) is None
 
 
-def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> None:
+def test_a_claim_or_commit_can_be_repeated_if_its_reply_was_lost(desk: Desk) -> None:
     desk.submit()
     assert desk.claim(claim_id="mine").verdict is PollVerdict.GO
     again = desk.claim(claim_id="mine")
@@ -331,7 +331,7 @@ def test_a_claim_or_commit_whose_answer_was_lost_can_be_repeated(desk: Desk) -> 
     assert snapshot(desk) == before
 
 
-def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
+def test_an_order_that_is_being_polled_is_not_sent_again(desk: Desk) -> None:
     desk.submit()
     backdate(desk, "ord-1", desk.now() - 500)
     desk.go()
@@ -339,7 +339,7 @@ def test_an_order_being_asked_for_is_not_sent_again(desk: Desk) -> None:
     assert desk.stores.schedule.resend_polls(ACCOUNT, 1.0, 0, 10) == (1, [])
 
 
-def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:
+def test_the_attention_list_follows_the_order(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), attention=Attention.MALFORMED, due_at=desk.now() - 1)
     assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.MALFORMED): 1}
@@ -347,7 +347,7 @@ def test_attention_comes_and_goes_with_the_order(desk: Desk) -> None:
     assert desk.stores.listing.attention_counts() == {}
 
 
-def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Desk) -> None:
+def test_prune_removes_all_of_an_old_order_and_nothing_of_others(desk: Desk) -> None:
     desk.submit("old", metadata={"k": "v"})
     desk.submit("new")
     attempt = Attempt(1.0, "issued", 200, None, "")
@@ -366,7 +366,7 @@ def test_prune_leaves_nothing_of_an_old_order_and_everything_of_others(desk: Des
 
 
 @pytest.mark.parametrize("part", ["spec", "tickets", "attempts"])
-def test_an_id_never_means_a_part_of_another_order(desk: Desk, part: str) -> None:
+def test_an_id_never_matches_a_key_of_another_order(desk: Desk, part: str) -> None:
     desk.submit("ord-1", metadata={"k": "v"})
     before = desk.order("ord-1")
     assert desk.stores.orders.get(f"ord-1:{part}") is None

@@ -90,7 +90,7 @@ def busy(own: EmbeddedRedis) -> None:
         (busy, "BUSY"),
     ],
 )
-def test_a_server_without_service_is_away(server: Serve, bring_about: Break, code: str) -> None:  # noqa: F811
+def test_a_server_that_does_not_serve_is_unavailable(server: Serve, bring_about: Break, code: str) -> None:  # noqa: F811
     own = server(enable_debug_command="yes")
     client = connect(own.url)
     script = LuaScript(client, WRITES)
@@ -112,7 +112,7 @@ def test_a_server_without_service_is_away(server: Serve, bring_about: Break, cod
 
 
 @pytest.mark.parametrize("command", ["+hset", "+hset -zadd", "-hset +zadd", "+zadd +hset -evalsha"])
-def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> None:  # noqa: F811 - the fixture
+def test_the_probe_needs_the_permissions_of_the_work(server: Serve, command: str) -> None:  # noqa: F811 - the fixture
     own = server()
     client = connect(own.url)
     with Redis.from_url(own.url) as other:
@@ -125,7 +125,7 @@ def test_the_probe_needs_what_the_work_needs(server: Serve, command: str) -> Non
         probe(client)
 
 
-def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> None:  # noqa: F811 - the fixture
+def test_a_command_that_a_script_may_not_run_is_an_outage(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
     script = LuaScript(connect(own.url), "return redis.call('HSET', KEYS[1], 'a', cjson.decode(ARGV[1]).value)")
     script(keys=["a"], args={"value": 1})
@@ -134,7 +134,7 @@ def test_a_command_that_a_script_may_not_run_is_no_service(server: Serve) -> Non
         script(keys=["a"], args={"value": 2})
 
 
-def test_what_is_our_own_mistake_is_no_outage(server: Serve) -> None:  # noqa: F811 - the fixture
+def test_our_own_errors_are_not_outages(server: Serve) -> None:  # noqa: F811 - the fixture
     client = connect(server().url)
     client.set("a", 1)
     with pytest.raises(ResponseError, match="WRONGTYPE") as raised:
@@ -209,7 +209,7 @@ def answering(*lines: str) -> Iterator[str]:
         ),
     ],
 )
-def test_answers_that_no_server_at_hand_gives(answer: str, code: str) -> None:
+def test_replies_of_other_server_versions_are_recognized(answer: str, code: str) -> None:
     with answering("+OK", "+OK", answer) as url, pytest.raises(NotServingError, match=code):
         connect(url).get(keys.PROBE)
 
@@ -222,7 +222,7 @@ def test_too_many_clients_are_an_outage(server: Serve) -> None:  # noqa: F811 - 
             probe(connect(own.url))
 
 
-def test_a_command_that_is_refused_while_connecting_does_not_matter(server: Serve) -> None:  # noqa: F811
+def test_a_command_that_is_rejected_while_connecting_does_not_matter(server: Serve) -> None:  # noqa: F811
     own = server()
     with Redis.from_url(own.url) as client:
         options: dict[str, Any] = {"enabled": True, "passwords": ["+word"], "keys": ["*"]}

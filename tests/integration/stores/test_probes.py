@@ -44,7 +44,7 @@ def let_probe_be_due(desk: Desk) -> None:
 
 
 def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
-    """The probe that is sent when it is time for one."""
+    """Return the probe that is sent when one is due."""
     let_probe_be_due(desk)
     return desk.stores.schedule.release_probe(ACCOUNT, minimum).message
 
@@ -73,7 +73,7 @@ def announced(desk: Desk) -> float:
 
 
 @pytest.mark.parametrize("good", [0, 3, 9])
-def test_a_good_order_among_ten_misfiled_ones_is_the_second_probe_at_the_latest(desk: Desk, good: int) -> None:
+def test_a_good_order_among_ten_misfiled_ones_is_probed_second_at_the_latest(desk: Desk, good: int) -> None:
     names = [f"misfiled-{n}" for n in range(9)]
     names.insert(good, "good")
     park(desk)
@@ -89,7 +89,7 @@ def test_a_good_order_among_ten_misfiled_ones_is_the_second_probe_at_the_latest(
     assert asked[-1] == "good"
 
 
-def test_no_order_that_was_refused_is_asked_while_another_waits(desk: Desk) -> None:
+def test_a_rejected_order_is_not_polled_while_another_waits(desk: Desk) -> None:
     park(desk)
     hold(desk, "a", "b", "c", forbidden_polls=2)
     hold(desk, "good")
@@ -97,7 +97,7 @@ def test_no_order_that_was_refused_is_asked_while_another_waits(desk: Desk) -> N
     assert probe(desk) == "good"
 
 
-def test_a_refused_order_whose_time_has_come_leaves_the_probe_to_others(desk: Desk) -> None:
+def test_a_rejected_order_that_is_due_leaves_the_probe_to_others(desk: Desk) -> None:
     park(desk)
     desk.submit("refused")
     desk.redis.hset(keys.order("refused"), "refusals", 1)
@@ -107,7 +107,7 @@ def test_a_refused_order_whose_time_has_come_leaves_the_probe_to_others(desk: De
     assert probe(desk) == "good"
 
 
-def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) -> None:
+def test_a_rejected_order_is_probed_again_if_it_is_the_last_one(desk: Desk) -> None:
     park(desk)
     hold(desk, "only")
     for _ in range(4):
@@ -117,7 +117,7 @@ def test_after_the_last_held_order_was_refused_it_is_probed_again(desk: Desk) ->
         assert desk.stores.schedule.release_probe(ACCOUNT, 0).message is None
 
 
-def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: Desk) -> None:
+def test_an_order_that_waits_for_its_next_poll_can_be_the_probe(desk: Desk) -> None:
     for name in ("refused", "answered"):
         desk.submit(name)
     desk.commit(desk.go(order_id="refused"), due_at=desk.now() + 5_000, forbidden_polls=1)
@@ -126,7 +126,7 @@ def test_an_order_that_waits_for_its_next_poll_is_asked_sooner_as_a_probe(desk: 
     assert probe(desk) == "answered"
 
 
-def test_hints_and_the_minimum_hold_for_probes_and_the_next_is_announced_for_when_it_can_be(desk: Desk) -> None:
+def test_hints_and_the_minimum_apply_to_probes(desk: Desk) -> None:
     park(desk)
     hold(desk, "hinted", hint=int((desk.now() + 700) * 1_000))
     hold(desk, "early", not_before=int((desk.now() + 500) * 1_000))
@@ -137,14 +137,14 @@ def test_hints_and_the_minimum_hold_for_probes_and_the_next_is_announced_for_whe
     assert probe(desk) == "ready"
 
 
-def test_a_refused_order_is_asked_rather_than_none_where_the_others_may_not_be_for_long(desk: Desk) -> None:
+def test_a_rejected_order_is_probed_if_the_others_must_wait_long(desk: Desk) -> None:
     park(desk)
     hold(desk, "hinted", hint=int((desk.now() + 70_000) * 1_000))
     hold(desk, "refused", forbidden_polls=1)
     assert probe(desk) == "refused"
 
 
-def test_during_a_throttle_the_probe_is_announced_for_its_end(desk: Desk) -> None:
+def test_during_a_throttle_the_probe_is_scheduled_for_its_end(desk: Desk) -> None:
     park(desk)
     hold(desk, "a")
     report(desk, AccountSignal.THROTTLED, until=desk.now() + 4_000)
@@ -162,7 +162,7 @@ def test_one_probe_at_a_time_is_sent(desk: Desk) -> None:
     assert desk.claim(order_id="new").probe
 
 
-def test_a_probe_that_waits_for_its_token_is_announced_for_that_moment(desk: Desk) -> None:
+def test_a_probe_that_waits_for_its_token_is_scheduled_for_it(desk: Desk) -> None:
     park(desk)
     hold(desk, "a", "b")
     first = choose(desk)
@@ -174,7 +174,7 @@ def test_a_probe_that_waits_for_its_token_is_announced_for_that_moment(desk: Des
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired", "gone", "never came"])
-def test_another_probe_follows_one_that_came_to_nothing(desk: Desk, end: str) -> None:
+def test_a_probe_without_a_result_is_followed_by_another(desk: Desk, end: str) -> None:
     park(desk)
     hold(desk, "a", "b")
     first = choose(desk)
@@ -196,7 +196,7 @@ def test_another_probe_follows_one_that_came_to_nothing(desk: Desk, end: str) ->
     assert second.order_id != first.order_id
 
 
-def test_a_probe_that_died_is_followed_by_another_when_its_lease_has_ended(desk: Desk) -> None:
+def test_a_probe_of_a_killed_worker_is_followed_by_another_after_its_lease(desk: Desk) -> None:
     park(desk)
     hold(desk, "a")
     message = choose(desk)
@@ -210,7 +210,7 @@ def test_a_probe_that_died_is_followed_by_another_when_its_lease_has_ended(desk:
     assert (revived.verdict, revived.probe) == (PollVerdict.GO, True)
 
 
-def test_orders_that_are_gone_are_passed_over(desk: Desk) -> None:
+def test_removed_orders_are_not_probed(desk: Desk) -> None:
     park(desk)
     hold(desk, "a", "b", "c")
     for name in ("b", "c"):
@@ -219,13 +219,13 @@ def test_orders_that_are_gone_are_passed_over(desk: Desk) -> None:
     assert desk.redis.zcard(keys.held(ACCOUNT)) == 0
 
 
-def test_an_order_past_its_deadline_is_no_probe(desk: Desk) -> None:
+def test_an_order_past_its_deadline_is_not_a_probe(desk: Desk) -> None:
     park(desk)
     hold(desk, "late", deadline=1)
     assert choose(desk) is None
 
 
-def test_without_orders_the_next_that_is_submitted_is_the_probe(desk: Desk) -> None:
+def test_without_orders_the_next_submitted_one_is_the_probe(desk: Desk) -> None:
     park(desk)
     assert choose(desk) is None
     desk.submit("new")
@@ -241,7 +241,7 @@ def test_an_account_that_is_down_is_probed_by_the_order_with_the_nearest_deadlin
     assert probe(desk) == "b"
 
 
-def test_a_good_order_behind_many_refused_ones_is_found(desk: Desk) -> None:
+def test_a_good_order_after_many_rejected_ones_is_found(desk: Desk) -> None:
     park(desk)
     hold(desk, "good")
     for n in range(1_500):
@@ -251,7 +251,7 @@ def test_a_good_order_behind_many_refused_ones_is_found(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_to_the_orders_of_a_parked_account_a_probe_follows_or_none_can(desk: Desk, seed: int) -> None:
+def test_a_parked_account_always_has_a_next_probe_if_one_is_possible(desk: Desk, seed: int) -> None:
     rng = Random(seed)
     names: list[str] = []
     park(desk)

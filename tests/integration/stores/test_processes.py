@@ -1,4 +1,4 @@
-"""Who is alive, by the signs that processes give, and how the sweeps went."""
+"""Heartbeats of processes and the last run of each sweep."""
 
 from typing import TYPE_CHECKING
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 NAME = "willcall-7@box"
 
 
-def silent_for(redis: "Redis", seconds: float) -> None:
+def age_heartbeats(redis: "Redis", seconds: float) -> None:
     """The last heartbeats of all processes were so long ago."""
     for member, seen in redis.zrange(keys.PROCESSES, 0, -1, withscores=True):
         redis.zadd(keys.PROCESSES, {member: seen - seconds * 1_000})
 
 
-def test_a_process_that_gave_a_sign_is_alive_with_what_it_said_of_itself(desk: Desk) -> None:
+def test_a_process_with_a_recent_heartbeat_is_running(desk: Desk) -> None:
     desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery,notify"})
     (process,) = desk.stores.processes.running()
     assert (process.kind, process.name, process.detail) == ("worker", NAME, {"queues": "celery,notify"})
     assert process.since == process.last_seen <= desk.now()
 
 
-def test_a_process_keeps_the_time_it_began_and_shows_what_it_said_last(desk: Desk, redis: "Redis") -> None:
+def test_a_process_keeps_its_start_time_and_shows_its_last_heartbeat(desk: Desk, redis: "Redis") -> None:
     desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery"})
     (before,) = desk.stores.processes.running()
     redis.hincrby(keys.process("worker", NAME), "since", -5_000)
@@ -36,14 +36,14 @@ def test_a_process_keeps_the_time_it_began_and_shows_what_it_said_last(desk: Des
     assert after.detail == {"queues": "notify"}
 
 
-def test_a_silent_process_is_not_alive_and_is_forgotten_later(desk: Desk, redis: "Redis") -> None:
+def test_a_process_without_heartbeats_is_not_running_and_is_removed_later(desk: Desk, redis: "Redis") -> None:
     processes = desk.stores.processes
     processes.record_heartbeat("worker", NAME, {})
-    silent_for(redis, RUNNING_WITHIN)
+    age_heartbeats(redis, RUNNING_WITHIN)
     assert processes.running() == []
     assert [process.name for process in processes.running(within=FORGOTTEN_AFTER)] == [NAME]
     assert 0 < redis.pttl(keys.process("worker", NAME)) <= FORGOTTEN_AFTER * 1_000
-    silent_for(redis, FORGOTTEN_AFTER - RUNNING_WITHIN)
+    age_heartbeats(redis, FORGOTTEN_AFTER - RUNNING_WITHIN)
     processes.record_heartbeat("beat", NAME, {})
     assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
 
@@ -68,7 +68,7 @@ def test_the_last_heartbeat_of_a_kind_is_kept_however_its_process_ended(desk: De
     processes.record_heartbeat("beat", "willcall-8@box", {})
     (beat,) = processes.running("beat")
     processes.remove("beat", "willcall-8@box")
-    silent_for(redis, FORGOTTEN_AFTER)
+    age_heartbeats(redis, FORGOTTEN_AFTER)
     processes.record_heartbeat("api", NAME, {})
     assert [process.kind for process in processes.running(within=FORGOTTEN_AFTER)] == ["api"]
     signs = processes.last_heartbeats()

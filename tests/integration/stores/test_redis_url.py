@@ -9,7 +9,7 @@ from willcall.stores.connection import connect
 from workers.broker import celery_app
 
 
-def test_options_of_the_address_reach_both_clients(redis_server: EmbeddedRedis) -> None:
+def test_options_of_the_url_reach_both_clients(redis_server: EmbeddedRedis) -> None:
     options = "health_check_interval=30&socket_timeout=7&socket_keepalive=true&client_name=ours"
     url = f"{redis_server.url}?{options}"
     config = load({"WILLCALL_REDIS_URL": url}, Path("/nonexistent"))
@@ -24,7 +24,7 @@ def test_options_of_the_address_reach_both_clients(redis_server: EmbeddedRedis) 
         assert connection.default_channel.queues.client.client_getname() == "ours"
 
 
-def test_a_socket_file_and_its_database(server: Serve, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+def test_a_url_can_name_a_socket_file_and_a_database(server: Serve, tmp_path: Path) -> None:  # noqa: F811 - the fixture
     path = tmp_path / "s"
     own = server(unixsocket=path)
     password = own.url.split(":")[2].partition("@")[0]

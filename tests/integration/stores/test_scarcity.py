@@ -60,7 +60,7 @@ def test_more_orders_than_tokens_before_the_deadline_all_end_at_it_and_none_is_p
     assert max(sent.at for sent in made.sent) <= 12
 
 
-def test_an_order_whose_throttle_ends_after_its_deadline_expires_at_it(make: Make) -> None:
+def test_an_order_expires_at_its_deadline_during_a_throttle(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=40)
     made.answers = lambda order, at: NotReady(retry_after=100) if order.id == "ord-0" else Throttled(retry_after=90)  # noqa: ARG005
     submit(made, 1)
@@ -83,14 +83,14 @@ def test_a_slot_that_a_throttle_moves_beyond_the_deadline_is_not_used(make: Make
     assert max(made.order(order_id).finished_at - START for order_id in ids) < 40.1
 
 
-def test_the_last_attempt_is_at_the_deadline_where_a_token_is_there(make: Make) -> None:
+def test_the_last_attempt_is_at_the_deadline_if_there_is_a_token(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=40)
     submit(made, 1)
     made.run()
     assert made.times("ord-0") == [0.0, pytest.approx(40.0, abs=0.01)]
 
 
-def test_an_attempt_that_comes_long_after_the_deadline_is_not_made(make: Make) -> None:
+def test_no_attempt_is_made_long_after_the_deadline(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=40, minimum=5)
     made.lateness = itertools.chain([0.0, 30.0], itertools.repeat(0.0))
     submit(made, 1)
@@ -107,7 +107,7 @@ def test_the_sweep_ends_orders_whose_messages_are_lost(make: Make) -> None:
     assert {made.order(f"ord-{n}").status for n in range(3)} == {Status.EXPIRED}
 
 
-def test_an_order_whose_account_has_left_the_configuration_ends_at_its_deadline(make: Make) -> None:
+def test_an_order_of_an_unconfigured_account_expires_at_its_deadline(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=3)
     made.losses = 1
     submit(made, 1)
@@ -120,7 +120,7 @@ def test_an_order_whose_account_has_left_the_configuration_ends_at_its_deadline(
     assert made.order("ord-0").status is Status.EXPIRED
 
 
-def test_the_sweep_leaves_an_attempt_that_is_under_way_alone(make: Make) -> None:
+def test_the_sweep_does_not_interrupt_an_attempt(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=40)
     made.latency = 15
     submit(made, 1)
@@ -144,7 +144,7 @@ def test_a_released_order_that_may_not_be_polled_before_its_deadline_ends_then(m
 # A throttle ended by hand
 
 
-def test_plain_resume_leaves_a_throttle_to_its_end_for_everybody(make: Make) -> None:
+def test_resume_without_an_override_keeps_a_throttle(make: Make) -> None:
     made = make(Rate(10, 1, 1))
     made.answers = throttled_once(3_600)
     submit(made, 5)
@@ -156,7 +156,7 @@ def test_plain_resume_leaves_a_throttle_to_its_end_for_everybody(make: Make) -> 
 
 
 @pytest.mark.parametrize("count", [5, pytest.param(700, marks=pytest.mark.proof)])
-def test_resume_now_lets_every_order_go_that_met_the_throttle(make: Make, count: int) -> None:
+def test_resume_now_releases_every_order_that_was_throttled(make: Make, count: int) -> None:
     made = make(Rate(10, 1, 1))
     made.answers = throttled_once(3_600)
     ids = submit(made, count)
@@ -169,7 +169,7 @@ def test_resume_now_lets_every_order_go_that_met_the_throttle(make: Make, count:
     assert most_over([sent.at for sent in made.sent], Rate(10, 1, 1)) <= 1e-6
 
 
-def test_resume_now_reaches_orders_whose_deadline_lay_before_the_end_of_the_throttle(make: Make) -> None:
+def test_resume_now_releases_orders_with_a_deadline_before_the_end_of_the_throttle(make: Make) -> None:
     made = make(Rate(10, 1, 5), ceiling=600)
     made.answers = throttled_once(3_600)
     submit(made, 10)
@@ -192,7 +192,7 @@ def alert(made: World) -> Any:
     return account_alert(made.context, ACCOUNT)
 
 
-def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make) -> None:
+def test_documents_that_wait_for_a_slot_move_up_with_the_orders(make: Make) -> None:
     made = make(Rate(10, 1, 1))
     sent: list[tuple[str, float]] = []
     made.on_task = lambda args, countdown: sent.append((args[0], made.now + countdown))
@@ -208,7 +208,7 @@ def test_documents_that_wait_for_a_slot_come_forward_with_the_orders(make: Make)
     assert [(order_id, at < 12) for order_id, at in sent] == [("ord-0", True)]
 
 
-def test_poll_now_ends_the_hint_of_one_order_and_a_throttle_for_it_alone(make: Make) -> None:
+def test_poll_now_overrides_hint_and_throttle_for_one_order(make: Make) -> None:
     made = make(Rate(10, 1, 5))
     made.answers = throttled_once(3_600)
     submit(made, 3)
@@ -225,7 +225,7 @@ def test_poll_now_ends_the_hint_of_one_order_and_a_throttle_for_it_alone(make: M
 # Slots go back
 
 
-def test_the_slots_of_cancelled_orders_go_back(make: Make) -> None:
+def test_the_slots_of_cancelled_orders_are_returned(make: Make) -> None:
     made = make(Rate(1, 1, 1))
     ids = submit(made, 300)
     made.at(5, lambda: [made.cancel(order_id) for order_id in ids])
@@ -241,7 +241,7 @@ def test_the_slots_of_cancelled_orders_go_back(make: Make) -> None:
         *(pytest.param(half, marks=pytest.mark.proof) for half in (slice(0, 150), slice(150, None))),
     ],
 )
-def test_those_who_wait_behind_cancelled_orders_move_up_and_none_becomes_later(make: Make, which: slice) -> None:
+def test_orders_behind_cancelled_ones_move_up_and_none_becomes_later(make: Make, which: slice) -> None:
     made = make(Rate(1, 1, 1))
     ids = submit(made, 300)
     made.run(5)
@@ -254,7 +254,7 @@ def test_those_who_wait_behind_cancelled_orders_move_up_and_none_becomes_later(m
     assert all(made.times(order_id) for order_id in left)
 
 
-def test_an_order_without_a_slot_before_its_deadline_gets_one_that_is_given_back(make: Make) -> None:
+def test_a_returned_slot_goes_to_an_order_that_had_none_before_its_deadline(make: Make) -> None:
     made = make(Rate(1, 5, 1), ceiling=12)
     submit(made, 5)
     made.at(2, lambda: made.cancel("ord-1"))
@@ -262,7 +262,7 @@ def test_an_order_without_a_slot_before_its_deadline_gets_one_that_is_given_back
     assert len({sent.order_id for sent in made.sent}) == 3
 
 
-def test_how_far_ahead_an_account_is_booked_shows_in_its_state(make: Make) -> None:
+def test_the_state_of_an_account_shows_how_far_ahead_it_is_booked(make: Make) -> None:
     made = make(Rate(1, 1, 1))
     submit(made, 50)
     made.run(0.5)
@@ -275,7 +275,7 @@ def test_how_far_ahead_an_account_is_booked_shows_in_its_state(make: Make) -> No
 
 
 @pytest.mark.parametrize("requester", list(Requester))
-def test_asking_sooner_makes_no_order_later(make: Make, requester: Requester) -> None:
+def test_expediting_an_order_makes_no_other_later(make: Make, requester: Requester) -> None:
     made = make(Rate(1, 1, 1))
     submit(made, 80)
     made.run(0.5)
@@ -287,7 +287,7 @@ def test_asking_sooner_makes_no_order_later(make: Make, requester: Requester) ->
     assert made.times("ord-10")[0] <= before - START + 0.01
 
 
-def test_a_hint_that_finds_the_express_share_used_up_leaves_an_order_when_it_was_due(make: Make) -> None:
+def test_a_push_beyond_the_express_share_does_not_move_its_order(make: Make) -> None:
     made = make(Rate(10, 1, 1), interval=[60, 60])
     ids = submit(made, 50)
     made.run(50)
@@ -300,7 +300,7 @@ def test_a_hint_that_finds_the_express_share_used_up_leaves_an_order_when_it_was
     assert all(second[order_id] <= max((due[order_id] or 0) - START, 50 + 251 * 0.102) + 1 for order_id in ids)
 
 
-def test_callbacks_for_many_orders_of_an_idle_account_use_its_whole_rate(make: Make) -> None:
+def test_pushes_for_many_orders_of_an_idle_account_use_its_whole_rate(make: Make) -> None:
     made = make(Rate(10, 1, 1), interval=[3_000, 3_000])
     ids = submit(made, 200)
     made.run(100)
@@ -320,7 +320,7 @@ def test_a_provider_may_have_an_order_polled_a_few_times_then_every_half_minute(
     assert made.times("ord-0")[3] < 1
 
 
-def test_a_change_of_the_order_lets_its_provider_call_again(make: Make) -> None:
+def test_a_changed_order_can_be_expedited_by_its_provider_again(make: Make) -> None:
     made = make(Rate(100, 1, 100), interval=[3_000, 3_000], minimum=0)
     made.answers = lambda order, at: NotReady() if at < 5 else Issued(tickets=())  # noqa: ARG005 - the shape
     submit(made, 1)
@@ -341,7 +341,7 @@ def test_a_change_of_the_order_lets_its_provider_call_again(make: Make) -> None:
         pytest.param(Rate(10, 1, 10), Requester.OPERATOR, marks=pytest.mark.proof),
     ],
 )
-def test_a_flood_of_hints_leaves_the_other_orders_alone(make: Make, rate: Rate, requester: Requester) -> None:
+def test_a_flood_of_pushes_does_not_delay_other_orders(make: Make, rate: Rate, requester: Requester) -> None:
     def others(*, flooded: bool) -> list[float]:
         made = make(rate, interval=[20, 20])
         ids = submit(made, 25, "flooded")
@@ -385,7 +385,7 @@ def test_a_small_burst_keeps_the_whole_rate(make: Make, rate: Rate, count: int, 
     assert most_over(times, rate) <= 1e-6
 
 
-def test_slots_that_were_missed_get_the_next_tokens_and_not_the_end_of_the_line(make: Make) -> None:
+def test_missed_slots_get_the_next_tokens(make: Make) -> None:
     made = make(Rate(2, 1, 1))
     late = iter([*[0.0] * 60, *[0.0] * 5, *[3.0] * 5])
     made.lateness = itertools.chain(late, itertools.repeat(0.0))
@@ -410,7 +410,7 @@ def workers_away(made: World, since: float, until: float) -> None:
     made.send_polls = later  # type: ignore[method-assign]
 
 
-def test_throttles_while_many_are_late_cost_no_more_than_their_own_time(make: Make) -> None:
+def test_throttles_while_many_orders_are_late_cost_only_their_own_time(make: Make) -> None:
     made = make(Rate(40, 1, 40))
     workers_away(made, 0.5, 8)
     requests = itertools.count(1)
@@ -425,7 +425,7 @@ def test_throttles_while_many_are_late_cost_no_more_than_their_own_time(make: Ma
 
 @pytest.mark.parametrize("rate", [Rate(1, 1, 1), Rate(4, 1, 8)])
 @pytest.mark.parametrize("keep", [pytest.param(0, marks=pytest.mark.proof), 3])
-def test_tokens_of_late_orders_go_back_when_the_orders_are_cancelled(make: Make, rate: Rate, keep: int) -> None:
+def test_tokens_of_late_orders_are_returned_when_the_orders_are_cancelled(make: Make, rate: Rate, keep: int) -> None:
     made = make(rate, interval=[3_000, 3_000])
     workers_away(made, 0.5, 300)
     ids = submit(made, 100)
@@ -440,7 +440,7 @@ def test_tokens_of_late_orders_go_back_when_the_orders_are_cancelled(make: Make,
     assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
 
 
-def test_tokens_of_late_orders_go_back_when_their_account_is_paused(make: Make) -> None:
+def test_tokens_of_late_orders_are_returned_when_their_account_is_paused(make: Make) -> None:
     made = make(Rate(1, 1, 1), interval=[3_000, 3_000])
     workers_away(made, 0.5, 300)
     ids = submit(made, 100)
@@ -481,7 +481,7 @@ def test_throttles_while_many_have_missed_their_slots_cost_no_tokens_beyond_thei
     assert made.claims < 600 * 8
 
 
-def test_outages_that_all_late_ones_miss_again_cost_no_tokens(make: Make) -> None:
+def test_outages_that_all_late_orders_miss_again_cost_no_tokens(make: Make) -> None:
     rate = Rate(5, 1, 2)
     made = make(rate, interval=[3_000, 3_000])
     made.lateness = iter(lambda: 3.0 if int(made.now / 5) % 2 else 0.0, None)
@@ -496,7 +496,7 @@ def test_outages_that_all_late_ones_miss_again_cost_no_tokens(make: Make) -> Non
     assert most_over([sent.at for sent in made.sent], rate) <= 1e-6
 
 
-def test_those_who_missed_their_slots_and_are_cancelled_leave_no_gap(make: Make) -> None:
+def test_late_orders_that_are_cancelled_leave_no_gap(make: Make) -> None:
     made = make(Rate(1, 1, 1), minimum=0)
     outage(made, 0, 5, 60)
     ids = submit(made, 300)
@@ -529,7 +529,7 @@ def test_a_document_gets_its_token_at_its_slot_on_a_busy_account(make: Make) -> 
     assert granted[0].granted
 
 
-def test_bookings_that_nobody_comes_back_for_are_forgotten(make: Make) -> None:
+def test_abandoned_bookings_are_removed(make: Make) -> None:
     made = make(Rate(1, 60, 1))
     submit(made, 1)
     made.run(1)
@@ -557,7 +557,7 @@ def test_an_order_that_gets_its_token_at_once_touches_no_booking(make: Make) -> 
     assert not made.redis.exists(keys.bookings(ACCOUNT), keys.express_bookings(ACCOUNT))
 
 
-def test_a_hint_for_an_order_that_is_due_already_says_when(make: Make) -> None:
+def test_a_push_for_an_order_that_is_already_due_returns_when(make: Make) -> None:
     made = make(Rate(1, 1, 1))
     submit(made, 30)
     made.run(0.5)

@@ -13,7 +13,7 @@ return args.word
 """
 
 
-def test_each_call_has_its_own_reply(desk: Desk) -> None:
+def test_each_call_gets_its_own_reply(desk: Desk) -> None:
     assert LuaScript(desk.redis, TEXT).many([([], {"word": str(number)}) for number in range(3)]) == ["0", "1", "2"]
     assert LuaScript(desk.redis, TEXT).many([]) == []
 

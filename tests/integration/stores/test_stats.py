@@ -9,7 +9,7 @@ from willcall.stores import keys
 MEASURES = ("outcome:not_ready", "late:0.05")
 
 
-def test_a_commit_counts_its_measures_in_its_minute_and_its_hour(desk: Desk) -> None:
+def test_a_commit_counts_its_statistics_in_its_minute_and_hour(desk: Desk) -> None:
     desk.submit()
     for seq in (1, 2):
         desk.commit(desk.go(seq), due_at=desk.now() - 1, measures=MEASURES)
@@ -20,7 +20,7 @@ def test_a_commit_counts_its_measures_in_its_minute_and_its_hour(desk: Desk) -> 
     assert both == expected[ACCOUNT]
 
 
-def test_a_repeated_commit_and_one_behind_the_fence_count_nothing(desk: Desk) -> None:
+def test_a_repeated_or_fenced_off_commit_counts_nothing(desk: Desk) -> None:
     desk.submit()
     order, later = desk.go(), desk.now() + 60
     for _ in range(3):
@@ -41,12 +41,12 @@ def test_minutes_are_added_up_and_hours_are_kept_apart(desk: Desk) -> None:
     assert [start for start, _ in hours] == sorted(start for start, _ in hours)
 
 
-def test_an_account_with_a_bar_in_its_name_keeps_it(desk: Desk) -> None:
+def test_the_name_of_an_account_may_contain_a_vertical_bar(desk: Desk) -> None:
     desk.redis.hset(keys.stats_minute(int(desk.now()) // 60), "tiqets/a|b|ended:failed", 1)
     assert desk.stores.stats.last_minutes(2) == {"tiqets/a|b": {"ended:failed": 1}}
 
 
-def test_counters_go_when_nobody_can_ask_for_them_any_more(desk: Desk) -> None:
+def test_counters_expire_after_the_longest_window(desk: Desk) -> None:
     desk.submit()
     desk.commit(desk.go(), status=Status.FAILED, finished_at=desk.now(), measures=("ended:failed",))
     lives = {key: desk.redis.ttl(key) for key in desk.redis.scan_iter(keys.PREFIX + "stats:*")}

@@ -66,7 +66,7 @@ def test_a_message_is_delivered_when_it_is_due_and_not_earlier(queue: Queue, mak
 
 
 @pytest.mark.parametrize("ahead", [None, -HOUR])
-def test_a_message_without_eta_or_with_a_past_one_goes_straight_to_the_list(
+def test_a_message_without_a_future_eta_goes_to_the_list_at_once(
     queue: Queue, redis: Redis, ahead: timedelta | None
 ) -> None:
     send(queue, "now", ahead)
@@ -95,7 +95,7 @@ def test_an_unreadable_eta_is_left_to_the_worker(queue: Queue) -> None:
     message.ack()
 
 
-def test_a_year_is_not_too_long(queue: Queue, redis: Redis, make_due: Any) -> None:
+def test_a_message_can_be_delayed_by_a_year(queue: Queue, redis: Redis, make_due: Any) -> None:
     send(queue, "far", timedelta(days=365))
     (state,) = delayed_stats(redis, ["polls"]).values()
     assert state.next_due == pytest.approx((datetime.now(UTC) + timedelta(days=365)).timestamp(), abs=STALL)
@@ -138,7 +138,7 @@ def test_urgent_messages_are_first_and_due_messages_join_the_end(queue: Queue, m
     assert everything(queue) == ["promoted, urgent", "ready, ordinary", "promoted, ordinary"]
 
 
-def test_a_priority_that_is_no_step_any_more_counts_as_the_least_urgent(connect: Connect, make_due: Any) -> None:
+def test_an_unknown_priority_step_counts_as_the_least_urgent(connect: Connect, make_due: Any) -> None:
     send(Queue("polls", channel=connect().default_channel), "old", HOUR, priority=6)
     make_due(HOUR)
     queue = Queue("polls", channel=connect(priority_steps=[0, 3]).default_channel)
@@ -183,9 +183,7 @@ def test_batches_are_delayed_too(queue: Queue, redis: Redis, make_due: Any) -> N
     assert sorted(everything(queue)) == list(range(200))
 
 
-def test_workers_that_claim_at_once_get_every_message_once(
-    connect: Connect, queue: Queue, redis: Redis, make_due: Any
-) -> None:
+def test_concurrent_workers_get_every_message_once(connect: Connect, queue: Queue, redis: Redis, make_due: Any) -> None:
     send_batch(queue, {number: HOUR if number % 2 else None for number in range(1_000)})
     make_due(HOUR)
     queues = [Queue("polls", channel=connect().default_channel) for _ in range(4)]

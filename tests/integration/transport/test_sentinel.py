@@ -61,7 +61,7 @@ def test_messages_are_delayed_behind_a_sentinel(sentinel_url: str, redis: Redis)
         queue.close()
 
 
-def test_every_redis_url_has_the_transport() -> None:
+def test_every_redis_url_uses_our_transport() -> None:
     install_transport()
     assert get_transport_cls("redis") is get_transport_cls("rediss") is RedisTransport
     assert get_transport_cls("sentinel") is SentinelTransport

@@ -65,7 +65,7 @@ def fill(worker: Worker, name: str, count: int) -> None:
         send(worker.queues[name], f"{name} {number}")
 
 
-def test_a_crowd_takes_the_shared_slots_and_the_rest_stays_in_the_broker(worker: Worker, redis: Redis) -> None:
+def test_a_crowded_queue_uses_the_shared_slots_and_leaves_the_rest_in_the_broker(worker: Worker, redis: Redis) -> None:
     fill(worker, "one", 10)
     assert worker.check() == {"one": 3}
     assert worker.check() == {}

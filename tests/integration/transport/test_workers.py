@@ -61,7 +61,7 @@ def test_kill_9_of_the_only_worker_loses_nothing(
     wait_until(lambda: redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0)
 
 
-def test_waiting_tasks_cost_workers_no_memory(workers: Workers, redis: Redis) -> None:
+def test_delayed_tasks_use_no_memory_of_workers(workers: Workers, redis: Redis) -> None:
     worker = workers.start()
     send_notes(workers, 10, first=0, spread=0)
     wait_until(lambda: len(workers.ledger("noted")) == 10)

@@ -122,7 +122,7 @@ def test_orders_that_are_refused_are_reported_until_the_account_is_parked_for_th
     assert types(h) == ["order.attention"] * (REFUSALS - 1) + ["account.unauthorized"]
 
 
-def test_a_storm_of_unreadable_answers_is_one_trouble_of_the_account(watched: System) -> None:
+def test_many_unreadable_responses_are_one_alert_of_the_account(watched: System) -> None:
     h = watched
     names = [f"ord-{n}" for n in range(30)]
     for name in names:
@@ -156,7 +156,7 @@ def probe_all(h: System, names: list[str]) -> None:
             h.poll(name)
 
 
-def test_one_order_that_is_unreadable_for_long_is_its_own_trouble(watched: System) -> None:
+def test_an_order_that_stays_unreadable_has_its_own_alert(watched: System) -> None:
     h = watched
     submit(h, **answered(418, times=9))
     for n in range(3):
@@ -272,7 +272,7 @@ def test_what_waits_is_given_up_where_operators_are_not_notified_any_more(
     assert h.context.stores.ops_deliveries.pending().count == 0
 
 
-def test_without_an_address_events_are_kept_and_no_message_is_sent(watched: System) -> None:
+def test_without_an_operators_url_events_are_stored_and_no_message_is_sent(watched: System) -> None:
     h = watched
     told_at(h, None)
     submit(h, **answered(404))

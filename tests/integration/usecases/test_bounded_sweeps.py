@@ -59,7 +59,7 @@ def failures(lines: list[Any]) -> list[Any]:
     return [line for line in lines if line["event"] == "sweep item failed"]
 
 
-def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(
+def test_an_order_that_cannot_be_expired_does_not_block_others(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expire, "BATCH", 2)
@@ -76,7 +76,7 @@ def test_an_order_that_cannot_be_expired_keeps_no_other_from_it(
     assert counted(h, "sweep") == 3
 
 
-def test_what_fails_again_and_again_is_left_alone_for_longer_and_said_once(
+def test_repeated_failures_are_retried_less_often_and_logged_once(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -118,7 +118,7 @@ def keep_push(h: System, number: int) -> str:
     return document.id
 
 
-def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
+def test_a_stored_push_with_an_unreadable_file_does_not_block_others(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     h = make_system()
@@ -138,14 +138,14 @@ def test_a_kept_push_whose_file_cannot_be_read_keeps_no_other_from_its_order(
     assert counted(h, "sweep") == 0, "that a file is gone is not our mistake"
 
 
-def test_what_a_sweep_failed_at_and_is_gone_is_forgotten(make_system: Setup) -> None:
+def test_a_failure_is_removed_with_its_item(make_system: Setup) -> None:
     h = make_system()
     h.redis.hset(keys.sweep_failures("expire"), "gone", "[3, 1000]")
     run_sweep(h.context, "expire")
     assert h.context.stores.sweeps.failing_items("expire") == {}
 
 
-def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order(
+def test_an_unreadable_record_in_the_inbox_does_not_block_others(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -159,7 +159,7 @@ def test_a_record_in_the_inbox_that_cannot_be_read_keeps_no_other_from_its_order
     assert run_sweep(h.context, "inbox") == {"applied": 1, "failed": 1}
 
 
-def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_list(make_system: Setup) -> None:
+def test_an_account_with_a_failing_list_does_not_block_others(make_system: Setup) -> None:
     h = make_system()
     script = {"provider": "paylogic", "reference": "a7c60009", "cancel_after": 0}
     h.submit(OrderScript.model_validate(script))
@@ -171,7 +171,7 @@ def test_an_account_whose_list_our_code_fails_to_read_keeps_no_other_from_its_li
     assert run_sweep(broken, "reconcile") == {"late_checks": 0, "differing": 1, "failed": 1}
 
 
-def test_an_expired_order_that_cannot_be_asked_for_keeps_no_other_from_its_late_check(make_system: Setup) -> None:
+def test_an_expired_order_that_cannot_be_polled_does_not_block_other_late_checks(make_system: Setup) -> None:
     h = make_system()
     orders = submit(h, 1, 2)
     for number, order_id in enumerate(orders):
@@ -184,7 +184,7 @@ def test_an_expired_order_that_cannot_be_asked_for_keeps_no_other_from_its_late_
     assert h.redis.zscore(keys.LATE, orders[0]) > time.time() * 1_000, "it goes to the end of the line"
 
 
-def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the_sweep_from_ending(
+def test_a_file_that_cannot_be_removed_does_not_block_the_sweep(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prune, "BATCH", 2)
@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed_nor_the
     assert h.redis.smembers(keys.ORPHANED_DOCUMENTS) == {documents[0]}
 
 
-def test_an_order_that_prune_cannot_read_is_removed_all_the_same(make_system: Setup) -> None:
+def test_prune_removes_an_unreadable_order(make_system: Setup) -> None:
     h = make_system()
     orders = submit(h, 1, 2)
     spoil(h, orders[0])
@@ -237,7 +237,7 @@ def test_a_run_without_time_stops_and_the_next_one_continues_behind_it(make_syst
     assert seen == ["tiqets/0", "tiqets/1", "tiqets/2", "tiqets/0"]
 
 
-def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(make_system: Setup) -> None:
+def test_after_a_complete_run_the_next_starts_from_the_beginning(make_system: Setup) -> None:
     h = make_system()
     h.redis.sadd(keys.ACCOUNTS, "tiqets/a", "tiqets/b")
     h.context.stores.sweeps.save_position("polls", "tiqets/a")
@@ -247,7 +247,7 @@ def test_a_run_that_came_to_its_end_is_followed_by_one_from_the_beginning(make_s
     assert h.context.stores.sweeps.position("polls") == ""
 
 
-def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
+def test_one_slow_account_does_not_use_up_the_time_of_others(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -270,7 +270,7 @@ def test_one_account_whose_work_takes_all_the_time_leaves_the_others_theirs(
     assert sent == [{"default"}, {"default", "other"}]
 
 
-def test_a_run_that_outlives_its_lease_has_it_renewed(make_system: Setup) -> None:
+def test_a_long_run_renews_its_lease(make_system: Setup) -> None:
     h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         deadline = time.monotonic() + 1.0
@@ -281,7 +281,7 @@ def test_a_run_that_outlives_its_lease_has_it_renewed(make_system: Setup) -> Non
     assert lease is not None
 
 
-def test_a_run_whose_lease_somebody_else_has_stops(make_system: Setup) -> None:
+def test_a_run_that_lost_its_lease_stops(make_system: Setup) -> None:
     h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3) as lease:
         run = Run(h.context, "x", time.monotonic() + 3_600, lease)
@@ -292,14 +292,14 @@ def test_a_run_whose_lease_somebody_else_has_stops(make_system: Setup) -> None:
     assert h.redis.get(keys.lease("sweep:x")) == "somebody else"
 
 
-def test_a_lease_that_nobody_needs_for_so_long_is_not_renewed_any_more(make_system: Setup) -> None:
+def test_a_lease_is_renewed_only_for_a_bounded_time(make_system: Setup) -> None:
     h = make_system()
     with h.context.stores.leases.hold("sweep:x", 0.3, longest=0.0) as lease:
         wait_until(lambda: not lease)
         wait_until(lambda: not h.redis.exists(keys.lease("sweep:x")))
 
 
-def test_a_redis_that_is_away_ends_a_run(make_system: Setup, sweeps: Sweeps) -> None:
+def test_an_unreachable_redis_ends_a_run(make_system: Setup, sweeps: Sweeps) -> None:
     h = make_system()
 
     def away(run: Run) -> dict[str, int]:

@@ -73,7 +73,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         ("zip", "archive", "application/zip", None),
     ],
 )
-def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
+def test_a_ticket_mislabelled_as_a_pdf_is_stored_with_its_real_type(
     make_system: Setup, form: FileForm, kind: str, content_type: str, doubt: str | None
 ) -> None:
     h = make_system()
@@ -90,7 +90,7 @@ def test_a_ticket_is_kept_as_what_it_is_though_it_is_labelled_a_pdf(
 
 
 @pytest.mark.parametrize("form", sorted(FORMS_WITHOUT_TICKET))
-def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(make_system: Setup, form: FileForm) -> None:
+def test_a_file_without_a_ticket_is_not_stored_and_the_reason_is_shown(make_system: Setup, form: FileForm) -> None:
     h = make_system()
     h.submit(script(form=form))
     order = h.poll()
@@ -102,7 +102,7 @@ def test_what_holds_no_ticket_is_not_kept_and_a_person_sees_why(make_system: Set
     assert h.redis.exists(keys.documents("ord-1")) == 0
 
 
-def test_when_a_file_is_given_up_its_ticket_says_why_for_good(make_system: Setup) -> None:
+def test_a_ticket_keeps_the_reason_why_its_file_was_given_up(make_system: Setup) -> None:
     h = make_system()
     h.submit(script(form="html"))
     h.poll()
@@ -115,7 +115,7 @@ def test_when_a_file_is_given_up_its_ticket_says_why_for_good(make_system: Setup
     assert ticket.extra["document_error"] == "the file is an HTML page"
 
 
-def test_an_order_whose_file_was_given_up_is_listed_until_it_has_the_file(make_system: Setup) -> None:
+def test_an_order_with_a_given_up_file_is_listed_until_it_has_the_file(make_system: Setup) -> None:
     h = make_system()
     stores = h.context.stores
     h.submit(script(form="html"))
@@ -139,9 +139,7 @@ def test_a_document_behind_redirects_and_a_cookie_is_fetched(make_system: Setup,
     assert h.context.documents.read(ticket.document or "").startswith(b"%PDF-")
 
 
-def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(
-    make_system: Setup, at: Any, serve: Serve
-) -> None:
+def test_failed_redirects_are_reported_and_cause_a_poll(make_system: Setup, at: Any, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(b"", "302 Found", "Location: /")))
     at(server.url + "/")
@@ -161,7 +159,7 @@ def test_redirects_that_lead_nowhere_say_so_and_have_the_provider_asked(
         ({"unready": "page"}, "the file is an HTML page"),
     ],
 )
-def test_a_file_that_is_still_being_made_is_fetched_until_it_is_there(
+def test_a_file_in_preparation_is_fetched_until_it_is_ready(
     make_system: Setup, document: dict[str, Any], why: str
 ) -> None:
     h = make_system()
@@ -176,9 +174,7 @@ def test_a_file_that_is_still_being_made_is_fetched_until_it_is_there(
 
 
 @pytest.mark.parametrize("unready", ["404", "202", "page"])
-def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the_provider(
-    make_system: Setup, unready: str
-) -> None:
+def test_a_retry_after_of_the_file_server_postpones_fetch_and_poll(make_system: Setup, unready: str) -> None:
     h = make_system()
     h.submit(script(documents_after=60, unready=unready, retry_after=600))
     h.poll()
@@ -192,7 +188,7 @@ def test_a_server_that_says_when_the_file_is_made_is_not_asked_before_nor_is_the
     assert h.outbox.messages == []
 
 
-def test_a_redirect_that_asks_for_patience_is_followed_after_it(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_a_redirect_with_a_retry_after_is_followed_after_it(make_system: Setup, at: Any, serve: Serve) -> None:
     h = make_system()
     last = serve(saying(whole(pdf("one"))))
     at(serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 600"))).url)
@@ -205,7 +201,7 @@ def test_a_redirect_that_asks_for_patience_is_followed_after_it(make_system: Set
 
 
 @pytest.mark.parametrize("unready", ["202", "page"])
-def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched(
+def test_a_file_in_preparation_does_not_block_others_of_its_host(
     make_system: Setup, serve: Serve, unready: str
 ) -> None:
     h = make_system()
@@ -222,16 +218,14 @@ def test_a_file_that_is_being_made_keeps_no_other_of_its_host_from_being_fetched
 
 
 @pytest.mark.parametrize("status", ["200 OK", "203 Non-Authoritative Information"])
-def test_a_file_that_comes_by_another_good_status_is_kept(
-    make_system: Setup, at: Any, serve: Serve, status: str
-) -> None:
+def test_a_file_with_another_2xx_status_is_stored(make_system: Setup, at: Any, serve: Serve, status: str) -> None:
     h = make_system()
     at(serve(saying(whole(pdf("one"), status))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is not None
 
 
-def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_a_206_is_not_stored(make_system: Setup, at: Any, serve: Serve) -> None:
     h = make_system()
     at(serve(saying(whole(pdf("one")[:300], "206 Partial Content", "Content-Range: bytes 0-299/600"))).url)
     h.submit(script())
@@ -240,9 +234,7 @@ def test_a_part_of_a_file_that_nobody_asked_for_is_not_kept(make_system: Setup, 
     assert reason(h) == "HTTP 206"
 
 
-def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_another(
-    make_system: Setup, at: Any, serve: Serve
-) -> None:
+def test_an_expired_signed_url_causes_a_poll_for_a_new_one(make_system: Setup, at: Any, serve: Serve) -> None:
     h = make_system()
     error = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
     at(serve(saying(whole(error, "403 Forbidden", "Content-Type: application/xml"))).url)
@@ -254,9 +246,7 @@ def test_an_address_whose_signature_has_expired_has_the_provider_asked_for_anoth
     assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
 
 
-def test_a_picture_that_is_listed_again_as_a_pdf_is_not_fetched_again(
-    make_system: Setup, at: Any, serve: Serve
-) -> None:
+def test_an_image_that_is_listed_again_as_a_pdf_is_not_fetched_again(make_system: Setup, at: Any, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(make_file("png", "one"))))
     at(server.url + "/a?signature=1")
@@ -301,7 +291,7 @@ def own(make_system: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Ow
     return h, replace(account, credentials=base), server, taken
 
 
-def test_each_request_to_the_provider_takes_a_token_also_by_a_redirect(own: Own, serve: Serve) -> None:
+def test_each_request_to_the_provider_takes_a_token_redirects_too(own: Own, serve: Serve) -> None:
     h, account, server, taken = own
     elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
     for url, tokens in ((server.url + "/api/ticket", 2), (server.url + "/public", 1), (elsewhere.url, 1)):

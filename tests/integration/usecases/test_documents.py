@@ -103,9 +103,7 @@ def in_turn(*parts: bytes) -> Callable[[Server, socket.socket], None]:
         ("paylogic", "a7c60001", {}),
     ],
 )
-def test_documents_come_with_the_event(
-    make_system: Setup, provider: str, reference: str, fields: dict[str, Any]
-) -> None:
+def test_documents_are_in_the_event(make_system: Setup, provider: str, reference: str, fields: dict[str, Any]) -> None:
     h = make_system()
     h.submit(script(provider, reference, quantity=2, **fields))
     order = h.poll()
@@ -124,7 +122,7 @@ def test_documents_come_with_the_event(
     assert (filed(h), h.outbox.tasks) == (None, [])
 
 
-def test_what_is_no_pdf_for_us_is_left_alone(make_system: Setup, answers: Answers, serve: Serve) -> None:
+def test_urls_that_are_not_files_are_not_fetched(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(PDF)))
     kinds = (TicketKind.LINK, TicketKind.WALLET, TicketKind.PAGE, TicketKind.SHIPMENT)
@@ -135,7 +133,7 @@ def test_what_is_no_pdf_for_us_is_left_alone(make_system: Setup, answers: Answer
     assert filed(h) is None
 
 
-def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without_an_event(
+def test_missing_documents_do_not_delay_fulfilment_and_cause_no_event_later(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()
@@ -170,7 +168,7 @@ def test_an_order_is_fulfilled_without_its_documents_and_they_come_later_without
     ],
     ids=["status", "content", "size", "room"],
 )
-def test_why_documents_are_missing_is_kept_with_the_order(
+def test_the_reason_for_missing_documents_is_stored_with_the_order(
     make_system: Setup, answers: Answers, serve: Serve, answer: bytes, why: str
 ) -> None:
     h = make_system()
@@ -202,7 +200,7 @@ def test_that_a_documents_host_is_in_a_private_network_is_reported_with_the_sett
     assert fetching.why == "the address is not public, nor named by `outbound.allow`"
 
 
-def test_waits_grow_and_end_within_days(make_system: Setup, answers: Answers) -> None:
+def test_waits_between_fetches_grow_and_end_within_days(make_system: Setup, answers: Answers) -> None:
     h = make_system()
     answers(tickets("http://127.0.0.1:9/gone.pdf"))
     h.submit(script())
@@ -221,7 +219,7 @@ def test_waits_grow_and_end_within_days(make_system: Setup, answers: Answers) ->
     assert h.order().tickets[0].url == "http://127.0.0.1:9/gone.pdf"
 
 
-def test_a_server_that_names_a_time_is_not_asked_before(make_system: Setup, answers: Answers, serve: Serve) -> None:
+def test_a_document_is_not_fetched_before_its_retry_after(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(b"", "503 Service Unavailable", "Retry-After: 100")))
     answers(tickets(server.url + "/a", server.url + "/b"))
@@ -249,7 +247,7 @@ def test_a_server_that_names_a_time_is_not_asked_before(make_system: Setup, answ
         ("5\r\nRetry-After: 120", 120.0),
     ],
 )
-def test_a_servers_hint_is_kept_within_limits(
+def test_a_retry_after_of_a_document_is_bounded(
     make_system: Setup, answers: Answers, serve: Serve, hint: str, wait: float
 ) -> None:
     h = make_system()
@@ -261,7 +259,7 @@ def test_a_servers_hint_is_kept_within_limits(
     assert h.outbox.tasks == [(TASK, ["ord-1"], wait)]
 
 
-def test_an_epoch_is_no_wait_of_a_year(make_system: Setup, answers: Answers, serve: Serve) -> None:
+def test_a_retry_after_in_epoch_seconds_is_a_point_in_time(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(b"", "503 Service Unavailable", f"Retry-After: {now(h) + 600:.0f}")))
     answers(tickets(server.url + "/a"))
@@ -271,7 +269,7 @@ def test_an_epoch_is_no_wait_of_a_year(make_system: Setup, answers: Answers, ser
     assert 0 < countdown < 700
 
 
-def test_what_is_to_be_fetched_later_is_not_fetched_by_the_next_attempt(
+def test_a_postponed_document_is_not_fetched_by_the_next_attempt(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()
@@ -290,7 +288,7 @@ def test_what_is_to_be_fetched_later_is_not_fetched_by_the_next_attempt(
     assert filed(h) == due
 
 
-def test_one_that_always_fails_does_not_keep_others_of_its_host_from_being_fetched(
+def test_a_failing_document_does_not_block_others_of_its_host(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     def odd(server: Server, connection: socket.socket) -> None:
@@ -313,9 +311,7 @@ def test_one_that_always_fails_does_not_keep_others_of_its_host_from_being_fetch
     assert documents_of(h.order())[0] is None
 
 
-def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
-    make_system: Setup, answers: Answers, serve: Serve
-) -> None:
+def test_an_invalid_url_does_not_block_other_documents(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     good = serve(saying(whole(PDF)))
     bad = serve(saying(whole(b"<p>expired</p>")))
@@ -328,7 +324,7 @@ def test_one_bad_address_does_not_keep_the_others_from_being_fetched(
     assert h.outbox.tasks == [(TASK, ["ord-1"], 5.0)]
 
 
-def test_the_same_address_is_fetched_once(make_system: Setup, answers: Answers, serve: Serve) -> None:
+def test_the_same_url_is_fetched_once(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(PDF)))
     answers(tickets(server.url + "/all.pdf", server.url + "/all.pdf", server.url + "/same-content.pdf"))
@@ -339,7 +335,7 @@ def test_the_same_address_is_fetched_once(make_system: Setup, answers: Answers, 
     assert ids[0] is not None
 
 
-def test_later_polls_do_not_fetch_again_what_is_there(make_system: Setup, answers: Answers, serve: Serve) -> None:
+def test_later_polls_do_not_fetch_stored_documents_again(make_system: Setup, answers: Answers, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(PDF)))
     signed = f"{server.url}/a.pdf?signature="
@@ -356,7 +352,7 @@ def test_later_polls_do_not_fetch_again_what_is_there(make_system: Setup, answer
     assert len(server.requests) == 2
 
 
-def test_an_address_that_no_longer_works_has_the_provider_asked_for_a_new_one(
+def test_a_url_that_no_longer_works_causes_a_poll_for_a_new_one(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()
@@ -381,7 +377,7 @@ def test_an_address_that_no_longer_works_has_the_provider_asked_for_a_new_one(
 # Who gets our credentials
 
 
-def test_credentials_and_a_token_go_with_requests_to_the_providers_own_address_alone(
+def test_only_documents_of_the_provider_get_credentials_and_take_a_token(
     make_system: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -412,7 +408,7 @@ def at_own_address(h: System, url: str) -> Account:
 
 
 @pytest.mark.parametrize("burst", [1, 2])
-def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_from_its_answer(
+def test_a_small_burst_does_not_delay_the_response_for_the_providers_document(
     make_system: Setup, serve: Serve, burst: int
 ) -> None:
     h = make_system(rate={"limit": 5, "period": 1, "burst": burst})
@@ -424,7 +420,7 @@ def test_a_small_burst_does_not_keep_a_document_at_the_providers_own_address_fro
     assert module.download_missing(h.context, mine, "ord-1", lacking, 5).missing == 0
 
 
-def test_a_document_at_the_providers_own_address_waits_for_its_slot_and_is_not_given_up(
+def test_a_document_of_the_provider_waits_for_its_slot_and_is_not_given_up(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system(rate={"limit": 1, "period": 3_600, "burst": 1})
@@ -454,7 +450,7 @@ class Answering:
         return Response(200, {}, b"{}", 0.0)
 
 
-def test_a_429_of_the_providers_own_address_binds_the_account(make_system: Setup, serve: Serve) -> None:
+def test_a_429_for_a_document_of_the_provider_binds_the_account(make_system: Setup, serve: Serve) -> None:
     h = make_system()
     own = serve(saying(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"))
     account = h.context.accounts["paylogic/default"]
@@ -489,7 +485,7 @@ def test_loopback_is_refused_unless_it_is_allowed(make_system: Setup) -> None:
 # Storage, time, races, crashes
 
 
-def test_a_storage_that_is_away_delays_documents_and_nothing_else(
+def test_an_unreachable_document_store_delays_only_documents(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -547,7 +543,7 @@ def test_a_large_document_passes_through_without_being_held_in_memory(make_syste
     assert peak < 1_500_000
 
 
-def test_an_attempt_that_lost_its_order_fetches_nothing(
+def test_an_attempt_that_lost_its_claim_fetches_nothing(
     make_system: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -577,7 +573,7 @@ def test_a_cancelled_order_is_not_fetched_for(make_system: Setup) -> None:
     assert (filed(h), h.redis.exists(keys.fetch("ord-1"))) == (None, 0)
 
 
-def test_tickets_that_change_during_a_round_are_looked_at_again(
+def test_tickets_that_change_during_a_round_are_checked_again(
     make_system: Setup, answers: Answers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -601,7 +597,9 @@ def test_tickets_that_change_during_a_round_are_looked_at_again(
     assert documents_of(h.order()) != [None]
 
 
-def test_two_rounds_at_once_are_one(make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_simultaneous_rounds_fetch_once(
+    make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     h = make_system()
     answers(tickets("http://127.0.0.1:9/"))
     h.submit(script())
@@ -619,7 +617,7 @@ def test_two_rounds_at_once_are_one(make_system: Setup, answers: Answers, monkey
     assert h.redis.hget(keys.fetch("ord-1"), "tries") == "1"
 
 
-def test_a_worker_that_dies_before_it_settles_costs_a_repetition_and_no_second_file(
+def test_a_worker_killed_before_the_commit_causes_no_second_file(
     make_system: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -641,7 +639,7 @@ def test_a_worker_that_dies_before_it_settles_costs_a_repetition_and_no_second_f
     assert list((tmp_path / "documents").rglob("*.pdf")) == stored
 
 
-def test_the_sweep_sends_again_what_nobody_came_for(make_system: Setup, answers: Answers) -> None:
+def test_the_sweep_sends_lost_fetches_again(make_system: Setup, answers: Answers) -> None:
     h = make_system()
     answers(tickets("http://127.0.0.1:9/"))
     h.submit(script())
@@ -671,7 +669,7 @@ def test_pruning_an_order_removes_its_files(make_system: Setup, tmp_path: Path, 
     assert not any("doc" in key or "ord-1" in key for key in left)
 
 
-def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_are_fetched_next(
+def test_orders_missing_documents_for_longest_are_listed_first(
     make_system: Setup,
 ) -> None:
     h = make_system()
@@ -688,7 +686,7 @@ def test_those_that_have_lacked_documents_for_longest_come_first_whenever_they_a
     assert fetches.pending() == PendingSummary(5_002, 2.0, "later")
 
 
-def test_since_when_an_order_lacks_documents_stays_as_it_is_until_it_lacks_none(
+def test_the_time_since_when_documents_are_missing_is_kept_until_none_are(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()

@@ -77,7 +77,7 @@ def counted(h: System, operation: str) -> float | None:
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )
-def test_an_attempt_that_fails_by_our_mistake_is_settled_as_malformed(
+def test_an_attempt_that_fails_with_our_own_error_is_settled_as_malformed(
     make_system: Setup, method: str, result: Any
 ) -> None:
     h = broken(make_system(), method, result)
@@ -105,7 +105,7 @@ def test_our_mistake_does_not_lose_the_providers_hint(make_system: Setup, result
     assert (attempt.outcome, attempt.countdown) == ("malformed", pytest.approx(300, abs=0.01))
 
 
-def test_attempts_that_fail_by_our_mistake_back_off_and_end_at_the_deadline(make_system: Setup) -> None:
+def test_attempts_that_fail_with_our_own_error_back_off_until_the_deadline(make_system: Setup) -> None:
     h = broken(
         make_system(polling={"initial": 10, "factor": 2, "cap": 300, "minimum": 0, "ceiling": 600}), "read_status", 0
     )
@@ -131,9 +131,7 @@ def test_what_comes_after_a_fixed_mistake_is_read_as_ever(make_system: Setup) ->
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), redis.ConnectionError()])
-def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(
-    make_system: Setup, error: BaseException
-) -> None:
+def test_process_exits_and_redis_outages_are_not_caught(make_system: Setup, error: BaseException) -> None:
     h = broken(make_system(), "read_status", error)
     h.submit(tiqets())
     with pytest.raises(type(error)):
@@ -141,7 +139,7 @@ def test_what_ends_a_process_and_a_redis_that_is_away_stay_what_they_are(
     assert h.outcomes() == []
 
 
-def test_a_failure_while_documents_are_collected_keeps_the_tickets(
+def test_a_failure_while_documents_are_downloaded_keeps_the_tickets(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> str:
@@ -164,7 +162,7 @@ def test_a_failure_while_documents_are_collected_keeps_the_tickets(
     assert fetching.why == "our error: ZeroDivisionError"
 
 
-def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
+def test_a_failure_while_the_response_is_written_causes_no_second_request(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decide = settle.decide
@@ -183,7 +181,7 @@ def test_a_failure_while_the_answer_is_written_down_makes_no_second_request(
     assert len(h.providers.ledger(provider="tiqets", reference="1111111")) == 1
 
 
-def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
+def test_a_failure_after_the_response_was_written_undoes_nothing(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
@@ -197,7 +195,7 @@ def test_a_failure_after_the_answer_was_written_down_undoes_nothing(
     assert h.events() == ["order.fulfilled"]
 
 
-def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(make_system: Setup) -> None:
+def test_a_push_that_our_code_fails_to_read_is_to_be_resent(make_system: Setup) -> None:
     h = make_system(callbacks=True)
     account = h.context.accounts["tiqets/default"]
     pushes = Broken(account.adapter.pushes, "read_push", RecursionError(SECRET))
@@ -214,7 +212,7 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_sent_again(make_system: Set
         )
 
 
-def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_orders(make_system: Setup) -> None:
+def test_a_token_that_our_code_fails_to_read_is_an_outage_of_the_account(make_system: Setup) -> None:
     h = broken(make_system(), "oauth.read_token", ZeroDivisionError(SECRET), "funtrips/default")
     h.submit(OrderScript(provider="funtrips", reference="chk_1"))
     order = h.poll()
@@ -223,7 +221,7 @@ def test_a_token_that_our_code_fails_to_read_is_the_accounts_trouble_not_the_ord
     assert (attempt.outcome, SECRET in attempt.why) == ("unavailable", False)
 
 
-def test_what_waits_for_an_order_and_cannot_be_attached_by_our_mistake_keeps_nobody_from_submitting_it(
+def test_a_stored_push_that_fails_with_our_own_error_does_not_block_its_order(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> int:

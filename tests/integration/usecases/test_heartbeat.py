@@ -38,7 +38,7 @@ def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: Embe
     wait_until(lambda: processes.running(within=60) == [])  # it waits for that two seconds at most
 
 
-def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: EmbeddedRedis) -> None:
+def test_a_blocked_loop_sends_no_heartbeat_but_a_suspended_one_does(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
     with (
         HeartbeatSender(processes, "worker", every=EVERY) as stuck,
@@ -59,7 +59,7 @@ def test_a_loop_that_is_stuck_gives_no_sign_but_one_that_rests_does(own_server: 
         assert seen(processes, "worker").detail == {"state": "suspended"}
 
 
-def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> None:
+def test_heartbeats_continue_when_redis_is_back(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url, timeout=1).processes
     with HeartbeatSender(processes, "worker", every=EVERY) as heartbeat:
         own_server.kill()
@@ -73,7 +73,7 @@ def test_signs_are_given_again_when_redis_is_back(own_server: EmbeddedRedis) -> 
         wait_until(back)
 
 
-def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
+def test_a_heartbeat_never_blocks(own_server: EmbeddedRedis) -> None:
     with HeartbeatSender(Stores.connect(own_server.url, timeout=1).processes, "worker", every=EVERY) as heartbeat:
         os.kill(own_server.pid, signal.SIGSTOP)
         begun = time.monotonic()
@@ -83,7 +83,7 @@ def test_a_beat_waits_for_nothing(own_server: EmbeddedRedis) -> None:
         os.kill(own_server.pid, signal.SIGCONT)
 
 
-def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: EmbeddedRedis) -> None:
+def test_a_process_with_the_name_of_an_earlier_one_has_its_own_start_time(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
     processes.record_heartbeat("worker", process_name(), {"queues": "celery"})
     before = seen(processes).since
@@ -92,7 +92,7 @@ def test_a_process_under_the_name_of_one_before_it_begins_anew(own_server: Embed
         wait_until(lambda: any(process.since > before for process in processes.running()))
 
 
-def test_a_redis_that_was_emptied_is_reported_once(own_server: EmbeddedRedis) -> None:
+def test_an_emptied_redis_is_reported_once(own_server: EmbeddedRedis) -> None:
     redis, processes = connect(own_server.url), Stores.connect(own_server.url).processes
     with capture_logs() as lines, HeartbeatSender(processes, "worker", every=EVERY) as heartbeat:
         heartbeat.beat()

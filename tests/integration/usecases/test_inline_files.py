@@ -39,7 +39,7 @@ def submitted(make_system: Setup, quantity: int = 1) -> System:
     return h
 
 
-def test_a_file_travels_in_its_ticket_until_it_is_stored() -> None:
+def test_a_file_stays_in_its_ticket_until_it_is_stored() -> None:
     (ticket,) = inline("a")
     assert inline_file(ticket) == make_file("pdf", "a")
     assert inline_file(Ticket(TicketKind.PDF, url="https://x.example/a.pdf")) is None
@@ -48,9 +48,7 @@ def test_a_file_travels_in_its_ticket_until_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize(("form", "kind"), [("pdf", "pdf"), ("behind_boundary", "pdf"), ("png", "image")])
-def test_files_in_an_answer_come_with_the_event(
-    make_system: Setup, answers: Answers, form: FileForm, kind: str
-) -> None:
+def test_files_in_a_response_are_in_the_event(make_system: Setup, answers: Answers, form: FileForm, kind: str) -> None:
     h = submitted(make_system, quantity=2)
     answers(Issued(inline("a", "b", form=form)))
     order = h.poll()
@@ -63,7 +61,7 @@ def test_files_in_an_answer_come_with_the_event(
     assert "data:" not in (h.redis.get(keys.tickets("ord-1")) or "")
 
 
-def test_the_same_file_in_the_next_answer_is_the_same_document(make_system: Setup, answers: Answers) -> None:
+def test_the_same_file_in_the_next_response_is_the_same_document(make_system: Setup, answers: Answers) -> None:
     h = submitted(make_system, quantity=2)
     answers(PartlyIssued(inline("a"), 2))
     (first,) = h.poll().tickets

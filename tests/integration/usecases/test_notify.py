@@ -48,12 +48,12 @@ def messages(h: System) -> list[tuple[DeliveryMessage, float]]:
     return [(DeliveryMessage(*args), countdown) for name, args, countdown in h.outbox.tasks if name == "tasks.notify"]
 
 
-def tell(h: System) -> tuple[DeliveryMessage, float] | None:
+def deliver(h: System) -> tuple[DeliveryMessage, float] | None:
     """Run the latest message, as if its time had come: what follows it, which is sent."""
-    notice, _ = messages(h)[-1]
-    if h.redis.zscore(keys.DELIVERIES_DUE, notice.subject) is not None:
-        h.redis.hset(keys.delivery(notice.subject), "due", 1)
-    again = notify_once(h.context, notice)
+    delivery_message, _ = messages(h)[-1]
+    if h.redis.zscore(keys.DELIVERIES_DUE, delivery_message.subject) is not None:
+        h.redis.hset(keys.delivery(delivery_message.subject), "due", 1)
+    again = notify_once(h.context, delivery_message)
     if again:
         notify.send_delivery(h.context, *again)
     return again
@@ -64,9 +64,9 @@ def statuses(h: System, order_id: str = "ord-1") -> list[int | None]:
 
 
 def callback_status(h: System, order_id: str = "ord-1") -> CallbackStatus:
-    stands = h.context.stores.deliveries.get(order_id)
-    assert stands is not None
-    return stands.status
+    delivery = h.context.stores.deliveries.get(order_id)
+    assert delivery is not None
+    return delivery.status
 
 
 def test_a_backend_is_notified_at_once_with_a_signed_message_that_is_the_feeds_item(
@@ -75,7 +75,7 @@ def test_a_backend_is_notified_at_once_with_a_signed_message_that_is_the_feeds_i
     h = make_system()
     event = fulfil(h, receiver.url("/hooks?key=1"))
     assert messages(h) == [(DeliveryMessage("ord-1", event.id, 1, receiver.host), 0.0)]
-    assert tell(h) is None
+    assert deliver(h) is None
     [message] = receiver.received
     assert message.verified
     assert message.path == "/hooks?key=1"
@@ -100,26 +100,26 @@ def test_an_order_without_a_callback_url_sends_no_message(make_system: Setup) ->
 def test_every_kind_of_event_is_delivered(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url(), "partly", provider="tixstock", partial_after=0, ready_after=600, quantity=2)
-    tell(h)
+    deliver(h)
     assert settle_expired(h.context, h.order("partly"), h.context.stores.accounts.now())
-    tell(h)
+    deliver(h)
     fulfil(h, receiver.url(), "unwanted", ready_after=600)
     cancel_order(h.context, "unwanted")
-    tell(h)
+    deliver(h)
     fulfil(h, receiver.url(), "refused", ends="failed")
-    tell(h)
+    deliver(h)
     types = [message.event["type"] for message in receiver.received]
     assert types == ["order.partial", "order.expired", "order.cancelled", "order.failed"]
 
 
-def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_last(
+def test_failed_deliveries_are_retried_on_schedule_with_the_same_id(
     make_system: Setup, receiver: CallbackReceiver
 ) -> None:
     h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(500, 404, 301, 500, RESET, 502, 500, 429, 500, 503)
     waits = []
-    while again := tell(h):
+    while again := deliver(h):
         waits.append(again[1])
     assert len(receiver.received) == len(SCHEDULE) + 1 == 10
     assert all(
@@ -133,11 +133,11 @@ def test_failures_are_tried_again_by_the_schedule_with_the_same_id_until_the_las
     assert h.order().attention is Attention.UNDELIVERABLE
 
 
-def test_retry_after_is_never_undercut(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_no_retry_is_sent_before_its_retry_after(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(429, {"Retry-After": "3600"}))
-    again = tell(h)
+    again = deliver(h)
     assert again is not None
     assert 3_599.9 <= again[1] <= 3_960
     early = notify_once(h.context, again[0])
@@ -146,11 +146,11 @@ def test_retry_after_is_never_undercut(make_system: Setup, receiver: CallbackRec
     assert len(receiver.received) == 1
 
 
-def test_410_ends_it_at_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_a_410_ends_the_delivery_at_once(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(410, {"Retry-After": "5"}))
-    assert tell(h) is None
+    assert deliver(h) is None
     assert h.order().attention is Attention.UNDELIVERABLE
     assert list(h.context.stores.listing.attention_counts().values()) == [1]
 
@@ -159,16 +159,16 @@ def test_a_redirect_is_a_failure_and_is_not_followed(make_system: Setup, receive
     h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(307, {"Location": receiver.url("/elsewhere")}))
-    assert tell(h) is not None
+    assert deliver(h) is not None
     assert receiver.message_ids("/elsewhere") == []
     assert statuses(h) == [307]
 
 
-def test_a_large_answer_is_ignored(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_a_large_response_is_ignored(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     receiver.script(ScriptedResponse(200, body=b"x" * 3_000_000))
-    assert tell(h) is None
+    assert deliver(h) is None
     assert callback_status(h) is CallbackStatus.DELIVERED
 
 
@@ -182,7 +182,7 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
     h = make_system()
     fulfil(h, receiver.url())
     receiver.script(HANG)
-    assert tell(h) is not None
+    assert deliver(h) is not None
     [made] = h.context.stores.deliveries.attempts("ord-1")
     assert (made.http_status, made.why) == (None, "timed out before the full response")
     assert receiver.host not in made.why
@@ -192,7 +192,7 @@ def test_a_private_address_that_is_not_allowed_is_never_reached(make_system: Set
     h = make_system()
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     fulfil(h, receiver.url())
-    assert tell(h) is None
+    assert deliver(h) is None
     assert receiver.received == []
     assert h.order().attention is Attention.UNDELIVERABLE
 
@@ -203,13 +203,13 @@ def test_without_a_secret_messages_are_unsigned(make_system: Setup, receiver: Ca
     unsigned = settings.model_copy(update={"notify": settings.notify.model_copy(update={"secret": None})})
     h.context = replace(h.context, settings=unsigned)
     event = fulfil(h, receiver.url())
-    assert tell(h) is None
+    assert deliver(h) is None
     [message] = receiver.received
     assert message.id == event.id
     assert "webhook-signature" not in message.headers
 
 
-def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
+def test_an_event_is_posted_again_if_its_worker_was_killed_after_the_post(
     make_system: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -217,22 +217,22 @@ def test_a_worker_killed_after_the_post_has_the_same_event_posted_again(
     with monkeypatch.context() as patch:
         patch.setattr(notify, "decide_delivery", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
-            tell(h)
-    [(notice, _)] = messages(h)
-    assert notify_once(h.context, notice) is None
+            deliver(h)
+    [(delivery_message, _)] = messages(h)
+    assert notify_once(h.context, delivery_message) is None
     assert receiver.message_ids() == [event.id]
     h.redis.hset(keys.delivery("ord-1"), "lease", 1)
-    assert notify_once(h.context, notice) is None
+    assert notify_once(h.context, delivery_message) is None
     assert receiver.message_ids() == [event.id, event.id]
     assert callback_status(h) is CallbackStatus.DELIVERED
 
 
-def test_copies_of_a_message_tell_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_copies_of_a_message_deliver_once(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
-    [(notice, _)] = messages(h)
+    [(delivery_message, _)] = messages(h)
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: notify_once(h.context, notice), range(16))) == [None] * 16
+        assert list(pool.map(lambda _: notify_once(h.context, delivery_message), range(16))) == [None] * 16
     assert len(receiver.received) == 1
 
 
@@ -242,9 +242,9 @@ def test_a_newer_event_supersedes_one_that_could_not_be_delivered(
     h = make_system()
     older = fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(500, 200)
-    again = tell(h)
+    again = deliver(h)
     cancel_order(h.context, "ord-1")
-    tell(h)
+    deliver(h)
     assert again is not None
     h.redis.hset(keys.delivery("ord-1"), "due", 1)
     assert notify_once(h.context, again[0]) is None
@@ -254,7 +254,7 @@ def test_a_newer_event_supersedes_one_that_could_not_be_delivered(
     assert receiver.message_ids()[0] == older.id
 
 
-def test_an_event_that_comes_during_a_post_follows_it(
+def test_an_event_that_arrives_during_a_post_follows_it(
     make_system: Setup, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -277,7 +277,7 @@ def test_an_event_that_comes_during_a_post_follows_it(
     assert [message.event["type"] for message in receiver.received] == ["order.partial", "order.cancelled"]
 
 
-def test_the_sweep_sends_a_message_that_was_lost_once(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_the_sweep_sends_a_lost_message_again_once(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     [(lost, _)] = messages(h)
@@ -287,19 +287,19 @@ def test_the_sweep_sends_a_message_that_was_lost_once(make_system: Setup, receiv
     assert run_sweep(h.context, "notify") == {"resent": 1}
     assert messages(h) == [(lost, 0.0)]
     assert run_sweep(h.context, "notify") == {"resent": 0}
-    tell(h)
+    deliver(h)
     assert len(receiver.received) == 1
 
 
 def test_a_delivery_that_is_postponed_keeps_its_try(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
-    [(notice, _)] = messages(h)
-    later = postpone_delivery(h.context.stores.deliveries, notice, 7.0)
+    [(delivery_message, _)] = messages(h)
+    later = postpone_delivery(h.context.stores.deliveries, delivery_message, 7.0)
     assert later is not None
-    assert later[0] == replace(notice, number=2)
+    assert later[0] == replace(delivery_message, number=2)
     assert later[1] == pytest.approx(7.0, abs=0.01)
-    assert postpone_delivery(h.context.stores.deliveries, notice, 7.0) is None
+    assert postpone_delivery(h.context.stores.deliveries, delivery_message, 7.0) is None
     assert statuses(h) == []
 
 
@@ -307,19 +307,19 @@ def test_redelivering_sends_again_under_the_same_id(make_system: Setup, receiver
     h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
-    tell(h)
+    deliver(h)
     redeliver(h.context, "ord-1")
     assert h.order().attention is None
-    assert tell(h) is None
+    assert deliver(h) is None
     assert receiver.message_ids() == [event.id, event.id]
     assert callback_status(h) is CallbackStatus.DELIVERED
     redeliver(h.context, "ord-1")
-    tell(h)
+    deliver(h)
     assert receiver.message_ids() == [event.id] * 3
 
 
 @pytest.mark.parametrize(("url", "words"), [(None, "no callback_url"), ("http://127.0.0.1:9/", "has not changed yet")])
-def test_what_cannot_be_redelivered_is_said(make_system: Setup, url: str | None, words: str) -> None:
+def test_redelivering_without_an_event_is_an_error(make_system: Setup, url: str | None, words: str) -> None:
     h = make_system()
     with pytest.raises(UnknownOrderError):
         redeliver(h.context, "ord-1")
@@ -328,25 +328,25 @@ def test_what_cannot_be_redelivered_is_said(make_system: Setup, url: str | None,
         redeliver(h.context, "ord-1")
 
 
-def test_what_has_left_the_feed_cannot_be_redelivered(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_an_event_that_has_left_the_feed_cannot_be_redelivered(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
-    tell(h)
+    deliver(h)
     h.context.stores.events.prune(h.context.stores.accounts.now() + 10)
     with pytest.raises(NothingToDeliverError, match="older than events are kept"):
         redeliver(h.context, "ord-1")
 
 
-def test_an_event_after_an_undeliverable_one_says_nothing_of_that(
+def test_an_event_after_an_undeliverable_one_is_delivered_as_usual(
     make_system: Setup, receiver: CallbackReceiver
 ) -> None:
     h = make_system()
     fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(410, 200)
-    tell(h)
+    deliver(h)
     assert h.order().attention is Attention.UNDELIVERABLE
     settle_expired(h.context, h.order(), h.context.stores.accounts.now())
-    tell(h)
+    deliver(h)
     assert (h.order().status, h.order().attention) == (Status.EXPIRED, None)
     assert receiver.received[-1].event["data"]["attention"] is None
 
@@ -356,6 +356,6 @@ def test_prune_waits_for_the_backend_to_be_notified(make_system: Setup, receiver
     fulfil(h, receiver.url())
     h.redis.zadd(keys.FINAL, {"ord-1": 1})
     assert run_sweep(h.context, "prune")["orders"] == 0
-    tell(h)
+    deliver(h)
     h.redis.zadd(keys.FINAL, {"ord-1": 1})
     assert run_sweep(h.context, "prune")["orders"] == 1

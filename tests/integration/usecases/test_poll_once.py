@@ -40,7 +40,7 @@ def test_an_order_is_polled_to_its_tickets(make_system: Setup) -> None:
     assert [message.seq for message in h.outbox.messages] == [1]
 
 
-def test_a_202_is_waited_for_as_long_as_it_says(make_system: Setup) -> None:
+def test_a_202_is_polled_again_after_its_retry_after(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=600, pending_hint={"retry_after": 7}))
     before = h.context.stores.accounts.now()
@@ -101,7 +101,9 @@ def test_a_pending_order_is_not_polled_before_the_hint(make_system: Setup) -> No
 
 
 @pytest.mark.parametrize("answer", HINTED, ids=lambda answer: str(answer.get("status", answer["do"])))
-def test_no_second_request_leaves_before_the_hint_of_any_answer(make_system: Setup, answer: dict[str, object]) -> None:
+def test_no_second_request_is_sent_before_the_hint_of_any_response(
+    make_system: Setup, answer: dict[str, object]
+) -> None:
     h = make_system()
     h.submit(tiqets(answers=[answer | {"retry_after": 120}]))
     h.poll()
@@ -127,7 +129,7 @@ def test_no_second_request_leaves_before_the_hint_of_any_answer(make_system: Set
     ],
     ids=str,
 )
-def test_tickets_are_read_in_whatever_they_come_packed(make_system: Setup, packing: dict[str, object]) -> None:
+def test_tickets_are_read_in_any_encoding(make_system: Setup, packing: dict[str, object]) -> None:
     h = make_system()
     h.submit(voordemensen(ready_after=0, answers=[{"do": "usual", "packing": packing}]))
     order = h.poll()
@@ -137,7 +139,7 @@ def test_tickets_are_read_in_whatever_they_come_packed(make_system: Setup, packi
 
 
 @pytest.mark.parametrize("hint", FORMS, ids=str)
-def test_a_hint_holds_in_every_form(make_system: Setup, hint: dict[str, object]) -> None:
+def test_a_hint_applies_in_every_form(make_system: Setup, hint: dict[str, object]) -> None:
     h = make_system()
     h.submit(tiqets(answers=[{"do": "status", "status": 429, "retry_after": 120, **hint}]))
     order = h.poll()
@@ -164,7 +166,7 @@ def test_a_429_of_more_than_a_day_holds_its_account_for_an_hour(make_system: Set
     assert state.until == pytest.approx(order.next_poll_at, abs=0.01)
 
 
-def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_once(make_system: Setup) -> None:
+def test_a_date_beyond_next_year_is_implausible_and_logged_once(make_system: Setup) -> None:
     h = make_system(polling={"ceiling": 500 * 86_400})
     day = 86_400
     for days in (399, 401, 402):
@@ -180,7 +182,7 @@ def test_a_date_of_next_year_is_believed_and_one_of_the_year_after_is_logged_onc
         assert logged == (["a date more than 400 days ahead"] if days == 401 else [])
 
 
-def test_a_message_behind_the_fence_asks_nothing(make_system: Setup) -> None:
+def test_a_stale_message_polls_nothing(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=600))
     h.poll()
@@ -200,7 +202,7 @@ def test_a_message_behind_the_fence_asks_nothing(make_system: Setup) -> None:
         ({"do": "status", "status": 403, "times": 2}, "unauthorized", "unauthorized"),
     ],
 )
-def test_trouble_is_waited_out_and_never_final(
+def test_transient_errors_are_retried_and_never_final(
     make_system: Setup, fault: dict, outcome: str, attention: str | None
 ) -> None:
     h = make_system()
@@ -267,7 +269,7 @@ def test_nothing_is_sent_when_the_claim_took_so_long_that_the_lease_could_end(ma
     assert h.providers.ledger(provider="tiqets") == []
 
 
-def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(
+def test_a_response_for_an_order_cancelled_meanwhile_changes_nothing(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -283,7 +285,7 @@ def test_an_answer_for_an_order_cancelled_meanwhile_changes_nothing(
     assert h.events() == ["order.cancelled"]
 
 
-def test_a_late_cancellation_is_taken_when_somebody_asks(make_system: Setup) -> None:
+def test_an_operators_poll_applies_a_late_cancellation(make_system: Setup) -> None:
     h = make_system()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
@@ -305,7 +307,7 @@ def test_pausing_and_resuming_an_account(make_system: Setup) -> None:
     assert h.poll().status is Status.FULFILLED
 
 
-def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_their_deadline(make_system: Setup) -> None:
+def test_an_unconfigured_account_is_not_polled_and_its_orders_expire(make_system: Setup) -> None:
     h = make_system()
     h.submit(tiqets())
     assert poll_once(h.context, "ord-1", 1, "tiqets/gone") == PollResult()
@@ -328,7 +330,7 @@ def test_an_account_that_left_the_config_is_not_asked_and_its_orders_end_at_thei
         ({"provider": "tiqets", "reference": "1", "not_before": "2026-11-22T10:00:00"}, ["not_before", "timezone"]),
     ],
 )
-def test_a_bad_payload_is_refused_with_everything_that_is_wrong(
+def test_an_invalid_payload_is_rejected_with_all_its_errors(
     make_system: Setup, payload: dict, words: list[str]
 ) -> None:
     h = make_system()

@@ -31,7 +31,7 @@ def forget_throttle(h: System) -> None:
     h.redis.delete(keys.tokens(ACCOUNT))
 
 
-def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(make_system: Setup) -> None:
+def test_a_403_of_a_gateway_throttles_the_account_for_its_retry_after(make_system: Setup) -> None:
     h = make_system()
     submit(h, "ord-1", {"do": "status", "status": 403, "gateway": True, "retry_after": 30})
     before = h.context.stores.accounts.now()
@@ -41,7 +41,7 @@ def test_403_of_a_gateway_throttles_the_account_for_as_long_as_it_says(make_syst
     assert before + 30 <= (order.hint_until or 0) <= h.context.stores.accounts.now() + 30
 
 
-def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(make_system: Setup) -> None:
+def test_a_403_of_a_gateway_without_retry_after_throttles_like_a_429(make_system: Setup) -> None:
     h = make_system()
     for n in range(4):
         submit(h, f"ord-{n}")
@@ -57,7 +57,7 @@ def test_a_gateway_that_does_not_say_how_long_is_left_alone_like_after_a_429(mak
     assert h.poll("ord-0").status is Status.FULFILLED
 
 
-def test_an_order_that_alone_is_refused_by_a_gateway_stops_stopping_the_others(make_system: Setup) -> None:
+def test_an_order_that_alone_gets_the_403_of_a_gateway_stops_throttling_others(make_system: Setup) -> None:
     h = make_system()
     submit(h, "bad", {"do": "status", "status": 403, "gateway": True, "times": None})
     for n in range(3):
@@ -84,7 +84,7 @@ def probe(h: System) -> str | None:
     return None
 
 
-def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(make_system: Setup) -> None:
+def test_ten_misfiled_orders_delay_the_good_ones_by_one_probe_at_most(make_system: Setup) -> None:
     h = make_system()
     misfiled, good = [f"misfiled-{n}" for n in range(10)], [f"good-{n}" for n in range(3)]
     for name in misfiled:
@@ -99,7 +99,7 @@ def test_ten_misfiled_orders_hold_up_the_good_ones_for_one_probe_at_most(make_sy
     assert state(h).health is AccountHealth.OK
 
 
-def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(make_system: Setup) -> None:
+def test_probes_continue_on_schedule_when_all_orders_are_rejected(make_system: Setup) -> None:
     h = make_system()
     names = [f"ord-{n}" for n in range(4)]
     for name in names:
@@ -116,7 +116,7 @@ def test_where_all_orders_are_refused_the_announced_probes_come_all_the_same(mak
     assert state(h).health is AccountHealth.OK
 
 
-def test_a_good_answer_counts_between_refusals_though_it_was_asked_for_before_them(
+def test_a_good_response_counts_between_403s_even_if_requested_before_them(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()

@@ -71,9 +71,7 @@ def test_a_plain_resume_of_a_stopped_account_keeps_its_hint_and_says_until_when(
 
 
 @pytest.mark.parametrize("health", ANSWERS)
-def test_now_ends_the_hint_of_a_stopped_account_for_every_order_that_met_it(
-    make_system: Setup, health: AccountHealth
-) -> None:
+def test_resume_with_an_override_ends_the_hint_for_every_held_order(make_system: Setup, health: AccountHealth) -> None:
     h = make_system()
     names = stop(h, health, HINT)
     resumed = resume(h.context, h.context.accounts[ACCOUNT], override=True)

@@ -46,7 +46,7 @@ def metered_value(system: System, name: str, **labels: str) -> float | None:
     return system.context.meters.registry.get_sample_value(name, labels)
 
 
-def test_an_attempt_counts_its_outcome_and_the_last_one_the_end(make_system: Setup) -> None:
+def test_an_attempt_counts_its_outcome_and_the_last_one_the_final_status(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
     h.poll()
@@ -67,7 +67,7 @@ def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(make_syst
     assert counted(h) == {"ended:cancelled": 1, "ended:expired": 1}
 
 
-def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(make_system: Setup) -> None:
+def test_pushed_tickets_are_counted_and_are_no_attempt(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript.model_validate({"provider": "tixstock", "reference": "tix_1", "ready_after": 600}))
     account = h.context.accounts["tixstock/default"]
@@ -78,7 +78,7 @@ def test_tickets_that_a_push_brings_count_as_such_and_as_no_attempt(make_system:
     assert counted(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
 
 
-def test_meters_say_what_the_statistics_say(make_system: Setup) -> None:
+def test_meters_and_statistics_agree(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
     h.poll()
@@ -94,14 +94,14 @@ def test_meters_say_what_the_statistics_say(make_system: Setup) -> None:
     assert metered_value(h, "willcall_provider_request_seconds_count", **account) == 3  # one for the access token
 
 
-def test_what_never_came_back_yet_is_counted_as_0_so_that_its_first_time_is_seen(make_system: Setup) -> None:
+def test_outcomes_that_have_not_occurred_are_counted_as_0(make_system: Setup) -> None:
     h, account = make_system(), {"provider": "funtrips", "account": "default"}
     assert {
         metered_value(h, "willcall_attempts_total", **account, outcome=name) for name in OUTCOME_NAMES.values()
     } == {0}
 
 
-def test_an_answer_that_no_longer_counts_is_no_attempt(make_system: Setup) -> None:
+def test_a_response_for_a_closed_order_is_no_attempt(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=0))
     order = h.order()
@@ -112,7 +112,7 @@ def test_an_answer_that_no_longer_counts_is_no_attempt(make_system: Setup) -> No
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0
 
 
-def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_none(make_system: Setup) -> None:
+def test_each_attempt_counts_its_wait_for_a_token_once(make_system: Setup) -> None:
     h = make_system(rate={"limit": 1, "period": 3_600, "burst": 1}, polling=POLLING | {"ceiling": 86_400})
     for n in (1, 2):
         h.submit(funtrips(reference=f"chk_{n}", ready_after=600), id=f"ord-{n}")
@@ -125,7 +125,7 @@ def test_who_waits_for_a_token_counts_once_with_the_wait_and_who_need_not_with_n
     assert metered_value(h, "willcall_token_wait_seconds_count", **account) == 2
 
 
-def test_tries_to_tell_a_backend_count_by_what_follows_them(make_system: Setup) -> None:
+def test_delivery_attempts_are_counted_by_their_result(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=0), callback_url="http://127.0.0.1:9/hook")
     h.poll()

@@ -34,14 +34,14 @@ def sent(system: System) -> list[tuple[str, int]]:
     return [(message.order_id, message.seq) for message in system.outbox.messages]
 
 
-def test_a_submission_whose_answer_was_lost_is_new_and_sends_its_message(shaky: System, proxy: LossyProxy) -> None:
+def test_a_submission_is_new_and_sends_its_message_if_the_reply_was_lost(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-1")
     assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=True)
     assert (proxy.lost, sent(shaky)) == (1, [("ord-1", 1)])
     assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=False)
 
 
-def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky: System, proxy: LossyProxy) -> None:
+def test_each_order_of_a_batch_keeps_its_result_if_the_reply_was_lost(shaky: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-2")
     accepted = submit_many(shaky.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
     assert proxy.lost == 1
@@ -51,7 +51,7 @@ def test_each_order_of_a_batch_whose_answer_was_lost_keeps_its_own_result(shaky:
 
 
 @pytest.mark.parametrize(("age", "new"), [(0, False), (10_000, True)])
-def test_an_order_that_was_filed_without_its_message_gets_one_when_it_is_submitted_again(
+def test_an_order_stored_without_its_message_gets_one_when_submitted_again(
     shaky: System, proxy: LossyProxy, age: int, *, new: bool
 ) -> None:
     proxy.lose_answers_to(b"ord-1", times=2)

@@ -19,7 +19,7 @@ def overdue(h: System, order_id: str = "ord-1") -> None:
     h.redis.zadd(keys.due(h.order(order_id).account_key), {order_id: 1})
 
 
-def test_revive_sends_an_overdue_order_again(make_system: Setup) -> None:
+def test_the_polls_sweep_sends_an_overdue_order_again(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.outbox.messages.clear()
@@ -30,7 +30,7 @@ def test_revive_sends_an_overdue_order_again(make_system: Setup) -> None:
     assert run_sweep(h.context, "polls") == {"resent": 0, "released": 0}
 
 
-def test_revive_walks_past_those_that_were_sent_already(make_system: Setup) -> None:
+def test_the_polls_sweep_skips_orders_that_were_already_sent(make_system: Setup) -> None:
     h = make_system()
     for n in range(1_200):
         h.redis.hset(keys.order(f"o{n}"), mapping={"seq": 1, "resend_at": 9e15})
@@ -41,7 +41,7 @@ def test_revive_walks_past_those_that_were_sent_already(make_system: Setup) -> N
     assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
 
 
-def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(make_system: Setup) -> None:
+def test_the_polls_sweep_sends_orders_of_a_reconfigured_account_at_once(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.outbox.messages.clear()
@@ -55,7 +55,7 @@ def test_revive_sends_the_orders_of_an_account_that_is_configured_again_at_once(
     assert h.poll().attempts == 1
 
 
-def test_expire_ends_orders_whose_account_stays_parked(make_system: Setup) -> None:
+def test_orders_of_an_account_that_stays_parked_expire(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     pause(h.context, h.context.accounts["tiqets/default"], None)
@@ -68,7 +68,7 @@ def test_expire_ends_orders_whose_account_stays_parked(make_system: Setup) -> No
     assert h.events() == ["order.expired"]
 
 
-def test_an_expired_order_is_asked_for_again_later_and_may_be_fulfilled_yet(make_system: Setup) -> None:
+def test_an_expired_order_is_polled_again_later_and_may_be_fulfilled(make_system: Setup) -> None:
     h = make_system(polling={"initial": 1, "cap": 1, "minimum": 0, "ceiling": 0.001})
     h.submit(OrderScript(provider="tiqets", reference="1", answers=({"do": "status", "status": 404},)))  # type: ignore[arg-type]
     assert h.poll().status is Status.EXPIRED
@@ -94,7 +94,7 @@ def test_late_checks_end_a_week_after_the_order_expired(make_system: Setup) -> N
 
 
 @pytest.mark.parametrize(("provider", "reference"), [("funtrips", "chk_9"), ("paylogic", "a7c60009")])
-def test_a_list_that_differs_has_the_order_asked_for(make_system: Setup, provider: str, reference: str) -> None:
+def test_a_difference_in_the_list_expedites_the_order(make_system: Setup, provider: str, reference: str) -> None:
     h = make_system()
     script = OrderScript.model_validate({"provider": provider, "reference": reference, "cancel_after": 0})
     h.submit(script)
@@ -104,7 +104,7 @@ def test_a_list_that_differs_has_the_order_asked_for(make_system: Setup, provide
     assert h.poll().status is Status.CANCELLED
 
 
-def test_prune_forgets_after_the_retention(make_system: Setup) -> None:
+def test_prune_removes_orders_after_the_retention(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
     h.poll()
@@ -115,7 +115,7 @@ def test_prune_forgets_after_the_retention(make_system: Setup) -> None:
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_runs_once_at_a_time(make_system: Setup, name: str) -> None:
+def test_a_sweep_never_runs_twice_at_a_time(make_system: Setup, name: str) -> None:
     h = make_system()
     with h.context.stores.leases.hold(f"sweep:{name}", 3_600):
         assert run_sweep(h.context, name) is None
@@ -138,7 +138,7 @@ def test_a_sweep_whose_worker_was_killed_runs_again_within_seconds(
     assert left[0] <= 15_000
 
 
-def test_how_a_sweep_went_is_kept_also_when_it_fails(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_of_a_sweep_is_stored_even_if_it_fails(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: Run) -> dict[str, int]:
         raise ZeroDivisionError("a text that may hold anything")
 

@@ -70,7 +70,7 @@ def after_answer(monkeypatch: pytest.MonkeyPatch, h: System, action: Callable[[]
 
 
 @pytest.mark.parametrize("provider", ["tiqets", "funtrips"])
-def test_a_request_that_was_claimed_before_a_429_does_not_leave_after_it(
+def test_a_request_claimed_before_a_429_is_not_sent_after_it(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
     h = make_system(polling=POLLING | {"ceiling": 7_200})
@@ -139,7 +139,7 @@ def test_a_429_is_recorded_when_redis_is_back(
     assert sleeps == [pytest.approx(0.1)]
 
 
-def test_a_connection_that_broke_while_it_was_idle_costs_no_wait(
+def test_a_broken_idle_connection_to_redis_causes_no_wait(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
     h = make_system(server=own_server)
@@ -165,7 +165,7 @@ def test_nothing_is_written_between_a_429_and_its_record(make_system: Setup) -> 
     assert not token.accepted
 
 
-def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
+def test_a_429_from_the_token_endpoint_binds_while_the_old_token_is_valid(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -180,7 +180,7 @@ def test_a_429_to_a_request_for_a_token_binds_although_the_old_token_is_good(
     assert throttled(h, "funtrips/default")
 
 
-def test_a_429_to_a_request_for_a_list_binds_the_account(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_429_for_a_list_binds_the_account(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     h = make_system()
     refusals = [Response(429, {"retry-after": "3600"}, b"", received_at=0.0)]
     accounts = {"paylogic/default": h.context.accounts["paylogic/default"]}
@@ -203,7 +203,7 @@ def test_a_429_to_a_request_for_a_list_binds_the_account(make_system: Setup, mon
     ],
     ids=["200", "404", "503", "too large"],
 )
-def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
+def test_a_hint_for_a_list_applies_to_the_next_list(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, answer: Response | Malformed
 ) -> None:
     h = make_system()
@@ -220,7 +220,7 @@ def test_a_hint_to_a_request_for_a_list_holds_for_the_next_one(
     assert len(asked_for) == 2
 
 
-def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
+def test_a_throttle_ends_on_time_and_binds_its_account_alone() -> None:
     throttles = LocalThrottles()
     report: Any = object()
     throttles.record("tiqets/default", report, 0.0)
@@ -235,7 +235,7 @@ def test_it_ends_with_its_time_and_is_of_its_account_alone() -> None:
     assert not throttles.blocks("tiqets/default", time.monotonic() + 1)
 
 
-def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
+def test_a_gateway_that_rejects_only_the_list_does_not_stop_the_account(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -250,7 +250,7 @@ def test_a_gateway_that_refuses_the_list_alone_does_not_stop_the_account(
     assert not throttled(h, "funtrips/default")
 
 
-def test_a_hint_beside_the_tickets_holds_for_a_callback_that_comes_after_them(make_system: Setup) -> None:
+def test_a_hint_with_the_tickets_applies_to_a_later_push(make_system: Setup) -> None:
     h = make_system()
     script = {"provider": "tiqets", "reference": "1", "answers": [{"do": "usual", "retry_after": 3_600}]}
     h.submit(OrderScript.model_validate(script))

@@ -46,7 +46,7 @@ def probe(h: System, order_id: str) -> Order:
 
 @pytest.mark.parametrize("setting", [None, "right"])
 @pytest.mark.parametrize("dialect", ["basic", "basic_raw", "body"])
-def test_a_token_is_got_in_the_dialect_that_the_endpoint_speaks(
+def test_a_token_is_requested_in_the_dialect_of_the_endpoint(
     make_system: Setup, dialect: str, setting: str | None
 ) -> None:
     given = {"token_auth": dialect} if setting else {}
@@ -67,7 +67,7 @@ def test_the_dialect_that_worked_is_remembered(make_system: Setup) -> None:
     assert tokens_asked_for(h) == 4
 
 
-def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(make_system: Setup) -> None:
+def test_a_rejected_client_is_tried_once_in_each_dialect_and_parks_the_account(make_system: Setup) -> None:
     h = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD)])
     h.providers.update_account("funtrips", revoked=True)
     submit(h)
@@ -78,14 +78,14 @@ def test_a_refused_client_is_tried_once_in_each_dialect_and_parks_the_account(ma
     assert alerts(h) == ["account.unauthorized"]
 
 
-def test_the_lease_lasts_for_a_token_in_each_dialect_and_the_question(make_system: Setup) -> None:
+def test_the_lease_covers_a_token_request_in_each_dialect_and_the_poll(make_system: Setup) -> None:
     accounts = make_system(scripts=[AccountScript(provider="funtrips", credentials=ODD)]).context.accounts
     assert lease_seconds(accounts[ACCOUNT]) > 4 * accounts[ACCOUNT].http.total_timeout
 
 
 @pytest.mark.parametrize("form", ["number", "text", "absent"])
 @pytest.mark.parametrize("status", [200, 201, 203])
-def test_any_success_hands_out_a_token(make_system: Setup, status: int, form: str) -> None:
+def test_any_2xx_with_a_token_is_accepted(make_system: Setup, status: int, form: str) -> None:
     script = AccountScript.model_validate(
         {"provider": "funtrips", "token_status": status, "token_lifetime_form": form, "token_lifetime": 900}
     )
@@ -116,7 +116,7 @@ def test_a_broken_token_endpoint_is_one_outage_of_the_account(make_system: Setup
     assert (state(h).health, alerts(h)) == (AccountHealth.OK, ["account.down", "account.ok"])
 
 
-def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
+def test_a_retry_after_of_the_token_endpoint_binds_all_orders(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -145,7 +145,7 @@ def test_a_token_endpoint_that_asks_for_patience_is_left_alone_by_all_orders(
     [{"codings": ["gzip_members"], "content_encoding": "none"}, {"charset": "utf-16"}, {"content_encoding": "gzip"}],
     ids=["gzip", "utf-16", "plain"],
 )
-def test_tokens_and_lists_are_read_in_whatever_they_come_packed(make_system: Setup, packing: dict[str, Any]) -> None:
+def test_tokens_and_lists_are_read_in_any_encoding(make_system: Setup, packing: dict[str, Any]) -> None:
     answers = ({"do": "usual", "packing": packing},)
     script = {"provider": "funtrips", "token_answers": answers, "list_answers": answers}
     h = make_system(scripts=[AccountScript.model_validate(script)])
@@ -155,7 +155,9 @@ def test_tokens_and_lists_are_read_in_whatever_they_come_packed(make_system: Set
     assert run_sweep(replace(h.context, accounts=accounts), "reconcile") == {"late_checks": 0, "differing": 1}
 
 
-def test_a_hint_beside_a_good_token_holds_for_the_next_one(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hint_with_a_good_token_applies_to_the_next_token(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     h = make_system()
     exchange = h.context.http.exchange
 

@@ -67,7 +67,7 @@ def test_last_years_tickets_do_not_count(shop: Shop) -> None:
 
 
 @users
-def test_what_another_order_holds_does_not_count(shop: Shop) -> None:
+def test_tickets_owned_by_another_order_do_not_count(shop: Shop) -> None:
     shop.bought("first", quantity=2)
     shop.submit("new-1", quantity=2)
     shop.submit("new-2", quantity=2)
@@ -101,7 +101,7 @@ def test_a_repeated_ticket_in_the_list_counts_once(shop: Shop) -> None:
 
 
 @users
-def test_when_it_was_bought_can_be_said(shop: Shop) -> None:
+def test_a_submission_can_say_when_the_order_was_bought(shop: Shop) -> None:
     shop.bought("first", issued_ago=3 * 86_400.0)
     now = shop.system.context.stores.accounts.now()
     shop.submit("new-1")
@@ -137,7 +137,7 @@ def test_orders_polled_at_once_take_different_tickets(shop: Shop, monkeypatch: p
 
 
 @users
-def test_what_a_cancelled_order_held_is_free_again(shop: Shop) -> None:
+def test_tickets_of_a_cancelled_order_are_released(shop: Shop) -> None:
     shop.bought("first", quantity=1)
     shop.submit("new-1", quantity=2)
     assert shop.poll("new-1").status is Status.PARTIAL
@@ -147,7 +147,7 @@ def test_what_a_cancelled_order_held_is_free_again(shop: Shop) -> None:
 
 
 @users
-def test_who_holds_what_goes_with_the_order(shop: Shop) -> None:
+def test_ticket_ownership_is_removed_with_the_order(shop: Shop) -> None:
     shop.bought("first")
     shop.submit("new-1")
     assert shop.poll("new-1").status is Status.FULFILLED
@@ -167,7 +167,7 @@ def test_a_users_list_needs_a_quantity(shop: Shop) -> None:
     assert isinstance(result, RejectedOrderError)
 
 
-def test_what_an_order_of_its_own_reference_holds_is_no_other_orders(make_system: Setup) -> None:
+def test_tickets_of_an_order_with_its_own_reference_belong_to_no_other(make_system: Setup) -> None:
     made = make_system(rate=RATE)
     shop = Shop(made, "funtrips", "default", "user:u1", "u1")
     shop.bought("chk-1")
@@ -177,7 +177,7 @@ def test_what_an_order_of_its_own_reference_holds_is_no_other_orders(make_system
     assert made.poll("by-user").status is Status.PENDING
 
 
-def test_other_providers_pay_nothing_for_it(make_system: Setup) -> None:
+def test_other_providers_make_no_ownership_requests(make_system: Setup) -> None:
     made = make_system(rate=RATE)
     made.submit(OrderScript(provider="tiqets", reference="1111111"))
     assert made.poll().status is Status.FULFILLED

@@ -38,13 +38,15 @@ def test_a_download_link_alone_fulfils_nothing(make_system: Setup) -> None:
     assert (made.poll().status, made.outcomes()) == (Status.PENDING, ["not_ready"])
 
 
-def test_a_combo_is_one_entrance(make_system: Setup) -> None:
+def test_a_combo_ticket_is_one_admission(make_system: Setup) -> None:
     made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=3, combo=True), quantity=1)
     assert made.poll().status is Status.FULFILLED
 
 
-def test_a_fulfilled_order_keeps_what_a_later_list_lacks(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fulfilled_order_keeps_tickets_that_a_later_list_lacks(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = make_system()
     made.submit(OrderScript(provider="paylogic", reference="1", quantity=3))
     before = made.poll()

@@ -58,7 +58,7 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_hears_nothing_bad(
         ("zip_of_text", "the file is a zip archive without a ticket in it"),
     ],
 )
-def test_what_holds_no_ticket_is_refused_with_what_it_is_and_a_person_looks(
+def test_a_file_without_a_ticket_is_rejected_with_its_type_and_needs_attention(
     desk: Desk, form: FileForm, why: str
 ) -> None:
     assert form in FORMS_WITHOUT_TICKET
@@ -85,20 +85,20 @@ def test_what_holds_no_ticket_is_refused_with_what_it_is_and_a_person_looks(
         lambda content: b64encode(content).replace(b"+", b"%2B").replace(b"/", b"%2F").replace(b"=", b"%3D"),
     ],
 )
-def test_base64_is_read_in_every_form(desk: Desk, encode: Callable[[bytes], bytes]) -> None:
+def test_base64_is_decoded_in_every_variant(desk: Desk, encode: Callable[[bytes], bytes]) -> None:
     desk.submit(quantity=1)
     assert desk.answer(upload(file=encode(PDF).decode()))["success"] is True
     (ticket,) = desk.order().tickets
     assert desk.system.context.documents.read(ticket.document or "") == PDF
 
 
-def test_a_file_whose_base64_was_cut_off_is_kept_with_a_doubt(desk: Desk) -> None:
+def test_a_file_with_truncated_base64_is_stored_with_a_warning(desk: Desk) -> None:
     desk.submit(quantity=1)
     assert desk.answer(upload(file=b64encode(PDF.removesuffix(b"%%EOF") + b"x" * 100).decode()[:41]))["success"] is True
     assert desk.order().tickets[0].extra["document_warning"] == "no content, no end"
 
 
-def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: Desk) -> None:
+def test_files_of_several_types_are_counted_as_separate_admissions(desk: Desk) -> None:
     desk.submit(quantity=3)
     desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("png", "a")))
     desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("pkpass", "b")))
@@ -107,7 +107,7 @@ def test_files_of_several_types_for_several_people_are_counted_as_so_many(desk: 
     assert [ticket.kind.value for ticket in desk.order().tickets] == ["image", "wallet", "pdf"]
 
 
-def test_a_corrected_file_of_another_type_takes_the_place_of_the_first(desk: Desk) -> None:
+def test_a_corrected_file_of_another_type_replaces_the_first(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(upload(pdf=make_file("clipped", "a")))
     desk.answer(upload(pdf=make_file("png", "a")))
@@ -116,7 +116,7 @@ def test_a_corrected_file_of_another_type_takes_the_place_of_the_first(desk: Des
     assert "document_warning" not in ticket.extra
 
 
-def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
+def test_an_early_push_keeps_the_type_of_its_file(desk: Desk) -> None:
     desk.answer(upload(pdf=make_file("clipped", "a")))
     desk.answer(upload(seat="101", pdf=make_file("jpeg", "b")))
     desk.submit(quantity=2)
@@ -126,7 +126,7 @@ def test_what_came_ahead_of_its_order_keeps_its_type(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["standard", "url", "unpadded", "lines", "data"])
-def test_files_that_an_answer_holds_itself_complete_an_order(desk: Desk, encoding: str) -> None:
+def test_files_in_a_response_complete_an_order(desk: Desk, encoding: str) -> None:
     document = {"inline": True, "form": "behind_boundary", "encoding": encoding}
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "document": document}
     desk.system.submit(OrderScript.model_validate(script))
@@ -136,7 +136,7 @@ def test_files_that_an_answer_holds_itself_complete_an_order(desk: Desk, encodin
     assert len({ticket.document for ticket in order.tickets}) == 2
 
 
-def test_a_page_in_an_answer_is_no_ticket_and_a_person_looks(desk: Desk) -> None:
+def test_a_page_in_a_response_is_no_ticket_and_needs_attention(desk: Desk) -> None:
     document = {"inline": True, "form": "html"}
     script = {"provider": "tixstock", "reference": "o-1", "document": document}
     desk.system.submit(OrderScript.model_validate(script))
@@ -146,7 +146,7 @@ def test_a_page_in_an_answer_is_no_ticket_and_a_person_looks(desk: Desk) -> None
     assert "a file in the answer is an HTML page, so it is not counted" in attempt.why
 
 
-def test_a_file_that_was_pushed_and_stands_in_an_answer_lets_in_one(called: Desk) -> None:
+def test_a_file_that_is_pushed_and_polled_is_one_admission(called: Desk) -> None:
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "partial_after": 0, "ready_after": 600}
     called.system.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
     answers(called, 1)
@@ -156,7 +156,7 @@ def test_a_file_that_was_pushed_and_stands_in_an_answer_lets_in_one(called: Desk
     assert ticket.extra["pushed"]
 
 
-def test_the_simulator_pushes_files_of_every_form_in_every_encoding(called: Desk) -> None:
+def test_the_simulator_pushes_files_of_every_type_in_every_encoding(called: Desk) -> None:
     sent: list[dict[str, Any]] = [
         {"kind": "eticket", "ticket": 0, "form": "behind_boundary", "encoding": "url"},
         {"kind": "eticket", "ticket": 1, "form": "png", "encoding": "lines"},

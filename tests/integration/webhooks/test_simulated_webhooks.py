@@ -30,7 +30,7 @@ def answers(desk: Desk, count: int, provider: str = "tixstock") -> list[dict[str
     return found
 
 
-def test_tixstock_pushes_an_order_to_its_end(called: Desk) -> None:
+def test_tixstock_pushes_an_order_to_its_final_status(called: Desk) -> None:
     called.system.submit(
         OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=600, cancel_after=600)
     )
@@ -43,7 +43,7 @@ def test_tixstock_pushes_an_order_to_its_end(called: Desk) -> None:
     assert called.system.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
 
 
-def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> None:
+def test_pushes_may_arrive_early_out_of_sequence_and_twice(called: Desk) -> None:
     pushes = [
         {"kind": "mobile_link", "ticket": 2},
         {"kind": "mobile", "ticket": 1, "times": 2},
@@ -63,9 +63,7 @@ def test_every_kind_ahead_of_its_order_out_of_order_and_twice(called: Desk) -> N
     assert document.size >= 300_000
 
 
-def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(
-    make_system: Setup, open_webhooks: OpenWebhooks
-) -> None:
+def test_a_rejected_push_is_repeated_on_the_providers_schedule(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
     made = make_system(callbacks=True)
     url = open_webhooks(made.context)
     with SimulatorThread(Script(push_minute=0.1)) as simulator:
@@ -81,7 +79,7 @@ def test_a_call_that_is_refused_is_repeated_on_the_provider_s_schedule(
     assert list(made.redis.scan_iter()) == []
 
 
-def test_tiqets_notifies_of_each_change_and_never_more(called: Desk) -> None:
+def test_tiqets_notifies_once_of_each_change(called: Desk) -> None:
     script = OrderScript(provider="tiqets", reference="1111111", ready_after=600, cancel_after=600)
     called.system.submit(script)
     assert called.system.poll().status is Status.PENDING
@@ -95,7 +93,7 @@ def test_tiqets_notifies_of_each_change_and_never_more(called: Desk) -> None:
     assert [entry["answer"] for entry in called.system.providers.pushes()] == ["", ""]
 
 
-def test_calls_can_be_made_at_run_time(called: Desk) -> None:
+def test_pushes_can_be_sent_at_run_time(called: Desk) -> None:
     called.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
     called.system.providers.push("tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"})
     answers(called, 1)

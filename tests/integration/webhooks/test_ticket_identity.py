@@ -28,7 +28,7 @@ def test_files_without_a_real_seat_are_distinguished_by_their_content(desk: Desk
     assert desk.order().status is Status.FULFILLED
 
 
-def test_a_seat_without_its_row_counts_once_and_loses_no_file(desk: Desk) -> None:
+def test_a_seat_without_a_row_counts_once_and_loses_no_file(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(upload(row="TBC", seat="1", pdf=pdf("a")))
     assert desk.answer(upload(row="TBC", seat="1", pdf=pdf("b")))["order_status"] == "Approved"
@@ -43,14 +43,16 @@ def test_a_seat_without_its_row_counts_once_and_loses_no_file(desk: Desk) -> Non
         ({"row": "V"}, {"row": "W"}),
     ],
 )
-def test_equal_seats_of_different_places_are_two_tickets(desk: Desk, one: dict[str, str], two: dict[str, str]) -> None:
+def test_equal_seats_in_different_sections_are_two_tickets(
+    desk: Desk, one: dict[str, str], two: dict[str, str]
+) -> None:
     desk.submit(quantity=2)
     assert desk.answer(upload(pdf=pdf("a"), **one))["order_status"] == "Approved"
     assert desk.answer(upload(pdf=pdf("b"), **two))["order_status"] == "Delivered"
     assert contents(desk) == [pdf("a"), pdf("b")]
 
 
-def test_one_file_for_two_seats_lets_one_person_in(desk: Desk) -> None:
+def test_one_file_for_two_seats_is_one_admission(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(upload(seat="100", pdf=pdf("a")))
     assert desk.answer(upload(seat="101", pdf=pdf("a")))["message"].endswith("the order has 1 of 2.")
@@ -58,14 +60,14 @@ def test_one_file_for_two_seats_lets_one_person_in(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("own", ["", "0"])
-def test_links_without_a_seat_of_their_own_are_all_kept(desk: Desk, own: object) -> None:
+def test_links_without_a_seat_are_all_stored(desk: Desk, own: object) -> None:
     desk.submit(quantity=3)
     entries = [{"seat": own, "link": f"https://m.example/{n}"} for n in range(3)]
     assert desk.answer(links(*entries, seat="100"))["order_status"] == "Delivered"
     assert [ticket.url for ticket in desk.order().tickets] == [entry["link"] for entry in entries]
 
 
-def test_two_links_for_one_seat_are_kept_and_count_once(desk: Desk) -> None:
+def test_two_links_for_one_seat_are_stored_and_count_once(desk: Desk) -> None:
     desk.submit(quantity=2)
     both = links({"seat": "1", "link": "https://m.example/a"}, {"seat": "1", "link": "https://m.example/b"})
     for _ in range(2):
@@ -74,14 +76,14 @@ def test_two_links_for_one_seat_are_kept_and_count_once(desk: Desk) -> None:
     assert [ticket.url for ticket in desk.order().tickets] == ["https://m.example/a", "https://m.example/b"]
 
 
-def test_a_file_and_links_in_one_push_are_both_kept(desk: Desk) -> None:
+def test_a_file_and_links_in_one_push_are_both_stored(desk: Desk) -> None:
     desk.submit(quantity=2)
     push = links({"seat": "100", "link": "https://m.example/a"}, seat="100", pdf=pdf("a"))
     assert desk.answer(push)["message"].endswith("the order has 1 of 2.")
     assert [ticket.kind for ticket in desk.order().tickets] == ["pdf", "link"]
 
 
-def test_all_proofs_are_kept(desk: Desk) -> None:
+def test_all_proofs_of_delivery_are_stored(desk: Desk) -> None:
     desk.submit(quantity=3)
     proofs = ["https://p.example/1", "https://p.example/2", "https://p.example/1"]
     desk.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))
@@ -97,7 +99,7 @@ def test_the_same_push_in_another_form_counts_once(desk: Desk, push: dict[str, A
     assert len(desk.order().tickets) == 1
 
 
-def test_a_corrected_file_replaces_that_of_its_seat_alone(desk: Desk) -> None:
+def test_a_corrected_file_replaces_only_the_file_of_its_seat(desk: Desk) -> None:
     desk.submit(quantity=3)
     for push in (seat(1), seat(2), upload(seat="2", pdf=pdf("corrected"))):
         desk.answer(push)
@@ -125,7 +127,7 @@ def test_a_second_file_that_is_only_polled_completes_the_order(desk: Desk) -> No
     assert "100" in [ticket.seat for ticket in order.tickets]
 
 
-def test_a_push_takes_nothing_from_a_fulfilled_order(desk: Desk) -> None:
+def test_a_push_removes_no_ticket_of_a_fulfilled_order(desk: Desk) -> None:
     desk.submit(quantity=4)
     desk.answer(links(*({"seat": f"{n}", "link": f"https://m.example/{n}"} for n in range(1, 5))))
     assert desk.order().status is Status.FULFILLED
@@ -133,7 +135,7 @@ def test_a_push_takes_nothing_from_a_fulfilled_order(desk: Desk) -> None:
     assert [ticket.url for ticket in desk.order().tickets] == [f"https://m.example/{n}" for n in range(1, 6)]
 
 
-def test_a_push_takes_nothing_from_an_order_that_polls_fulfilled(desk: Desk) -> None:
+def test_a_push_removes_no_ticket_of_an_order_fulfilled_by_polls(desk: Desk) -> None:
     desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=4))
     before = desk.system.poll()
     assert (before.status, len(before.tickets)) == (Status.FULFILLED, 4)
@@ -141,7 +143,7 @@ def test_a_push_takes_nothing_from_an_order_that_polls_fulfilled(desk: Desk) -> 
     assert {ticket.url for ticket in before.tickets} <= {ticket.url for ticket in desk.order().tickets}
 
 
-def test_pushes_do_not_complete_what_the_provider_counts_more_of(desk: Desk) -> None:
+def test_pushes_do_not_complete_an_order_with_more_tickets_at_the_provider(desk: Desk) -> None:
     desk.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=4, ready_after=600)])
     desk.submit(quantity=2)
     desk.system.poll()
@@ -158,7 +160,7 @@ def test_pushes_do_not_complete_what_the_provider_counts_more_of(desk: Desk) -> 
         lambda file: [{"url": "data:application/pdf;base64," + file}],
     ],
 )
-def test_a_file_in_a_list_or_an_object_is_taken(desk: Desk, wrap: Any) -> None:
+def test_a_file_in_a_list_or_an_object_is_accepted(desk: Desk, wrap: Any) -> None:
     desk.submit(quantity=1)
     push = seat(100)
     push["data"]["file"] = wrap(push["data"]["file"])
@@ -166,7 +168,7 @@ def test_a_file_in_a_list_or_an_object_is_taken(desk: Desk, wrap: Any) -> None:
     assert contents(desk) == [pdf("seat 100")]
 
 
-def test_several_files_in_one_push_are_all_kept(desk: Desk) -> None:
+def test_several_files_in_one_push_are_all_stored(desk: Desk) -> None:
     desk.submit(quantity=2)
     push = seat(100)
     push["data"]["file"] = [push["data"]["file"], seat(101)["data"]["file"]]
@@ -174,7 +176,7 @@ def test_several_files_in_one_push_are_all_kept(desk: Desk) -> None:
     assert contents(desk) == [pdf("seat 100"), pdf("seat 101")]
 
 
-def test_the_address_of_a_file_in_a_push_is_kept_and_fetched(desk: Desk) -> None:
+def test_the_url_of_a_file_in_a_push_is_stored_and_fetched(desk: Desk) -> None:
     desk.submit(quantity=1)
     assert desk.answer(upload(file="https://files.example/1.pdf"))["order_status"] == "Delivered"
     (ticket,) = desk.order().tickets
@@ -183,7 +185,7 @@ def test_the_address_of_a_file_in_a_push_is_kept_and_fetched(desk: Desk) -> None
 
 
 @pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"0": part}])
-def test_objects_in_lists_of_one_are_read_as_the_objects(desk: Desk, wrap: Any) -> None:
+def test_objects_in_lists_of_one_are_read_as_objects(desk: Desk, wrap: Any) -> None:
     desk.submit(quantity=1)
     push = {"data": [seat(100)["data"]], "meta": [seat(100)["meta"]]}
     push["data"][0]["mobile_links"] = wrap({"seat": "100", "link": "https://m.example/1"})

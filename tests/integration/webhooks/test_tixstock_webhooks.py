@@ -86,7 +86,7 @@ def test_mobile_links_are_counted_by_seat(desk: Desk) -> None:
     assert [ticket.url for ticket in desk.order().tickets] == [f"https://m.example/{n}" for n in (1, 2, 3)]
 
 
-def test_a_parcel_is_all_of_an_order(desk: Desk) -> None:
+def test_a_parcel_completes_an_order(desk: Desk) -> None:
     desk.submit(quantity=2)
     assert desk.answer(PAPER) == {
         "external_id": "o-1",
@@ -99,7 +99,7 @@ def test_a_parcel_is_all_of_an_order(desk: Desk) -> None:
     assert desk.order().status is Status.FULFILLED
 
 
-def test_a_repeated_push_changes_nothing_and_is_answered_from_how_the_order_stands_now(desk: Desk) -> None:
+def test_a_repeated_push_changes_nothing_and_reports_the_present_progress(desk: Desk) -> None:
     desk.submit(quantity=2)
     first, second = seat(100), seat(101)
     assert desk.answer(first) == desk.answer(first)
@@ -110,7 +110,7 @@ def test_a_repeated_push_changes_nothing_and_is_answered_from_how_the_order_stan
     assert (desk.order(), desk.system.outcomes(), desk.system.events()) == before
 
 
-def test_a_repeated_push_counts_what_came_since(desk: Desk) -> None:
+def test_a_repeated_push_counts_tickets_received_since(desk: Desk) -> None:
     desk.submit(quantity=3)
     desk.answer(seat(1))
     desk.answer(seat(2))
@@ -118,7 +118,7 @@ def test_a_repeated_push_counts_what_came_since(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("push", [seat(100), PAPER, update("Approved")])
-def test_a_repeated_push_does_not_revive_an_order_that_tixstock_has_cancelled(desk: Desk, push: dict[str, Any]) -> None:
+def test_a_repeated_push_does_not_reopen_an_order_that_tixstock_cancelled(desk: Desk, push: dict[str, Any]) -> None:
     desk.submit(quantity=2)
     desk.answer(push)
     desk.answer(update("Refunded"))
@@ -128,7 +128,7 @@ def test_a_repeated_push_does_not_revive_an_order_that_tixstock_has_cancelled(de
     assert desk.order().status is Status.CANCELLED
 
 
-def test_a_repeated_push_of_an_order_that_its_caller_cancelled_is_not_answered_as_delivered(desk: Desk) -> None:
+def test_a_repeated_push_for_an_order_cancelled_by_its_caller_is_rejected(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(1))
     cancel_order(desk.system.context, "ord-1")
@@ -150,7 +150,7 @@ def test_a_repeated_push_does_not_undo_a_correction_made_since(desk: Desk, *, ah
     assert desk.system.context.documents.read(ticket.document or "") == pdf("corrected")
 
 
-def test_a_push_of_an_earlier_order_is_taken_by_a_later_one_with_the_same_reference(desk: Desk) -> None:
+def test_a_push_for_an_earlier_order_applies_to_a_later_one_with_its_reference(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(1))
     cancel_order(desk.system.context, "ord-1")
@@ -159,7 +159,7 @@ def test_a_push_of_an_earlier_order_is_taken_by_a_later_one_with_the_same_refere
     assert desk.system.order("ord-2").status is Status.PARTIAL
 
 
-def test_a_push_that_could_not_be_used_is_tried_again_when_it_is_repeated(desk: Desk) -> None:
+def test_an_invalid_push_is_evaluated_again_when_it_is_repeated(desk: Desk) -> None:
     desk.submit(quantity=1)
     assert desk.answer(upload(file="%%%"))["success"] is False
     assert desk.answer(upload(file="%%%"))["success"] is False
@@ -183,7 +183,7 @@ def in_lines(document: dict[str, Any]) -> dict[str, Any]:
         lambda one: json.dumps(one).replace("}}", ",}}").encode(),
     ],
 )
-def test_the_same_in_another_form_is_no_other_ticket(desk: Desk, otherwise: Any) -> None:
+def test_the_same_file_in_another_encoding_is_the_same_ticket(desk: Desk, otherwise: Any) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(100))
     document = desk.order().tickets[0].document
@@ -192,7 +192,7 @@ def test_the_same_in_another_form_is_no_other_ticket(desk: Desk, otherwise: Any)
     assert desk.system.events() == ["order.partial"]
 
 
-def test_a_corrected_file_for_a_seat_takes_the_place_of_the_first(desk: Desk) -> None:
+def test_a_corrected_file_for_a_seat_replaces_the_first(desk: Desk) -> None:
     desk.submit(quantity=2)
     desk.answer(seat(100))
     desk.answer(upload(seat="100", pdf=pdf("corrected")))
@@ -201,14 +201,14 @@ def test_a_corrected_file_for_a_seat_takes_the_place_of_the_first(desk: Desk) ->
 
 
 @pytest.mark.parametrize("sequence", list(permutations(range(3))))
-def test_pushes_come_in_any_order(desk: Desk, sequence: tuple[int, ...]) -> None:
+def test_pushes_arrive_in_any_sequence(desk: Desk, sequence: tuple[int, ...]) -> None:
     pushes = [seat(1), seat(2), seat(3)]
     desk.submit(quantity=3)
     assert [desk.answer(pushes[n])["order_status"] for n in sequence] == ["Approved", "Approved", "Delivered"]
     assert desk.order().status is Status.FULFILLED
 
 
-def test_without_a_quantity_the_provider_is_asked_at_once_how_many_there_are(desk: Desk) -> None:
+def test_without_a_quantity_the_provider_is_polled_at_once(desk: Desk) -> None:
     desk.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)])
     desk.submit(quantity=None)
     desk.system.poll()
@@ -219,7 +219,7 @@ def test_without_a_quantity_the_provider_is_asked_at_once_how_many_there_are(des
     assert desk.order().tickets[0].document is not None
 
 
-def test_what_comes_ahead_of_its_order_is_kept_and_attached_on_submit(desk: Desk) -> None:
+def test_an_early_push_is_stored_and_applied_on_submit(desk: Desk) -> None:
     for push in (seat(101), seat(100), seat(100)):
         assert desk.answer(push)["success"] is True
     assert len(list(desk.system.context.stores.inbox.list_all())) == 2
@@ -234,7 +234,7 @@ def test_what_comes_ahead_of_its_order_is_kept_and_attached_on_submit(desk: Desk
     assert desk.order() == order
 
 
-def test_many_orders_submitted_at_once_get_what_came_ahead_of_them(desk: Desk) -> None:
+def test_many_orders_submitted_at_once_get_their_early_pushes(desk: Desk) -> None:
     desk.answer(seat(1, reference="o-1"))
     desk.answer(seat(1, reference="o-3"))
     orders = [{"id": f"m-{n}", "provider": "tixstock", "reference": f"o-{n}", "quantity": 1} for n in range(5)]
@@ -249,7 +249,7 @@ def test_many_orders_submitted_at_once_get_what_came_ahead_of_them(desk: Desk) -
     ]
 
 
-def test_a_cancellation_ahead_of_its_order_is_attached_too(desk: Desk) -> None:
+def test_an_early_cancellation_is_applied_too(desk: Desk) -> None:
     assert desk.answer(update("Cancelled"))["success"] is True
     desk.submit()
     assert desk.order().status is Status.CANCELLED
@@ -263,7 +263,7 @@ def test_a_cancellation_ahead_of_its_order_is_attached_too(desk: Desk) -> None:
         ("refunded / Cancelled", Status.CANCELLED, "the order was cancelled or refunded"),
     ],
 )
-def test_a_final_word_is_taken(desk: Desk, word: str, status: Status, reason: str) -> None:
+def test_a_final_status_word_is_applied(desk: Desk, word: str, status: Status, reason: str) -> None:
     desk.submit()
     answer = desk.answer(update(word))
     assert (answer["success"], answer["order_status"], answer["external_id"]) == (True, word, "o-1")
@@ -308,7 +308,7 @@ def test_an_update_with_a_tracking_id_is_a_parcel(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("word", "answered"), [("Sale on Hold", "Sale on Hold"), ("Commissionable", "Approved")])
-def test_any_other_update_has_the_provider_asked(desk: Desk, word: str, answered: str) -> None:
+def test_any_other_update_expedites_the_order(desk: Desk, word: str, answered: str) -> None:
     desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
     desk.system.poll()
     asked = len(desk.system.outbox.messages)
@@ -327,7 +327,7 @@ def test_any_other_update_has_the_provider_asked(desk: Desk, word: str, answered
         ({"mobile_links": [{"seat": "1", "link": "javascript:alert(1)"}]}, "there is neither a file nor a link"),
     ],
 )
-def test_what_cannot_be_used_is_refused_and_leaves_a_trace(desk: Desk, fields: dict[str, Any], why: str) -> None:
+def test_an_invalid_push_is_rejected_and_recorded(desk: Desk, fields: dict[str, Any], why: str) -> None:
     desk.submit()
     answer = desk.answer(upload(**fields))
     assert answer == {
@@ -365,12 +365,12 @@ def test_a_wrong_signature_is_401_and_changes_nothing(desk: Desk, key: str) -> N
 @pytest.mark.parametrize(
     "body", [b"", b"no json", b"[]", b'{"meta": {"type": "order.eticket_fulfilment"}}', b'{"data": {}}']
 )
-def test_a_signed_body_that_says_nothing_is_refused_politely(desk: Desk, body: bytes) -> None:
+def test_a_signed_body_without_content_is_rejected(desk: Desk, body: bytes) -> None:
     answer = desk.answer(body)
     assert (answer["success"], answer["order_status"], answer["external_id"]) == (False, "Accepted", None)
 
 
-def test_a_push_leaves_the_order_where_it_waits(desk: Desk) -> None:
+def test_a_push_does_not_move_the_next_poll(desk: Desk) -> None:
     desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
     due = desk.system.poll().next_poll_at
     desk.answer(seat(1))
@@ -386,7 +386,7 @@ def test_a_push_leaves_the_order_where_it_waits(desk: Desk) -> None:
     assert desk.system.poll().status is Status.PARTIAL
 
 
-def test_a_poll_in_flight_does_not_undo_a_push_nor_is_its_answer_lost(
+def test_a_poll_in_flight_neither_undoes_a_push_nor_loses_its_response(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = {"do": "status", "status": 503, "retry_after": 700}
@@ -422,7 +422,7 @@ def test_a_poll_in_flight_that_says_cancelled_counts_after_the_last_ticket(
     assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
-def test_a_poll_does_not_take_back_what_was_pushed(desk: Desk) -> None:
+def test_a_poll_does_not_remove_pushed_tickets(desk: Desk) -> None:
     desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
     desk.answer(seat(101))
     order = desk.system.poll()
@@ -430,7 +430,7 @@ def test_a_poll_does_not_take_back_what_was_pushed(desk: Desk) -> None:
     assert [(ticket.seat, bool(ticket.extra.get("pushed"))) for ticket in order.tickets] == [("101", True)]
 
 
-def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_redis_is_unreachable_the_provider_is_asked_to_retry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any) -> None:
         raise GoneError
 
@@ -443,7 +443,7 @@ def test_while_redis_is_away_the_provider_is_told_to_come_again(desk: Desk, monk
     assert desk.answer(seat(1))["success"] is True
 
 
-def test_while_files_cannot_be_written_nothing_is_half_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_files_cannot_be_written_nothing_is_stored_partly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.submit()
     with monkeypatch.context() as away:
         away.setattr(desk.system.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
@@ -452,9 +452,7 @@ def test_while_files_cannot_be_written_nothing_is_half_kept(desk: Desk, monkeypa
     assert desk.answer(seat(1))["success"] is True
 
 
-def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_sweep(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_applies_pushes_if_the_process_died_after_submit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.answer(seat(1))
     assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
     with monkeypatch.context() as dies:
@@ -466,7 +464,7 @@ def test_an_order_of_a_process_that_died_before_attaching_gets_its_pushes_by_a_s
     assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
 
 
-def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_pushes_can_be_applied_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.answer(seat(1))
     with monkeypatch.context() as dies:
         dies.setattr(desk.system.context.stores.inbox, "remove_pushes", lambda _: None)
@@ -477,7 +475,7 @@ def test_attaching_that_was_interrupted_is_repeated_without_harm(desk: Desk, mon
     assert desk.system.events() == ["order.partial"]
 
 
-def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
+def test_simultaneous_pushes_are_all_counted(desk: Desk) -> None:
     desk.submit(quantity=8)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(desk.answer, [seat(n // 2) for n in range(16)]))
@@ -487,7 +485,7 @@ def test_pushes_at_once_are_all_counted(desk: Desk) -> None:
     assert desk.system.events() == ["order.partial", "order.fulfilled"]
 
 
-def test_the_words_of_the_account_are_answered(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
+def test_the_response_has_the_words_of_the_account(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
     made = make_system(callbacks=True)
     account = made.context.accounts["tixstock/default"]
     words = AnswerWords(partial="Pending Review", complete="Commissionable", paper="Sent", failed="Rejected")
@@ -505,12 +503,12 @@ def test_the_words_of_the_account_are_answered(make_system: Setup, open_webhooks
 
 
 @pytest.mark.parametrize("name", ["partial", "failed"])
-def test_a_word_that_raises_an_invoice_is_no_answer_to_missing_tickets(name: str) -> None:
+def test_the_word_that_causes_an_invoice_is_not_sent_while_tickets_are_missing(name: str) -> None:
     with pytest.raises(ValueError, match="invoice"):
         AnswerWords(**{name: "commissionable "})
 
 
-def test_a_file_of_20_mb_is_taken(desk: Desk) -> None:
+def test_a_file_of_20_mb_is_accepted(desk: Desk) -> None:
     content = pdf("large", size=20_000_000 - 40)
     desk.submit(quantity=1)
     assert desk.answer(upload(pdf=content))["order_status"] == "Delivered"
@@ -519,7 +517,9 @@ def test_a_file_of_20_mb_is_taken(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b"[1,,],"])
-def test_signed_nonsense_is_refused_before_it_is_read(desk: Desk, part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_signed_json_is_rejected_before_it_is_parsed(
+    desk: Desk, part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def read(*_: Any) -> None:
         pytest.fail("it was read")
 

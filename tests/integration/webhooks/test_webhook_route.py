@@ -38,17 +38,17 @@ def test_unknown_callers_get_one_and_the_same_404(desk: Desk, path: str) -> None
     assert dict(response.headers) | {"date": ""} == dict(desk.post("a/b/c").headers) | {"date": ""}
 
 
-def test_an_account_without_a_webhook_token_takes_no_calls(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
+def test_an_account_without_a_webhook_token_accepts_no_pushes(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
     url = open_webhooks(make_system().context)
     assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
 
 
-def test_only_posts_are_taken(desk: Desk) -> None:
+def test_only_posts_are_accepted(desk: Desk) -> None:
     assert requests.get(f"{desk.url}/webhooks/{TIXSTOCK}", timeout=60).status_code == 405
 
 
 @pytest.mark.parametrize("blank", ["%20", "%0A", "%20%20"])
-def test_a_blank_that_was_pasted_with_the_address_does_no_harm(desk: Desk, blank: str) -> None:
+def test_a_blank_pasted_with_the_url_does_no_harm(desk: Desk, blank: str) -> None:
     assert desk.post(f"{TIXSTOCK}{blank}", b"{}").status_code == 401, "only its signature is missing"
 
 
@@ -64,7 +64,7 @@ def test_a_body_above_the_limit_is_413(desk: Desk) -> None:
     assert desk.post(TIXSTOCK, chunks(40_000_000)).status_code == 401
 
 
-def test_a_signature_that_is_no_hex_is_wrong(desk: Desk) -> None:
+def test_a_signature_that_is_not_hexadecimal_is_invalid(desk: Desk) -> None:
     response = desk.post(TIXSTOCK, b"{}", {"X-Tixstock-Signature": "\u00ff" * 64})
     assert response.status_code == 401
 
@@ -85,7 +85,7 @@ def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pyte
 
 
 @pytest.mark.proof
-def test_large_files_at_once_take_bounded_memory(desk: Desk) -> None:
+def test_simultaneous_large_files_need_bounded_memory(desk: Desk) -> None:
     desk.submit(quantity=12)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pushes = [upload(seat=str(n), pdf=pdf(str(n), size=5_000_000)) for n in range(12)]
@@ -95,7 +95,7 @@ def test_large_files_at_once_take_bounded_memory(desk: Desk) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
 
 
-def test_tiqets_is_answered_exactly_200_whatever_it_says(desk: Desk) -> None:
+def test_tiqets_always_gets_exactly_200(desk: Desk) -> None:
     path = f"tiqets/default/{WEBHOOK_TOKENS['tiqets']}"
     for body in (b"", b"[]", b"\xff", b'{"order_reference_id": "nobody"}', b'{"order_reference_id": {}}'):
         response = desk.post(path, body)
@@ -117,7 +117,7 @@ def test_a_notification_of_tiqets_has_the_order_polled_at_once(desk: Desk) -> No
     assert desk.order().status is Status.PENDING
 
 
-def test_a_notification_during_an_attempt_is_followed_by_another(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_during_an_attempt_causes_another_attempt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
     exchange = desk.system.context.http.exchange
 
@@ -131,7 +131,7 @@ def test_a_notification_during_an_attempt_is_followed_by_another(desk: Desk, mon
     assert order.next_poll_at <= time.time() + 1
 
 
-def test_a_notification_long_after_done_brings_the_cancellation(desk: Desk) -> None:
+def test_a_notification_long_after_fulfilment_applies_the_cancellation(desk: Desk) -> None:
     desk.system.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=600))
     assert desk.system.poll().status is Status.FULFILLED
     desk.system.let_time_pass_for_providers(600)
@@ -140,7 +140,7 @@ def test_a_notification_long_after_done_brings_the_cancellation(desk: Desk) -> N
     assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
-def test_where_the_provider_may_call_back_it_is_polled_slowly(make_system: Setup) -> None:
+def test_providers_that_push_are_polled_slowly(make_system: Setup) -> None:
     strategies = {
         key: account.polling.strategy for key, account in make_system(callbacks=True).context.accounts.items()
     }

@@ -95,7 +95,7 @@ BAD: list[tuple[Check, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("check", "changes"), BAD)
-def test_a_bad_history_is_found_out(check: Check, changes: dict[str, object], spoil: Spoil) -> None:
+def test_a_bad_history_is_detected(check: Check, changes: dict[str, object], spoil: Spoil) -> None:
     assert check(spoil(**changes)) != []
 
 
@@ -122,7 +122,7 @@ def test_only_a_kill_or_an_outage_explains_a_repeat(kind: FaultKind, explains: b
 
 
 @pytest.mark.parametrize(("start", "explains"), [(117.9, True), (121.5, False)])
-def test_what_a_frozen_worker_had_still_to_write_may_be_cut_until_it_has_gone_on(
+def test_log_lines_of_a_frozen_worker_may_be_truncated_until_it_resumes(
     start: float,
     explains: bool,  # noqa: FBT001
     spoil: Spoil,
@@ -136,7 +136,7 @@ def test_what_a_frozen_worker_had_still_to_write_may_be_cut_until_it_has_gone_on
 
 
 @pytest.mark.parametrize("start", [111.9, 117.5])
-def test_a_hit_before_the_request_or_long_after_its_answer_explains_nothing(start: float, spoil: Spoil) -> None:
+def test_a_fault_outside_the_time_of_a_request_explains_nothing(start: float, spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
     assert checks.every_uncommitted_poll_is_explained(
         spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),))
@@ -164,7 +164,7 @@ def test_a_final_status_pushed_during_a_poll_explains_that_it_was_never_committe
     )
 
 
-def test_a_request_that_was_on_its_way_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
+def test_a_request_in_flight_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
     repeated = with_request(request(5, ONE, 112.0))
     assert (
         checks.every_uncommitted_poll_is_explained(
@@ -174,14 +174,14 @@ def test_a_request_that_was_on_its_way_when_its_worker_was_killed_is_explained(s
     )
 
 
-def test_a_message_comes_again_where_its_worker_was_killed(spoil: Spoil) -> None:
+def test_a_callback_may_be_repeated_if_its_worker_was_killed(spoil: Spoil) -> None:
     again = (*CALLBACKS, message(181.0, "evt_2", "b"))
     killed = (hit(FaultKind.WORKER_KILL, 135.4),)
     assert checks.every_repeated_callback_is_explained(spoil(callbacks=again, faults=killed)) == []
     assert checks.callbacks_keep_the_order(spoil(callbacks=again)) == []
 
 
-def test_an_api_that_was_hit_answers_nothing_for_a_while(spoil: Spoil) -> None:
+def test_an_api_may_be_unavailable_after_a_fault(spoil: Spoil) -> None:
     unanswered = (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))
     for kind in (FaultKind.API_KILL, FaultKind.API_TERM):
         assert checks.every_webhook_gets_a_response(spoil(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
@@ -246,7 +246,7 @@ def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(spoil: Spoil) 
 )
 @pytest.mark.parametrize("settled", [True, False])
 @pytest.mark.parametrize("kind", sorted(OUTAGES))
-def test_a_429_binds_others_when_redis_can_be_reached_again(
+def test_a_429_binds_other_workers_once_redis_is_reachable(
     spoil: Spoil,
     kind: FaultKind,
     settled: bool,  # noqa: FBT001
@@ -277,7 +277,7 @@ def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil:
     assert checks.rate_never_exceeded(spoil(requests=more, final_orders=ended, faults=frozen)) == []
 
 
-def test_late_truths_are_ways_that_an_order_goes(spoil: Spoil) -> None:
+def test_late_updates_are_allowed_transitions(spoil: Spoil) -> None:
     cancelled = (*EVENTS, StreamEvent("4-0", "evt_4", "order.cancelled", "a"))
     ended = {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], status="cancelled")}
     assert checks.one_event_per_change(spoil(stream=cancelled, final_orders=ended)) == []
@@ -299,7 +299,7 @@ def test_an_attempts_request_is_the_first_after_its_claim() -> None:
     ]
 
 
-def test_the_figures_name_the_reason_of_each_repeat_and_the_recovery_from_each_hit(spoil: Spoil) -> None:
+def test_the_report_explains_each_repeat_and_recovery(spoil: Spoil) -> None:
     requests = with_request(request(5, ONE, 112.0), request(6, ONE, 120.0))
     hits = (hit(FaultKind.WORKER_KILL, 112.5), hit(FaultKind.REDIS_KILL, 131.0, 132.0), hit(FaultKind.API_KILL, 108.0))
     counted = figures(spoil(requests=requests, faults=hits))

@@ -11,13 +11,13 @@ from willcall.simulator.state import SimulatorState
 from willcall.usecases.poll_once import LEASE_MARGIN
 
 
-def test_the_same_seed_gives_the_same_hits_and_orders_and_another_seed_others() -> None:
+def test_a_seed_determines_faults_and_orders() -> None:
     assert plan_faults(1, 120) == plan_faults(1, 120) != plan_faults(2, 120)
     assert orders.orders(1, 100) == orders.orders(1, 100) != orders.orders(2, 100)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_kind_of_hit_comes_in_a_minute_and_a_half_within_the_run(seed: int) -> None:
+def test_every_kind_of_fault_occurs_within_the_run(seed: int) -> None:
     blows = plan_faults(seed, 90)
     assert {blow.kind for blow in blows} == set(FaultKind)
     assert all(blow.at >= QUIET and blow.at + blow.lasts <= 90 - QUIET for blow in blows)
@@ -47,7 +47,7 @@ def test_the_orders_fit_the_simulator_and_the_references_the_providers() -> None
         account.adapter.check_reference(script.reference, account.credentials)
 
 
-def test_all_providers_accounts_ends_and_troubles_are_there() -> None:
+def test_all_providers_accounts_statuses_and_faults_occur() -> None:
     scripts = orders.orders(7, 1_000)
     assert {script.provider for script in scripts} == set(PROVIDERS)
     assert {(script.provider, script.account) for script in scripts} == set(orders.RATES)

@@ -34,7 +34,7 @@ def test_a_backlog_that_grows_and_drains_is_fine() -> None:
         {"probes": []},
     ],
 )
-def test_copies_memory_jumps_and_what_never_ends_are_found_out(changes: dict[str, Any]) -> None:
+def test_duplicates_memory_growth_and_endless_orders_are_detected(changes: dict[str, Any]) -> None:
     assert violations(replace(GOOD, **changes)) != []
 
 
@@ -42,6 +42,6 @@ def test_rows_are_medians_of_ten_seconds() -> None:
     assert rows([(1.0, 1.0), (2.0, 5.0), (9.9, 2.0), (10.0, 7.0)]) == {0: 2.0, 10: 7.0}
 
 
-def test_a_line_is_straight_and_noise_is_not() -> None:
+def test_the_linearity_of_a_series_is_measured() -> None:
     assert linearity([(0, 1), (1, 3), (2, 5)]) == pytest.approx(1.0)
     assert linearity([(0, 1), (1, -1), (2, 1), (3, -1)]) < 0.5

@@ -58,7 +58,7 @@ def lines(text: str) -> Sequence[str]:
     return text.splitlines()[2:]
 
 
-def test_a_table_has_its_first_column_to_the_left() -> None:
+def test_the_first_column_of_a_table_is_left_aligned() -> None:
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
 
 
@@ -99,7 +99,7 @@ def test_a_batch_holds_a_thousand_orders() -> None:
     assert [len(json.loads(call.body)["orders"]) for call in calls] == [1_000, 500]
 
 
-def test_every_webhook_is_signed_and_brings_a_pdf_of_its_own() -> None:
+def test_every_webhook_is_signed_and_has_its_own_pdf() -> None:
     one, other = webhook_calls("tixstock", (1, 2), PushScript(kind="eticket", size=50_000))
     files = [b64decode(json.loads(call.body)["data"]["file"]) for call in (one, other)]
 

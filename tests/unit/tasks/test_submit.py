@@ -47,7 +47,7 @@ def test_an_order_that_cannot_be_written_now_is_submitted_again_later(
     assert sent[0]["countdown"] > 0
 
 
-def test_where_the_broker_is_away_as_well_the_message_stays_in_it(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_stays_in_an_unreachable_broker(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise OperationalError
 
@@ -58,9 +58,7 @@ def test_where_the_broker_is_away_as_well_the_message_stays_in_it(task: Task, mo
     assert rejection.value.requeue
 
 
-def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
-    task: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_redelivered_message_without_an_id_is_the_same_order(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = []
 
     def write(_: object, payload: dict[str, Any]) -> AcceptedOrder:
@@ -77,7 +75,7 @@ def test_an_order_without_an_id_is_the_same_one_when_its_message_comes_again(
     assert ids[3] == "ord-1"
 
 
-def test_positional_arguments_are_a_bad_payload(task: Task) -> None:
+def test_positional_arguments_are_an_invalid_payload(task: Task) -> None:
     with pytest.raises(RejectedOrderError, match="args: must be empty"):
         task(PAYLOAD)
 
@@ -106,14 +104,14 @@ def test_a_submission_does_not_expire(task: Task) -> None:
     ("error", "kept"),
     [(ZeroDivisionError(), True), (RejectedOrderError([]), False), (ConflictingOrderError("ord-1"), False)],
 )
-def test_a_submission_that_makes_our_code_fail_is_kept(task: Task, error: Exception, kept: bool) -> None:  # noqa: FBT001
+def test_a_submission_that_makes_our_code_fail_is_stored(task: Task, error: Exception, kept: bool) -> None:  # noqa: FBT001
     request, letters = submission(task)
     request.on_failure(failure(error), return_ok=True)
     assert letters == ([DeadLetterReason.FAILED] if kept else [])
     assert request.acknowledged
 
 
-def test_a_submission_that_cannot_be_kept_now_stays_in_the_broker(task: Task) -> None:
+def test_a_submission_that_cannot_be_stored_stays_in_the_broker(task: Task) -> None:
     request, _ = submission(task, away)
     rejected: list[bool] = []
 

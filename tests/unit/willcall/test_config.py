@@ -52,7 +52,7 @@ def test_an_account_needs_only_its_credentials(tmp_path: Path) -> None:
     assert account.http.total_timeout == 20
 
 
-def test_what_the_file_says_is_laid_over_the_defaults(tmp_path: Path) -> None:
+def test_values_of_the_file_override_the_defaults(tmp_path: Path) -> None:
     config = read(GOOD, tmp_path)
     account = config.account("tiqets", "default")
     assert (account.rate.limit, account.rate.burst) == (5, account.adapter.defaults.rate.burst)
@@ -60,17 +60,17 @@ def test_what_the_file_says_is_laid_over_the_defaults(tmp_path: Path) -> None:
     assert config.settings.redis_url == config.broker_url == "redis://redis:6379/3"
 
 
-def test_no_config_undercuts_the_providers_own_minimum(tmp_path: Path) -> None:
+def test_no_configuration_undercuts_the_minimum_of_the_provider(tmp_path: Path) -> None:
     assert read(GOOD, tmp_path).account("voordemensen", "theatre").polling.minimum == 10
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
     config = load({}, tmp_path)
     assert config.settings.redis_url == "redis://localhost:6379/0"
     assert config.accounts == {}
 
 
-def test_the_environment_wins(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     config = read(
         GOOD,
         tmp_path,
@@ -137,7 +137,7 @@ def test_a_secret_from_the_environment_is_text_whatever_it_looks_like(tmp_path: 
     assert credentials.model_dump()["password"].get_secret_value() == password
 
 
-def test_a_list_from_the_environment_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_an_invalid_json_list_from_the_environment_is_named(tmp_path: Path) -> None:
     errors = errors_of("", tmp_path, WILLCALL_API__KEYS="[oops", WILLCALL_OUTBOUND="{oops")
     assert errors == [
         "WILLCALL_API__KEYS: looks like a list or a table, but is not valid JSON",
@@ -145,7 +145,7 @@ def test_a_list_from_the_environment_that_is_no_json_is_named(tmp_path: Path) ->
     ]
 
 
-def test_a_key_of_operators_that_could_be_guessed_is_a_error(tmp_path: Path) -> None:
+def test_an_operator_key_that_could_be_guessed_is_an_error(tmp_path: Path) -> None:
     [error] = errors_of('[api]\noperator_keys = ["x"]', tmp_path)
     assert error == "api.operator_keys.0: must be 16 characters or more: openssl rand -hex 24"
     assert read('[api]\noperator_keys = ["0123456789abcdef"]', tmp_path).settings.api.operator_keys
@@ -221,7 +221,7 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
         ("notify = {throttled_after = 0}", "notify.throttled_after: Input should be greater than 0"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, words: str) -> None:
+def test_errors_are_explained(tmp_path: Path, text: str, words: str) -> None:
     assert any(words in error for error in errors_of(text, tmp_path)), errors_of(text, tmp_path)
 
 
@@ -235,7 +235,7 @@ def test_a_signing_secret_is_taken_with_or_without_padding(tmp_path: Path, lengt
     assert Webhook(taken.get_secret_value()).sign("id", datetime.now(UTC), "{}").startswith("v1,")
 
 
-def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load({"WILLCALL_CONFIG": str(tmp_path / "absent.toml")}, tmp_path)
 
@@ -264,7 +264,7 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         ("file://{tmp_path}/willcall.toml/documents", "not a folder"),
     ],
 )
-def test_a_place_where_no_documents_can_be_kept_is_a_error(url: str, words: str, tmp_path: Path) -> None:
+def test_an_unusable_document_store_is_an_error(url: str, words: str, tmp_path: Path) -> None:
     if url.startswith("s3:///"):
         pytest.importorskip("s3fs")
     (error,) = errors_of(f'documents_url = "{url.format(tmp_path=tmp_path)}"', tmp_path)
@@ -272,7 +272,7 @@ def test_a_place_where_no_documents_can_be_kept_is_a_error(url: str, words: str,
     assert words in error
 
 
-def test_s3_without_its_package_is_a_error_that_says_what_to_install(
+def test_s3_without_its_package_is_an_error_that_names_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(_: str) -> None:
@@ -284,7 +284,7 @@ def test_s3_without_its_package_is_a_error_that_says_what_to_install(
 
 
 @pytest.mark.parametrize("url", ["file://./var/documents", "file:///tmp/willcall/new/folder", "memory://x"])
-def test_places_for_documents(url: str, tmp_path: Path) -> None:
+def test_document_stores_are_accepted(url: str, tmp_path: Path) -> None:
     assert read(f'documents_url = "{url}"', tmp_path).settings.documents_url == url
 
 
@@ -298,7 +298,7 @@ def test_every_entry_of_outbound_allow_is_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["eu west", "", "-eu", "eu.west", "eu/west", "é", "a" * 65, "eu\n", "*", "٣"])
-def test_an_account_that_no_order_can_name_is_a_error(name: str, tmp_path: Path) -> None:
+def test_an_invalid_account_name_is_an_error(name: str, tmp_path: Path) -> None:
     key = json.dumps(name, ensure_ascii=False)
     (error,) = errors_of(f'[providers.tiqets.{key}]\napi_key = "k"', tmp_path)
     assert error.startswith("providers.tiqets.")
@@ -309,17 +309,17 @@ def test_an_account_that_no_order_can_name_is_a_error(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["default", "EU", "eu_west-2", "1", "a" * 64])
-def test_an_account_that_an_order_can_name_is_taken(name: str, tmp_path: Path) -> None:
+def test_a_valid_account_name_is_accepted(name: str, tmp_path: Path) -> None:
     account = read(f'[providers.tiqets.{name}]\napi_key = "k"', tmp_path).account("tiqets", name)
     assert parse_submission({"provider": "tiqets", "reference": "1", "account": name}).account == account.name
 
 
-def test_an_account_that_the_environment_names_is_checked_as_well(tmp_path: Path) -> None:
+def test_an_account_from_the_environment_is_checked_too(tmp_path: Path) -> None:
     (error,) = errors_of("", tmp_path, **{"WILLCALL_PROVIDERS__TIQETS__EU.WEST__API_KEY": "k"})
     assert error.startswith('providers.tiqets."eu.west": account names have 1 to 64')
 
 
-def test_accounts_that_differ_in_case_alone_are_a_error(tmp_path: Path) -> None:
+def test_accounts_that_differ_only_in_case_are_an_error(tmp_path: Path) -> None:
     text = '[providers.tiqets.EU]\napi_key = "k"\n[providers.tiqets.eu]\napi_key = "k"'
     (error,) = errors_of(text, tmp_path)
     assert error.startswith("providers.tiqets.eu: differs from EU only in case")
@@ -327,7 +327,7 @@ def test_accounts_that_differ_in_case_alone_are_a_error(tmp_path: Path) -> None:
     assert error.startswith("providers.tiqets.eu: differs from EU only in case")
 
 
-def test_a_provider_without_an_account_is_a_error(tmp_path: Path) -> None:
+def test_a_provider_without_an_account_is_an_error(tmp_path: Path) -> None:
     (error,) = errors_of("[providers.tiqets]", tmp_path)
     assert error == "providers.tiqets: needs one table per account, such as [providers.tiqets.default]"
 

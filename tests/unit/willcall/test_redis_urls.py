@@ -10,7 +10,7 @@ from willcall.stores.redis_urls import SentinelUrl, for_kombu, read_sentinel_url
 from workers.broker import celery_app
 
 
-def test_a_sentinel_url_says_all_that_is_needed() -> None:
+def test_a_sentinel_url_has_all_settings() -> None:
     url = read_sentinel_url("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=o%20ther")
     assert url == SentinelUrl((("one", 26_379), ("::1", 26_380)), "tickets", 3, "willcall", "p@ss", "o ther")
     assert read_sentinel_url("sentinel://one/tickets") == SentinelUrl((("one", 26_379),), "tickets")
@@ -31,7 +31,7 @@ def test_no_repr_of_a_sentinel_url_shows_a_secret() -> None:
         ("sentinel://one/tickets?db=3", "the only one is sentinel_password"),
     ],
 )
-def test_what_is_wrong_with_a_sentinel_url_is_said_in_words(url: str, words: str) -> None:
+def test_errors_of_a_sentinel_url_are_explained(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_sentinel_url(url)
 
@@ -66,5 +66,5 @@ def test_an_option_that_cannot_be_used_is_named(query: str) -> None:
         ("redis+socket:///run/redis.sock?db=3", "redis+socket:///run/redis.sock?virtual_host=3"),
     ],
 )
-def test_the_database_may_stand_in_the_query(url: str, expected: str) -> None:
+def test_the_database_may_be_in_the_query(url: str, expected: str) -> None:
     assert for_kombu(url)[0] == expected

@@ -110,7 +110,7 @@ def test_a_message_that_got_its_slot_when_claimed_needs_no_other() -> None:
         assert wait == 0
 
 
-def test_without_claims_messages_without_a_slot_come_back_one_after_the_other() -> None:
+def test_without_claims_messages_without_a_slot_are_retried_one_by_one() -> None:
     """Over RabbitMQ, which delivers without asking."""
     crowded = worker(8, "slow", "b")
     slow = poll_queue("slow")

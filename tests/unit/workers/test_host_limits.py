@@ -71,7 +71,7 @@ def test_a_slow_host_that_is_fast_again_is_like_any_other(worker: Worker) -> Non
         assert worker.fill(stack, "c") == 1
 
 
-def test_callbacks_without_a_slot_come_back_one_after_the_other(worker: Worker) -> None:
+def test_callbacks_without_a_slot_are_retried_one_by_one(worker: Worker) -> None:
     worker.notify("a", 15)
     with ExitStack() as stack:
         worker.fill(stack, "a")

@@ -213,7 +213,7 @@ def test_a_secret_is_found_however_it_is_written(line: str) -> None:
     assert "pa" not in redacted
 
 
-def test_a_secret_within_another_one_leaves_nothing() -> None:
+def test_a_secret_within_another_one_is_redacted_completely() -> None:
     assert Redactor(["word", "pass-word-plus"])(None, "info", "a pass-word-plus b") == f"a {REDACTED} b"
 
 

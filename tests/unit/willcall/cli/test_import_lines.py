@@ -9,7 +9,7 @@ def test_lines_are_numbered_from_one_and_the_last_needs_no_end() -> None:
     assert list(numbered_lines(BytesIO(b"{}\n\n{}"))) == [(1, b"{}\n"), (2, b"\n"), (3, b"{}")]
 
 
-def test_a_line_that_is_too_long_is_neither_kept_nor_split() -> None:
+def test_a_line_that_is_too_long_is_neither_stored_nor_split() -> None:
     huge = b"x" * (3 * LONGEST_LINE) + b"\n"
     lines = list(numbered_lines(BytesIO(huge + b"{}\n")))
     assert [(number, len(line)) for number, line in lines] == [(1, LONGEST_LINE + 1), (2, 3)]
@@ -37,6 +37,6 @@ def test_a_line_holds_one_object() -> None:
         (b" " * (LONGEST_LINE + 1), "is longer than 64 kB"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said(line: bytes, problem: str) -> None:
+def test_the_error_of_a_line_is_reported(line: bytes, problem: str) -> None:
     with pytest.raises(BadLineError, match=problem):
         read_line(line)

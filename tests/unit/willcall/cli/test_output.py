@@ -17,7 +17,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert redact_url(url) == shown
 
 
-def test_text_from_outside_cannot_steer_the_terminal() -> None:
+def test_untrusted_text_cannot_control_the_terminal() -> None:
     assert strip_control_characters("done\x1b[2J\x9b31m\nover") == "done?[2J?31m?over".replace(
         "?", "\N{REPLACEMENT CHARACTER}"
     )

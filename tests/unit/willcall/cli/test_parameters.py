@@ -14,6 +14,6 @@ def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "m", "-5m", "5 weeks", "1h30m", "0", "nan", "inf", "1e3", "367d", "9" * 400, "٣m"]
 )
-def test_anything_else_is_wrong_usage(text: str) -> None:
+def test_any_other_value_is_a_usage_error(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_duration(text)

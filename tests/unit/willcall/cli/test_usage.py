@@ -32,7 +32,7 @@ SUBMIT = ("submit", "--provider", "tiqets", "--reference", "1")
         (("nonsense",), "nonsense"),
     ],
 )
-def test_wrong_usage_is_said_and_ends_with_2(
+def test_a_usage_error_is_reported_with_exit_code_2(
     arguments: tuple[str, ...], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

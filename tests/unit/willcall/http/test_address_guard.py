@@ -41,7 +41,7 @@ from willcall.http.address_guard import AddressGuard
         ("http://[fd00:ec2::254]/", "not public"),
     ],
 )
-def test_a_url_is_refused_without_being_repeated(url: str, why: str) -> None:
+def test_a_url_is_rejected_without_quoting_it(url: str, why: str) -> None:
     refusal = AddressGuard().refusal(url)
     assert refusal is not None
     assert why in refusal
@@ -78,7 +78,7 @@ def test_a_url_passes_until_its_host_is_looked_up(url: str) -> None:
         ("64:ff9b::/96", "64:ff9b::a00:1", True),
     ],
 )
-def test_what_is_allowed_is_admitted_and_nothing_beside_it(allow: str, address: str, *, admitted: bool) -> None:
+def test_only_the_allowed_networks_are_admitted(allow: str, address: str, *, admitted: bool) -> None:
     assert AddressGuard([allow]).admits("backend.example", address) is admitted
 
 
@@ -91,7 +91,7 @@ def test_a_name_is_allowed_whatever_its_address() -> None:
     assert guard.refusal("http://10.0.0.1/") == "the address is not public, nor named by `outbound.allow`"
 
 
-def test_what_is_no_address_is_not_admitted() -> None:
+def test_an_invalid_address_is_not_admitted() -> None:
     assert not AddressGuard(["0.0.0.0/0", "::/0"]).admits("x.example", "")
 
 
@@ -111,6 +111,6 @@ def test_what_is_no_address_is_not_admitted() -> None:
         ("127.0.0.1/8", "did you mean 127.0.0.0/8?"),
     ],
 )
-def test_an_entry_that_means_nothing_is_a_mistake(entry: str, why: str) -> None:
+def test_an_invalid_entry_is_an_error(entry: str, why: str) -> None:
     with pytest.raises(ValueError, match=why.replace("?", r"\?")):
         AddressGuard([entry])

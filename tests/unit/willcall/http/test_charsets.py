@@ -91,7 +91,7 @@ def test_other_charsets_are_read_where_the_label_names_them(charset: str, name: 
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF8 * 2])
-def test_byte_order_marks_are_no_text(mark: bytes) -> None:
+def test_byte_order_marks_are_removed(mark: bytes) -> None:
     assert read(mark + b'{"a": 1}') == {"a": 1}
 
 
@@ -99,12 +99,12 @@ def test_bytes_that_windows_leaves_undefined_are_read_too() -> None:
     assert read(b'{"a": "\x81\x8d\x8f\x90\x9d \xe9"}') == {"a": "\x81\x8d\x8f\x90\x9d é"}
 
 
-def test_half_a_character_of_utf_16_is_no_text() -> None:
+def test_a_truncated_utf_16_character_is_an_error() -> None:
     with pytest.raises(ValueError, match="truncated"):
         decode_text("{}".encode("utf-16") + b"x")
 
 
-def test_json_with_commas_too_many_is_read_in_any_charset() -> None:
+def test_json_with_extra_commas_is_read_in_any_charset() -> None:
     for charset in ("utf-8-sig", "latin-1", "utf-16"):
         body = f'{{"name": "{LATIN}",}} // fin'.encode(charset)
         assert read_lenient(Response(200, {}, body, received_at=0.0)) == {"name": LATIN}
@@ -131,6 +131,6 @@ def test_any_bytes_are_text_or_a_value_error(body: bytes, label: str) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16-le", "utf-32-be", "windows-1252"])
 @pytest.mark.parametrize("padding", ["\0", "\0" * 2_000, " \r\n\0\0"])
-def test_nuls_that_pad_the_end_are_no_part_of_it(charset: str, padding: str) -> None:
+def test_trailing_nul_padding_is_removed(charset: str, padding: str) -> None:
     body = json.dumps({"name": LATIN}, ensure_ascii=False) + padding
     assert read(body.encode(charset)) == {"name": LATIN}

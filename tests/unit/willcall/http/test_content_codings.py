@@ -80,7 +80,7 @@ def test_the_bytes_decide_whatever_the_label_says(coding: str, body: bytes, size
 
 
 @given(body=texts, outer=st.sampled_from(["gzip", "zlib", "zstd"]), inner=st.sampled_from(["gzip", "zlib", "zstd"]))
-def test_what_is_packed_twice_is_unpacked_twice(body: bytes, outer: str, inner: str) -> None:
+def test_a_body_compressed_twice_is_decompressed_twice(body: bytes, outer: str, inner: str) -> None:
     packed = PACK[outer](PACK[inner](body))
     for label in (f"{inner}, {outer}", outer, "gzip, gzip", "gzip gzip", ""):
         assert read(packed, label) == body, label
@@ -115,13 +115,13 @@ def test_streams_that_follow_one_another_are_one_body(parts: list[bytes], paddin
 @pytest.mark.parametrize("coding", ["gzip", "zlib", "zstd"])
 @pytest.mark.parametrize("garbage", [b"\0" * 2_000, b"\r\n", b"\0garbage", b"\x1f", b"\x1f\x8b", b"</html>" * 99])
 @pytest.mark.parametrize("size", [1, 7, 65_536])
-def test_what_is_behind_the_end_belongs_to_nothing(coding: str, garbage: bytes, size: int) -> None:
+def test_data_after_the_end_is_ignored(coding: str, garbage: bytes, size: int) -> None:
     assert read(PACK[coding](BODY) + garbage, coding, size) == BODY
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zlib", "deflate", "br", "zstd"])
 @given(cut=st.integers(1, 60), body=texts)
-def test_a_body_without_its_end_is_never_taken_for_whole(coding: str, cut: int, body: bytes) -> None:
+def test_a_truncated_body_is_never_accepted(coding: str, cut: int, body: bytes) -> None:
     """It is broken, or it is bytes that are no JSON, where too little is left to tell."""
     label = "deflate" if coding in {"zlib", "deflate"} else coding
     packed = PACK[coding](body)[:-cut]
@@ -144,7 +144,7 @@ def test_a_wrong_checksum_is_broken() -> None:
 
 
 @given(body=st.binary(max_size=2_000), label=st.sampled_from(ANY), size=st.integers(1, 700))
-def test_any_bytes_come_through_or_are_broken(body: bytes, label: str, size: int) -> None:
+def test_any_bytes_are_decoded_or_rejected(body: bytes, label: str, size: int) -> None:
     read_or_broken(body, label, size)
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_held_back_at_the_end(coding: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zlib", "deflate", "br", "zstd"])
-def test_a_bomb_is_let_go_before_it_is_large(coding: str) -> None:
+def test_a_decompression_bomb_is_aborted_early(coding: str) -> None:
     packed = PACK[coding](bytes(5_000_000))
     label = "deflate" if coding in {"zlib", "deflate"} else coding
     pieces = unpacked(split(packed, 65_536), label, MOST)[0]
@@ -179,7 +179,7 @@ def test_a_bomb_is_let_go_before_it_is_large(coding: str) -> None:
     assert max(sizes) <= 200_000
 
 
-def test_a_bomb_within_a_bomb_is_let_go_though_nothing_comes_of_it() -> None:
+def test_a_nested_bomb_is_aborted_even_without_output() -> None:
     """The inner one is empty blocks without end, of which the outer one makes a few bytes."""
     empty = struct.pack("<BHH", 0, 0, 0xFFFF)
     endless = gzip.compress(b"")[:10] + empty * 2_000_000
@@ -187,7 +187,7 @@ def test_a_bomb_within_a_bomb_is_let_go_though_nothing_comes_of_it() -> None:
         read(gzip.compress(endless), "gzip, gzip")
 
 
-def test_ever_so_many_empty_members_are_refused_in_time() -> None:
+def test_endless_empty_members_are_rejected_in_time() -> None:
     started = time.thread_time()
     with pytest.raises(CodingError, match="too many parts"):
         read(gzip.compress(b"") * 1_000_000, "gzip")

@@ -58,7 +58,7 @@ def redirecting(location: str, status: str = "302 Found") -> Script:
     return saying(whole(b"", status, f"Location: {location}"))
 
 
-def test_what_is_there_comes_back_whole(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_response_body_is_returned_completely(serve: Serve, outbound: OutboundClient) -> None:
     server = serve(saying(whole(b"abc", "200 OK", "X-Twice: one", "X-Twice: two")))
     response = outbound.get(server.url + "/a?b=c", LIMITS, {"X-Mine": "1"})
     assert response == Response(200, {"x-twice": "one", "content-length": "3"}, b"abc", NOW)
@@ -69,7 +69,7 @@ def test_what_is_there_comes_back_whole(serve: Serve, outbound: OutboundClient) 
     assert "\r\nUser-Agent: Willcall/" in head
 
 
-def test_a_body_goes_where_it_shall_go(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_body_is_written_to_the_given_file(serve: Serve, outbound: OutboundClient) -> None:
     found, missing, sink = serve(saying(whole(b"abc"))), serve(saying(whole(b"no", "404 Not Found"))), BytesIO()
     assert outbound.get(missing.url, LIMITS, into=sink) == Response(404, {"content-length": "2"}, b"no", NOW)
     assert outbound.get(found.url, LIMITS, into=sink) == Response(200, {"content-length": "3"}, b"", NOW)
@@ -110,7 +110,7 @@ def test_a_post_follows_no_redirect(serve: Serve, outbound: OutboundClient, stat
     assert elsewhere.connections == 0
 
 
-def test_a_post_that_was_taken_counts_whatever_its_response_holds(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_post_with_a_2xx_is_accepted_whatever_its_response_body(serve: Serve, outbound: OutboundClient) -> None:
     for rest in (b"Content-Length: 9\r\n\r\nx", b"Content-Length: 5000\r\n\r\n", b"Content-Encoding: br\r\n\r\nx"):
         response = outbound.post(serve(once(b"HTTP/1.1 200 OK\r\n" + rest)).url, b"x", {}, LIMITS)
         assert isinstance(response, Response)
@@ -132,9 +132,7 @@ def test_loopback_is_refused_unless_it_is_allowed(serve: Serve) -> None:
     assert server.connections == 0
 
 
-def test_a_name_that_means_a_private_address_is_refused_at_connect_time(
-    serve: Serve, names: dict[str, list[str]]
-) -> None:
+def test_a_name_of_a_private_address_is_rejected_at_connect_time(serve: Serve, names: dict[str, list[str]]) -> None:
     server = serve(saying(whole()))
     outbound = client()
     for address in ("127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "fe80::1%lo"):  # noqa: S104
@@ -143,9 +141,7 @@ def test_a_name_that_means_a_private_address_is_refused_at_connect_time(
     assert server.connections == 0
 
 
-def test_a_name_that_changes_its_meaning_between_look_ups_gains_nothing(
-    serve: Serve, names: dict[str, list[str]]
-) -> None:
+def test_dns_rebinding_does_not_bypass_the_guard(serve: Serve, names: dict[str, list[str]]) -> None:
     inside = serve(saying(whole(b"secret")))
     names["rebinding.example"] = ["93.184.216.34", "127.0.0.1"]
     assert socket.getaddrinfo("rebinding.example", 80)[0][4][0] == "93.184.216.34"  # type: ignore[comparison-overlap]
@@ -160,7 +156,7 @@ def test_of_several_addresses_only_the_admitted_ones_are_used(serve: Serve, name
     assert isinstance(response, Response)
 
 
-def test_what_the_operators_own_url_opened_is_open_to_nobody_else(serve: Serve, names: dict[str, list[str]]) -> None:
+def test_a_permission_for_the_operators_url_applies_to_no_other(serve: Serve, names: dict[str, list[str]]) -> None:
     names["alerts.internal"] = ["127.0.0.1"]
     server, outbound = serve(saying(whole(b"ok"))), client()
     url = f"http://alerts.internal:{server.port}/"
@@ -203,9 +199,7 @@ def test_ten_redirects_are_followed_and_no_more(serve: Serve, outbound: Outbound
     assert outbound.get(server.url + "/11", LIMITS) == RequestFailure("more than 10 redirects", bad_redirect=True)
 
 
-def test_a_redirect_that_asks_for_patience_is_followed_by_who_has_waited(
-    serve: Serve, outbound: OutboundClient
-) -> None:
+def test_a_redirect_with_a_retry_after_is_followed_after_the_wait(serve: Serve, outbound: OutboundClient) -> None:
     last = serve(saying(whole(b"abc")))
     server = serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 120")))
     response = outbound.get(server.url, LIMITS)
@@ -214,7 +208,7 @@ def test_a_redirect_that_asks_for_patience_is_followed_by_who_has_waited(
     assert outbound.get(server.url, LIMITS, follow_delayed=True) == Response(200, {"content-length": "3"}, b"abc", NOW)
 
 
-def test_a_redirect_that_asks_for_no_patience_is_followed_at_once(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_redirect_with_an_elapsed_retry_after_is_followed_at_once(serve: Serve, outbound: OutboundClient) -> None:
     last = serve(saying(whole(b"abc")))
     server = serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 0")))
     assert outbound.get(server.url, LIMITS) == Response(200, {"content-length": "3"}, b"abc", NOW)
@@ -229,7 +223,7 @@ def test_a_redirect_to_itself_without_a_cookie_ends_at_once(
     assert len(server.requests) == 1
 
 
-def test_a_circle_of_several_ends_when_it_is_closed(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_redirect_loop_is_detected(serve: Serve, outbound: OutboundClient) -> None:
     def script(server: Server, connection: socket.socket) -> None:
         while request := server.hear(connection):
             away = "/b" if request.startswith(b"GET /a ") else "/a"
@@ -252,7 +246,7 @@ def test_a_circle_of_several_ends_when_it_is_closed(serve: Serve, outbound: Outb
         ("?x=1", b"/a/b?x=1"),
     ],
 )
-def test_a_location_is_read_as_browsers_read_it(
+def test_a_location_is_parsed_like_in_browsers(
     serve: Serve, outbound: OutboundClient, location: str, asked: bytes
 ) -> None:
     def script(server: Server, connection: socket.socket) -> None:
@@ -306,7 +300,7 @@ def wanting_cookie(set_cookie: str, wanted: bytes = b"\r\nCookie: visitor=1\r\n"
         "visitor=1; Domain=127.0.0.1",
     ],
 )
-def test_what_is_behind_a_cookie_and_a_redirect_to_itself_is_fetched(
+def test_a_redirect_to_itself_with_a_cookie_is_followed(
     serve: Serve, outbound: OutboundClient, set_cookie: str
 ) -> None:
     server = serve(wanting_cookie(set_cookie))
@@ -343,9 +337,7 @@ def test_a_cookie_in_latin_1_comes_back_as_it_was_set(serve: Serve, outbound: Ou
     assert isinstance(outbound.get(serve(script).url + "/", LIMITS), Response)
 
 
-def test_several_cookies_are_sent_together_and_a_later_one_takes_the_place(
-    serve: Serve, outbound: OutboundClient
-) -> None:
+def test_several_cookies_are_sent_together_and_a_later_one_replaces(serve: Serve, outbound: OutboundClient) -> None:
     lines = [("/2", "Set-Cookie: a=1", "Set-Cookie: b=2"), ("/3", "Set-Cookie: a=3", "Set-Cookie: b=; Max-Age=0")]
 
     def script(server: Server, connection: socket.socket) -> None:
@@ -362,7 +354,7 @@ def test_several_cookies_are_sent_together_and_a_later_one_takes_the_place(
     assert cookies == [b"Cookie: a=1; b=2", b"Cookie: a=3"]
 
 
-def test_a_cookie_goes_to_no_other_server_and_comes_back_to_its_own(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_cookie_is_sent_to_its_own_server_only(serve: Serve, outbound: OutboundClient) -> None:
     def away(server: Server, connection: socket.socket) -> None:
         redirecting(f"{home.url}/back")(server, connection)
 
@@ -380,9 +372,7 @@ def test_a_cookie_goes_to_no_other_server_and_comes_back_to_its_own(serve: Serve
     assert b"\r\nCookie: visitor=1\r\n" in home.requests[1]
 
 
-def test_a_cookie_of_a_name_does_not_go_to_another_name_of_the_same_machine(
-    serve: Serve, names: dict[str, list[str]]
-) -> None:
+def test_a_cookie_is_not_sent_to_another_name_of_the_same_machine(serve: Serve, names: dict[str, list[str]]) -> None:
     names.update(
         {"tickets.example": ["127.0.0.1"], "files.tickets.example": ["127.0.0.1"], "evil.example": ["127.0.0.1"]}
     )
@@ -442,7 +432,7 @@ def test_a_relative_redirect_is_followed_on_the_same_host_with_the_headers(
     assert b"s3cret" in server.requests[1]
 
 
-def test_headers_go_to_no_other_origin_and_do_not_come_back(serve: Serve, outbound: OutboundClient) -> None:
+def test_headers_are_not_sent_to_another_origin_or_after_it(serve: Serve, outbound: OutboundClient) -> None:
     other = serve(saying(whole(b"abc")))
     server = serve(redirecting(other.url))
     outbound.get(server.url, LIMITS, {"Authorization": "Basic s3cret"})
@@ -513,11 +503,11 @@ def test_a_file_is_unpacked_as_its_bytes_are(
     ],
     ids=["too large", "says so", "until close", "unpacked"],
 )
-def test_what_is_too_large_is_refused(serve: Serve, outbound: OutboundClient, said: bytes) -> None:
+def test_a_file_that_is_too_large_is_rejected(serve: Serve, outbound: OutboundClient, said: bytes) -> None:
     assert outbound.get(serve(once(said)).url, LIMITS) == RequestFailure("response larger than 1000 bytes")
 
 
-def test_what_is_cut_off_is_a_failure(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_truncated_response_is_a_failure(serve: Serve, outbound: OutboundClient) -> None:
     response = outbound.get(serve(once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")).url, LIMITS)
     assert response == RequestFailure("connection closed before the full response")
 

@@ -36,7 +36,7 @@ def test_a_url_is_written_as_browsers_send_it(url: str, escaped: str) -> None:
         ("http://x.example/a", "ftp://y.example/b", "ftp://y.example/b"),
     ],
 )
-def test_where_a_redirect_leads(url: str, location: str, target: str) -> None:
+def test_redirects_are_resolved(url: str, location: str, target: str) -> None:
     assert redirect_target(url, location) == target
 
 

@@ -33,7 +33,7 @@ def barcode(code: str | None, **fields: Any) -> Ticket:
 
 
 @pytest.mark.parametrize("other", ["ABC123", "abc123", "ABC 123", " abc\t123\n"])
-def test_one_barcode_lets_one_person_in_however_it_is_written(other: str) -> None:
+def test_one_barcode_is_one_admission_however_it_is_written(other: str) -> None:
     assert count_admissions([barcode("ABC123"), barcode(other)]) == 1
     assert len(without_duplicates([barcode("ABC123"), barcode(other)])) == 1
 
@@ -43,7 +43,7 @@ def test_a_barcode_of_two_events_is_two_tickets() -> None:
     assert count_admissions([one, two]) == 2
 
 
-def test_the_parts_of_one_entrance_let_one_person_in() -> None:
+def test_the_parts_of_one_ticket_are_one_admission() -> None:
     parts = [
         Ticket(TicketKind.PDF, url="https://t.example/1.pdf", extra={"ticket": "t-1"}),
         Ticket(TicketKind.WALLET, url="https://t.example/1.pkpass", extra={"ticket": "t-1"}),
@@ -60,26 +60,26 @@ def test_tickets_in_one_file_are_distinguished_by_their_codes_and_nothing_else()
     assert count_admissions([Ticket(TicketKind.PDF, url=url), Ticket(TicketKind.PDF, url=url)]) == 1
 
 
-def test_a_void_ticket_and_a_parcel_let_nobody_in() -> None:
+def test_a_void_ticket_and_a_parcel_are_no_admission() -> None:
     void = barcode("A", status=TicketStatus.VOID)
     assert count_admissions([void, Ticket(TicketKind.SHIPMENT, code="T-1")]) == 0
     assert count_admissions([void, barcode("B"), barcode("C", status=TicketStatus.USED)]) == 2
 
 
-def test_four_files_without_seats_are_four() -> None:
+def test_four_files_without_seats_are_four_tickets() -> None:
     four = [pushed(f"{n}", row="TBC", seat="TBC") for n in range(4)]
     assert count_admissions(four) == 4
     assert merge_pushed(four[:1], four[1:]) == tuple(four)
 
 
-def test_a_file_and_a_link_may_be_one_persons() -> None:
+def test_a_file_and_a_link_may_be_one_admission() -> None:
     file, link = pushed("a", row="V", seat="100"), pushed("b", TicketKind.LINK, row="V")
     assert count_admissions([file, link]) == 1
     assert count_admissions([file, replace(link, seat="101")]) == 2
     assert count_admissions([file, link, pushed("c", TicketKind.LINK, row="V")]) == 2
 
 
-def test_a_pushed_and_a_polled_copy_count_once_and_one_is_kept() -> None:
+def test_a_pushed_and_a_polled_copy_count_once_and_one_is_stored() -> None:
     tickets = merge_polled([pushed("a", row="V", seat="100")], [polled("1")])
     assert count_admissions(tickets) == 1
     assert [ticket.seat for ticket in tickets] == ["100"]
@@ -105,28 +105,28 @@ def test_a_copy_is_recognized_by_its_content() -> None:
     assert count_admissions(tickets) == 2
 
 
-def test_a_file_of_another_row_is_no_copy() -> None:
+def test_a_file_of_another_row_is_not_a_copy() -> None:
     tickets = merge_polled([pushed("a", row="W", seat="100")], [polled("1")])
     assert (len(tickets), count_admissions(tickets)) == (2, 2)
 
 
-def test_a_poll_replaces_what_an_earlier_one_said_of_an_open_order() -> None:
+def test_a_poll_replaces_the_tickets_of_an_earlier_one_while_the_order_is_open() -> None:
     assert merge_polled([barcode("A")], [barcode("B")]) == (barcode("B"),)
 
 
-def test_a_final_order_keeps_what_a_later_list_lacks() -> None:
+def test_a_final_order_keeps_tickets_that_a_later_list_lacks() -> None:
     before = [barcode("A"), barcode("B")]
     kept = merge_polled(before, [barcode("B")], final=True)
     assert [ticket.code for ticket in kept] == ["A", "B"]
 
 
-def test_a_final_order_takes_the_same_files_under_new_addresses() -> None:
+def test_a_final_order_accepts_new_urls_of_the_same_files() -> None:
     before = [polled("1"), polled("2")]
     after = [polled("3"), polled("4")]
     assert merge_polled(before, after, final=True) == tuple(after)
 
 
-def test_a_void_ticket_takes_the_place_of_all_parts_of_its_entrance() -> None:
+def test_a_void_ticket_replaces_all_parts_of_its_admission() -> None:
     before = [
         Ticket(TicketKind.PDF, url="https://t.example/1.pdf", extra={"ticket": "t-1"}),
         Ticket(TicketKind.WALLET, url="https://t.example/1.pkpass", extra={"ticket": "t-1"}),
@@ -136,12 +136,12 @@ def test_a_void_ticket_takes_the_place_of_all_parts_of_its_entrance() -> None:
     assert merge_polled(before, [void], final=True) == (before[2], void)
 
 
-def test_a_push_takes_nothing_from_tickets_that_only_look_alike() -> None:
+def test_a_push_removes_no_ticket_that_is_only_similar() -> None:
     four = [Ticket(TicketKind.LINK, url=f"https://m.example/{n}", row="TBC", seat="TBC") for n in range(4)]
     assert len(merge_pushed(four, [pushed("new", TicketKind.LINK, row="TBC", seat="TBC")])) == 5
 
 
-def test_a_corrected_file_is_remembered_under_the_address_of_the_first() -> None:
+def test_a_corrected_file_keeps_the_url_of_the_first() -> None:
     known = merge_polled([pushed("a", row="V", seat="100")], [polled("1")])
     corrected = merge_pushed(known, [pushed("b", row="V", seat="100")])
     assert [ticket.document for ticket in corrected] == ["doc-b"]
@@ -149,7 +149,7 @@ def test_a_corrected_file_is_remembered_under_the_address_of_the_first() -> None
 
 
 @pytest.mark.parametrize("seats", [True, False])
-def test_merging_a_crowd_of_tickets_compares_each_with_few(*, seats: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merging_many_tickets_compares_each_with_few(*, seats: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order of 10,000 must not take minutes: the number of comparisons grows with that of tickets alone."""
     calls = 0
 

@@ -7,7 +7,7 @@ from willcall.providers.credentials import HeaderSecret
 
 
 @pytest.mark.parametrize("secret", ["", "two words", "line\n", "\x7f", "clé"])
-def test_a_secret_that_no_header_can_hold_is_refused_unseen(secret: str) -> None:
+def test_a_secret_that_no_header_can_hold_is_rejected_without_quoting_it(secret: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(HeaderSecret).validate_python(SecretStr(secret))
     assert not secret or secret not in str(refused.value)

@@ -75,7 +75,7 @@ def test_the_address_has_no_default() -> None:
         ("user:user:1", {"external_user_id": "user:1"}),
     ],
 )
-def test_a_backend_filters_the_admin_list(reference: str, params: dict[str, str]) -> None:
+def test_a_backend_client_filters_the_admin_list(reference: str, params: dict[str, str]) -> None:
     ADAPTER.check_reference(reference, OAUTH)
     request = ADAPTER.status_request(OrderQuery(reference), OAUTH, "backend-1")
     assert (request.method, request.url) == ("GET", f"{BASE}/v1/admin/fulfillments")
@@ -86,7 +86,7 @@ def test_a_backend_filters_the_admin_list(reference: str, params: dict[str, str]
 @pytest.mark.parametrize(
     ("reference", "path"), [("chk:1", "/v1/checkouts/chk%3A1/fulfillment"), ("me", "/v1/me/fulfillments")]
 )
-def test_a_public_bearer_reads_its_own(reference: str, path: str) -> None:
+def test_a_public_bearer_reads_its_own_orders(reference: str, path: str) -> None:
     ADAPTER.check_reference(reference, HEADLESS)
     request = ADAPTER.status_request(OrderQuery(reference), HEADLESS, None)
     assert (request.method, request.url, request.params) == ("GET", BASE + path, {})
@@ -106,9 +106,7 @@ def test_a_public_bearer_reads_its_own(reference: str, path: str) -> None:
         ("a/b", HEADLESS, "checkout_id must be one path segment"),
     ],
 )
-def test_a_reference_that_cannot_be_asked_is_refused(
-    reference: str, credentials: FuntripsCredentials, message: str
-) -> None:
+def test_an_invalid_reference_is_rejected(reference: str, credentials: FuntripsCredentials, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ADAPTER.check_reference(reference, credentials)
 
@@ -122,7 +120,7 @@ def basic(request: Request) -> bytes:
     return b64decode(pair)
 
 
-def test_a_token_is_asked_for_with_client_credentials_in_every_dialect() -> None:
+def test_a_token_is_requested_with_client_credentials_in_every_dialect() -> None:
     requests = ADAPTER.oauth.token_requests(OAUTH)
     assert list(requests) == ["basic", "basic_raw", "body"]
     assert {(request.method, request.url) for request in requests.values()} == {("POST", TOKENS)}
@@ -140,7 +138,7 @@ def test_a_dialect_that_is_set_is_the_only_one(dialect: str) -> None:
     assert list(ADAPTER.oauth.token_requests(OAUTH.model_copy(update={"token_auth": dialect}))) == [dialect]
 
 
-def test_two_dialects_that_say_the_same_are_one() -> None:
+def test_two_equal_dialects_are_tried_once() -> None:
     plain = OAUTH.model_copy(update={"client_id": "box", "client_secret": SecretStr("abc")})
     assert list(ADAPTER.oauth.token_requests(plain)) == ["basic", "body"]
 
@@ -149,7 +147,7 @@ def test_a_public_bearer_needs_no_token() -> None:
     assert ADAPTER.oauth.token_requests(HEADLESS) == {}
 
 
-def test_no_scope_is_sent_where_there_is_none() -> None:
+def test_an_empty_scope_is_not_sent() -> None:
     for request in ADAPTER.oauth.token_requests(OAUTH.model_copy(update={"scope": ""})).values():
         assert request.form is not None
         assert "scope" not in request.form
@@ -162,7 +160,7 @@ def test_no_scope_is_sent_where_there_is_none() -> None:
         *((None, 300), (0, 300), (-5, 300), ("soon", 300), ([1], 300), (True, 300), ("nan", 300)),
     ],
 )
-def test_a_token_is_used_for_as_long_as_it_says(life: Any, seconds: float) -> None:
+def test_a_token_is_used_for_its_lifetime(life: Any, seconds: float) -> None:
     token = ADAPTER.oauth.read_token(respond({"access_token": "t", "token_type": "Bearer", "expires_in": life}))
     assert token == AccessToken("t", expires_in=seconds)
 
@@ -180,7 +178,7 @@ def test_a_token_that_cannot_be_sent_is_an_outage(value: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_client_speaks_of_the_whole_account(status: int) -> None:
+def test_a_rejected_client_concerns_the_whole_account(status: int) -> None:
     outcome = ADAPTER.oauth.read_token(respond({"error": "invalid_client"}, status))
     assert isinstance(outcome, Unauthorized)
     assert outcome.whole_account
@@ -195,7 +193,7 @@ def test_a_response_without_a_token_is_an_outage_of_the_endpoint(status: int, bo
     assert "token endpoint" in (outcome.detail or "")
 
 
-def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
+def test_an_error_of_the_token_endpoint_does_not_concern_the_order() -> None:
     throttled = ADAPTER.oauth.read_token(respond(None, 429, retry_after="9"))
     assert throttled == Throttled(retry_after=9.0, detail="HTTP 429")
     assert isinstance(ADAPTER.oauth.read_token(respond({"error": "temporarily_unavailable"}, 400)), Unavailable)
@@ -207,7 +205,7 @@ def test_trouble_at_the_token_endpoint_says_nothing_of_an_order() -> None:
 
 
 @pytest.mark.parametrize("word", ["PENDING", "CONFIRMED", "COMPLETED", "TELEPORTED", None])
-def test_a_200_with_tickets_has_them_whatever_the_word(word: str | None) -> None:
+def test_a_200_with_tickets_is_issued_whatever_the_status_word(word: str | None) -> None:
     outcome = ADAPTER.read_status(OrderQuery("c1"), respond([record(status=word)]))
     assert isinstance(outcome, Issued)
     assert outcome.provider_status == word
@@ -219,7 +217,7 @@ def test_a_failed_record_never_makes_an_order_issued() -> None:
         assert not isinstance(outcome, Issued)
 
 
-def test_what_else_is_there_is_kept_in_extra() -> None:
+def test_other_fields_are_stored_in_extra() -> None:
     ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
     outcome = ADAPTER.read_status(OrderQuery("c1"), respond(record(tickets=[ticket], venue="Hall")))
     assert isinstance(outcome, Issued)
@@ -257,7 +255,7 @@ def test_a_purchase_made_before_the_order_was_bought_does_not_count(created: obj
     assert outcome_name(ADAPTER.read_status(OrderQuery("user:7", 1, bought_at=bought_at), listed)) == name
 
 
-def test_the_age_of_an_event_and_of_a_barcode_say_nothing_of_the_purchase() -> None:
+def test_the_dates_of_event_and_barcode_are_not_the_purchase_date() -> None:
     old = {"created_at": "2020-01-01T00:00:00Z"}
     listed = respond({"items": [record(event=old, tickets=[{"barcode": "1", **old}])]})
     assert outcome_name(ADAPTER.read_status(OrderQuery("user:7", 1, bought_at=1_772_000_000.0), listed)) == "issued"
@@ -278,7 +276,7 @@ def test_a_backend_lists_without_a_filter() -> None:
     assert ADAPTER.listing.list_request(HEADLESS, None, 0.0) is None
 
 
-def test_the_list_says_what_each_checkout_comes_to() -> None:
+def test_the_list_has_the_outcome_of_each_checkout() -> None:
     records = [
         record("c1"),
         record("c2", status="CANCELLED"),

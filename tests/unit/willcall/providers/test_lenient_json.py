@@ -78,11 +78,11 @@ def test_brackets_inside_a_comment_that_ends_with_its_line_are_not_closing_ones(
 
 
 @pytest.mark.parametrize("body", ["", "{", '{"a": }', "[1 2]", "{,", '["open', "/* block */ 1 x", "[1,,]"])
-def test_what_is_still_no_json_is_malformed(body: str) -> None:
+def test_invalid_json_is_malformed(body: str) -> None:
     assert isinstance(read_lenient(respond(body)), Malformed)
 
 
-def test_a_list_is_no_object() -> None:
+def test_a_list_is_not_an_object() -> None:
     assert isinstance(read_lenient_object(respond("[1,]")), Malformed)
 
 

@@ -10,7 +10,7 @@ from willcall.providers.path_segments import check_path_segment, path_segment
 @pytest.mark.parametrize(
     "value", ["", " ", ".", "..", "a/b", "../a", "a\\b", "a b", "a\n", "\x00", "\ud800", "a" * 256]
 )
-def test_what_could_leave_its_place_in_the_path_is_refused(value: str) -> None:
+def test_a_value_that_could_leave_its_path_segment_is_rejected(value: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
         check_path_segment(value)
     if len(value) > 2:
@@ -18,7 +18,7 @@ def test_what_could_leave_its_place_in_the_path_is_refused(value: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=255))
-def test_what_is_accepted_stays_one_segment(value: str) -> None:
+def test_an_accepted_value_stays_one_segment(value: str) -> None:
     try:
         check_path_segment(value)
     except ValueError:

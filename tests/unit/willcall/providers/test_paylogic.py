@@ -76,7 +76,7 @@ def read(reference: str, body: Any, quantity: int | None = None) -> Any:
         ("a?b", f"{API}/orders/a%3Fb", {}),
     ],
 )
-def test_an_application_asks_for_each_kind(reference: str, url: str, params: dict[str, str]) -> None:
+def test_an_application_requests_each_kind_of_ticket(reference: str, url: str, params: dict[str, str]) -> None:
     ADAPTER.check_reference(reference, BASIC)
     request = ADAPTER.status_request(OrderQuery(reference), BASIC, None)
     assert (request.method, request.url, dict(request.params)) == ("GET", url, params)
@@ -86,7 +86,7 @@ def test_an_application_asks_for_each_kind(reference: str, url: str, params: dic
 
 
 @pytest.mark.parametrize(("reference", "path"), [("mine", "/tickets"), (f"ticket:{UID}", f"/tickets/{UID}")])
-def test_a_user_asks_for_their_own(reference: str, path: str) -> None:
+def test_a_user_requests_their_own_tickets(reference: str, path: str) -> None:
     ADAPTER.check_reference(reference, USER)
     request = ADAPTER.status_request(OrderQuery(reference), USER, None)
     assert (request.url, dict(request.params)) == (API + path, {})
@@ -94,7 +94,7 @@ def test_a_user_asks_for_their_own(reference: str, path: str) -> None:
     assert "Authorization" not in request.headers
 
 
-def test_the_event_of_a_barcode_stands_at_the_same_address_as_the_tickets() -> None:
+def test_barcode_events_have_the_base_url_of_the_tickets() -> None:
     account = PaylogicCredentials(base_url="http://127.0.0.1:9", username="app", password=SecretStr("x"))
     request = ADAPTER.status_request(OrderQuery(CODE), account, None)
     assert request.params["event"] == f"http://127.0.0.1:9/events/{EVENT}"
@@ -116,7 +116,9 @@ def test_the_event_of_a_barcode_stands_at_the_same_address_as_the_tickets() -> N
         ("code:90842034\n@event", BASIC, "must be code:<barcode>@<event uid>"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_unseen(reference: str, account: PaylogicCredentials, message: str) -> None:
+def test_an_invalid_reference_is_rejected_without_quoting_it(
+    reference: str, account: PaylogicCredentials, message: str
+) -> None:
     with pytest.raises(ValueError, match=message) as refused:
         ADAPTER.check_reference(reference, account)
     assert "90842034" not in str(refused.value)
@@ -152,7 +154,7 @@ def test_no_secret_is_shown() -> None:
         assert secret not in shown
 
 
-def test_reading_past_a_wallet_pass_is_still_one_entrance() -> None:
+def test_a_wallet_pass_is_the_same_admission() -> None:
     one = ticket(shop_eticket="https://d.example/1", shop_apple_wallet_pass="https://d.example/a")
     order = {"uid": UID, "product_selection": [{"quantity": 2}], "_embedded": {"shop:ticket": [one]}}
     outcome = read(UID, order)
@@ -186,12 +188,12 @@ def test_a_list_of_orders_is_read_like_each_order() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404, 503])
-def test_an_error_lists_nothing(status: int) -> None:
+def test_an_error_response_lists_nothing(status: int) -> None:
     assert ADAPTER.listing.read_list(respond({"_embedded": {"shop:order": [{"uid": "a"}]}}, status)) == []
 
 
 @given(st.sampled_from(REFERENCES), BODIES | EMBEDDED.map(lambda embedded: {"_embedded": embedded}) | JSON)
-def test_issued_has_tickets_and_unknown_words_end_nothing(reference: str, body: Any) -> None:
+def test_issued_has_tickets_and_unknown_words_are_not_final(reference: str, body: Any) -> None:
     outcome = read(reference, body)
     assert not isinstance(outcome, Declined)
     if isinstance(outcome, Issued | PartlyIssued):
@@ -203,7 +205,7 @@ def test_issued_has_tickets_and_unknown_words_end_nothing(reference: str, body: 
 
 
 @given(st.sampled_from(["blocked", "transferred", "refunded", ""]), st.sampled_from(REFERENCES))
-def test_a_ticket_with_an_unknown_word_never_counts(word: str, reference: str) -> None:
+def test_a_ticket_with_an_unknown_status_never_counts(word: str, reference: str) -> None:
     odd = ticket(status=word or "?", shop_eticket="https://d.example/1", self="https://d.example/2")
     outcome = read(reference, {**odd, "_embedded": {"shop:ticket": [odd]}})
     if reference == UID:
@@ -236,7 +238,7 @@ def test_a_download_link_alone_issues_nothing(word: str, quantity: int | None) -
     assert isinstance(read(UID, order, quantity), NotReady)
 
 
-def test_what_is_void_is_kept_and_stands_against_nothing() -> None:
+def test_a_void_ticket_is_stored_and_does_not_count() -> None:
     void = {**ticket(status="transferred"), "uid": "1" * 32, "code": "A"}
     good = {**ticket(shop_eticket="https://d.example/2"), "uid": "2" * 32, "code": "B"}
     outcome = read(UID, {"uid": UID, "_embedded": {"shop:ticket": [void, good]}}, 2)

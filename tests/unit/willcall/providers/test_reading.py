@@ -32,7 +32,7 @@ def respond(body: bytes = b"", status: int = 200, hint: str | None = None) -> Re
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, ()), (202, (200, 202)), (409, (409,))])
-def test_a_status_whose_body_is_read_decides_nothing(status: int, ok: tuple[int, ...]) -> None:
+def test_a_status_with_a_parsed_body_decides_nothing(status: int, ok: tuple[int, ...]) -> None:
     assert status_outcome(respond(status=status), *ok) is None
 
 
@@ -62,7 +62,7 @@ def test_every_other_status_has_its_outcome(status: int, kind: type) -> None:
     assert outcome.detail == f"HTTP {status}"
 
 
-def test_401_speaks_of_the_account_and_403_of_the_order() -> None:
+def test_a_401_concerns_the_account_and_a_403_the_order() -> None:
     whole_account = [
         outcome.whole_account
         for status in (401, 403)
@@ -96,25 +96,25 @@ PROVIDERS: list[tuple[bytes, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("body", "headers"), GATEWAYS)
-def test_403_of_a_gateway_is_a_throttle_and_no_refused_key(body: bytes, headers: dict[str, str]) -> None:
+def test_a_403_of_a_gateway_is_a_throttle_and_no_rejected_key(body: bytes, headers: dict[str, str]) -> None:
     outcome = status_outcome(Response(403, headers, body, received_at=NOW))
     assert outcome == Throttled(detail="HTTP 403 from a gateway", by_gateway=True)
 
 
 @pytest.mark.parametrize(("body", "headers"), PROVIDERS)
-def test_403_of_the_provider_is_a_refusal_whatever_it_passed_through(body: bytes, headers: dict[str, str]) -> None:
+def test_a_403_of_the_provider_is_a_rejection_even_through_a_gateway(body: bytes, headers: dict[str, str]) -> None:
     outcome = status_outcome(Response(403, headers, body, received_at=NOW))
     assert outcome == Unauthorized(whole_account=False, detail="HTTP 403")
 
 
 @pytest.mark.parametrize(("body", "headers"), GATEWAYS + PROVIDERS)
-def test_403_that_says_when_to_come_back_is_a_throttle_until_then(body: bytes, headers: dict[str, str]) -> None:
+def test_a_403_with_a_retry_after_is_a_throttle(body: bytes, headers: dict[str, str]) -> None:
     outcome = status_outcome(Response(403, headers | {"retry-after": "30"}, body, received_at=NOW))
     assert isinstance(outcome, Throttled)
     assert outcome.retry_after == 30
 
 
-def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() -> None:
+def test_a_status_is_parsed_only_where_it_is_named() -> None:
     assert isinstance(status_outcome(respond(status=200), 202), Malformed)
 
 
@@ -130,7 +130,7 @@ def test_a_status_that_is_read_elsewhere_is_not_read_where_others_are_named() ->
         ("Sun, 22 Nov 2026 10:00:00 GMT", 0.0),
     ],
 )
-def test_the_hint_counts_from_when_the_response_came(hint: str | None, seconds: float | None) -> None:
+def test_the_hint_counts_from_the_arrival_of_the_response(hint: str | None, seconds: float | None) -> None:
     assert retry_after(respond(hint=hint)) == seconds
 
 
@@ -151,7 +151,7 @@ def test_the_hint_counts_from_when_the_response_came(hint: str | None, seconds: 
         b"\x00",
     ],
 )
-def test_what_is_no_json_is_malformed(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_malformed(body: bytes) -> None:
     assert isinstance(read_json(respond(body)), Malformed)
 
 
@@ -165,7 +165,7 @@ def test_a_whole_surrogate_pair_is_read() -> None:
 
 
 @given(st.binary())
-def test_whatever_is_read_can_be_written_again(body: bytes) -> None:
+def test_every_parsed_value_can_be_serialized_again(body: bytes) -> None:
     value = read_json(respond(body))
     if not isinstance(value, Malformed):
         json.dumps(value, ensure_ascii=False).encode()
@@ -244,7 +244,7 @@ def test_a_web_link_is_an_http_address(value: Any, *, taken: bool) -> None:
     assert as_web_url(value) == (value if taken else None)
 
 
-def test_what_is_small_is_kept() -> None:
+def test_small_extra_fields_are_stored() -> None:
     fields = {"name": "Adult", "none": None, "zero": 0, "nested": {"a": [1, 2]}}
     assert extra_fields(fields) == {"name": "Adult", "zero": 0, "nested": {"a": [1, 2]}}
 
@@ -252,16 +252,16 @@ def test_what_is_small_is_kept() -> None:
 @pytest.mark.parametrize(
     "value", ["x" * 5_000, json.loads("[" * 200 + "]" * 200), math.inf], ids=["long", "deep", "inf"]
 )
-def test_what_is_large_or_deep_is_not_kept(value: Any) -> None:
+def test_large_or_deep_extra_fields_are_not_stored(value: Any) -> None:
     assert extra_fields({"a": value, "b": 1}) == {"b": 1}
 
 
-def test_no_more_fields_are_kept_than_a_person_reads() -> None:
+def test_the_number_of_extra_fields_is_bounded() -> None:
     assert len(extra_fields({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
     assert all(len(name) <= 100 for name in extra_fields({"x" * 500: 1}))
 
 
-def test_a_status_word_is_kept_as_printed_and_cut() -> None:
+def test_a_status_word_is_stored_printable_and_shortened() -> None:
     assert status_word(" Sale on Hold ") == "Sale on Hold"
     assert status_word("x" * 1_000) == "x" * 64
     assert status_word(["paid"]) is None

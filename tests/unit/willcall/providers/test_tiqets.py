@@ -20,14 +20,14 @@ def done(**fields: Any) -> Response:
     return Response(200, {}, json.dumps(body).encode(), received_at=0.0)
 
 
-def test_it_asks_for_the_tickets_of_the_order() -> None:
+def test_tiqets_is_asked_for_the_tickets_of_the_order() -> None:
     request = ADAPTER.status_request(OrderQuery("1111111"), CREDENTIALS, None)
     assert (request.method, request.url) == ("GET", "https://api.tiqets.com/v2/orders/1111111/tickets")
     assert request.params == {"lang": "en"}
     assert request.headers["Authorization"] == "Token key-1"
 
 
-def test_it_asks_in_the_order_s_language() -> None:
+def test_tiqets_is_asked_in_the_language_of_the_order() -> None:
     assert ADAPTER.status_request(OrderQuery("1", language="nl"), CREDENTIALS, None).params == {"lang": "nl"}
 
 
@@ -48,11 +48,11 @@ def test_a_status_word_is_read_in_any_case() -> None:
 
 
 @pytest.mark.parametrize("url", [None, "", "tickets.pdf", 5, ["https://x.example/1.pdf"], "javascript:x"])
-def test_done_without_a_pdf_s_address_is_not_ready(url: Any) -> None:
+def test_done_without_a_pdf_url_is_not_ready(url: Any) -> None:
     assert isinstance(ADAPTER.read_status(OrderQuery("1"), done(tickets_pdf_url=url)), NotReady)
 
 
-def test_instructions_too_long_to_keep_are_left_out() -> None:
+def test_instructions_that_are_too_long_are_left_out() -> None:
     outcome = ADAPTER.read_status(OrderQuery("1"), done(how_to_use="x" * 10_000, post_purchase="Be early."))
     assert isinstance(outcome, Issued)
     assert outcome.tickets[0].extra == {"post_purchase": "Be early."}

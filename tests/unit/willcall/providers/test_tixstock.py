@@ -48,7 +48,7 @@ def read(body: Any, quantity: int | None = None, status: int = 200) -> Any:
     return ADAPTER.read_status(query, Response(status, {}, json.dumps(body).encode(), 0.0))
 
 
-def test_the_order_is_asked_for_by_our_id_with_the_bearer_token() -> None:
+def test_the_order_is_requested_by_our_id_with_the_bearer_token() -> None:
     request = ADAPTER.status_request(OrderQuery("ord #1"), ACCOUNT, None)
     assert (request.method, request.url) == ("GET", "https://pf.tixstock.com/v1/orders/get/ord%20%231")
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -62,13 +62,13 @@ def test_no_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "..", "secret/../1", "secret\n"])
-def test_an_id_that_is_no_path_segment_is_refused_unseen(reference: str) -> None:
+def test_an_id_that_is_not_a_path_segment_is_rejected_without_quoting_it(reference: str) -> None:
     with pytest.raises(ValueError, match=r"^order id must ") as refused:
         ADAPTER.check_reference(reference, ACCOUNT)
     assert "secret" not in str(refused.value)
 
 
-def test_the_words_answered_have_the_samples_words_as_defaults() -> None:
+def test_response_words_default_to_those_of_the_documentation() -> None:
     assert ACCOUNT.answers.model_dump() == {
         "partial": "Approved",
         "complete": "Delivered",
@@ -78,12 +78,12 @@ def test_the_words_answered_have_the_samples_words_as_defaults() -> None:
 
 
 @pytest.mark.parametrize("answers", [{"done": "Delivered"}, {"partial": ""}])
-def test_an_answer_that_nobody_asks_for_or_that_says_nothing_is_refused(answers: dict[str, str]) -> None:
+def test_an_unknown_or_empty_response_word_is_rejected(answers: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="answers"):
         TixstockCredentials.model_validate({"bearer_token": TOKEN, "answers": answers})
 
 
-def test_no_minute_sees_more_than_three_hundred_requests() -> None:
+def test_no_minute_has_more_than_three_hundred_requests() -> None:
     rate = ADAPTER.defaults.rate
     assert rate.limit * 60 / rate.period + rate.burst <= 300
 
@@ -102,7 +102,7 @@ def test_general_admission_is_one_boolean(value: object, *, expected: bool) -> N
     assert outcome.tickets[0].extra["general_admission"] is expected
 
 
-def test_a_file_and_a_link_for_one_seat_let_one_person_in() -> None:
+def test_a_file_and_a_link_for_one_seat_are_one_admission() -> None:
     link = {"seat": "1", "link": "https://links.example.com/1"}
     item = {"seat": "1", "file": ["https://files.example.com/1.pdf"], "mobile_links": [link]}
     outcome = read({"data": {"status": "Approved", "quantity": 2, "items": [item]}})
@@ -110,7 +110,7 @@ def test_a_file_and_a_link_for_one_seat_let_one_person_in() -> None:
     assert [ticket.kind for ticket in outcome.tickets] == ["pdf", "link"]
 
 
-def test_the_bytes_of_a_file_are_in_no_text_of_an_outcome() -> None:
+def test_no_outcome_text_contains_the_bytes_of_a_file() -> None:
     for blob, expected in (("JVBERi0xLjQK", Issued), ("PHA+U29ycnk=", NotReady)):
         outcome = read({"data": {"status": "Approved", "quantity": 1, "items": [{"file": [blob]}]}})
         assert isinstance(outcome, expected)
@@ -118,7 +118,7 @@ def test_the_bytes_of_a_file_are_in_no_text_of_an_outcome() -> None:
 
 
 @given(BODIES | JSON, st.none() | st.integers(1, 4))
-def test_final_words_come_from_known_words_and_issued_has_tickets(body: Any, quantity: int | None) -> None:
+def test_final_outcomes_need_known_words_and_issued_has_tickets(body: Any, quantity: int | None) -> None:
     outcome = read(body, quantity)
     if isinstance(outcome, Issued | PartlyIssued):
         assert outcome.tickets

@@ -87,14 +87,14 @@ def test_a_form_is_sent_url_encoded(serve: Serve, transport: ProviderTransport) 
     assert body == b"grant_type=client_credentials&scope=a%2Fb+c"
 
 
-def test_a_header_that_cannot_be_sent_is_our_mistake_and_is_not_repeated(transport: ProviderTransport) -> None:
+def test_a_header_that_cannot_be_sent_is_our_own_error_and_is_not_quoted(transport: ProviderTransport) -> None:
     request = Request("GET", "http://127.0.0.1:9", headers={"Authorization": "Token s3cret\r\nX: y"})
     with pytest.raises(ValueError, match="the value of the header Authorization cannot be sent") as caught:
         transport.exchange(account(), request)
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_environment_is_not_asked(
+def test_proxies_and_credentials_of_the_environment_are_ignored(
     serve: Serve, transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -111,7 +111,7 @@ def test_the_environment_is_not_asked(
 # What comes back
 
 
-def test_a_response_comes_back_whole(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_response_is_returned_completely(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b'{"a": 1}', "202 Accepted", "Retry-After: 5", "X-Twice: one", "X-TWICE: two")))
     response = get(transport, server)
     expected = {"retry-after": "5", "x-twice": "one", "content-length": "8"}
@@ -135,7 +135,7 @@ def test_a_body_is_read_in_every_framing(serve: Serve, transport: ProviderTransp
     assert response.body == b"abcde"
 
 
-def test_a_response_without_a_body_is_an_answer(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_response_without_a_body_is_accepted(serve: Serve, transport: ProviderTransport) -> None:
     response = get(transport, serve(saying(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n")))
     assert isinstance(response, Response)
     assert (response.status, response.body) == (204, b"")
@@ -194,7 +194,7 @@ def test_a_connection_is_used_again(serve: Serve, transport: ProviderTransport) 
     assert (server.connections, len(server.requests)) == (1, 5)
 
 
-def test_a_connection_that_was_hung_up_on_is_replaced(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_connection_closed_by_the_server_is_replaced(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(once(whole()))
     for _ in range(3):
         assert isinstance(get(transport, server), Response)
@@ -212,7 +212,7 @@ def test_a_connection_idle_for_long_is_not_used_again(
     assert server.connections == 2
 
 
-def test_an_unread_rest_does_not_reach_the_next_response(serve: Serve, transport: ProviderTransport) -> None:
+def test_an_unread_remainder_does_not_reach_the_next_response(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b"x" * 50_000)))
     assert isinstance(get(transport, server), Malformed)
     response = get(transport, server, max_bytes=100_000)
@@ -233,7 +233,7 @@ def test_threads_share_an_account(serve: Serve, transport: ProviderTransport) ->
     assert server.connections <= 16
 
 
-def test_closing_hangs_up(serve: Serve, transport: ProviderTransport) -> None:
+def test_close_closes_the_connections(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole()))
     get(transport, server)
     transport.close()
@@ -254,14 +254,14 @@ def test_connections_to_many_hosts_do_not_pile_up(serve: Serve, monkeypatch: pyt
 # Not reached
 
 
-def test_a_refused_connection_was_not_reached(transport: ProviderTransport) -> None:
+def test_a_refused_connection_has_sent_no_request(transport: ProviderTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = transport.exchange(account(), Request("GET", f"http://127.0.0.1:{port}/order-key"))
     assert outcome == Unavailable(request_sent=False, detail="connection refused")
 
 
-def test_a_name_that_cannot_be_resolved_was_not_reached(
+def test_an_unresolvable_name_has_received_no_request(
     transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -272,7 +272,7 @@ def test_a_name_that_cannot_be_resolved_was_not_reached(
     assert outcome == Unavailable(request_sent=False, detail="host name lookup failed")
 
 
-def test_a_name_that_dns_cannot_express_was_not_reached(transport: ProviderTransport) -> None:
+def test_a_name_that_dns_cannot_express_has_received_no_request(transport: ProviderTransport) -> None:
     outcome = transport.exchange(account(), Request("GET", f"http://{'x' * 64}.example/"))
     assert isinstance(outcome, Unavailable)
     assert not outcome.request_sent
@@ -289,13 +289,13 @@ def test_the_next_address_is_tried(serve: Serve, transport: ProviderTransport, m
     assert isinstance(outcome, Response)
 
 
-def test_a_server_without_tls_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_server_without_tls_has_received_no_request(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(lambda _, connection: connection.sendall(b"this is no TLS\r\n\r\n"))
     outcome = transport.exchange(account(), Request("GET", f"https://127.0.0.1:{server.port}/"))
     assert outcome == Unavailable(request_sent=False, detail="TLS handshake failed")
 
 
-def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: ProviderTransport) -> None:
+def test_an_endless_handshake_has_sent_no_request(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(lambda server, connection: server.drip(connection, b"\x16"))
     limited = account(connect_timeout=0.2, total_timeout=0.3)
     outcome = transport.exchange(limited, Request("GET", f"https://127.0.0.1:{server.port}/"))
@@ -303,17 +303,13 @@ def test_a_handshake_that_never_ends_was_not_reached(serve: Serve, transport: Pr
     assert not outcome.request_sent
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    serve: Serve, transport: ProviderTransport, certificate: Path
-) -> None:
+def test_an_untrusted_certificate_is_rejected(serve: Serve, transport: ProviderTransport, certificate: Path) -> None:
     server = serve(over_tls(certificate))
     outcome = transport.exchange(account(), Request("GET", f"https://localhost:{server.port}/"))
     assert outcome == Unavailable(request_sent=False, detail="TLS certificate verification failed")
 
 
-def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
-    serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_certificate_must_match_the_host(serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = ssl.create_default_context(cafile=certificate)
     monkeypatch.setattr(client, "tls_context", lambda: context)
     transport = ProviderTransport()
@@ -331,7 +327,7 @@ def test_tls_is_spoken_with_the_host_of_the_certificate_alone(
 # Cut off
 
 
-def test_a_reset_was_reached(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_reset_counts_as_a_sent_request(serve: Serve, transport: ProviderTransport) -> None:
     def script(server: Server, connection: socket.socket) -> None:
         server.hear(connection)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -394,7 +390,9 @@ def test_a_cut_off_200_keeps_its_hint(serve: Serve, transport: ProviderTransport
     ],
     ids=["cut off", "too large", "br", "broken gzip"],
 )
-def test_a_429_speaks_by_its_headers_whatever_its_body(serve: Serve, transport: ProviderTransport, rest: bytes) -> None:
+def test_a_429_is_read_from_its_headers_whatever_its_body(
+    serve: Serve, transport: ProviderTransport, rest: bytes
+) -> None:
     response = get(transport, serve(once(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n" + rest)))
     assert isinstance(response, Response)
     assert (response.status, response.headers["retry-after"], response.body) == (429, "7", b"")
@@ -446,7 +444,7 @@ def test_a_dripping_response_ends_in_time(
 @pytest.mark.usefixtures("clock")  # which stands still, so that the time is not up before there is a connection
 @pytest.mark.parametrize("limits", [{"total_timeout": 0.3}, {"read_timeout": 0.3}], ids=["total", "read"])
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"], ids=["at once", "later"])
-def test_silence_ends_at_the_total_and_at_the_read_timeout(
+def test_a_silent_server_ends_at_the_total_and_at_the_read_timeout(
     serve: Serve, transport: ProviderTransport, limits: dict[str, float], start: bytes
 ) -> None:
     assert get(transport, serve(slow(start, b"")), **limits) == Unavailable(detail="timed out before the full response")
@@ -520,7 +518,7 @@ def test_a_gzip_bomb_is_not_unpacked(serve: Serve, transport: ProviderTransport)
         tracemalloc.stop()
 
 
-def test_a_chunk_of_negative_size_does_not_open_the_gates(serve: Serve, transport: ProviderTransport) -> None:
+def test_a_chunk_of_negative_size_does_not_bypass_the_limit(serve: Serve, transport: ProviderTransport) -> None:
     sent: list[int] = []
 
     def script(server: Server, connection: socket.socket) -> None:

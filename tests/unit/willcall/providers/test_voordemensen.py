@@ -33,7 +33,7 @@ def read(body: Any) -> Any:
     return ADAPTER.read_status(OrderQuery(KEY), Response(200, {}, json.dumps(body).encode(), 0.0))
 
 
-def test_the_order_is_asked_for_by_client_name_and_key_without_credentials() -> None:
+def test_the_order_is_requested_by_client_name_and_key_without_credentials() -> None:
     account = VoordemensenCredentials(client_name="demo")
     request = ADAPTER.status_request(OrderQuery(KEY), account, None)
     assert (request.method, request.url) == ("GET", f"https://api.voordemensen.nl/v1/demo/order/{KEY}")
@@ -41,21 +41,21 @@ def test_the_order_is_asked_for_by_client_name_and_key_without_credentials() -> 
     assert not request.params
 
 
-def test_signs_in_the_key_stay_inside_its_segment() -> None:
+def test_special_characters_in_the_key_stay_in_its_segment() -> None:
     account = VoordemensenCredentials(base_url="http://127.0.0.1:9/vdm", client_name="théâtre")
     request = ADAPTER.status_request(OrderQuery("a?b#c%2F"), account, None)
     assert request.url == "http://127.0.0.1:9/vdm/th%C3%A9%C3%A2tre/order/a%3Fb%23c%252F"
 
 
 @pytest.mark.parametrize("key", ["", "..", f"{KEY}/receipt", f"{KEY} "])
-def test_a_key_that_is_no_path_segment_is_refused_unseen(key: str) -> None:
+def test_a_key_that_is_not_a_path_segment_is_rejected_without_quoting_it(key: str) -> None:
     with pytest.raises(ValueError, match=r"^order_key must ") as refused:
         ADAPTER.check_reference(key, VoordemensenCredentials(client_name="demo"))
     assert KEY not in str(refused.value)
 
 
 @pytest.mark.parametrize("client_name", ["", "a/b", ".."])
-def test_a_client_name_that_is_no_path_segment_is_refused(client_name: str) -> None:
+def test_a_client_name_that_is_not_a_path_segment_is_rejected(client_name: str) -> None:
     with pytest.raises(ValidationError, match="client_name"):
         VoordemensenCredentials(client_name=client_name)
 
@@ -86,7 +86,7 @@ def test_no_response_raises(body: bytes, status: int) -> None:
     ADAPTER.read_status(OrderQuery(KEY), Response(status, {}, body, 0.0))
 
 
-def test_the_key_is_in_no_detail() -> None:
+def test_no_detail_contains_the_key() -> None:
     for word in ("paid", "cancelled", KEY):
         outcome = read({"order_payment_status": word, "message": KEY})
         assert KEY not in (outcome.detail or "")

@@ -43,7 +43,7 @@ def test_orders_that_do_not_fit_are_refused_all_together(start: Start) -> None:
     assert len(sim.client.orders()) == 1
 
 
-def test_the_ledger_can_be_narrowed(start: Start) -> None:
+def test_the_ledger_can_be_filtered(start: Start) -> None:
     sim = start({"provider": "tiqets"}, {"provider": "tixstock"}, {"provider": "tiqets", "reference": "2"})
     sim.tiqets("1")
     sim.tixstock("1")
@@ -99,7 +99,7 @@ def test_a_script_is_read_from_toml_and_json(tmp_path: Path) -> None:
         ({"provider": "tiqets", "reddy_after": 3}, "reddy_after"),
     ],
 )
-def test_a_mistake_in_a_script_is_named(fields: dict[str, object], mistake: str) -> None:
+def test_an_error_in_a_script_is_named(fields: dict[str, object], mistake: str) -> None:
     with pytest.raises(ValueError, match=mistake):
         OrderScript.model_validate({"reference": "1"} | fields)
 
@@ -117,7 +117,7 @@ def test_the_demo_has_every_provider_reference_and_end() -> None:
     assert longest <= 22
 
 
-def test_the_accounts_of_the_demo_are_those_that_a_client_is_given() -> None:
+def test_the_accounts_of_the_demo_match_the_client_configuration() -> None:
     tables = account_tables("http://127.0.0.1:1")
     script = demo_script()
     state = SimulatorState(script)

@@ -17,7 +17,7 @@ from willcall.simulator.faults import BOMB_BYTES
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 418, 500, 502, 503])
-def test_a_status_comes_in_the_providers_own_form(start: Start, status: int) -> None:
+def test_an_error_status_has_the_form_of_the_provider(start: Start, status: int) -> None:
     sim = faulty(start, do="status", status=status)
     answer = sim.tiqets()
     assert answer.status_code == status
@@ -40,7 +40,7 @@ def test_retry_after_can_be_a_date(start: Start) -> None:
         ("epoch_ms", 0, "1800000060000"),
     ],
 )
-def test_any_answer_can_ask_for_patience_in_any_form(start: Start, form: str, clock: int, written: str) -> None:
+def test_any_response_can_have_a_hint_in_any_form(start: Start, form: str, clock: int, written: str) -> None:
     for do in ("usual", "malformed", "truncated_json"):
         sim = faulty(start, do=do, retry_after=60, form=form, clock=clock)
         answer = sim.tiqets()
@@ -65,7 +65,7 @@ def test_a_hint_can_have_several_lines(start: Start) -> None:
     ],
     ids=["members", "twice", "padded", "zlib", "deflate", "label"],
 )
-def test_a_body_can_be_packed_otherwise_than_it_says(
+def test_the_content_encoding_of_a_body_can_be_wrong(
     start: Start, packing: dict[str, Any], body: Callable[[bytes], bytes]
 ) -> None:
     sim = faulty(start, do="usual", packing=packing)
@@ -76,7 +76,7 @@ def test_a_body_can_be_packed_otherwise_than_it_says(
     assert answer.headers.get("Content-Encoding") == packing.get("content_encoding")
 
 
-def test_a_body_can_be_in_another_charset_than_it_says(start: Start) -> None:
+def test_the_charset_of_a_body_can_be_wrong(start: Start) -> None:
     packing = {"charset": "latin-1", "content_type": "application/json; charset=utf-8"}
     sim = start({"provider": "voordemensen", "answers": [{"do": "usual", "packing": packing}]})
     answer = sim.voordemensen()
@@ -93,7 +93,7 @@ def test_malformed_is_a_page_of_html(start: Start) -> None:
 
 
 @pytest.mark.parametrize("do", ["truncated_json", "empty"])
-def test_truncated_and_empty_bodies_are_no_json(start: Start, do: str) -> None:
+def test_truncated_and_empty_bodies_are_not_json(start: Start, do: str) -> None:
     sim = faulty(start, do=do)
     answer = sim.tiqets()
     assert answer.status_code == 200
@@ -111,7 +111,7 @@ def test_wrong_types_keep_the_keys(start: Start) -> None:
 
 
 @pytest.mark.parametrize("provider", ["tiqets", "tixstock", "voordemensen", "paylogic", "funtrips"])
-def test_every_provider_can_say_a_word_that_nobody_knows(start: Start, provider: str) -> None:
+def test_every_provider_can_send_an_unknown_status_word(start: Start, provider: str) -> None:
     sim = start({"provider": provider, "answers": [{"do": "unknown_word"}], "ready_after": 5})
     ask: dict[str, Any] = {
         "tiqets": sim.tiqets,
@@ -125,13 +125,13 @@ def test_every_provider_can_say_a_word_that_nobody_knows(start: Start, provider:
     assert "levitating" in answer.text
 
 
-def test_a_hang_that_is_waited_for_ends_as_usual(start: Start) -> None:
+def test_a_hang_ends_with_the_usual_response(start: Start) -> None:
     sim = faulty(start, do="hang", seconds=0.1)
     usual(sim)
     assert (sim.entries()[0]["fault"], sim.entries()[0]["order_status"]) == ("hang", "issued")
 
 
-def test_a_client_that_gives_up_on_a_hang_leaves_nothing_under_way(start: Start) -> None:
+def test_a_client_that_disconnects_during_a_hang_leaves_no_open_request(start: Start) -> None:
     sim = faulty(start, do="hang", seconds=60)
     with sim.asking_tiqets():
         pass
@@ -140,7 +140,7 @@ def test_a_client_that_gives_up_on_a_hang_leaves_nothing_under_way(start: Start)
     assert (first["fault"], first["status"], first["finished"] is not None) == ("hang", None, True)
 
 
-def test_a_slow_drip_arrives_whole(start: Start) -> None:
+def test_a_slow_drip_arrives_completely(start: Start) -> None:
     sim = faulty(start, do="slow_drip", seconds=0.2)
     answer = sim.tiqets()
     assert answer.json()["order_status"] == "done"
@@ -155,7 +155,7 @@ def test_a_reset_breaks_the_connection(start: Start) -> None:
     assert (sim.entries()[0]["fault"], sim.entries()[0]["status"]) == ("reset", None)
 
 
-def test_a_cut_answer_is_shorter_than_promised(start: Start) -> None:
+def test_a_truncated_response_is_shorter_than_its_content_length(start: Start) -> None:
     sim = faulty(start, do="cut")
     connection = HTTPConnection(urlsplit(sim.url).netloc, timeout=TIMEOUT)
     connection.request("GET", "/tiqets/v2/orders/1/tickets", headers={"Authorization": "Token tiqets-default-key"})
@@ -178,7 +178,7 @@ def test_a_huge_body_is_as_long_as_scripted(start: Start) -> None:
     usual(sim)
 
 
-def test_a_client_may_turn_away_from_a_huge_body(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_may_abort_a_huge_body(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     sim = faulty(start, do="huge", bytes=100_000_000)
     with sim.tiqets(stream=True) as answer:
         assert answer.raw.read(1000)
@@ -207,7 +207,7 @@ def test_a_fault_can_last_for_several_requests_or_for_ever(start: Start) -> None
     ("change", "status"),
     [({"down": "503"}, 503), ({"down": "gateway"}, 403), ({"forbidden": True}, 403), ({"revoked": True}, 401)],
 )
-def test_a_whole_account_can_be_out_of_order(start: Start, change: dict[str, Any], status: int) -> None:
+def test_a_whole_account_can_be_down(start: Start, change: dict[str, Any], status: int) -> None:
     sim = start({"provider": "tiqets"})
     sim.client.update_account("tiqets", **change)
     assert sim.tiqets().status_code == status
@@ -215,7 +215,7 @@ def test_a_whole_account_can_be_out_of_order(start: Start, change: dict[str, Any
     usual(sim)
 
 
-def test_a_gateway_refuses_with_a_page_and_may_say_when_to_come_back(start: Start) -> None:
+def test_a_gateway_rejects_with_a_page_and_may_send_a_retry_after(start: Start) -> None:
     sim = faulty(start, do="status", status=403, gateway=True, retry_after=30)
     answer = sim.tiqets()
     assert (answer.status_code, answer.headers["Retry-After"], answer.text[0]) == (403, "30", "<")

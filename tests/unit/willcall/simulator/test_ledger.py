@@ -44,7 +44,7 @@ def test_a_429_stops_the_whole_account_but_not_what_was_under_way(start: Start) 
     assert sim.client.verdict()["providers"]["tiqets"]["throttled"] == 1
 
 
-def test_a_503_speaks_for_its_order_only(start: Start) -> None:
+def test_a_503_concerns_its_order_only(start: Start) -> None:
     unavailable = {"provider": "tiqets", "answers": [{"do": "status", "status": 503, "retry_after": 4}]}
     sim = start(unavailable, {"provider": "tiqets", "reference": "2"})
     for reference in ("1", "2", "1"):
@@ -53,7 +53,7 @@ def test_a_503_speaks_for_its_order_only(start: Start) -> None:
 
 
 @pytest.mark.parametrize("answer", [{"do": "usual"}, {"do": "status", "status": 404}, {"do": "malformed"}], ids=str)
-def test_a_hint_on_any_answer_speaks_for_its_order(start: Start, answer: dict[str, object]) -> None:
+def test_a_hint_of_any_response_applies_to_its_order(start: Start, answer: dict[str, object]) -> None:
     hinted = {"provider": "tiqets", "ready_after": 9, "answers": [{**answer, "retry_after": 4, "form": "epoch"}]}
     sim = start(hinted, {"provider": "tiqets", "reference": "2"})
     for reference in ("1", "2", "1"):
@@ -61,7 +61,7 @@ def test_a_hint_on_any_answer_speaks_for_its_order(start: Start, answer: dict[st
     assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, 0.0, 4.0]
 
 
-def test_nobody_is_held_to_a_hint_of_more_than_a_day_but_an_account_for_an_hour(start: Start) -> None:
+def test_a_hint_of_more_than_a_day_holds_an_account_for_an_hour(start: Start) -> None:
     for status, early in ((503, 0.0), (429, 3_599.0)):
         sim = start({"provider": "tiqets", "answers": [{"do": "status", "status": status, "retry_after": 86_401}]})
         sim.tiqets()
@@ -70,7 +70,7 @@ def test_nobody_is_held_to_a_hint_of_more_than_a_day_but_an_account_for_an_hour(
         assert [entry["too_early_by"] for entry in sim.entries()] == [0.0, early]
 
 
-def test_a_hint_on_a_token_or_a_list_speaks_for_the_next_of_its_kind(start: Start) -> None:
+def test_a_hint_of_a_token_or_list_applies_to_the_next_of_its_kind(start: Start) -> None:
     patient = ({"do": "usual", "retry_after": 4},)
     sim = start(
         {"provider": "funtrips"},
@@ -101,7 +101,7 @@ def test_an_account_can_have_a_minimum_of_its_own(start: Start) -> None:
     assert sim.client.verdict()["ok"]
 
 
-def test_a_fulfilment_date_in_the_future_is_a_promise(start: Start) -> None:
+def test_a_future_fulfilment_date_is_a_hint(start: Start) -> None:
     sim = start({"provider": "paylogic", "fulfillment_starts_after": 6})
     sim.paylogic("orders/1")
     sim.clock.now += 5

@@ -91,7 +91,7 @@ def test_funtrips_tokens_expire(start: Start) -> None:
     assert sim.get(path, headers=fresh).status_code == 401
 
 
-def test_funtrips_takes_the_client_from_the_form_as_well(start: Start) -> None:
+def test_funtrips_accepts_client_credentials_in_the_form(start: Start) -> None:
     sim = start()
     form = {"grant_type": "client_credentials", "client_id": "funtrips-default"}
     url = f"{sim.url}/funtrips/oauth/token"
@@ -131,7 +131,7 @@ def test_tixstock_fills_the_files_of_its_items(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("end", "word"), [("failed", "Rejected"), ("cancelled", "Cancelled")])
-def test_tixstock_ends_in_its_own_words(start: Start, end: str, word: str) -> None:
+def test_tixstock_has_its_own_final_words(start: Start, end: str, word: str) -> None:
     assert start({"provider": "tixstock", "ends": end}).tixstock().json()["data"]["status"] == word
 
 
@@ -174,7 +174,7 @@ def test_each_ticket_of_a_paylogic_order_can_be_followed(start: Start) -> None:
     assert ["shop:eticket" in ticket["_links"] for ticket in alone] == [True, False]
 
 
-def test_a_paylogic_ticket_tells_its_fulfilment_date(start: Start) -> None:
+def test_a_paylogic_ticket_has_its_fulfilment_date(start: Start) -> None:
     sim = start({"provider": "paylogic", "reference": "ticket:abc", "fulfillment_starts_after": 6.5})
     assert sim.paylogic("tickets/abc").json()["fulfillment_starts_at"] == "2027-01-15T08:00:07Z"
 
@@ -197,7 +197,7 @@ def test_a_paylogic_ticket_is_found_by_its_barcode_at_an_event(start: Start) -> 
     assert sim.paylogic(f"tickets?code=866&event={event}x").status_code == 404
 
 
-def test_a_paylogic_user_sees_their_own_tickets_as_they_come(start: Start) -> None:
+def test_a_paylogic_user_sees_their_own_tickets_as_they_are_issued(start: Start) -> None:
     sim = start({"provider": "paylogic", "reference": "mine", "quantity": 2, "ready_after": 3})
     counts = []
     for _ in range(2):
@@ -220,7 +220,7 @@ def test_the_paylogic_list_starts_at_a_date_and_reports_cancellations(start: Sta
     assert sim.client.verdict()["providers"]["paylogic"]["unreported"] == ["ticket:1"]
 
 
-def test_paylogic_wants_basic_in_base64(start: Start) -> None:
+def test_paylogic_requires_basic_authentication(start: Start) -> None:
     sim = start({"provider": "paylogic"})
     wrong = base64.b64encode(b"paylogic-default:guess").decode()
     for header in (f"Basic {wrong}", "Basic paylogic-default:paylogic-default-password", "Bearer x"):
@@ -240,7 +240,7 @@ def test_an_order_that_is_not_scripted_is_a_404_in_the_providers_form(start: Sta
 @pytest.mark.parametrize(
     "path", ["/funtrips/v2", "/tiqets/v2/orders", "/tixstock/v1/x", "/voordemensen/v1/demo/x", "/paylogic/x"]
 )
-def test_other_paths_are_not_there(start: Start, path: str) -> None:
+def test_other_paths_are_not_found(start: Start, path: str) -> None:
     sim = start()
     headers = {
         "/funtrips/v2": PUBLIC,
@@ -261,13 +261,13 @@ def test_accounts_are_distinguished_by_their_credentials(start: Start) -> None:
     assert [entry["account"] for entry in sim.entries()] == ["second", "default"]
 
 
-def test_a_document_is_only_there_for_those_who_know_its_name(start: Start) -> None:
+def test_a_document_needs_its_exact_name(start: Start) -> None:
     sim = start({"provider": "tiqets"})
     assert sim.get("/documents/tiqets/0123456789abcdef.pdf").status_code == 404
     assert sim.clock() == NOON
 
 
-def test_a_document_may_come_later_than_its_address(start: Start) -> None:
+def test_a_document_may_be_ready_later_than_its_url(start: Start) -> None:
     sim = start({"provider": "tiqets", "documents_after": 10})
     path = urlsplit(sim.tiqets().json()["tickets_pdf_url"]).path
     assert sim.get(path).status_code == 404
@@ -275,7 +275,7 @@ def test_a_document_may_come_later_than_its_address(start: Start) -> None:
     assert sim.get(path).status_code == 200
 
 
-def test_a_signed_address_is_good_for_its_life_and_cannot_be_prolonged(start: Start) -> None:
+def test_a_signed_url_expires_and_cannot_be_extended(start: Start) -> None:
     sim = start({"provider": "tiqets", "link_life": 10})
     url = urlsplit(sim.tiqets().json()["tickets_pdf_url"])
     expires, _, signature = url.query.partition("&")

@@ -26,7 +26,7 @@ def test_a_clean_ledger_is_ok() -> None:
     assert (tally["requests"], tally["status_requests"], tally["throttled"]) == (3, 2, 1)
 
 
-def test_each_kind_of_offence_is_a_sentence() -> None:
+def test_each_kind_of_violation_is_a_sentence() -> None:
     verdict = judge(
         [
             entry(too_early_by=0.5),
@@ -46,7 +46,7 @@ def test_each_kind_of_offence_is_a_sentence() -> None:
     ]
 
 
-def test_revoked_credentials_requests_after_the_end_and_dust_are_no_offence() -> None:
+def test_revoked_credentials_late_requests_and_rounding_are_no_violation() -> None:
     verdict = judge([entry(auth="unauthorized"), entry(after_final=True), entry(overshoot=1e-9)], [])
     tally = verdict["providers"]["tiqets"]
     assert verdict["ok"]

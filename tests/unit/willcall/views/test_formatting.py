@@ -30,7 +30,7 @@ def test_a_span_is_given_in_its_two_largest_units(seconds: float, words: str) ->
     assert format_duration(seconds) == words
 
 
-def test_one_unit_is_enough_where_there_is_little_room() -> None:
+def test_a_short_duration_has_one_unit() -> None:
     assert format_duration(86_399, parts=1) == "23 h"
 
 
@@ -43,7 +43,7 @@ def test_a_moment_is_given_from_now(moment: float, words: str) -> None:
     ("moment", "words"),
     [(1_004, "in 4 s"), (1_000, "any moment"), (1_000 - OVERDUE, "any moment"), (820, "overdue by 3 min")],
 )
-def test_what_does_not_come_by_itself_is_overdue(moment: float, words: str) -> None:
+def test_a_time_in_the_past_is_overdue(moment: float, words: str) -> None:
     assert format_due(moment, 1_000) == words
 
 
@@ -51,7 +51,7 @@ def test_a_moment_is_given_in_utc() -> None:
     assert format_timestamp(1_795_341_600) == "2026-11-22 10:00:00 UTC"
 
 
-def test_counts_have_the_right_number() -> None:
+def test_counts_use_the_right_plural() -> None:
     assert format_count(1, "order") == "1 order"
     assert format_count(1_200, "order") == "1,200 orders"
 

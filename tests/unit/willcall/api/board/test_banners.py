@@ -98,7 +98,7 @@ def test_where_nothing_is_wrong_nothing_is_shown_but_what_waits(line: Line) -> N
         (AccountHealth.PAUSED, False, "tiqets/default is paused"),
     ],
 )
-def test_an_account_that_is_not_well_is_one_banner_however_many_orders_wait(
+def test_an_unhealthy_account_is_one_banner_however_many_orders_wait(
     line: Line,
     health: AccountHealth,
     critical: bool,  # noqa: FBT001 - a case
@@ -110,7 +110,7 @@ def test_an_account_that_is_not_well_is_one_banner_however_many_orders_wait(
     assert banner.account is not None
 
 
-def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> None:
+def test_the_next_probe_of_an_account_is_one_of_its_held_orders(line: Line) -> None:
     def next_attempt(probe_at: float, held: int, alive: Sequence[RunningProcess] = ALIVE) -> tuple[float | None, str]:
         down = line(health=AccountHealth.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=AccountBacklog(0, 0, held))
@@ -126,7 +126,7 @@ def test_an_account_is_tried_next_by_an_order_that_waits_for_it(line: Line) -> N
     assert next_attempt(NOW + 30, 0, no_beat) == (NOW + 30, "next attempt")
 
 
-def test_what_keeps_tickets_away_comes_first(line: Line) -> None:
+def test_banners_are_sorted_by_severity(line: Line) -> None:
     found = overview(
         line(health=AccountHealth.PAUSED),
         line("paylogic", AccountHealth.DOWN),
@@ -157,7 +157,7 @@ def test_since_when_nobody_is_alive_is_shown_by_the_last_heartbeat() -> None:
     assert (beat.title, beat.since, beat.why) == ("Beat is not running", None, None)
 
 
-def test_a_pause_that_somebody_wanted_is_no_trouble_but_said(line: Line) -> None:
+def test_a_pause_by_an_operator_is_shown_as_information(line: Line) -> None:
     paused = line(health=AccountHealth.PAUSED, orders=2)
     assert told(overview(paused)) == "2 orders wait for a paused account"
     assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
@@ -180,7 +180,7 @@ def test_a_pause_does_not_hide_what_is_under_it(line: Line) -> None:
     assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
 
-def test_overdue_orders_are_grave_once_they_are_a_minute_of_the_rate(line: Line) -> None:
+def test_overdue_orders_are_critical_from_a_minute_of_the_rate(line: Line) -> None:
     (few,) = banners(overview(line(overdue=1)))
     (many,) = banners(overview(line(overdue=601)))
     assert (few.title, few.critical, many.critical) == ("tiqets/default: 1 order overdue", False, True)
@@ -220,12 +220,12 @@ def test_undelivered_alerts_are_shown_here(line: Line) -> None:
 @pytest.mark.parametrize(
     ("what", "orders"), [("undelivered", "/orders?late=undelivered"), ("documents_pending", "/orders?late=documents")]
 )
-def test_what_is_behind_leads_to_its_orders(line: Line, what: str, orders: str) -> None:
+def test_the_banner_of_late_callbacks_links_to_their_orders(line: Line, what: str, orders: str) -> None:
     (banner,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
     assert (banner.orders_url, banner.since) == (orders, NOW - 3_600)
 
 
-def test_overdue_orders_are_led_to_by_their_banner(line: Line) -> None:
+def test_the_banner_of_overdue_orders_links_to_them(line: Line) -> None:
     (banner,) = banners(overview(line(orders=9, overdue=3)))
     assert banner.orders_url == "/orders?late=overdue&account=tiqets/default"
 

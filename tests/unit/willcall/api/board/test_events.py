@@ -39,6 +39,6 @@ def test_without_a_callback_the_events_are_in_the_feed_alone() -> None:
     ]
 
 
-def test_the_latest_event_is_known_after_the_feed_has_forgotten_it() -> None:
+def test_the_latest_event_is_shown_after_it_left_the_feed() -> None:
     (line,) = event_rows([], replace(LATEST, status=CallbackStatus.DELIVERED, next_try_at=None), [])
     assert (line.id, line.at, line.status) == ("evt_2", None, DeliveryStatus.DELIVERED)

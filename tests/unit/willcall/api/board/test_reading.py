@@ -19,7 +19,7 @@ def test_durations_are_short() -> None:
     assert found == ["–", "31 ms", "1.0 s", "1.4 s", "13 s", "12 min", "1 d"]  # noqa: RUF001 - a dash
 
 
-def test_what_is_known_of_a_share_of_durations_is_a_bound() -> None:
+def test_a_quantile_of_durations_is_shown_as_a_bound() -> None:
     counts = {"ticket:20": 50, "ticket:60": 49, "ticket:inf": 1}
     found = [quantile_label(counts, "ticket", share) for share in (0.5, 0.99, 1.0)]
     assert found == ["≤ 20 s", "≤ 1 min", "> 1 d"]
@@ -37,7 +37,7 @@ def test_only_web_addresses_are_links() -> None:
     assert [web_host(address) for address in addresses] == ["tickets.example", None, None, None, None]
 
 
-def test_a_chart_says_in_words_what_it_shows() -> None:
+def test_a_chart_has_a_text_alternative() -> None:
     hours = charts.hourly([(0.0, 3), (3_600.0, 0), (7_200.0, 6)], "tiqets/default")
     assert (
         'aria-label="Fulfilled per hour, tiqets/default. 9 fulfilled in the last 3 hours, 6 in the best one"' in hours

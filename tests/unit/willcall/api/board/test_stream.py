@@ -8,7 +8,7 @@ from willcall.api.board.stream import Fragments, PageUpdates, UpdateStreams
 from willcall.stores.connection import StoreError
 
 
-def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_outage_and_its_end_are_logged_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "REFRESH_INTERVAL", 0.0)
     turns = iter([False, True, True, True, False, False, True, True])
 
@@ -29,7 +29,7 @@ def test_that_redis_is_away_is_logged_once_and_that_it_is_back(monkeypatch: pyte
     assert [line["event"] for line in logged] == ["redis unavailable", "redis available again", "redis unavailable"]
 
 
-def test_who_watches_is_sent_away_once_their_session_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
     answers = iter([True, StoreError(), True, False])
 

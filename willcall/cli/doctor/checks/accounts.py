@@ -34,7 +34,8 @@ def check_accounts(context: CheckContext) -> list[Finding]:
 def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
     """Return what is wrong with an account, since when, and the next automatic step. `beat`: whether it runs."""
     state, trouble = view.state.without_pause, account_trouble(view.state)
-    when = f" ({state.why})" if state.why else ""
+    cause = f"HTTP {state.why}" if state.why and state.why.isdigit() else state.why
+    when = f" ({cause})" if cause else ""
     when += f" for {format_duration(now - state.since)}, since {format_timestamp(state.since)}" if state.since else ""
     if trouble.critical and not view.state.underlying:
         probe = format_next_probe(state.probe_at, now, held=view.held, beat=beat)

@@ -18,7 +18,7 @@ from willcall.stores.scripts import pack_arguments
 from workers.transport.delayed import without_eta
 from workers.transport.encoding import REDELIVERED, parse, placeholder, split_redeliveries
 from workers.transport.qos import QoS
-from workers.transport.queues import BATCH, Claim, RedisQueues, ScriptCall
+from workers.transport.queues import BATCH, MessageClaim, RedisQueues, ScriptCall
 
 #: Seconds between two looks for messages that other applications sent with priorities of their own.
 MERGE_INTERVAL = 0.2
@@ -112,14 +112,14 @@ class Channel(stock.Channel):
 
     # Consuming
 
-    def claim(self) -> list[Claim]:
+    def claim(self) -> list[MessageClaim]:
         """Claim messages of the queues that this channel consumes from, as far as there are free slots."""
         if monotonic() - self._merged_at >= MERGE_INTERVAL:
             self._merged_at = monotonic()
             self.queues.merge_priorities(self.active_queues)
         return self._claim(self._queue_cycle.consume(len(self.active_queues)), self.qos.max_claims())
 
-    def deliver(self, claims: Iterable[Claim]) -> bool:
+    def deliver(self, claims: Iterable[MessageClaim]) -> bool:
         """Pass claimed messages to their consumers. Returns whether there were any."""
         delivered = False
         for claim in claims:
@@ -189,7 +189,7 @@ class Channel(stock.Channel):
                 return message
         raise Empty
 
-    def _claim(self, queues: Sequence[str], max_claims: int, *, limited: bool = True) -> list[Claim]:
+    def _claim(self, queues: Sequence[str], max_claims: int, *, limited: bool = True) -> list[MessageClaim]:
         slots = self._capacity(max_claims) if limited else (max_claims, {})
         with self.qos.taking_finished() as finished:
             return self.queues.claim(queues, max_claims, slots, finished)
@@ -197,7 +197,7 @@ class Channel(stock.Channel):
     def _capacity(self, unlimited: int) -> tuple[int, Mapping[str, tuple[int, int]]]:
         return self.slots.capacity() if self.slots else (unlimited, {})
 
-    def _parse_claim(self, claim: Claim) -> dict[str, Any] | None:
+    def _parse_claim(self, claim: MessageClaim) -> dict[str, Any] | None:
         """Return a claimed message under its new tag, or `None` if it was not due and is delayed again."""
         item, redeliveries = split_redeliveries(claim.message)
         payload, delay = without_eta(parse(item))

@@ -25,7 +25,7 @@ SEPARATORS = (stock.Channel.sep, ":")
 FOREIGN_STEPS = range(1, 10)
 
 
-class Claim(NamedTuple):
+class MessageClaim(NamedTuple):
     """A claimed message: its queue, the tag of the claim, the message as it is stored."""
 
     queue: str
@@ -80,7 +80,7 @@ class RedisQueues:
         max_claims: int,
         slots: tuple[int, Mapping[str, tuple[int, int]]],
         finished: Sequence[str],
-    ) -> list[Claim]:
+    ) -> list[MessageClaim]:
         """Claim messages for which there are free `slots` (see `SlotLimiter.capacity`), and forget `finished` tags.
 
         Queues that `slots` leaves out have no limit of their own.
@@ -107,9 +107,9 @@ class RedisQueues:
         if claimed:
             self._tag_prefix = f"{uuid4().hex}."
         claims = [(key.decode(), tag.decode(), message) for key, tag, message in claimed]
-        return [Claim(queue_of[key], tag, message) for key, tag, message in claims if key in queue_of]
+        return [MessageClaim(queue_of[key], tag, message) for key, tag, message in claims if key in queue_of]
 
-    def delay_claimed(self, claim: Claim, priority: int, message: str, milliseconds: int) -> None:
+    def delay_claimed(self, claim: MessageClaim, priority: int, message: str, milliseconds: int) -> None:
         """Give up a claim and store its message until it is due."""
         self._scripts["delay_claimed"](
             keys=[*self._claims_keys, self.key(delayed_messages(claim.queue))],

@@ -1,1 +1,1 @@
-"""The HTTP API: what backends ask and what providers tell."""
+"""The HTTP API for backends, operators and providers."""

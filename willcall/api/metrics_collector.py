@@ -38,15 +38,15 @@ class MetricsCollector(Collector):
         now = self._stores.accounts.now()
         yield from self._orders(now)
         yield from self._accounts(now)
-        yield from self._telling(now)
+        yield from self._deliveries(now)
         yield from self._messages()
         yield from self._sweeps()
         yield from self._processes()
 
     def _orders(self, now: float) -> Iterator[Metric]:
         """Yield the orders of all accounts that ever had one."""
-        orders = GaugeMetricFamily("willcall_orders", "Orders kept.", labels=(*_ACCOUNT, "status"))
-        waiting = _by_account("willcall_orders_waiting", "Open orders that wait for their time.")
+        orders = GaugeMetricFamily("willcall_orders", "Stored orders.", labels=(*_ACCOUNT, "status"))
+        waiting = _by_account("willcall_orders_waiting", "Open orders scheduled for later.")
         overdue = _by_account("willcall_orders_overdue", "Open orders overdue by more than sweeps.grace.")
         held = _by_account("willcall_orders_held", "Open orders whose account is stopped.")
         oldest = _by_account("willcall_orders_oldest_overdue_seconds", "How long the most overdue order has been due.")
@@ -66,7 +66,7 @@ class MetricsCollector(Collector):
             unconfigured.add_metric(labels, 0 if key in self._context.accounts else count_open(tally.counts))
         yield from (orders, waiting, overdue, held, oldest, unconfigured)
         attention = GaugeMetricFamily(
-            "willcall_orders_attention", "Orders that a person should look at.", labels=(*_ACCOUNT, "reason")
+            "willcall_orders_attention", "Orders that need attention.", labels=(*_ACCOUNT, "reason")
         )
         counted = listing.attention_counts()
         for key in accounts:
@@ -77,15 +77,15 @@ class MetricsCollector(Collector):
     def _accounts(self, now: float) -> Iterator[Metric]:
         """Yield the accounts in the configuration."""
         health = GaugeMetricFamily(
-            "willcall_account_health", "1 for how the account is, else 0.", labels=(*_ACCOUNT, "health")
+            "willcall_account_health", "1 for the current health, otherwise 0.", labels=(*_ACCOUNT, "health")
         )
-        since = _by_account("willcall_account_health_since_timestamp_seconds", "Since when the account is so.")
-        tokens = _by_account("willcall_account_tokens", "Requests that the account may get at once.")
+        since = _by_account("willcall_account_health_since_timestamp_seconds", "When the health last changed.")
+        tokens = _by_account("willcall_account_tokens", "Requests that could be sent right now.")
         throttles = CounterMetricFamily(
-            "willcall_account_throttles", "Answers with 429, since the account was last resumed.", labels=_ACCOUNT
+            "willcall_account_throttles", "429 responses since the account was last resumed.", labels=_ACCOUNT
         )
-        booked = _by_account("willcall_account_booked", "Requests that wait for the token that they have booked.")
-        ahead = _by_account("willcall_account_booked_ahead_seconds", "How far ahead the last of them is booked.")
+        booked = _by_account("willcall_account_booked", "Requests waiting for a booked token.")
+        ahead = _by_account("willcall_account_booked_ahead_seconds", "How far ahead the last booked token is.")
         for account in self._context.accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
             for one in AccountHealth:
@@ -98,10 +98,10 @@ class MetricsCollector(Collector):
             ahead.add_metric(labels, state.booked_ahead(now))
         yield from (health, since, tokens, throttles, booked, ahead)
 
-    def _telling(self, now: float) -> Iterator[Metric]:
-        count = GaugeMetricFamily("willcall_events_undelivered", "Events that are still to be told.", labels=("to",))
+    def _deliveries(self, now: float) -> Iterator[Metric]:
+        count = GaugeMetricFamily("willcall_events_undelivered", "Events not delivered yet.", labels=("to",))
         oldest = GaugeMetricFamily(
-            "willcall_events_undelivered_oldest_seconds", "How long the oldest of them has waited.", labels=("to",)
+            "willcall_events_undelivered_oldest_seconds", "Age of the oldest of them.", labels=("to",)
         )
         for to, deliveries in (
             (Recipient.BACKENDS, self._stores.deliveries),
@@ -110,21 +110,21 @@ class MetricsCollector(Collector):
             pending = deliveries.pending()
             count.add_metric((to,), pending.count)
             oldest.add_metric((to,), pending.waited(now))
-        yield GaugeMetricFamily("willcall_events", "Events kept in the feed.", self._stores.events.count())
+        yield GaugeMetricFamily("willcall_events", "Events in the feed.", self._stores.events.count())
         yield from (count, oldest)
         yield GaugeMetricFamily(
-            "willcall_documents_pending", "Orders whose tickets lack documents.", self._stores.fetches.count()
+            "willcall_documents_pending", "Orders with missing documents.", self._stores.fetches.count()
         )
         yield GaugeMetricFamily(
             "willcall_documents_given_up",
-            "Orders some of whose documents were given up.",
+            "Orders with documents that are no longer fetched.",
             self._stores.fetches.given_up().count,
         )
 
     def _messages(self) -> Iterator[Metric]:
         messages = GaugeMetricFamily("willcall_queue_messages", "Messages in the broker.", labels=("queue", "state"))
         lag = GaugeMetricFamily(
-            "willcall_queue_lag_seconds", "How long the next waiting message has been due.", labels=("queue",)
+            "willcall_queue_lag_seconds", "How long the next message has been due.", labels=("queue",)
         )
         for queue, backlog in self._queues().items():
             messages.add_metric((queue, "ready"), backlog.ready)
@@ -133,7 +133,9 @@ class MetricsCollector(Collector):
             if backlog.lag is not None:
                 lag.add_metric((queue,), backlog.lag)
         yield from (messages, lag)
-        letters = CounterMetricFamily("willcall_dead_letters", "Messages that no task could take.", labels=("reason",))
+        letters = CounterMetricFamily(
+            "willcall_dead_letters", "Messages that no task could process.", labels=("reason",)
+        )
         for reason, count in self._stores.dead_letters.counts().items():
             letters.add_metric((reason,), count)
         yield letters
@@ -141,10 +143,10 @@ class MetricsCollector(Collector):
     def _sweeps(self) -> Iterator[Metric]:
         """Yield the last run of each sweep."""
         last = _by_sweep("willcall_sweep_last_run_timestamp_seconds", "When the last run ended.")
-        took = _by_sweep("willcall_sweep_duration_seconds", "How long it took.")
-        failed = _by_sweep("willcall_sweep_failed", "1 where it ended with an error, else 0.")
+        took = _by_sweep("willcall_sweep_duration_seconds", "Duration of the last run.")
+        failed = _by_sweep("willcall_sweep_failed", "1 if the last run failed, otherwise 0.")
         every = _by_sweep("willcall_sweep_interval_seconds", "How often beat starts the sweep.")
-        results = _by_sweep("willcall_sweep_results", "What it did.", "result")
+        results = _by_sweep("willcall_sweep_results", "Results of the last run.", "result")
         intervals = self._context.settings.sweeps.intervals
         for name, run in sorted(self._stores.sweeps.last_runs().items()):
             last.add_metric((name,), run.at)
@@ -158,7 +160,7 @@ class MetricsCollector(Collector):
 
     def _processes(self) -> Iterator[Metric]:
         alive = [process.kind for process in self._stores.processes.running()]
-        processes = GaugeMetricFamily("willcall_processes", "Processes that gave a sign of life.", labels=("kind",))
+        processes = GaugeMetricFamily("willcall_processes", "Running processes.", labels=("kind",))
         for kind in _KINDS:
             processes.add_metric((kind,), alive.count(kind))
         yield processes

@@ -130,7 +130,7 @@ def api_error_from(error: WillcallError) -> ApiError:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error of the application as a problem; the board asks for `unrouted` where no person is lost."""
+    """Answer every error of the application with a problem."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(WillcallError, _use_case_error)
     app.add_exception_handler(StoreError, _redis_unavailable)

@@ -1,4 +1,4 @@
-"""What an operator must know first: what is wrong as a whole, rather than order by order. Pure."""
+"""What is wrong with the system as a whole, from the table of troubles. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,10 @@ from willcall.views.sweeps import restart_advice
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One thing that is wrong. `critical`: tickets do not arrive because of it.
+    """One thing that is wrong.
 
-    `title` says what, `since` (epoch seconds) from when on, `effect` what that does, `remedy` what to do. `then` says
-    what happens by itself, `until` is when, None where that is not known. `account` is the one that resuming helps;
-    `orders` is the address of the page that lists the orders that it is about; `messages` that of the page that lists
-    messages.
+    `critical`: tickets do not arrive because of it. `since` and `until` are epoch seconds; `then` says what happens by
+    itself at `until`. `account` gets the buttons; `orders_url` and `messages_url` are pages with what is affected.
     """
 
     kind: str
@@ -40,27 +38,29 @@ class Banner:
 
 
 def banners(overview: Overview) -> list[Banner]:
-    """All that is wrong, the gravest first."""
-    parts = (_processes, _sweeps, _accounts, _unconfigured, _behind, _dead_letters)
+    """Return everything that is wrong, critical banners first."""
+    parts = (_processes, _sweeps, _accounts, _unconfigured, _late, _dead_letters)
     found = [banner for part in parts for banner in part(overview)]
     return sorted(found, key=lambda banner: not banner.critical)
 
 
 def headline(overview: Overview, found: list[Banner]) -> str:
-    """How things stand, in one sentence."""
+    """Return the state of the system in one sentence."""
     orders = overview.survey.total - overview.covered_by_accounts
     troubles = [banner for banner in found if banner.kind != "paused"]
     if troubles:
-        grave = sum(banner.critical for banner in troubles)
-        if grave:
-            return f"{format_count(grave, 'problem')} {'needs' if grave == 1 else 'need'} fixing"
+        critical = sum(banner.critical for banner in troubles)
+        if critical:
+            return f"{format_count(critical, 'problem')} {'needs' if critical == 1 else 'need'} fixing"
         return format_count(len(troubles), "warning")
     if orders > 0:
         return f"{format_count(orders, 'order')} {'needs' if orders == 1 else 'need'} attention"
     paused = [
-        line for line in overview.accounts if line.view.state.health is AccountHealth.PAUSED and line.view.open_orders
+        summary
+        for summary in overview.accounts
+        if summary.view.state.health is AccountHealth.PAUSED and summary.view.open_orders
     ]
-    waiting = waiting_words(sum(line.view.open_orders for line in paused or overview.accounts))
+    waiting = waiting_words(sum(summary.view.open_orders for summary in paused or overview.accounts))
     if paused:
         return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
     return f"All healthy, {waiting[0].lower()}{waiting[1:]} for tickets"
@@ -128,64 +128,64 @@ def _banner(
 
 
 def _accounts(overview: Overview) -> Iterator[Banner]:
-    for line in overview.accounts:
-        if line.view.state.health is not AccountHealth.OK:
-            yield _account(line, overview.now, beat=bool(overview.running("beat")))
-        if line.view.state.booked_ahead(overview.now) > overview.booked_ahead:
-            yield _overbooked(line, overview.now)
-        if line.view.state.health is AccountHealth.OK and line.overdue:
+    for summary in overview.accounts:
+        if summary.view.state.health is not AccountHealth.OK:
+            yield _account(summary, overview.now, beat=bool(overview.running("beat")))
+        if summary.view.state.booked_ahead(overview.now) > overview.booked_ahead:
+            yield _overbooked(summary, overview.now)
+        if summary.view.state.health is AccountHealth.OK and summary.overdue:
             trouble = ACCOUNT_TROUBLES["overdue"]
             yield Banner(
                 "overdue",
-                critical=line.overdue > line.view.account.rate.limit / line.view.account.rate.period * 60,
-                title=f"{line.key}: {format_count(line.overdue, 'order')} overdue",
+                critical=summary.overdue > summary.view.account.rate.limit / summary.view.account.rate.period * 60,
+                title=f"{summary.key}: {format_count(summary.overdue, 'order')} overdue",
                 effect=trouble.effect,
                 remedy=trouble.remedy if overview.running("worker") else "They continue once a worker runs.",
-                orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={line.key}",
+                orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={summary.key}",
             )
 
 
-def _overbooked(line: AccountSummary, now: float) -> Banner:
+def _overbooked(summary: AccountSummary, now: float) -> Banner:
     """More of an account is due than its rate allows."""
-    state, trouble = line.view.state, ACCOUNT_TROUBLES["overbooked"]
+    state, trouble = summary.view.state, ACCOUNT_TROUBLES["overbooked"]
     ahead = format_duration(state.booked_ahead(now))
     return Banner(
         "overbooked",
         critical=trouble.critical,
-        title=f"{line.key} {trouble.what}",
+        title=f"{summary.key} {trouble.what}",
         effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
-        remedy=labels.fix(trouble, line.key, line.view.state),
-        orders_url=f"/orders?account={line.key}",
+        remedy=labels.fix(trouble, summary.key, summary.view.state),
+        orders_url=f"/orders?account={summary.key}",
     )
 
 
-def _account(line: AccountSummary, now: float, *, beat: bool) -> Banner:
+def _account(summary: AccountSummary, now: float, *, beat: bool) -> Banner:
     """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
-    state, trouble = line.view.state.without_pause, account_trouble(line.view.state)
-    until, then = _by_itself(line, now, beat=beat)
+    state, trouble = summary.view.state.without_pause, account_trouble(summary.view.state)
+    until, then = _next_step(summary, now, beat=beat)
     return Banner(
         state.health.value,
         critical=trouble.critical,
-        title=f"{line.key} {trouble.what}",
-        effect=f"{waiting_words(line.view.open_orders)}. {trouble.effect}",
-        remedy=labels.fix(trouble, line.key, line.view.state),
+        title=f"{summary.key} {trouble.what}",
+        effect=f"{waiting_words(summary.view.open_orders)}. {trouble.effect}",
+        remedy=labels.fix(trouble, summary.key, summary.view.state),
         since=state.since,
         why=state.why,
         until=until,
         then=then,
-        account=line,
+        account=summary,
     )
 
 
-def _by_itself(line: AccountSummary, now: float, *, beat: bool) -> tuple[float | None, str]:
+def _next_step(summary: AccountSummary, now: float, *, beat: bool) -> tuple[float | None, str]:
     """Return when the account is probed or resumes, and which of both. A held order is sent as the next probe."""
-    state = line.view.state
+    state = summary.view.state
     if state.underlying or not ACCOUNT_TROUBLES[state.health].critical:
         continues = "is probed again" if state.underlying else "resumes"
         return state.until, continues if state.until else ""
     if state.probe_at is None:
         return None, ""
-    awaited = probe_condition(state.probe_at, now, held=line.view.held, beat=beat)
+    awaited = probe_condition(state.probe_at, now, held=summary.view.held, beat=beat)
     return (None, f"next attempt {awaited}") if awaited else (state.probe_at, "next attempt")
 
 
@@ -201,7 +201,7 @@ def _unconfigured(overview: Overview) -> Iterator[Banner]:
         )
 
 
-def _behind(overview: Overview) -> Iterator[Banner]:
+def _late(overview: Overview) -> Iterator[Banner]:
     """What has waited for too long: callbacks, alerts to operators, documents."""
     callbacks, alerts, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
     if callbacks.waited(overview.now) >= CALLBACK_LATE_AFTER:

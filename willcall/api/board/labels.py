@@ -119,8 +119,8 @@ def quantile_label(counts: Mapping[str, int], measure: str, share: float) -> str
     )
 
 
-def delivery_label(told: DeliveryStatus) -> str:
-    return _DELIVERIES[told]
+def delivery_label(status: DeliveryStatus) -> str:
+    return _DELIVERIES[status]
 
 
 def activity_label(event: OperatorEvent) -> str:

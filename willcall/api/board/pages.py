@@ -83,7 +83,7 @@ def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, 
     if query.late:
         return _late_orders(request, context, query.late, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
-    asked = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
+    selected = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
     return page(
         request,
         "orders.html",
@@ -91,8 +91,8 @@ def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, 
         filters=_choices(context, query),
         advice=labels.filter_advice(query.attention),
         stopped=_stopped(context, found.orders),
-        newest=f"/orders?{urlencode(asked)}" if query.cursor else None,
-        older=f"/orders?{urlencode({**asked, 'cursor': found.next_cursor})}" if found.next_cursor else None,
+        newest=f"/orders?{urlencode(selected)}" if query.cursor else None,
+        older=f"/orders?{urlencode({**selected, 'cursor': found.next_cursor})}" if found.next_cursor else None,
         now=context.stores.accounts.now(),
     )
 

@@ -44,13 +44,13 @@ _TRUSTED_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin"}
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a page, with the message of the last form if there is one."""
     access: BoardAccess = request.app.state.board_access
-    kept = request.cookies.get(FLASH_COOKIE)
-    message = access.sessions.read_flash(kept) if kept else None
+    flash = request.cookies.get(FLASH_COOKIE)
+    message = access.sessions.read_flash(flash) if flash else None
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     base = {"message": message, "path": request.url.path, "here": here, "has_login": access.mode is AccessMode.LOGIN}
     text = _environment().get_template(template).render(base | values)
     response = HTMLResponse(text, status, HEADERS | (_TRUSTED_HEADERS if is_secure_context(request) else {}))
-    if kept:
+    if flash:
         delete_cookie(response, FLASH_COOKIE)
     return response
 

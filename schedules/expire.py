@@ -44,10 +44,10 @@ def _overdue(run: Run, account: str) -> int:
     def look(offset: int) -> tuple[int, int]:
         nonlocal expired
         now = run.context.stores.accounts.now()
-        seen, overrun = run.context.stores.schedule.find_past_deadline(account, late_by, offset, BATCH)
+        seen, past_deadline = run.context.stores.schedule.find_past_deadline(account, late_by, offset, BATCH)
         gone = [
             run.try_item(order_id, partial(_expire, run.context, account, order_id, now), order=order_id)
-            for order_id in overrun
+            for order_id in past_deadline
         ]
         expired += sum(gone)
         return seen, sum(gone)

@@ -63,7 +63,7 @@ def _on_our_clock(package: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request that reached the provider. Times are seconds since the world began."""
+    """A request that reached the provider. Times are seconds since the simulation began."""
 
     at: float
     order_id: str
@@ -74,7 +74,7 @@ class Sent:
 
 @dataclass
 class World:
-    """One account, its orders and their provider. Times are seconds since the world began."""
+    """One account, its orders and their provider. Times are seconds since the simulation began."""
 
     context: Context
     redis: "Redis"
@@ -112,11 +112,11 @@ class World:
         self.redis.set(CLOCK, round((START + now) * 1_000))
 
     def at(self, moment: float, do: Callable[[], Any]) -> None:
-        """Have something done at a moment."""
+        """Do something at a moment."""
         heapq.heappush(self._events, (moment, next(self._numbers), do))
 
     def run(self, until: float = float("inf"), *, sweeps: float = 30.0) -> None:
-        """Let time go by; with a sweep every so many seconds, as long as orders are open."""
+        """Advance time, with a sweep every `sweeps` seconds while orders are open."""
         if not self._sweeping:
             self._sweeping = True
             self.at(self.now + sweeps, lambda: self._sweep(sweeps))
@@ -148,11 +148,11 @@ class World:
         return order
 
     def times(self, order_id: str) -> list[float]:
-        """When an order was polled."""
+        """Return when an order was polled."""
         return [sent.at for sent in self.sent if sent.order_id == order_id]
 
     def send_polls(self, account: str, messages: list[PollMessage], now: float) -> None:
-        """The broker: messages come when they are due, or a little later."""
+        """Deliver messages when they are due, or a little later."""
         for message in messages:
             if self.losses:
                 self.losses -= 1
@@ -161,7 +161,7 @@ class World:
             self.at(due, lambda message=message: self._poll(account, message.order_id, message.seq))  # type: ignore[misc]
 
     def send_task(self, name: str, args: Any, countdown: float = 0.0) -> None:  # noqa: ARG002 - the port's shape
-        """Tasks that are no polls lead nowhere here, unless a test looks at them."""
+        """Drop tasks other than polls, unless a test looks at them."""
         self.on_task(args, countdown)
 
     def _poll(self, account_key: str, order_id: str, seq: int) -> None:
@@ -190,7 +190,7 @@ class World:
                     self._ask(claim, claim_id, at)
 
     def _ask(self, claim: PollClaim, claim_id: str, at: float) -> None:
-        """What a worker does that has its token, maybe after it has waited for its moment."""
+        """Send the request, as a worker does that has its token."""
         order = claim.granted_order
         if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
             message = postpone_attempt(self.context, claim, claim_id, START + at + TOKEN_WAIT)
@@ -216,7 +216,7 @@ class World:
             self.at(self.now + every, lambda: self._sweep(every))
 
     def open_orders(self) -> list[str]:
-        """The ids of all orders that are open."""
+        """Return the ids of all open orders."""
         prefix = "willcall:order:"
         ids = [key.removeprefix(prefix) for key in self.redis.scan_iter(prefix + "*")]
         return [order_id for order_id in ids if self.order(order_id).status in OPEN]
@@ -224,7 +224,7 @@ class World:
 
 @contextmanager
 def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -> Iterator[World]:
-    """A world whose account has that rate; `redis` and `url` name the same empty server."""
+    """Return a simulation whose account has a rate. `redis` and `url` name the same empty server."""
     redis.flushdb()
     settings = {"strategy": "interval", "interval": [300, 300], "minimum": 1, "ceiling": 86_400} | polling
     with TemporaryDirectory() as folder:
@@ -254,7 +254,7 @@ def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -
 
 
 def most_over(times: list[float], rate: Rate) -> float:
-    """By how many requests a bucket of the provider's would have been overdrawn: an independent ledger."""
+    """Return by how many requests the provider's own bucket would be overdrawn: an independent check."""
     level, last, worst = float(rate.burst), None, 0.0
     for at in sorted(times):
         level = min(float(rate.burst), level + (0.0 if last is None else (at - last) * rate.limit / rate.period)) - 1

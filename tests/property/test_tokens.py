@@ -55,7 +55,7 @@ histories = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 1.0, 7.0]), steps), mi
 
 @dataclass
 class Model:
-    """A world, what was done to it, and what it may do."""
+    """A simulated system, what was done to it, and what must hold."""
 
     world: World
     random: Random
@@ -132,7 +132,7 @@ class Model:
         self.worst_lateness = max(self.worst_lateness, seconds)
 
     def _hint(self, order_id: str, requester: Requester) -> None:
-        """Ask sooner, which makes the order no later: not when it is asked for, nor when its message comes."""
+        """Bring an order forward. It must not become later, neither at once nor when its message arrives."""
         order = self.world.order(order_id)
         if order.status not in OPEN:
             return
@@ -190,7 +190,7 @@ class Model:
                 assert allowed, (order_id, outcome, at, each.order_id, each.at)
 
     def _check_tokens(self, rate: Rate) -> None:
-        """Who waited for a token did so because others got them, as many as the rate has."""
+        """Requests that waited for a token waited because others used the whole rate."""
         interval = rate.period / rate.limit * 1.03
         held_up = [
             (at, at + (outcome.retry_after or 0.0))

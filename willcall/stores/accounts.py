@@ -120,7 +120,7 @@ class PauseResult:
 class ResumeResult:
     """What resuming an account did.
 
-    `told`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
+    `alerted`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
     ends (epoch seconds), which stands, or None. `released`: how many orders continue. `probing`: how many orders are
     open of an account that was refused or down and stays so until a probe succeeds; None for any other account.
     """

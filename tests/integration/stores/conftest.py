@@ -1,4 +1,4 @@
-"""The stores over the tests' own Redis, and short ways to bring an order into a state."""
+"""Stores on the tests' Redis, and shortcuts to bring an order into a state."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ RATE = Rate(1_000, 1, 1_000)
 
 @dataclass
 class Desk:
-    """The stores, with the arguments filled in that a test does not care about."""
+    """The stores, with defaults for the arguments that a test does not care about."""
 
     stores: Stores
     redis: "Redis"
@@ -49,14 +49,14 @@ class Desk:
         return self.stores.polls.claim((order_id, seq), ACCOUNT, claim_id, lease, RATE, minimum=1)
 
     def go(self, seq: int = 1, order_id: str = "ord-1") -> Order:
-        """Claim, which must be granted: the order."""
+        """Claim an attempt, which must be granted, and return the order."""
         claim = self.claim(seq, order_id)
         assert claim.verdict is PollVerdict.GO
         assert claim.order is not None
         return claim.order
 
     def commit(self, before: Order, claim_id: str = "a", *, event: bool = False, **changes: Any) -> float | None:
-        """Commit with changes to the order; due at once unless it is final or says otherwise."""
+        """Commit changes to an order. Returns when it is due."""
         commit = {
             name: changes.pop(name)
             for name in ("due_at", "held", "earliest", "late_check_at", "attempt", "measures", "alert")
@@ -76,7 +76,7 @@ class Desk:
         return self.stores.accounts.now()
 
     def account_alert(self, *, send: bool = True) -> OperatorAlert:
-        """An alert for operators, each time under another id."""
+        """Return an alert for operators, with a new id."""
         return OperatorAlert(f"evt-{self.redis.incr('alerts')}", account_subject(ACCOUNT), send)
 
     def order_alert(self, order_id: str = "ord-1") -> OperatorAlert:

@@ -1,4 +1,4 @@
-"""An account's health: what parks it, what probes it, what brings it back."""
+"""The health of an account: what stops it, what probes it, and how it recovers."""
 
 import json
 from typing import TYPE_CHECKING

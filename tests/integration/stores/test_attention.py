@@ -1,4 +1,4 @@
-"""Which orders need attention: counts that are those of the orders, whatever happened to these."""
+"""Counts of orders that need attention, compared with the orders after random steps."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +23,7 @@ ACCOUNTS = ("default", "second")
 
 @dataclass
 class Days:
-    """Whatever may happen to orders, in any order."""
+    """Random steps of orders."""
 
     desk: Desk
     random: Random
@@ -77,7 +77,7 @@ class Days:
         self.desk.stores.commits.write(Commit(before, after, due_at=due_at, event=event, **place), claim_id)
 
     def tell(self) -> None:
-        """It is given up."""
+        """Give up a delivery."""
         deliveries = self.desk.stores.deliveries
         for order_id, _ in self.random.sample(undelivered := deliveries.oldest(100), min(3, len(undelivered))):
             event, number = self.desk.redis.hmget(keys.delivery(order_id), "event", "number")
@@ -91,7 +91,7 @@ class Days:
             self.desk.stores.deliveries.redeliver(order.id)
 
     def refuse(self) -> None:
-        """All that are claimed meanwhile are refused with their account."""
+        """Reject the key: all orders that are claimed meanwhile are held."""
         refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
         self.desk.stores.accounts.report_health(account, refused, (600, 600), self.desk.account_alert())
@@ -109,7 +109,7 @@ class Days:
         return self.random.sample(orders, min(3, len(orders)))
 
     def all(self) -> list[Order]:
-        """Read one by one, without any index."""
+        """Count the orders one by one, without an index."""
         orders = self.desk.stores.orders.get_many([f"ord-{number}" for number in range(self.submitted)])
         return [order for order in orders if order]
 

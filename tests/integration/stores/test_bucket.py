@@ -1,4 +1,4 @@
-"""The token bucket, on virtual time: the Lua functions run in a real Redis, the clock is an argument."""
+"""The token bucket on virtual time: the Lua functions run in a real Redis, with the clock as an argument."""
 
 import heapq
 from collections.abc import Container
@@ -37,7 +37,7 @@ START = 1_800_000_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """When it may be sent (None: not yet), or its slot, in ms; the booking as it is kept; how early it comes back."""
+    """When a request may be sent or its slot (ms), its booking, and how early it comes back."""
 
     at: float | None
     slot: float | None
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Callers:
-    """Many callers at one bucket: who is let through when, and how often each had to come."""
+    """Many callers at one bucket: when each was let through, and how often it had to come."""
 
     def __init__(self, redis: "Redis", rate: Rate, pushed: Container[int] = ()) -> None:
         self.take_script = LuaScript(redis, TAKE)
@@ -75,7 +75,7 @@ class Callers:
         self.block_script(keys=KEYS[:1], args={"now": now, "till": till})
 
     def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
-        """Bring all callers to their end; each comes up to `latest` ms after it was told to."""
+        """Let all callers through. Each comes up to `latest` ms late."""
         queue = [(at, caller, ("", "")) for caller, at in enumerate(arrivals)]
         heapq.heapify(queue)
         while queue:
@@ -91,7 +91,7 @@ class Callers:
 
 
 def most_over(sent: list[float], rate: Rate) -> float:
-    """By how many requests a bucket of the provider's would have been overdrawn."""
+    """Return by how many requests the provider's own bucket would be overdrawn."""
     interval = rate.period / rate.limit * 1_000
     level, last, worst = float(rate.burst), sent[0], 0.0
     for at in sorted(sent):

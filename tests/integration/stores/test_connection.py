@@ -1,4 +1,4 @@
-"""How long the clients wait for a Redis that is away."""
+"""How long the clients wait for a Redis that is unavailable."""
 
 import socket
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from willcall.stores.scripts import LuaScript
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and never says a word, as one that is stopped."""
+    """A server that accepts connections and never answers, like a stopped process."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         server.setblocking(False)
         yield server
 
 
 def taken(server: socket.socket) -> int:
-    """How many connections were made to it."""
+    """How many connections were made."""
     for number in range(1_000):
         try:
             connection, _ = server.accept()

@@ -1,4 +1,4 @@
-"""Deliveries: filed with the event, claimed once, superseded, re-sent, never forgotten too soon."""
+"""Deliveries: created with the event, claimed once, superseded, sent again."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +27,7 @@ DELIVERED = DeliveryDecision(CallbackStatus.DELIVERED)
 
 
 def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> DeliveryMessage:
-    """An order that was fulfilled, and the first message about that."""
+    """Fulfil an order and return the first message about it."""
     desk.submit(order_id, callback_url=url)
     desk.commit(desk.go(order_id=order_id), event=True, status=Status.FULFILLED, finished_at=desk.now())
     return DeliveryMessage(order_id, "evt-1", 1, HOST)

@@ -27,7 +27,7 @@ Make = Callable[[], DocumentStore]
 
 
 def prune(store: DocumentStore, before: float) -> int:
-    """Remove what the sweep of that name would; how many documents."""
+    """Remove what the `prune` sweep removes. Returns how many documents."""
     store.orphan_unclaimed(before, 1_000)
     removed = sum(store.remove(document_id) for document_id in store.orphaned(1_000))
     store.remove_abandoned_drafts()
@@ -36,7 +36,7 @@ def prune(store: DocumentStore, before: float) -> int:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The address of a server that speaks S3's protocol, with the bucket `tickets`; needs `s3fs` and `moto[server]`."""
+    """The URL of an S3 server with the bucket `tickets`. Needs `s3fs` and `moto[server]`."""
     pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
     server.start()
@@ -48,7 +48,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["file", "memory", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder, something that is no folder, and an object store."""
+    """A local folder, an in-memory file system and an object store."""
     match request.param:
         case "file":
             return f"file://{tmp_path}/documents"
@@ -62,7 +62,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def make(url: str, redis: "Redis") -> Make:
-    """Makes stores over the same place."""
+    """Return a function that makes stores over the same files."""
     return lambda: DocumentStore(redis, url)
 
 

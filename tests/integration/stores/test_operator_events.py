@@ -1,4 +1,4 @@
-"""Events for operators: one per change, written in the step that makes it, filed beside the deliveries of backends."""
+"""Events for operators: one per change, written in the step that makes it."""
 
 import pytest
 
@@ -33,12 +33,12 @@ def report(
 
 
 def told(desk: Desk) -> list[str]:
-    """The types of the events so far, oldest first."""
+    """Return the types of the events so far, oldest first."""
     return [event.type for event in reversed(desk.stores.ops.recent(1_000))]
 
 
 def reasons(desk: Desk) -> list[str]:
-    """Why orders newly needed attention, oldest first."""
+    """Return why orders newly needed attention, oldest first."""
     return [event.data["attention"] for event in reversed(desk.stores.ops.recent(1_000))]
 
 
@@ -58,7 +58,7 @@ def watch(desk: Desk) -> bool:
 
 
 def needs(desk: Desk, attention: Attention | None, seq: int = 1) -> None:
-    """An attempt after which the order needs attention, or no more."""
+    """Commit an attempt after which the order needs attention, or no longer does."""
     desk.commit(desk.go(seq), attention=attention, due_at=desk.now() - 1, alert=desk.order_alert())
 
 
@@ -68,7 +68,7 @@ def partial(desk: Desk) -> None:
 
 
 def give_up(desk: Desk) -> None:
-    """Tell the backend of the first event of ord-1 for the last time."""
+    """Give up the delivery of the first event of ord-1."""
     notice = DeliveryMessage("ord-1", "evt-1", 1, "backend.example")
     assert desk.stores.deliveries.claim(notice, "b", 3_600).verdict is DeliveryVerdict.GO
     made = DeliveryAttempt(desk.now(), "evt-1", "order.partial", 410, "", None)

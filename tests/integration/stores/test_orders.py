@@ -1,4 +1,4 @@
-"""The fence and the due index: what one atomic step may and may not do."""
+"""The fence and the due index: what an atomic step may and may not do."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,12 +16,12 @@ from willcall.stores.submissions import SubmitOutcome
 
 
 def expedite(desk: Desk, minimum: float = 1, requester: Requester = Requester.OPERATOR) -> ExpediteResult:
-    """Ask for an attempt ahead of its time."""
+    """Bring an attempt forward."""
     return desk.stores.schedule.expedite("ord-1", ACCOUNT, minimum, RATE, requester)
 
 
 def snapshot(desk: Desk) -> dict[str, bytes | None]:
-    """Everything in Redis, to show that nothing was written."""
+    """Return everything in Redis, to show that nothing was written."""
     return {key: desk.redis.dump(key) for key in desk.redis.scan_iter()}
 
 
@@ -250,20 +250,20 @@ def test_a_fulfilled_order_can_be_polled_once_more(desk: Desk) -> None:
 
 
 def backdate(desk: Desk, order_id: str, due: float, account: str = ACCOUNT) -> None:
-    """As if the order had been due at `due` (epoch seconds)."""
+    """Make the order due at an epoch second."""
     desk.redis.hset(keys.order(order_id), "due", int(due * 1_000))
     desk.redis.zadd(keys.due(account), {order_id: int(due * 1_000)})
 
 
 def test_an_overdue_order_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
     desk.submit()
-    revive = desk.stores.schedule.resend_polls
+    resend = desk.stores.schedule.resend_polls
     backdate(desk, "ord-1", desk.now() - 5_000)
     for period in (2_000, 4_000, 8_000):
-        assert [(message.order_id, message.seq) for message in revive(ACCOUNT, 1_000.0, 0, 10)[1]] == [("ord-1", 1)]
+        assert [(message.order_id, message.seq) for message in resend(ACCOUNT, 1_000.0, 0, 10)[1]] == [("ord-1", 1)]
         resend_at = float(desk.redis.hget(keys.order("ord-1"), "resend_at") or 0)
         assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=STALL * 1_000)
-        assert revive(ACCOUNT, 1_000.0, 0, 10) == (1, [])
+        assert resend(ACCOUNT, 1_000.0, 0, 10) == (1, [])
         desk.redis.hset(keys.order("ord-1"), "resend_at", 1)
 
 

@@ -1,4 +1,4 @@
-"""Real servers that are there and do not serve."""
+"""Real servers that are reachable but do not serve."""
 
 import socket
 import threading
@@ -176,7 +176,7 @@ def test_a_patient_client_waits_until_the_server_serves(server: Serve) -> None: 
 
 @contextmanager
 def answering(*lines: str) -> Iterator[str]:
-    """A server that answers each command with the next of some lines, the last for ever: its URL."""
+    """Return the URL of a server that answers each command with the next line, and repeats the last."""
 
     def serve() -> None:
         while True:

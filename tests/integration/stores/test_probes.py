@@ -1,4 +1,4 @@
-"""Which order probes an account that is refused or down, and that one always does."""
+"""Which order probes a stopped account, and that one always does."""
 
 from random import Random
 from typing import Any
@@ -25,13 +25,13 @@ def report(
 
 
 def park(desk: Desk) -> None:
-    """Refuse three orders that are none of the desk's."""
+    """Report three refused orders that do not exist."""
     for n in range(REFUSALS):
         report(desk, AccountSignal.FORBIDDEN, f"refused-{n}")
 
 
 def hold(desk: Desk, *names: str, **fields: Any) -> None:
-    """Orders that wait for the account, as they wait once it is parked."""
+    """Hold orders of the account, as when it is stopped."""
     for name in names:
         desk.submit(name)
         assert desk.claim(order_id=name).verdict is PollVerdict.HELD
@@ -50,7 +50,7 @@ def choose(desk: Desk, minimum: float = 0.0) -> PollMessage | None:
 
 
 def probe(desk: Desk) -> str | None:
-    """Run a probe up to its request: the order that was polled."""
+    """Run a probe up to its request. Returns the order that was polled."""
     message = choose(desk)
     if message is None:
         return None
@@ -60,7 +60,7 @@ def probe(desk: Desk) -> str | None:
 
 
 def refuse(desk: Desk, order_id: str, due_in: float = 400.0) -> None:
-    """Answer a probe with 403: the order is slow from now on."""
+    """Answer a probe with 403."""
     order = desk.order(order_id)
     report(desk, AccountSignal.FORBIDDEN, order_id, probe=True)
     desk.commit(order, due_at=desk.now() + due_in, forbidden_polls=1, attention=Attention.UNAUTHORIZED)
@@ -284,7 +284,7 @@ def test_a_parked_account_always_has_a_next_probe_if_one_is_possible(desk: Desk,
 
 
 def _settle(desk: Desk, name: str, what: str, rng: Random) -> None:
-    """Write what an answer, a cancellation or a deadline makes of an order, if it can still be."""
+    """Commit the result of an answer, a cancellation or a deadline, if it still can be."""
     order = desk.stores.orders.get(name)
     if order is None or order.status is not Status.PENDING:
         return

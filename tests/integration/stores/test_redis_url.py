@@ -1,4 +1,4 @@
-"""One address of Redis, read by both of the clients that use it."""
+"""One Redis URL, read by both clients that use it."""
 
 from pathlib import Path
 

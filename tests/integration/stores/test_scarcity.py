@@ -1,4 +1,4 @@
-"""Where policy meets scarcity: tokens, slots, deadlines and those who ask sooner, on virtual time."""
+"""Policy under scarce tokens: slots, deadlines and orders brought forward, on virtual time."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -400,7 +400,7 @@ def test_missed_slots_get_the_next_tokens(make: Make) -> None:
 
 
 def workers_away(made: World, since: float, until: float) -> None:
-    """No message is taken meanwhile: those due then are taken at the end of it, all at once."""
+    """Stop all workers for a while. Messages that are due meanwhile are processed at its end, all at once."""
     send = made.send_polls
 
     def later(account: str, messages: list[PollMessage], now: float) -> None:
@@ -454,7 +454,7 @@ def test_tokens_of_late_orders_are_returned_when_their_account_is_paused(make: M
 
 
 def outage(made: World, start: float, end: float, late: float) -> None:
-    """Messages that are due meanwhile come so many seconds late, all of them."""
+    """Make all messages that are due meanwhile so many seconds late."""
     made.lateness = iter(lambda: late if start <= made.now < end else 0.0, None)
 
 

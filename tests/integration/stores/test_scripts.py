@@ -1,4 +1,4 @@
-"""Scripts on a thread's own connection: many calls at once."""
+"""Lua scripts: named arguments, many calls at once, a connection per thread."""
 
 import pytest
 from redis.exceptions import ResponseError

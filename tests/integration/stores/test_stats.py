@@ -1,4 +1,4 @@
-"""Counters of the recent past, in the hash of the minute and of the hour that Redis' clock says it is."""
+"""Counters of the current minute and hour by Redis's clock."""
 
 from collections import Counter
 

@@ -15,15 +15,15 @@ from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import submit as submit_order
 
 #: Seconds after which an order that could not be stored is submitted again.
-AGAIN = 5.0
+RETRY_DELAY = 5.0
 
 #: The fields that may be shown, if they have their type: no reference, URL or metadata.
-SHOWN = {"id": str, "provider": str, "account": str, "quantity": int}
+SAFE_FIELDS = {"id": str, "provider": str, "account": str, "quantity": int}
 #: Length of the longest of these, an id.
-LONGEST = 128
+MAX_LENGTH = 128
 
 
-class Submission(Request):
+class SubmissionRequest(Request):
     """The message of a submission. Until the task has stored the order, it exists nowhere else.
 
     - It never expires, however late the workers are: the tickets were bought.
@@ -35,7 +35,7 @@ class Submission(Request):
     ) -> None:
         """Replace what the sender put into some headers."""
         _, kwargs, _ = body if decoded else message.payload
-        ours = {"argsrepr": "()", "kwargsrepr": repr(_shown(kwargs)), "expires": None}
+        ours = {"argsrepr": "()", "kwargsrepr": repr(_safe_fields(kwargs)), "expires": None}
         theirs = message.headers if headers is None else headers
         super().__init__(message, headers={**theirs, **ours}, body=body, decoded=decoded, **options)
 
@@ -54,14 +54,14 @@ class Submission(Request):
         return super().on_failure(exc_info, *args, **options)
 
 
-def _shown(payload: Any) -> dict[str, Any]:
+def _safe_fields(payload: Any) -> dict[str, Any]:
     """Return the fields of a payload that may be shown."""
     given = payload if isinstance(payload, dict) else {}
-    shown = {name: given[name] for name, kind in SHOWN.items() if isinstance(given.get(name), kind)}
-    return {name: value for name, value in shown.items() if len(str(value)) <= LONGEST}
+    shown = {name: given[name] for name, kind in SAFE_FIELDS.items() if isinstance(given.get(name), kind)}
+    return {name: value for name, value in shown.items() if len(str(value)) <= MAX_LENGTH}
 
 
-@shared_task(name="tasks.submit", bind=True, Request=Submission)
+@shared_task(name="tasks.submit", bind=True, Request=SubmissionRequest)
 def submit(self: Task, *args: Any, **payload: Any) -> str:
     """Store one order (`SubmitOrder` as keyword arguments) and return its id.
 
@@ -72,7 +72,7 @@ def submit(self: Task, *args: Any, **payload: Any) -> str:
     if args:
         raise RejectedOrderError([FieldError("args", "must be empty: send the order's fields as kwargs")])
     payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
-    shown = {"account": "default"} | _shown(payload)
+    shown = {"account": "default"} | _safe_fields(payload)
     provider = shown.get("provider")
     bind_contextvars(order=shown.get("id"), provider=provider, account=f"{provider}/{shown['account']}")
     try:
@@ -80,7 +80,7 @@ def submit(self: Task, *args: Any, **payload: Any) -> str:
     except StoreError:
         order_id: str = payload["id"]
     try:
-        self.apply_async(kwargs=payload, task_id=self.request.id, countdown=AGAIN)
+        self.apply_async(kwargs=payload, task_id=self.request.id, countdown=RETRY_DELAY)
     except (OperationalError, StoreError) as error:
         raise Reject(error, requeue=True) from error
     return order_id

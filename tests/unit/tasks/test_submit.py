@@ -87,7 +87,7 @@ def test_who_looks_into_a_worker_sees_no_payload(task: Task) -> None:
         content_encoding="utf-8",
         headers={"id": "task-1", "task": "tasks.submit", "argsrepr": "a-secret", "kwargsrepr": "a-secret"},
     )
-    request = tasks.submit.Submission(message, app=task.app)
+    request = tasks.submit.SubmissionRequest(message, app=task.app)
     for shown in (request.info(), request.info(safe=True), repr(request), str(request), request.argsrepr):
         assert "secret" not in str(shown)
     assert request.kwargsrepr == "{'id': 'ord-1', 'provider': 'tiqets', 'quantity': 2}"
@@ -96,7 +96,7 @@ def test_who_looks_into_a_worker_sees_no_payload(task: Task) -> None:
 def test_a_submission_does_not_expire(task: Task) -> None:
     headers = {"id": "task-1", "task": "tasks.submit", "expires": "2020-01-01T00:00:00+00:00"}
     message = Message(json.dumps([[], PAYLOAD, {}]), content_type="application/json", headers=headers)
-    request = tasks.submit.Submission(message, app=task.app)
+    request = tasks.submit.SubmissionRequest(message, app=task.app)
     assert (request.expires, request.revoked()) == (None, False)
 
 
@@ -137,7 +137,7 @@ def submission(task: Task, keep: Any = None) -> tuple[Any, list[DeadLetterReason
     task.acks_late = True
     task.app.store_dead_letter = keep or (lambda _, reason: letters.append(reason))
     message = Message(headers={"id": "1", "task": "tasks.submit"}, body="", delivery_info={})
-    request = tasks.submit.Submission(
+    request = tasks.submit.SubmissionRequest(
         message, task=task, app=task.app, body=[[], PAYLOAD, {}], decoded=True, on_ack=lambda *_: None
     )
     return request, letters

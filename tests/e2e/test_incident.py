@@ -103,7 +103,7 @@ def test_a_revoked_key_is_reported_everywhere_within_a_minute_and_no_order_is_lo
     wait_until(lambda: len(pager.received) > 1)
     wait_until(lambda: operator.health("tiqets") == ["ok"])
     wait_until(lambda: ALARM not in operator.board())
-    assert operator.doctor() == (0, f"{len(PROVIDERS)} accounts, all well")
+    assert operator.doctor() == (0, f"{len(PROVIDERS)} accounts, all healthy")
     assert [message.event["type"] for message in pager.received] == ["account.unauthorized", "account.ok"]
     assert {order.status for order in orders_of(system, expected)} == {Status.FULFILLED}
     assert {event.type for event in system.context.stores.events.list_after(None, 1_000)} == {"order.fulfilled"}

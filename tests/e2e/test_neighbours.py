@@ -94,7 +94,7 @@ def ours(system: LocalDeployment) -> set[str]:
 @contextmanager
 def stopped(system: LocalDeployment) -> Iterator[None]:
     """Our worker takes nothing for the block, as if it was stopped with SIGSTOP."""
-    (child,) = system._children  # noqa: SLF001 - the only worker
+    (child,) = system._processes  # noqa: SLF001 - the only worker
     child.send_signal(19)
     try:
         yield

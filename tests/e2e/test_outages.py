@@ -1,4 +1,4 @@
-"""Redis is there and does not serve: our processes wait, say so once, and resume by themselves."""
+"""Redis runs but refuses commands: our processes wait, say so once, and resume by themselves."""
 
 import json
 from collections.abc import Callable

@@ -89,7 +89,7 @@ def _environment() -> Environment:
         "absolute": format_timestamp,
         "relative": format_relative,
         "coming": format_due,
-        "fetched_in_vain": describe_failed_fetch,
+        "failed_fetch": describe_failed_fetch,
         "segment": lambda text: quote(text, safe=""),
         "code": _code,
         "number": lambda number: f"{number:,}",

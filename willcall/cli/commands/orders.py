@@ -51,19 +51,19 @@ def list_orders(
 ) -> None:
     """List orders, newest first. With --overdue, --undelivered or --documents, the longest overdue come first."""
     _check_provider(provider)
-    flags = {"--overdue": overdue, "--undelivered": undelivered, "--documents": documents}
-    chosen = [flag for flag, given in flags.items() if given]
+    kinds = {OverdueKind.OVERDUE: overdue, OverdueKind.UNDELIVERED: undelivered, OverdueKind.DOCUMENTS: documents}
+    chosen = [kind for kind, given in kinds.items() if given]
     if chosen and (status or attention or cursor or all_pages or len(chosen) > 1):
-        raise typer.BadParameter("can only be combined with --limit and --json", param_hint=chosen[0])
+        raise typer.BadParameter("can only be combined with --limit and --json", param_hint=f"--{chosen[0]}")
     if chosen and not overdue and (provider or account):
-        raise typer.BadParameter("lists the orders of all accounts", param_hint=chosen[0])
+        raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{chosen[0]}")
     config = open_config()
     stores = open_stores(config)
     query = OrderQuery(
         status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account)
     )
     if chosen:
-        found = overdue_orders(stores, _OVERDUE_KINDS[chosen[0]], limit, config.settings.sweeps.grace, query)
+        found = overdue_orders(stores, chosen[0], limit, config.settings.sweeps.grace, query)
         _print_overdue(found, stores.accounts.now(), limit, as_json=as_json)
         return
     page = _read_page(stores, query, LARGEST_PAGE if all_pages else limit, cursor)
@@ -73,17 +73,15 @@ def list_orders(
     while all_pages and page.next_cursor:
         page = _read_page(stores, query, LARGEST_PAGE, page.next_cursor)
         _print_page(config, stores, page, as_json=as_json)
+    _print_notes(query, page, limit, as_json=as_json)
+
+
+def _print_notes(query: OrderQuery, page: OrderPage, limit: int, *, as_json: bool) -> None:
+    """Say what was not printed, and how to see it."""
     if page.orders and not as_json and stdout_console().width < WIDE:
         print_note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
     if page.next_cursor:
         print_note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
-
-
-_OVERDUE_KINDS = {
-    "--overdue": OverdueKind.OVERDUE,
-    "--undelivered": OverdueKind.UNDELIVERED,
-    "--documents": OverdueKind.DOCUMENTS,
-}
 
 
 def _print_page(config: Config, stores: Stores, page: OrderPage, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Resend polls whose scheduled message was lost, and release orders whose account has recovered."""
 
 from schedules.run import BATCH, Run
+from willcall.stores.accounts import Releasable
 from willcall.usecases.accounts import release_held, release_throttled, send_probe
 
 
@@ -16,10 +17,11 @@ def polls(run: Run) -> dict[str, int]:
             return 0
         resent += _resend(run, key)
         released += release_throttled(run.context, run.context.accounts[key], run.may_continue)
-        allowed = run.context.stores.accounts.wants_release(key)
-        if allowed:
-            may_continue = run.may_continue
-            released += send_probe(run.context, key) if allowed > 0 else release_held(run.context, key, may_continue)
+        match run.context.stores.accounts.releasable(key):
+            case Releasable.PROBE:
+                released += send_probe(run.context, key)
+            case Releasable.ALL:
+                released += release_held(run.context, key, run.may_continue)
         return 0
 
     run.for_each_account(account)

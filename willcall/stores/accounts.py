@@ -42,6 +42,14 @@ class AccountHealth(StrEnum):
         return self not in {AccountHealth.OK, AccountHealth.THROTTLED}
 
 
+class Releasable(StrEnum):
+    """Which held orders may continue: `ALL` of a healthy account, one as the `PROBE` of a stopped one, or `NONE`."""
+
+    ALL = "all"
+    PROBE = "probe"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountState:
     """The state of an account. Moments are epoch seconds; `until` ends a pause or a throttle, `None` is no end.
@@ -242,18 +250,18 @@ class AccountStore:
         blocked = self._redis.hget(keys.tokens(account), "blocked")
         return (seconds(blocked) or 0.0) > self.now()
 
-    def wants_release(self, account: str) -> int:
-        """Return how many held orders may continue: -1 (all) if the account is healthy, 1 if a probe is due, 0."""
+    def releasable(self, account: str) -> Releasable:
+        """Return which held orders of the account may continue now."""
         now = self.now()
         state, probe_at, paused_until = cast(
             "list[str | None]",
             self._redis.hmget(keys.account(account), ["state", "probe_at", "paused_until"]),
         )
         if (seconds(paused_until) or 0) > now:
-            return 0
+            return Releasable.NONE
         if state in {None, AccountHealth.OK.value}:
-            return -1
-        return int((seconds(probe_at) or 0) <= now)
+            return Releasable.ALL
+        return Releasable.PROBE if (seconds(probe_at) or 0) <= now else Releasable.NONE
 
     def postpone_list(self, account: str, seconds: float) -> None:
         """Do not request the account's list of orders for so many seconds."""

@@ -7,7 +7,7 @@ import structlog
 
 from willcall.orders.model import count_open
 from willcall.providers.base import Account
-from willcall.stores.accounts import PauseResult, ResumeResult
+from willcall.stores.accounts import PauseResult, Releasable, ResumeResult
 from willcall.stores.schedule import ProbeResult
 from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
@@ -38,11 +38,11 @@ def resume(context: Context, account: Account, *, override: bool = False) -> Res
         context.stores.accounts.allow_list(account.key)
     if result.alerted:
         send_alert(context, alert)
-    allowed = context.stores.accounts.wants_release(account.key)
+    releasable = context.stores.accounts.releasable(account.key)
     # Released before the probe is chosen, which may be one of them.
     released = release_throttled(context, account) if override else 0
     waiting, probe = None, ProbeResult()
-    if allowed >= 0:
+    if releasable is not Releasable.ALL:
         probe = _probe(context, account)
         released += int(probe.message is not None)
         waiting = count_open(context.stores.listing.counts(account.key))

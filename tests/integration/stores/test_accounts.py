@@ -19,6 +19,7 @@ from willcall.stores.accounts import (
     AccountReport,
     AccountState,
     PauseResult,
+    Releasable,
     ResumeResult,
 )
 from willcall.stores.bookings import BookingKind
@@ -167,7 +168,7 @@ def test_a_parked_account_lets_one_probe_through_at_a_time(desk: Desk) -> None:
     report(desk, AccountSignal.UNAUTHORIZED)
     assert desk.claim(order_id="ord-0").verdict is PollVerdict.HELD
     desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-    assert desk.stores.accounts.wants_release(ACCOUNT) == 1
+    assert desk.stores.accounts.releasable(ACCOUNT) is Releasable.PROBE
     probe = desk.claim(order_id="ord-1")
     assert (probe.verdict, probe.probe) == (PollVerdict.GO, True)
     assert desk.claim(order_id="ord-2").verdict is PollVerdict.HELD
@@ -181,7 +182,7 @@ def test_orders_held_for_a_bad_key_need_attention_until_it_works_again(desk: Des
     assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
     assert desk.stores.listing.attention_counts() == {(ACCOUNT, Attention.UNAUTHORIZED): 1}
     report(desk, AccountSignal.ANSWERED)
-    assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+    assert desk.stores.accounts.releasable(ACCOUNT) is Releasable.ALL
     desk.stores.schedule.release_held(ACCOUNT, 10, 0)
     assert (desk.order().attention, desk.order().attention_at) == (None, None)
     assert desk.stores.listing.attention_counts() == {}
@@ -194,7 +195,7 @@ def test_the_probing_order_of_a_rejected_account_keeps_its_attention_until_the_k
     desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
     for _ in range(2):
         desk.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
-        [message] = desk.stores.schedule.release_held(ACCOUNT, desk.stores.accounts.wants_release(ACCOUNT), 0)
+        [message] = desk.stores.schedule.release_held(ACCOUNT, 1, 0)
         probe = desk.go(message.seq)
         report(desk, AccountSignal.UNAUTHORIZED, probe=True)
         desk.commit(probe, held=True, attention=Attention.UNAUTHORIZED)
@@ -262,12 +263,12 @@ def test_a_good_response_ends_a_reported_throttle(desk: Desk) -> None:
 def test_a_pause_ends_by_itself_or_by_resume(desk: Desk) -> None:
     desk.stores.accounts.pause(ACCOUNT, desk.now() + 3_600)
     assert health(desk) is AccountHealth.PAUSED
-    assert desk.stores.accounts.wants_release(ACCOUNT) == 0
+    assert desk.stores.accounts.releasable(ACCOUNT) is Releasable.NONE
     desk.stores.accounts.resume(ACCOUNT, desk.account_alert())
     assert health(desk) is AccountHealth.OK
     desk.stores.accounts.pause(ACCOUNT, desk.now() - 1)
     assert health(desk) is AccountHealth.OK
-    assert desk.stores.accounts.wants_release(ACCOUNT) == -1
+    assert desk.stores.accounts.releasable(ACCOUNT) is Releasable.ALL
 
 
 def test_another_pause_can_lengthen_but_never_shorten_a_pause(desk: Desk) -> None:
@@ -354,7 +355,7 @@ def test_resuming_a_parked_account_only_probes_it_now(desk: Desk, paused: bool) 
     after = state(desk)
     assert (after.health, after.since, after.why) == (AccountHealth.UNAUTHORIZED, before.since, "401")
     assert (after.probe_at or 0) <= desk.now()
-    assert desk.stores.accounts.wants_release(ACCOUNT) == 1
+    assert desk.stores.accounts.releasable(ACCOUNT) is Releasable.PROBE
     desk.submit()
     desk.submit("ord-2")
     assert desk.claim().probe

@@ -130,7 +130,7 @@ class ResumeResult:
 
     `alerted`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
     ends (epoch seconds), which stands, or None. `released`: how many orders continue. `probing`: how many orders are
-    open of an account that was refused or down and stays so until a probe succeeds; None for any other account.
+    open of a stopped account, which stays so until a probe succeeds; None for any other account.
     """
 
     alerted: bool = False
@@ -157,7 +157,7 @@ class AccountStore:
 
         `probe`: the first and the longest interval between probes, in seconds.
         """
-        before, after, told = self._report(
+        before, after, alerted = self._report(
             keys=_keys(account, alert),
             args={
                 "signal": report.signal.value,
@@ -173,7 +173,7 @@ class AccountStore:
                 "alert": alert_arguments(alert),
             },
         )
-        return ReportResult(AccountHealth(before), AccountHealth(after), bool(told))
+        return ReportResult(AccountHealth(before), AccountHealth(after), bool(alerted))
 
     def alert_long_throttle(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
         """Notify operators, once, if the account has been throttled for `throttled_after` seconds."""
@@ -200,8 +200,8 @@ class AccountStore:
         A throttle stays, unless `now` ends it too.
         """
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
-        told, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
-        return ResumeResult(bool(told), until / 1_000 if until else None)
+        alerted, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
+        return ResumeResult(bool(alerted), until / 1_000 if until else None)
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """Return the account's state."""

@@ -80,7 +80,7 @@ def tickets_text(order: Order) -> str:
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
     """Return an order from its hash, spec and tickets."""
     spec = json.loads(spec_text)
-    asked = fields.get("ask") == "1"
+    polled_again = fields.get("ask") == "1"
     return Order(
         id=order_id,
         provider=fields["provider"],
@@ -107,7 +107,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         last_poll_at=seconds(fields.get("last_poll")),
         hint_until=seconds(fields.get("hint")),
         not_before=seconds(fields.get("not_before")),
-        next_poll_at=seconds(fields.get("due")) if asked else None,
+        next_poll_at=seconds(fields.get("due")) if polled_again else None,
         finished_at=seconds(fields.get("finished")),
         tickets=tuple(ticket_from_json(item) for item in json.loads(tickets)) if tickets else (),
         callback_url=spec.get("callback_url"),

@@ -73,8 +73,8 @@ class DeadLetterStore:
 
     def add(self, queue: str, reason: DeadLetterReason, raw: bytes) -> None:
         """Store a message and count it. The oldest one beyond `KEPT` is removed."""
-        kept = b64encode(raw[:LONGEST]).decode()
-        fields = {"queue": queue, "reason": reason.value, "size": len(raw), "raw": kept}
+        stored = b64encode(raw[:LONGEST]).decode()
+        fields = {"queue": queue, "reason": reason.value, "size": len(raw), "raw": stored}
         pipe = self._redis.pipeline()
         pipe.xadd(keys.DEAD_LETTERS, fields, maxlen=KEPT, approximate=False)  # type: ignore[arg-type]
         pipe.hincrby(keys.DEAD_LETTER_COUNTS, reason.value, 1)

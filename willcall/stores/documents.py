@@ -1,7 +1,7 @@
-"""Documents: the files that hold tickets, under ids that cannot be guessed, and what is known of each in Redis.
+"""Documents: files with tickets, under ids that cannot be guessed, and the metadata of each in Redis.
 
-What is known is written before the file, so that a process that dies in between leaves no file that nobody knows of:
-the same content, put again, completes it, and in any case it goes with its order.
+The metadata is written before the file, so that a process that dies in between leaves no unknown file:
+storing the same content again completes it, and it goes with its order in any case.
 """
 
 import hashlib

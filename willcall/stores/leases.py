@@ -26,8 +26,8 @@ class Lease:
         self._lock = lock
         self._seconds = seconds
         self._given_up_at = monotonic() + longest
-        asked = monotonic()
-        self._until = asked + seconds if lock.acquire(blocking=False) else 0.0
+        before = monotonic()
+        self._until = before + seconds if lock.acquire(blocking=False) else 0.0
         self._done = Event()
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._done.wait(self._seconds * _RENEWED) and self and monotonic() < self._given_up_at:
-            asked = monotonic()
+            before = monotonic()
             try:
                 self._lock.reacquire()
             except LockError:
@@ -56,7 +56,7 @@ class Lease:
             except RedisError:  # it lasts a while, and Redis may return in time
                 continue
             else:
-                self._until = asked + self._seconds
+                self._until = before + self._seconds
 
 
 class LeaseStore:

@@ -90,13 +90,13 @@ def test_the_wheel_contains_nothing_for_development_only(environment: Path) -> N
 
 
 def test_installed_commands_start_and_report_missing_extras(installed: Installed) -> None:
-    version, config, simulator, demo, up = (
+    version, config, simulator, demo = (
         installed.run(*arguments)
-        for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("demo",), ("up",))
+        for arguments in (("--version",), ("check-config",), ("simulator", "--port", "0"), ("demo",))
     )
     assert version.stdout.startswith("willcall ")
     assert (version.returncode, config.returncode) == (0, 0), config.stderr
-    for command in (simulator, demo, up):
+    for command in (simulator, demo):
         assert (command.returncode, command.stdout) == (1, "")
         assert command.stderr == "willcall: this command is for development: pip install 'willcall[dev]'\n"
 

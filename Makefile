@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The parts of the proof that are wanted, in pytest's words: make proof ONLY='rabbitmq or wheel'.
 ONLY ?=
 
-.PHONY: help install demo test proof search check words matrix release-check site format bench chaos overload \
+.PHONY: help install demo test proof search check matrix release-check site format bench chaos overload \
   screenshots up constraints clean
 
 help: ## list the targets
@@ -49,14 +49,12 @@ matrix: ## run unit, contract and property tests on each Python that is found of
 release-check: install ## run what a release needs besides: every Python, the image, a run of chaos
 	.ci/release-check
 
-check: install site ## lint, types, layers, documentation: what CI checks besides the tests
+check: install site ## lint, types, layers, words, documentation: what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-
-words: install ## look for words that docs/vocabulary.txt replaces
 	$(BIN)/python docs/check_words.py
 
 site: $(SITE_STAMP) ## build docs/ as a site into var/site, strictly: a link that leads nowhere ends it

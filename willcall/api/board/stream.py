@@ -158,7 +158,7 @@ async def _events(page: PageUpdates, allowed: Callable[[], Awaitable[bool]]) -> 
         if seen == page.version:
             await page.wait()
         if now() - checked >= HEARTBEAT:
-            with suppress(StoreError):  # viewers are told that Redis is unavailable
+            with suppress(StoreError):  # viewers hear that Redis is unavailable
                 if not await allowed():
                     return
             checked = now()  # after the check: a Redis that hangs is not asked again at once

@@ -61,7 +61,7 @@ class Operator:
     def doctor(self) -> tuple[int, str]:
         """The exit code of `willcall doctor`, and what it says of the accounts."""
         done = run(self._system.folder, "doctor", "--json", around=self._system.environment)
-        return done.code, next(each["found"] for each in done.document["findings"] if each["check"] == "accounts")
+        return done.code, next(each["message"] for each in done.document["findings"] if each["check"] == "accounts")
 
 
 def test_a_revoked_key_is_reported_everywhere_within_a_minute_and_no_order_is_lost(

@@ -1,4 +1,4 @@
-"""Check that every relative link and anchor in the documentation exists."""
+"""Check that every relative link, anchor and test that the documentation names exists."""
 
 import re
 import sys
@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)\)|(<img[^>]+src=\")([^\"]+)\"")
 _FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_TEST = re.compile(r"\btest_\w+")
 _SCHEME = re.compile(r"[a-z]+:")
 
 
@@ -57,6 +58,26 @@ def is_broken(page: Path, link: str) -> bool:
     return not target.exists() or bool(anchor and target.suffix == ".md" and anchor not in anchors(target))
 
 
+def test_names() -> set[str]:
+    """The names of all test functions and test modules."""
+    modules = list((ROOT / "tests").rglob("test_*.py"))
+    return {module.stem for module in modules} | {
+        name for module in modules for name in _TEST.findall(module.read_text(encoding="utf-8"))
+    }
+
+
+def unknown_tests() -> list[str]:
+    """Every test that a page names and that does not exist."""
+    known = test_names()
+    return [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        if page.name != "CHANGELOG.md"
+        for name in _TEST.findall(page.read_text(encoding="utf-8"))
+        if name not in known
+    ]
+
+
 def problems() -> list[str]:
     """Every link that leads nowhere, with its page."""
     return [
@@ -68,6 +89,7 @@ def problems() -> list[str]:
 
 
 if __name__ == "__main__":
-    found = problems()
-    sys.stdout.write("".join(f"leads nowhere: {problem}\n" for problem in found))
-    sys.exit(bool(found))
+    broken, unknown = problems(), unknown_tests()
+    sys.stdout.write("".join(f"leads nowhere: {problem}\n" for problem in broken))
+    sys.stdout.write("".join(f"no such test: {name}\n" for name in unknown))
+    sys.exit(bool(broken or unknown))

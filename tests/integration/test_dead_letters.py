@@ -104,7 +104,7 @@ def test_the_newest_dead_letters_are_stored_and_all_are_counted(letters: DeadLet
     assert letters.counts()["unreadable"] == KEPT + 5
 
 
-def test_the_doctor_reports_them(letters: DeadLetterStore, make_context: MakeContext) -> None:  # noqa: F811 - the fixture
+def test_the_doctor_reports_dead_letters(letters: DeadLetterStore, make_context: MakeContext) -> None:  # noqa: F811 - the fixture
     letters.add("willcall", DeadLetterReason.CONTENT_TYPE, b"...")
     ((_, _), (level, what)) = messages(make_context(), "queues")
     assert (level, what.endswith("from willcall: it is not serialized as JSON")) == ("warning", True)

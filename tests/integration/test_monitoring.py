@@ -76,7 +76,7 @@ def test_every_query_of_the_dashboard_is_valid(tmp_path: Path) -> None:
     promtool("check", "rules", "--lint=none", "queries.yml", cwd=tmp_path)
 
 
-def test_the_dashboard_has_a_word_for_every_health_also_for_what_is_under_a_pause() -> None:
+def test_the_dashboard_names_every_health_even_under_a_pause() -> None:
     (panel,) = (panel for panel in dashboard()["panels"] if panel["title"] == "Health")
     (query,) = expressions(panel)
     worth = {health: int(factor) for factor, health in re.findall(r'(\d) \* max by .*?health="(\w+)"', query)}

@@ -69,7 +69,7 @@ _ACCOUNT = Account(
     why=None,
     since=None,
     until=None,
-    beneath=None,
+    underlying=None,
     probe_at=None,
     tokens=10,
     rate=Rate(limit=10, period=1, burst=10),

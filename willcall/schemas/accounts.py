@@ -50,7 +50,7 @@ class Account(Schema):
     since: datetime | None
     until: datetime | None
     """When a pause or throttle ends; null if it does not end by itself."""
-    beneath: UnderlyingHealth | None
+    underlying: UnderlyingHealth | None
     """What else is wrong with a paused account; null if nothing is."""
     probe_at: datetime | None
     tokens: int

@@ -116,24 +116,24 @@ def _push_document(push: Push) -> dict[str, Any]:
     match push:
         case TicketsPush(tickets, whole, detail):
             tickets_ = [ticket_to_json(ticket) for ticket in tickets]
-            return {"push": "arrived", "tickets": tickets_, "whole": whole, "detail": detail}
+            return {"push": "tickets", "tickets": tickets_, "whole": whole, "detail": detail}
         case OutcomePush(outcome):
             end = Status.FAILED if isinstance(outcome, Declined) else Status.CANCELLED
-            return {"push": "told", "end": end, "reason": outcome.reason, "word": outcome.provider_status}
+            return {"push": "outcome", "end": end, "reason": outcome.reason, "word": outcome.provider_status}
         case InvalidPush(detail):
-            return {"push": "spoilt", "detail": detail}
+            return {"push": "invalid", "detail": detail}
         case ChangePush():
-            return {"push": "hint"}
+            return {"push": "change"}
 
 
 def _push_from(document: dict[str, Any]) -> Push:
     match document["push"]:
-        case "arrived":
+        case "tickets":
             tickets = tuple(map(ticket_from_json, document["tickets"]))
             return TicketsPush(tickets, document["whole"], document["detail"])
-        case "told":
+        case "outcome":
             kind = Declined if document["end"] == Status.FAILED else Cancelled
             return OutcomePush(kind(document["reason"], provider_status=document["word"]))
-        case "spoilt":
+        case "invalid":
             return InvalidPush(document["detail"])
     return ChangePush()

@@ -201,7 +201,7 @@ EVENTS = PREFIX + "events"
 #: Sorted set: orders with an undelivered event, by the next attempt.
 DELIVERIES_DUE = PREFIX + "undelivered"
 #: Sorted set: the same orders, by since when: the time of the event, or of the request to redeliver it.
-DELIVERIES_PENDING = PREFIX + "untold"
+DELIVERIES_PENDING = PREFIX + "pending"
 #: Hash: how far the workers have come with deliveries.
 DELIVERY_PROGRESS = PREFIX + "notifier"
 
@@ -209,7 +209,7 @@ DELIVERY_PROGRESS = PREFIX + "notifier"
 OPERATOR_EVENTS = PREFIX + "ops:events"
 #: The same three keys for operators, by the subject of the event.
 OPERATOR_DELIVERIES_DUE = PREFIX + "ops:undelivered"
-OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:untold"
+OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:pending"
 OPERATOR_DELIVERY_PROGRESS = PREFIX + "ops:notifier"
 
 

@@ -1,7 +1,7 @@
 """Answers of Redis that mean that it does not serve, such as "READONLY" of a replica.
 
 Such a server, or another one in its place, serves again without our doing. So connections treat it as unavailable: they
-close, and whoever waits for Redis waits for this too (see `redis_internals.detecting_outages`).
+close, and code that waits for Redis waits for this too (see `redis_internals.detecting_outages`).
 """
 
 import re

@@ -83,7 +83,7 @@ def account_schema(view: AccountView) -> schemas.Account:
         why=state.why,
         since=utc(state.since),
         until=utc(state.until),
-        beneath=schemas.UnderlyingHealth(
+        underlying=schemas.UnderlyingHealth(
             health=underlying.health.value, why=underlying.why, since=utc(underlying.since)
         )
         if underlying

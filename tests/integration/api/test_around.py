@@ -76,7 +76,7 @@ def test_resume_keeps_a_retry_after_unless_it_is_overridden(api: Running, stores
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
 
 
-def test_an_order_is_polled_before_a_hint_only_where_that_is_said(api: Running, redis: "Redis") -> None:
+def test_an_order_is_polled_before_a_hint_only_with_an_override(api: Running, redis: "Redis") -> None:
     api.submit("ord-1")
     hint = int((time.time() + 3_600) * 1_000)
     redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})

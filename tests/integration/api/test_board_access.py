@@ -159,7 +159,7 @@ def test_a_request_from_another_site_changes_nothing(api: Running) -> None:
     assert api.get("/v1/orders/ord-1").json()["status"] == "cancelled"
 
 
-def test_a_form_of_too_many_fields_is_not_our_mistake(api: Running) -> None:
+def test_a_form_with_too_many_fields_is_a_client_error(api: Running) -> None:
     answer = Operator(api, None).login(OPERATOR_KEY, **{f"field-{number}": "x" for number in range(30)})
     assert answer.status_code == 422
     assert "too many fields" in answer.text

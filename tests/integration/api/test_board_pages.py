@@ -142,7 +142,7 @@ def test_a_paused_account_that_is_rejected_shows_both_everywhere(
     assert "Account tiqets/default is paused and is rejecting our API key" in words(operator.get("/orders/ord-1"))
     document = api.get("/v1/accounts").json()["items"][0]
     assert (document["health"], document["why"]) == ("paused", None)
-    assert (document["beneath"]["health"], document["beneath"]["why"]) == ("unauthorized", "401")
+    assert (document["underlying"]["health"], document["underlying"]["why"]) == ("unauthorized", "401")
 
 
 def test_an_invalid_duration_pauses_nothing(api: Running, operator: Operator) -> None:
@@ -154,7 +154,7 @@ def test_an_invalid_duration_pauses_nothing(api: Running, operator: Operator) ->
     assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400").status_code == 303
 
 
-def test_no_worker_and_no_beat_are_shown_first(operator: Operator) -> None:
+def test_missing_workers_and_beat_are_reported_first(operator: Operator) -> None:
     shown = words(operator.get("/"))
     assert "2 problems need fixing" in shown
     assert (
@@ -195,7 +195,7 @@ def test_orders_that_need_attention_are_grouped_by_reason_with_their_button(
     assert "ord-2" not in filtered
 
 
-def test_orders_of_a_refused_account_are_shown_with_their_account_and_drown_nothing(
+def test_orders_of_a_rejected_account_are_reported_once_with_the_account(
     api: Running, operator: Operator, stores: Stores, redis: "Redis"
 ) -> None:
     api.submit("the-other", reference="the-other", not_before=LATER)
@@ -251,13 +251,13 @@ def test_an_order_of_a_stopped_account_offers_the_fix(
     assert poll in operator.get("/orders/ord-1").text
 
 
-def test_an_order_that_may_not_be_polled_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
+def test_an_order_that_will_not_be_polled_again_says_so(api: Running, operator: Operator, redis: "Redis") -> None:
     api.submit("ord-1", not_before=LATER)
     redis.hset(keys.order("ord-1"), "ask", 0)
     assert "pending not polled again before its deadline" in words(operator.get("/orders/ord-1"))
 
 
-def test_orders_of_an_account_that_is_not_configured_any_more_are_shown(operator: Operator, stores: Stores) -> None:
+def test_orders_of_an_unconfigured_account_are_reported(operator: Operator, stores: Stores) -> None:
     order = SubmitOrder(provider="paylogic", reference="1", id="ord-1").order()
     stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     for page in ("/", "/orders/ord-1"):
@@ -267,7 +267,7 @@ def test_orders_of_an_account_that_is_not_configured_any_more_are_shown(operator
         assert "Put the account back into the configuration, or cancel its orders." in shown
 
 
-def test_pages_of_orders_continue_where_the_one_before_ended(api: Running, operator: Operator) -> None:
+def test_pages_of_orders_continue_after_the_previous_one(api: Running, operator: Operator) -> None:
     for number in range(60):
         api.submit(f"ord-{number:02}", reference=str(number), not_before=LATER)
     first = operator.get("/orders?provider=tiqets")
@@ -374,7 +374,7 @@ def test_a_search_finds_orders_by_id_and_by_reference(api: Running, operator: Op
     assert "No orders match" in words(operator.get("/search"))
 
 
-def test_an_order_is_polled_cancelled_and_redelivered_by_buttons(api: Running, operator: Operator) -> None:
+def test_buttons_poll_cancel_and_redeliver_an_order(api: Running, operator: Operator) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
     for action, told in (
         ("poll", "; that is the earliest time allowed."),
@@ -393,7 +393,7 @@ def test_an_order_is_polled_cancelled_and_redelivered_by_buttons(api: Running, o
         assert operator.post(missing).status_code == 404
 
 
-def test_all_events_of_an_order_are_shown_with_what_became_of_their_delivery(
+def test_all_events_of_an_order_are_shown_with_their_delivery_status(
     api: Running, operator: Operator, stores: Stores
 ) -> None:
     api.submit("ord-1", not_before=LATER, callback_url="https://backend.example/hook")
@@ -512,9 +512,7 @@ def test_a_ticket_shows_the_type_and_the_damage_of_its_file(
     assert shown in words(operator.get("/orders/ord-1"))
 
 
-def test_how_many_tickets_are_missing_is_shown_while_more_may_come(
-    api: Running, operator: Operator, stores: Stores
-) -> None:
+def test_missing_tickets_are_counted_while_more_may_arrive(api: Running, operator: Operator, stores: Stores) -> None:
     api.submit("ord-1", quantity=2, not_before=LATER)
     both = (Ticket(TicketKind.PDF, document="doc_1"),)
     change(stores, "ord-1", tickets=both, status=Status.PARTIAL)

@@ -22,7 +22,7 @@ from willcall.stores.documents import DocumentStore
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
-def test_an_order_is_submitted_looked_at_expedited_and_cancelled(client: Client) -> None:
+def test_an_order_is_submitted_read_polled_and_cancelled(client: Client) -> None:
     order = client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER)
     assert (order.id, order.status, order.not_before, order.final) == ("ord-1", "pending", LATER, False)
     assert client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER) == order
@@ -62,7 +62,7 @@ def test_many_orders_are_submitted_over_several_calls(client: Client) -> None:
     assert list(client.orders(attention=True)) == []
 
 
-def test_the_feed_resumes_where_it_was_left(client: Client) -> None:
+def test_the_feed_continues_at_its_cursor(client: Client) -> None:
     feed = client.events(page=2)
     assert list(feed) == []
     for number in range(5):
@@ -126,7 +126,7 @@ def test_a_document_is_downloaded_completely(
     assert [path.name for path in tmp_path.iterdir()] == ["tickets.pdf"]
 
 
-class Moody(BaseHTTPRequestHandler):
+class FailingHandler(BaseHTTPRequestHandler):
     """Answers 503 at first; keeps the bodies."""
 
     bodies: list[bytes]
@@ -148,27 +148,27 @@ class Moody(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def moody() -> Iterator[HTTPServer]:
-    Moody.bodies, Moody.forbidden_polls, Moody.retry_after = [], 2, "0"
-    with HTTPServer(("127.0.0.1", 0), Moody) as server:
+def failing_server() -> Iterator[HTTPServer]:
+    FailingHandler.bodies, FailingHandler.forbidden_polls, FailingHandler.retry_after = [], 2, "0"
+    with HTTPServer(("127.0.0.1", 0), FailingHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def test_a_request_to_an_unreachable_server_is_retried_for_the_same_order(moody: HTTPServer) -> None:
-    with Client(f"http://127.0.0.1:{moody.server_port}/") as client:
+def test_a_request_to_an_unreachable_server_is_retried_for_the_same_order(failing_server: HTTPServer) -> None:
+    with Client(f"http://127.0.0.1:{failing_server.server_port}/") as client:
         assert list(client.submit_many([{"provider": "tiqets", "reference": "1"}])) == []
-    assert len(Moody.bodies) == 3
-    assert len(set(Moody.bodies)) == 1
-    assert b'"id": "ord_' in Moody.bodies[0]
+    assert len(FailingHandler.bodies) == 3
+    assert len(set(FailingHandler.bodies)) == 1
+    assert b'"id": "ord_' in FailingHandler.bodies[0]
 
 
-def test_retries_end_at_the_timeout_and_no_wait_exceeds_it(moody: HTTPServer) -> None:
-    Moody.retry_after = "3600"
-    with Client(f"http://127.0.0.1:{moody.server_port}", patience=1) as client, pytest.raises(Unavailable):
+def test_retries_end_at_the_timeout_and_no_wait_exceeds_it(failing_server: HTTPServer) -> None:
+    FailingHandler.retry_after = "3600"
+    with Client(f"http://127.0.0.1:{failing_server.server_port}", patience=1) as client, pytest.raises(Unavailable):
         list(client.submit_many([{"provider": "tiqets", "reference": "1"}]))
-    assert len(Moody.bodies) == 1
+    assert len(FailingHandler.bodies) == 1
     with Client(f"http://127.0.0.1:{free_port()}", patience=0) as client, pytest.raises(Unreachable):
         client.accounts()
 

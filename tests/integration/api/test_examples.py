@@ -79,7 +79,7 @@ def test_a_receiver_accepts_each_signed_event_once(tmp_path: Path) -> None:
     assert out == "order.fulfilled cart-42 ['pdf']\n"
 
 
-def test_a_follower_of_the_feed_resumes_where_it_was(api: Running, tmp_path: Path) -> None:
+def test_a_feed_follower_continues_at_its_cursor(api: Running, tmp_path: Path) -> None:
     for number in range(2):
         api.submit(f"ord-{number}")
         api.post(f"/v1/orders/ord-{number}/cancel")
@@ -88,9 +88,7 @@ def test_a_follower_of_the_feed_resumes_where_it_was(api: Running, tmp_path: Pat
             wait_until(lambda: place(tmp_path) == api.get("/v1/events").json()["next_cursor"])
 
 
-def test_a_pager_is_rung_for_an_account_that_turns_bad_and_informed_when_it_recovers(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_a_pager_gets_an_alert_when_an_account_fails_and_when_it_recovers(serve: Serve, tmp_path: Path) -> None:
     pager, port = serve(saying(whole())), free_port()
     account = {"provider": "tiqets", "account": "default", "why": "401", "orders_waiting": 4}
     with example("pager.py", tmp_path, SECRET, str(port), pager.url, "routing-key") as child:

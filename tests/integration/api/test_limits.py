@@ -72,7 +72,7 @@ def test_invalid_bodies_are_rejected_at_once_with_little_memory(api: Running, ki
     assert len(answer.content) < 10_000
 
 
-def test_what_is_wrong_with_each_order_of_a_batch_is_said_in_few_words(api: Running) -> None:
+def test_the_errors_of_a_batch_are_reported_briefly(api: Running) -> None:
     order = {"provider": "tiqets", "reference": "1", **{f"{'x' * 1_000}-{number}": 1 for number in range(90)}}
     with little_memory(api):
         answer = api.post("/v1/orders:batch", {"orders": [order] * 150})
@@ -208,7 +208,7 @@ def impatient(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
 
 
 @pytest.mark.parametrize("kind", ["login", "order", "batch", "pause", "webhook", "head", "nothing"])
-def test_a_slow_caller_gets_an_answer_or_is_hung_up_on(impatient: str, kind: str) -> None:
+def test_a_slow_caller_gets_a_408_or_is_disconnected(impatient: str, kind: str) -> None:
     token = f"/webhooks/tiqets/default/{WEBHOOK_TOKENS['tiqets']}"
     sent = {**SLOW, "batch": head("/v1/orders:batch", 1_000) + b"{", "webhook": head(token, 100) + b"{"}[kind]
     expected = {"head": b"", "nothing": b"", "webhook": b"503"}.get(kind, b"408")

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.api.conftest import Running, running
-from tests.integration.stores.conftest import ACCOUNT, Desk
+from tests.integration.stores.conftest import ACCOUNT, StoreHarness
 from tests.waiting import STALL
 from willcall.api.metrics_collector import MetricsCollector
 from willcall.config import load
@@ -32,8 +32,8 @@ OURS = {"cmdstat_info", "cmdstat_config", "cmdstat_ping", "cmdstat_hello", "cmds
 
 
 @pytest.fixture
-def desk(stores: Stores, redis: "Redis") -> Desk:
-    return Desk(stores, redis)
+def harness(stores: Stores, redis: "Redis") -> StoreHarness:
+    return StoreHarness(stores, redis)
 
 
 class Shown:
@@ -53,13 +53,13 @@ class Shown:
         return self.samples.get((f"willcall_{name}", frozenset(labels.items())))
 
 
-def test_orders_are_counted_by_what_they_wait_for(api: Running, desk: Desk) -> None:
-    now = desk.now()
+def test_orders_are_counted_by_what_they_wait_for(api: Running, harness: StoreHarness) -> None:
+    now = harness.now()
     for order_id, due in {"late": now - 9_000, "soon": now + 9_000, "graced": now - 1}.items():
-        desk.submit(order_id)
-        desk.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
-    desk.submit("aside", not_before=now + 500)
-    desk.commit(desk.order("aside"), "", attention=Attention.MALFORMED, due_at=None, held=True)
+        harness.submit(order_id)
+        harness.redis.zadd(keys.due(ACCOUNT), {order_id: int(due * 1_000)})
+    harness.submit("aside", not_before=now + 500)
+    harness.commit(harness.order("aside"), "", attention=Attention.MALFORMED, due_at=None, held=True)
     shown = Shown(api)
     assert shown("orders", **DEFAULT, status="pending") == 4
     assert shown("orders", **DEFAULT, status="expired") == 0
@@ -70,15 +70,15 @@ def test_orders_are_counted_by_what_they_wait_for(api: Running, desk: Desk) -> N
     assert shown("orders_overdue", provider="tixstock", account="default") == 0
 
 
-def test_orders_of_an_unconfigured_account_are_counted(api: Running, desk: Desk) -> None:
-    desk.redis.sadd(keys.ACCOUNTS, "tiqets/former")
-    desk.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})
+def test_orders_of_an_unconfigured_account_are_counted(api: Running, harness: StoreHarness) -> None:
+    harness.redis.sadd(keys.ACCOUNTS, "tiqets/former")
+    harness.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})
     shown, former = Shown(api), {"provider": "tiqets", "account": "former"}
     assert (shown("orders", **former, status="pending"), shown("orders_unconfigured", **former)) == (1, 1)
     assert shown("orders_unconfigured", **DEFAULT) == 0
 
 
-def test_the_health_of_an_account_is_1_for_its_value_and_0_for_the_others(api: Running, desk: Desk) -> None:
+def test_the_health_of_an_account_is_1_for_its_value_and_0_for_the_others(api: Running, harness: StoreHarness) -> None:
     shown = Shown(api)
     assert {health: shown("account_health", **DEFAULT, health=health) for health in ("ok", "paused", "down")} == {
         "ok": 1,
@@ -86,19 +86,19 @@ def test_the_health_of_an_account_is_1_for_its_value_and_0_for_the_others(api: R
         "down": 0,
     }
     assert shown("account_health_since_timestamp_seconds", **DEFAULT) is None
-    before = desk.now()
-    desk.park()
+    before = harness.now()
+    harness.park()
     parked = Shown(api)
     assert [parked("account_health", **DEFAULT, health=health) for health in ("ok", "paused")] == [0, 1]
     since = parked("account_health_since_timestamp_seconds", **DEFAULT) or 0
-    assert before <= since <= desk.now()
+    assert before <= since <= harness.now()
 
 
-def test_a_paused_account_that_is_rejected_shows_both_and_since_when(api: Running, desk: Desk) -> None:
+def test_a_paused_account_that_is_rejected_shows_both_and_since_when(api: Running, harness: StoreHarness) -> None:
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
-    desk.stores.accounts.report_health(ACCOUNT, refused, (30, 600), desk.account_alert())
-    desk.redis.hset(keys.account(ACCOUNT), "since", 1_000)
-    desk.park()
+    harness.stores.accounts.report_health(ACCOUNT, refused, (30, 600), harness.account_alert())
+    harness.redis.hset(keys.account(ACCOUNT), "since", 1_000)
+    harness.park()
     shown = Shown(api)
     assert {health.value for health in AccountHealth if shown("account_health", **DEFAULT, health=health)} == {
         "paused",
@@ -107,11 +107,11 @@ def test_a_paused_account_that_is_rejected_shows_both_and_since_when(api: Runnin
     assert shown("account_health_since_timestamp_seconds", **DEFAULT) == 1
 
 
-def test_tokens_and_429s_are_those_of_the_shared_bucket(api: Running, desk: Desk) -> None:
+def test_tokens_and_429s_are_those_of_the_shared_bucket(api: Running, harness: StoreHarness) -> None:
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
-    throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=desk.now() + 3_600)
-    desk.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), desk.account_alert())
+    throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=harness.now() + 3_600)
+    harness.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), harness.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"
@@ -119,13 +119,13 @@ def test_tokens_and_429s_are_those_of_the_shared_bucket(api: Running, desk: Desk
     assert shown("account_tokens", **DEFAULT) == 0
 
 
-def test_pending_callbacks_and_missing_documents_are_counted(api: Running, desk: Desk) -> None:
+def test_undelivered_events_and_missing_documents_are_counted(api: Running, harness: StoreHarness) -> None:
     assert Shown(api)("events_undelivered_oldest_seconds", to="backends") == 0
-    desk.submit(callback_url="https://backend.example/hook")
-    desk.commit(desk.go(), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": int((desk.now() - 3_000) * 1_000)})
-    desk.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1, "ord-2": 2})
-    desk.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-3": 1, "ord-4": 2, "ord-5": 3})
+    harness.submit(callback_url="https://backend.example/hook")
+    harness.commit(harness.go(), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    harness.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": int((harness.now() - 3_000) * 1_000)})
+    harness.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1, "ord-2": 2})
+    harness.redis.zadd(keys.DOCUMENTS_GIVEN_UP, {"ord-3": 1, "ord-4": 2, "ord-5": 3})
     shown = Shown(api)
     assert (shown("events"), shown("documents_pending"), shown("documents_given_up")) == (1, 2, 3)
     assert [shown("events_undelivered", to=to) for to in ("backends", "operators")] == [1, 0]
@@ -172,11 +172,15 @@ def test_the_metrics_of_the_api_itself_are_included(api: Running) -> None:
     assert Shown(api)("orders_ended_total", **DEFAULT, status="cancelled") == ended + 1
 
 
-def test_no_secret_is_shown(api: Running, desk: Desk) -> None:
-    desk.submit("ord-hidden", reference="hidden-reference", callback_url="https://backend.example/hidden")
-    attempt = Attempt(desk.now(), "issued", 200, None, "hidden why")
-    desk.commit(
-        desk.go(order_id="ord-hidden"), event=True, status=Status.FULFILLED, finished_at=desk.now(), attempt=attempt
+def test_no_secret_is_shown(api: Running, harness: StoreHarness) -> None:
+    harness.submit("ord-hidden", reference="hidden-reference", callback_url="https://backend.example/hidden")
+    attempt = Attempt(harness.now(), "issued", 200, None, "hidden why")
+    harness.commit(
+        harness.go(order_id="ord-hidden"),
+        event=True,
+        status=Status.FULFILLED,
+        finished_at=harness.now(),
+        attempt=attempt,
     )
     text = api.get("/metrics").text
     assert not [word for word in ("hidden", "top-secret-key", "backend.example") if word in text]

@@ -126,7 +126,7 @@ def test_an_invalid_query_is_rejected(api: Running, query: str) -> None:
     assert problem(api.get("/v1/orders/ord-1?colour=blue"), 422, "rejected")["detail"] == "colour: is not recognized"
 
 
-def test_an_order_can_be_expedited_and_cancelled_and_then_no_more(api: Running) -> None:
+def test_an_order_can_be_polled_and_cancelled_until_it_is_closed(api: Running) -> None:
     api.submit(not_before="2099-01-01T00:00:00Z")
     expedited = api.post("/v1/orders/ord-1/poll")
     assert (expedited.status_code, expedited.json()["next_poll_at"]) == (202, "2099-01-01T00:00:00Z")

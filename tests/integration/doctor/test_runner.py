@@ -76,7 +76,7 @@ def test_a_warning_passes_and_what_could_not_be_checked_does_not(make_context: M
 
 
 @pytest.fixture
-def box(make_context: MakeContext, tmp_path: Path) -> Path:
+def folder_with_config(make_context: MakeContext, tmp_path: Path) -> Path:
     """A folder with a configuration over a healthy Redis, with a running worker."""
     context = make_context(notify={"secret": "whsec_" + "QUJD" * 8})
     queues = ",".join(queue_names(context.config))
@@ -91,24 +91,24 @@ def doctor(folder: Path, *options: str, **around: str) -> tuple[int, str]:
     return ended.code, ended.out
 
 
-def test_the_exit_code_is_0_only_without_errors(box: Path, redis_server: EmbeddedRedis) -> None:
-    code, out = doctor(box, "--json")
+def test_the_exit_code_is_0_only_without_errors(folder_with_config: Path, redis_server: EmbeddedRedis) -> None:
+    code, out = doctor(folder_with_config, "--json")
     assert code == 1
     found = json.loads(out)
     assert found["ok"] is False
     wrong = {finding["check"] for finding in found["findings"] if finding["level"] == Level.ERROR}
     assert wrong == {"beat"}
     assert redis_server.url.split(":")[2].partition("@")[0] not in out
-    code, out = doctor(box, "--only", "redis", "--only", "workers")
+    code, out = doctor(folder_with_config, "--only", "redis", "--only", "workers")
     assert (code, out.strip().splitlines()[-1]) == (0, "Everything is healthy.")
-    assert doctor(box, "--self", "worker")[0] == 0
-    assert doctor(box, "--self", "beat")[0] == 1
+    assert doctor(folder_with_config, "--self", "worker")[0] == 0
+    assert doctor(folder_with_config, "--self", "beat")[0] == 1
 
 
-def test_an_invalid_configuration_and_wrong_usage_have_exit_code_2(box: Path) -> None:
-    code, out = doctor(box, "--json", WILLCALL_SWEEPS__REVIVE="-1", WILLCALL_COLOUR="blue")
+def test_an_invalid_configuration_and_wrong_usage_have_exit_code_2(folder_with_config: Path) -> None:
+    code, out = doctor(folder_with_config, "--json", WILLCALL_SWEEPS__REVIVE="-1", WILLCALL_COLOUR="blue")
     assert code == 2
     found = json.loads(out)["findings"]
     assert [(finding["check"], finding["level"]) for finding in found] == [("config", "error")] * 2
-    assert doctor(box, "--only", "redis", "--only", "weather")[0] == 2
-    assert doctor(box, "--only", "redis", "--self", "worker")[0] == 2
+    assert doctor(folder_with_config, "--only", "redis", "--only", "weather")[0] == 2
+    assert doctor(folder_with_config, "--only", "redis", "--self", "worker")[0] == 2

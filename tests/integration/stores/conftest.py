@@ -23,7 +23,7 @@ RATE = Rate(1_000, 1, 1_000)
 
 
 @dataclass
-class Desk:
+class StoreHarness:
     """The stores, with defaults for the arguments that a test does not care about."""
 
     stores: Stores
@@ -91,5 +91,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(redis: "Redis", redis_server: EmbeddedRedis) -> Desk:
-    return Desk(Stores.connect(redis_server.url), redis)
+def harness(redis: "Redis", redis_server: EmbeddedRedis) -> StoreHarness:
+    return StoreHarness(Stores.connect(redis_server.url), redis)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.stores.conftest import ACCOUNT, Desk
+from tests.integration.stores.conftest import ACCOUNT, StoreHarness
 from tests.waiting import STALL
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.orders.model import Attention, Status
@@ -26,376 +26,378 @@ GIVEN_UP = DeliveryDecision(CallbackStatus.UNDELIVERABLE)
 DELIVERED = DeliveryDecision(CallbackStatus.DELIVERED)
 
 
-def fulfilled(desk: Desk, order_id: str = "ord-1", url: str | None = URL) -> DeliveryMessage:
+def fulfilled(harness: StoreHarness, order_id: str = "ord-1", url: str | None = URL) -> DeliveryMessage:
     """Fulfil an order and return the first message about it."""
-    desk.submit(order_id, callback_url=url)
-    desk.commit(desk.go(order_id=order_id), event=True, status=Status.FULFILLED, finished_at=desk.now())
+    harness.submit(order_id, callback_url=url)
+    harness.commit(harness.go(order_id=order_id), event=True, status=Status.FULFILLED, finished_at=harness.now())
     return DeliveryMessage(order_id, "evt-1", 1, HOST)
 
 
-def partial(desk: Desk) -> DeliveryMessage:
-    desk.submit(callback_url=URL)
-    desk.commit(desk.go(), event=True, status=Status.PARTIAL, due_at=desk.now() - 1)
+def partial(harness: StoreHarness) -> DeliveryMessage:
+    harness.submit(callback_url=URL)
+    harness.commit(harness.go(), event=True, status=Status.PARTIAL, due_at=harness.now() - 1)
     return DeliveryMessage("ord-1", "evt-1", 1, HOST)
 
 
 def claim(
-    desk: Desk, message: DeliveryMessage, claim_id: str = "", lease: float = 3_600, postpone: float = 0
+    harness: StoreHarness, message: DeliveryMessage, claim_id: str = "", lease: float = 3_600, postpone: float = 0
 ) -> DeliveryClaim:
     """By default every message has a claim id of its own, as in a worker."""
-    return desk.stores.deliveries.claim(message, claim_id or repr(message), lease, postpone)
+    return harness.stores.deliveries.claim(message, claim_id or repr(message), lease, postpone)
 
 
 def settle(
-    desk: Desk, message: DeliveryMessage, decision: DeliveryDecision, claim_id: str = "", status: int = 500
+    harness: StoreHarness, message: DeliveryMessage, decision: DeliveryDecision, claim_id: str = "", status: int = 500
 ) -> tuple[DeliveryMessage, float] | None:
-    made = DeliveryAttempt(desk.now(), message.event_id, "order.fulfilled", status, "", decision.wait)
-    return desk.stores.deliveries.record_delivery(message, claim_id or repr(message), made, decision)
+    made = DeliveryAttempt(harness.now(), message.event_id, "order.fulfilled", status, "", decision.wait)
+    return harness.stores.deliveries.record_delivery(message, claim_id or repr(message), made, decision)
 
 
-def try_once(desk: Desk, message: DeliveryMessage, decision: DeliveryDecision) -> tuple[DeliveryMessage, float] | None:
-    assert claim(desk, message).verdict is DeliveryVerdict.GO
-    return settle(desk, message, decision)
+def try_once(
+    harness: StoreHarness, message: DeliveryMessage, decision: DeliveryDecision
+) -> tuple[DeliveryMessage, float] | None:
+    assert claim(harness, message).verdict is DeliveryVerdict.GO
+    return settle(harness, message, decision)
 
 
-def bring_forward(desk: Desk, order_id: str = "ord-1") -> None:
-    desk.redis.hset(keys.delivery(order_id), "due", 1)
-    desk.redis.zadd(keys.DELIVERIES_DUE, {order_id: 1})
+def bring_forward(harness: StoreHarness, order_id: str = "ord-1") -> None:
+    harness.redis.hset(keys.delivery(order_id), "due", 1)
+    harness.redis.zadd(keys.DELIVERIES_DUE, {order_id: 1})
 
 
-def attention(desk: Desk) -> tuple[Attention | None, list[str]]:
-    listed = desk.stores.listing.page(OrderQuery(attention=frozenset()), 10).orders
-    return desk.order().attention, [order.id for order in listed]
+def attention(harness: StoreHarness) -> tuple[Attention | None, list[str]]:
+    listed = harness.stores.listing.page(OrderQuery(attention=frozenset()), 10).orders
+    return harness.order().attention, [order.id for order in listed]
 
 
-def test_an_orders_events_are_found_in_the_feed_oldest_first_until_they_are_pruned(desk: Desk) -> None:
-    fulfilled(desk, "other", None)
-    partial(desk)
-    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    events = desk.stores.events.list_for_order("ord-1")
+def test_an_orders_events_are_found_in_the_feed_oldest_first_until_they_are_pruned(harness: StoreHarness) -> None:
+    fulfilled(harness, "other", None)
+    partial(harness)
+    harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    events = harness.stores.events.list_for_order("ord-1")
     assert [(event.id, event.type, event.order_id) for event in events] == [
         ("evt-1", "order.partial", "ord-1"),
         ("evt-2", "order.fulfilled", "ord-1"),
     ]
-    assert len(desk.stores.events.list_for_order("other")) == 1
-    assert desk.stores.events.list_for_order("nobody") == []
-    desk.redis.xdel(keys.EVENTS, events[0].cursor)
-    assert [event.id for event in desk.stores.events.list_for_order("ord-1")] == ["evt-2"]
+    assert len(harness.stores.events.list_for_order("other")) == 1
+    assert harness.stores.events.list_for_order("nobody") == []
+    harness.redis.xdel(keys.EVENTS, events[0].cursor)
+    assert [event.id for event in harness.stores.events.list_for_order("ord-1")] == ["evt-2"]
 
 
-def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(desk: Desk) -> None:
-    message = fulfilled(desk)
-    fulfilled(desk, "quiet", url=None)
-    granted = claim(desk, message)
-    [event, _] = desk.stores.events.list_after(None, 10)
+def test_a_delivery_is_filed_with_the_event_where_there_is_a_callback_url(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    fulfilled(harness, "quiet", url=None)
+    granted = claim(harness, message)
+    [event, _] = harness.stores.events.list_after(None, 10)
     assert (granted.verdict, granted.event, granted.url, granted.tries) == (DeliveryVerdict.GO, event, URL, 0)
-    assert desk.redis.zrange(keys.DELIVERIES_DUE, 0, -1) == ["ord-1"]
-    assert desk.stores.deliveries.get("quiet") is None
+    assert harness.redis.zrange(keys.DELIVERIES_DUE, 0, -1) == ["ord-1"]
+    assert harness.stores.deliveries.get("quiet") is None
 
 
-def test_what_is_delivered_is_not_delivered_again_and_keeps_no_copy_of_the_event(desk: Desk) -> None:
-    message = fulfilled(desk)
-    assert try_once(desk, message, DELIVERED) is None
-    assert claim(desk, message, "b").verdict is DeliveryVerdict.STALE
-    assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
-    assert desk.redis.hget(keys.delivery("ord-1"), "data") is None
+def test_a_delivered_event_is_not_sent_again_and_its_copy_is_removed(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    assert try_once(harness, message, DELIVERED) is None
+    assert claim(harness, message, "b").verdict is DeliveryVerdict.STALE
+    assert harness.redis.zcard(keys.DELIVERIES_DUE) == 0
+    assert harness.redis.hget(keys.delivery("ord-1"), "data") is None
 
 
-def test_only_one_copy_of_a_message_delivers(desk: Desk) -> None:
-    message = fulfilled(desk)
+def test_only_one_copy_of_a_message_delivers(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
     with ThreadPoolExecutor(8) as pool:
-        verdicts = list(pool.map(lambda n: claim(desk, message, str(n)).verdict, range(8)))
+        verdicts = list(pool.map(lambda n: claim(harness, message, str(n)).verdict, range(8)))
     assert sorted(verdicts) == ["busy"] * 7 + ["go"]
 
 
-def test_a_copy_of_an_earlier_attempt_is_stale(desk: Desk) -> None:
-    message = fulfilled(desk)
-    again = try_once(desk, message, DeliveryDecision(CallbackStatus.PENDING, 3_600))
+def test_a_copy_of_an_earlier_attempt_is_stale(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    again = try_once(harness, message, DeliveryDecision(CallbackStatus.PENDING, 3_600))
     assert again == (DeliveryMessage("ord-1", "evt-1", 2, HOST), pytest.approx(3_600, abs=0.01))
-    assert claim(desk, message, "copy").verdict is DeliveryVerdict.STALE
-    early = claim(desk, again[0])
+    assert claim(harness, message, "copy").verdict is DeliveryVerdict.STALE
+    early = claim(harness, again[0])
     assert (early.verdict, early.next_message) == (DeliveryVerdict.WAIT, again[0])
     assert early.wait == pytest.approx(3_600, abs=STALL)
-    bring_forward(desk)
-    assert claim(desk, again[0]).tries == 1
+    bring_forward(harness)
+    assert claim(harness, again[0]).tries == 1
 
 
-def test_a_worker_that_dies_during_delivery_is_followed_by_another_after_the_lease(desk: Desk) -> None:
-    message = fulfilled(desk)
-    assert claim(desk, message, "dead", lease=0).verdict is DeliveryVerdict.GO
-    alive = claim(desk, message, "alive")
+def test_a_delivery_of_a_killed_worker_is_repeated_after_the_lease(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    assert claim(harness, message, "dead", lease=0).verdict is DeliveryVerdict.GO
+    alive = claim(harness, message, "alive")
     assert alive.verdict is DeliveryVerdict.GO
     assert alive.event is not None
     assert alive.event.id == "evt-1"
-    assert settle(desk, message, GIVEN_UP, "dead") is None
-    assert desk.order().attention is None
-    settle(desk, message, DELIVERED, "alive")
-    assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == [500, 500]
+    assert settle(harness, message, GIVEN_UP, "dead") is None
+    assert harness.order().attention is None
+    settle(harness, message, DELIVERED, "alive")
+    assert [each.http_status for each in harness.stores.deliveries.attempts("ord-1")] == [500, 500]
 
 
-def test_a_claim_or_result_can_be_repeated_if_its_reply_was_lost(desk: Desk) -> None:
-    message = fulfilled(desk)
-    assert [claim(desk, message).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
-    again = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 60))
-    repeated = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 60))
+def test_a_claim_or_result_can_be_repeated_if_its_reply_was_lost(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    assert [claim(harness, message).verdict for _ in range(2)] == [DeliveryVerdict.GO] * 2
+    again = settle(harness, message, DeliveryDecision(CallbackStatus.PENDING, 60))
+    repeated = settle(harness, message, DeliveryDecision(CallbackStatus.PENDING, 60))
     assert again is not None
     assert repeated is not None
     assert repeated[0] == again[0]
-    assert len(desk.stores.deliveries.attempts("ord-1")) == 1
+    assert len(harness.stores.deliveries.attempts("ord-1")) == 1
 
 
-def test_a_newer_event_supersedes_one_that_is_not_delivered(desk: Desk) -> None:
-    older = partial(desk)
-    again = try_once(desk, older, DeliveryDecision(CallbackStatus.PENDING, 5))
+def test_a_newer_event_supersedes_one_that_is_not_delivered(harness: StoreHarness) -> None:
+    older = partial(harness)
+    again = try_once(harness, older, DeliveryDecision(CallbackStatus.PENDING, 5))
     assert again is not None
-    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    bring_forward(desk)
-    assert [claim(desk, each, "b").verdict for each in (older, again[0])] == [DeliveryVerdict.STALE] * 2
-    newer = claim(desk, DeliveryMessage("ord-1", "evt-2", 1, HOST), "b")
+    harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    bring_forward(harness)
+    assert [claim(harness, each, "b").verdict for each in (older, again[0])] == [DeliveryVerdict.STALE] * 2
+    newer = claim(harness, DeliveryMessage("ord-1", "evt-2", 1, HOST), "b")
     assert newer.event is not None
     assert (newer.event.type, newer.tries) == ("order.fulfilled", 0)
-    assert [event.id for event in desk.stores.events.list_after(None, 10)] == ["evt-1", "evt-2"]
+    assert [event.id for event in harness.stores.events.list_after(None, 10)] == ["evt-1", "evt-2"]
 
 
 @pytest.mark.parametrize("decision", [DELIVERED, GIVEN_UP, DeliveryDecision(CallbackStatus.PENDING, 5)])
-def test_an_event_that_comes_while_the_older_is_being_delivered_follows_it(
-    desk: Desk, decision: DeliveryDecision
-) -> None:
-    older, newer = partial(desk), DeliveryMessage("ord-1", "evt-2", 1, HOST)
-    claim(desk, older)
-    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    assert claim(desk, newer, "b").verdict is DeliveryVerdict.BUSY
-    assert settle(desk, older, decision) == (newer, 0.0)
-    assert claim(desk, newer, "b").verdict is DeliveryVerdict.GO
-    assert desk.order().attention is None
+def test_an_event_that_arrives_during_a_delivery_follows_it(harness: StoreHarness, decision: DeliveryDecision) -> None:
+    older, newer = partial(harness), DeliveryMessage("ord-1", "evt-2", 1, HOST)
+    claim(harness, older)
+    harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    assert claim(harness, newer, "b").verdict is DeliveryVerdict.BUSY
+    assert settle(harness, older, decision) == (newer, 0.0)
+    assert claim(harness, newer, "b").verdict is DeliveryVerdict.GO
+    assert harness.order().attention is None
 
 
-def test_a_delivery_that_is_postponed_is_not_overdue_meanwhile(desk: Desk) -> None:
-    message = fulfilled(desk)
-    later = claim(desk, message, postpone=60)
+def test_a_postponed_delivery_is_not_overdue(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    later = claim(harness, message, postpone=60)
     assert later.next_message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert later.wait == pytest.approx(60, abs=0.01)
-    assert claim(desk, message, postpone=60).verdict is DeliveryVerdict.STALE
-    assert desk.stores.deliveries.resend_deliveries(0, 0, 10) == (0, [])
+    assert claim(harness, message, postpone=60).verdict is DeliveryVerdict.STALE
+    assert harness.stores.deliveries.resend_deliveries(0, 0, 10) == (0, [])
 
 
-def test_an_overdue_delivery_is_sent_again_once_per_doubling_period(desk: Desk) -> None:
-    message = fulfilled(desk)
-    bring_forward(desk)
-    overdue = desk.stores.deliveries.resend_deliveries
+def test_an_overdue_delivery_is_sent_again_once_per_doubling_period(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    bring_forward(harness)
+    overdue = harness.stores.deliveries.resend_deliveries
     for period in (2_000, 4_000, 8_000):
         assert overdue(1_000.0, 0, 10) == (1, [message])
-        resend_at = float(desk.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
-        assert resend_at == pytest.approx((desk.now() + period) * 1_000, abs=STALL * 1_000)
+        resend_at = float(harness.redis.hget(keys.delivery("ord-1"), "resend_at") or 0)
+        assert resend_at == pytest.approx((harness.now() + period) * 1_000, abs=STALL * 1_000)
         assert overdue(1_000.0, 0, 10) == (1, [])
-        desk.redis.hset(keys.delivery("ord-1"), "resend_at", 1)
-    claim(desk, message)
+        harness.redis.hset(keys.delivery("ord-1"), "resend_at", 1)
+    claim(harness, message)
     assert overdue(0.001, 0, 10)[1] == []
 
 
-def test_a_delivery_in_a_long_queue_is_not_sent_again(desk: Desk) -> None:
-    now = desk.now()
+def test_a_delivery_in_a_long_queue_is_not_sent_again(harness: StoreHarness) -> None:
+    now = harness.now()
     for n in range(6):
-        fulfilled(desk, f"ord-{n}")
+        fulfilled(harness, f"ord-{n}")
         due = int((now - 500 + n * 10) * 1_000)
-        desk.redis.hset(keys.delivery(f"ord-{n}"), "due", due)
-        desk.redis.zadd(keys.DELIVERIES_DUE, {f"ord-{n}": due})
-    claim(desk, DeliveryMessage("ord-4", "evt-1", 1, HOST))
-    resent = desk.stores.deliveries.resend_deliveries(15.0, 0, 20)[1]
+        harness.redis.hset(keys.delivery(f"ord-{n}"), "due", due)
+        harness.redis.zadd(keys.DELIVERIES_DUE, {f"ord-{n}": due})
+    claim(harness, DeliveryMessage("ord-4", "evt-1", 1, HOST))
+    resent = harness.stores.deliveries.resend_deliveries(15.0, 0, 20)[1]
     assert [each.subject for each in resent] == ["ord-0", "ord-1", "ord-2"]
 
 
-def test_attention_is_set_by_the_last_failed_delivery_and_cleared_by_a_newer_event(desk: Desk) -> None:
-    try_once(desk, partial(desk), GIVEN_UP)
-    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
-    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    assert attention(desk) == (None, [])
+def test_attention_is_set_by_the_last_failed_delivery_and_cleared_by_a_newer_event(harness: StoreHarness) -> None:
+    try_once(harness, partial(harness), GIVEN_UP)
+    assert attention(harness) == (Attention.UNDELIVERABLE, ["ord-1"])
+    harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    assert attention(harness) == (None, [])
 
 
-def test_polls_do_not_clear_the_attention_of_a_failed_delivery(desk: Desk) -> None:
-    message = partial(desk)
-    read_before = desk.go(2)
-    try_once(desk, message, GIVEN_UP)
-    desk.commit(read_before, due_at=desk.now() - 1)
-    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
-    read_with = desk.go(3)
+def test_polls_do_not_clear_the_attention_of_a_failed_delivery(harness: StoreHarness) -> None:
+    message = partial(harness)
+    read_before = harness.go(2)
+    try_once(harness, message, GIVEN_UP)
+    harness.commit(read_before, due_at=harness.now() - 1)
+    assert attention(harness) == (Attention.UNDELIVERABLE, ["ord-1"])
+    read_with = harness.go(3)
     assert read_with.attention is Attention.UNDELIVERABLE
-    desk.stores.deliveries.redeliver("ord-1")
-    desk.commit(read_with, due_at=desk.now() - 1)
-    assert attention(desk) == (None, [])
+    harness.stores.deliveries.redeliver("ord-1")
+    harness.commit(read_with, due_at=harness.now() - 1)
+    assert attention(harness) == (None, [])
 
 
-def test_a_failed_delivery_waits_until_another_reason_for_attention_is_over(desk: Desk) -> None:
-    message = partial(desk)
-    desk.commit(desk.go(2), attention=Attention.MALFORMED, due_at=desk.now() - 1)
-    try_once(desk, message, GIVEN_UP)
-    assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
-    desk.commit(desk.go(3), attention=None, due_at=desk.now() - 1)
-    assert attention(desk) == (Attention.UNDELIVERABLE, ["ord-1"])
-    desk.commit(desk.go(4), attention=Attention.MALFORMED, due_at=desk.now() - 1)
-    desk.stores.deliveries.redeliver("ord-1")
-    assert attention(desk) == (Attention.MALFORMED, ["ord-1"])
+def test_a_failed_delivery_waits_until_another_reason_for_attention_is_over(harness: StoreHarness) -> None:
+    message = partial(harness)
+    harness.commit(harness.go(2), attention=Attention.MALFORMED, due_at=harness.now() - 1)
+    try_once(harness, message, GIVEN_UP)
+    assert attention(harness) == (Attention.MALFORMED, ["ord-1"])
+    harness.commit(harness.go(3), attention=None, due_at=harness.now() - 1)
+    assert attention(harness) == (Attention.UNDELIVERABLE, ["ord-1"])
+    harness.commit(harness.go(4), attention=Attention.MALFORMED, due_at=harness.now() - 1)
+    harness.stores.deliveries.redeliver("ord-1")
+    assert attention(harness) == (Attention.MALFORMED, ["ord-1"])
 
 
-def test_the_start_of_attention_is_kept_while_the_reason_stays(desk: Desk) -> None:
-    desk.submit(callback_url=URL)
-    assert desk.order().attention_at is None
-    desk.commit(desk.go(), attention=Attention.MALFORMED, due_at=desk.now() - 1)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
-    desk.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
-    desk.commit(desk.go(2), attention=Attention.MALFORMED, due_at=desk.now() - 1)
-    assert desk.order().attention_at == 1.0
-    desk.commit(desk.go(3), attention=Attention.NOT_FOUND, due_at=desk.now() - 1)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
-    desk.commit(desk.go(4), attention=None, due_at=desk.now() - 1)
-    assert desk.order().attention_at is None
+def test_the_start_of_attention_is_kept_while_the_reason_stays(harness: StoreHarness) -> None:
+    harness.submit(callback_url=URL)
+    assert harness.order().attention_at is None
+    harness.commit(harness.go(), attention=Attention.MALFORMED, due_at=harness.now() - 1)
+    assert harness.order().attention_at == pytest.approx(harness.now(), abs=STALL)
+    harness.redis.hset(keys.order("ord-1"), "attention_at", 1_000)
+    harness.commit(harness.go(2), attention=Attention.MALFORMED, due_at=harness.now() - 1)
+    assert harness.order().attention_at == 1.0
+    harness.commit(harness.go(3), attention=Attention.NOT_FOUND, due_at=harness.now() - 1)
+    assert harness.order().attention_at == pytest.approx(harness.now(), abs=STALL)
+    harness.commit(harness.go(4), attention=None, due_at=harness.now() - 1)
+    assert harness.order().attention_at is None
 
 
-def test_an_undeliverable_order_needs_attention_until_it_is_redelivered(desk: Desk) -> None:
-    try_once(desk, fulfilled(desk), GIVEN_UP)
-    assert desk.order().attention_at == pytest.approx(desk.now(), abs=STALL)
-    desk.stores.deliveries.redeliver("ord-1")
-    assert desk.order().attention_at is None
+def test_an_undeliverable_order_needs_attention_until_it_is_redelivered(harness: StoreHarness) -> None:
+    try_once(harness, fulfilled(harness), GIVEN_UP)
+    assert harness.order().attention_at == pytest.approx(harness.now(), abs=STALL)
+    harness.stores.deliveries.redeliver("ord-1")
+    assert harness.order().attention_at is None
 
 
-def test_what_is_still_to_be_delivered_is_counted_and_the_oldest_dated_by_its_event(desk: Desk) -> None:
-    pending = desk.stores.deliveries.pending
+def test_pending_deliveries_are_counted_and_the_oldest_is_dated_by_its_event(harness: StoreHarness) -> None:
+    pending = harness.stores.deliveries.pending
     assert pending() == PendingSummary(0)
-    first, second = fulfilled(desk, "first"), fulfilled(desk, "second")
-    events = [event.occurred_at for event in desk.stores.events.list_after(None, 10)]
+    first, second = fulfilled(harness, "first"), fulfilled(harness, "second")
+    events = [event.occurred_at for event in harness.stores.events.list_after(None, 10)]
     assert pending() == PendingSummary(2, events[0], "first")
-    assert desk.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
-    assert desk.stores.deliveries.oldest(1) == [("first", events[0])]
-    again = try_once(desk, first, DeliveryDecision(CallbackStatus.PENDING, 60))
+    assert harness.stores.deliveries.oldest(5) == [("first", events[0]), ("second", events[1])]
+    assert harness.stores.deliveries.oldest(1) == [("first", events[0])]
+    again = try_once(harness, first, DeliveryDecision(CallbackStatus.PENDING, 60))
     assert pending() == PendingSummary(2, events[0], "first")
     assert again is not None
-    bring_forward(desk, "first")
-    try_once(desk, again[0], GIVEN_UP)
+    bring_forward(harness, "first")
+    try_once(harness, again[0], GIVEN_UP)
     assert pending() == PendingSummary(1, events[1], "second")
-    try_once(desk, second, DELIVERED)
+    try_once(harness, second, DELIVERED)
     assert pending() == PendingSummary(0)
 
 
-def test_what_was_delivered_and_is_redelivered_is_pending_since_then_however_often_that_fails(desk: Desk) -> None:
-    try_once(desk, fulfilled(desk), DELIVERED)
-    desk.redis.hset(keys.delivery("ord-1"), "at", 1_000)
-    again = desk.stores.deliveries.redeliver("ord-1")
-    since = desk.stores.deliveries.pending()
-    assert since == PendingSummary(1, pytest.approx(desk.now(), abs=60), "ord-1")
+def test_a_redelivery_is_pending_since_it_was_requested(harness: StoreHarness) -> None:
+    try_once(harness, fulfilled(harness), DELIVERED)
+    harness.redis.hset(keys.delivery("ord-1"), "at", 1_000)
+    again = harness.stores.deliveries.redeliver("ord-1")
+    since = harness.stores.deliveries.pending()
+    assert since == PendingSummary(1, pytest.approx(harness.now(), abs=60), "ord-1")
     assert again is not None
-    try_once(desk, again, GIVEN_UP)
-    desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == since
+    try_once(harness, again, GIVEN_UP)
+    harness.stores.deliveries.redeliver("ord-1")
+    assert harness.stores.deliveries.pending() == since
 
 
 @pytest.mark.parametrize("tried", [(), (DeliveryDecision(CallbackStatus.PENDING, 60),), (GIVEN_UP,)])
-def test_redelivering_what_was_not_delivered_changes_nothing_of_since_when_it_is_pending(
-    desk: Desk, tried: tuple[DeliveryDecision, ...]
+def test_redelivering_a_pending_event_keeps_since_when_it_is_pending(
+    harness: StoreHarness, tried: tuple[DeliveryDecision, ...]
 ) -> None:
-    message = fulfilled(desk)
-    began = desk.now() - 1_400
-    desk.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
-    desk.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": round(began * 1_000)})
+    message = fulfilled(harness)
+    began = harness.now() - 1_400
+    harness.redis.hset(keys.delivery("ord-1"), "at", round(began * 1_000))
+    harness.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": round(began * 1_000)})
     for decision in tried:
-        try_once(desk, message, decision)
+        try_once(harness, message, decision)
     for _ in range(2):
-        desk.stores.deliveries.redeliver("ord-1")
-        assert desk.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
+        harness.stores.deliveries.redeliver("ord-1")
+        assert harness.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
 
 
-def test_a_newer_event_is_pending_since_it_came_whatever_was_redelivered_before(desk: Desk) -> None:
-    try_once(desk, partial(desk), DELIVERED)
-    desk.stores.deliveries.redeliver("ord-1")
-    desk.redis.hset(keys.delivery("ord-1"), "since", 1_000)
-    desk.commit(desk.go(2), event=True, status=Status.FULFILLED, finished_at=desk.now())
-    *_, event = desk.stores.events.list_after(None, 10)
-    try_once(desk, DeliveryMessage("ord-1", event.id, 1, HOST), GIVEN_UP)
-    desk.stores.deliveries.redeliver("ord-1")
-    assert desk.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
+def test_a_newer_event_is_pending_since_it_happened(harness: StoreHarness) -> None:
+    try_once(harness, partial(harness), DELIVERED)
+    harness.stores.deliveries.redeliver("ord-1")
+    harness.redis.hset(keys.delivery("ord-1"), "since", 1_000)
+    harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
+    *_, event = harness.stores.events.list_after(None, 10)
+    try_once(harness, DeliveryMessage("ord-1", event.id, 1, HOST), GIVEN_UP)
+    harness.stores.deliveries.redeliver("ord-1")
+    assert harness.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
 
 
-def test_a_redelivery_starts_a_new_schedule_with_the_same_event(desk: Desk) -> None:
-    try_once(desk, fulfilled(desk), GIVEN_UP)
-    message = desk.stores.deliveries.redeliver("ord-1")
+def test_a_redelivery_starts_a_new_schedule_with_the_same_event(harness: StoreHarness) -> None:
+    try_once(harness, fulfilled(harness), GIVEN_UP)
+    message = harness.stores.deliveries.redeliver("ord-1")
     assert message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
-    assert attention(desk) == (None, [])
-    granted = claim(desk, message)
+    assert attention(harness) == (None, [])
+    granted = claim(harness, message)
     assert (granted.verdict, granted.tries) == (DeliveryVerdict.GO, 0)
 
 
-def test_what_was_delivered_can_be_redelivered_while_the_feed_has_it(desk: Desk) -> None:
-    first = fulfilled(desk)
-    told = claim(desk, first).event
-    settle(desk, first, DELIVERED)
-    message = desk.stores.deliveries.redeliver("ord-1")
+def test_a_delivered_event_can_be_redelivered_while_it_is_in_the_feed(harness: StoreHarness) -> None:
+    first = fulfilled(harness)
+    told = claim(harness, first).event
+    settle(harness, first, DELIVERED)
+    message = harness.stores.deliveries.redeliver("ord-1")
     assert message is not None
-    assert claim(desk, message).event == told
-    settle(desk, message, DELIVERED)
-    desk.stores.events.prune(desk.now() + 10)
+    assert claim(harness, message).event == told
+    settle(harness, message, DELIVERED)
+    harness.stores.events.prune(harness.now() + 10)
     with pytest.raises(LookupError):
-        desk.stores.deliveries.redeliver("ord-1")
-    assert desk.redis.zcard(keys.DELIVERIES_DUE) == 0
+        harness.stores.deliveries.redeliver("ord-1")
+    assert harness.redis.zcard(keys.DELIVERIES_DUE) == 0
 
 
-def test_a_redelivery_during_a_delivery_happens_only_if_that_one_fails(desk: Desk) -> None:
+def test_a_redelivery_during_a_delivery_happens_only_if_that_one_fails(harness: StoreHarness) -> None:
     for order_id, decision, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
-        message = fulfilled(desk, order_id)
-        claim(desk, message)
-        assert desk.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
-        assert settle(desk, message, decision) == (
+        message = fulfilled(harness, order_id)
+        claim(harness, message)
+        assert harness.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
+        assert settle(harness, message, decision) == (
             (DeliveryMessage(order_id, "evt-1", 2, HOST), 0.0) if follows else None
         )
 
 
-def test_there_is_nothing_to_redeliver_before_the_first_event(desk: Desk) -> None:
-    desk.submit(callback_url=URL)
-    assert desk.stores.deliveries.redeliver("ord-1") is None
+def test_there_is_nothing_to_redeliver_before_the_first_event(harness: StoreHarness) -> None:
+    harness.submit(callback_url=URL)
+    assert harness.stores.deliveries.redeliver("ord-1") is None
 
 
-def test_a_delivery_outlives_the_events_in_the_feed(desk: Desk) -> None:
-    message = fulfilled(desk)
-    desk.stores.events.prune(desk.now() + 10)
-    event = claim(desk, message).event
+def test_a_delivery_outlives_the_events_in_the_feed(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    harness.stores.events.prune(harness.now() + 10)
+    event = claim(harness, message).event
     assert event is not None
     assert event.id == "evt-1"
 
 
-def test_an_order_is_not_pruned_before_its_backend_was_notified(desk: Desk) -> None:
-    message = fulfilled(desk)
-    assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 0)
-    try_once(desk, message, DELIVERED)
-    assert desk.stores.orders.prune(desk.now() + 10, 10) == (1, 1)
-    left = {key for key in desk.redis.scan_iter() if "ord-1" in key}
+def test_an_order_with_a_pending_delivery_is_not_pruned(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 0)
+    try_once(harness, message, DELIVERED)
+    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1)
+    left = {key for key in harness.redis.scan_iter() if "ord-1" in key}
     assert left == set()
 
 
-def test_a_result_for_a_removed_order_leaves_nothing_behind(desk: Desk) -> None:
-    message = fulfilled(desk)
-    claim(desk, message)
-    desk.redis.delete(keys.delivery("ord-1"))
-    assert settle(desk, message, DELIVERED) is None
-    assert not desk.redis.exists(keys.delivery_attempts("ord-1"), keys.delivery("ord-1"))
+def test_a_result_for_a_removed_order_leaves_nothing_behind(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    claim(harness, message)
+    harness.redis.delete(keys.delivery("ord-1"))
+    assert settle(harness, message, DELIVERED) is None
+    assert not harness.redis.exists(keys.delivery_attempts("ord-1"), keys.delivery("ord-1"))
 
 
-def test_the_delivery_log_keeps_the_latest_attempts(desk: Desk) -> None:
-    message = fulfilled(desk)
+def test_the_delivery_log_keeps_the_latest_attempts(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
     for status in range(MOST_ATTEMPTS + 5):
-        claim(desk, message)
-        again = settle(desk, message, DeliveryDecision(CallbackStatus.PENDING, 0), status=status)
+        claim(harness, message)
+        again = settle(harness, message, DeliveryDecision(CallbackStatus.PENDING, 0), status=status)
         assert again is not None
         message = again[0]
-        bring_forward(desk)
-    assert [each.http_status for each in desk.stores.deliveries.attempts("ord-1")] == list(range(5, MOST_ATTEMPTS + 5))
+        bring_forward(harness)
+    assert [each.http_status for each in harness.stores.deliveries.attempts("ord-1")] == list(
+        range(5, MOST_ATTEMPTS + 5)
+    )
 
 
-def test_the_state_of_a_delivery_can_be_read(desk: Desk) -> None:
-    message = fulfilled(desk)
-    stands = desk.stores.deliveries.get("ord-1")
+def test_the_state_of_a_delivery_can_be_read(harness: StoreHarness) -> None:
+    message = fulfilled(harness)
+    stands = harness.stores.deliveries.get("ord-1")
     assert stands is not None
     assert (stands.event_id, stands.event_type, stands.status) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
-    assert stands.next_try_at == pytest.approx(desk.now(), abs=STALL)
-    try_once(desk, message, DELIVERED)
-    stands = desk.stores.deliveries.get("ord-1")
+    assert stands.next_try_at == pytest.approx(harness.now(), abs=STALL)
+    try_once(harness, message, DELIVERED)
+    stands = harness.stores.deliveries.get("ord-1")
     assert stands is not None
     assert (stands.status, stands.next_try_at) == (CallbackStatus.DELIVERED, None)
-    assert desk.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1
+    assert harness.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1

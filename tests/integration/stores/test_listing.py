@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.integration.stores.conftest import ACCOUNT, Desk
+from tests.integration.stores.conftest import ACCOUNT, StoreHarness
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys, listing
 from willcall.stores.listing import OrderQuery
 
 
-def walk(desk: Desk, query: OrderQuery, limit: int) -> list[str]:
+def walk(harness: StoreHarness, query: OrderQuery, limit: int) -> list[str]:
     ids, cursor = [], None
     while True:
-        page = desk.stores.listing.page(query, limit, cursor)
+        page = harness.stores.listing.page(query, limit, cursor)
         assert len(page.orders) <= limit
         ids += [order.id for order in page.orders]
         cursor = page.next_cursor
@@ -20,21 +20,21 @@ def walk(desk: Desk, query: OrderQuery, limit: int) -> list[str]:
 
 
 @pytest.fixture
-def crowd(desk: Desk) -> Desk:
+def crowd(harness: StoreHarness) -> StoreHarness:
     """ord-0 ... ord-9; even ones fulfilled, every third needs attention."""
     for n in range(10):
-        desk.submit(f"ord-{n}")
-        order = desk.go(order_id=f"ord-{n}")
+        harness.submit(f"ord-{n}")
+        order = harness.go(order_id=f"ord-{n}")
         attention = Attention.MALFORMED if n % 3 == 0 else None
         if n % 2 == 0:
-            desk.commit(order, status=Status.FULFILLED, finished_at=desk.now(), attention=attention)
+            harness.commit(order, status=Status.FULFILLED, finished_at=harness.now(), attention=attention)
         else:
-            desk.commit(order, due_at=desk.now() + 60, attention=attention)
-    return desk
+            harness.commit(order, due_at=harness.now() + 60, attention=attention)
+    return harness
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 50])
-def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> None:
+def test_pages_give_every_order_once_newest_first(crowd: StoreHarness, limit: int) -> None:
     assert walk(crowd, OrderQuery(), limit) == [f"ord-{n}" for n in reversed(range(10))]
 
 
@@ -51,12 +51,12 @@ def test_pages_give_every_order_once_newest_first(crowd: Desk, limit: int) -> No
         (OrderQuery(attention=frozenset({Attention.NOT_FOUND})), []),
     ],
 )
-def test_orders_are_filtered(crowd: Desk, query: OrderQuery, numbers: list[int], limit: int) -> None:
+def test_orders_are_filtered(crowd: StoreHarness, query: OrderQuery, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
 
 
 @pytest.mark.parametrize("limit", [1, 50])
-def test_accounts_of_a_provider_are_kept_apart(crowd: Desk, limit: int) -> None:
+def test_accounts_of_a_provider_are_kept_apart(crowd: StoreHarness, limit: int) -> None:
     crowd.submit("second-1", account="second")
     crowd.submit("second-2", account="second")
     crowd.redis.hset(keys.order("second-2"), "attention", "malformed")
@@ -69,33 +69,33 @@ def test_accounts_of_a_provider_are_kept_apart(crowd: Desk, limit: int) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])
-def test_an_invalid_list_cursor_is_rejected(desk: Desk, cursor: str) -> None:
+def test_an_invalid_list_cursor_is_rejected(harness: StoreHarness, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        desk.stores.listing.page(OrderQuery(), 5, cursor)
+        harness.stores.listing.page(OrderQuery(), 5, cursor)
 
 
 def test_orders_of_a_reason_and_a_status_are_found_beyond_one_batch(
-    crowd: Desk, monkeypatch: pytest.MonkeyPatch
+    crowd: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LOOK", 1)
     query = OrderQuery(attention=frozenset({Attention.MALFORMED}), status=Status.FULFILLED)
     assert walk(crowd, query, 2) == walk(crowd, query, 1) == ["ord-6", "ord-0"]
 
 
-def test_counts_follow_the_status(crowd: Desk) -> None:
+def test_counts_follow_the_status(crowd: StoreHarness) -> None:
     counts = crowd.stores.listing.counts(ACCOUNT)
     assert (counts[Status.FULFILLED], counts[Status.PENDING], counts[Status.EXPIRED]) == (5, 5, 0)
     backlog = crowd.stores.listing.backlog(ACCOUNT, crowd.now())
     assert (backlog.waiting, backlog.due, backlog.held) == (5, 0, 0)
 
 
-def test_a_summary_names_the_newest_and_counts_all(crowd: Desk) -> None:
+def test_a_summary_names_the_newest_and_counts_all(crowd: StoreHarness) -> None:
     survey = crowd.stores.listing.attention_summary(parked=(), limit=3)
     assert [order.id for order in survey.orders] == ["ord-9", "ord-6", "ord-3"]
     assert (survey.counts, survey.total) == ({(ACCOUNT, Attention.MALFORMED): 4}, 4)
 
 
-def test_a_summary_counts_orders_of_a_rejected_account_without_naming_them(crowd: Desk) -> None:
+def test_a_summary_counts_orders_of_a_rejected_account_without_naming_them(crowd: StoreHarness) -> None:
     crowd.submit("refused")
     crowd.commit(crowd.go(order_id="refused"), due_at=crowd.now() + 60, attention=Attention.UNAUTHORIZED)
     named = crowd.stores.listing.attention_summary(parked={ACCOUNT}, limit=1)

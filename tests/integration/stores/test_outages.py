@@ -142,7 +142,7 @@ def test_our_own_errors_are_not_outages(server: Serve) -> None:  # noqa: F811 - 
     assert not_serving_code(raised.value) is None
 
 
-def test_everything_resumes_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
+def test_everything_continues_when_the_server_serves_again(server: Serve) -> None:  # noqa: F811 - the fixture
     own = server()
     client = connect(own.url)
     script = LuaScript(client, WRITES)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tests.integration.stores.conftest import Desk
+from tests.integration.stores.conftest import StoreHarness
 from willcall.stores import keys
 from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN, Heartbeat
 
@@ -18,26 +18,28 @@ def age_heartbeats(redis: "Redis", seconds: float) -> None:
         redis.zadd(keys.PROCESSES, {member: seen - seconds * 1_000})
 
 
-def test_a_process_with_a_recent_heartbeat_is_running(desk: Desk) -> None:
-    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery,notify"})
-    (process,) = desk.stores.processes.running()
+def test_a_process_with_a_recent_heartbeat_is_running(harness: StoreHarness) -> None:
+    harness.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery,notify"})
+    (process,) = harness.stores.processes.running()
     assert (process.kind, process.name, process.detail) == ("worker", NAME, {"queues": "celery,notify"})
-    assert process.since == process.last_seen <= desk.now()
+    assert process.since == process.last_seen <= harness.now()
 
 
-def test_a_process_keeps_its_start_time_and_shows_its_last_heartbeat(desk: Desk, redis: "Redis") -> None:
-    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery"})
-    (before,) = desk.stores.processes.running()
+def test_a_process_keeps_its_start_time_and_shows_its_last_heartbeat(harness: StoreHarness, redis: "Redis") -> None:
+    harness.stores.processes.record_heartbeat("worker", NAME, {"queues": "celery"})
+    (before,) = harness.stores.processes.running()
     redis.hincrby(keys.process("worker", NAME), "since", -5_000)
-    desk.stores.processes.record_heartbeat("worker", NAME, {"queues": "notify"})
-    (after,) = desk.stores.processes.running()
+    harness.stores.processes.record_heartbeat("worker", NAME, {"queues": "notify"})
+    (after,) = harness.stores.processes.running()
     assert after.since == before.since - 5
     assert after.last_seen >= before.last_seen
     assert after.detail == {"queues": "notify"}
 
 
-def test_a_process_without_heartbeats_is_not_running_and_is_removed_later(desk: Desk, redis: "Redis") -> None:
-    processes = desk.stores.processes
+def test_a_process_without_heartbeats_is_not_running_and_is_removed_later(
+    harness: StoreHarness, redis: "Redis"
+) -> None:
+    processes = harness.stores.processes
     processes.record_heartbeat("worker", NAME, {})
     age_heartbeats(redis, RUNNING_WITHIN)
     assert processes.running() == []
@@ -48,8 +50,8 @@ def test_a_process_without_heartbeats_is_not_running_and_is_removed_later(desk: 
     assert redis.zrange(keys.PROCESSES, 0, -1) == [f"beat:{NAME}"]
 
 
-def test_processes_are_distinguished_by_their_kind_and_leave_when_they_say_so(desk: Desk, redis: "Redis") -> None:
-    processes = desk.stores.processes
+def test_processes_are_distinguished_by_kind_and_removed_when_they_stop(harness: StoreHarness, redis: "Redis") -> None:
+    processes = harness.stores.processes
     for kind in ("worker", "beat", "api"):
         processes.record_heartbeat(kind, NAME, {})
     assert [process.kind for process in processes.running("beat")] == ["beat"]
@@ -60,8 +62,8 @@ def test_processes_are_distinguished_by_their_kind_and_leave_when_they_say_so(de
     assert not redis.keys("*process*")
 
 
-def test_the_last_heartbeat_of_a_kind_is_kept_however_its_process_ended(desk: Desk, redis: "Redis") -> None:
-    processes = desk.stores.processes
+def test_the_last_heartbeat_of_a_kind_is_kept_after_its_process_ended(harness: StoreHarness, redis: "Redis") -> None:
+    processes = harness.stores.processes
     assert processes.last_heartbeats() == {}
     processes.record_heartbeat("worker", "willcall-6@box", {})
     processes.record_heartbeat("worker", NAME, {})
@@ -77,8 +79,8 @@ def test_the_last_heartbeat_of_a_kind_is_kept_however_its_process_ended(desk: De
     assert redis.ttl(keys.LAST_HEARTBEATS) == -1
 
 
-def test_the_last_run_of_each_sweep_is_kept(desk: Desk) -> None:
-    sweeps = desk.stores.sweeps
+def test_the_last_run_of_each_sweep_is_kept(harness: StoreHarness) -> None:
+    sweeps = harness.stores.sweeps
     assert sweeps.last_runs() == {}
     sweeps.record_failure("polls", 1_000.5, 0.25, "TimeoutError")
     sweeps.record_success("prune", 2_000, 1, {"orders": 3})

@@ -51,7 +51,7 @@ def submit(made: World, count: int, prefix: str = "ord") -> list[str]:
 # The ceiling
 
 
-def test_more_orders_than_tokens_before_the_deadline_all_end_at_it_and_none_is_polled_after(make: Make) -> None:
+def test_orders_without_a_token_before_the_deadline_expire_at_it(make: Make) -> None:
     made = make(Rate(1, 5, 1), ceiling=12, strategy="exponential", initial=5)
     ids = submit(made, 12)
     made.run()
@@ -130,7 +130,7 @@ def test_the_sweep_does_not_interrupt_an_attempt(make: Make) -> None:
     assert made.order("ord-0").finished_at == pytest.approx(START + 55, abs=0.01)
 
 
-def test_a_released_order_that_may_not_be_polled_before_its_deadline_ends_then(make: Make) -> None:
+def test_a_released_order_that_may_not_be_polled_expires_at_its_deadline(make: Make) -> None:
     made = make(Rate(10, 1, 10), ceiling=40)
     submit(made, 1)
     made.context.stores.accounts.pause(ACCOUNT, None)
@@ -310,7 +310,7 @@ def test_pushes_for_many_orders_of_an_idle_account_use_its_whole_rate(make: Make
     assert sum(len(made.times(order_id)) == 2 for order_id in ids) == 200
 
 
-def test_a_provider_may_have_an_order_polled_a_few_times_then_every_half_minute(make: Make) -> None:
+def test_a_provider_may_expedite_an_order_a_few_times_then_every_half_minute(make: Make) -> None:
     made = make(Rate(100, 1, 100), interval=[3_000, 3_000], minimum=0)
     submit(made, 1)
     for n in range(1, 1_000):

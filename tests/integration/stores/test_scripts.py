@@ -3,7 +3,7 @@
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.integration.stores.conftest import Desk
+from tests.integration.stores.conftest import StoreHarness
 from willcall.stores.scripts import LuaScript
 
 TEXT = """
@@ -13,29 +13,29 @@ return args.word
 """
 
 
-def test_each_call_gets_its_own_reply(desk: Desk) -> None:
-    assert LuaScript(desk.redis, TEXT).many([([], {"word": str(number)}) for number in range(3)]) == ["0", "1", "2"]
-    assert LuaScript(desk.redis, TEXT).many([]) == []
+def test_each_call_gets_its_own_reply(harness: StoreHarness) -> None:
+    assert LuaScript(harness.redis, TEXT).many([([], {"word": str(number)}) for number in range(3)]) == ["0", "1", "2"]
+    assert LuaScript(harness.redis, TEXT).many([]) == []
 
 
-def test_scripts_that_redis_forgot_are_sent_again(desk: Desk) -> None:
-    script = LuaScript(desk.redis, TEXT)
+def test_scripts_that_redis_forgot_are_sent_again(harness: StoreHarness) -> None:
+    script = LuaScript(harness.redis, TEXT)
     for _ in range(2):
-        desk.redis.script_flush()
+        harness.redis.script_flush()
         assert script.many([([], {"word": "a"}), ([], {"word": "b"})]) == ["a", "b"]
 
 
-def test_an_error_between_replies_leaves_none_behind(desk: Desk) -> None:
-    script = LuaScript(desk.redis, TEXT)
+def test_an_error_between_replies_leaves_none_behind(harness: StoreHarness) -> None:
+    script = LuaScript(harness.redis, TEXT)
     with pytest.raises(ResponseError, match="bad"):
         script.many([([], {"word": "a"}), ([], {"word": "bad"}), ([], {"word": "b"})])
     assert script([], {"word": "next"}) == "next"
 
 
-def test_arguments_arrive_by_name_and_exactly(desk: Desk) -> None:
+def test_arguments_arrive_by_name_and_exactly(harness: StoreHarness) -> None:
     arguments = {"text": 'é\0"', "count": 2**53 - 1, "share": 0.1, "names": [], "flag": False, "absent": None}
     script = LuaScript(
-        desk.redis,
+        harness.redis,
         """
         local args = cjson.decode(ARGV[1])
         return {args.text, args.count, string.format('%.17g', args.share), #args.names, tostring(args.flag),
@@ -45,6 +45,6 @@ def test_arguments_arrive_by_name_and_exactly(desk: Desk) -> None:
     assert script([], arguments) == ['é\0"', 2**53 - 1, f"{0.1:.17g}", 0, "false", "nil"]
 
 
-def test_bytes_go_beside_the_named_arguments(desk: Desk) -> None:
-    script = LuaScript(desk.redis, "return {cjson.decode(ARGV[1]).at, #ARGV[2]}")
+def test_bytes_go_beside_the_named_arguments(harness: StoreHarness) -> None:
+    script = LuaScript(harness.redis, "return {cjson.decode(ARGV[1]).at, #ARGV[2]}")
     assert script([], {"at": 5}, payload=b"\xff\0") == [5, 2]

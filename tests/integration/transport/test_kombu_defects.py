@@ -40,8 +40,8 @@ with Connection(sys.argv[1]) as connection, Consumer(connection, [Queue("polls")
 
 
 @pytest.fixture(params=["stock", "ours"])
-def which(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Both transports, one after the other."""
+def transport_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Each of the two transports."""
     if request.param == "stock":
         monkeypatch.setitem(kombu.transport.TRANSPORT_ALIASES, "redis", "kombu.transport.redis:Transport")
         kombu.transport._transport_cache.pop("redis", None)  # noqa: SLF001 - no other way
@@ -54,15 +54,15 @@ def publish(queue: str, body: Any, connection: Connection) -> None:
 
 
 def test_a_message_survives_a_worker_killed_right_after_receiving_it(
-    connect: Connect, redis: Redis, redis_server: EmbeddedRedis, which: str
+    connect: Connect, redis: Redis, redis_server: EmbeddedRedis, transport_name: str
 ) -> None:
     publish("polls", "precious", connect())
     killed = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", KILLED_RIGHT_AFTER_RECEIVING, redis_server.url, which], cwd=ROOT, check=False
+        [sys.executable, "-c", KILLED_RIGHT_AFTER_RECEIVING, redis_server.url, transport_name], cwd=ROOT, check=False
     )
     assert killed.returncode == -signal.SIGKILL
     assert redis.llen("polls") == 0
-    assert redis.hlen("willcall:broker:claims") + redis.hlen("unacked") == (1 if which == "ours" else 0)
+    assert redis.hlen("willcall:broker:claims") + redis.hlen("unacked") == (1 if transport_name == "ours" else 0)
 
 
 def test_messages_of_dead_workers_are_restored_without_an_event_loop(connect: Connect) -> None:

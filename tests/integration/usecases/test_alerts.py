@@ -81,7 +81,7 @@ def types(h: System) -> list[str]:
     return [event.type for event in reversed(h.context.stores.ops.recent(100))]
 
 
-def test_a_revoked_key_is_reported_once_signed_and_so_is_its_working_again(
+def test_a_revoked_key_and_its_recovery_are_reported_once_each_and_signed(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -112,7 +112,7 @@ def test_a_revoked_key_is_reported_once_signed_and_so_is_its_working_again(
     assert h.events() == ["order.fulfilled"] * 4
 
 
-def test_orders_that_are_refused_are_reported_until_the_account_is_parked_for_them(watched: System) -> None:
+def test_rejected_orders_are_reported_until_their_account_is_parked(watched: System) -> None:
     h = watched
     for n in range(REFUSALS + 2):
         submit(h, f"ord-{n}", **answered(403, times=9))
@@ -194,9 +194,7 @@ def test_an_order_that_needs_attention_is_reported_without_its_tickets(
         ("paylogic", "a7c60001", ["reference"]),
     ],
 )
-def test_a_reference_that_opens_an_order_is_not_reported(
-    watched: System, provider: str, reference: str, told: list[str]
-) -> None:
+def test_a_secret_reference_is_not_reported(watched: System, provider: str, reference: str, told: list[str]) -> None:
     h = watched
     submit(h, provider=provider, reference=reference, **answered(404))
     h.poll()
@@ -204,7 +202,7 @@ def test_a_reference_that_opens_an_order_is_not_reported(
     assert [field for field, value in event.data.items() if reference in json.dumps(value)] == told
 
 
-def test_an_order_whose_backend_cannot_be_notified_is_reported_and_only_operators_may_be_inside_our_network(
+def test_an_undeliverable_order_is_reported_to_operators_in_a_private_network(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -224,7 +222,7 @@ def test_an_order_whose_backend_cannot_be_notified_is_reported_and_only_operator
     assert receiver.received[-1].event["data"]["status"] == "fulfilled"
 
 
-def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_in_the_end_that_nobody_is_notified(
+def test_an_alert_is_retried_on_schedule_and_logs_its_first_and_last_failure(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched
@@ -249,7 +247,7 @@ def test_an_alert_is_tried_again_by_the_schedule_and_the_log_says_at_first_and_i
     assert receiver.host not in str(logs)
 
 
-def test_what_waits_goes_to_where_operators_are_notified_now(watched: System, receiver: CallbackReceiver) -> None:
+def test_pending_alerts_go_to_the_present_operators_url(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -260,9 +258,7 @@ def test_what_waits_goes_to_where_operators_are_notified_now(watched: System, re
     assert receiver.message_ids("/moved") == receiver.message_ids("/ops")
 
 
-def test_what_waits_is_given_up_where_operators_are_not_notified_any_more(
-    watched: System, receiver: CallbackReceiver
-) -> None:
+def test_pending_alerts_are_given_up_without_an_operators_url(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, **answered(404))
     h.poll()
@@ -281,9 +277,7 @@ def test_without_an_operators_url_events_are_stored_and_no_message_is_sent(watch
     assert messages(h) == []
 
 
-def test_an_account_that_is_throttled_for_long_is_reported_by_the_sweep_and_healthy_again_by_an_answer(
-    watched: System, receiver: CallbackReceiver
-) -> None:
+def test_the_sweep_reports_a_long_throttle_and_a_response_its_end(watched: System, receiver: CallbackReceiver) -> None:
     h = watched
     submit(h, answers=({"do": "status", "status": 429, "retry_after": 1},))
     h.poll()
@@ -312,7 +306,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: System, receiver: Callb
     assert len(receiver.received) == 1
 
 
-def test_resuming_a_parked_account_is_reported_when_its_provider_has_answered(
+def test_the_recovery_of_a_resumed_account_is_reported_when_its_provider_responds(
     watched: System, receiver: CallbackReceiver
 ) -> None:
     h = watched

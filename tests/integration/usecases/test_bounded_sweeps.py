@@ -95,7 +95,7 @@ def test_repeated_failures_are_retried_less_often_and_logged_once(
     assert len(failures(lines)) == 1
 
 
-def test_what_was_fixed_is_forgotten(make_system: Setup) -> None:
+def test_a_failure_is_removed_after_a_success(make_system: Setup) -> None:
     h = make_system()
     orders = submit(h, 1)
     hold(h, *orders)
@@ -215,7 +215,7 @@ def test_prune_removes_an_unreadable_order(make_system: Setup) -> None:
     assert (run_sweep(h.context, "prune") or {})["orders"] == 2
 
 
-def test_a_run_without_time_stops_and_the_next_one_continues_behind_it(make_system: Setup, sweeps: Sweeps) -> None:
+def test_a_run_stops_when_its_time_is_up_and_the_next_one_continues(make_system: Setup, sweeps: Sweeps) -> None:
     h = make_system()
     seen: list[str] = []
     for number in range(3):
@@ -313,7 +313,7 @@ def test_an_unreachable_redis_ends_a_run(make_system: Setup, sweeps: Sweeps) -> 
         run_sweep(h.context, "away")
 
 
-def test_orders_are_resumed_as_long_as_there_is_time(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_are_released_as_long_as_there_is_time(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("willcall.usecases.accounts.BATCH", 1)
     h = make_system()
     hold(h, *submit(h, 1, 2, 3), deadline=time.time() * 1_000 + 1e6)

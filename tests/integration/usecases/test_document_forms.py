@@ -45,7 +45,7 @@ def reason(h: System) -> str | None:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def list_url(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Has Tiqets name an address of the test's own."""
 
     def name(url: str) -> None:
@@ -139,10 +139,10 @@ def test_a_document_behind_redirects_and_a_cookie_is_fetched(make_system: Setup,
     assert h.context.documents.read(ticket.document or "").startswith(b"%PDF-")
 
 
-def test_failed_redirects_are_reported_and_cause_a_poll(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_failed_redirects_are_reported_and_cause_a_poll(make_system: Setup, list_url: Any, serve: Serve) -> None:
     h = make_system()
     server = serve(saying(whole(b"", "302 Found", "Location: /")))
-    at(server.url + "/")
+    list_url(server.url + "/")
     h.submit(script())
     h.poll()
     h.outbox.messages.clear()
@@ -188,10 +188,10 @@ def test_a_retry_after_of_the_file_server_postpones_fetch_and_poll(make_system: 
     assert h.outbox.messages == []
 
 
-def test_a_redirect_with_a_retry_after_is_followed_after_it(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_a_redirect_with_a_retry_after_is_followed_after_it(make_system: Setup, list_url: Any, serve: Serve) -> None:
     h = make_system()
     last = serve(saying(whole(pdf("one"))))
-    at(serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 600"))).url)
+    list_url(serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 600"))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is None
     assert last.connections == 0
@@ -218,26 +218,26 @@ def test_a_file_in_preparation_does_not_block_others_of_its_host(
 
 
 @pytest.mark.parametrize("status", ["200 OK", "203 Non-Authoritative Information"])
-def test_a_file_with_another_2xx_status_is_stored(make_system: Setup, at: Any, serve: Serve, status: str) -> None:
+def test_a_file_with_another_2xx_status_is_stored(make_system: Setup, list_url: Any, serve: Serve, status: str) -> None:
     h = make_system()
-    at(serve(saying(whole(pdf("one"), status))).url)
+    list_url(serve(saying(whole(pdf("one"), status))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is not None
 
 
-def test_a_206_is_not_stored(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_a_206_is_not_stored(make_system: Setup, list_url: Any, serve: Serve) -> None:
     h = make_system()
-    at(serve(saying(whole(pdf("one")[:300], "206 Partial Content", "Content-Range: bytes 0-299/600"))).url)
+    list_url(serve(saying(whole(pdf("one")[:300], "206 Partial Content", "Content-Range: bytes 0-299/600"))).url)
     h.submit(script())
     assert h.poll().tickets[0].document is None
     fetch_again(h)
     assert reason(h) == "HTTP 206"
 
 
-def test_an_expired_signed_url_causes_a_poll_for_a_new_one(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_an_expired_signed_url_causes_a_poll_for_a_new_one(make_system: Setup, list_url: Any, serve: Serve) -> None:
     h = make_system()
     error = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
-    at(serve(saying(whole(error, "403 Forbidden", "Content-Type: application/xml"))).url)
+    list_url(serve(saying(whole(error, "403 Forbidden", "Content-Type: application/xml"))).url)
     h.submit(script())
     h.poll()
     h.outbox.messages.clear()
@@ -246,10 +246,12 @@ def test_an_expired_signed_url_causes_a_poll_for_a_new_one(make_system: Setup, a
     assert [message.order_id for message in h.outbox.messages] == ["ord-1"]
 
 
-def test_an_image_that_is_listed_again_as_a_pdf_is_not_fetched_again(make_system: Setup, at: Any, serve: Serve) -> None:
+def test_an_image_that_is_listed_again_as_a_pdf_is_not_fetched_again(
+    make_system: Setup, list_url: Any, serve: Serve
+) -> None:
     h = make_system()
     server = serve(saying(whole(make_file("png", "one"))))
-    at(server.url + "/a?signature=1")
+    list_url(server.url + "/a?signature=1")
     h.submit(script())
     first = h.poll().tickets
     order = h.order()

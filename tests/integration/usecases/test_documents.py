@@ -185,7 +185,7 @@ def test_the_reason_for_missing_documents_is_stored_with_the_order(
     assert behind.fetching == FetchProgress(1, why, filed(h) or 0)
 
 
-def test_that_a_documents_host_is_in_a_private_network_is_reported_with_the_setting_that_allows_it(
+def test_a_document_in_a_private_network_is_reported_with_the_setting_to_allow_it(
     make_system: Setup, answers: Answers
 ) -> None:
     h = make_system()

@@ -97,7 +97,7 @@ def test_an_attempt_that_fails_with_our_own_error_is_settled_as_malformed(
 
 
 @pytest.mark.parametrize("result", [ZeroDivisionError(), None, Issued(tickets=(None,))], ids=repr)  # type: ignore[arg-type]
-def test_our_mistake_does_not_lose_the_providers_hint(make_system: Setup, result: Any) -> None:
+def test_our_own_error_does_not_lose_the_providers_hint(make_system: Setup, result: Any) -> None:
     h = broken(make_system(), "read_status", result)
     h.submit(tiqets(answers=[{"do": "usual", "retry_after": 300}]))
     order = h.poll()
@@ -121,7 +121,7 @@ def test_attempts_that_fail_with_our_own_error_back_off_until_the_deadline(make_
     assert h.poll().status is Status.EXPIRED
 
 
-def test_what_comes_after_a_fixed_mistake_is_read_as_ever(make_system: Setup) -> None:
+def test_responses_are_read_as_usual_after_the_error_is_fixed(make_system: Setup) -> None:
     h = make_system()
     broken(h, "read_status", ZeroDivisionError()).submit(tiqets())
     broken(h, "read_status", ZeroDivisionError()).poll()

@@ -21,7 +21,7 @@ def seen(processes: ProcessStore, kind: str | None = None) -> RunningProcess:
     return process
 
 
-def test_each_beat_is_recorded_and_so_is_the_end_of_the_process(own_server: EmbeddedRedis) -> None:
+def test_heartbeats_are_recorded_and_removed_when_the_process_ends(own_server: EmbeddedRedis) -> None:
     processes = Stores.connect(own_server.url).processes
     with HeartbeatSender(processes, "api", every=EVERY) as heartbeat:
         heartbeat.beat()

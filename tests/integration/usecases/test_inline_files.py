@@ -91,7 +91,7 @@ def test_tickets_do_not_count_while_their_files_cannot_be_stored(
     assert h.poll().status is Status.FULFILLED
 
 
-def test_a_file_in_an_answer_that_is_too_large_needs_attention(
+def test_a_response_with_a_file_that_is_too_large_needs_attention(
     make_system: Setup, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = submitted(make_system)

@@ -69,7 +69,7 @@ def callback_status(h: System, order_id: str = "ord-1") -> CallbackStatus:
     return delivery.status
 
 
-def test_a_backend_is_notified_at_once_with_a_signed_message_that_is_the_feeds_item(
+def test_a_backend_is_notified_at_once_with_the_signed_item_of_the_feed(
     make_system: Setup, receiver: CallbackReceiver
 ) -> None:
     h = make_system()
@@ -291,7 +291,7 @@ def test_the_sweep_sends_a_lost_message_again_once(make_system: Setup, receiver:
     assert len(receiver.received) == 1
 
 
-def test_a_delivery_that_is_postponed_keeps_its_try(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_a_postponed_delivery_uses_no_attempt(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     [(delivery_message, _)] = messages(h)
@@ -303,7 +303,7 @@ def test_a_delivery_that_is_postponed_keeps_its_try(make_system: Setup, receiver
     assert statuses(h) == []
 
 
-def test_redelivering_sends_again_under_the_same_id(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_a_redelivery_has_the_same_id(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
@@ -351,7 +351,7 @@ def test_an_event_after_an_undeliverable_one_is_delivered_as_usual(
     assert receiver.received[-1].event["data"]["attention"] is None
 
 
-def test_prune_waits_for_the_backend_to_be_notified(make_system: Setup, receiver: CallbackReceiver) -> None:
+def test_prune_waits_for_pending_deliveries(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
     fulfil(h, receiver.url())
     h.redis.zadd(keys.FINAL, {"ord-1": 1})

@@ -54,9 +54,7 @@ def run_messages(h: System) -> None:
 
 
 @pytest.mark.parametrize("health", ANSWERS)
-def test_a_plain_resume_of_a_stopped_account_keeps_its_hint_and_says_until_when(
-    make_system: Setup, health: AccountHealth
-) -> None:
+def test_resume_without_an_override_keeps_a_hint_and_returns_its_end(make_system: Setup, health: AccountHealth) -> None:
     h = make_system()
     before = h.context.stores.accounts.now()
     stop(h, health, HINT)

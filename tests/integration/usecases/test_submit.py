@@ -22,7 +22,7 @@ def proxy(redis_server: EmbeddedRedis) -> Iterator[LossyProxy]:
 
 
 @pytest.fixture
-def shaky(make_system: Setup, proxy: LossyProxy) -> System:
+def lossy_system(make_system: Setup, proxy: LossyProxy) -> System:
     """A system whose connections to Redis pass the proxy, with its scripts loaded."""
     made = make_system(server=proxy)
     submit(made.context, {**ORDER, "id": "first"})
@@ -34,39 +34,41 @@ def sent(system: System) -> list[tuple[str, int]]:
     return [(message.order_id, message.seq) for message in system.outbox.messages]
 
 
-def test_a_submission_is_new_and_sends_its_message_if_the_reply_was_lost(shaky: System, proxy: LossyProxy) -> None:
+def test_a_submission_is_new_and_sends_its_message_if_the_reply_was_lost(
+    lossy_system: System, proxy: LossyProxy
+) -> None:
     proxy.lose_answers_to(b"ord-1")
-    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=True)
-    assert (proxy.lost, sent(shaky)) == (1, [("ord-1", 1)])
-    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=False)
+    assert submit(lossy_system.context, ORDER) == AcceptedOrder("ord-1", new=True)
+    assert (proxy.lost, sent(lossy_system)) == (1, [("ord-1", 1)])
+    assert submit(lossy_system.context, ORDER) == AcceptedOrder("ord-1", new=False)
 
 
-def test_each_order_of_a_batch_keeps_its_result_if_the_reply_was_lost(shaky: System, proxy: LossyProxy) -> None:
+def test_each_order_of_a_batch_keeps_its_result_if_the_reply_was_lost(lossy_system: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-2")
-    accepted = submit_many(shaky.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
+    accepted = submit_many(lossy_system.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
     assert proxy.lost == 1
     new = [AcceptedOrder(f"ord-{number}", new=True) for number in range(5)]
     assert accepted == [*new, AcceptedOrder("ord-1", new=False)]
-    assert {order_id for order_id, _ in sent(shaky)} == {f"ord-{number}" for number in range(5)}
+    assert {order_id for order_id, _ in sent(lossy_system)} == {f"ord-{number}" for number in range(5)}
 
 
 @pytest.mark.parametrize(("age", "new"), [(0, False), (10_000, True)])
 def test_an_order_stored_without_its_message_gets_one_when_submitted_again(
-    shaky: System, proxy: LossyProxy, age: int, *, new: bool
+    lossy_system: System, proxy: LossyProxy, age: int, *, new: bool
 ) -> None:
     proxy.lose_answers_to(b"ord-1", times=2)
     with pytest.raises(StoreError):
-        submit(shaky.context, ORDER)
-    assert sent(shaky) == []
-    submitted = round(shaky.order().submitted_at * 1_000)
-    shaky.redis.hset(keys.order("ord-1"), "submitted", submitted + (1_000_000 if not age else -age))
-    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=new)
-    assert sent(shaky) == [("ord-1", 1)]
-    assert submit(shaky.context, ORDER) == AcceptedOrder("ord-1", new=False)
-    assert sent(shaky) == [("ord-1", 1)]
+        submit(lossy_system.context, ORDER)
+    assert sent(lossy_system) == []
+    submitted = round(lossy_system.order().submitted_at * 1_000)
+    lossy_system.redis.hset(keys.order("ord-1"), "submitted", submitted + (1_000_000 if not age else -age))
+    assert submit(lossy_system.context, ORDER) == AcceptedOrder("ord-1", new=new)
+    assert sent(lossy_system) == [("ord-1", 1)]
+    assert submit(lossy_system.context, ORDER) == AcceptedOrder("ord-1", new=False)
+    assert sent(lossy_system) == [("ord-1", 1)]
 
 
-def test_an_order_that_was_polled_sends_nothing_when_it_is_submitted_again(make_system: Setup) -> None:
+def test_an_order_that_was_polled_sends_nothing_when_submitted_again(make_system: Setup) -> None:
     made = make_system()
     submit(made.context, ORDER)
     made.poll()

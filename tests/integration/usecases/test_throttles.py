@@ -87,7 +87,7 @@ def test_a_request_claimed_before_a_429_is_not_sent_after_it(
     assert h.outbox.messages[-1].due > moment + 3_500
 
 
-def test_a_person_may_end_a_throttle_that_this_process_has_recorded(
+def test_an_operator_may_end_a_throttle_that_this_process_has_reported(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     h = make_system()
@@ -101,7 +101,7 @@ def test_a_person_may_end_a_throttle_that_this_process_has_recorded(
     assert asked(h) == ["1", "2"]
 
 
-def test_a_429_that_redis_does_not_hear_of_still_binds_and_is_recorded_later(
+def test_a_429_that_could_not_be_reported_still_binds_and_is_reported_later(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
     monkeypatch.setattr("willcall.stores.connection.PATIENCE", 0.0)
@@ -119,7 +119,7 @@ def test_a_429_that_redis_does_not_hear_of_still_binds_and_is_recorded_later(
     assert h.redis.hget(keys.account("tiqets/default"), "throttles") == "1"
 
 
-def test_a_429_is_recorded_when_redis_is_back(
+def test_a_429_is_reported_when_redis_is_back(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch, own_server: EmbeddedRedis
 ) -> None:
     h = make_system(server=own_server)
@@ -156,7 +156,7 @@ def test_a_broken_idle_connection_to_redis_causes_no_wait(
     assert throttled(h)
 
 
-def test_nothing_is_written_between_a_429_and_its_record(make_system: Setup) -> None:
+def test_a_429_is_reported_before_anything_else_is_written(make_system: Setup) -> None:
     h = make_system()
     submit(h, provider="funtrips")
     h.poll("ord-1")

@@ -177,7 +177,7 @@ def test_a_hint_with_a_good_token_applies_to_the_next_token(
     assert tokens_asked_for(h) == 1
 
 
-def test_an_early_renewal_that_fails_costs_neither_the_order_nor_a_request_each(make_system: Setup) -> None:
+def test_a_failed_early_renewal_costs_no_attempt_and_is_not_repeated_per_order(make_system: Setup) -> None:
     h = make_system()
     submit(h)
     h.poll()

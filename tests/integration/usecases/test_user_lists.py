@@ -111,7 +111,7 @@ def test_a_submission_can_say_when_the_order_was_bought(shop: Shop) -> None:
 
 
 @users
-def test_orders_polled_at_once_take_different_tickets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_polled_at_the_same_time_own_different_tickets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.submit("warm-up")
     shop.poll("warm-up")  # leaves an access token, for which one of two attempts would wait
     cancel_order(shop.system.context, "warm-up")

@@ -62,7 +62,7 @@ def general(name: str, reference: str = "o-1", **fields: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Desk:
+class WebhookHarness:
     """A system with its webhooks open."""
 
     system: System
@@ -141,6 +141,6 @@ def open_webhooks() -> Iterator[OpenWebhooks]:
 
 
 @pytest.fixture
-def desk(make_system: Setup, open_webhooks: OpenWebhooks) -> Desk:
+def harness(make_system: Setup, open_webhooks: OpenWebhooks) -> WebhookHarness:
     made = make_system(callbacks=True)
-    return Desk(made, open_webhooks(made.context))
+    return WebhookHarness(made, open_webhooks(made.context))

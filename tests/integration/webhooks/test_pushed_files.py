@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.webhooks.conftest import Desk, general, upload
-from tests.integration.webhooks.test_simulated_webhooks import answers, called
+from tests.integration.webhooks.conftest import WebhookHarness, general, upload
+from tests.integration.webhooks.test_simulated_webhooks import answers, connected_harness
 from willcall.orders.model import Attention, Status
 from willcall.simulator.documents import FORMS_WITHOUT_TICKET, FileForm, make_file
 from willcall.simulator.script import OrderScript
 
-__all__ = ["called"]
+__all__ = ["connected_harness"]
 
 #: Bytes that the two alphabets of base64 write differently.
 PDF = b"%PDF-1.7\n\xfb\xff\xfe\xff?>\n%%EOF"
@@ -31,20 +31,20 @@ PDF = b"%PDF-1.7\n\xfb\xff\xfe\xff?>\n%%EOF"
         ("zip", "archive", "application/zip", None),
     ],
 )
-def test_a_good_upload_is_kept_as_it_came_and_the_seller_hears_nothing_bad(
-    desk: Desk, form: FileForm, kind: str, content_type: str, doubt: str | None
+def test_a_valid_upload_is_stored_unchanged_and_accepted(
+    harness: WebhookHarness, form: FileForm, kind: str, content_type: str, doubt: str | None
 ) -> None:
-    desk.submit(quantity=1)
+    harness.submit(quantity=1)
     content = make_file(form, "a1")
-    answer = desk.answer(upload(pdf=content))
+    answer = harness.answer(upload(pdf=content))
     assert (answer["success"], answer["order_status"]) == (True, "Delivered")
     assert answer["message"] == "Listing has been fulfilled for the order."
-    order = desk.order()
+    order = harness.order()
     assert (order.status, order.attention) == (Status.FULFILLED, None)
     (ticket,) = order.tickets
     assert (ticket.kind.value, ticket.content_type) == (kind, content_type)
     assert ticket.extra.get("document_warning") == doubt
-    assert desk.system.context.documents.read(ticket.document or "") == content
+    assert harness.system.context.documents.read(ticket.document or "") == content
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_a_good_upload_is_kept_as_it_came_and_the_seller_hears_nothing_bad(
     ],
 )
 def test_a_file_without_a_ticket_is_rejected_with_its_type_and_needs_attention(
-    desk: Desk, form: FileForm, why: str
+    harness: WebhookHarness, form: FileForm, why: str
 ) -> None:
     assert form in FORMS_WITHOUT_TICKET
-    desk.submit(quantity=1)
-    answer = desk.answer(upload(pdf=make_file(form, "a1")))
+    harness.submit(quantity=1)
+    answer = harness.answer(upload(pdf=make_file(form, "a1")))
     assert (answer["success"], answer["order_status"]) == (False, "Accepted")
     assert answer["message"] == f"Listing failed to be fulfilled for the order: {why}."
-    order = desk.order()
+    order = harness.order()
     assert (order.status, order.attention, order.tickets) == (Status.PENDING, Attention.MALFORMED, ())
-    (attempt,) = desk.system.context.stores.orders.timeline("ord-1")
+    (attempt,) = harness.system.context.stores.orders.timeline("ord-1")
     assert attempt.why.endswith(why)
 
 
@@ -85,78 +85,80 @@ def test_a_file_without_a_ticket_is_rejected_with_its_type_and_needs_attention(
         lambda content: b64encode(content).replace(b"+", b"%2B").replace(b"/", b"%2F").replace(b"=", b"%3D"),
     ],
 )
-def test_base64_is_decoded_in_every_variant(desk: Desk, encode: Callable[[bytes], bytes]) -> None:
-    desk.submit(quantity=1)
-    assert desk.answer(upload(file=encode(PDF).decode()))["success"] is True
-    (ticket,) = desk.order().tickets
-    assert desk.system.context.documents.read(ticket.document or "") == PDF
+def test_base64_is_decoded_in_every_variant(harness: WebhookHarness, encode: Callable[[bytes], bytes]) -> None:
+    harness.submit(quantity=1)
+    assert harness.answer(upload(file=encode(PDF).decode()))["success"] is True
+    (ticket,) = harness.order().tickets
+    assert harness.system.context.documents.read(ticket.document or "") == PDF
 
 
-def test_a_file_with_truncated_base64_is_stored_with_a_warning(desk: Desk) -> None:
-    desk.submit(quantity=1)
-    assert desk.answer(upload(file=b64encode(PDF.removesuffix(b"%%EOF") + b"x" * 100).decode()[:41]))["success"] is True
-    assert desk.order().tickets[0].extra["document_warning"] == "no content, no end"
+def test_a_file_with_truncated_base64_is_stored_with_a_warning(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    assert (
+        harness.answer(upload(file=b64encode(PDF.removesuffix(b"%%EOF") + b"x" * 100).decode()[:41]))["success"] is True
+    )
+    assert harness.order().tickets[0].extra["document_warning"] == "no content, no end"
 
 
-def test_files_of_several_types_are_counted_as_separate_admissions(desk: Desk) -> None:
-    desk.submit(quantity=3)
-    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("png", "a")))
-    desk.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("pkpass", "b")))
-    assert desk.order().status is Status.PARTIAL
-    assert desk.answer(general("c"))["order_status"] == "Delivered"
-    assert [ticket.kind.value for ticket in desk.order().tickets] == ["image", "wallet", "pdf"]
+def test_files_of_several_types_are_counted_as_separate_admissions(harness: WebhookHarness) -> None:
+    harness.submit(quantity=3)
+    harness.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("png", "a")))
+    harness.answer(upload(general_admission=1, row=None, seat=None, pdf=make_file("pkpass", "b")))
+    assert harness.order().status is Status.PARTIAL
+    assert harness.answer(general("c"))["order_status"] == "Delivered"
+    assert [ticket.kind.value for ticket in harness.order().tickets] == ["image", "wallet", "pdf"]
 
 
-def test_a_corrected_file_of_another_type_replaces_the_first(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    desk.answer(upload(pdf=make_file("clipped", "a")))
-    desk.answer(upload(pdf=make_file("png", "a")))
-    (ticket,) = desk.order().tickets
+def test_a_corrected_file_of_another_type_replaces_the_first(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    harness.answer(upload(pdf=make_file("clipped", "a")))
+    harness.answer(upload(pdf=make_file("png", "a")))
+    (ticket,) = harness.order().tickets
     assert (ticket.kind.value, ticket.content_type) == ("image", "image/png")
     assert "document_warning" not in ticket.extra
 
 
-def test_an_early_push_keeps_the_type_of_its_file(desk: Desk) -> None:
-    desk.answer(upload(pdf=make_file("clipped", "a")))
-    desk.answer(upload(seat="101", pdf=make_file("jpeg", "b")))
-    desk.submit(quantity=2)
-    first, second = desk.order().tickets
+def test_an_early_push_keeps_the_type_of_its_file(harness: WebhookHarness) -> None:
+    harness.answer(upload(pdf=make_file("clipped", "a")))
+    harness.answer(upload(seat="101", pdf=make_file("jpeg", "b")))
+    harness.submit(quantity=2)
+    first, second = harness.order().tickets
     assert (first.kind.value, first.extra["document_warning"]) == ("pdf", "no end")
     assert (second.kind.value, second.content_type) == ("image", "image/jpeg")
 
 
 @pytest.mark.parametrize("encoding", ["standard", "url", "unpadded", "lines", "data"])
-def test_files_in_a_response_complete_an_order(desk: Desk, encoding: str) -> None:
+def test_files_in_a_response_complete_an_order(harness: WebhookHarness, encoding: str) -> None:
     document = {"inline": True, "form": "behind_boundary", "encoding": encoding}
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "document": document}
-    desk.system.submit(OrderScript.model_validate(script))
-    order = desk.system.poll()
+    harness.system.submit(OrderScript.model_validate(script))
+    order = harness.system.poll()
     assert order.status is Status.FULFILLED
     assert [(ticket.url, ticket.content_type) for ticket in order.tickets] == [(None, "application/pdf")] * 2
     assert len({ticket.document for ticket in order.tickets}) == 2
 
 
-def test_a_page_in_a_response_is_no_ticket_and_needs_attention(desk: Desk) -> None:
+def test_a_page_in_a_response_is_no_ticket_and_needs_attention(harness: WebhookHarness) -> None:
     document = {"inline": True, "form": "html"}
     script = {"provider": "tixstock", "reference": "o-1", "document": document}
-    desk.system.submit(OrderScript.model_validate(script))
-    order = desk.system.poll()
+    harness.system.submit(OrderScript.model_validate(script))
+    order = harness.system.poll()
     assert (order.status, order.attention) == (Status.PENDING, Attention.MALFORMED)
-    (attempt,) = desk.system.context.stores.orders.timeline("ord-1")
+    (attempt,) = harness.system.context.stores.orders.timeline("ord-1")
     assert "a file in the answer is an HTML page, so it is not counted" in attempt.why
 
 
-def test_a_file_that_is_pushed_and_polled_is_one_admission(called: Desk) -> None:
+def test_a_file_that_is_pushed_and_polled_is_one_admission(connected_harness: WebhookHarness) -> None:
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "partial_after": 0, "ready_after": 600}
-    called.system.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
-    answers(called, 1)
-    order = called.system.poll()
+    connected_harness.system.submit(OrderScript.model_validate(script | {"document": {"inline": True}}))
+    answers(connected_harness, 1)
+    order = connected_harness.system.poll()
     assert order.status is Status.PARTIAL
     (ticket,) = order.tickets
     assert ticket.extra["pushed"]
 
 
-def test_the_simulator_pushes_files_of_every_type_in_every_encoding(called: Desk) -> None:
+def test_the_simulator_pushes_files_of_every_type_in_every_encoding(connected_harness: WebhookHarness) -> None:
     sent: list[dict[str, Any]] = [
         {"kind": "eticket", "ticket": 0, "form": "behind_boundary", "encoding": "url"},
         {"kind": "eticket", "ticket": 1, "form": "png", "encoding": "lines"},
@@ -165,9 +167,9 @@ def test_the_simulator_pushes_files_of_every_type_in_every_encoding(called: Desk
         {"kind": "mobile", "ticket": 3, "form": "pkpass", "encoding": "unpadded"},
     ]
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 4, "ready_after": 600, "pushes": sent}
-    called.system.submit(OrderScript.model_validate(script))
-    successes = ['"success": true' in entry["answer"] for entry in answers(called, len(sent))]
+    connected_harness.system.submit(OrderScript.model_validate(script))
+    successes = ['"success": true' in entry["answer"] for entry in answers(connected_harness, len(sent))]
     assert successes == [True, True, False, True, True]
-    order = called.order()
+    order = connected_harness.order()
     assert order.status is Status.FULFILLED
     assert [ticket.kind.value for ticket in order.tickets] == ["pdf", "image", "pdf", "wallet"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
-from tests.integration.webhooks.conftest import Desk, OpenWebhooks
+from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
 from willcall.simulator.client import SimulatorError
@@ -15,35 +15,35 @@ from willcall.simulator.script import OrderScript, Script
 
 
 @pytest.fixture
-def called(desk: Desk) -> Desk:
-    """A desk whose providers know its address."""
+def connected_harness(harness: WebhookHarness) -> WebhookHarness:
+    """A harness whose providers know its address."""
     for provider, token in WEBHOOK_TOKENS.items():
-        url = f"{desk.url}/webhooks/{provider}/default/{token}"
-        desk.system.providers.update_account(provider, webhook_url=url)
-    return desk
+        url = f"{harness.url}/webhooks/{provider}/default/{token}"
+        harness.system.providers.update_account(provider, webhook_url=url)
+    return harness
 
 
-def answers(desk: Desk, count: int, provider: str = "tixstock") -> list[dict[str, Any]]:
-    wait_until(lambda: len(desk.system.providers.pushes(provider=provider)) >= count)
-    found: list[dict[str, Any]] = desk.system.providers.pushes(provider=provider)
+def answers(harness: WebhookHarness, count: int, provider: str = "tixstock") -> list[dict[str, Any]]:
+    wait_until(lambda: len(harness.system.providers.pushes(provider=provider)) >= count)
+    found: list[dict[str, Any]] = harness.system.providers.pushes(provider=provider)
     assert len(found) == count
     return found
 
 
-def test_tixstock_pushes_an_order_to_its_final_status(called: Desk) -> None:
-    called.system.submit(
+def test_tixstock_pushes_an_order_to_its_final_status(connected_harness: WebhookHarness) -> None:
+    connected_harness.system.submit(
         OrderScript(provider="tixstock", reference="o-1", quantity=3, ready_after=600, cancel_after=600)
     )
-    called.system.let_time_pass_for_providers(600)
-    answers(called, 3)
-    called.system.let_time_pass_for_providers(600)
-    sent = answers(called, 4)
+    connected_harness.system.let_time_pass_for_providers(600)
+    answers(connected_harness, 3)
+    connected_harness.system.let_time_pass_for_providers(600)
+    sent = answers(connected_harness, 4)
     assert [entry["kind"] for entry in sent] == ["eticket"] * 3 + ["update"]
     assert all(entry["accepted"] for entry in sent)
-    assert called.system.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
+    assert connected_harness.system.events() == ["order.partial", "order.fulfilled", "order.cancelled"]
 
 
-def test_pushes_may_arrive_early_out_of_sequence_and_twice(called: Desk) -> None:
+def test_pushes_may_arrive_early_out_of_sequence_and_twice(connected_harness: WebhookHarness) -> None:
     pushes = [
         {"kind": "mobile_link", "ticket": 2},
         {"kind": "mobile", "ticket": 1, "times": 2},
@@ -52,13 +52,13 @@ def test_pushes_may_arrive_early_out_of_sequence_and_twice(called: Desk) -> None
         {"kind": "eticket", "ticket": 0, "size": 300_000},
     ]
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 3, "ready_after": 600, "pushes": pushes}
-    called.system.providers.add_orders([script])
-    assert [entry["status"] for entry in answers(called, 6)] == [200] * 6
-    called.submit(quantity=3)
-    order = called.order()
+    connected_harness.system.providers.add_orders([script])
+    assert [entry["status"] for entry in answers(connected_harness, 6)] == [200] * 6
+    connected_harness.submit(quantity=3)
+    order = connected_harness.order()
     assert order.status is Status.FULFILLED
     assert [(ticket.kind, ticket.seat) for ticket in order.tickets] == [("link", "102"), ("pdf", "101"), ("pdf", "100")]
-    document = called.system.context.documents.get(order.tickets[2].document or "")
+    document = connected_harness.system.context.documents.get(order.tickets[2].document or "")
     assert document is not None
     assert document.size >= 300_000
 
@@ -79,28 +79,30 @@ def test_a_rejected_push_is_repeated_on_the_providers_schedule(make_system: Setu
     assert list(made.redis.scan_iter()) == []
 
 
-def test_tiqets_notifies_once_of_each_change(called: Desk) -> None:
+def test_tiqets_notifies_once_of_each_change(connected_harness: WebhookHarness) -> None:
     script = OrderScript(provider="tiqets", reference="1111111", ready_after=600, cancel_after=600)
-    called.system.submit(script)
-    assert called.system.poll().status is Status.PENDING
-    called.system.let_time_pass_for_providers(600)
-    answers(called, 1, "tiqets")
-    assert called.order().next_poll_at is not None
-    assert called.system.poll().status is Status.FULFILLED
-    called.system.let_time_pass_for_providers(600)
-    answers(called, 2, "tiqets")
-    assert called.system.poll().status is Status.CANCELLED
-    assert [entry["answer"] for entry in called.system.providers.pushes()] == ["", ""]
+    connected_harness.system.submit(script)
+    assert connected_harness.system.poll().status is Status.PENDING
+    connected_harness.system.let_time_pass_for_providers(600)
+    answers(connected_harness, 1, "tiqets")
+    assert connected_harness.order().next_poll_at is not None
+    assert connected_harness.system.poll().status is Status.FULFILLED
+    connected_harness.system.let_time_pass_for_providers(600)
+    answers(connected_harness, 2, "tiqets")
+    assert connected_harness.system.poll().status is Status.CANCELLED
+    assert [entry["answer"] for entry in connected_harness.system.providers.pushes()] == ["", ""]
 
 
-def test_pushes_can_be_sent_at_run_time(called: Desk) -> None:
-    called.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    called.system.providers.push("tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"})
-    answers(called, 1)
-    assert called.order().attention is Attention.MALFORMED
-    called.system.providers.push("tixstock", "o-1", {"kind": "paper"})
-    answers(called, 2)
-    assert called.order().status is Status.FULFILLED
+def test_pushes_can_be_sent_at_run_time(connected_harness: WebhookHarness) -> None:
+    connected_harness.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    connected_harness.system.providers.push(
+        "tixstock", "o-1", {"kind": "eticket", "general_admission": True, "spoil": "pdf"}
+    )
+    answers(connected_harness, 1)
+    assert connected_harness.order().attention is Attention.MALFORMED
+    connected_harness.system.providers.push("tixstock", "o-1", {"kind": "paper"})
+    answers(connected_harness, 2)
+    assert connected_harness.order().status is Status.FULFILLED
     for mistake in ({"kind": "notification"}, {"kind": "eticket", "ticket": 2}):
         with pytest.raises(SimulatorError):
-            called.system.providers.push("tixstock", "o-1", mistake)
+            connected_harness.system.providers.push("tixstock", "o-1", mistake)

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as GoneError
 
 from schedules.timetable import run_sweep
 from tests.integration.usecases.conftest import Setup
-from tests.integration.webhooks.conftest import Desk, OpenWebhooks, general, pdf, seat, upload
+from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
 from willcall.providers.tixstock.pushes import AnswerWords
 from willcall.simulator.script import OrderScript
@@ -42,128 +42,130 @@ def links(*seats: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["order.eticket_fulfilment", "order.mobile_ticket_fulfilment"])
-def test_an_order_is_complete_when_every_seat_has_its_ticket(desk: Desk, kind: str) -> None:
-    desk.submit(quantity=2)
-    assert desk.answer(seat(100, type=kind)) == {
+def test_an_order_is_complete_when_every_seat_has_its_ticket(harness: WebhookHarness, kind: str) -> None:
+    harness.submit(quantity=2)
+    assert harness.answer(seat(100, type=kind)) == {
         "external_id": "o-1",
         "order_status": "Approved",
         "message": "The ticket was taken; the order has 1 of 2.",
         "success": True,
     }
-    assert desk.order().status is Status.PARTIAL
-    assert desk.answer(seat(101, type=kind)) == {
+    assert harness.order().status is Status.PARTIAL
+    assert harness.answer(seat(101, type=kind)) == {
         "external_id": "o-1",
         "order_status": "Delivered",
         "message": "Listing has been fulfilled for the order.",
         "success": True,
     }
-    order = desk.order()
+    order = harness.order()
     assert (order.status, order.next_poll_at) == (Status.FULFILLED, None)
     assert [(ticket.kind, ticket.row, ticket.seat) for ticket in order.tickets] == [
         ("pdf", "V", "100"),
         ("pdf", "V", "101"),
     ]
-    assert [desk.system.context.documents.read(ticket.document or "") for ticket in order.tickets] == [
+    assert [harness.system.context.documents.read(ticket.document or "") for ticket in order.tickets] == [
         pdf("seat 100"),
         pdf("seat 101"),
     ]
-    assert desk.system.events() == ["order.partial", "order.fulfilled"]
+    assert harness.system.events() == ["order.partial", "order.fulfilled"]
 
 
-def test_general_admission_is_counted_by_content(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    assert desk.answer(general("a"))["order_status"] == "Approved"
-    assert desk.answer(general("a", id=15454542))["order_status"] == "Approved"
-    assert desk.answer(general("b"))["order_status"] == "Delivered"
-    assert len(desk.order().tickets) == 2
+def test_general_admission_is_counted_by_content(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    assert harness.answer(general("a"))["order_status"] == "Approved"
+    assert harness.answer(general("a", id=15454542))["order_status"] == "Approved"
+    assert harness.answer(general("b"))["order_status"] == "Delivered"
+    assert len(harness.order().tickets) == 2
 
 
-def test_mobile_links_are_counted_by_seat(desk: Desk) -> None:
-    desk.submit(quantity=3)
-    assert desk.answer(links("1", "2"))["order_status"] == "Approved"
-    assert desk.answer(links("2"))["order_status"] == "Approved"
-    assert desk.answer(links("3"))["order_status"] == "Delivered"
-    assert [ticket.url for ticket in desk.order().tickets] == [f"https://m.example/{n}" for n in (1, 2, 3)]
+def test_mobile_links_are_counted_by_seat(harness: WebhookHarness) -> None:
+    harness.submit(quantity=3)
+    assert harness.answer(links("1", "2"))["order_status"] == "Approved"
+    assert harness.answer(links("2"))["order_status"] == "Approved"
+    assert harness.answer(links("3"))["order_status"] == "Delivered"
+    assert [ticket.url for ticket in harness.order().tickets] == [f"https://m.example/{n}" for n in (1, 2, 3)]
 
 
-def test_a_parcel_completes_an_order(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    assert desk.answer(PAPER) == {
+def test_a_parcel_completes_an_order(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    assert harness.answer(PAPER) == {
         "external_id": "o-1",
         "order_status": "Shipped",
         "message": "Order has been fulfilled.",
         "success": True,
     }
-    (ticket,) = desk.order().tickets
+    (ticket,) = harness.order().tickets
     assert (ticket.kind, ticket.code, ticket.extra["delivery_partner_name"]) == ("shipment", "4433221155WER", "DHL")
-    assert desk.order().status is Status.FULFILLED
+    assert harness.order().status is Status.FULFILLED
 
 
-def test_a_repeated_push_changes_nothing_and_reports_the_present_progress(desk: Desk) -> None:
-    desk.submit(quantity=2)
+def test_a_repeated_push_changes_nothing_and_reports_the_present_progress(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
     first, second = seat(100), seat(101)
-    assert desk.answer(first) == desk.answer(first)
-    complete = desk.answer(second)
+    assert harness.answer(first) == harness.answer(first)
+    complete = harness.answer(second)
     assert complete["order_status"] == "Delivered"
-    before = (desk.order(), desk.system.outcomes(), desk.system.events())
-    assert [desk.answer(first), desk.answer(second)] == [complete, complete]
-    assert (desk.order(), desk.system.outcomes(), desk.system.events()) == before
+    before = (harness.order(), harness.system.outcomes(), harness.system.events())
+    assert [harness.answer(first), harness.answer(second)] == [complete, complete]
+    assert (harness.order(), harness.system.outcomes(), harness.system.events()) == before
 
 
-def test_a_repeated_push_counts_tickets_received_since(desk: Desk) -> None:
-    desk.submit(quantity=3)
-    desk.answer(seat(1))
-    desk.answer(seat(2))
-    assert desk.answer(seat(1))["message"] == "The ticket was taken; the order has 2 of 3."
+def test_a_repeated_push_counts_tickets_received_since(harness: WebhookHarness) -> None:
+    harness.submit(quantity=3)
+    harness.answer(seat(1))
+    harness.answer(seat(2))
+    assert harness.answer(seat(1))["message"] == "The ticket was taken; the order has 2 of 3."
 
 
 @pytest.mark.parametrize("push", [seat(100), PAPER, update("Approved")])
-def test_a_repeated_push_does_not_reopen_an_order_that_tixstock_cancelled(desk: Desk, push: dict[str, Any]) -> None:
-    desk.submit(quantity=2)
-    desk.answer(push)
-    desk.answer(update("Refunded"))
-    answer = desk.answer(push)
+def test_a_repeated_push_does_not_reopen_an_order_that_tixstock_cancelled(
+    harness: WebhookHarness, push: dict[str, Any]
+) -> None:
+    harness.submit(quantity=2)
+    harness.answer(push)
+    harness.answer(update("Refunded"))
+    answer = harness.answer(push)
     assert (answer["success"], answer["order_status"]) == (True, "Refunded")
     assert answer["message"] == "The order is cancelled."
-    assert desk.order().status is Status.CANCELLED
+    assert harness.order().status is Status.CANCELLED
 
 
-def test_a_repeated_push_for_an_order_cancelled_by_its_caller_is_rejected(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    desk.answer(seat(1))
-    cancel_order(desk.system.context, "ord-1")
-    answer = desk.answer(seat(1))
+def test_a_repeated_push_for_an_order_cancelled_by_its_caller_is_rejected(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    harness.answer(seat(1))
+    cancel_order(harness.system.context, "ord-1")
+    answer = harness.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (True, "Accepted")
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_a_repeated_push_does_not_undo_a_correction_made_since(desk: Desk, *, ahead: bool) -> None:
+def test_a_repeated_push_does_not_undo_a_correction_made_since(harness: WebhookHarness, *, ahead: bool) -> None:
     pushes = [seat(1), upload(seat="1", pdf=pdf("corrected"))]
     if not ahead:
-        desk.submit(quantity=1)
+        harness.submit(quantity=1)
     for push in pushes:
-        desk.answer(push)
+        harness.answer(push)
     if ahead:
-        desk.submit(quantity=1)
-    assert desk.answer(seat(1))["order_status"] == "Delivered"
-    (ticket,) = desk.order().tickets
-    assert desk.system.context.documents.read(ticket.document or "") == pdf("corrected")
+        harness.submit(quantity=1)
+    assert harness.answer(seat(1))["order_status"] == "Delivered"
+    (ticket,) = harness.order().tickets
+    assert harness.system.context.documents.read(ticket.document or "") == pdf("corrected")
 
 
-def test_a_push_for_an_earlier_order_applies_to_a_later_one_with_its_reference(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    desk.answer(seat(1))
-    cancel_order(desk.system.context, "ord-1")
-    desk.submit(quantity=2, id="ord-2")
-    assert desk.answer(seat(1))["message"] == "The ticket was taken; the order has 1 of 2."
-    assert desk.system.order("ord-2").status is Status.PARTIAL
+def test_a_push_for_an_earlier_order_applies_to_a_later_one_with_its_reference(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    harness.answer(seat(1))
+    cancel_order(harness.system.context, "ord-1")
+    harness.submit(quantity=2, id="ord-2")
+    assert harness.answer(seat(1))["message"] == "The ticket was taken; the order has 1 of 2."
+    assert harness.system.order("ord-2").status is Status.PARTIAL
 
 
-def test_an_invalid_push_is_evaluated_again_when_it_is_repeated(desk: Desk) -> None:
-    desk.submit(quantity=1)
-    assert desk.answer(upload(file="%%%"))["success"] is False
-    assert desk.answer(upload(file="%%%"))["success"] is False
-    assert desk.answer(seat(1))["order_status"] == "Delivered"
+def test_an_invalid_push_is_evaluated_again_when_it_is_repeated(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    assert harness.answer(upload(file="%%%"))["success"] is False
+    assert harness.answer(upload(file="%%%"))["success"] is False
+    assert harness.answer(seat(1))["order_status"] == "Delivered"
 
 
 def in_lines(document: dict[str, Any]) -> dict[str, Any]:
@@ -183,63 +185,65 @@ def in_lines(document: dict[str, Any]) -> dict[str, Any]:
         lambda one: json.dumps(one).replace("}}", ",}}").encode(),
     ],
 )
-def test_the_same_file_in_another_encoding_is_the_same_ticket(desk: Desk, otherwise: Any) -> None:
-    desk.submit(quantity=2)
-    desk.answer(seat(100))
-    document = desk.order().tickets[0].document
-    assert desk.answer(otherwise(seat(100)))["order_status"] == "Approved"
-    assert [ticket.document for ticket in desk.order().tickets] == [document]
-    assert desk.system.events() == ["order.partial"]
+def test_the_same_file_in_another_encoding_is_the_same_ticket(harness: WebhookHarness, otherwise: Any) -> None:
+    harness.submit(quantity=2)
+    harness.answer(seat(100))
+    document = harness.order().tickets[0].document
+    assert harness.answer(otherwise(seat(100)))["order_status"] == "Approved"
+    assert [ticket.document for ticket in harness.order().tickets] == [document]
+    assert harness.system.events() == ["order.partial"]
 
 
-def test_a_corrected_file_for_a_seat_replaces_the_first(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    desk.answer(seat(100))
-    desk.answer(upload(seat="100", pdf=pdf("corrected")))
-    (ticket,) = desk.order().tickets
-    assert desk.system.context.documents.read(ticket.document or "") == pdf("corrected")
+def test_a_corrected_file_for_a_seat_replaces_the_first(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    harness.answer(seat(100))
+    harness.answer(upload(seat="100", pdf=pdf("corrected")))
+    (ticket,) = harness.order().tickets
+    assert harness.system.context.documents.read(ticket.document or "") == pdf("corrected")
 
 
 @pytest.mark.parametrize("sequence", list(permutations(range(3))))
-def test_pushes_arrive_in_any_sequence(desk: Desk, sequence: tuple[int, ...]) -> None:
+def test_pushes_arrive_in_any_sequence(harness: WebhookHarness, sequence: tuple[int, ...]) -> None:
     pushes = [seat(1), seat(2), seat(3)]
-    desk.submit(quantity=3)
-    assert [desk.answer(pushes[n])["order_status"] for n in sequence] == ["Approved", "Approved", "Delivered"]
-    assert desk.order().status is Status.FULFILLED
+    harness.submit(quantity=3)
+    assert [harness.answer(pushes[n])["order_status"] for n in sequence] == ["Approved", "Approved", "Delivered"]
+    assert harness.order().status is Status.FULFILLED
 
 
-def test_without_a_quantity_the_provider_is_polled_at_once(desk: Desk) -> None:
-    desk.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)])
-    desk.submit(quantity=None)
-    desk.system.poll()
-    assert desk.answer(seat(100))["order_status"] == "Approved"
-    assert desk.order().status is Status.PARTIAL
-    assert desk.system.outbox.messages[-1].due <= desk.system.context.stores.accounts.now()
-    assert desk.system.poll().status is Status.FULFILLED
-    assert desk.order().tickets[0].document is not None
+def test_without_a_quantity_the_provider_is_polled_at_once(harness: WebhookHarness) -> None:
+    harness.system.providers.add_orders(
+        [OrderScript(provider="tixstock", reference="o-1", quantity=1, ready_after=600)]
+    )
+    harness.submit(quantity=None)
+    harness.system.poll()
+    assert harness.answer(seat(100))["order_status"] == "Approved"
+    assert harness.order().status is Status.PARTIAL
+    assert harness.system.outbox.messages[-1].due <= harness.system.context.stores.accounts.now()
+    assert harness.system.poll().status is Status.FULFILLED
+    assert harness.order().tickets[0].document is not None
 
 
-def test_an_early_push_is_stored_and_applied_on_submit(desk: Desk) -> None:
+def test_an_early_push_is_stored_and_applied_on_submit(harness: WebhookHarness) -> None:
     for push in (seat(101), seat(100), seat(100)):
-        assert desk.answer(push)["success"] is True
-    assert len(list(desk.system.context.stores.inbox.list_all())) == 2
-    desk.submit(quantity=2)
-    order = desk.order()
+        assert harness.answer(push)["success"] is True
+    assert len(list(harness.system.context.stores.inbox.list_all())) == 2
+    harness.submit(quantity=2)
+    order = harness.order()
     assert order.status is Status.FULFILLED
-    assert {desk.system.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
-    assert list(desk.system.context.stores.inbox.list_all()) == []
-    assert desk.system.redis.zcard(keys.INBOX) == 0
-    assert desk.system.events() == ["order.partial", "order.fulfilled"]
-    assert desk.answer(seat(101))["order_status"] == "Delivered"
-    assert desk.order() == order
+    assert {harness.system.context.documents.get(ticket.document or "").owner for ticket in order.tickets} == {"ord-1"}  # type: ignore[union-attr]
+    assert list(harness.system.context.stores.inbox.list_all()) == []
+    assert harness.system.redis.zcard(keys.INBOX) == 0
+    assert harness.system.events() == ["order.partial", "order.fulfilled"]
+    assert harness.answer(seat(101))["order_status"] == "Delivered"
+    assert harness.order() == order
 
 
-def test_many_orders_submitted_at_once_get_their_early_pushes(desk: Desk) -> None:
-    desk.answer(seat(1, reference="o-1"))
-    desk.answer(seat(1, reference="o-3"))
+def test_many_orders_submitted_at_once_get_their_early_pushes(harness: WebhookHarness) -> None:
+    harness.answer(seat(1, reference="o-1"))
+    harness.answer(seat(1, reference="o-3"))
     orders = [{"id": f"m-{n}", "provider": "tixstock", "reference": f"o-{n}", "quantity": 1} for n in range(5)]
-    submit_many(desk.system.context, orders)
-    stored = desk.system.context.stores.orders.get_many([f"m-{n}" for n in range(5)])
+    submit_many(harness.system.context, orders)
+    stored = harness.system.context.stores.orders.get_many([f"m-{n}" for n in range(5)])
     assert [order.status.value for order in stored if order] == [
         "pending",
         "fulfilled",
@@ -249,10 +253,10 @@ def test_many_orders_submitted_at_once_get_their_early_pushes(desk: Desk) -> Non
     ]
 
 
-def test_an_early_cancellation_is_applied_too(desk: Desk) -> None:
-    assert desk.answer(update("Cancelled"))["success"] is True
-    desk.submit()
-    assert desk.order().status is Status.CANCELLED
+def test_an_early_cancellation_is_applied_too(harness: WebhookHarness) -> None:
+    assert harness.answer(update("Cancelled"))["success"] is True
+    harness.submit()
+    assert harness.order().status is Status.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -263,58 +267,58 @@ def test_an_early_cancellation_is_applied_too(desk: Desk) -> None:
         ("refunded / Cancelled", Status.CANCELLED, "the order was cancelled or refunded"),
     ],
 )
-def test_a_final_status_word_is_applied(desk: Desk, word: str, status: Status, reason: str) -> None:
-    desk.submit()
-    answer = desk.answer(update(word))
+def test_a_final_status_word_is_applied(harness: WebhookHarness, word: str, status: Status, reason: str) -> None:
+    harness.submit()
+    answer = harness.answer(update(word))
     assert (answer["success"], answer["order_status"], answer["external_id"]) == (True, word, "o-1")
-    order = desk.order()
+    order = harness.order()
     assert (order.status, order.reason, order.provider_status, order.next_poll_at) == (status, reason, word, None)
-    assert desk.system.events() == [f"order.{status}"]
+    assert harness.system.events() == [f"order.{status}"]
 
 
-def test_a_fulfilled_order_can_be_cancelled_later(desk: Desk) -> None:
-    desk.submit(quantity=1)
-    desk.answer(seat(1))
-    desk.answer(update("Refunded"))
-    assert desk.order().status is Status.CANCELLED
-    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
+def test_a_fulfilled_order_can_be_cancelled_later(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    harness.answer(seat(1))
+    harness.answer(update("Refunded"))
+    assert harness.order().status is Status.CANCELLED
+    assert harness.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
-def test_an_expired_order_can_still_be_fulfilled(desk: Desk) -> None:
-    desk.submit(quantity=2)
-    desk.system.redis.hset(keys.order("ord-1"), mapping={"deadline": 1, "ask": 0})
-    assert desk.system.poll().status is Status.EXPIRED
-    assert desk.answer(seat(1))["order_status"] == "Approved"
-    assert desk.order().status is Status.EXPIRED
-    assert desk.system.redis.zscore(keys.LATE, "ord-1")
-    assert desk.answer(seat(2))["order_status"] == "Delivered"
-    assert desk.order().status is Status.FULFILLED
-    assert desk.system.events() == ["order.expired", "order.fulfilled"]
+def test_an_expired_order_can_still_be_fulfilled(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    harness.system.redis.hset(keys.order("ord-1"), mapping={"deadline": 1, "ask": 0})
+    assert harness.system.poll().status is Status.EXPIRED
+    assert harness.answer(seat(1))["order_status"] == "Approved"
+    assert harness.order().status is Status.EXPIRED
+    assert harness.system.redis.zscore(keys.LATE, "ord-1")
+    assert harness.answer(seat(2))["order_status"] == "Delivered"
+    assert harness.order().status is Status.FULFILLED
+    assert harness.system.events() == ["order.expired", "order.fulfilled"]
 
 
-def test_a_ticket_for_a_cancelled_order_is_rejected(desk: Desk) -> None:
-    desk.submit()
-    cancel_order(desk.system.context, "ord-1")
-    answer = desk.answer(seat(1))
+def test_a_ticket_for_a_cancelled_order_is_rejected(harness: WebhookHarness) -> None:
+    harness.submit()
+    cancel_order(harness.system.context, "ord-1")
+    answer = harness.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (False, "Accepted")
     assert answer["message"] == "Listing failed to be fulfilled for the order: the order is cancelled."
-    assert (desk.order().status, desk.order().tickets) == (Status.CANCELLED, ())
+    assert (harness.order().status, harness.order().tickets) == (Status.CANCELLED, ())
 
 
-def test_an_update_with_a_tracking_id_is_a_parcel(desk: Desk) -> None:
-    desk.submit()
-    assert desk.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Shipped"
-    assert desk.order().status is Status.FULFILLED
+def test_an_update_with_a_tracking_id_is_a_parcel(harness: WebhookHarness) -> None:
+    harness.submit()
+    assert harness.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Shipped"
+    assert harness.order().status is Status.FULFILLED
 
 
 @pytest.mark.parametrize(("word", "answered"), [("Sale on Hold", "Sale on Hold"), ("Commissionable", "Approved")])
-def test_any_other_update_expedites_the_order(desk: Desk, word: str, answered: str) -> None:
-    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    desk.system.poll()
-    asked = len(desk.system.outbox.messages)
-    assert desk.answer(update(word))["order_status"] == answered
-    assert len(desk.system.outbox.messages) == asked + 1
-    assert desk.system.outbox.messages[-1].due <= desk.system.context.stores.accounts.now()
+def test_any_other_update_expedites_the_order(harness: WebhookHarness, word: str, answered: str) -> None:
+    harness.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    harness.system.poll()
+    asked = len(harness.system.outbox.messages)
+    assert harness.answer(update(word))["order_status"] == answered
+    assert len(harness.system.outbox.messages) == asked + 1
+    assert harness.system.outbox.messages[-1].due <= harness.system.context.stores.accounts.now()
 
 
 @pytest.mark.parametrize(
@@ -327,162 +331,170 @@ def test_any_other_update_expedites_the_order(desk: Desk, word: str, answered: s
         ({"mobile_links": [{"seat": "1", "link": "javascript:alert(1)"}]}, "there is neither a file nor a link"),
     ],
 )
-def test_an_invalid_push_is_rejected_and_recorded(desk: Desk, fields: dict[str, Any], why: str) -> None:
-    desk.submit()
-    answer = desk.answer(upload(**fields))
+def test_an_invalid_push_is_rejected_and_recorded(harness: WebhookHarness, fields: dict[str, Any], why: str) -> None:
+    harness.submit()
+    answer = harness.answer(upload(**fields))
     assert answer == {
         "external_id": "o-1",
         "order_status": "Accepted",
         "message": f"Listing failed to be fulfilled for the order: {why}.",
         "success": False,
     }
-    order = desk.order()
+    order = harness.order()
     assert (order.status, order.tickets, order.attention) == (Status.PENDING, (), Attention.MALFORMED)
-    (line,) = desk.system.context.stores.orders.timeline("ord-1")
+    (line,) = harness.system.context.stores.orders.timeline("ord-1")
     assert (line.outcome, line.http_status, line.why) == ("malformed", None, f"order.eticket_fulfilment: {why}")
     assert order.attempts == 0
-    assert desk.answer(seat(1))["success"] is True
+    assert harness.answer(seat(1))["success"] is True
 
 
-def test_a_invalid_push_ahead_of_its_order_is_refused_and_traced_when_the_order_comes(desk: Desk) -> None:
-    assert desk.answer(upload(file="%%%"))["success"] is False
-    desk.submit()
-    assert desk.order().attention is Attention.MALFORMED
-    assert desk.system.outcomes() == ["malformed"]
+def test_an_invalid_early_push_is_rejected_and_recorded_with_its_order(harness: WebhookHarness) -> None:
+    assert harness.answer(upload(file="%%%"))["success"] is False
+    harness.submit()
+    assert harness.order().attention is Attention.MALFORMED
+    assert harness.system.outcomes() == ["malformed"]
 
 
 @pytest.mark.parametrize("key", ["", "another-token"])
-def test_a_wrong_signature_is_401_and_changes_nothing(desk: Desk, key: str) -> None:
-    desk.submit()
-    before = {name: desk.system.redis.dump(name) for name in desk.system.redis.scan_iter()}
-    response = desk.push(seat(1), key or "x")
+def test_a_wrong_signature_is_401_and_changes_nothing(harness: WebhookHarness, key: str) -> None:
+    harness.submit()
+    before = {name: harness.system.redis.dump(name) for name in harness.system.redis.scan_iter()}
+    response = harness.push(seat(1), key or "x")
     assert response.status_code == 401
     assert response.json()["success"] is False
     assert response.json()["message"]
-    assert {name: desk.system.redis.dump(name) for name in desk.system.redis.scan_iter()} == before
+    assert {name: harness.system.redis.dump(name) for name in harness.system.redis.scan_iter()} == before
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"no json", b"[]", b'{"meta": {"type": "order.eticket_fulfilment"}}', b'{"data": {}}']
 )
-def test_a_signed_body_without_content_is_rejected(desk: Desk, body: bytes) -> None:
-    answer = desk.answer(body)
+def test_a_signed_body_without_content_is_rejected(harness: WebhookHarness, body: bytes) -> None:
+    answer = harness.answer(body)
     assert (answer["success"], answer["order_status"], answer["external_id"]) == (False, "Accepted", None)
 
 
-def test_a_push_does_not_move_the_next_poll(desk: Desk) -> None:
-    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
-    due = desk.system.poll().next_poll_at
-    desk.answer(seat(1))
-    order, message = desk.order(), desk.system.outbox.messages[-1]
+def test_a_push_does_not_move_the_next_poll(harness: WebhookHarness) -> None:
+    harness.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    due = harness.system.poll().next_poll_at
+    harness.answer(seat(1))
+    order, message = harness.order(), harness.system.outbox.messages[-1]
     assert (order.status, order.next_poll_at) == (Status.PARTIAL, due)
     assert (message.seq, message.due) == (order.seq, due)
-    account = desk.system.context.accounts["tixstock/default"]
-    pause(desk.system.context, account, None)
-    desk.system.poll()
-    desk.answer(seat(1, additional_file="https://files.example/other.pdf"))
-    assert desk.order().next_poll_at is None
-    assert resume(desk.system.context, account).released == 1
-    assert desk.system.poll().status is Status.PARTIAL
+    account = harness.system.context.accounts["tixstock/default"]
+    pause(harness.system.context, account, None)
+    harness.system.poll()
+    harness.answer(seat(1, additional_file="https://files.example/other.pdf"))
+    assert harness.order().next_poll_at is None
+    assert resume(harness.system.context, account).released == 1
+    assert harness.system.poll().status is Status.PARTIAL
 
 
 def test_a_poll_in_flight_neither_undoes_a_push_nor_loses_its_response(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = {"do": "status", "status": 503, "retry_after": 700}
     script = {"provider": "tixstock", "reference": "o-1", "quantity": 2, "answers": [fault]}
-    desk.system.submit(OrderScript.model_validate(script))
-    exchange = desk.system.context.http.exchange
+    harness.system.submit(OrderScript.model_validate(script))
+    exchange = harness.system.context.http.exchange
 
     def push_first(*arguments: Any) -> Any:
-        desk.answer(seat(1))
+        harness.answer(seat(1))
         return exchange(*arguments)
 
-    monkeypatch.setattr(desk.system.context.http, "exchange", push_first)
-    order = desk.system.poll()
+    monkeypatch.setattr(harness.system.context.http, "exchange", push_first)
+    order = harness.system.poll()
     assert (order.status, len(order.tickets), order.attempts) == (Status.PARTIAL, 1, 1)
     assert order.hint_until is not None
-    assert order.hint_until > desk.system.context.stores.accounts.now() + 500
-    assert desk.system.outcomes() == ["partly_issued", "unavailable"]
-    assert desk.system.outbox.messages[-1].seq == order.seq
+    assert order.hint_until > harness.system.context.stores.accounts.now() + 500
+    assert harness.system.outcomes() == ["partly_issued", "unavailable"]
+    assert harness.system.outbox.messages[-1].seq == order.seq
 
 
 def test_a_poll_in_flight_that_says_cancelled_counts_after_the_last_ticket(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=1, ends="cancelled"))
-    exchange = desk.system.context.http.exchange
+    harness.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=1, ends="cancelled"))
+    exchange = harness.system.context.http.exchange
 
     def push_first(*arguments: Any) -> Any:
-        desk.answer(seat(1))
+        harness.answer(seat(1))
         return exchange(*arguments)
 
-    monkeypatch.setattr(desk.system.context.http, "exchange", push_first)
-    assert desk.system.poll().status is Status.CANCELLED
-    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
+    monkeypatch.setattr(harness.system.context.http, "exchange", push_first)
+    assert harness.system.poll().status is Status.CANCELLED
+    assert harness.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
-def test_a_poll_does_not_remove_pushed_tickets(desk: Desk) -> None:
-    desk.system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0))
-    desk.answer(seat(101))
-    order = desk.system.poll()
+def test_a_poll_does_not_remove_pushed_tickets(harness: WebhookHarness) -> None:
+    harness.system.submit(
+        OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600, partial_after=0)
+    )
+    harness.answer(seat(101))
+    order = harness.system.poll()
     assert order.status is Status.PARTIAL
     assert [(ticket.seat, bool(ticket.extra.get("pushed"))) for ticket in order.tickets] == [("101", True)]
 
 
-def test_while_redis_is_unreachable_the_provider_is_asked_to_retry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_redis_is_unreachable_the_provider_is_asked_to_retry(
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*_: Any) -> None:
         raise GoneError
 
-    desk.submit()
+    harness.submit()
     with monkeypatch.context() as away:
-        away.setattr(desk.system.context.stores.orders, "find_by_reference", gone)
-        response = desk.push(seat(1))
+        away.setattr(harness.system.context.stores.orders, "find_by_reference", gone)
+        response = harness.push(seat(1))
     assert (response.status_code, response.headers["retry-after"]) == (503, "30")
-    assert desk.order().status is Status.PENDING
-    assert desk.answer(seat(1))["success"] is True
+    assert harness.order().status is Status.PENDING
+    assert harness.answer(seat(1))["success"] is True
 
 
-def test_while_files_cannot_be_written_nothing_is_stored_partly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.submit()
+def test_while_files_cannot_be_written_nothing_is_stored_partly(
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.submit()
     with monkeypatch.context() as away:
-        away.setattr(desk.system.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
-        assert desk.push(seat(1)).status_code == 503
-    assert (desk.order().status, desk.system.outcomes()) == (Status.PENDING, [])
-    assert desk.answer(seat(1))["success"] is True
+        away.setattr(harness.system.context.documents._files, "_root", "/proc/nowhere")  # noqa: SLF001
+        assert harness.push(seat(1)).status_code == 503
+    assert (harness.order().status, harness.system.outcomes()) == (Status.PENDING, [])
+    assert harness.answer(seat(1))["success"] is True
 
 
-def test_a_sweep_applies_pushes_if_the_process_died_after_submit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.answer(seat(1))
-    assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
+def test_a_sweep_applies_pushes_if_the_process_died_after_submit(
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.answer(seat(1))
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 0}
     with monkeypatch.context() as dies:
         dies.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
-        desk.submit(quantity=1)
-    assert desk.order().status is Status.PENDING
-    assert run_sweep(desk.system.context, "inbox") == {"applied": 1}
-    assert desk.order().status is Status.FULFILLED
-    assert run_sweep(desk.system.context, "inbox") == {"applied": 0}
+        harness.submit(quantity=1)
+    assert harness.order().status is Status.PENDING
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 1}
+    assert harness.order().status is Status.FULFILLED
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 0}
 
 
-def test_interrupted_pushes_can_be_applied_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.answer(seat(1))
+def test_interrupted_pushes_can_be_applied_again(harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.answer(seat(1))
     with monkeypatch.context() as dies:
-        dies.setattr(desk.system.context.stores.inbox, "remove_pushes", lambda _: None)
-        desk.submit(quantity=2)
-    order = desk.order()
-    assert run_sweep(desk.system.context, "inbox") == {"applied": 1}
-    assert desk.order() == order
-    assert desk.system.events() == ["order.partial"]
+        dies.setattr(harness.system.context.stores.inbox, "remove_pushes", lambda _: None)
+        harness.submit(quantity=2)
+    order = harness.order()
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 1}
+    assert harness.order() == order
+    assert harness.system.events() == ["order.partial"]
 
 
-def test_simultaneous_pushes_are_all_counted(desk: Desk) -> None:
-    desk.submit(quantity=8)
+def test_simultaneous_pushes_are_all_counted(harness: WebhookHarness) -> None:
+    harness.submit(quantity=8)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(desk.answer, [seat(n // 2) for n in range(16)]))
+        answers = list(pool.map(harness.answer, [seat(n // 2) for n in range(16)]))
     assert all(answer["success"] for answer in answers)
-    assert desk.order().status is Status.FULFILLED
-    assert sorted(ticket.seat or "" for ticket in desk.order().tickets) == [str(n) for n in range(8)]
-    assert desk.system.events() == ["order.partial", "order.fulfilled"]
+    assert harness.order().status is Status.FULFILLED
+    assert sorted(ticket.seat or "" for ticket in harness.order().tickets) == [str(n) for n in range(8)]
+    assert harness.system.events() == ["order.partial", "order.fulfilled"]
 
 
 def test_the_response_has_the_words_of_the_account(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
@@ -491,10 +503,10 @@ def test_the_response_has_the_words_of_the_account(make_system: Setup, open_webh
     words = AnswerWords(partial="Pending Review", complete="Commissionable", paper="Sent", failed="Rejected")
     given = replace(account, credentials=account.credentials.model_copy(update={"answers": words}))
     accounts = {**made.context.accounts, account.key: given}
-    desk = Desk(made, open_webhooks(replace(made.context, accounts=accounts)))
-    desk.submit(quantity=2)
+    harness = WebhookHarness(made, open_webhooks(replace(made.context, accounts=accounts)))
+    harness.submit(quantity=2)
     sent = [seat(1), upload(file="?"), seat(2), PAPER]
-    assert [desk.answer(push)["order_status"] for push in sent] == [
+    assert [harness.answer(push)["order_status"] for push in sent] == [
         "Pending Review",
         "Rejected",
         "Commissionable",
@@ -508,22 +520,22 @@ def test_the_word_that_causes_an_invoice_is_not_sent_while_tickets_are_missing(n
         AnswerWords(**{name: "commissionable "})
 
 
-def test_a_file_of_20_mb_is_accepted(desk: Desk) -> None:
+def test_a_file_of_20_mb_is_accepted(harness: WebhookHarness) -> None:
     content = pdf("large", size=20_000_000 - 40)
-    desk.submit(quantity=1)
-    assert desk.answer(upload(pdf=content))["order_status"] == "Delivered"
-    assert desk.system.context.documents.read(desk.order().tickets[0].document or "") == content
-    assert max(len(desk.system.redis.dump(name) or b"") for name in desk.system.redis.scan_iter()) < 10_000
+    harness.submit(quantity=1)
+    assert harness.answer(upload(pdf=content))["order_status"] == "Delivered"
+    assert harness.system.context.documents.read(harness.order().tickets[0].document or "") == content
+    assert max(len(harness.system.redis.dump(name) or b"") for name in harness.system.redis.scan_iter()) < 10_000
 
 
 @pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b"[1,,],"])
 def test_invalid_signed_json_is_rejected_before_it_is_parsed(
-    desk: Desk, part: bytes, monkeypatch: pytest.MonkeyPatch
+    harness: WebhookHarness, part: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*_: Any) -> None:
         pytest.fail("it was read")
 
     monkeypatch.setattr("willcall.providers.tixstock.pushes.read_lenient_object", read)
-    answer = desk.answer(b"[" + part * 300_000 + b"0]")
+    answer = harness.answer(b"[" + part * 300_000 + b"0]")
     assert (answer["success"], answer["external_id"]) == (False, None)
     assert "more than the tickets of an order" in answer["message"]

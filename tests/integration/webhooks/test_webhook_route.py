@@ -11,7 +11,7 @@ import requests
 from structlog.testing import capture_logs
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
-from tests.integration.webhooks.conftest import Desk, OpenWebhooks, pdf, seat, upload
+from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, pdf, seat, upload
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -31,11 +31,11 @@ TIXSTOCK = f"tixstock/default/{WEBHOOK_TOKENS['tixstock']}"
         "tixstock/default/" + "\u00e9",
     ],
 )
-def test_unknown_callers_get_one_and_the_same_404(desk: Desk, path: str) -> None:
-    response = desk.post(path, b"{}")
+def test_every_unknown_url_gets_the_same_404(harness: WebhookHarness, path: str) -> None:
+    response = harness.post(path, b"{}")
     assert response.status_code == 404
-    assert response.content == desk.post("a/b/c").content
-    assert dict(response.headers) | {"date": ""} == dict(desk.post("a/b/c").headers) | {"date": ""}
+    assert response.content == harness.post("a/b/c").content
+    assert dict(response.headers) | {"date": ""} == dict(harness.post("a/b/c").headers) | {"date": ""}
 
 
 def test_an_account_without_a_webhook_token_accepts_no_pushes(make_system: Setup, open_webhooks: OpenWebhooks) -> None:
@@ -43,13 +43,13 @@ def test_an_account_without_a_webhook_token_accepts_no_pushes(make_system: Setup
     assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
 
 
-def test_only_posts_are_accepted(desk: Desk) -> None:
-    assert requests.get(f"{desk.url}/webhooks/{TIXSTOCK}", timeout=60).status_code == 405
+def test_only_posts_are_accepted(harness: WebhookHarness) -> None:
+    assert requests.get(f"{harness.url}/webhooks/{TIXSTOCK}", timeout=60).status_code == 405
 
 
 @pytest.mark.parametrize("blank", ["%20", "%0A", "%20%20"])
-def test_a_blank_pasted_with_the_url_does_no_harm(desk: Desk, blank: str) -> None:
-    assert desk.post(f"{TIXSTOCK}{blank}", b"{}").status_code == 401, "only its signature is missing"
+def test_a_blank_pasted_with_the_url_does_no_harm(harness: WebhookHarness, blank: str) -> None:
+    assert harness.post(f"{TIXSTOCK}{blank}", b"{}").status_code == 401, "only its signature is missing"
 
 
 def chunks(size: int, piece: int = 1_000_000) -> Iterator[bytes]:
@@ -57,26 +57,28 @@ def chunks(size: int, piece: int = 1_000_000) -> Iterator[bytes]:
         yield b" " * piece
 
 
-def test_a_body_above_the_limit_is_413(desk: Desk) -> None:
+def test_a_body_above_the_limit_is_413(harness: WebhookHarness) -> None:
     large = 45_000_000
-    assert desk.post(TIXSTOCK, b" " * large).status_code == 413
-    assert desk.post(TIXSTOCK, chunks(large)).status_code == 413
-    assert desk.post(TIXSTOCK, chunks(40_000_000)).status_code == 401
+    assert harness.post(TIXSTOCK, b" " * large).status_code == 413
+    assert harness.post(TIXSTOCK, chunks(large)).status_code == 413
+    assert harness.post(TIXSTOCK, chunks(40_000_000)).status_code == 401
 
 
-def test_a_signature_that_is_not_hexadecimal_is_invalid(desk: Desk) -> None:
-    response = desk.post(TIXSTOCK, b"{}", {"X-Tixstock-Signature": "\u00ff" * 64})
+def test_a_signature_that_is_not_hexadecimal_is_invalid(harness: WebhookHarness) -> None:
+    response = harness.post(TIXSTOCK, b"{}", {"X-Tixstock-Signature": "\u00ff" * 64})
     assert response.status_code == 401
 
 
-def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_neither_token_nor_reference_nor_body_is_logged(
+    harness: WebhookHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:
-        desk.push(seat(1, reference="s3cret-reference"))
-        desk.push(seat(1, reference="s3cret-reference"), key="wrong")
-        desk.notify("s3cret-reference")
-        desk.submit(reference="s3cret-reference")
-        desk.push(upload("s3cret-reference", file="s3cret-file!"))
+        harness.push(seat(1, reference="s3cret-reference"))
+        harness.push(seat(1, reference="s3cret-reference"), key="wrong")
+        harness.notify("s3cret-reference")
+        harness.submit(reference="s3cret-reference")
+        harness.push(upload("s3cret-reference", file="s3cret-file!"))
     written = (
         f"{logs}{[record.getMessage() for record in caplog.records if record.name.startswith(('willcall', 'api'))]}"
     )
@@ -85,59 +87,61 @@ def test_neither_token_nor_reference_nor_body_is_logged(desk: Desk, caplog: pyte
 
 
 @pytest.mark.proof
-def test_simultaneous_large_files_need_bounded_memory(desk: Desk) -> None:
-    desk.submit(quantity=12)
+def test_simultaneous_large_files_need_bounded_memory(harness: WebhookHarness) -> None:
+    harness.submit(quantity=12)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pushes = [upload(seat=str(n), pdf=pdf(str(n), size=5_000_000)) for n in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        assert all(answer["success"] for answer in pool.map(desk.answer, pushes))
-    assert desk.order().status is Status.FULFILLED
+        assert all(answer["success"] for answer in pool.map(harness.answer, pushes))
+    assert harness.order().status is Status.FULFILLED
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
 
 
-def test_tiqets_always_gets_exactly_200(desk: Desk) -> None:
+def test_tiqets_always_gets_exactly_200(harness: WebhookHarness) -> None:
     path = f"tiqets/default/{WEBHOOK_TOKENS['tiqets']}"
     for body in (b"", b"[]", b"\xff", b'{"order_reference_id": "nobody"}', b'{"order_reference_id": {}}'):
-        response = desk.post(path, body)
+        response = harness.post(path, body)
         assert (response.status_code, response.content) == (200, b"")
-    assert list(desk.system.redis.scan_iter()) == []
+    assert list(harness.system.redis.scan_iter()) == []
 
 
-def test_a_notification_of_tiqets_has_the_order_polled_at_once(desk: Desk) -> None:
-    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
-    order = desk.system.poll()
+def test_a_notification_of_tiqets_expedites_the_order(harness: WebhookHarness) -> None:
+    harness.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    order = harness.system.poll()
     assert order.next_poll_at is not None
-    assert order.next_poll_at > desk.system.context.stores.accounts.now() + 100
+    assert order.next_poll_at > harness.system.context.stores.accounts.now() + 100
     for _ in range(2):
-        assert desk.notify("1111111").status_code == 200
-    message = desk.system.outbox.messages[-1]
+        assert harness.notify("1111111").status_code == 200
+    message = harness.system.outbox.messages[-1]
     assert message.seq == order.seq + 1
-    assert message.due <= desk.system.context.stores.accounts.now()
-    assert desk.system.redis.hget(keys.order("ord-1"), "express") == "1"
-    assert desk.order().status is Status.PENDING
+    assert message.due <= harness.system.context.stores.accounts.now()
+    assert harness.system.redis.hget(keys.order("ord-1"), "express") == "1"
+    assert harness.order().status is Status.PENDING
 
 
-def test_a_notification_during_an_attempt_causes_another_attempt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
-    exchange = desk.system.context.http.exchange
+def test_a_notification_during_an_attempt_causes_another_attempt(
+    harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.system.submit(OrderScript(provider="tiqets", reference="1111111", ready_after=600))
+    exchange = harness.system.context.http.exchange
 
     def notify_first(*arguments: object) -> object:
-        desk.notify("1111111")
+        harness.notify("1111111")
         return exchange(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk.system.context.http, "exchange", notify_first)
-    order = desk.system.poll()
+    monkeypatch.setattr(harness.system.context.http, "exchange", notify_first)
+    order = harness.system.poll()
     assert order.next_poll_at is not None
     assert order.next_poll_at <= time.time() + 1
 
 
-def test_a_notification_long_after_fulfilment_applies_the_cancellation(desk: Desk) -> None:
-    desk.system.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=600))
-    assert desk.system.poll().status is Status.FULFILLED
-    desk.system.let_time_pass_for_providers(600)
-    assert desk.notify("1111111").status_code == 200
-    assert desk.system.poll().status is Status.CANCELLED
-    assert desk.system.events() == ["order.fulfilled", "order.cancelled"]
+def test_a_notification_long_after_fulfilment_applies_the_cancellation(harness: WebhookHarness) -> None:
+    harness.system.submit(OrderScript(provider="tiqets", reference="1111111", cancel_after=600))
+    assert harness.system.poll().status is Status.FULFILLED
+    harness.system.let_time_pass_for_providers(600)
+    assert harness.notify("1111111").status_code == 200
+    assert harness.system.poll().status is Status.CANCELLED
+    assert harness.system.events() == ["order.fulfilled", "order.cancelled"]
 
 
 def test_providers_that_push_are_polled_slowly(make_system: Setup) -> None:

@@ -1,4 +1,4 @@
-"""A good history of two orders, which tests spoil."""
+"""A good history of two orders, which tests change_history."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from bench.chaos.history import (
 )
 from willcall.simulator.script import RateScript
 
-Spoil = Callable[..., History]
+ChangeHistory = Callable[..., History]
 
 ONE, TWO = ("tiqets", "default", "1"), ("tiqets", "default", "2")
 
@@ -107,6 +107,6 @@ GOOD = History(
 
 
 @pytest.fixture
-def spoil() -> Spoil:
+def change_history() -> ChangeHistory:
     """The good history with some of it replaced."""
     return lambda **changes: replace(GOOD, **changes)

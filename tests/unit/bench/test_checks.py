@@ -19,7 +19,7 @@ from bench.chaos.history import (
     match_attempts,
 )
 from bench.chaos.scorecard import figures
-from tests.unit.bench.conftest import ALERTS, CALLBACKS, EVENTS, GOOD, ONE, PUSHES, TWO, Spoil, message, request
+from tests.unit.bench.conftest import ALERTS, CALLBACKS, EVENTS, GOOD, ONE, PUSHES, TWO, ChangeHistory, message, request
 
 
 def hit(kind: FaultKind, start: float, end: float | None = None) -> InjectedFault:
@@ -95,8 +95,8 @@ BAD: list[tuple[Check, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("check", "changes"), BAD)
-def test_a_bad_history_is_detected(check: Check, changes: dict[str, object], spoil: Spoil) -> None:
-    assert check(spoil(**changes)) != []
+def test_a_bad_history_is_detected(check: Check, changes: dict[str, object], change_history: ChangeHistory) -> None:
+    assert check(change_history(**changes)) != []
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,11 @@ def test_a_bad_history_is_detected(check: Check, changes: dict[str, object], spo
         (FaultKind.API_TERM, False),
     ],
 )
-def test_only_a_kill_or_an_outage_explains_a_repeat(kind: FaultKind, explains: bool, spoil: Spoil) -> None:  # noqa: FBT001
+def test_only_a_kill_or_an_outage_explains_a_repeat(
+    kind: FaultKind, change_history: ChangeHistory, *, explains: bool
+) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
-    found = checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(hit(kind, 113.0),)))
+    found = checks.every_uncommitted_poll_is_explained(change_history(requests=repeated, faults=(hit(kind, 113.0),)))
     assert (found == []) is explains
 
 
@@ -125,74 +127,74 @@ def test_only_a_kill_or_an_outage_explains_a_repeat(kind: FaultKind, explains: b
 def test_log_lines_of_a_frozen_worker_may_be_truncated_until_it_resumes(
     start: float,
     explains: bool,  # noqa: FBT001
-    spoil: Spoil,
+    change_history: ChangeHistory,
 ) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
     frozen, killed = hit(FaultKind.WORKER_FREEZE, 114.5, 118.0), hit(FaultKind.REDIS_KILL, start)
-    assert checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(frozen,)))
+    assert checks.every_uncommitted_poll_is_explained(change_history(requests=repeated, faults=(frozen,)))
     assert (
-        checks.every_uncommitted_poll_is_explained(spoil(requests=repeated, faults=(frozen, killed))) == []
+        checks.every_uncommitted_poll_is_explained(change_history(requests=repeated, faults=(frozen, killed))) == []
     ) is explains
 
 
 @pytest.mark.parametrize("start", [111.9, 117.5])
-def test_a_fault_outside_the_time_of_a_request_explains_nothing(start: float, spoil: Spoil) -> None:
+def test_a_fault_outside_the_time_of_a_request_explains_nothing(start: float, change_history: ChangeHistory) -> None:
     repeated = with_request(request(5, ONE, 112.0, finished=114.0))
     assert checks.every_uncommitted_poll_is_explained(
-        spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),))
+        change_history(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, start),))
     )
 
 
 def test_a_final_status_pushed_during_a_poll_explains_that_it_was_never_committed(
-    spoil: Spoil,
+    change_history: ChangeHistory,
 ) -> None:
     failed = replace(GOOD.final_orders["a"], status="failed", pushed=(112.005,))
     overtaken = with_request(request(5, ONE, 112.0))
     assert (
         checks.every_uncommitted_poll_is_explained(
-            spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": failed})
+            change_history(requests=overtaken, final_orders={**GOOD.final_orders, "a": failed})
         )
         == []
     )
     earlier = replace(failed, pushed=(108.5,))
     assert checks.every_uncommitted_poll_is_explained(
-        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier})
+        change_history(requests=overtaken, final_orders={**GOOD.final_orders, "a": earlier})
     )
     continued = replace(failed, status="fulfilled")
     assert checks.every_uncommitted_poll_is_explained(
-        spoil(requests=overtaken, final_orders={**GOOD.final_orders, "a": continued})
+        change_history(requests=overtaken, final_orders={**GOOD.final_orders, "a": continued})
     )
 
 
-def test_a_request_in_flight_when_its_worker_was_killed_is_explained(spoil: Spoil) -> None:
+def test_a_request_in_flight_when_its_worker_was_killed_is_explained(change_history: ChangeHistory) -> None:
     repeated = with_request(request(5, ONE, 112.0))
     assert (
         checks.every_uncommitted_poll_is_explained(
-            spoil(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, 111.95),))
+            change_history(requests=repeated, faults=(hit(FaultKind.WORKER_KILL, 111.95),))
         )
         == []
     )
 
 
-def test_a_callback_may_be_repeated_if_its_worker_was_killed(spoil: Spoil) -> None:
+def test_a_callback_may_be_repeated_if_its_worker_was_killed(change_history: ChangeHistory) -> None:
     again = (*CALLBACKS, message(181.0, "evt_2", "b"))
     killed = (hit(FaultKind.WORKER_KILL, 135.4),)
-    assert checks.every_repeated_callback_is_explained(spoil(callbacks=again, faults=killed)) == []
-    assert checks.callbacks_keep_the_order(spoil(callbacks=again)) == []
+    assert checks.every_repeated_callback_is_explained(change_history(callbacks=again, faults=killed)) == []
+    assert checks.callbacks_keep_the_order(change_history(callbacks=again)) == []
 
 
-def test_an_api_may_be_unavailable_after_a_fault(spoil: Spoil) -> None:
+def test_an_api_may_be_unavailable_after_a_fault(change_history: ChangeHistory) -> None:
     unanswered = (*PUSHES, ProviderPush(ONE, 111.0, 1, None, accepted=False))
     for kind in (FaultKind.API_KILL, FaultKind.API_TERM):
-        assert checks.every_webhook_gets_a_response(spoil(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
+        assert checks.every_webhook_gets_a_response(change_history(pushes=unanswered, faults=(hit(kind, 108.0),))) == []
     for other in (hit(FaultKind.WORKER_KILL, 108.0), hit(FaultKind.API_KILL, 90.0)):
-        assert checks.every_webhook_gets_a_response(spoil(pushes=unanswered, faults=(other,)))
+        assert checks.every_webhook_gets_a_response(change_history(pushes=unanswered, faults=(other,)))
 
 
-def throttled(*, settled: bool) -> Callable[[Spoil, tuple[InjectedFault, ...]], History]:
+def throttled(*, settled: bool) -> Callable[[ChangeHistory, tuple[InjectedFault, ...]], History]:
     """Order b gets a 429 at 105.01; order a is polled a second later, which is too early."""
 
-    def make(spoil: Spoil, hits: tuple[InjectedFault, ...]) -> History:
+    def make(change_history: ChangeHistory, hits: tuple[InjectedFault, ...]) -> History:
         early = (
             request(1, ONE, 100.02),
             request(2, TWO, 105.01, status=429),
@@ -200,13 +202,15 @@ def throttled(*, settled: bool) -> Callable[[Spoil, tuple[InjectedFault, ...]], 
         )
         timeline = GOOD.final_orders["b"].timeline[0 if settled else 1 :]
         ended = {**GOOD.final_orders, "b": replace(GOOD.final_orders["b"], timeline=timeline)}
-        return spoil(requests=early, final_orders=ended, faults=hits)
+        return change_history(requests=early, final_orders=ended, faults=hits)
 
     return make
 
 
 @pytest.mark.parametrize(("claimed", "blamed"), [(104.9, False), (104.7, True), (105.15, True)])
-def test_a_429_binds_no_request_that_was_claimed_just_before(spoil: Spoil, claimed: float, blamed: bool) -> None:  # noqa: FBT001
+def test_a_429_binds_no_request_that_was_claimed_just_before(
+    change_history: ChangeHistory, *, claimed: float, blamed: bool
+) -> None:
     early = (
         request(1, ONE, 100.02),
         request(2, TWO, 105.01, status=429),
@@ -217,20 +221,20 @@ def test_a_429_binds_no_request_that_was_claimed_just_before(spoil: Spoil, claim
         **GOOD.final_orders,
         "a": replace(GOOD.final_orders["a"], timeline=(first, replace(first, claimed=claimed))),
     }
-    assert bool(checks.no_request_too_early(spoil(requests=early, final_orders=ended))) is blamed
+    assert bool(checks.no_request_too_early(change_history(requests=early, final_orders=ended))) is blamed
 
 
-def test_a_429_whose_worker_was_killed_binds_nobody(spoil: Spoil) -> None:
+def test_a_429_whose_worker_was_killed_binds_nobody(change_history: ChangeHistory) -> None:
     lost = throttled(settled=False)
-    assert checks.no_request_too_early(lost(spoil, ())) != []
-    assert checks.no_request_too_early(lost(spoil, (hit(FaultKind.WORKER_KILL, 105.02),))) == []
+    assert checks.no_request_too_early(lost(change_history, ())) != []
+    assert checks.no_request_too_early(lost(change_history, (hit(FaultKind.WORKER_KILL, 105.02),))) == []
 
 
-def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(spoil: Spoil) -> None:
+def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(change_history: ChangeHistory) -> None:
     told = throttled(settled=True)
-    assert checks.no_request_too_early(told(spoil, ())) != []
-    assert checks.no_request_too_early(told(spoil, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []
-    assert checks.no_request_too_early(told(spoil, (hit(FaultKind.WORKER_FREEZE, 103.0, 104.9),))) != []
+    assert checks.no_request_too_early(told(change_history, ())) != []
+    assert checks.no_request_too_early(told(change_history, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []
+    assert checks.no_request_too_early(told(change_history, (hit(FaultKind.WORKER_FREEZE, 103.0, 104.9),))) != []
 
 
 @pytest.mark.parametrize(
@@ -247,23 +251,23 @@ def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(spoil: Spoil) 
 @pytest.mark.parametrize("settled", [True, False])
 @pytest.mark.parametrize("kind", sorted(OUTAGES))
 def test_a_429_binds_other_workers_once_redis_is_reachable(
-    spoil: Spoil,
+    change_history: ChangeHistory,
     kind: FaultKind,
     settled: bool,  # noqa: FBT001
     outages: list[tuple[float, float]],
     blamed: bool,  # noqa: FBT001
 ) -> None:
-    told = throttled(settled=settled)(spoil, tuple(hit(kind, *outage) for outage in outages))
+    told = throttled(settled=settled)(change_history, tuple(hit(kind, *outage) for outage in outages))
     assert bool(checks.no_request_too_early(told)) is blamed
 
 
-def test_a_429_to_an_order_that_a_push_ended_meanwhile_binds_all_the_same(spoil: Spoil) -> None:
-    history = throttled(settled=False)(spoil, ())
+def test_a_429_to_an_order_that_a_push_ended_meanwhile_binds_all_the_same(change_history: ChangeHistory) -> None:
+    history = throttled(settled=False)(change_history, ())
     ended = {**history.final_orders, "b": replace(history.final_orders["b"], status="failed", pushed=(105.015,))}
     assert checks.no_request_too_early(replace(history, final_orders=ended)) != []
 
 
-def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil: Spoil) -> None:
+def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(change_history: ChangeHistory) -> None:
     requests = (request(1, ONE, 100.02), request(2, TWO, 105.01), request(3, ONE, 110.02), request(4, TWO, 114.3))
     ended = {
         "a": GOOD.final_orders["a"],
@@ -273,14 +277,14 @@ def test_a_request_of_a_worker_that_was_frozen_counts_when_it_was_claimed(spoil:
     timeline = (*GOOD.final_orders["a"].timeline, CommittedAttempt(114.39, "issued"))
     ended["a"] = replace(ended["a"], timeline=timeline)
     frozen = (hit(FaultKind.WORKER_FREEZE, 111.5, 114.2),)
-    assert checks.rate_never_exceeded(spoil(requests=more, final_orders=ended)) != []
-    assert checks.rate_never_exceeded(spoil(requests=more, final_orders=ended, faults=frozen)) == []
+    assert checks.rate_never_exceeded(change_history(requests=more, final_orders=ended)) != []
+    assert checks.rate_never_exceeded(change_history(requests=more, final_orders=ended, faults=frozen)) == []
 
 
-def test_late_updates_are_allowed_transitions(spoil: Spoil) -> None:
+def test_late_updates_are_allowed_transitions(change_history: ChangeHistory) -> None:
     cancelled = (*EVENTS, StreamEvent("4-0", "evt_4", "order.cancelled", "a"))
     ended = {**GOOD.final_orders, "a": replace(GOOD.final_orders["a"], status="cancelled")}
-    assert checks.one_event_per_change(spoil(stream=cancelled, final_orders=ended)) == []
+    assert checks.one_event_per_change(change_history(stream=cancelled, final_orders=ended)) == []
 
 
 def test_an_attempts_request_is_the_first_after_its_claim() -> None:
@@ -299,10 +303,10 @@ def test_an_attempts_request_is_the_first_after_its_claim() -> None:
     ]
 
 
-def test_the_report_explains_each_repeat_and_recovery(spoil: Spoil) -> None:
+def test_the_report_explains_each_repeat_and_recovery(change_history: ChangeHistory) -> None:
     requests = with_request(request(5, ONE, 112.0), request(6, ONE, 120.0))
     hits = (hit(FaultKind.WORKER_KILL, 112.5), hit(FaultKind.REDIS_KILL, 131.0, 132.0), hit(FaultKind.API_KILL, 108.0))
-    counted = figures(spoil(requests=requests, faults=hits))
+    counted = figures(change_history(requests=requests, faults=hits))
     assert counted.surplus == {"worker killed": 1, "unexplained": 1}
     assert counted.recovery == (17.5, None, 2.0)
     assert (counted.pushes, counted.callbacks) == ((2, 1, 1), (4, 1, 3))

@@ -80,7 +80,7 @@ def test_positional_arguments_are_an_invalid_payload(task: Task) -> None:
         task(PAYLOAD)
 
 
-def test_who_looks_into_a_worker_sees_no_payload(task: Task) -> None:
+def test_the_payload_is_not_visible_in_worker_inspection(task: Task) -> None:
     message = Message(
         json.dumps([["positional-secret"], PAYLOAD | {"reference": "a-secret", "quantity": 2}, {}]),
         content_type="application/json",

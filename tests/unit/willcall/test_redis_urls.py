@@ -42,7 +42,7 @@ def test_the_certificate_of_a_broker_is_verified_unless_its_url_says_otherwise()
     assert told == {"ssl_cert_reqs": ssl.CERT_NONE}
 
 
-def test_kombu_is_given_every_sentinel_in_kombus_form() -> None:
+def test_the_broker_url_lists_every_sentinel_in_kombus_form() -> None:
     app = celery_app("sentinel://willcall:p%40ss@one,[::1]:26380/tickets/3?sentinel_password=other", ["celery"])
     assert app.conf.broker_url == ("sentinel://willcall:p%40ss@one:26379/3;sentinel://willcall:p%40ss@[::1]:26380/3")
     assert app.conf.broker_transport_options["master_name"] == "tickets"

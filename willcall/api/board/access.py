@@ -108,5 +108,5 @@ def is_secure_context(request: Request) -> bool:
 
 
 def _encrypted(request: Request) -> bool:
-    """A proxy's word is trusted: whoever forges the header only locks themselves out."""
+    """Trust the header of a proxy: a caller who forges it only locks themselves out."""
     return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower()}

@@ -1,4 +1,4 @@
--- Pause an account until a moment. A longer pause stays: whoever asks for the shorter one may not know about it.
+-- Pause an account until a moment. A longer pause stays: the operator who asks for a shorter one may not know about it.
 -- KEYS     account
 -- ARGS     till (ms)
 -- Returns  until when it is paused (ms)

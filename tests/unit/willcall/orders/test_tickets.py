@@ -54,7 +54,7 @@ def test_the_parts_of_one_ticket_are_one_admission() -> None:
     assert without_duplicates(parts) == tuple(parts)
 
 
-def test_tickets_in_one_file_are_distinguished_by_their_codes_and_nothing_else() -> None:
+def test_tickets_in_one_file_are_distinguished_only_by_their_codes() -> None:
     url = "https://t.example/all.pdf"
     assert count_admissions([barcode("A", url=url), barcode("B", url=url)]) == 2
     assert count_admissions([Ticket(TicketKind.PDF, url=url), Ticket(TicketKind.PDF, url=url)]) == 1

@@ -100,7 +100,7 @@ def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
 
 
 @pytest.mark.parametrize("health", [AccountHealth.UNAUTHORIZED, AccountHealth.DOWN])
-def test_board_and_doctor_say_the_same_of_the_trouble_under_a_pause(health: AccountHealth) -> None:
+def test_board_and_doctor_describe_the_problem_under_a_pause_alike(health: AccountHealth) -> None:
     paused = view(AccountHealth.PAUSED)
     paused = replace(paused, state=replace(paused.state, underlying=replace(view(health).state, since=NOW - 7_200)))
     line = AccountSummary(paused, 0, Counter(), Counter(), [])

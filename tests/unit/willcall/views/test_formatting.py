@@ -26,7 +26,7 @@ from willcall.views.formatting import (
         (90_000, "1 d 1 h"),
     ],
 )
-def test_a_span_is_given_in_its_two_largest_units(seconds: float, words: str) -> None:
+def test_a_duration_is_formatted_with_its_two_largest_units(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
 
 
@@ -35,7 +35,7 @@ def test_a_short_duration_has_one_unit() -> None:
 
 
 @pytest.mark.parametrize(("moment", "words"), [(104, "in 4 s"), (100.3, "now"), (40, "1 min ago")])
-def test_a_moment_is_given_from_now(moment: float, words: str) -> None:
+def test_a_time_is_formatted_relative_to_now(moment: float, words: str) -> None:
     assert format_relative(moment, 100) == words
 
 
@@ -47,7 +47,7 @@ def test_a_time_in_the_past_is_overdue(moment: float, words: str) -> None:
     assert format_due(moment, 1_000) == words
 
 
-def test_a_moment_is_given_in_utc() -> None:
+def test_a_time_is_formatted_in_utc() -> None:
     assert format_timestamp(1_795_341_600) == "2026-11-22 10:00:00 UTC"
 
 

@@ -24,12 +24,12 @@ NOW = 1_795_341_600.0
 WELL = AccountState(AccountHealth.OK, None, None, None, 0, 10, 10)
 ALIVE = [RunningProcess(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
 
-Line = Callable[..., AccountSummary]
+MakeAccount = Callable[..., AccountSummary]
 
 
 @pytest.fixture
-def line() -> Line:
-    """An account with so many orders."""
+def make_account() -> MakeAccount:
+    """Makes the summary of an account with the given counts."""
 
     def make(
         provider: str = "tiqets", health: AccountHealth = AccountHealth.OK, orders: int = 0, overdue: int = 0
@@ -63,13 +63,13 @@ def titles(found: Overview) -> list[str]:
     return [banner.title for banner in banners(found)]
 
 
-def told(found: Overview) -> str:
+def headline_text(found: Overview) -> str:
     return headline(found, banners(found))
 
 
-def test_requests_that_are_booked_far_ahead_are_shown_beside_what_else_is_wrong(line: Line) -> None:
+def test_requests_booked_far_ahead_are_an_additional_banner(make_account: MakeAccount) -> None:
     def booked(ahead: float, **fields: Any) -> AccountSummary:
-        made = line(**fields)
+        made = make_account(**fields)
         state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
         return replace(made, view=replace(made.view, state=state))
 
@@ -82,11 +82,14 @@ def test_requests_that_are_booked_far_ahead_are_shown_beside_what_else_is_wrong(
     assert len(titles(overview(booked(1_200, orders=5, overdue=5)))) == 2
 
 
-def test_where_nothing_is_wrong_nothing_is_shown_but_what_waits(line: Line) -> None:
-    assert titles(overview(line(orders=1))) == []
-    assert told(overview(line(orders=1))) == "All healthy, 1 order waits for tickets"
-    assert told(overview(line(orders=7), line(orders=5))) == "All healthy, 12 orders wait for tickets"
-    assert told(overview()) == "All healthy, no order waits for tickets"
+def test_a_healthy_system_shows_only_what_waits(make_account: MakeAccount) -> None:
+    assert titles(overview(make_account(orders=1))) == []
+    assert headline_text(overview(make_account(orders=1))) == "All healthy, 1 order waits for tickets"
+    assert (
+        headline_text(overview(make_account(orders=7), make_account(orders=5)))
+        == "All healthy, 12 orders wait for tickets"
+    )
+    assert headline_text(overview()) == "All healthy, no order waits for tickets"
 
 
 @pytest.mark.parametrize(
@@ -99,20 +102,20 @@ def test_where_nothing_is_wrong_nothing_is_shown_but_what_waits(line: Line) -> N
     ],
 )
 def test_an_unhealthy_account_is_one_banner_however_many_orders_wait(
-    line: Line,
+    make_account: MakeAccount,
     health: AccountHealth,
     critical: bool,  # noqa: FBT001 - a case
     title: str,
 ) -> None:
-    (banner,) = banners(overview(line(health=health, orders=10_000)))
+    (banner,) = banners(overview(make_account(health=health, orders=10_000)))
     assert (banner.title, banner.critical, banner.since) == (title, critical, NOW - 60)
     assert banner.effect.startswith("10,000 orders wait")
     assert banner.account is not None
 
 
-def test_the_next_probe_of_an_account_is_one_of_its_held_orders(line: Line) -> None:
+def test_the_next_probe_of_an_account_is_one_of_its_held_orders(make_account: MakeAccount) -> None:
     def next_attempt(probe_at: float, held: int, alive: Sequence[RunningProcess] = ALIVE) -> tuple[float | None, str]:
-        down = line(health=AccountHealth.DOWN)
+        down = make_account(health=AccountHealth.DOWN)
         view = replace(down.view, state=replace(down.view.state, probe_at=probe_at), backlog=AccountBacklog(0, 0, held))
         found = banners(overview(replace(down, view=view), processes=alive))
         (banner,) = (banner for banner in found if banner.account)
@@ -126,10 +129,10 @@ def test_the_next_probe_of_an_account_is_one_of_its_held_orders(line: Line) -> N
     assert next_attempt(NOW + 30, 0, no_beat) == (NOW + 30, "next attempt")
 
 
-def test_banners_are_sorted_by_severity(line: Line) -> None:
+def test_banners_are_sorted_by_severity(make_account: MakeAccount) -> None:
     found = overview(
-        line(health=AccountHealth.PAUSED),
-        line("paylogic", AccountHealth.DOWN),
+        make_account(health=AccountHealth.PAUSED),
+        make_account("paylogic", AccountHealth.DOWN),
         processes=ALIVE[:1],
         sweeps={"polls": SweepRun(NOW - 5, 0.1, {}, "ConnectionError")},
         unconfigured={"funtrips/old": 2},
@@ -143,10 +146,10 @@ def test_banners_are_sorted_by_severity(line: Line) -> None:
         "tiqets/default is paused",
         "3 callbacks not delivered",
     ]
-    assert told(found) == "3 problems need fixing"
+    assert headline_text(found) == "3 problems need fixing"
 
 
-def test_since_when_nobody_is_alive_is_shown_by_the_last_heartbeat() -> None:
+def test_the_last_heartbeat_shows_since_when_no_process_runs() -> None:
     signs = {"worker": Heartbeat("willcall-7@box", NOW - 7_200)}
     workers, beat = banners(overview(processes=[], last_heartbeats=signs))
     assert (workers.title, workers.since, workers.why) == (
@@ -157,17 +160,23 @@ def test_since_when_nobody_is_alive_is_shown_by_the_last_heartbeat() -> None:
     assert (beat.title, beat.since, beat.why) == ("Beat is not running", None, None)
 
 
-def test_a_pause_by_an_operator_is_shown_as_information(line: Line) -> None:
-    paused = line(health=AccountHealth.PAUSED, orders=2)
-    assert told(overview(paused)) == "2 orders wait for a paused account"
-    assert told(overview(paused, line("paylogic", orders=3))) == "2 orders wait for a paused account"
-    assert told(overview(paused, line("paylogic", AccountHealth.PAUSED, 1))) == "3 orders wait for paused accounts"
-    nothing_waits = overview(line(health=AccountHealth.PAUSED), line("paylogic", orders=3))
-    assert told(nothing_waits) == "All healthy, 3 orders wait for tickets"
+def test_a_pause_by_an_operator_is_shown_as_information(make_account: MakeAccount) -> None:
+    paused = make_account(health=AccountHealth.PAUSED, orders=2)
+    assert headline_text(overview(paused)) == "2 orders wait for a paused account"
+    assert headline_text(overview(paused, make_account("paylogic", orders=3))) == "2 orders wait for a paused account"
+    assert (
+        headline_text(overview(paused, make_account("paylogic", AccountHealth.PAUSED, 1)))
+        == "3 orders wait for paused accounts"
+    )
+    nothing_waits = overview(make_account(health=AccountHealth.PAUSED), make_account("paylogic", orders=3))
+    assert headline_text(nothing_waits) == "All healthy, 3 orders wait for tickets"
 
 
-def test_a_pause_does_not_hide_what_is_under_it(line: Line) -> None:
-    paused, refused = line(health=AccountHealth.PAUSED, orders=2), line(health=AccountHealth.UNAUTHORIZED).view.state
+def test_a_pause_does_not_hide_the_underlying_problem(make_account: MakeAccount) -> None:
+    paused, refused = (
+        make_account(health=AccountHealth.PAUSED, orders=2),
+        make_account(health=AccountHealth.UNAUTHORIZED).view.state,
+    )
     state = replace(paused.view.state, underlying=replace(refused, since=NOW - 7_200), why=None)
     paused = replace(paused, view=replace(paused.view, state=state))
     (banner,) = banners(
@@ -176,43 +185,43 @@ def test_a_pause_does_not_hide_what_is_under_it(line: Line) -> None:
     assert (banner.title, banner.kind) == ("tiqets/default is paused and is rejecting our API key", "unauthorized")
     assert (banner.critical, banner.since, banner.why) == (True, NOW - 7_200, "401")
     assert (banner.until, banner.then) == (NOW + 60, "is probed again")
-    assert told(found) == "1 problem needs fixing"
+    assert headline_text(found) == "1 problem needs fixing"
     assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
 
-def test_overdue_orders_are_critical_from_a_minute_of_the_rate(line: Line) -> None:
-    (few,) = banners(overview(line(overdue=1)))
-    (many,) = banners(overview(line(overdue=601)))
+def test_overdue_orders_are_critical_from_a_minute_of_the_rate(make_account: MakeAccount) -> None:
+    (few,) = banners(overview(make_account(overdue=1)))
+    (many,) = banners(overview(make_account(overdue=601)))
     assert (few.title, few.critical, many.critical) == ("tiqets/default: 1 order overdue", False, True)
     assert "start more" in few.remedy
-    assert "once a worker runs" in banners(overview(line(overdue=1), processes=[]))[-1].remedy
+    assert "once a worker runs" in banners(overview(make_account(overdue=1), processes=[]))[-1].remedy
 
 
-def test_orders_that_need_attention_are_shown_unless_their_account_is(line: Line) -> None:
+def test_orders_that_need_attention_are_reported_unless_their_account_is(make_account: MakeAccount) -> None:
     key_refused, unknown = ("tiqets/default", Attention.UNAUTHORIZED), ("tiqets/default", Attention.NOT_FOUND)
     survey = AttentionSummary([], {key_refused: 40, unknown: 1})
-    assert told(overview(line(), survey=survey)) == "41 orders need attention"
-    refused_account = overview(line(health=AccountHealth.UNAUTHORIZED), survey=survey)
-    assert told(refused_account) == "1 problem needs fixing"
+    assert headline_text(overview(make_account(), survey=survey)) == "41 orders need attention"
+    refused_account = overview(make_account(health=AccountHealth.UNAUTHORIZED), survey=survey)
+    assert headline_text(refused_account) == "1 problem needs fixing"
     assert refused_account.covered_by_accounts == 40
 
 
-def test_a_backend_is_given_time_before_it_is_shown(line: Line) -> None:
-    assert titles(overview(line(), undelivered=PendingSummary(1, NOW - 60))) == []
+def test_a_callback_is_reported_only_after_some_time(make_account: MakeAccount) -> None:
+    assert titles(overview(make_account(), undelivered=PendingSummary(1, NOW - 60))) == []
 
 
-def test_documents_are_given_time_before_they_are_shown(line: Line) -> None:
-    assert titles(overview(line(), documents_pending=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
-    (given_up,) = banners(overview(line(), documents_given_up=PendingSummary(1, NOW - 60, "ord-1")))
+def test_missing_documents_are_reported_only_after_some_time(make_account: MakeAccount) -> None:
+    assert titles(overview(make_account(), documents_pending=PendingSummary(1, NOW - 1_799, "ord-1"))) == []
+    (given_up,) = banners(overview(make_account(), documents_given_up=PendingSummary(1, NOW - 60, "ord-1")))
     assert (given_up.title, given_up.orders_url) == ("Documents of 1 order were given up", "/orders?late=documents")
-    (banner,) = banners(overview(line(), documents_pending=PendingSummary(2, NOW - 1_800, "ord-1")))
+    (banner,) = banners(overview(make_account(), documents_pending=PendingSummary(2, NOW - 1_800, "ord-1")))
     assert (banner.title, banner.critical) == ("Documents of 2 orders are missing", False)
 
 
-def test_undelivered_alerts_are_shown_here(line: Line) -> None:
+def test_undelivered_alerts_are_reported_on_the_board(make_account: MakeAccount) -> None:
     pending = PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503")
-    assert titles(overview(line(), operator_alerts=replace(pending, late=False))) == []
-    (banner,) = banners(overview(line(), operator_alerts=pending))
+    assert titles(overview(make_account(), operator_alerts=replace(pending, late=False))) == []
+    (banner,) = banners(overview(make_account(), operator_alerts=pending))
     assert (banner.title, banner.since) == ("2 alerts to operators not delivered", NOW - 3_600)
     assert banner.why == "the last answer: HTTP 503"
 
@@ -220,13 +229,13 @@ def test_undelivered_alerts_are_shown_here(line: Line) -> None:
 @pytest.mark.parametrize(
     ("what", "orders"), [("undelivered", "/orders?late=undelivered"), ("documents_pending", "/orders?late=documents")]
 )
-def test_the_banner_of_late_callbacks_links_to_their_orders(line: Line, what: str, orders: str) -> None:
-    (banner,) = banners(overview(line(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
+def test_the_banner_of_late_callbacks_links_to_their_orders(make_account: MakeAccount, what: str, orders: str) -> None:
+    (banner,) = banners(overview(make_account(), **{what: PendingSummary(3, NOW - 3_600, "ord-1")}))
     assert (banner.orders_url, banner.since) == (orders, NOW - 3_600)
 
 
-def test_the_banner_of_overdue_orders_links_to_them(line: Line) -> None:
-    (banner,) = banners(overview(line(orders=9, overdue=3)))
+def test_the_banner_of_overdue_orders_links_to_them(make_account: MakeAccount) -> None:
+    (banner,) = banners(overview(make_account(orders=9, overdue=3)))
     assert banner.orders_url == "/orders?late=overdue&account=tiqets/default"
 
 
@@ -238,13 +247,13 @@ def test_the_banner_of_overdue_orders_links_to_them(line: Line) -> None:
         ("api", "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart beat;"),
     ],
 )
-def test_sweeps_that_do_not_run_are_shown_with_what_starts_them(line: Line, away: str, remedy: str) -> None:
+def test_overdue_sweeps_are_reported_with_their_fix(make_account: MakeAccount, away: str, remedy: str) -> None:
     last = {"polls": (10, NOW - 120), "notify": (10, NOW - 110), "inbox": (30, None)}
     missed = [OverdueSweep(name, every, ran_at) for name, (every, ran_at) in last.items()]
     processes = [process for process in ALIVE if process.kind != away]
     (banner,) = (
         banner
-        for banner in banners(overview(line(), overdue_sweeps=missed, processes=processes))
+        for banner in banners(overview(make_account(), overdue_sweeps=missed, processes=processes))
         if banner.kind == "missed"
     )
     assert (banner.title, banner.since) == ("3 background sweeps are overdue", NOW - 120)

@@ -24,7 +24,7 @@ LATEST = DeliveryState("evt_2", "order.fulfilled", CallbackStatus.PENDING, NOW +
         ([replace(REFUSED, event_id="evt_2")] * MOST_ATTEMPTS, DeliveryStatus.FORGOTTEN, 0),
     ],
 )
-def test_an_earlier_event_shows_what_is_known_of_its_delivery(
+def test_an_earlier_event_shows_its_delivery_status(
     tries: list[DeliveryAttempt], told: DeliveryStatus, count: int
 ) -> None:
     latest, earlier = event_rows([PARTIAL, FULFILLED], LATEST, tries)
@@ -32,7 +32,7 @@ def test_an_earlier_event_shows_what_is_known_of_its_delivery(
     assert (earlier.type, earlier.at, earlier.status, earlier.attempts) == ("order.partial", NOW - 90, told, count)
 
 
-def test_without_a_callback_the_events_are_in_the_feed_alone() -> None:
+def test_without_a_callback_url_events_are_only_in_the_feed() -> None:
     assert [line.status for line in event_rows([PARTIAL, FULFILLED], None, [])] == [
         DeliveryStatus.FEED,
         DeliveryStatus.FEED,

@@ -26,7 +26,7 @@ def test_a_quantile_of_durations_is_shown_as_a_bound() -> None:
     assert quantile_label(counts, "late", 0.5) == "–"  # noqa: RUF001 - a dash
 
 
-def test_only_our_pages_are_gone_back_to() -> None:
+def test_redirects_lead_only_to_our_own_pages() -> None:
     kept = ["/", "/orders?attention=not_found&provider=tiqets", "/orders/ord-1"]
     lost = [None, "", "orders", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x"]
     assert [safe_redirect_path(wanted) for wanted in (*kept, *lost)] == [*kept, *["/"] * len(lost)]

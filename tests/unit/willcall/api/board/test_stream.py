@@ -46,7 +46,7 @@ def test_a_stream_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(answers) == []
 
 
-def test_a_page_to_which_nothing_new_is_sent_hears_an_event_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_page_gets_keep_alive_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.001)
 
     async def allowed() -> bool:

@@ -55,7 +55,8 @@ def _wait_for_a_good_moment(deployment: LocalDeployment) -> None:
     while True:
         orders = deployment.context.stores.listing.page(OrderQuery(), 500).orders
         statuses = Counter(order.status for order in orders)
-        if statuses[Status.FULFILLED] >= ENOUGH and sum(order.attention is not None for order in orders) > 1:
+        attention = {order.id for order in orders if order.attention}
+        if statuses[Status.FULFILLED] >= ENOUGH and UNKNOWN["id"] in attention and len(attention) > 1:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the orders of the demo are only: {dict(statuses)}")

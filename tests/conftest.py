@@ -121,7 +121,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for `localhost`, vouched for by nobody but itself, with its key in the same file."""
+    """A certificate for `localhost`, self-signed, with its key in the same file."""
     openssl = require_command("openssl")
     made = tmp_path / "certificate.pem"
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]

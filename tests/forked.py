@@ -1,6 +1,6 @@
 """Processes of `willcall` forked from a server that has imported everything: a start costs a tenth of the CPU.
 
-A process is one as any other: own pid, environment, working directory and output, and `kill -9` ends it. What the
+Each is a real process with its own pid, environment, working directory and output, and `kill -9` ends it. What the
 command line itself does is tested with the command (`tests/integration/test_cli.py`, `tests/e2e/test_demo.py`).
 """
 

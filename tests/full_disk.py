@@ -1,4 +1,4 @@
-"""A file system without room: to this process, whose files may not grow beyond so many bytes."""
+"""A full disk, simulated by a limit on the size of files of this process."""
 
 import resource
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Code that sets up logging, in the tests' own process."""
+"""Run code that sets up logging in the process of the tests."""
 
 import logging
 import sys

@@ -7,13 +7,13 @@ from redis import Redis
 
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
-#: Seconds that may go by between two steps of a test, as a busy machine stands still now and then. By so much may a
+#: Seconds that may pass between two steps of a test, as a busy machine stands still now and then. By so much may a
 #: moment differ from "now", where what it must not be is much farther away.
 STALL = 60.0
 
 
 def wait_until(true: Callable[[], object], seconds: float = 2 * STALL) -> None:
-    """Come back as soon as it is true; fail after `seconds`."""
+    """Return as soon as it is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"

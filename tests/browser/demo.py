@@ -1,4 +1,4 @@
-"""The demo as a person finds it in a browser: many orders fulfilled, some on their way, some that need attention."""
+"""The demo as seen in a browser: many orders fulfilled, some pending, some that need attention."""
 
 import os
 import signal
@@ -94,7 +94,7 @@ def frozen_worker(deployment: LocalDeployment) -> Iterator[None]:
 
 @contextmanager
 def frozen_api(deployment: LocalDeployment) -> Iterator[None]:
-    """The API answers nobody for the block, and ends no connection."""
+    """Suspend the API for the block, with its connections open."""
     (api,) = (process for process in deployment.context.stores.processes.running() if process.kind == "api")
     with _frozen(int(api.name.partition("@")[0].removeprefix("willcall-"))):
         yield

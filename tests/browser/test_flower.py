@@ -14,7 +14,7 @@ from willcall.usecases.submit import submit
 
 @pytest.fixture
 def flower(open_page: Open) -> Page:
-    """An empty page of somebody who has Flower's password."""
+    """An empty page with Flower's password."""
     return open_page(login=FLOWER_LOGIN)
 
 

@@ -242,7 +242,7 @@ def test_a_date_counts_from_the_responses_own_date(name: str, kind: int, referen
 
 
 @asked
-def test_an_unknown_status_word_waits_and_is_kept(name: str, kind: int, reference: str) -> None:
+def test_an_unknown_status_word_is_pending_and_stored(name: str, kind: int, reference: str) -> None:
     del kind
     outcome = read(name, reference, response_of(UNKNOWN_WORD[name]))
     assert isinstance(outcome, NotReady)

@@ -1,4 +1,4 @@
-"""The example in docs/adding-a-provider.md works as it stands there."""
+"""The example in docs/adding-a-provider.md works unchanged."""
 
 import json
 import re

@@ -55,7 +55,7 @@ class Failover:
         return int(self._sentinel(self._sentinels[0]).sentinel_master(MASTER)["port"])
 
     def kill_master(self) -> None:
-        """End the master as a crash would; its machine does not come back."""
+        """End the master as a crash would; its machine stays down."""
         process = self._processes.pop(self.master)
         process.kill()
         process.wait()

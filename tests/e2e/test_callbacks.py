@@ -65,5 +65,5 @@ def test_an_event_whose_worker_is_killed_during_delivery_is_delivered_again(
     wait_until(lambda: len(backend.received) == 2)
     [event] = system.context.stores.events.list_after(None, 10)
     assert backend.message_ids() == [event.id, event.id]
-    stands = system.context.stores.deliveries.get
-    wait_until(lambda: (found := stands("ord-0")) is not None and found.status is CallbackStatus.DELIVERED)
+    get_delivery = system.context.stores.deliveries.get
+    wait_until(lambda: (found := get_delivery("ord-0")) is not None and found.status is CallbackStatus.DELIVERED)

@@ -44,9 +44,9 @@ def test_a_crowd_is_polled_at_the_rate_and_not_woken_needlessly(deployment: Setu
     assert not unlike(system, expected)
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]
-    asked = sorted(entry["arrived"] for entry in system.providers.ledger(provider="tiqets"))
-    assert len(asked) == 500
-    assert asked[0] >= due.timestamp()
+    arrivals = sorted(entry["arrived"] for entry in system.providers.ledger(provider="tiqets"))
+    assert len(arrivals) == 500
+    assert arrivals[0] >= due.timestamp()
     # Each is woken when it is due and at its slot; on a busy machine some miss that and get another.
     assert polls(system) - before <= 3 * 500
 
@@ -94,14 +94,14 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_its_attempt(
     assert set(finals.values()) == {1}
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]
-    asked = sum(tally["status_requests"] for tally in verdict["providers"].values())
+    request_count = sum(tally["status_requests"] for tally in verdict["providers"].values())
     settled = sum(order.attempts for order in orders_of(system, expected))
-    assert settled <= asked <= settled + max(cut, 32)
+    assert settled <= request_count <= settled + max(cut, 32)
 
 
 @pytest.mark.proof
 def test_a_rolling_restart_loses_no_order_and_repeats_no_request(deployment: Setup, broker: dict[str, str]) -> None:
-    """What docs/ops/deployment.md says of an upgrade: the new one starts, the old one is told to stop and finishes."""
+    """What docs/ops/deployment.md says of an upgrade: the new one starts, the old one stops when it has finished."""
     system = deployment({"tiqets/default": {}}, **broker)
     slow = [{"do": "hang", "seconds": 1.0}] * 3
     roles = ("worker", "worker", "beat")
@@ -126,8 +126,8 @@ def test_a_rolling_restart_loses_no_order_and_repeats_no_request(deployment: Set
     assert set(events_per_change(system).values()) == {1}
     verdict = system.providers.verdict()
     assert verdict["ok"], verdict["faults"]
-    asked = sum(tally["status_requests"] for tally in verdict["providers"].values())
-    assert asked == sum(order.attempts for order in orders_of(system, expected))
+    request_count = sum(tally["status_requests"] for tally in verdict["providers"].values())
+    assert request_count == sum(order.attempts for order in orders_of(system, expected))
 
 
 def test_a_revoked_key_parks_the_account_until_it_works_again_and_fails_no_order(deployment: Setup) -> None:
@@ -216,9 +216,9 @@ def test_documents_arrive_with_their_tickets_or_later(deployment: Setup) -> None
     ]
     expected = submit_all(system, script)
     wait_for_the_end(system, expected)
-    told = {event.order_id: event.data["tickets"] for event in system.context.stores.events.list_after(None, 100)}
-    assert all(ticket["document"] for order_id in list(expected)[:10] for ticket in told[order_id])
-    assert told["ord-10"][0]["document"] is None
+    delivered = {event.order_id: event.data["tickets"] for event in system.context.stores.events.list_after(None, 100)}
+    assert all(ticket["document"] for order_id in list(expected)[:10] for ticket in delivered[order_id])
+    assert delivered["ord-10"][0]["document"] is None
     wait_until(lambda: all(ticket.document for order in orders_of(system, expected) for ticket in order.tickets))
     for order in orders_of(system, expected):
         for ticket in order.tickets:

@@ -15,7 +15,7 @@ from workers.log_redaction import REDACTED, secret_values
 
 pytestmark = pytest.mark.proof
 
-#: What Celery writes past all logging while it is told to stop.
+#: What Celery writes past all logging while it stops.
 _ASIDE = {"", "worker: Warm shutdown (MainProcess)"}
 
 

@@ -26,7 +26,9 @@ def test_a_deployment_is_healthy_until_its_beat_is_killed(deployment: Setup, bro
     beat = system.start("beat")
     wait_until(lambda: problems(context) == {})
     system.kill(beat)
-    context.redis.zremrangebyrank("willcall:processes", 0, -1)  # as if 20 s had passed: who lives comes back
+    context.redis.zremrangebyrank(
+        "willcall:processes", 0, -1
+    )  # as if 20 s had passed: running processes are added again
     wait_until(lambda: problems(context).keys() == {"beat", "sweeps"})
     assert problems(context)["sweeps"] == ["beat is not running"]
 

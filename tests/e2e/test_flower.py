@@ -20,7 +20,7 @@ from willcall.simulator.script import OrderScript
 from willcall.usecases.orders import get_order, request_poll
 
 QUEUES = ("willcall", "willcall.sweeps", "willcall.notify", "willcall.documents")
-#: Parts of what an outside application sends that nobody may see.
+#: Parts of what an outside application sends that must not be shown.
 REFERENCE, ADDRESS, METADATA = "XgFca-QmBxG-9WhAj", "token-in-the-address", "name-of-a-customer"
 SECRETS = (REFERENCE, ADDRESS, METADATA)
 GOOD = {
@@ -31,7 +31,7 @@ GOOD = {
     "callback_url": f"https://backend.example/hook?{ADDRESS}",
     "metadata": {"name": METADATA},
 }
-#: Each is wrong in another way, and still holds what nobody may see.
+#: Each is invalid in another way, and contains values that must not be shown.
 BAD: list[dict[str, Any]] = [
     {"provider": "ticketmaster"},
     {"account": "nobody"},
@@ -104,7 +104,7 @@ def ask(
 
 
 def tasks(system: LocalDeployment) -> dict[str, Any]:
-    """What Flower knows of tasks, by their ids."""
+    """Return the tasks that Flower lists, by id."""
     found: dict[str, Any] = json.loads(ask(system, "/api/tasks")[1])
     return found
 

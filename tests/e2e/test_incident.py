@@ -35,7 +35,7 @@ def pager() -> Iterator[CallbackReceiver]:
 
 
 class Operator:
-    """Somebody who looks at everything that there is to look at."""
+    """An operator who checks board, doctor, metrics and alerts."""
 
     def __init__(self, system: LocalDeployment) -> None:
         self._system = system

@@ -155,12 +155,16 @@ def test_redis_accepts_the_arguments_of_the_manifest(tmp_path: Path) -> None:
     try:
         with Redis(port=port, password="hunter2", decode_responses=True) as client:
             wait_until(answers)
-            told = {**client.config_get("append*"), **client.config_get("maxmemory*")}
+            settings = {**client.config_get("append*"), **client.config_get("maxmemory*")}
     finally:
         server.kill()
         server.wait()
-    assert (told["appendonly"], told["appendfsync"], told["maxmemory-policy"]) == ("yes", "everysec", "noeviction")
-    assert int(told["maxmemory"]) == 1500 * 1024**2
+    assert (settings["appendonly"], settings["appendfsync"], settings["maxmemory-policy"]) == (
+        "yes",
+        "everysec",
+        "noeviction",
+    )
+    assert int(settings["maxmemory"]) == 1500 * 1024**2
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
@@ -170,9 +174,9 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         (tmp_path / unit.name.replace("@.", "@1.")).write_text(text)
         (tmp_path / unit.name).write_text(text)
     files = [str(path) for path in sorted(tmp_path.iterdir()) if "@." not in path.name]
-    told = subprocess.run([verify, "verify", "--man=no", *files], capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
-    assert [line for line in told.stderr.splitlines() if "willcall" in line] == []
-    assert told.returncode == 0
+    result = subprocess.run([verify, "verify", "--man=no", *files], capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    assert [line for line in result.stderr.splitlines() if "willcall" in line] == []
+    assert result.returncode == 0
 
 
 def test_a_manual_command_runs_like_the_units() -> None:

@@ -46,7 +46,7 @@ class Installed:
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[None]:
-        """Run a process until the block ends; it must stop by itself when it is told to."""
+        """Run a process until the block ends; it must stop on SIGTERM."""
         log = self.folder / f"{arguments[0]}.log"
         with log.open("w") as output:
             command = [str(self.bin / "willcall"), *arguments]
@@ -55,7 +55,7 @@ class Installed:
                 yield
                 assert process.poll() is None, log.read_text()
                 process.terminate()
-                # uvicorn passes on the signal that it was told to stop by
+                # uvicorn re-raises the signal that stopped it
                 assert process.wait(120) in {0, -signal.SIGTERM}, log.read_text()
             finally:
                 process.kill()

@@ -156,7 +156,7 @@ def test_a_final_status_word_closes_an_open_order(
 
 
 @given(orders(), answers_to_wait_for, policies(), randoms)
-def test_only_a_provider_word_or_the_deadline_makes_an_order_final(
+def test_only_a_provider_status_or_the_deadline_makes_an_order_final(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
     after = decide(order, outcome, policy, NOW, rng).order.status
@@ -174,7 +174,7 @@ def test_only_answered_polls_lengthen_the_backoff(
 
 
 @given(orders(), policies(), st.integers(0, 2**32))
-def test_an_unanswered_probe_of_a_refused_account_waits_as_any_order_does(
+def test_an_unanswered_probe_of_a_rejected_account_backs_off_like_any_order(
     order: Order, policy: PollPolicy, seed: int
 ) -> None:
     refused, other = (replace(order, attention=attention) for attention in (Attention.UNAUTHORIZED, None))

@@ -50,7 +50,7 @@ def _pushed(ticket: Ticket) -> bool:
 
 
 def _plausible(tickets: list[Ticket]) -> bool:
-    """Whether all of these may be one person's."""
+    """Return whether all of these may be one admission."""
     for one, two in combinations(tickets, 2):
         if _one_seat(one, two):
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.virtual_world import ACCOUNT, START, World, most_over, world
+from tests.virtual_time import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import OPEN, Order
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
@@ -61,7 +61,7 @@ class Model:
     random: Random
     ids: list[str] = field(default_factory=list)
     coming: list[Outcome] = field(default_factory=list)
-    #: Whom a person has let ask in spite of a hint, and when; '' is everybody.
+    #: When an operator has overridden a hint, by order; '' is all orders.
     overridden: list[tuple[str, float]] = field(default_factory=list)
     asked: int = 0
     hinted: set[str] = field(default_factory=set)

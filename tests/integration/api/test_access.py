@@ -1,4 +1,4 @@
-"""Who is served, and what happens while a part is away."""
+"""Access to the API with and without keys, and while a dependency is unreachable."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ def test_without_keys_it_does_not_listen_beyond_this_machine(tmp_path: Path) -> 
     assert "api.keys: is empty" in ended.stderr
 
 
-def test_while_redis_is_unreachable_callers_are_asked_to_retry_and_nothing_is_half_stored(
+def test_while_redis_is_unreachable_callers_are_asked_to_retry_and_nothing_is_stored_partly(
     keyless: Running, own_redis: EmbeddedRedis
 ) -> None:
     order = {"id": "ord-1", "provider": "tiqets", "reference": "1111111"}

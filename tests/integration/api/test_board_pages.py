@@ -133,8 +133,8 @@ def test_a_paused_account_that_is_rejected_shows_both_everywhere(
 ) -> None:
     api.submit("ord-1", not_before=LATER)
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False, why="401")
-    told = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", refused, (30, 600), told)
+    alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
+    stores.accounts.report_health("tiqets/default", refused, (30, 600), alert)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
     assert "tiqets/default is paused and is rejecting our API key" in shown

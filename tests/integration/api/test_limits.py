@@ -129,7 +129,7 @@ def test_a_compressed_body_is_rejected(api: Running) -> None:
 
 
 def exchange(api: Running, sent: bytes) -> bytes:
-    """Send bytes; all that comes back until the other side closes the connection."""
+    """Send bytes, and return the response until the other side closes the connection."""
     with socket.create_connection(("127.0.0.1", int(api.url.rpartition(":")[2])), timeout=60) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""`/metrics` of a running API: how everything stands, read from a real Redis."""
+"""`/metrics` of a running API over a real Redis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,7 +217,7 @@ def test_other_machines_need_a_key_of_an_operator_or_a_backend(exposed: Running)
 
 @pytest.mark.proof
 def test_collecting_does_not_read_each_order(tmp_path: Path) -> None:
-    server = EmbeddedRedis(tmp_path)  # of its own: nobody else's commands are among those counted
+    server = EmbeddedRedis(tmp_path)  # its own server, so that only its commands are counted
     server.start()
     environment = {"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
     app = create_app(load(environment))

@@ -12,7 +12,7 @@ from willcall.stores.registry import Stores
 BATCH_LIMIT = 16 * 1024 * 1024
 
 
-def kept(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
+def stored_order(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
     order = stores.orders.get(order_id)
     assert order is not None
     return order_to_json(order)
@@ -20,7 +20,7 @@ def kept(stores: Stores, order_id: str = "ord-1") -> dict[str, Any]:
 
 def test_the_same_order_is_accepted_once_and_other_content_is_a_conflict(api: Running, stores: Stores) -> None:
     new = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T01:00:00+01:00")
-    assert (new.status_code, new.json()) == (201, kept(stores))
+    assert (new.status_code, new.json()) == (201, stored_order(stores))
     again = api.submit(metadata={"cart": "42"}, not_before="2099-01-01T00:00:00Z")
     assert (again.status_code, again.json()) == (200, new.json())
     assert "already exists" in problem(api.submit(), 409, "conflict")["detail"]
@@ -86,7 +86,7 @@ def test_a_batch_has_one_result_for_each_order_in_sequence(api: Running, stores:
     results = api.post("/v1/orders:batch", {"orders": payloads}).json()["results"]
     assert [result["status_code"] for result in results] == [201, 200, 409, 422, 200, 422, 201]
     assert [result["id"] for result in results[:6]] == ["new", "known", "conflicting", "bad", "new", None]
-    assert results[0]["order"] == kept(stores, "new")
+    assert results[0]["order"] == stored_order(stores, "new")
     assert results[3]["error"]["errors"][0]["field"] == "provider"
     assert results[6]["order"]["id"] == results[6]["id"]
 
@@ -121,8 +121,8 @@ def test_orders_are_listed_in_pages_newest_first(api: Running) -> None:
     ["colour=blue", "status=done", "provider=nobody", "attention=no", "limit=0", "limit=501", "cursor=x", "cursor=٣"],
 )
 def test_an_invalid_query_is_rejected(api: Running, query: str) -> None:
-    told = problem(api.get(f"/v1/orders?{query}"), 422, "rejected")
-    assert [error["field"] for error in told["errors"]] == [query.partition("=")[0]]
+    rejection = problem(api.get(f"/v1/orders?{query}"), 422, "rejected")
+    assert [error["field"] for error in rejection["errors"]] == [query.partition("=")[0]]
     assert problem(api.get("/v1/orders/ord-1?colour=blue"), 422, "rejected")["detail"] == "colour: is not recognized"
 
 

@@ -1,4 +1,4 @@
-"""Callers that send slowly, or nothing, hold up nobody else."""
+"""Callers that send slowly or not at all do not delay others."""
 
 import hashlib
 import hmac

@@ -27,7 +27,7 @@ HERE = f"willcall-7@{socket.gethostname()}"
 
 @pytest.fixture
 def make_context(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> MakeContext:
-    """Creates check contexts whose Redis clock stands still."""
+    """Creates check contexts whose Redis clock is frozen."""
 
     def still(**settings: Any) -> CheckContext:
         context = make_context(**settings)

@@ -262,7 +262,7 @@ def test_callbacks_without_a_secret_are_a_warning(make_context: MakeContext) -> 
     assert messages(make_context(), "callbacks") == [("warning", "callbacks are not signed")]
 
 
-def test_a_failed_connection_to_operators_is_reported_without_the_address(make_context: MakeContext) -> None:
+def test_a_failed_connection_to_operators_is_reported_without_the_url(make_context: MakeContext) -> None:
     (finding,) = findings(make_context(**ops(free_port())), "callbacks")
     assert finding.level == "error"
     assert finding.message == "cannot connect to `notify.ops_url`: connection refused"

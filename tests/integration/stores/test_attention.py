@@ -77,7 +77,7 @@ class Days:
         self.harness.stores.commits.write(Commit(before, after, due_at=due_at, event=event, **place), claim_id)
 
     def tell(self) -> None:
-        """Give up a delivery."""
+        """Exhaust the retries of a delivery."""
         deliveries = self.harness.stores.deliveries
         for order_id, _ in self.random.sample(undelivered := deliveries.oldest(100), min(3, len(undelivered))):
             event, number = self.harness.redis.hmget(keys.delivery(order_id), "event", "number")

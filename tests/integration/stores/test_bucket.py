@@ -37,7 +37,7 @@ START = 1_800_000_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """When a request may be sent or its slot (ms), its booking, and how early it comes back."""
+    """When a request may be sent or its slot (ms), its booking, and how early it may return."""
 
     at: float | None
     slot: float | None

@@ -325,11 +325,11 @@ def test_a_redelivery_starts_a_new_schedule_with_the_same_event(harness: StoreHa
 
 def test_a_delivered_event_can_be_redelivered_while_it_is_in_the_feed(harness: StoreHarness) -> None:
     first = fulfilled(harness)
-    told = claim(harness, first).event
+    event = claim(harness, first).event
     settle(harness, first, DELIVERED)
     message = harness.stores.deliveries.redeliver("ord-1")
     assert message is not None
-    assert claim(harness, message).event == told
+    assert claim(harness, message).event == event
     settle(harness, message, DELIVERED)
     harness.stores.events.prune(harness.now() + 10)
     with pytest.raises(LookupError):
@@ -392,12 +392,16 @@ def test_the_delivery_log_keeps_the_latest_attempts(harness: StoreHarness) -> No
 
 def test_the_state_of_a_delivery_can_be_read(harness: StoreHarness) -> None:
     message = fulfilled(harness)
-    stands = harness.stores.deliveries.get("ord-1")
-    assert stands is not None
-    assert (stands.event_id, stands.event_type, stands.status) == ("evt-1", "order.fulfilled", CallbackStatus.PENDING)
-    assert stands.next_try_at == pytest.approx(harness.now(), abs=STALL)
+    delivery = harness.stores.deliveries.get("ord-1")
+    assert delivery is not None
+    assert (delivery.event_id, delivery.event_type, delivery.status) == (
+        "evt-1",
+        "order.fulfilled",
+        CallbackStatus.PENDING,
+    )
+    assert delivery.next_try_at == pytest.approx(harness.now(), abs=STALL)
     try_once(harness, message, DELIVERED)
-    stands = harness.stores.deliveries.get("ord-1")
-    assert stands is not None
-    assert (stands.status, stands.next_try_at) == (CallbackStatus.DELIVERED, None)
+    delivery = harness.stores.deliveries.get("ord-1")
+    assert delivery is not None
+    assert (delivery.status, delivery.next_try_at) == (CallbackStatus.DELIVERED, None)
     assert harness.stores.listing.counts(ACCOUNT)[Status.FULFILLED] == 1

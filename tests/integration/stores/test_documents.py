@@ -129,10 +129,10 @@ def test_a_file_without_a_ticket_is_rejected(make: Make, redis: "Redis", content
 def test_a_ticket_is_stored_unchanged_with_its_type_and_warning(
     make: Make, redis: "Redis", url: str, form: FileForm, expected: tuple[str, str, str | None]
 ) -> None:
-    content_type, extension, doubt = expected
+    content_type, extension, warning = expected
     content = make_file(form, "one")
     document = make().put(content, "ord-1")
-    assert (document.content_type, document.warning) == (content_type, doubt)
+    assert (document.content_type, document.warning) == (content_type, warning)
     assert make().get(document.id) == make().put(content, "ord-1") == document
     assert make().read(document.id) == content
     assert document.file_name == f"{document.id}.{extension}"

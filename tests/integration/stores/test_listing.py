@@ -56,7 +56,7 @@ def test_orders_are_filtered(crowd: StoreHarness, query: OrderQuery, numbers: li
 
 
 @pytest.mark.parametrize("limit", [1, 50])
-def test_accounts_of_a_provider_are_kept_apart(crowd: StoreHarness, limit: int) -> None:
+def test_accounts_of_a_provider_are_listed_separately(crowd: StoreHarness, limit: int) -> None:
     crowd.submit("second-1", account="second")
     crowd.submit("second-2", account="second")
     crowd.redis.hset(keys.order("second-2"), "attention", "malformed")

@@ -32,7 +32,7 @@ def report(
     return harness.stores.accounts.report_health(ACCOUNT, found, PROBE, harness.account_alert(send=send))
 
 
-def told(harness: StoreHarness) -> list[str]:
+def reported(harness: StoreHarness) -> list[str]:
     """Return the types of the events so far, oldest first."""
     return [event.type for event in reversed(harness.stores.ops.recent(1_000))]
 
@@ -68,7 +68,7 @@ def partial(harness: StoreHarness) -> None:
 
 
 def give_up(harness: StoreHarness) -> None:
-    """Give up the delivery of the first event of ord-1."""
+    """Exhaust the retries of the delivery of the first event of ord-1."""
     notice = DeliveryMessage("ord-1", "evt-1", 1, "backend.example")
     assert harness.stores.deliveries.claim(notice, "b", 3_600).verdict is DeliveryVerdict.GO
     made = DeliveryAttempt(harness.now(), "evt-1", "order.partial", 410, "", None)
@@ -97,16 +97,16 @@ def test_a_rejected_key_and_its_recovery_are_reported_once_each(harness: StoreHa
     }
     assert report(harness, AccountSignal.ANSWERED).alerted
     assert not report(harness, AccountSignal.ANSWERED).alerted
-    assert told(harness) == ["account.unauthorized", "account.ok"]
+    assert reported(harness) == ["account.unauthorized", "account.ok"]
     assert (latest(harness).data["was"], latest(harness).data["why"]) == ("unauthorized", "200")
 
 
 def test_an_outage_is_reported_when_the_circuit_opens_and_a_later_rejected_key_too(harness: StoreHarness) -> None:
     for _ in range(OUTAGES + 3):
         report(harness, AccountSignal.UNAVAILABLE, "503")
-    assert told(harness) == ["account.down"]
+    assert reported(harness) == ["account.down"]
     report(harness, AccountSignal.UNAUTHORIZED, "401", probe=True)
-    assert told(harness) == ["account.down", "account.unauthorized"]
+    assert reported(harness) == ["account.down", "account.unauthorized"]
     assert latest(harness).data["was"] == "down"
 
 
@@ -115,7 +115,7 @@ def test_an_outage_that_ends_with_a_429_is_over_with_the_first_good_response(har
         report(harness, AccountSignal.UNAVAILABLE, "503")
     assert not report(harness, AccountSignal.THROTTLED, "429", until=harness.now() + 1, probe=True).alerted
     assert report(harness, AccountSignal.ANSWERED).alerted
-    assert told(harness) == ["account.down", "account.ok"]
+    assert reported(harness) == ["account.down", "account.ok"]
 
 
 def test_a_long_throttle_is_reported_once_and_ends_with_the_first_good_response(harness: StoreHarness) -> None:
@@ -128,7 +128,7 @@ def test_a_long_throttle_is_reported_once_and_ends_with_the_first_good_response(
     assert latest(harness).data["why"] == "429"
     assert report(harness, AccountSignal.ANSWERED).alerted
     assert not watch(harness)
-    assert told(harness) == ["account.throttled", "account.ok"]
+    assert reported(harness) == ["account.throttled", "account.ok"]
     assert latest(harness).data["was"] == "throttled"
 
 
@@ -152,7 +152,7 @@ def test_resuming_reports_the_end_of_a_reported_throttle(harness: StoreHarness) 
     watch(harness)
     assert resume(ACCOUNT, harness.account_alert(), now=True).alerted
     assert not resume(ACCOUNT, harness.account_alert(), now=True).alerted
-    assert told(harness) == ["account.throttled", "account.ok"]
+    assert reported(harness) == ["account.throttled", "account.ok"]
     assert latest(harness).data["why"] == "resumed"
 
 
@@ -164,13 +164,13 @@ def test_resuming_reports_no_recovery_before_a_good_response(
 ) -> None:
     for _ in range(times):
         report(harness, signal, why)
-    [unwell] = told(harness)
+    [unwell] = reported(harness)
     assert not harness.stores.accounts.resume(ACCOUNT, harness.account_alert(), now=True).alerted
     assert not report(harness, signal, why, probe=True).alerted
-    assert told(harness) == [unwell]
+    assert reported(harness) == [unwell]
     harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
     assert report(harness, AccountSignal.ANSWERED, "200", probe=True).alerted
-    assert told(harness) == [unwell, "account.ok"]
+    assert reported(harness) == [unwell, "account.ok"]
 
 
 def test_an_order_that_newly_needs_attention_is_reported_once_per_reason(harness: StoreHarness) -> None:
@@ -190,10 +190,10 @@ def test_a_fenced_off_commit_reports_nothing_and_a_repeated_one_only_once(harnes
     order, soon = harness.go(), harness.now() - 1
     lost = harness.commit(order, "another", attention=Attention.MALFORMED, due_at=soon, alert=harness.order_alert())
     assert lost is None
-    assert told(harness) == []
+    assert reported(harness) == []
     for _ in range(2):
         harness.commit(order, attention=Attention.MALFORMED, due_at=soon, alert=harness.order_alert())
-    assert told(harness) == ["order.attention"]
+    assert reported(harness) == ["order.attention"]
 
 
 def test_orders_held_for_a_bad_key_are_reported_by_the_event_of_their_account_alone(harness: StoreHarness) -> None:
@@ -203,7 +203,7 @@ def test_orders_held_for_a_bad_key_are_reported_by_the_event_of_their_account_al
     for n in range(5):
         assert harness.claim(order_id=f"ord-{n}").verdict is Claimed.HELD
     assert harness.stores.listing.attention_counts() == {(ACCOUNT, Attention.UNAUTHORIZED): 5}
-    assert told(harness) == ["account.unauthorized"]
+    assert reported(harness) == ["account.unauthorized"]
 
 
 def test_an_undeliverable_order_is_reported_to_operators(harness: StoreHarness) -> None:
@@ -225,7 +225,7 @@ def test_an_undeliverable_order_is_reported_when_another_reason_is_over(harness:
 
 def test_without_a_url_the_event_is_in_the_stream_and_nothing_is_sent(harness: StoreHarness) -> None:
     report(harness, AccountSignal.UNAUTHORIZED, "401", send=False)
-    assert told(harness) == ["account.unauthorized"]
+    assert reported(harness) == ["account.unauthorized"]
     assert harness.stores.ops_deliveries.pending() == PendingSummary(0, None)
     assert harness.stores.ops_deliveries.get(SUBJECT) is None
 
@@ -251,9 +251,9 @@ def test_an_undeliverable_alert_marks_no_order(harness: StoreHarness) -> None:
     deliveries.claim(notice, "a", 3_600)
     made = DeliveryAttempt(harness.now(), notice.event_id, "order.attention", 410, "", None)
     assert deliveries.record_delivery(notice, "a", made, GIVEN_UP) is None
-    stands = deliveries.get("order:ord-1")
-    assert stands is not None
-    assert stands.status is CallbackStatus.UNDELIVERABLE
+    delivery = deliveries.get("order:ord-1")
+    assert delivery is not None
+    assert delivery.status is CallbackStatus.UNDELIVERABLE
     assert [each.http_status for each in deliveries.attempts("order:ord-1")] == [410]
     assert harness.order().attention is Attention.MALFORMED
     assert deliveries.pending() == PendingSummary(0, None)

@@ -83,7 +83,7 @@ def test_a_good_order_among_ten_misfiled_ones_is_probed_second_at_the_latest(har
     names.insert(good, "good")
     park(harness)
     hold(harness, *names)
-    if good == 3:  # in the middle nobody can know it, unless it was answered before
+    if good == 3:  # in the middle its position is unknown, unless it was answered before
         harness.redis.hset(keys.order("good"), "answered", 1)
     asked = []
     for _ in range(2):

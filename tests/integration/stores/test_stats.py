@@ -29,7 +29,7 @@ def test_a_repeated_or_fenced_off_commit_counts_nothing(harness: StoreHarness) -
     assert harness.stores.stats.last_minutes(2)[ACCOUNT] == {"outcome:not_ready": 1, "late:0.05": 1}
 
 
-def test_minutes_are_added_up_and_hours_are_kept_apart(harness: StoreHarness) -> None:
+def test_minutes_are_added_up_and_hours_are_separate(harness: StoreHarness) -> None:
     minute, hour = int(harness.now()) // 60, int(harness.now()) // 3_600
     for ago, count in {0: 1, 1: 10, 2: 100, 9: 1_000}.items():
         harness.redis.hset(keys.stats_minute(minute - ago), f"{ACCOUNT}|ended:failed", count)

@@ -20,7 +20,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from workers.transport.redis import install_transport
 
 ROOT = Path(__file__).parents[3]
-#: Dead workers' messages come back within two seconds.
+#: Messages of dead workers are restored within two seconds.
 QUICK = {"visibility_timeout": 1, "unacked_restore_interval": 0.5, "socket_timeout": 60, "socket_connect_timeout": 60}
 
 Connect = Callable[..., Connection]

@@ -250,7 +250,7 @@ def test_a_consumer_without_acknowledgements_leaves_no_claims(
     assert redis.hlen("willcall:broker:claims") == 0
 
 
-def test_unreadable_messages_are_delivered_as_such_and_stop_nobody(
+def test_unreadable_messages_are_delivered_unchanged_and_block_no_other(
     connection: Connection, queue: Queue, redis: Redis
 ) -> None:
     odd = {"body": "Zm9", "properties": {"body_encoding": "base64", "delivery_tag": "1"}}

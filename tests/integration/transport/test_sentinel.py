@@ -48,7 +48,7 @@ def sentinel_url(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
-def test_messages_are_delayed_behind_a_sentinel(sentinel_url: str, redis: Redis) -> None:
+def test_messages_are_delayed_with_sentinel(sentinel_url: str, redis: Redis) -> None:
     with Connection(sentinel_url, transport_options={"master_name": "tickets"}) as connection:
         later = {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
         Producer(connection).publish("later", routing_key="polls", headers=later)

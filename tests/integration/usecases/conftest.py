@@ -62,7 +62,7 @@ class Outbox:
 
 @dataclass
 class System:
-    """The use cases' context, the providers' control, and the chain's messages by hand."""
+    """The context of the use cases, a client of the simulator, and an outbox instead of a broker."""
 
     context: Context
     outbox: Outbox

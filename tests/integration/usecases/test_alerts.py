@@ -235,9 +235,9 @@ def test_an_alert_is_retried_on_schedule_and_logs_its_first_and_last_failure(
             tries += 1
     assert tries == len(SCHEDULE) + 1
     assert len(set(receiver.message_ids("/ops"))) == 1
-    stands = h.context.stores.ops_deliveries.get("order:ord-1")
-    assert stands is not None
-    assert stands.status is CallbackStatus.UNDELIVERABLE
+    delivery = h.context.stores.ops_deliveries.get("order:ord-1")
+    assert delivery is not None
+    assert delivery.status is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.NOT_FOUND
     said = [(line["log_level"], line["event"], line["subject"], line["http"]) for line in logs]
     assert said == [

@@ -15,7 +15,7 @@ from schedules import expire, polls, prune, run
 from schedules.run import Run
 from schedules.timetable import SWEEPS, run_sweep, sweep_for
 from tests.integration.usecases.conftest import Setup, System
-from tests.integration.usecases.test_failures import Broken, counted
+from tests.integration.usecases.test_failures import Broken, failure_count
 from tests.waiting import wait_until
 from willcall.orders.model import Status, Ticket, TicketKind
 from willcall.orders.pushes import TicketsPush
@@ -73,7 +73,7 @@ def test_an_order_that_cannot_be_expired_does_not_block_others(
     assert [h.order(order_id).status for order_id in orders[3:]] == [Status.EXPIRED] * 4
     assert [line["order"] for line in failures(lines)] == orders[:3]
     assert all(line["exc_info"] for line in failures(lines))
-    assert counted(h, "sweep") == 3
+    assert failure_count(h, "sweep") == 3
 
 
 def test_repeated_failures_are_retried_less_often_and_logged_once(
@@ -135,7 +135,7 @@ def test_a_stored_push_with_an_unreadable_file_does_not_block_others(
         assert run_sweep(h.context, "inbox") == {"applied": 3, "failed": 1}
     assert [bool(h.order(order_id).tickets) for order_id in orders] == [False, True, True, True]
     assert "t0" not in str(failures(lines))
-    assert counted(h, "sweep") == 0, "that a file is gone is not our mistake"
+    assert failure_count(h, "sweep") == 0, "that a file is gone is not our mistake"
 
 
 def test_a_failure_is_removed_with_its_item(make_system: Setup) -> None:
@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_removed_does_not_block_the_sweep(
 
     monkeypatch.setattr(type(h.context.documents), "remove", fails_for_one)
     removed = 0
-    for _ in range(10):  # a run gives up when a batch brings nothing
+    for _ in range(10):  # a run stops at a batch without progress
         removed += (run_sweep(h.context, "prune") or {})["documents"]
     assert removed == 4
     assert h.redis.smembers(keys.ORPHANED_DOCUMENTS) == {documents[0]}

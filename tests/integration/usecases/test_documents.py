@@ -117,8 +117,8 @@ def test_documents_are_in_the_event(make_system: Setup, provider: str, reference
         assert document is not None
         assert document.owner == "ord-1"
     (event,) = h.context.stores.events.list_after(None, 10)
-    told = [ticket["document"] for ticket in event.data["tickets"]]
-    assert [document for document in told if document] == ids
+    stored = [ticket["document"] for ticket in event.data["tickets"]]
+    assert [document for document in stored if document] == ids
     assert (filed(h), h.outbox.tasks) == (None, [])
 
 
@@ -474,7 +474,7 @@ def test_a_429_of_a_year_binds_the_account_for_an_hour(make_system: Setup, serve
     assert collected.no_token.wait == pytest.approx(3_600, abs=STALL)
 
 
-def test_loopback_is_refused_unless_it_is_allowed(make_system: Setup) -> None:
+def test_loopback_is_rejected_unless_it_is_allowed(make_system: Setup) -> None:
     h = make_system()
     h.submit(script())
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))

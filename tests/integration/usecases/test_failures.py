@@ -1,4 +1,4 @@
-"""Exceptions that nobody foresaw: each settles what it interrupted."""
+"""Unexpected exceptions: each settles the operation that it interrupted."""
 
 import json
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ def tiqets(**fields: Any) -> OrderScript:
     return OrderScript.model_validate({"provider": "tiqets", "reference": "1111111", **fields})
 
 
-def counted(h: System, operation: str) -> float | None:
+def failure_count(h: System, operation: str) -> float | None:
     return h.context.meters.registry.get_sample_value("willcall_unexpected_errors_total", {"operation": operation})
 
 
@@ -90,9 +90,9 @@ def test_an_attempt_that_fails_with_our_own_error_is_settled_as_malformed(
     assert attempt.outcome == "malformed"
     assert attempt.why.startswith("our error: ")
     assert SECRET not in attempt.why
-    told = [line for line in lines if line.get("exc_info")]
-    assert {line["order"] for line in told} == {"ord-1"}
-    assert counted(h, "attempt") == len(told) == (2 if method == "oauth.token_requests" else 1)
+    logged = [line for line in lines if line.get("exc_info")]
+    assert {line["order"] for line in logged} == {"ord-1"}
+    assert failure_count(h, "attempt") == len(logged) == (2 if method == "oauth.token_requests" else 1)
     assert [message.seq for message in h.outbox.messages] == [1, 2]
 
 
@@ -151,7 +151,7 @@ def test_a_failure_while_documents_are_downloaded_keeps_the_tickets(
     order = h.poll()
     assert order.status is Status.FULFILLED
     assert [name for name, _, _ in h.outbox.tasks] == ["tasks.fetch_documents"]
-    assert counted(h, "documents") == 1
+    assert failure_count(h, "documents") == 1
     assert documents.fetch_documents(h.context, order.id) is None, "not due yet"
     h.redis.zadd(keys.FETCHES_DUE, {order.id: 1})
     wait = documents.fetch_documents(h.context, order.id)
@@ -201,7 +201,7 @@ def test_a_push_that_our_code_fails_to_read_is_to_be_resent(make_system: Setup) 
     pushes = Broken(account.adapter.pushes, "read_push", RecursionError(SECRET))
     with pytest.raises(UnexpectedError, match=r"^our error: RecursionError$"):
         ingest_webhook(h.context, account, pushes, PushRequest(b"{}", {}))
-    assert counted(h, "webhook") == 1
+    assert failure_count(h, "webhook") == 1
     good = json.dumps({"order_reference_id": "1"}).encode()
     with pytest.raises(StoreError):
         ingest_webhook(
@@ -231,4 +231,4 @@ def test_a_stored_push_that_fails_with_our_own_error_does_not_block_its_order(
     monkeypatch.setattr("willcall.usecases.submit.apply_inbox", fails)
     h.redis.hset(keys.pushes_ahead("tiqets/default", "1111111"), "digest", "{}")
     assert h.submit(tiqets()) == "ord-1"
-    assert counted(h, "webhook") == 1
+    assert failure_count(h, "webhook") == 1

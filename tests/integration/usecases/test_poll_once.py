@@ -231,7 +231,7 @@ def test_an_aged_access_token_is_renewed_without_parking_the_account(make_system
     assert len(tokens) == 2
 
 
-def test_a_fresh_access_token_that_is_refused_parks_the_account(make_system: Setup) -> None:
+def test_a_fresh_access_token_that_is_rejected_parks_the_account(make_system: Setup) -> None:
     h = make_system()
     h.providers.update_account("funtrips", revoked=True)
     h.submit(funtrips())
@@ -242,7 +242,7 @@ def test_a_fresh_access_token_that_is_refused_parks_the_account(make_system: Set
     assert h.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.UNAUTHORIZED
 
 
-def test_while_another_worker_fetches_the_token_an_order_waits_a_moment(make_system: Setup) -> None:
+def test_an_order_waits_briefly_while_another_worker_fetches_the_token(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips())
     account = h.context.accounts["funtrips/default"]

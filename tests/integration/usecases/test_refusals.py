@@ -27,7 +27,7 @@ def state(h: System) -> AccountState:
 
 
 def forget_throttle(h: System) -> None:
-    """As if the time of the throttle had passed, and tokens had come back."""
+    """Pretend that the throttle has ended and the tokens are refilled."""
     h.redis.delete(keys.tokens(ACCOUNT))
 
 

@@ -36,7 +36,7 @@ def funtrips(**fields: object) -> OrderScript:
     return OrderScript.model_validate({"provider": "funtrips", "reference": "chk_1", **fields})
 
 
-def counted(system: System, account: str = "funtrips/default") -> Counter[str]:
+def statistics_counts(system: System, account: str = "funtrips/default") -> Counter[str]:
     """What was counted, but for how late attempts were."""
     counts = system.context.stores.stats.last_minutes(2).get(account, Counter())
     return Counter({name: count for name, count in counts.items() if not name.startswith("late:")})
@@ -50,9 +50,9 @@ def test_an_attempt_counts_its_outcome_and_the_last_one_the_final_status(make_sy
     h = make_system()
     h.submit(funtrips(answers=[{"do": "malformed", "times": 1}], ready_after=0))
     h.poll()
-    assert counted(h) == {"outcome:malformed": 1}
+    assert statistics_counts(h) == {"outcome:malformed": 1}
     h.poll()
-    assert counted(h) == {"outcome:malformed": 1, "outcome:issued": 1, "ended:fulfilled": 1, "ticket:1": 1}
+    assert statistics_counts(h) == {"outcome:malformed": 1, "outcome:issued": 1, "ended:fulfilled": 1, "ticket:1": 1}
     lateness = [name for name in h.context.stores.stats.last_minutes(2)["funtrips/default"] if name.startswith("late:")]
     assert lateness == ["late:inf"]  # `poll` makes the order due at the beginning of time
 
@@ -61,10 +61,10 @@ def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(make_syst
     h = make_system()
     h.submit(funtrips(ready_after=600))
     cancel_order(h.context, "ord-1")
-    assert counted(h) == {"ended:cancelled": 1}
+    assert statistics_counts(h) == {"ended:cancelled": 1}
     h.submit(funtrips(reference="chk_2", ready_after=600), id="ord-2")
     settle_expired(h.context, h.order("ord-2"), h.context.stores.accounts.now())
-    assert counted(h) == {"ended:cancelled": 1, "ended:expired": 1}
+    assert statistics_counts(h) == {"ended:cancelled": 1, "ended:expired": 1}
 
 
 def test_pushed_tickets_are_counted_and_are_no_attempt(make_system: Setup) -> None:
@@ -75,7 +75,7 @@ def test_pushed_tickets_are_counted_and_are_no_attempt(make_system: Setup) -> No
     apply_push(h.context, account, "ord-1", "order.update", push)
     assert h.order().status is Status.FULFILLED
     assert isinstance(h.context.stores.orders.timeline("ord-1")[-1], Attempt)
-    assert counted(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
+    assert statistics_counts(h, account.key) == {"ended:fulfilled": 1, "ticket:1": 1}
 
 
 def test_meters_and_statistics_agree(make_system: Setup) -> None:
@@ -108,7 +108,7 @@ def test_a_response_for_a_closed_order_is_no_attempt(make_system: Setup) -> None
     h.redis.hset(keys.order("ord-1"), "due", 1)
     context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
     assert poll_once(context, "ord-1", order.seq, order.account_key).next_message is None
-    assert counted(h) == {"ended:cancelled": 1}
+    assert statistics_counts(h) == {"ended:cancelled": 1}
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0
 
 

@@ -1,4 +1,4 @@
-"""The sweeps, run by hand."""
+"""The sweeps, run directly."""
 
 from dataclasses import replace
 
@@ -47,10 +47,10 @@ def test_the_polls_sweep_sends_orders_of_a_reconfigured_account_at_once(make_sys
     h.outbox.messages.clear()
     overdue(h)
     others = {key: account for key, account in h.context.accounts.items() if account.provider != "tiqets"}
-    away = replace(h.context, accounts=others)
-    assert run_sweep(away, "polls") == {"resent": 0, "released": 0}
-    poll_once(away, "ord-1", 1, "tiqets/default")
-    assert run_sweep(away, "polls") == {"resent": 0, "released": 0}
+    without_account = replace(h.context, accounts=others)
+    assert run_sweep(without_account, "polls") == {"resent": 0, "released": 0}
+    poll_once(without_account, "ord-1", 1, "tiqets/default")
+    assert run_sweep(without_account, "polls") == {"resent": 0, "released": 0}
     assert run_sweep(h.context, "polls") == {"resent": 1, "released": 0}
     assert h.poll().attempts == 1
 

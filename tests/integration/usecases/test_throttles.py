@@ -23,7 +23,7 @@ from willcall.usecases.accounts import resume
 from willcall.usecases.local_throttles import LocalThrottles
 from willcall.usecases.orders import expedite_poll
 
-#: What the provider answers the first time: come back in an hour.
+#: What the provider answers the first time: a Retry-After of an hour.
 THROTTLED = [{"do": "status", "status": 429, "retry_after": 3_600}]
 
 
@@ -34,7 +34,7 @@ def submit(h: System, *, provider: str = "tiqets") -> None:
         h.submit(OrderScript.model_validate(script), id=f"ord-{number}")
 
 
-def asked(h: System, kind: str = "status") -> list[str]:
+def polled_references(h: System, kind: str = "status") -> list[str]:
     """The references that were polled."""
     return [entry["reference"] for entry in h.providers.ledger() if entry["kind"] == kind]
 
@@ -77,13 +77,13 @@ def test_a_request_claimed_before_a_429_is_not_sent_after_it(
     submit(h, provider=provider)
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     order = h.poll("ord-2")
-    assert asked(h) == ["1"]
+    assert polled_references(h) == ["1"]
     assert (order.attempts, h.outcomes("ord-2")) == (0, [])
     moment = h.context.stores.accounts.now()
     assert order.next_poll_at is not None
     assert order.next_poll_at < moment + 60
     h.poll("ord-2")
-    assert asked(h) == ["1"]
+    assert polled_references(h) == ["1"]
     assert h.outbox.messages[-1].due > moment + 3_500
 
 
@@ -98,7 +98,7 @@ def test_an_operator_may_end_a_throttle_that_this_process_has_reported(
     resume(h.context, account, override=True)
     h.redis.delete(keys.tokens(account.key))
     h.poll("ord-2")
-    assert asked(h) == ["1", "2"]
+    assert polled_references(h) == ["1", "2"]
 
 
 def test_a_429_that_could_not_be_reported_still_binds_and_is_reported_later(
@@ -113,7 +113,7 @@ def test_a_429_that_could_not_be_reported_still_binds_and_is_reported_later(
     own_server.start()
     assert not throttled(h)
     order = h.poll("ord-2")
-    assert asked(h) == ["1"]
+    assert polled_references(h) == ["1"]
     assert (order.attempts, h.outcomes("ord-2")) == (0, [])
     assert throttled(h)
     assert h.redis.hget(keys.account("tiqets/default"), "throttles") == "1"

@@ -19,7 +19,7 @@ from willcall.usecases.submit import submit, submit_many
 RATE = {"limit": 1_000, "period": 1, "burst": 1_000}
 YEAR = 365 * 86_400.0
 
-#: How each user's list is asked for, and whose orders are in it.
+#: The request of each user list, and the owner of its orders.
 USERS = [
     ("funtrips", "default", "user:u1", "u1"),
     ("funtrips", "headless", "me", "me"),

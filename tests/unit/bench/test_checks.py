@@ -231,10 +231,10 @@ def test_a_429_whose_worker_was_killed_binds_nobody(change_history: ChangeHistor
 
 
 def test_a_429_of_a_frozen_worker_does_not_count_until_it_resumes(change_history: ChangeHistory) -> None:
-    told = throttled(settled=True)
-    assert checks.no_request_too_early(told(change_history, ())) != []
-    assert checks.no_request_too_early(told(change_history, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []
-    assert checks.no_request_too_early(told(change_history, (hit(FaultKind.WORKER_FREEZE, 103.0, 104.9),))) != []
+    found = throttled(settled=True)
+    assert checks.no_request_too_early(found(change_history, ())) != []
+    assert checks.no_request_too_early(found(change_history, (hit(FaultKind.WORKER_FREEZE, 105.0, 108.0),))) == []
+    assert checks.no_request_too_early(found(change_history, (hit(FaultKind.WORKER_FREEZE, 103.0, 104.9),))) != []
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_a_429_binds_other_workers_once_redis_is_reachable(
     outages: list[tuple[float, float]],
     blamed: bool,  # noqa: FBT001
 ) -> None:
-    told = throttled(settled=settled)(change_history, tuple(hit(kind, *outage) for outage in outages))
-    assert bool(checks.no_request_too_early(told)) is blamed
+    found = throttled(settled=settled)(change_history, tuple(hit(kind, *outage) for outage in outages))
+    assert bool(checks.no_request_too_early(found)) is blamed
 
 
 def test_a_429_to_an_order_that_a_push_ended_meanwhile_binds_all_the_same(change_history: ChangeHistory) -> None:

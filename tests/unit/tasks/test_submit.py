@@ -34,14 +34,14 @@ def sent(task: Task, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return sent
 
 
-def away(*_: object) -> None:
-    raise StoreError("away")
+def raise_unavailable(*_: object) -> None:
+    raise StoreError("raise_unavailable")
 
 
 def test_an_order_that_cannot_be_written_now_is_submitted_again_later(
     task: Task, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks.submit, "submit_order", away)
+    monkeypatch.setattr(tasks.submit, "submit_order", raise_unavailable)
     task.run(**PAYLOAD)
     assert [(options["kwargs"], options["task_id"]) for options in sent] == [(PAYLOAD, "task-1")]
     assert sent[0]["countdown"] > 0
@@ -51,7 +51,7 @@ def test_a_message_stays_in_an_unreachable_broker(task: Task, monkeypatch: pytes
     def broken(**_: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(tasks.submit, "submit_order", away)
+    monkeypatch.setattr(tasks.submit, "submit_order", raise_unavailable)
     monkeypatch.setattr(task, "apply_async", broken)
     with pytest.raises(Reject) as rejection:
         task.run(**PAYLOAD)
@@ -112,7 +112,7 @@ def test_a_submission_that_makes_our_code_fail_is_stored(task: Task, error: Exce
 
 
 def test_a_submission_that_cannot_be_stored_stays_in_the_broker(task: Task) -> None:
-    request, _ = submission(task, away)
+    request, _ = submission(task, raise_unavailable)
     rejected: list[bool] = []
 
     def reject(*, requeue: bool) -> None:

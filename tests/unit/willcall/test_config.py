@@ -227,7 +227,7 @@ def test_errors_are_explained(tmp_path: Path, text: str, words: str) -> None:
 
 @pytest.mark.parametrize("length", [24, 32, 64])
 @pytest.mark.parametrize("padding", ["", "="])
-def test_a_signing_secret_is_taken_with_or_without_padding(tmp_path: Path, length: int, padding: str) -> None:
+def test_a_signing_secret_is_accepted_with_or_without_padding(tmp_path: Path, length: int, padding: str) -> None:
     secret = "whsec_" + b64encode(bytes(range(length))).decode().rstrip("=")
     secret += "=" * (-len(secret.removeprefix("whsec_")) % 4) if padding else ""
     taken = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret

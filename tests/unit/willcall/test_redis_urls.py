@@ -38,8 +38,8 @@ def test_errors_of_a_sentinel_url_are_explained(url: str, words: str) -> None:
 
 def test_the_certificate_of_a_broker_is_verified_unless_its_url_says_otherwise() -> None:
     assert celery_app("rediss://redis/0", ["celery"]).connection().ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    told = celery_app("rediss://redis/0?ssl_cert_reqs=none", ["celery"]).connection().ssl
-    assert told == {"ssl_cert_reqs": ssl.CERT_NONE}
+    options = celery_app("rediss://redis/0?ssl_cert_reqs=none", ["celery"]).connection().ssl
+    assert options == {"ssl_cert_reqs": ssl.CERT_NONE}
 
 
 def test_the_broker_url_lists_every_sentinel_in_kombus_form() -> None:

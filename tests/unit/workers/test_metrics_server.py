@@ -29,7 +29,7 @@ def test_metrics_are_served_until_the_end_of_the_block(registry: CollectorRegist
         requests.get(f"http://{HOST}:{port}/metrics", timeout=60)
 
 
-def test_if_the_port_is_in_use_the_next_free_one_is_taken(registry: CollectorRegistry) -> None:
+def test_if_the_port_is_in_use_the_next_free_one_is_used(registry: CollectorRegistry) -> None:
     first = free_port()
     with ExitStack() as stack:
         addresses = [stack.enter_context(metrics_server(registry, HOST, first)) for _ in range(3)]

@@ -95,7 +95,7 @@ def test_byte_order_marks_are_removed(mark: bytes) -> None:
     assert read(mark + b'{"a": 1}') == {"a": 1}
 
 
-def test_bytes_that_windows_leaves_undefined_are_read_too() -> None:
+def test_bytes_undefined_in_windows_1252_are_read_too() -> None:
     assert read(b'{"a": "\x81\x8d\x8f\x90\x9d \xe9"}') == {"a": "\x81\x8d\x8f\x90\x9d é"}
 
 

@@ -120,7 +120,7 @@ def test_a_post_with_a_2xx_is_accepted_whatever_its_response_body(serve: Serve, 
 # The guard
 
 
-def test_loopback_is_refused_unless_it_is_allowed(serve: Serve) -> None:
+def test_loopback_is_rejected_unless_it_is_allowed(serve: Serve) -> None:
     server = serve(saying(whole()))
     for url in (server.url, f"http://localhost:{server.port}/", f"http://127.1:{server.port}/"):
         for response in (
@@ -460,7 +460,7 @@ def test_a_redirect_is_checked_like_any_url(serve: Serve, location: str) -> None
     assert response.refused
 
 
-def test_a_redirect_to_a_name_that_is_private_is_refused(serve: Serve, names: dict[str, list[str]]) -> None:
+def test_a_redirect_to_a_private_address_is_rejected(serve: Serve, names: dict[str, list[str]]) -> None:
     inside = serve(saying(whole(b"secret")))
     names.update({"outside.example": ["127.0.0.1"], "inside.example": ["127.0.0.1"]})
     outside = serve(redirecting(f"http://inside.example:{inside.port}/"))
@@ -534,7 +534,7 @@ def test_time_is_bounded_over_all_redirects_together(serve: Serve, outbound: Out
     assert clock.now == began + LIMITS.total_timeout, "two were asked, and the last one not any more"
 
 
-def test_cookies_are_not_kept(serve: Serve, outbound: OutboundClient) -> None:
+def test_cookies_are_not_stored(serve: Serve, outbound: OutboundClient) -> None:
     server = serve(saying(whole(b"", "200 OK", "Set-Cookie: a=b")))
     for _ in range(2):
         outbound.get(server.url, LIMITS)

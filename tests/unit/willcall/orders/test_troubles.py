@@ -30,7 +30,7 @@ RUNBOOK = (OPS / "runbook.md").read_text()
 RULES = [rule for group in yaml.safe_load((OPS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 #: How Prometheus writes an account.
 ACCOUNT = "{{ $labels.provider }}/{{ $labels.account }}"
-#: What stands for the placeholders of a text in an alert rule.
+#: The values of placeholders in the texts of alert rules.
 PLACEHOLDERS = {
     "{table}": "[providers.{{ $labels.provider }}.{{ $labels.account }}]",
     "{resume}": f"run `willcall resume {ACCOUNT}`",

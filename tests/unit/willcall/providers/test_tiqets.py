@@ -38,7 +38,7 @@ def test_the_test_environment_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\n"])
-def test_a_key_that_cannot_be_sent_is_refused(key: str) -> None:
+def test_a_key_that_cannot_be_sent_is_rejected(key: str) -> None:
     with pytest.raises(ValidationError, match="api_key"):
         TiqetsCredentials(api_key=SecretStr(key))
 

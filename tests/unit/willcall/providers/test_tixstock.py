@@ -134,5 +134,5 @@ def test_an_error_status_never_issues(body: Any, status: int) -> None:
 
 
 @given(st.binary(), st.integers(100, 599))
-def test_no_answer_raises(body: bytes, status: int) -> None:
+def test_no_response_raises(body: bytes, status: int) -> None:
     ADAPTER.read_status(OrderQuery("1"), Response(status, {}, body, 0.0))

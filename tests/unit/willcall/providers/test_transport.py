@@ -108,7 +108,7 @@ def test_proxies_and_credentials_of_the_environment_are_ignored(
     assert b"authorization" not in server.requests[0].lower()
 
 
-# What comes back
+# Responses
 
 
 def test_a_response_is_returned_completely(serve: Serve, transport: ProviderTransport) -> None:
@@ -161,7 +161,7 @@ def test_a_redirect_is_a_response_and_is_not_followed(serve: Serve, transport: P
     assert elsewhere.connections == 0
 
 
-def test_cookies_are_not_kept(serve: Serve, transport: ProviderTransport) -> None:
+def test_cookies_are_not_stored(serve: Serve, transport: ProviderTransport) -> None:
     server = serve(saying(whole(b"{}", "200 OK", "Set-Cookie: session=1; Path=/")))
     get(transport, server)
     get(transport, server)
@@ -441,7 +441,7 @@ def test_a_dripping_response_ends_in_time(
     assert clock.now >= LIMITS.total_timeout
 
 
-@pytest.mark.usefixtures("clock")  # which stands still, so that the time is not up before there is a connection
+@pytest.mark.usefixtures("clock")  # frozen, so that the timeout does not end before the connection
 @pytest.mark.parametrize("limits", [{"total_timeout": 0.3}, {"read_timeout": 0.3}], ids=["total", "read"])
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"], ids=["at once", "later"])
 def test_a_silent_server_ends_at_the_total_and_at_the_read_timeout(

@@ -1,4 +1,4 @@
-"""A simulator in a thread, whose clock stands still unless the test moves it."""
+"""A simulator in a thread, whose clock is frozen unless the test moves it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -33,7 +33,7 @@ def test_orders_added_later_start_their_clocks_then(start: Start) -> None:
     }
 
 
-def test_orders_that_do_not_fit_are_refused_all_together(start: Start) -> None:
+def test_invalid_orders_are_rejected_all_together(start: Start) -> None:
     sim = start({"provider": "tiqets"})
     good = {"provider": "tixstock", "reference": "2"}
     with pytest.raises(SimulatorError, match="tiqets/default has 1 twice; tiqets has no account x"):

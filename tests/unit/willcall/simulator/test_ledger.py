@@ -1,4 +1,4 @@
-"""What the ledger holds a client to, over real HTTP with a clock that stands still."""
+"""The rules that the ledger checks, over real HTTP with a frozen clock."""
 
 import pytest
 

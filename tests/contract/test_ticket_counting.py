@@ -1,4 +1,4 @@
-"""How many people a provider's response lets in: what holds for every provider, tried on its recorded responses.
+"""Rules for counting admissions, checked with the recorded responses of every provider.
 
 Neither the sequence of its lists nor a repetition in them changes the number, and a void ticket takes nothing away.
 """
@@ -23,7 +23,7 @@ from willcall.providers.registry import ADAPTERS
 
 #: Lists of records or tickets, by name; the body itself may be one.
 LISTS = {"items", "data", "results", "fulfillments", "tickets", "shop:ticket", "file", "mobile_links"}
-#: At Tixstock an item without a file stands for a ticket to come: two equal ones are two.
+#: At Tixstock an item without a file is a ticket that is still missing: two equal ones are two.
 COUNTED = {"tixstock": {"items"}}
 #: At voordemensen a list of several is none of its responses.
 COUNTED["voordemensen"] = LISTS

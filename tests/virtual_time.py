@@ -1,7 +1,7 @@
-"""Orders, workers and a provider on a clock of the test's own: the real scripts in a real Redis, no second goes by.
+"""Orders, workers and a provider on virtual time: the real scripts in a real Redis without waiting.
 
-What is real: stores, scripts, settling, sweeps, what persons and callbacks may ask for. What is played: the broker (a
-heap of messages), the provider (a function that answers), and how late, doubled or dead workers are.
+Real parts: stores, scripts, settling, sweeps, requests of operators and pushes. Simulated parts: the broker (a
+heap of messages), the provider (a function that responds), and late, duplicate or dead workers.
 """
 
 import heapq

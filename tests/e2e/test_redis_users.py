@@ -42,9 +42,9 @@ def test_our_processes_need_no_dangerous_command(deployment: Setup) -> None:
         doctor = system.start("doctor", **given)
         assert isinstance(doctor, Forked)
         doctor.wait(60)
-        told = (system.folder / "doctor.log").read_text()
-        assert "its user may not run `INFO`" in " ".join(told.split())
-        assert "error" not in told
+        output = (system.folder / "doctor.log").read_text()
+        assert "its user may not run `INFO`" in " ".join(output.split())
+        assert "error" not in output
         refused = {entry["object"] for entry in client.acl_log() if entry["reason"] != "auth"}
         assert refused <= {"info"}
 

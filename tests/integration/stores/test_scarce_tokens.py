@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from schedules.timetable import run_sweep
-from tests.virtual_world import ACCOUNT, START, World, most_over, world
+from tests.virtual_time import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
@@ -141,7 +141,7 @@ def test_a_released_order_that_may_not_be_polled_expires_at_its_deadline(make: M
     assert made.order("ord-0").finished_at == pytest.approx(START + 40, abs=0.1)
 
 
-# A throttle ended by hand
+# A throttle ended by an operator
 
 
 def test_resume_without_an_override_keeps_a_throttle(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""Without keys this machine is served alone; a key of any kind closes everything."""
+"""Without keys only loopback requests are served; any key closes all routes."""
 
 import json
 import socket
@@ -58,7 +58,7 @@ def test_requests_from_this_machine_are_served(keyless: Running) -> None:
         for host in ("localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "[::1]"):
             answer = keyless.get(place, key=None, headers={"Host": f"{host}:{port}"}, allow_redirects=False)
             assert answer.status_code == (303 if place == "/login" else 200), (place, host)
-    # A key that nobody asks for does no harm.
+    # A key that is not needed does no harm.
     assert keyless.get("/v1/orders", key=KEY).status_code == 200
 
 

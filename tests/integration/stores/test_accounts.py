@@ -252,7 +252,7 @@ def test_a_429_long_after_the_last_one_ended_begins_a_new_throttle(harness: Stor
     assert state(harness).since == pytest.approx(harness.now(), abs=STALL)
 
 
-def test_a_good_response_ends_a_reported_throttle(harness: StoreHarness) -> None:
+def test_an_account_stays_unhealthy_until_a_good_response_follows_a_throttle(harness: StoreHarness) -> None:
     for n in range(3):
         harness.submit(f"ord-{n}")
     assert harness.claim(order_id="ord-0").account_healthy
@@ -262,7 +262,7 @@ def test_a_good_response_ends_a_reported_throttle(harness: StoreHarness) -> None
     assert harness.claim(order_id="ord-2").account_healthy
 
 
-def test_a_pause_ends_by_itself_or_by_resume(harness: StoreHarness) -> None:
+def test_a_pause_ends_on_time_or_by_resume(harness: StoreHarness) -> None:
     harness.stores.accounts.pause(ACCOUNT, harness.now() + 3_600)
     assert health(harness) is AccountHealth.PAUSED
     assert harness.stores.accounts.releasable(ACCOUNT) is Releasable.NONE

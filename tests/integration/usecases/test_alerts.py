@@ -52,7 +52,7 @@ def messages(h: System) -> list[DeliveryMessage]:
     return [DeliveryMessage(*args, "") for name, args, _ in h.outbox.tasks if name == TASK]
 
 
-def tell(h: System) -> list[tuple[DeliveryMessage, float] | None]:
+def deliver(h: System) -> list[tuple[DeliveryMessage, float] | None]:
     """Run all messages to operators, as if their time had come; what follows each is sent, and returned."""
     pending = messages(h)
     h.outbox.tasks.clear()
@@ -91,7 +91,7 @@ def test_a_revoked_key_and_its_recovery_are_reported_once_each_and_signed(
     for n in range(4):
         h.poll(f"ord-{n}")
         assert h.order(f"ord-{n}").attention is Attention.UNAUTHORIZED
-    assert tell(h) == [None]
+    assert deliver(h) == [None]
     h.providers.update_account("tiqets", revoked=False)
     h.redis.hset(keys.account(ACCOUNT), "probe_at", 0)
     run_sweep(h.context, "polls")
@@ -100,7 +100,7 @@ def test_a_revoked_key_and_its_recovery_are_reported_once_each_and_signed(
     run_sweep(h.context, "polls")
     for n in range(4):
         assert h.poll(f"ord-{n}").status is Status.FULFILLED
-    assert tell(h) == [None]
+    assert deliver(h) == [None]
     down, well = receiver.received
     assert (down.verified, down.path, well.verified) == (True, "/ops", True)
     assert down.event == next(e for e in h.context.stores.ops.recent(9) if e.id == down.id).to_json()
@@ -176,7 +176,7 @@ def test_an_order_that_needs_attention_is_reported_without_its_tickets(
     submit(h, **answered(404, times=2))
     for _ in range(2):
         assert h.poll().attention is Attention.NOT_FOUND
-    tell(h)
+    deliver(h)
     [message] = receiver.received
     assert (message.event["type"], message.event["subject"]) == ("order.attention", "order:ord-1")
     assert {"id", "account", "reference", "deadline_at", "status"} < set(message.event["data"])
@@ -208,13 +208,13 @@ def test_an_undeliverable_order_is_reported_to_operators_in_a_private_network(
     h = watched
     submit(h, "early", **answered(404))
     h.poll("early")
-    tell(h)
+    deliver(h)
     h.providers.add_orders([OrderScript(provider="tiqets", reference="7")])
     h.submit(OrderScript(provider="tiqets", reference="8"), id="ord-1", callback_url=receiver.url("/hooks"))
     h.poll()
     [(_, args, _)] = [task for task in h.outbox.tasks if task[0] == "tasks.notify"]
     assert notify_once(h.context, DeliveryMessage(*args)) is None
-    tell(h)
+    deliver(h)
     assert [(message.path, message.event["data"]["attention"]) for message in receiver.received] == [
         ("/ops", "not_found"),
         ("/ops", "undeliverable"),
@@ -231,7 +231,7 @@ def test_an_alert_is_retried_on_schedule_and_logs_its_first_and_last_failure(
     receiver.script(500, path="/ops")
     with capture_logs() as logs:
         tries = 1
-        while (follows := tell(h)) and follows[0]:
+        while (follows := deliver(h)) and follows[0]:
             tries += 1
     assert tries == len(SCHEDULE) + 1
     assert len(set(receiver.message_ids("/ops"))) == 1
@@ -252,9 +252,9 @@ def test_pending_alerts_go_to_the_present_operators_url(watched: System, receive
     submit(h, **answered(404))
     h.poll()
     receiver.script(500, path="/ops")
-    tell(h)
+    deliver(h)
     told_at(h, receiver.url("/moved"))
-    assert tell(h) == [None]
+    assert deliver(h) == [None]
     assert receiver.message_ids("/moved") == receiver.message_ids("/ops")
 
 
@@ -263,7 +263,7 @@ def test_pending_alerts_are_given_up_without_an_operators_url(watched: System, r
     submit(h, **answered(404))
     h.poll()
     told_at(h, None)
-    assert tell(h) == [None]
+    assert deliver(h) == [None]
     assert receiver.received == []
     assert h.context.stores.ops_deliveries.pending().count == 0
 
@@ -288,7 +288,7 @@ def test_the_sweep_reports_a_long_throttle_and_a_response_its_end(watched: Syste
     assert run_sweep(h.context, "alerts") == {"throttled": 0, "resent": 0}
     h.redis.delete(keys.tokens(ACCOUNT))
     assert h.poll().status is Status.FULFILLED
-    tell(h)
+    deliver(h)
     assert types(h) == ["account.throttled", "account.ok"]
     assert receiver.received[-1].event["data"]["was"] == "throttled"
 
@@ -302,7 +302,7 @@ def test_the_sweep_sends_an_alert_that_was_lost(watched: System, receiver: Callb
     h.redis.zadd(keys.OPERATOR_DELIVERIES_DUE, {"order:ord-1": 1})
     assert run_sweep(h.context, "alerts") == {"throttled": 0, "resent": 1}
     assert messages(h) == lost
-    tell(h)
+    deliver(h)
     assert len(receiver.received) == 1
 
 
@@ -313,10 +313,10 @@ def test_the_recovery_of_a_resumed_account_is_reported_when_its_provider_respond
     for n in range(1, 3):
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
-    tell(h)
+    deliver(h)
     assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeResult(released=1, probing=2)
-    tell(h)
+    deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)
-    tell(h)
+    deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized", "account.ok"]

@@ -177,7 +177,7 @@ def test_tickets_of_an_order_with_its_own_reference_belong_to_no_other(make_syst
     assert made.poll("by-user").status is Status.PENDING
 
 
-def test_other_providers_make_no_ownership_requests(make_system: Setup) -> None:
+def test_other_providers_store_no_ticket_ownership(make_system: Setup) -> None:
     made = make_system(rate=RATE)
     made.submit(OrderScript(provider="tiqets", reference="1111111"))
     assert made.poll().status is Status.FULFILLED

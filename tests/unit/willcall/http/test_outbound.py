@@ -208,7 +208,7 @@ def test_a_redirect_with_a_retry_after_is_followed_after_the_wait(serve: Serve, 
     assert outbound.get(server.url, LIMITS, follow_delayed=True) == Response(200, {"content-length": "3"}, b"abc", NOW)
 
 
-def test_a_redirect_with_an_elapsed_retry_after_is_followed_at_once(serve: Serve, outbound: OutboundClient) -> None:
+def test_a_redirect_with_a_retry_after_of_zero_is_followed_at_once(serve: Serve, outbound: OutboundClient) -> None:
     last = serve(saying(whole(b"abc")))
     server = serve(saying(whole(b"", "302 Found", f"Location: {last.url}", "Retry-After: 0")))
     assert outbound.get(server.url, LIMITS) == Response(200, {"content-length": "3"}, b"abc", NOW)

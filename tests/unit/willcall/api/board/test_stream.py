@@ -18,7 +18,7 @@ def test_a_redis_outage_and_its_end_are_logged_once_each(monkeypatch: pytest.Mon
             raise asyncio.CancelledError
         if turn:
             raise StoreError
-        return {"status": "well"}
+        return {"status": "healthy"}
 
     async def watched() -> None:
         channel = PageUpdates(look)
@@ -53,9 +53,9 @@ def test_an_unchanged_page_gets_keep_alive_events(monkeypatch: pytest.MonkeyPatc
         return True
 
     async def watched() -> list[bytes]:
-        events = UpdateStreams().watch("", lambda: {"status": "well"}, allowed)
+        events = UpdateStreams().watch("", lambda: {"status": "healthy"}, allowed)
         return [await anext(events) for _ in range(3)]
 
     _, first, then = asyncio.run(asyncio.wait_for(watched(), 60))
-    assert first.startswith(b'data: {"status": "well"')
+    assert first.startswith(b'data: {"status": "healthy"')
     assert then == b"data: {}\n\n"

@@ -30,7 +30,7 @@ from willcall.simulator.script import Script
 from willcall.stores import keys
 from willcall.stores.commits import Commit
 from willcall.stores.connection import connect
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.usecases.submit import submit_many
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _fill(deployment: LocalDeployment, orders: int) -> None:
 def _set_attention(context: "Context", attention: Attention, count: int, cursor: str | None) -> str | None:
     """Make orders of one account need attention, as a poll would."""
     for _ in range(count // 500):
-        page = context.stores.listing.page(OrderQuery(provider=ACCOUNT.partition("/")[0]), 500, cursor)
+        page = context.stores.listing.page(OrderFilter(provider=ACCOUNT.partition("/")[0]), 500, cursor)
         for order in page.orders:
             context.stores.commits.write(Commit(order, replace(order, attention=attention), keep_schedule=True))
         cursor = page.next_cursor

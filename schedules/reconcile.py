@@ -9,7 +9,7 @@ from willcall.http.messages import Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
-from willcall.providers.base import Account, ListedOrder, OrderListing
+from willcall.providers.base import Account, ListedOrder, OrderLister
 from willcall.providers.reading import retry_after, status_outcome
 from willcall.stores.bookings import BookingKind
 from willcall.stores.schedule import ExpediteOutcome, Requester
@@ -114,7 +114,7 @@ def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -
 
 
 def _list(
-    context: Context, account: Account, listing: OrderListing, since: float, claimed: float
+    context: Context, account: Account, listing: OrderLister, since: float, claimed: float
 ) -> Response | Outcome | RetrySoon:
     """Return the provider's list, or why there is none."""
     authorization = authorize(context, account, claimed)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from bench.chaos.history import SubmittedOrder
 from tasks.queues import SUBMIT
 from willcall.client import Client
-from willcall.client.errors import Unavailable
+from willcall.client.errors import UnavailableError
 from willcall.devtools.callback_receiver import CallbackReceiver, ScriptedResponse
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
@@ -85,7 +85,12 @@ class Submitter(Thread):
             while accepted is None and not self._stopping.is_set():
                 try:
                     self._send(route, payload)
-                except (RedisError, OperationalError, Unavailable, AttributeError):  # the last is kombu's in an outage
+                except (
+                    RedisError,
+                    OperationalError,
+                    UnavailableError,
+                    AttributeError,
+                ):  # the last is kombu's in an outage
                     self.retries += 1
                     self._stopping.wait(RETRY_AFTER)
                 else:

@@ -32,7 +32,7 @@ def page(event: dict) -> None:
     urlopen(Request(pager, json.dumps(payload).encode(), headers), timeout=10).close()  # noqa: S310 - https, as given
 
 
-class Receiver(BaseHTTPRequestHandler):
+class PagerForwarder(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
@@ -49,6 +49,6 @@ class Receiver(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(port)), Receiver)
+server = ThreadingHTTPServer(("127.0.0.1", int(port)), PagerForwarder)
 print(f"listening on http://127.0.0.1:{port}", flush=True)
 server.serve_forever()

@@ -6,15 +6,15 @@ python submit_with_client.py http://127.0.0.1:8080 KEY
 import sys
 import time
 
-from willcall.client import Client, Conflict, Rejected
+from willcall.client import Client, ConflictError, RejectedError
 
 url, key = sys.argv[1:]
 with Client(url, key) as willcall:
     try:
         order = willcall.submit("tiqets", "1111111", id="cart-42", quantity=2, metadata={"cart": "42"})
-    except Rejected as error:
+    except RejectedError as error:
         sys.exit(f"willcall cannot take the order: {error}")
-    except Conflict as error:
+    except ConflictError as error:
         sys.exit(f"that id is another order's: {error}")
     while not order.final:
         print(order.id, order.status, "next poll at", order.next_poll_at)

@@ -15,7 +15,7 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order, Status
 from willcall.simulator.demo_script import demo_script
 from willcall.stores.accounts import AccountHealth
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.usecases.submit import submit
 
 #: Opens the order board.
@@ -53,7 +53,7 @@ def running_demo(folder: Path) -> Iterator[LocalDeployment]:
 def _wait_for_a_good_moment(deployment: LocalDeployment) -> None:
     deadline = time.monotonic() + LONGEST
     while True:
-        orders = deployment.context.stores.listing.page(OrderQuery(), 500).orders
+        orders = deployment.context.stores.listing.page(OrderFilter(), 500).orders
         statuses = Counter(order.status for order in orders)
         attention = {order.id for order in orders if order.attention}
         if statuses[Status.FULFILLED] >= ENOUGH and UNKNOWN["id"] in attention and len(attention) > 1:
@@ -80,7 +80,7 @@ def make_trouble(deployment: LocalDeployment) -> None:
 
 def patient_order(deployment: LocalDeployment) -> Order:
     """The fulfilled order that was polled most often."""
-    fulfilled = deployment.context.stores.listing.page(OrderQuery(Status.FULFILLED), 200).orders
+    fulfilled = deployment.context.stores.listing.page(OrderFilter(Status.FULFILLED), 200).orders
     return max(fulfilled, key=lambda order: order.attempts)
 
 

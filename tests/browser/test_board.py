@@ -16,7 +16,7 @@ from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.policy import Rate
 from willcall.stores.commits import Commit, NewEvent
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.stores.schedule import Requester
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.orders import get_order
@@ -96,7 +96,7 @@ def row(page: Page, account: str) -> Locator:
 
 def a_fulfilled(demo: LocalDeployment, kind: TicketKind, provider: str | None = None) -> Order:
     """A fulfilled order that has such a ticket."""
-    orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, provider), 100).orders
+    orders = demo.context.stores.listing.page(OrderFilter(Status.FULFILLED, provider), 100).orders
     return next(order for order in orders if any(ticket.kind is kind for ticket in order.tickets))
 
 
@@ -277,7 +277,7 @@ def test_an_order_is_found_by_its_id_and_by_its_reference(board: Board, demo: Lo
 
 
 def test_the_page_of_an_order_shows_its_timeline(board: Board, demo: LocalDeployment) -> None:
-    orders = demo.context.stores.listing.page(OrderQuery(Status.FULFILLED, "tiqets"), 100).orders
+    orders = demo.context.stores.listing.page(OrderFilter(Status.FULFILLED, "tiqets"), 100).orders
     order = next(order for order in orders if first_outcome(demo, order) == "not_ready")
     page = board(f"/orders/{order.id}")
     expect(page.locator(".request")).to_contain_text(f"/orders/{order.reference}/tickets")
@@ -307,7 +307,7 @@ def test_a_code_is_shown_only_on_request(board: Board, demo: LocalDeployment) ->
     expect(hidden).to_be_hidden()
     page.locator(".ticket summary").first.click()
     expect(hidden).to_contain_text(code)
-    secret = demo.context.stores.listing.page(OrderQuery(provider="voordemensen"), 1).orders[0]
+    secret = demo.context.stores.listing.page(OrderFilter(provider="voordemensen"), 1).orders[0]
     page.goto(f"{demo.api_url}/orders?provider=voordemensen")
     expect(page.locator("table.orders")).not_to_contain_text(secret.reference)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from willcall.api.dependencies import ContextDep, NoParameters
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
-from willcall.api.problems import ApiError, api_error_from, rejected
+from willcall.api.problems import ProblemError, api_error_from, rejected
 from willcall.api.request_body import MAX_BATCH_BYTES, BodyLimits, large_json
 from willcall.api.request_models import Batch
 from willcall.api.responses import SchemaResponse
@@ -63,7 +63,7 @@ def _accepted(result: AcceptedOrder, order: Order | None) -> BatchResult:
     return BatchResult(id=result.order_id, status_code=status, order=order_schema(order) if order else None)
 
 
-def _rejected(item: Any, error: WillcallError | ApiError) -> BatchResult:
+def _rejected(item: Any, error: WillcallError | ProblemError) -> BatchResult:
     problem = api_error_from(error) if isinstance(error, WillcallError) else error
     order_id = item.get("id") if isinstance(item, dict) else None
     return BatchResult(

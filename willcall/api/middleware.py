@@ -10,7 +10,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from willcall.api.problems import ApiError, busy
+from willcall.api.problems import ProblemError, busy
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class RequestMiddleware:
         try:
             try:
                 slot.take()
-            except ApiError as full:
+            except ProblemError as full:
                 await full.response()(scope, receive, answer)
             else:
                 await self._app(scope, slot.while_working(receive), answer)

@@ -14,7 +14,7 @@ from willcall.orders.errors import FieldError
 from willcall.orders.serialization import attempt_schema, order_schema
 from willcall.orders.submission import SubmitOrder
 from willcall.schemas.orders import AttemptPage, Order, OrderPage
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.usecases.context import Context
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
@@ -46,7 +46,7 @@ def submit_order(context: ContextDep, _: NoParameters, payload: Annotated[Any, j
 @router.get("", summary="List orders", responses=responses(ProblemType.REJECTED, ok_200=OrderPage))
 def list_orders(context: ContextDep, query: Annotated[OrdersQuery, Query()]) -> SchemaResponse:
     """Return a page of orders, newest first. Filters can be combined."""
-    filters = OrderQuery(query.status, query.provider, query.reasons)
+    filters = OrderFilter(query.status, query.provider, query.reasons)
     page = context.stores.listing.page(filters, query.limit, query.cursor)
     return SchemaResponse(OrderPage(items=tuple(map(order_schema, page.orders)), next_cursor=page.next_cursor))
 

@@ -62,7 +62,7 @@ class ProblemType(Enum):
         self.title = title
 
 
-class ApiError(Exception):
+class ProblemError(Exception):
     """A request that ends in a problem."""
 
     def __init__(
@@ -97,33 +97,33 @@ class ApiError(Exception):
         return JSONResponse(content, self.problem_type.status, self.headers, "application/problem+json")
 
 
-def rejected(errors: Sequence[FieldError]) -> ApiError:
+def rejected(errors: Sequence[FieldError]) -> ProblemError:
     """Return the error for invalid fields, of which a long list is cut."""
     shown = truncate_errors([*errors])
-    return ApiError(ProblemType.REJECTED, "; ".join(map(str, shown)), shown)
+    return ProblemError(ProblemType.REJECTED, "; ".join(map(str, shown)), shown)
 
 
-def unavailable(service: str) -> ApiError:
+def unavailable(service: str) -> ProblemError:
     """Return the error for a service that does not respond. Every call may be repeated."""
     detail = f"{service} is not responding; retry in a few seconds"
-    return ApiError(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER)})
+    return ProblemError(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def busy(detail: str) -> ApiError:
-    return ApiError(ProblemType.BUSY, detail, headers={"Retry-After": "1"})
+def busy(detail: str) -> ProblemError:
+    return ProblemError(ProblemType.BUSY, detail, headers={"Retry-After": "1"})
 
 
-def api_error_from(error: WillcallError) -> ApiError:
+def api_error_from(error: WillcallError) -> ProblemError:
     """Return the error that a use case's error is."""
     match error:
         case RejectedOrderError():
             return rejected(error.errors)
         case ConflictingOrderError():
-            return ApiError(ProblemType.CONFLICT, str(error))
+            return ProblemError(ProblemType.CONFLICT, str(error))
         case ClosedOrderError() | NothingToDeliverError() | UnusableDeadLetterError():
-            return ApiError(ProblemType.CLOSED, str(error))
+            return ProblemError(ProblemType.CLOSED, str(error))
         case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError() | UnknownDeadLetterError():
-            return ApiError(ProblemType.NOT_FOUND, str(error))
+            return ProblemError(ProblemType.NOT_FOUND, str(error))
         case BrokerUnavailableError():
             return unavailable("The broker")
     raise error
@@ -131,7 +131,7 @@ def api_error_from(error: WillcallError) -> ApiError:
 
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem."""
-    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(ProblemError, _api_error)
     app.add_exception_handler(WillcallError, _use_case_error)
     app.add_exception_handler(StoreError, _redis_unavailable)
     app.add_exception_handler(StorageError, _storage_unavailable)
@@ -168,13 +168,13 @@ async def unknown_route(request: Request, error: Any) -> Response:
     """Answer a request for an unknown path, or with a method that the path does not support."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or (error.headers or {}).get("Allow", "GET")
-        return ApiError(
+        return ProblemError(
             ProblemType.METHOD_NOT_ALLOWED, f"supported methods: {allowed}", headers={"Allow": allowed}
         ).response()
     if error.status_code == HTTPStatus.NOT_FOUND:
         path = re.sub(r"[^\x21-\x7e]", "?", request.url.path)[:200]
-        return ApiError(ProblemType.NOT_FOUND, f"{path} does not exist; see /docs").response()
-    return ApiError(ProblemType.REJECTED, str(error.detail)).response()
+        return ProblemError(ProblemType.NOT_FOUND, f"{path} does not exist; see /docs").response()
+    return ProblemError(ProblemType.REJECTED, str(error.detail)).response()
 
 
 def _allowed(request: Request) -> str:
@@ -190,4 +190,4 @@ async def _client_disconnected(_: Request, __: Exception) -> Response:
 
 async def _internal_error(_: Request, __: Exception) -> Response:
     """Give no details: the logs have them under the request's id."""
-    return ApiError(ProblemType.INTERNAL, "internal error; the logs have details under this request id").response()
+    return ProblemError(ProblemType.INTERNAL, "internal error; the logs have details under this request id").response()

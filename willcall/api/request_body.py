@@ -15,7 +15,7 @@ from anyio import to_thread
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from willcall.api.problems import ApiError, ProblemType, busy, rejected, unavailable
+from willcall.api.problems import ProblemError, ProblemType, busy, rejected, unavailable
 from willcall.orders.errors import FieldError
 from willcall.orders.strict_json import InvalidJsonError, parse_json
 
@@ -150,16 +150,16 @@ async def read_body(request: Request, largest: int = MAX_BODY_BYTES) -> bytes:
 async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
     """Return a body, which the caller closes. Raises ApiError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(ProblemType.UNSUPPORTED, "send the body without Content-Encoding")
+        raise ProblemError(ProblemType.UNSUPPORTED, "send the body without Content-Encoding")
     receiver: BodyReceiver = request.app.state.body_receiver
     try:
         return await receiver.receive(request, limits)
     except TooLargeError:
         detail = f"the body must not exceed {limits.max_bytes:,} bytes"
-        raise ApiError(ProblemType.TOO_LARGE, detail, headers={"Connection": "close"}) from None
+        raise ProblemError(ProblemType.TOO_LARGE, detail, headers={"Connection": "close"}) from None
     except TimeoutError:
         detail = f"the body must arrive steadily, within {limits.seconds:g} s"
-        raise ApiError(ProblemType.TOO_SLOW, detail, headers={"Connection": "close"}) from None
+        raise ProblemError(ProblemType.TOO_SLOW, detail, headers={"Connection": "close"}) from None
     except OSError as error:
         log.warning("disk full", error=error)
         raise unavailable("The disk for large bodies") from error
@@ -222,4 +222,4 @@ def _require_json(request: Request) -> None:
     media, *parameters = [part.strip().lower() for part in request.headers.get("content-type", "").split(";")]
     charset = next((part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
     if media != "application/json" or charset not in {"utf-8", "utf8", "us-ascii"}:
-        raise ApiError(ProblemType.UNSUPPORTED, "send the body as Content-Type: application/json, in UTF-8")
+        raise ProblemError(ProblemType.UNSUPPORTED, "send the body as Content-Type: application/json, in UTF-8")

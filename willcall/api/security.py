@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from willcall.api.problems import ApiError, ProblemType
+from willcall.api.problems import ProblemError, ProblemType
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -65,7 +65,7 @@ class DocumentationGuard:
             try:
                 if not request.app.state.all_keys:
                     _require_this_machine(request)
-            except ApiError as refused:
+            except ProblemError as refused:
                 await refused.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -100,7 +100,7 @@ def _require(request: Request, keys: Keys, credentials: HTTPAuthorizationCredent
         _require_this_machine(request)
     elif credentials is None or not keys.accept(credentials.credentials):
         what = "a key is required" if credentials is None else "the key is not valid"
-        raise ApiError(
+        raise ProblemError(
             ProblemType.UNAUTHORIZED,
             f"{what}; send Authorization: Bearer <key>",
             headers={"WWW-Authenticate": "Bearer"},
@@ -111,7 +111,7 @@ def _require_this_machine(request: Request) -> None:
     """Reject web pages of other origins too: they could make a browser on this machine send requests."""
     origin = request.headers.get("origin")
     if not is_from_this_machine(request) or origin not in {None, f"http://{request.headers['host']}"}:
-        raise ApiError(
+        raise ProblemError(
             ProblemType.FORBIDDEN,
             "without API keys, only requests to localhost from this machine are served, not from a proxy or web page",
         )

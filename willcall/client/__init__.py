@@ -1,22 +1,23 @@
 """A client of Willcall's HTTP API. It stands alone: it needs requests, and nothing else of Willcall.
 
-from willcall.client import Client
+Example:
+    from willcall.client import Client
 
-with Client("http://127.0.0.1:8080", key="...") as client:
-order = client.submit("tiqets", "1111111", id="cart-42", quantity=2)
-for event in client.events():
-print(event.type, event.data.id)
+    with Client("http://127.0.0.1:8080", key="...") as client:
+        order = client.submit("tiqets", "1111111", id="cart-42", quantity=2)
+        for event in client.events():
+            print(event.type, event.data.id)
 """
 
 from willcall.client.client import Client
 from willcall.client.errors import (
     ApiError,
-    Conflict,
-    NotFound,
-    Rejected,
-    Unauthorized,
-    Unavailable,
-    Unreachable,
+    AuthenticationError,
+    ConflictError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+    UnreachableError,
 )
 from willcall.client.feed import Feed
 from willcall.schemas.accounts import Account, Backlog, Rate, ResumeResult, UnderlyingHealth
@@ -27,22 +28,22 @@ __all__ = [
     "Account",
     "ApiError",
     "Attempt",
+    "AuthenticationError",
     "Backlog",
     "BatchResult",
     "Client",
-    "Conflict",
+    "ConflictError",
     "Event",
     "Feed",
     "FieldProblem",
-    "NotFound",
+    "NotFoundError",
     "Order",
     "Problem",
     "Rate",
-    "Rejected",
+    "RejectedError",
     "ResumeResult",
     "Ticket",
-    "Unauthorized",
-    "Unavailable",
+    "UnavailableError",
     "UnderlyingHealth",
-    "Unreachable",
+    "UnreachableError",
 ]

@@ -56,8 +56,8 @@ class Client:
     ) -> Order:
         """Submit an order. With an `id` that was submitted before with the same content, returns the order as it is.
 
-        Pass your own `id`: it makes submitting idempotent beyond this call. Raises Conflict if that id has different
-        content, Rejected with all invalid fields.
+        Pass your own `id`: it makes submitting idempotent beyond this call.
+        Raises ConflictError if that id has different content, RejectedError with all invalid fields.
         """
         body = {
             "id": id,
@@ -85,7 +85,7 @@ class Client:
             yield from map(BatchResult.from_json, answer["results"])
 
     def order(self, order_id: str) -> Order:
-        """Return one order with its tickets. Raises NotFound."""
+        """Return one order with its tickets. Raises NotFoundError."""
         return Order.from_json(self._connection.json("GET", _order(order_id)))
 
     def orders(
@@ -102,32 +102,36 @@ class Client:
             query["cursor"] = page["next_cursor"]
 
     def attempts(self, order_id: str) -> list[Attempt]:
-        """Return the order's attempts, oldest first. Raises NotFound."""
+        """Return the order's attempts, oldest first. Raises NotFoundError."""
         return [Attempt.from_json(item) for item in self._connection.json("GET", _order(order_id, "attempts"))["items"]]
 
     def poll(self, order_id: str, *, now: bool = False) -> Order:
-        """Poll as soon as the provider allows; see `next_poll_at`. Raises NotFound, Conflict if the order has ended.
+        """Poll as soon as the provider allows; see `next_poll_at`.
 
-        With `now`, poll even before the provider's `Retry-After` has passed.
+        With `now`, poll even before the provider's `Retry-After` has passed. Raises NotFoundError, ConflictError if the
+        order has ended.
         """
         return Order.from_json(
             self._connection.json("POST", _order(order_id, "poll"), json={"now": True} if now else {})
         )
 
     def cancel(self, order_id: str) -> Order:
-        """Stop polling; the order becomes cancelled. Raises NotFound, Conflict if it has ended otherwise."""
+        """Stop polling; the order becomes cancelled. Raises NotFoundError, ConflictError if it has ended otherwise."""
         return Order.from_json(self._connection.json("POST", _order(order_id, "cancel")))
 
     def redeliver(self, order_id: str) -> Order:
-        """Send the latest event to the order's `callback_url` again. Raises NotFound, Conflict if there is none."""
+        """Send the latest event to the order's `callback_url` again.
+
+        Raises NotFoundError, ConflictError if there is no event or no URL.
+        """
         return Order.from_json(self._connection.json("POST", _order(order_id, "redeliver")))
 
     def document(self, order_id: str, document_id: str) -> bytes:
-        """Return a document. Raises NotFound."""
+        """Return a document. Raises NotFoundError."""
         return self._connection.request("GET", _order(order_id, "documents", document_id)).content
 
     def save_document(self, order_id: str, document_id: str, path: str | os.PathLike[str]) -> None:
-        """Write a document to `path`, completely or not at all. Raises NotFound, OSError."""
+        """Write a document to `path`, completely or not at all. Raises NotFoundError, OSError."""
         content = self.document(order_id, document_id)
         target = Path(path)
         draft = target.with_name(f".{target.name}.{uuid4().hex}")
@@ -146,7 +150,7 @@ class Client:
         return [Account.from_json(item) for item in self._connection.json("GET", "/v1/accounts")["items"]]
 
     def pause(self, provider: str, account: str = "default", *, seconds: float | None = None) -> Account:
-        """Send nothing to an account for `seconds`, or until it is resumed. Raises NotFound.
+        """Send nothing to an account for `seconds`, or until it is resumed. Raises NotFoundError.
 
         An existing pause that ends later is kept, as `until` shows. To shorten it, resume the account first.
         """
@@ -154,7 +158,7 @@ class Client:
         return Account.from_json(self._connection.json("POST", _account(provider, account, "pause"), json=body))
 
     def resume(self, provider: str, account: str = "default", *, now: bool = False) -> ResumeResult:
-        """End a pause; probe an account that is rejected or down. Raises NotFound.
+        """End a pause; probe an account that is rejected or down. Raises NotFoundError.
 
         A provider's `Retry-After` is respected, as `until` shows. With `now`, the account is polled anyway.
         """

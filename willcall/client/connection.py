@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from willcall.client.errors import ApiError, Unreachable, error_of
+from willcall.client.errors import ApiError, UnreachableError, error_of
 from willcall.schemas.problems import Problem
 
 #: Seconds before the first retry; doubled each time.
@@ -48,7 +48,7 @@ class Connection:
         return self.request(method, path, **options).json()
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Return a successful response. Raises ApiError; Unavailable if there was none within the patience."""
+        """Return a successful response. Raises ApiError; UnavailableError if there was none within the patience."""
         give_up_at = time.monotonic() + self._patience
         wait = _FIRST_WAIT
         while True:
@@ -71,9 +71,9 @@ class Connection:
             wait *= 2
 
 
-def _unreachable(error: Exception) -> Unreachable:
+def _unreachable(error: Exception) -> UnreachableError:
     kind = "did not respond in time" if isinstance(error, requests.Timeout) else "cannot be reached"
-    return Unreachable(Problem(type="about:blank", title="Unreachable", status=0, detail=f"Willcall {kind}"))
+    return UnreachableError(Problem(type="about:blank", title="Unreachable", status=0, detail=f"Willcall {kind}"))
 
 
 def _problem(response: requests.Response) -> Problem:

@@ -1,5 +1,4 @@
 """Errors of calls. Each carries the problem that the API described."""
-# ruff: noqa: N818 - named after what happened
 
 from willcall.schemas.problems import Problem
 
@@ -12,39 +11,39 @@ class ApiError(Exception):
         self.problem = problem
 
 
-class Unauthorized(ApiError):
+class AuthenticationError(ApiError):
     """401, 403: the key is missing or wrong."""
 
 
-class NotFound(ApiError):
+class NotFoundError(ApiError):
     """404: no such order, document or account."""
 
 
-class Conflict(ApiError):
+class ConflictError(ApiError):
     """409: the id has different content, or the order's status does not allow the call."""
 
 
-class Rejected(ApiError):
+class RejectedError(ApiError):
     """413, 415, 422: the request is invalid; `problem.errors` names the fields."""
 
 
-class Unavailable(ApiError):
+class UnavailableError(ApiError):
     """503 for longer than the client's patience. Retry later; nothing is lost."""
 
 
-class Unreachable(Unavailable):
+class UnreachableError(UnavailableError):
     """No response for longer than the client's patience."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
-    401: Unauthorized,
-    403: Unauthorized,
-    404: NotFound,
-    409: Conflict,
-    413: Rejected,
-    415: Rejected,
-    422: Rejected,
-    503: Unavailable,
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: RejectedError,
+    415: RejectedError,
+    422: RejectedError,
+    503: UnavailableError,
 }
 
 

@@ -65,7 +65,7 @@ class OAuth(Protocol):
         """Return the token, or why there is none, which says nothing of any order. Never raises."""
 
 
-class OrderListing(Protocol):
+class OrderLister(Protocol):
     """How a provider lists orders for reconciliation."""
 
     def list_request(self, credentials: Any, access_token: str | None, since: float, /) -> Request | None:
@@ -95,7 +95,7 @@ class Adapter(ABC):
     shortest_interval: ClassVar[float] = 0.0
 
     oauth: ClassVar[OAuth | None] = None
-    listing: ClassVar[OrderListing | None] = None
+    listing: ClassVar[OrderLister | None] = None
     pushes: ClassVar[Pushes | None] = None
     user_lists: ClassVar[UserLists | None] = None
 

@@ -125,7 +125,7 @@ class PauseResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeResult:
+class ResumeOutcome:
     """What resuming an account did.
 
     `alerted`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
@@ -194,14 +194,14 @@ class AccountStore:
         till = self._scripts["pause"](keys=[keys.account(account)], args={"till": wanted})
         return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
 
-    def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeResult:
+    def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeOutcome:
         """End a pause. If the account is stopped for another reason, the next attempt probes it.
 
         A throttle stays, unless `now` ends it too.
         """
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
         alerted, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
-        return ResumeResult(bool(alerted), until / 1_000 if until else None)
+        return ResumeOutcome(bool(alerted), until / 1_000 if until else None)
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """Return the account's state."""

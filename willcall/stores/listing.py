@@ -21,7 +21,7 @@ _LONGEST_CURSOR = 16
 
 
 @dataclass(frozen=True, slots=True)
-class OrderQuery:
+class OrderFilter:
     """Which orders to list; `None` stands for all. An empty `attention` means any reason.
 
     `account` is a key, `<provider>/<account>`.
@@ -34,7 +34,7 @@ class OrderQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderPage:
+class ListingPage:
     """Orders, newest first, and the cursor of the next page."""
 
     orders: list[Order]
@@ -80,11 +80,11 @@ class OrderListing:
         self._redis = redis
         self._orders = orders
 
-    def page(self, query: OrderQuery, limit: int, cursor: str | None = None) -> OrderPage:
+    def page(self, query: OrderFilter, limit: int, cursor: str | None = None) -> ListingPage:
         """Return a page of orders. Raises ValueError for an invalid cursor."""
         entries = self._entries(query, _position(cursor), limit + 1)
         orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
-        return OrderPage(orders, _cursor(entries, limit))
+        return ListingPage(orders, _cursor(entries, limit))
 
     def counts(self, account: str) -> dict[Status, int]:
         """Return how many orders an account has by status."""
@@ -149,7 +149,7 @@ class OrderListing:
         orders = self._orders.get_many([order_id for order_id, _ in named])
         return AttentionSummary([order for order in orders if order and order.attention], tally)
 
-    def _entries(self, query: OrderQuery, newest: int | None, limit: int) -> list[tuple[str, float]]:
+    def _entries(self, query: OrderFilter, newest: int | None, limit: int) -> list[tuple[str, float]]:
         """Return the `limit` newest orders of a query, older than `newest`, with their submission numbers."""
         indexes = self._indexes(query)
         if query.attention is None or query.status is None:
@@ -166,7 +166,7 @@ class OrderListing:
             pipe.hget(keys.order(order_id), "status")
         return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
 
-    def overdue(self, query: OrderQuery, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
+    def overdue(self, query: OrderFilter, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
         """Return how many orders have been due since `before`, and those that have been for longest, `most` of them.
 
         Only the query's provider and account count. Each entry is (id, since when); moments are epoch seconds.
@@ -179,14 +179,14 @@ class OrderListing:
         entries = [(order_id, due / 1_000) for reply in replies[1::2] for order_id, due in reply]
         return sum(replies[::2]), nsmallest(most, entries, key=lambda entry: entry[1])
 
-    def _accounts(self, query: OrderQuery) -> list[str]:
+    def _accounts(self, query: OrderFilter) -> list[str]:
         return [
             account
             for account in self._orders.accounts()
             if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
 
-    def _indexes(self, query: OrderQuery) -> list[str]:
+    def _indexes(self, query: OrderFilter) -> list[str]:
         """Return the indexes of a query: by reason if it asks for attention, else by status."""
         accounts = self._accounts(query)
         if query.attention is not None:

@@ -7,7 +7,7 @@ import structlog
 
 from willcall.orders.model import count_open
 from willcall.providers.base import Account
-from willcall.stores.accounts import PauseResult, Releasable, ResumeResult
+from willcall.stores.accounts import PauseResult, Releasable, ResumeOutcome
 from willcall.stores.schedule import ProbeResult
 from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
@@ -26,7 +26,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
     return paused
 
 
-def resume(context: Context, account: Account, *, override: bool = False) -> ResumeResult:
+def resume(context: Context, account: Account, *, override: bool = False) -> ResumeOutcome:
     """End a pause and release the account's orders. An account that is refused or down is probed with one order.
 
     The provider's hint stands until its time; with `override` it ends too, for every order that met it.

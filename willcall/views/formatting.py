@@ -8,7 +8,7 @@ from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
     from willcall.orders.model import Order, Ticket
-    from willcall.stores.accounts import AccountState, ResumeResult
+    from willcall.stores.accounts import AccountState, ResumeOutcome
     from willcall.stores.document_fetches import FetchProgress
     from willcall.stores.schedule import ExpediteResult
 
@@ -81,7 +81,7 @@ def describe_document_warning(ticket: "Ticket") -> str | None:
     return f"may be damaged: {doubt}" if doubt else None
 
 
-def describe_resume(resumed: "ResumeResult", now: float, override: str | None) -> str:
+def describe_resume(resumed: "ResumeOutcome", now: float, override: str | None) -> str:
     """Return the result of resuming an account, to follow its name. `override` says how to ignore a hint."""
     if resumed.until is not None:
         how = f" {override}" if override else ""

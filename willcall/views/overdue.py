@@ -9,7 +9,7 @@ from willcall.orders.model import Order
 from willcall.orders.ticket_documents import given_up_reasons, missing_document_urls
 from willcall.orders.urls import callback_host, web_host
 from willcall.stores.document_fetches import FetchProgress
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.stores.registry import Stores
 
 
@@ -73,7 +73,7 @@ def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
 
 
 def overdue_orders(
-    stores: Stores, kind: OverdueKind, most: int, grace: float, of: OrderQuery | None = None
+    stores: Stores, kind: OverdueKind, most: int, grace: float, of: OrderFilter | None = None
 ) -> OverdueOrders:
     """Return up to `most` orders with this overdue.
 
@@ -81,7 +81,7 @@ def overdue_orders(
     overdue polls.
     """
     if kind is OverdueKind.OVERDUE:
-        count, entries = stores.listing.overdue(of or OrderQuery(), stores.accounts.now() - grace, most)
+        count, entries = stores.listing.overdue(of or OrderFilter(), stores.accounts.now() - grace, most)
     elif kind is OverdueKind.UNDELIVERED:
         count, entries = stores.deliveries.pending().count, stores.deliveries.oldest(most)
     else:

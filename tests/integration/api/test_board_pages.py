@@ -24,7 +24,7 @@ from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.connection import connect
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
 from willcall.stores.documents import DocumentStore
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.stores.registry import Stores
 from willcall.stores.submissions import NewOrder
@@ -536,7 +536,7 @@ def test_hostile_values_are_escaped(api: Running, operator: Operator, stores: St
         assert "<u>" not in answer.text
         assert ">49" not in html.unescape(answer.text)
     assert html.unescape(operator.get("/orders/ord-1~:@.x").text).count(HOSTILE) >= 4
-    assert stores.listing.page(OrderQuery(), 10).orders[0].reference == HOSTILE
+    assert stores.listing.page(OrderFilter(), 10).orders[0].reference == HOSTILE
 
 
 def test_not_found_is_a_page(operator: Operator) -> None:

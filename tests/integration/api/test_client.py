@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api.conftest import Running
-from willcall.client import Client, Conflict, NotFound, Rejected, ResumeResult, Unauthorized, Unavailable, Unreachable
+from willcall.client import (
+    AuthenticationError,
+    Client,
+    ConflictError,
+    NotFoundError,
+    RejectedError,
+    ResumeResult,
+    UnavailableError,
+    UnreachableError,
+)
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.file_types import FILE_TYPES, FileType
 from willcall.schemas.orders import Ticket
@@ -35,16 +44,16 @@ def test_an_order_is_submitted_read_polled_and_cancelled(client: Client) -> None
 
 def test_a_rejection_is_an_error_with_its_problem(client: Client, api: Running) -> None:
     client.submit("tiqets", "1", id="ord-1")
-    with pytest.raises(Conflict, match="already exists with different content"):
+    with pytest.raises(ConflictError, match="already exists with different content"):
         client.submit("tiqets", "2", id="ord-1")
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedError) as rejected:
         client.submit("tiqets", "1", quantity=0, language="?")
     assert {each.field for each in rejected.value.problem.errors or ()} == {"quantity", "language"}
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.order("no/such")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.pause("tiqets", "other")
-    with Client(api.url, "wrong") as stranger, pytest.raises(Unauthorized):
+    with Client(api.url, "wrong") as stranger, pytest.raises(AuthenticationError):
         stranger.order("ord-1")
 
 
@@ -121,7 +130,7 @@ def test_a_document_is_downloaded_completely(
     assert client.document("ord-1", document.id) == content
     client.save_document("ord-1", document.id, tmp_path / "tickets.pdf")
     assert (tmp_path / "tickets.pdf").read_bytes() == content
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.save_document("ord-1", "doc_0", tmp_path / "other.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["tickets.pdf"]
 
@@ -166,10 +175,13 @@ def test_a_request_to_an_unreachable_server_is_retried_for_the_same_order(failin
 
 def test_retries_end_at_the_timeout_and_no_wait_exceeds_it(failing_server: HTTPServer) -> None:
     FailingHandler.retry_after = "3600"
-    with Client(f"http://127.0.0.1:{failing_server.server_port}", patience=1) as client, pytest.raises(Unavailable):
+    with (
+        Client(f"http://127.0.0.1:{failing_server.server_port}", patience=1) as client,
+        pytest.raises(UnavailableError),
+    ):
         list(client.submit_many([{"provider": "tiqets", "reference": "1"}]))
     assert len(FailingHandler.bodies) == 1
-    with Client(f"http://127.0.0.1:{free_port()}", patience=0) as client, pytest.raises(Unreachable):
+    with Client(f"http://127.0.0.1:{free_port()}", patience=0) as client, pytest.raises(UnreachableError):
         client.accounts()
 
 

@@ -20,7 +20,7 @@ from willcall.stores.accounts import (
     AccountState,
     PauseResult,
     Releasable,
-    ResumeResult,
+    ResumeOutcome,
 )
 from willcall.stores.bookings import BookingKind
 from willcall.stores.leases import LeaseStore
@@ -315,7 +315,7 @@ def test_a_paused_healthy_account_has_no_underlying_problem(harness: StoreHarnes
 def test_resume_keeps_a_throttle_and_returns_its_end(harness: StoreHarness) -> None:
     until = harness.now() + 3_600
     report(harness, AccountSignal.THROTTLED, until=until)
-    assert harness.stores.accounts.resume(ACCOUNT, harness.account_alert()) == ResumeResult(alerted=False, until=until)
+    assert harness.stores.accounts.resume(ACCOUNT, harness.account_alert()) == ResumeOutcome(alerted=False, until=until)
     assert (state(harness).health, state(harness).until) == (AccountHealth.THROTTLED, until)
     harness.submit()
     assert harness.claim().until >= until
@@ -324,7 +324,7 @@ def test_resume_keeps_a_throttle_and_returns_its_end(harness: StoreHarness) -> N
 def test_resume_now_ends_a_throttle(harness: StoreHarness) -> None:
     report(harness, AccountSignal.THROTTLED, until=harness.now() + 3_600)
     resumption = harness.stores.accounts.resume(ACCOUNT, harness.account_alert(), now=True)
-    assert resumption == ResumeResult(alerted=False, until=None)
+    assert resumption == ResumeOutcome(alerted=False, until=None)
     assert health(harness) is AccountHealth.OK
     harness.submit()
     assert harness.claim().until - harness.now() < STALL

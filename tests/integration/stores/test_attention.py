@@ -15,7 +15,7 @@ from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
 from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 from willcall.stores.polls import PollVerdict
 
 ACCOUNTS = ("default", "second")
@@ -122,7 +122,7 @@ def test_counts_and_lists_always_agree_with_the_orders(harness: StoreHarness, se
         needy = [order for order in reversed(days.all()) if order.attention]
         survey = harness.stores.listing.attention_summary(parked=(), limit=1_000)
         assert survey.counts == Counter((order.account_key, order.attention) for order in needy)
-        assert survey.orders == harness.stores.listing.page(OrderQuery(attention=frozenset()), 1_000).orders == needy
+        assert survey.orders == harness.stores.listing.page(OrderFilter(attention=frozenset()), 1_000).orders == needy
     harness.redis.zadd(keys.FINAL, dict.fromkeys((order.id for order in days.all()), 1))
     harness.redis.delete(keys.DELIVERIES_DUE)
     harness.stores.orders.prune(harness.now() + 1, 1_000)

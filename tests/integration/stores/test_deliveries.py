@@ -17,7 +17,7 @@ from willcall.stores.deliveries import (
     DeliveryVerdict,
     PendingSummary,
 )
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 
 URL = "https://backend.example/hooks"
 HOST = "backend.example"
@@ -66,7 +66,7 @@ def bring_forward(harness: StoreHarness, order_id: str = "ord-1") -> None:
 
 
 def attention(harness: StoreHarness) -> tuple[Attention | None, list[str]]:
-    listed = harness.stores.listing.page(OrderQuery(attention=frozenset()), 10).orders
+    listed = harness.stores.listing.page(OrderFilter(attention=frozenset()), 10).orders
     return harness.order().attention, [order.id for order in listed]
 
 

@@ -5,10 +5,10 @@ import pytest
 from tests.integration.stores.conftest import ACCOUNT, StoreHarness
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys, listing
-from willcall.stores.listing import OrderQuery
+from willcall.stores.listing import OrderFilter
 
 
-def walk(harness: StoreHarness, query: OrderQuery, limit: int) -> list[str]:
+def walk(harness: StoreHarness, query: OrderFilter, limit: int) -> list[str]:
     ids, cursor = [], None
     while True:
         page = harness.stores.listing.page(query, limit, cursor)
@@ -35,23 +35,23 @@ def crowd(harness: StoreHarness) -> StoreHarness:
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 50])
 def test_pages_give_every_order_once_newest_first(crowd: StoreHarness, limit: int) -> None:
-    assert walk(crowd, OrderQuery(), limit) == [f"ord-{n}" for n in reversed(range(10))]
+    assert walk(crowd, OrderFilter(), limit) == [f"ord-{n}" for n in reversed(range(10))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 50])
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
-        (OrderQuery(status=Status.FULFILLED), [8, 6, 4, 2, 0]),
-        (OrderQuery(status=Status.FAILED), []),
-        (OrderQuery(provider="tiqets", status=Status.PENDING), [9, 7, 5, 3, 1]),
-        (OrderQuery(provider="paylogic"), []),
-        (OrderQuery(attention=frozenset()), [9, 6, 3, 0]),
-        (OrderQuery(attention=frozenset({Attention.MALFORMED}), status=Status.PENDING), [9, 3]),
-        (OrderQuery(attention=frozenset({Attention.NOT_FOUND})), []),
+        (OrderFilter(status=Status.FULFILLED), [8, 6, 4, 2, 0]),
+        (OrderFilter(status=Status.FAILED), []),
+        (OrderFilter(provider="tiqets", status=Status.PENDING), [9, 7, 5, 3, 1]),
+        (OrderFilter(provider="paylogic"), []),
+        (OrderFilter(attention=frozenset()), [9, 6, 3, 0]),
+        (OrderFilter(attention=frozenset({Attention.MALFORMED}), status=Status.PENDING), [9, 3]),
+        (OrderFilter(attention=frozenset({Attention.NOT_FOUND})), []),
     ],
 )
-def test_orders_are_filtered(crowd: StoreHarness, query: OrderQuery, numbers: list[int], limit: int) -> None:
+def test_orders_are_filtered(crowd: StoreHarness, query: OrderFilter, numbers: list[int], limit: int) -> None:
     assert walk(crowd, query, limit) == [f"ord-{n}" for n in numbers]
 
 
@@ -61,24 +61,24 @@ def test_accounts_of_a_provider_are_listed_separately(crowd: StoreHarness, limit
     crowd.submit("second-2", account="second")
     crowd.redis.hset(keys.order("second-2"), "attention", "malformed")
     crowd.redis.zadd(keys.attention("tiqets/second", Attention.MALFORMED), {"second-2": 12})
-    assert walk(crowd, OrderQuery(account="tiqets/second"), limit) == ["second-2", "second-1"]
-    assert walk(crowd, OrderQuery(account="tiqets/second", attention=frozenset()), limit) == ["second-2"]
-    assert walk(crowd, OrderQuery(account=ACCOUNT, attention=frozenset()), limit) == [f"ord-{n}" for n in (9, 6, 3, 0)]
-    assert walk(crowd, OrderQuery(account=ACCOUNT), limit) == [f"ord-{n}" for n in reversed(range(10))]
-    assert walk(crowd, OrderQuery(provider="paylogic", account=ACCOUNT), limit) == []
+    assert walk(crowd, OrderFilter(account="tiqets/second"), limit) == ["second-2", "second-1"]
+    assert walk(crowd, OrderFilter(account="tiqets/second", attention=frozenset()), limit) == ["second-2"]
+    assert walk(crowd, OrderFilter(account=ACCOUNT, attention=frozenset()), limit) == [f"ord-{n}" for n in (9, 6, 3, 0)]
+    assert walk(crowd, OrderFilter(account=ACCOUNT), limit) == [f"ord-{n}" for n in reversed(range(10))]
+    assert walk(crowd, OrderFilter(provider="paylogic", account=ACCOUNT), limit) == []
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1" * 40, "٣"])
 def test_an_invalid_list_cursor_is_rejected(harness: StoreHarness, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        harness.stores.listing.page(OrderQuery(), 5, cursor)
+        harness.stores.listing.page(OrderFilter(), 5, cursor)
 
 
 def test_orders_of_a_reason_and_a_status_are_found_beyond_one_batch(
     crowd: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LOOK", 1)
-    query = OrderQuery(attention=frozenset({Attention.MALFORMED}), status=Status.FULFILLED)
+    query = OrderFilter(attention=frozenset({Attention.MALFORMED}), status=Status.FULFILLED)
     assert walk(crowd, query, 2) == walk(crowd, query, 1) == ["ord-6", "ord-0"]
 
 

@@ -17,7 +17,7 @@ from willcall.orders.callbacks import SCHEDULE, CallbackStatus
 from willcall.orders.model import Attention, Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth, ResumeResult
+from willcall.stores.accounts import REFUSALS, UNREADABLE, AccountHealth, ResumeOutcome
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.accounts import resume
 from willcall.usecases.alerts import TASK, send_alert_delivery
@@ -314,7 +314,7 @@ def test_the_recovery_of_a_resumed_account_is_reported_when_its_provider_respond
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
     deliver(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeResult(released=1, probing=2)
+    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeOutcome(released=1, probing=2)
     deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)

@@ -11,7 +11,7 @@ from willcall.orders.model import Attention, Status
 from willcall.simulator.request_handler import SLACK
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import AccountHealth, ResumeResult
+from willcall.stores.accounts import AccountHealth, ResumeOutcome
 from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.ask import SendWindow, ask
@@ -302,7 +302,7 @@ def test_pausing_and_resuming_an_account(make_system: Setup) -> None:
     pause(h.context, account, None)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == ResumeResult(released=1)
+    assert resume(h.context, account) == ResumeOutcome(released=1)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 

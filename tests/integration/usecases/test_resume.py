@@ -9,7 +9,7 @@ from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
-from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, ResumeResult
+from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, ResumeOutcome
 from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import resume
 from willcall.usecases.orders import cancel_order, request_poll
@@ -88,7 +88,7 @@ def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_r
     (name,) = stop(h, AccountHealth.UNAUTHORIZED)
     cancel_order(h.context, name)
     resumed = resume(h.context, h.context.accounts[ACCOUNT])
-    assert resumed == ResumeResult(probing=0)
+    assert resumed == ResumeOutcome(probing=0)
     assert describe_resume(resumed, 0.0, None).startswith("has no open orders; the next one")
     submit(h, "next")
     assert h.poll("next").status is Status.FULFILLED

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from willcall.api.board.access import BoardForbiddenError, CrossSiteRequestError, LoginRequiredError
 from willcall.api.board.rendering import page
-from willcall.api.problems import RETRY_AFTER, ApiError, api_error_from, unknown_route
+from willcall.api.problems import RETRY_AFTER, ProblemError, api_error_from, unknown_route
 from willcall.orders.errors import WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
@@ -37,7 +37,7 @@ _HANDLED = (
     BoardForbiddenError,
     CrossSiteRequestError,
     WillcallError,
-    ApiError,
+    ProblemError,
     RequestValidationError,
     StoreError,
     StorageError,
@@ -81,7 +81,7 @@ def _to_login(request: Request) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     problem = api_error_from(error) if isinstance(error, WillcallError) else error
     match problem:
-        case ApiError(problem_type=problem_type, detail=detail):
+        case ProblemError(problem_type=problem_type, detail=detail):
             status, title, message = problem_type.status, problem_type.title, detail
         case BoardForbiddenError():
             status, title, message = 403, "The order board is not available", str(problem)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 
-from willcall.api.problems import ApiError, ProblemType, rejected
+from willcall.api.problems import ProblemError, ProblemType, rejected
 from willcall.api.request_body import read_body
 from willcall.orders.errors import FieldError
 
@@ -17,7 +17,7 @@ _MAX_FIELDS = 20
 async def _form(request: Request) -> Mapping[str, str]:
     body = await read_body(request, _MAX_BYTES)
     if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(ProblemType.UNSUPPORTED, "send an HTML form")
+        raise ProblemError(ProblemType.UNSUPPORTED, "send an HTML form")
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS))
     except ValueError:

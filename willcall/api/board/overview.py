@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from willcall.orders.model import Attention, Order
 from willcall.orders.statistics import OUTCOME
 from willcall.stores.accounts import AccountHealth
-from willcall.stores.listing import AttentionSummary, OrderQuery
+from willcall.stores.listing import AttentionSummary, OrderFilter
 from willcall.stores.operator_events import OperatorEvent
 from willcall.stores.pending import PendingSummary
 from willcall.stores.processes import Heartbeat, RunningProcess
@@ -28,7 +28,7 @@ ACTIVITY_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class AccountSummary:
+class AccountRow:
     """One account.
 
     `overdue` orders are due by more than `sweeps.grace`. `recent` and `day` count responses and durations. `hourly`:
@@ -82,7 +82,7 @@ class Overview:
     """
 
     now: float
-    accounts: Sequence[AccountSummary]
+    accounts: Sequence[AccountRow]
     unconfigured: Mapping[str, int]
     survey: AttentionSummary
     undelivered: PendingSummary
@@ -139,18 +139,18 @@ def read_overview(context: Context) -> Overview:
         activity=stores.ops.recent(ACTIVITY_SHOWN),
         documents_pending=stores.fetches.pending(),
         documents_given_up=stores.fetches.given_up(),
-        overdue=stores.listing.overdue(OrderQuery(), now - context.settings.sweeps.grace, 0)[0],
+        overdue=stores.listing.overdue(OrderFilter(), now - context.settings.sweeps.grace, 0)[0],
         booked_ahead=context.settings.sweeps.booked_ahead,
         dead_letters=stores.dead_letters.count(),
     )
 
 
-def _summaries(context: Context, now: float) -> list[AccountSummary]:
+def _summaries(context: Context, now: float) -> list[AccountRow]:
     """Summarize all accounts, unhealthy ones first."""
     stores, grace = context.stores, context.settings.sweeps.grace
     recent, hours = stores.stats.last_minutes(RECENT_MINUTES), stores.stats.last_hours(HOURS)
     summaries = [
-        AccountSummary(
+        AccountRow(
             view_account(stores, account, now),
             stores.listing.backlog(key, now - grace).due,
             recent.get(key, Counter()),

@@ -25,7 +25,7 @@ from willcall.api.problems import rejected
 from willcall.orders.model import Attention, Order, Status
 from willcall.orders.submission import field_errors_of
 from willcall.stores.connection import StoreError
-from willcall.stores.listing import OrderQuery as Listed
+from willcall.stores.listing import OrderFilter as Listed
 from willcall.usecases.context import Context
 from willcall.usecases.orders import get_order
 from willcall.views.accounts import stopped_accounts

@@ -13,7 +13,7 @@ from willcall.orders.errors import UnknownAccountError
 from willcall.orders.model import Status
 from willcall.orders.serialization import order_to_json
 from willcall.providers.registry import ADAPTERS
-from willcall.stores.listing import OrderPage, OrderQuery
+from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.stores.registry import Stores
 from willcall.views.accounts import stopped_accounts
 from willcall.views.overdue import OverdueKind, OverdueOrders, overdue_orders
@@ -59,7 +59,7 @@ def list_orders(
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{chosen[0]}")
     config = open_config()
     stores = open_stores(config)
-    query = OrderQuery(
+    query = OrderFilter(
         status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account)
     )
     if chosen:
@@ -68,7 +68,7 @@ def list_orders(
         return
     page = _read_page(stores, query, LARGEST_PAGE if all_pages else limit, cursor)
     if not page.orders:
-        print_note("There are no orders yet." if query == OrderQuery() else "No orders match.")
+        print_note("There are no orders yet." if query == OrderFilter() else "No orders match.")
     _print_page(config, stores, page, as_json=as_json)
     while all_pages and page.next_cursor:
         page = _read_page(stores, query, LARGEST_PAGE, page.next_cursor)
@@ -76,7 +76,7 @@ def list_orders(
     _print_notes(query, page, limit, as_json=as_json)
 
 
-def _print_notes(query: OrderQuery, page: OrderPage, limit: int, *, as_json: bool) -> None:
+def _print_notes(query: OrderFilter, page: ListingPage, limit: int, *, as_json: bool) -> None:
     """Say what was not printed, and how to see it."""
     if page.orders and not as_json and stdout_console().width < WIDE:
         print_note(f"A terminal of {WIDE} columns shows polls, submitted and reference too.")
@@ -84,7 +84,7 @@ def _print_notes(query: OrderQuery, page: OrderPage, limit: int, *, as_json: boo
         print_note(f"Next page: willcall orders {_options(query, limit)}--cursor {page.next_cursor}")
 
 
-def _print_page(config: Config, stores: Stores, page: OrderPage, *, as_json: bool) -> None:
+def _print_page(config: Config, stores: Stores, page: ListingPage, *, as_json: bool) -> None:
     if as_json:
         for order in page.orders:
             print_json_line(order_to_json(order))
@@ -124,14 +124,14 @@ def _account_key(config: Config, stores: Stores, provider: str | None, name: str
     return key
 
 
-def _read_page(stores: Stores, query: OrderQuery, limit: int, cursor: str | None) -> OrderPage:
+def _read_page(stores: Stores, query: OrderFilter, limit: int, cursor: str | None) -> ListingPage:
     try:
         return stores.listing.page(query, limit, cursor)
     except ValueError:
         raise typer.BadParameter("is not a cursor of this list", param_hint="--cursor") from None
 
 
-def _options(query: OrderQuery, limit: int) -> str:
+def _options(query: OrderFilter, limit: int) -> str:
     """Return the options with which the query is repeated."""
     given = {
         "--status": query.status,

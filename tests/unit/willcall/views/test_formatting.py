@@ -1,6 +1,6 @@
 import pytest
 
-from willcall.stores.accounts import ResumeResult
+from willcall.stores.accounts import ResumeOutcome
 from willcall.views.formatting import (
     OVERDUE,
     describe_resume,
@@ -84,4 +84,4 @@ def test_an_account_with_held_orders_is_not_tried_without_beat(
 def test_resuming_a_stopped_account_promises_only_the_requests_that_it_has_orders_for(
     open_orders: int, words: str
 ) -> None:
-    assert describe_resume(ResumeResult(probing=open_orders), 0.0, None) == words
+    assert describe_resume(ResumeOutcome(probing=open_orders), 0.0, None) == words

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from schedules.timetable import BUDGET, sweep_for
+from schedules.sweeps import BUDGET, sweep_for
 from tasks.queues import SWEEPS
 from willcall.config.settings import SweepSettings
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from willcall.config import load
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient

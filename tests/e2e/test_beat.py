@@ -1,6 +1,6 @@
 """A beat outlives its broker: as soon as it is back, every sweep is sent again."""
 
-from schedules.timetable import SWEEPS
+from schedules.sweeps import SWEEPS
 from tests.e2e.conftest import OFTEN, Setup
 from tests.waiting import wait_until
 

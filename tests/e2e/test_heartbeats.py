@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from schedules.timetable import SWEEPS
+from schedules.sweeps import SWEEPS
 from tests.e2e.conftest import Setup
 from tests.e2e.rabbitmq import RabbitMQ
 from tests.waiting import wait_until

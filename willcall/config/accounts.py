@@ -64,10 +64,10 @@ class _HealthTable(ConfigTable):
 
 
 class _HttpTable(ConfigTable):
-    connect_timeout: Positive = 3.0
-    read_timeout: Positive = 10.0
-    total_timeout: Positive = 20.0
-    max_bytes: Annotated[int, Field(gt=0)] = 10_000_000
+    connect_timeout: Positive
+    read_timeout: Positive
+    total_timeout: Positive
+    max_bytes: Annotated[int, Field(gt=0)]
 
 
 def find_account(accounts: Mapping[str, Account], provider: str, name: str) -> Account:
@@ -133,7 +133,7 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
     rate = _read_table(_RateTable, asdict(adapter.defaults.rate), given["rate"], f"{path}.rate", errors)
     polling = _read_table(_PollingTable, defaults, given["polling"], f"{path}.polling", errors)
     health = _read_table(_HealthTable, {}, given["health"], f"{path}.health", errors)
-    http = _read_table(_HttpTable, {}, given["http"], f"{path}.http", errors)
+    http = _read_table(_HttpTable, asdict(HttpLimits()), given["http"], f"{path}.http", errors)
     if not (rate and polling and health and http and credentials):
         return None
     policy = PollPolicy(**polling.model_dump(), throttle_pause=health.throttle_pause)

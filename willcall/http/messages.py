@@ -31,7 +31,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What one exchange may take: seconds, and bytes of the decoded body."""
+    """Limits of one exchange: seconds, and bytes of the decoded body. The defaults are those of an account."""
 
     connect_timeout: float = 3.0
     read_timeout: float = 10.0

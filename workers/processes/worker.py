@@ -1,4 +1,7 @@
-"""A worker, which runs tasks."""
+"""A worker, which runs tasks.
+
+On SIGTERM, Celery lets running tasks finish. Then the transport returns all other messages (`Channel.close`).
+"""
 
 import sys
 

@@ -92,7 +92,7 @@ class RedisQueues:
             lists = self._lists(queue)
             keys += [self.key(delayed_messages(queue)), self.wakeup(queue), *lists]
             queue_of |= dict.fromkeys(lists, queue)
-        claimed = self._scripts["claim"](
+        claimed = self._scripts["claim_messages"](
             keys=keys,
             args={
                 "max_claims": max_claims,
@@ -171,7 +171,7 @@ class RedisQueues:
 
     @cached_property
     def _scripts(self) -> Mapping[str, "LuaScript"]:
-        names = ("publish", "delay", "claim", "merge_priorities", "delay_claimed", "restore")
+        names = ("publish", "delay", "claim_messages", "merge_priorities", "delay_claimed", "restore")
         return {name: load(self.client, name) for name in names}
 
     def _step(self, priority: int) -> int:

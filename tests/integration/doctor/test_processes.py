@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schedules.timetable import SWEEPS
+from schedules.sweeps import SWEEPS
 from tasks.queues import queue_names
 from tests.integration.doctor.conftest import MakeContext, findings, messages, ok_message
 from tests.integration.doctor.conftest import Serve as ServeRedis

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.virtual_time import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.http.address_guard import AddressGuard

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from schedules import expire, polls, prune, run
 from schedules.run import Run
-from schedules.timetable import SWEEPS, run_sweep, sweep_for
+from schedules.sweeps import SWEEPS, run_sweep, sweep_for
 from tests.integration.usecases.conftest import Setup, System
 from tests.integration.usecases.test_failures import Broken, failure_count
 from tests.waiting import wait_until
@@ -33,7 +33,7 @@ Sweeps = dict[str, Callable[[Run], dict[str, int]]]
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     """The timetable, to which a test may add sweeps of its own."""
     own = dict(SWEEPS)
-    monkeypatch.setattr("schedules.timetable.SWEEPS", own)
+    monkeypatch.setattr("schedules.sweeps.SWEEPS", own)
     return own
 
 

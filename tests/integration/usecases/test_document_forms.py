@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from tests.scripted_server import Serve, Server, saying, whole
 from willcall.orders.model import Order, Status, Ticket, TicketKind

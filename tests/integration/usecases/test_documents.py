@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import Setup, System
 from tests.scripted_server import Serve, Server, saying, whole

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, ScriptedResponse
 from willcall.http.address_guard import AddressGuard

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schedules.run import Run
-from schedules.timetable import SWEEPS, run_sweep
+from schedules.sweeps import SWEEPS, run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript

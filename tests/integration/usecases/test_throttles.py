@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.http.messages import Response

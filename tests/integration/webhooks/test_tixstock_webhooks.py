@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as GoneError
 
-from schedules.timetable import run_sweep
+from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status

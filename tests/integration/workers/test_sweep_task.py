@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 
 from schedules import tasks
-from schedules.timetable import SweepResult
+from schedules.sweeps import SweepResult
 from tasks.queues import SWEEPS
 from tests.integration.workers.test_sender import application
 from willcall.devtools.embedded_redis import EmbeddedRedis

@@ -14,7 +14,7 @@ OTHERS = [SUBMIT, SWEEPS, NOTIFY, DOCUMENTS]
 
 @dataclass
 class Worker:
-    """The slots of a worker, with a clock of its own; it claims as `claim.lua` does."""
+    """The slots of a worker, with a clock of its own; it claims as `claim_messages.lua` does."""
 
     slots: Bulkhead
     now: float = 0.0

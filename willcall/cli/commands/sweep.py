@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from schedules.timetable import SWEEPS, run_sweep
+from schedules.sweeps import SWEEPS, run_sweep
 from willcall.cli.context import open_context
 
 

@@ -29,7 +29,7 @@ BUDGET = 20.0
 #: Seconds after which a lease is no longer renewed, because the run hangs.
 LONGEST = 600.0
 
-#: Each sweep returns counts. `SweepSettings.intervals` says how often it runs.
+#: Each sweep returns counts. How often it runs is in `willcall.config.settings.SweepSettings`.
 SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "polls": polls,
     "documents": documents,

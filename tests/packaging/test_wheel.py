@@ -106,7 +106,7 @@ def test_installed_worker_beat_and_api_complete_an_order(installed: Installed, r
     with SimulatorThread(Script(orders=(order,))) as simulator:
         tables = account_tables(simulator.url)["tiqets"]
         settings = {
-            "redis_url": redis_server.url,
+            "redis_url": f"{redis_server.url.removesuffix('/0')}/1",  # database 0 is that of other tests
             "documents_url": f"file://{installed.folder}/documents",
             "outbound": {"allow": ["127.0.0.0/8"]},
             "metrics": {"port": 0},
